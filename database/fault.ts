@@ -1,0 +1,28 @@
+/**
+ * A failure that a person can act on: printed as one line (`what; why; what to do`), without a stack.
+ *
+ * Anything else that is thrown is a defect of this project.
+ */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  constructor(
+    /** What failed and where. */
+    readonly what: string,
+    /** Why, with the rule or the server's own words. */
+    readonly why: string,
+    /** What to do about it. */
+    readonly remedy: string,
+    options?: ErrorOptions & {
+      /** Process exit status. @default 1 */
+      readonly exitCode?: number;
+    },
+  ) {
+    super(oneLine(`${what}: ${why}. ${remedy}`), options);
+    this.exitCode = options?.exitCode ?? 1;
+  }
+  readonly exitCode: number;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ').replace(/\.\. /g, '. ');
+}
