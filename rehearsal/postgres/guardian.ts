@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+/**
+ * Reads what to watch from its standard input, which only the guarded program holds open. End of input means
+ * that the program is gone, however it ended, SIGKILL included.
+ *
+ * postmaster.pid going away is what tells that a server has ended: an unreaped process still answers `kill -0`.
+ */
+const script = `
+trap '' HUP INT TERM
+directory=$1 watched=
+while read -r verb argument; do
+  case $verb in
+    watch) watched=$argument ;;
+    forget) watched= ;;
+  esac
+done
+if [ -n "$watched" ]; then
+  for signal in INT QUIT; do
+    kill -$signal "$watched" 2>/dev/null || break
+    tries=0
+    while [ -e "$directory/data/postmaster.pid" ] && kill -0 "$watched" 2>/dev/null && [ $tries -lt 50 ]; do
+      sleep 0.1
+      tries=$((tries + 1))
+    done
+  done
+  kill -KILL "$watched" 2>/dev/null
+fi
+tries=0
+until rm -rf "$directory" 2>/dev/null || [ $tries -ge 20 ]; do
+  sleep 0.1
+  tries=$((tries + 1))
+done
+`;
+
+/**
+ * Ends a server and removes its directory once this program has ended, without depending on signal handlers:
+ * a separate process group that no Ctrl-C reaches, tied to this program by a pipe.
+ */
+export class Guardian {
+  readonly #shell: ChildProcess;
+
+  constructor(directory: string) {
+    this.#shell = spawn('/bin/sh', ['-c', script, 'llama-db-guardian', directory], {
+      cwd: '/',
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    this.#shell.unref();
+    // A pipe of a child is a socket, whose handle alone would keep the event loop alive.
+    const input = this.#shell.stdin as unknown as { unref?: () => void } | null;
+    input?.unref?.();
+    this.#shell.stdin?.on('error', () => {});
+  }
+
+  /** From now on this process must not outlive the program; it replaces the one watched before. */
+  watch(pid: number): void {
+    this.#shell.stdin?.write(`watch ${pid}\n`);
+  }
+
+  /** The watched process has ended; its number may belong to somebody else soon. */
+  forget(): void {
+    this.#shell.stdin?.write('forget\n');
+  }
+
+  /** Removes the directory, and ends what is still watched. Resolves when both are gone. */
+  async finish(): Promise<void> {
+    if (this.#shell.exitCode !== null || this.#shell.signalCode !== null) return;
+    const exited = once(this.#shell, 'exit');
+    this.#shell.ref();
+    this.#shell.stdin?.end();
+    await exited;
+  }
+}
