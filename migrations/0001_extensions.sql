@@ -1,0 +1,42 @@
+-- run as: login
+-- CREATE EXTENSION asks for membership in azure_pg_admin, which only the login has. An extension that the server's
+-- azure.extensions does not list is refused here, before anything that needs it exists.
+
+-- Up Migration
+
+CREATE SCHEMA IF NOT EXISTS extensions;
+
+-- An extension that the server already carries in another schema stays where it is: Azure has no ALTER EXTENSION SET SCHEMA.
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements WITH SCHEMA extensions;
+CREATE EXTENSION IF NOT EXISTS pg_buffercache WITH SCHEMA extensions;
+CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA extensions;
+CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA extensions;
+CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA extensions;
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA extensions;
+
+-- Down Migration
+
+DO $$
+DECLARE
+  extension_name text;
+BEGIN
+  -- Only what this migration can have made: an extension found elsewhere belongs to someone else.
+  FOR extension_name IN
+    SELECT e.extname
+      FROM pg_catalog.pg_extension AS e
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
+     WHERE n.nspname = 'extensions'
+       AND e.extname IN ('pg_stat_statements', 'pg_buffercache', 'pgcrypto', 'uuid-ossp', 'btree_gin', 'pg_trgm')
+  LOOP
+    EXECUTE pg_catalog.format('DROP EXTENSION %I', extension_name);
+  END LOOP;
+
+  IF NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS d
+     WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+       AND d.refobjid = 'extensions'::pg_catalog.regnamespace
+  ) THEN
+    DROP SCHEMA extensions;
+  END IF;
+END
+$$;

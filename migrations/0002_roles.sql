@@ -1,0 +1,79 @@
+-- run as: login
+-- Roles belong to the cluster, not to this database: another database of the server may have made them already.
+
+-- Up Migration
+
+DO $$
+DECLARE
+  role_name text;
+  found pg_catalog.pg_roles;
+BEGIN
+  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer']
+  LOOP
+    SELECT * INTO found FROM pg_catalog.pg_roles WHERE rolname = role_name;
+    IF NOT FOUND THEN
+      EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+    ELSIF found.rolcanlogin OR found.rolsuper OR found.rolbypassrls OR found.rolcreaterole THEN
+      RAISE EXCEPTION 'role % exists with rights that a group role must not have', role_name
+        USING ERRCODE = 'invalid_role_specification',
+              DETAIL = 'Row-level security is written for it as NOLOGIN, without SUPERUSER, BYPASSRLS and CREATEROLE.',
+              HINT = pg_catalog.format('ALTER ROLE %I NOLOGIN NOBYPASSRLS NOCREATEROLE, or rename it.', role_name);
+    END IF;
+
+    -- SET lets migrations hand objects over and lets the verification act as the role; without INHERIT, because an
+    -- owner that inherits the tenants' role gets the tenants' floor.
+    IF NOT EXISTS (
+      SELECT FROM pg_catalog.pg_auth_members AS m
+       WHERE m.roleid = role_name::pg_catalog.regrole AND m.member = 'llama_owner'::pg_catalog.regrole AND m.set_option
+    ) THEN
+      EXECUTE pg_catalog.format('GRANT %I TO llama_owner WITH INHERIT FALSE, SET TRUE', role_name);
+    END IF;
+  END LOOP;
+
+  -- A temporary table is the usual way to shadow a name; tenants have no use for one. REFRESH ... CONCURRENTLY has.
+  EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
+  EXECUTE pg_catalog.format(
+    'GRANT TEMPORARY ON DATABASE %I TO llama_owner, admin_role, analytics_role, maintenance_role',
+    pg_catalog.current_database()
+  );
+END
+$$;
+
+-- Azure leaves CREATE on schema public to everyone, on every version.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- Down Migration
+
+-- Schema public stays closed: opening it again is never what a rollback is for.
+DO $$
+DECLARE
+  role_name text;
+  role_id oid;
+BEGIN
+  EXECUTE pg_catalog.format(
+    'REVOKE TEMPORARY ON DATABASE %I FROM llama_owner, admin_role, analytics_role, maintenance_role',
+    pg_catalog.current_database()
+  );
+  EXECUTE pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', pg_catalog.current_database());
+
+  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer']
+  LOOP
+    SELECT oid INTO role_id FROM pg_catalog.pg_roles WHERE rolname = role_name;
+    CONTINUE WHEN NOT FOUND;
+    -- Dropping a role takes it away from its members without a word, and another database may live by it.
+    CONTINUE WHEN EXISTS (
+      SELECT FROM pg_catalog.pg_shdepend AS d
+        LEFT JOIN pg_catalog.pg_database AS b ON b.datname = pg_catalog.current_database()
+       WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND d.refobjid = role_id
+         AND d.classid <> 'pg_catalog.pg_auth_members'::pg_catalog.regclass
+         AND d.dbid <> b.oid AND NOT (d.dbid = 0 AND d.objid = b.oid)
+    );
+    CONTINUE WHEN EXISTS (
+      SELECT FROM pg_catalog.pg_auth_members AS m
+        JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
+       WHERE m.roleid = role_id AND NOT m.admin_option AND r.rolname <> 'llama_owner'
+    );
+    EXECUTE pg_catalog.format('DROP ROLE %I', role_name);
+  END LOOP;
+END
+$$;

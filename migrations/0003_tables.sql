@@ -1,0 +1,112 @@
+-- loses data of: storage_records, audit_trail, tenant_configs, model_metrics, detector_executions
+
+-- Up Migration
+
+-- PUBLIC gets EXECUTE on every new function unless the default itself is changed; a revoke IN SCHEMA would not do it.
+ALTER DEFAULT PRIVILEGES FOR ROLE llama_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+-- The partition column must be in the key. The tenant leads it: a key that spans tenants answers "duplicate key" to one
+-- tenant about another's row, and every tenant's query gets an index that starts with the column its policy filters on.
+CREATE TABLE llama.storage_records (
+  id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+  tenant_id varchar(100) NOT NULL,
+  source_data_hash varchar(64) NOT NULL,
+  mapped_data jsonb NOT NULL,
+  model_version varchar(100) NOT NULL,
+  detector_type varchar(50) NOT NULL,
+  confidence_score numeric(5, 4) CHECK (confidence_score >= 0 AND confidence_score <= 1),
+  "timestamp" timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  metadata jsonb DEFAULT '{}',
+  s3_key varchar(500),
+  encrypted boolean DEFAULT true,
+  created_at timestamptz DEFAULT pg_catalog.now(),
+  updated_at timestamptz DEFAULT pg_catalog.now(),
+  correlation_id uuid,
+  azure_region varchar(50) DEFAULT 'eastus',
+  backup_status varchar(20) DEFAULT 'pending' CHECK (backup_status IN ('pending', 'completed', 'failed')),
+  CONSTRAINT storage_records_pkey PRIMARY KEY (tenant_id, id, "timestamp"),
+  CONSTRAINT valid_confidence CHECK (confidence_score IS NULL OR (confidence_score >= 0 AND confidence_score <= 1)),
+  CONSTRAINT valid_metadata CHECK (pg_catalog.jsonb_typeof(metadata) = 'object'),
+  CONSTRAINT valid_tenant_id CHECK (pg_catalog.length(tenant_id) > 0)
+) PARTITION BY RANGE ("timestamp");
+
+COMMENT ON COLUMN llama.storage_records.source_data_hash IS 'SHA-256 of the source, in hex; the source itself is not kept';
+COMMENT ON COLUMN llama.storage_records.s3_key IS 'Blob name of the exported record';
+COMMENT ON COLUMN llama.storage_records.backup_status IS 'Changed by llama.set_backup_status only';
+
+CREATE TABLE llama.audit_trail (
+  id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+  tenant_id varchar(100) NOT NULL,
+  table_name varchar(100) NOT NULL,
+  record_id uuid,
+  operation varchar(20) NOT NULL CHECK (operation IN ('INSERT', 'UPDATE', 'DELETE', 'SELECT')),
+  user_id varchar(100),
+  "timestamp" timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  old_values jsonb,
+  new_values jsonb,
+  correlation_id uuid,
+  ip_address inet,
+  user_agent text,
+  record_key text NOT NULL,
+  record_timestamp timestamptz,
+  content_hash varchar(64),
+  login name NOT NULL DEFAULT SESSION_USER,
+  CONSTRAINT audit_trail_pkey PRIMARY KEY (tenant_id, id, "timestamp")
+) PARTITION BY RANGE ("timestamp");
+
+COMMENT ON COLUMN llama.audit_trail.table_name IS 'The table as applications name it, never one of its partitions';
+COMMENT ON COLUMN llama.audit_trail.record_id IS 'Key of the record where it is a uuid; record_key has every key';
+COMMENT ON COLUMN llama.audit_trail.record_timestamp IS 'Partition key of the record, to find it in one partition';
+COMMENT ON COLUMN llama.audit_trail.content_hash IS 'SHA-256 in hex of the row (jsonb as text) that a retention delete erased';
+COMMENT ON COLUMN llama.audit_trail.user_id IS 'Who acted, as the application says; login is who connected, as the server knows';
+
+CREATE TABLE llama.tenant_configs (
+  tenant_id varchar(100) NOT NULL,
+  confidence_threshold numeric(5, 4) DEFAULT 0.6,
+  detector_whitelist text[],
+  detector_blacklist text[],
+  storage_retention_days integer DEFAULT 90,
+  encryption_enabled boolean DEFAULT true,
+  audit_level varchar(20) DEFAULT 'standard' CHECK (audit_level IN ('minimal', 'standard', 'verbose')),
+  custom_taxonomy_mappings jsonb DEFAULT '{}',
+  created_at timestamptz DEFAULT pg_catalog.now(),
+  updated_at timestamptz DEFAULT pg_catalog.now(),
+  CONSTRAINT tenant_configs_pkey PRIMARY KEY (tenant_id)
+);
+
+COMMENT ON COLUMN llama.tenant_configs.storage_retention_days IS
+  'Days a storage record is kept; NULL keeps it until its tenant says otherwise';
+
+CREATE TABLE llama.model_metrics (
+  id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+  model_version varchar(100) NOT NULL,
+  tenant_id varchar(100) NOT NULL,
+  metric_type varchar(50) NOT NULL,
+  metric_value numeric(10, 6) NOT NULL,
+  "timestamp" timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  metadata jsonb DEFAULT '{}',
+  CONSTRAINT model_metrics_pkey PRIMARY KEY (tenant_id, id, "timestamp")
+) PARTITION BY RANGE ("timestamp");
+
+CREATE TABLE llama.detector_executions (
+  id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+  tenant_id varchar(100) NOT NULL,
+  detector_type varchar(50) NOT NULL,
+  execution_time_ms integer NOT NULL,
+  confidence_score numeric(5, 4),
+  success boolean NOT NULL,
+  error_message text,
+  "timestamp" timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  correlation_id uuid,
+  CONSTRAINT detector_executions_pkey PRIMARY KEY (tenant_id, id, "timestamp")
+) PARTITION BY RANGE ("timestamp");
+
+-- Down Migration
+
+DROP TABLE llama.detector_executions;
+DROP TABLE llama.model_metrics;
+DROP TABLE llama.tenant_configs;
+DROP TABLE llama.audit_trail;
+DROP TABLE llama.storage_records;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE llama_owner GRANT EXECUTE ON FUNCTIONS TO PUBLIC;

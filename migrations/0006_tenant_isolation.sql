@@ -1,0 +1,157 @@
+-- Up Migration
+
+GRANT USAGE ON SCHEMA llama TO application_role, admin_role, analytics_role, maintenance_role, audit_writer;
+-- The caller of llama.encrypt_sensitive_data needs pgcrypto; nobody else calls an extension by name.
+GRANT USAGE ON SCHEMA extensions TO admin_role;
+
+ALTER TABLE llama.storage_records ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE llama.audit_trail ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE llama.tenant_configs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE llama.model_metrics ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE llama.detector_executions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+-- The floor: whatever permissive policy someone adds later, the application role stays inside its tenant.
+-- nullif, because a setting made with SET LOCAL once is '' ever after in that session; the sub-select, because it is then
+-- computed once a query instead of once a row.
+CREATE POLICY tenant_floor_storage ON llama.storage_records AS RESTRICTIVE FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+CREATE POLICY tenant_floor_audit ON llama.audit_trail AS RESTRICTIVE FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+CREATE POLICY tenant_floor_configs ON llama.tenant_configs AS RESTRICTIVE FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+CREATE POLICY tenant_floor_metrics ON llama.model_metrics AS RESTRICTIVE FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+CREATE POLICY tenant_floor_executions ON llama.detector_executions AS RESTRICTIVE FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+
+CREATE POLICY tenant_isolation_storage ON llama.storage_records FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+CREATE POLICY tenant_isolation_audit ON llama.audit_trail FOR SELECT TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+CREATE POLICY tenant_isolation_configs ON llama.tenant_configs FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+CREATE POLICY tenant_isolation_metrics ON llama.model_metrics FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+CREATE POLICY tenant_isolation_executions ON llama.detector_executions FOR ALL TO application_role
+  USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
+  WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
+
+-- A policy of its own for each role, never an OR inside the tenants': the OR would cost them the index.
+CREATE POLICY admin_bypass_storage ON llama.storage_records FOR ALL TO admin_role USING (true) WITH CHECK (true);
+CREATE POLICY admin_read_audit ON llama.audit_trail FOR SELECT TO admin_role USING (true);
+CREATE POLICY admin_bypass_configs ON llama.tenant_configs FOR ALL TO admin_role USING (true) WITH CHECK (true);
+CREATE POLICY admin_bypass_metrics ON llama.model_metrics FOR ALL TO admin_role USING (true) WITH CHECK (true);
+CREATE POLICY admin_bypass_executions ON llama.detector_executions FOR ALL TO admin_role USING (true) WITH CHECK (true);
+
+CREATE POLICY analytics_read_only ON llama.storage_records FOR SELECT TO analytics_role USING (true);
+CREATE POLICY analytics_read_audit ON llama.audit_trail FOR SELECT TO analytics_role USING (true);
+CREATE POLICY analytics_read_configs ON llama.tenant_configs FOR SELECT TO analytics_role USING (true);
+CREATE POLICY analytics_read_metrics ON llama.model_metrics FOR SELECT TO analytics_role USING (true);
+CREATE POLICY analytics_read_executions ON llama.detector_executions FOR SELECT TO analytics_role USING (true);
+
+CREATE POLICY maintenance_read_storage ON llama.storage_records FOR SELECT TO maintenance_role USING (true);
+CREATE POLICY maintenance_erase_storage ON llama.storage_records FOR DELETE TO maintenance_role USING (true);
+CREATE POLICY maintenance_export_storage ON llama.storage_records FOR UPDATE TO maintenance_role
+  USING (true) WITH CHECK (true);
+CREATE POLICY maintenance_read_configs ON llama.tenant_configs FOR SELECT TO maintenance_role USING (true);
+
+CREATE POLICY audit_append ON llama.audit_trail FOR INSERT TO audit_writer WITH CHECK (true);
+CREATE POLICY audit_read_level ON llama.tenant_configs FOR SELECT TO audit_writer USING (true);
+
+-- No TRUNCATE for anyone: it passes row-level security by.
+GRANT SELECT, DELETE,
+      INSERT (id, tenant_id, source_data_hash, mapped_data, model_version, detector_type, confidence_score, "timestamp",
+              metadata, s3_key, encrypted, correlation_id, azure_region),
+      UPDATE (source_data_hash, mapped_data, model_version, detector_type, confidence_score, metadata, s3_key, encrypted,
+              correlation_id, azure_region)
+  ON llama.storage_records TO application_role;
+GRANT SELECT ON llama.audit_trail TO application_role;
+GRANT SELECT, UPDATE (confidence_threshold, detector_whitelist, detector_blacklist, custom_taxonomy_mappings)
+  ON llama.tenant_configs TO application_role;
+GRANT SELECT, INSERT ON llama.model_metrics, llama.detector_executions TO application_role;
+
+GRANT SELECT, INSERT, UPDATE, DELETE
+  ON llama.storage_records, llama.tenant_configs, llama.model_metrics, llama.detector_executions TO admin_role;
+GRANT SELECT ON llama.audit_trail TO admin_role;
+
+GRANT SELECT ON llama.storage_records, llama.tenant_configs, llama.model_metrics, llama.detector_executions TO analytics_role;
+-- How much happened, when and to what; not who did it, from where, or the values.
+GRANT SELECT (id, tenant_id, table_name, operation, "timestamp", correlation_id) ON llama.audit_trail TO analytics_role;
+
+GRANT SELECT, DELETE, UPDATE (backup_status, s3_key) ON llama.storage_records TO maintenance_role;
+GRANT SELECT (tenant_id, storage_retention_days) ON llama.tenant_configs TO maintenance_role;
+GRANT SELECT ON llama.partitioned_tables TO maintenance_role;
+
+GRANT INSERT ON llama.audit_trail TO audit_writer;
+GRANT SELECT (tenant_id, audit_level) ON llama.tenant_configs TO audit_writer;
+
+CREATE FUNCTION llama.set_tenant_context(
+  tenant_id text,
+  user_id text DEFAULT NULL,
+  correlation_id uuid DEFAULT NULL,
+  client_address inet DEFAULT NULL,
+  user_agent text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF coalesce(tenant_id, '') = '' THEN
+    RAISE EXCEPTION 'a tenant context needs a tenant id' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- Local to the transaction: a session's setting would reach the next user of a pooled connection. What is not given is
+  -- emptied, so that nothing is left of an earlier context in the same transaction.
+  PERFORM set_config('app.current_tenant_id', tenant_id, true),
+          set_config('app.current_user_id', coalesce(user_id, ''), true),
+          set_config('app.correlation_id', coalesce(correlation_id::text, ''), true),
+          set_config('app.client_address', coalesce(host(client_address), ''), true),
+          set_config('app.user_agent', coalesce(user_agent, ''), true);
+END
+$$;
+
+COMMENT ON FUNCTION llama.set_tenant_context(text, text, uuid, inet, text) IS
+  'Says for the rest of the transaction whose data it works on, and for whom; call it first in every transaction';
+
+GRANT EXECUTE ON FUNCTION llama.set_tenant_context(text, text, uuid, inet, text)
+  TO application_role, admin_role, analytics_role, maintenance_role;
+
+-- Down Migration
+
+DROP FUNCTION llama.set_tenant_context(text, text, uuid, inet, text);
+
+REVOKE ALL ON llama.storage_records, llama.audit_trail, llama.tenant_configs, llama.model_metrics, llama.detector_executions
+  FROM application_role, admin_role, analytics_role, maintenance_role, audit_writer;
+REVOKE ALL ON llama.partitioned_tables FROM maintenance_role;
+
+DO $$
+DECLARE
+  policy record;
+BEGIN
+  FOR policy IN
+    SELECT p.polname, p.polrelid::pg_catalog.regclass AS relation
+      FROM pg_catalog.pg_policy AS p
+     WHERE p.polrelid IN ('llama.storage_records'::pg_catalog.regclass, 'llama.audit_trail'::pg_catalog.regclass,
+                          'llama.tenant_configs'::pg_catalog.regclass, 'llama.model_metrics'::pg_catalog.regclass,
+                          'llama.detector_executions'::pg_catalog.regclass)
+  LOOP
+    EXECUTE pg_catalog.format('DROP POLICY %I ON %s', policy.polname, policy.relation);
+  END LOOP;
+END
+$$;
+
+ALTER TABLE llama.storage_records DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE llama.audit_trail DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE llama.tenant_configs DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE llama.model_metrics DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE llama.detector_executions DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
+
+REVOKE USAGE ON SCHEMA extensions FROM admin_role;
+REVOKE USAGE ON SCHEMA llama FROM application_role, admin_role, analytics_role, maintenance_role, audit_writer;

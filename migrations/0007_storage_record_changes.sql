@@ -1,0 +1,74 @@
+-- Up Migration
+
+CREATE FUNCTION llama.touch_updated_at() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  NEW.updated_at := now();
+  RETURN NEW;
+END
+$$;
+
+-- An update that changes nothing leaves the time alone, and with it nothing for the audit trail to tell.
+CREATE TRIGGER touch_updated_at BEFORE UPDATE ON llama.storage_records
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.touch_updated_at();
+CREATE TRIGGER touch_updated_at BEFORE UPDATE ON llama.tenant_configs
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.touch_updated_at();
+
+-- SECURITY DEFINER, because nobody may write backup_status by hand; the tenant of the transaction is its whole reach, as
+-- it is the reach of the policies.
+CREATE FUNCTION llama.set_backup_status(
+  record_id uuid,
+  record_timestamp timestamptz,
+  status text,
+  blob_name text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  tenant text := nullif(current_setting('app.current_tenant_id', true), '');
+BEGIN
+  IF tenant IS NULL THEN
+    RAISE EXCEPTION 'no tenant is set for this transaction'
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'Call llama.set_tenant_context first.';
+  END IF;
+  IF status IS NULL OR status NOT IN ('pending', 'completed', 'failed') THEN
+    RAISE EXCEPTION 'backup status must be pending, completed or failed, not %', coalesce(status, 'NULL')
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  UPDATE llama.storage_records AS r
+     SET backup_status = status, s3_key = coalesce(blob_name, r.s3_key)
+   WHERE r.tenant_id = tenant AND r.id = record_id AND r."timestamp" = record_timestamp
+     -- "Completed" without a blob is a backup that nobody can find.
+     AND (status <> 'completed' OR coalesce(blob_name, r.s3_key) <> '');
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no record % of this tenant at %, or it has no blob name to be completed with', record_id, record_timestamp
+      USING ERRCODE = 'no_data_found';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) IS
+  'What the export to blob storage reports about a record of the transaction''s tenant';
+
+REVOKE ALL ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) TO application_role, admin_role;
+
+-- A new owner must be able to create in the schema at the moment it becomes one, and never after.
+GRANT CREATE ON SCHEMA llama TO maintenance_role;
+ALTER FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) OWNER TO maintenance_role;
+REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
+
+-- Down Migration
+
+SET LOCAL ROLE maintenance_role;
+DROP FUNCTION llama.set_backup_status(uuid, timestamptz, text, text);
+SET LOCAL ROLE llama_owner;
+
+DROP TRIGGER touch_updated_at ON llama.tenant_configs;
+DROP TRIGGER touch_updated_at ON llama.storage_records;
+DROP FUNCTION llama.touch_updated_at();

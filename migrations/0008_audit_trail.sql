@@ -1,0 +1,192 @@
+-- Up Migration
+
+-- SECURITY DEFINER, because whoever changes a row must not be able to write the trail in any other way. Arguments: table as
+-- applications name it (TG_TABLE_NAME is the leaf), key column, partition column or '', and 'erase' where the content
+-- must not outlive the row.
+CREATE FUNCTION llama.write_audit() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- The hash of a row must not depend on where the session that erased it sits.
+SET timezone = 'UTC'
+AS $$
+DECLARE
+  old_row jsonb;
+  new_row jsonb;
+  shown jsonb;
+  before_change jsonb;
+  after_change jsonb;
+  level text;
+  hash text;
+  correlation text := nullif(current_setting('app.correlation_id', true), '');
+  address text := nullif(current_setting('app.client_address', true), '');
+  acting_user text := left(coalesce(nullif(current_setting('app.current_user_id', true), ''), SESSION_USER), 100);
+  agent text := coalesce(nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('application_name', true), ''));
+  correlation_id uuid;
+  ip_address inet;
+BEGIN
+  IF TG_OP <> 'INSERT' THEN old_row := to_jsonb(OLD); END IF;
+  IF TG_OP <> 'DELETE' THEN new_row := to_jsonb(NEW); END IF;
+  shown := coalesce(new_row, old_row);
+
+  SELECT c.audit_level INTO level FROM llama.tenant_configs AS c WHERE c.tenant_id = shown ->> 'tenant_id';
+
+  -- A header that a client sent must not decide whether the write succeeds.
+  IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
+  correlation_id := coalesce(correlation_id, (shown ->> 'correlation_id')::uuid);
+  IF pg_input_is_valid(address, 'inet') THEN ip_address := address::inet; END IF;
+  ip_address := coalesce(ip_address, inet_client_addr());
+
+  IF TG_NARGS > 3 AND TG_ARGV[3] = 'erase' THEN
+    hash := encode(sha256(convert_to(old_row::text, 'UTF8')), 'hex');
+  ELSIF TG_OP = 'UPDATE' AND level IS DISTINCT FROM 'verbose' THEN
+    SELECT jsonb_object_agg(o.key, o.value), jsonb_object_agg(o.key, new_row -> o.key)
+      INTO before_change, after_change
+      FROM jsonb_each(old_row) AS o
+     WHERE new_row -> o.key IS DISTINCT FROM o.value;
+  ELSE
+    before_change := old_row;
+    -- At "minimal" the row itself is where an inserted value is found.
+    after_change := CASE WHEN TG_OP = 'INSERT' AND level = 'minimal' THEN NULL ELSE new_row END;
+  END IF;
+
+  IF TG_OP = 'UPDATE' AND (old_row -> 'tenant_id') IS DISTINCT FROM (new_row -> 'tenant_id') THEN
+    -- One row with both sides would show each tenant the other's data.
+    INSERT INTO llama.audit_trail (tenant_id, table_name, record_id, record_key, record_timestamp, operation, user_id,
+                                   old_values, new_values, content_hash, correlation_id, ip_address, user_agent, login)
+    SELECT side.content ->> 'tenant_id', TG_ARGV[0],
+           CASE TG_ARGV[1] WHEN 'id' THEN (side.content ->> 'id')::uuid END,
+           side.content ->> TG_ARGV[1], (side.content ->> TG_ARGV[2])::timestamptz, side.operation, acting_user,
+           CASE side.operation WHEN 'DELETE' THEN side.content END, CASE side.operation WHEN 'INSERT' THEN side.content END,
+           NULL, correlation_id, ip_address, agent, SESSION_USER
+      FROM (VALUES ('DELETE', old_row), ('INSERT', new_row)) AS side (operation, content);
+    RETURN NULL;
+  END IF;
+
+  INSERT INTO llama.audit_trail (tenant_id, table_name, record_id, record_key, record_timestamp, operation, user_id,
+                                 old_values, new_values, content_hash, correlation_id, ip_address, user_agent, login)
+  VALUES (shown ->> 'tenant_id', TG_ARGV[0],
+          CASE TG_ARGV[1] WHEN 'id' THEN (shown ->> 'id')::uuid END,
+          shown ->> TG_ARGV[1], (shown ->> TG_ARGV[2])::timestamptz, TG_OP, acting_user,
+          before_change, after_change, hash, correlation_id, ip_address, agent, SESSION_USER);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION llama.write_audit() IS 'Row trigger of every audited table; what it keeps follows tenant_configs.audit_level';
+
+CREATE FUNCTION llama.record_read(table_name text, record_key text, record_timestamp timestamptz DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  tenant text := nullif(current_setting('app.current_tenant_id', true), '');
+  correlation text := nullif(current_setting('app.correlation_id', true), '');
+  address text := nullif(current_setting('app.client_address', true), '');
+BEGIN
+  IF tenant IS NULL THEN
+    RAISE EXCEPTION 'no tenant is set for this transaction'
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'Call llama.set_tenant_context first.';
+  END IF;
+  IF record_read.table_name IS NULL OR record_read.table_name NOT IN
+     ('storage_records', 'audit_trail', 'tenant_configs', 'model_metrics', 'detector_executions') THEN
+    RAISE EXCEPTION 'reads of table % are not audited', quote_nullable(record_read.table_name)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF coalesce(record_read.record_key, '') = '' THEN
+    RAISE EXCEPTION 'an audited read names the key that was read' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  INSERT INTO llama.audit_trail (tenant_id, table_name, record_id, record_key, record_timestamp, operation, user_id,
+                                 correlation_id, ip_address, user_agent, login)
+  VALUES (tenant, record_read.table_name,
+          CASE WHEN pg_input_is_valid(record_read.record_key, 'uuid') THEN record_read.record_key::uuid END,
+          record_read.record_key, record_read.record_timestamp, 'SELECT',
+          left(coalesce(nullif(current_setting('app.current_user_id', true), ''), SESSION_USER), 100),
+          CASE WHEN pg_input_is_valid(correlation, 'uuid') THEN correlation::uuid END,
+          coalesce(CASE WHEN pg_input_is_valid(address, 'inet') THEN address::inet END, inet_client_addr()),
+          coalesce(nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('application_name', true), '')),
+          SESSION_USER);
+END
+$$;
+
+COMMENT ON FUNCTION llama.record_read(text, text, timestamptz) IS
+  'Leaves a SELECT in the audit trail of the transaction''s tenant: triggers never see reads';
+
+REVOKE ALL ON FUNCTION llama.write_audit() FROM PUBLIC;
+REVOKE ALL ON FUNCTION llama.record_read(text, text, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llama.write_audit() TO llama_owner;
+GRANT EXECUTE ON FUNCTION llama.record_read(text, text, timestamptz) TO application_role, admin_role, analytics_role;
+
+-- Whether a delete is an erasure is read from the role that runs it, not from a setting that anyone could make: the
+-- condition is evaluated as the caller, before the function becomes its owner.
+CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records
+  FOR EACH ROW EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
+CREATE TRIGGER audit_update AFTER UPDATE ON llama.storage_records
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
+CREATE TRIGGER audit_delete AFTER DELETE ON llama.storage_records
+  FOR EACH ROW WHEN (current_user <> 'maintenance_role')
+  EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
+CREATE TRIGGER audit_erasure AFTER DELETE ON llama.storage_records
+  FOR EACH ROW WHEN (current_user = 'maintenance_role')
+  EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp', 'erase');
+
+CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.tenant_configs
+  FOR EACH ROW EXECUTE FUNCTION llama.write_audit('tenant_configs', 'tenant_id', '');
+CREATE TRIGGER audit_update AFTER UPDATE ON llama.tenant_configs
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('tenant_configs', 'tenant_id', '');
+
+CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.model_metrics
+  FOR EACH ROW EXECUTE FUNCTION llama.write_audit('model_metrics', 'id', 'timestamp');
+CREATE TRIGGER audit_update AFTER UPDATE ON llama.model_metrics
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('model_metrics', 'id', 'timestamp');
+
+CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.detector_executions
+  FOR EACH ROW EXECUTE FUNCTION llama.write_audit('detector_executions', 'id', 'timestamp');
+CREATE TRIGGER audit_update AFTER UPDATE ON llama.detector_executions
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*)
+  EXECUTE FUNCTION llama.write_audit('detector_executions', 'id', 'timestamp');
+
+CREATE FUNCTION llama.refuse_audit_change() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION '% on the audit trail is refused: it is append-only', TG_OP
+    USING ERRCODE = 'insufficient_privilege', HINT = 'Rows leave the audit trail with their whole partition.';
+END
+$$;
+
+-- Grants already keep every role out; this stops the owner's own mistakes, in the leaves as well (row triggers are cloned).
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON llama.audit_trail
+  FOR EACH ROW EXECUTE FUNCTION llama.refuse_audit_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_trail
+  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_audit_change();
+
+GRANT CREATE ON SCHEMA llama TO audit_writer;
+ALTER FUNCTION llama.write_audit() OWNER TO audit_writer;
+ALTER FUNCTION llama.record_read(text, text, timestamptz) OWNER TO audit_writer;
+REVOKE CREATE ON SCHEMA llama FROM audit_writer;
+
+-- Down Migration
+
+DROP TRIGGER append_only_truncate ON llama.audit_trail;
+DROP TRIGGER append_only ON llama.audit_trail;
+DROP FUNCTION llama.refuse_audit_change();
+
+DROP TRIGGER audit_update ON llama.detector_executions;
+DROP TRIGGER audit_change ON llama.detector_executions;
+DROP TRIGGER audit_update ON llama.model_metrics;
+DROP TRIGGER audit_change ON llama.model_metrics;
+DROP TRIGGER audit_update ON llama.tenant_configs;
+DROP TRIGGER audit_change ON llama.tenant_configs;
+DROP TRIGGER audit_erasure ON llama.storage_records;
+DROP TRIGGER audit_delete ON llama.storage_records;
+DROP TRIGGER audit_update ON llama.storage_records;
+DROP TRIGGER audit_change ON llama.storage_records;
+
+SET LOCAL ROLE audit_writer;
+DROP FUNCTION llama.record_read(text, text, timestamptz);
+DROP FUNCTION llama.write_audit();
+SET LOCAL ROLE llama_owner;

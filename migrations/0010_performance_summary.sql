@@ -1,0 +1,66 @@
+-- Up Migration
+
+-- Owned by maintenance_role: a refresh runs as the owner, and llama_owner, whom forced row-level security leaves no row,
+-- would fill it with nothing and report success.
+CREATE MATERIALIZED VIEW llama.tenant_performance_summary AS
+SELECT r.tenant_id,
+       -- Hours of UTC, whatever zone the session that refreshes it is in.
+       pg_catalog.date_trunc('hour', r."timestamp", 'UTC') AS hour,
+       pg_catalog.count(*) AS total_requests,
+       pg_catalog.avg(r.confidence_score) AS avg_confidence,
+       pg_catalog.percentile_cont(0.95) WITHIN GROUP (ORDER BY r.confidence_score) AS p95_confidence,
+       pg_catalog.count(CASE WHEN r.confidence_score > 0.8 THEN 1 END) AS high_confidence_count
+  FROM llama.storage_records AS r
+ WHERE r."timestamp" >= pg_catalog.now() - interval '7 days'
+ GROUP BY r.tenant_id, pg_catalog.date_trunc('hour', r."timestamp", 'UTC')
+  WITH NO DATA;
+
+CREATE UNIQUE INDEX tenant_performance_summary_tenant_id_hour_idx ON llama.tenant_performance_summary (tenant_id, hour);
+
+-- Row-level security cannot guard a materialized view, so tenants get this face of it. It reads with its owner's rights
+-- on purpose; security_barrier keeps a tenant's own conditions behind the filter.
+CREATE VIEW llama.tenant_performance WITH (security_barrier = true) AS
+SELECT s.tenant_id, s.hour, s.total_requests, s.avg_confidence, s.p95_confidence, s.high_confidence_count
+  FROM llama.tenant_performance_summary AS s
+ WHERE s.tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), ''));
+
+COMMENT ON VIEW llama.tenant_performance IS 'The transaction''s tenant''s part of tenant_performance_summary';
+
+-- SECURITY DEFINER, because only its owner may refresh a materialized view before version 17.
+CREATE FUNCTION llama.refresh_performance_views() RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- A view that was never filled cannot be read, and not refreshed CONCURRENTLY either.
+  IF (SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = 'llama.tenant_performance_summary'::regclass) THEN
+    REFRESH MATERIALIZED VIEW CONCURRENTLY llama.tenant_performance_summary;
+  ELSE
+    REFRESH MATERIALIZED VIEW llama.tenant_performance_summary;
+  END IF;
+END
+$$;
+
+REVOKE ALL ON FUNCTION llama.refresh_performance_views() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llama.refresh_performance_views() TO maintenance_role, admin_role;
+GRANT SELECT ON llama.tenant_performance TO application_role;
+GRANT SELECT ON llama.tenant_performance_summary TO admin_role, analytics_role;
+
+GRANT CREATE ON SCHEMA llama TO maintenance_role;
+ALTER MATERIALIZED VIEW llama.tenant_performance_summary OWNER TO maintenance_role;
+ALTER VIEW llama.tenant_performance OWNER TO maintenance_role;
+ALTER FUNCTION llama.refresh_performance_views() OWNER TO maintenance_role;
+REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
+
+SET LOCAL ROLE maintenance_role;
+SELECT llama.refresh_performance_views();
+SET LOCAL ROLE llama_owner;
+
+-- Down Migration
+
+SET LOCAL ROLE maintenance_role;
+DROP FUNCTION llama.refresh_performance_views();
+DROP VIEW llama.tenant_performance;
+DROP MATERIALIZED VIEW llama.tenant_performance_summary;
+SET LOCAL ROLE llama_owner;

@@ -1,0 +1,169 @@
+-- Up Migration
+
+-- What pg_cron may do, as functions: each is one short transaction, safe to run twice at once or not at all. Detaching a
+-- partition concurrently cannot be done from a function; `llama-db maintain` does that part.
+
+-- SECURITY DEFINER, because attaching asks for the owner of the table.
+CREATE FUNCTION llama.create_partitions_ahead() RETURNS integer
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
+  wanted record;
+  made integer := 0;
+BEGIN
+  FOR wanted IN
+    SELECT p.table_name, (this_month + make_interval(months => n))::date AS month
+      FROM llama.partitioned_tables AS p CROSS JOIN LATERAL generate_series(0, p.months_ahead) AS n
+     ORDER BY p.table_name, n
+  LOOP
+    IF to_regclass(format('llama.%I', wanted.table_name || to_char(wanted.month, '"_y"YYYY"m"MM'))) IS NULL THEN
+      made := made + 1;
+    END IF;
+    PERFORM llama.create_monthly_partition(wanted.table_name, wanted.month);
+  END LOOP;
+  RETURN made;
+END
+$$;
+
+COMMENT ON FUNCTION llama.create_partitions_ahead() IS 'Makes what is missing up to months_ahead; returns how many it made';
+
+-- SECURITY DEFINER for the owner's right to analyse; from 17 on MAINTAIN could be granted instead. Autovacuum analyses leaves
+-- and never the parent, whose statistics are what the planner uses for queries that span months.
+CREATE FUNCTION llama.analyze_partitioned_tables() RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  parent text;
+BEGIN
+  FOR parent IN SELECT p.table_name FROM llama.partitioned_tables AS p ORDER BY p.table_name LOOP
+    EXECUTE format('ANALYZE llama.%I', parent);
+  END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION llama.analyze_partitioned_tables() IS 'Statistics of the partitioned parents';
+
+-- SECURITY DEFINER as maintenance_role, which is how the audit trigger knows an erasure: it keeps the key and a hash.
+CREATE FUNCTION llama.apply_retention(batch_size integer DEFAULT 1000) RETURNS integer
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+  erased integer;
+BEGIN
+  IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
+    RAISE EXCEPTION 'batch_size must be between 1 and 100000' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- A tenant without a configuration, or with NULL days, has not said that anything may go.
+  WITH expired AS (
+    SELECT r.tenant_id, r.id, r."timestamp"
+      FROM llama.tenant_configs AS c
+     CROSS JOIN LATERAL (
+       SELECT s.tenant_id, s.id, s."timestamp"
+         FROM llama.storage_records AS s
+        WHERE s.tenant_id = c.tenant_id
+          AND s."timestamp" < now() - make_interval(days => c.storage_retention_days)
+        ORDER BY s."timestamp" DESC
+        LIMIT batch_size
+     ) AS r
+     WHERE c.storage_retention_days >= 0
+     LIMIT batch_size
+  )
+  DELETE FROM llama.storage_records AS s
+   USING expired AS e
+   WHERE s.tenant_id = e.tenant_id AND s.id = e.id AND s."timestamp" = e."timestamp";
+  GET DIAGNOSTICS erased = ROW_COUNT;
+  RETURN erased;
+END
+$$;
+
+COMMENT ON FUNCTION llama.apply_retention(integer) IS
+  'Erases one batch of storage records past their tenant''s storage_retention_days; returns how many, 0 when none is left';
+
+-- SECURITY DEFINER as maintenance_role: whether a tenant still protects a row is a question about all tenants.
+CREATE FUNCTION llama.partitions_past_retention()
+RETURNS TABLE (table_name text, partition_name text, upper_bound timestamptz, protected_by bigint)
+LANGUAGE plpgsql STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
+AS $$
+DECLARE
+  leaf record;
+BEGIN
+  FOR leaf IN
+    SELECT p.table_name AS parent, c.relname AS name, p.retention_days AS days,
+           (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS lower,
+           (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''([^'']+)''\)'))[1]::timestamptz AS upper
+      FROM llama.partitioned_tables AS p
+      JOIN pg_inherits AS i ON i.inhparent = format('llama.%I', p.table_name)::regclass
+      JOIN pg_class AS c ON c.oid = i.inhrelid
+     WHERE NOT i.inhdetachpending
+     ORDER BY 1, 2
+  LOOP
+    CONTINUE WHEN leaf.upper IS NULL OR leaf.upper > now() - make_interval(days => leaf.days);
+    table_name := leaf.parent;
+    partition_name := leaf.name;
+    upper_bound := leaf.upper;
+    protected_by := 0;
+    IF leaf.parent = 'storage_records' THEN
+      -- Months long past hold rows only of tenants that keep them longer than the partition's own retention.
+      SELECT count(*) INTO protected_by
+        FROM llama.tenant_configs AS c
+       WHERE EXISTS (
+         SELECT FROM llama.storage_records AS s
+          WHERE s.tenant_id = c.tenant_id AND s."timestamp" >= leaf.lower AND s."timestamp" < leaf.upper
+            AND (c.storage_retention_days IS NULL OR s."timestamp" >= now() - make_interval(days => c.storage_retention_days))
+       );
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION llama.partitions_past_retention() IS
+  'Partitions older than retention_days, each with the number of tenants whose retention still protects rows in it; only those with 0 may be detached';
+
+-- The schedule stands beside what it calls; whoever may create jobs (pg_cron lives in one database of the server) reads it
+-- from here. Times are UTC, as pg_cron's are. SET ROLE, because a job runs as the login that made it.
+CREATE FUNCTION llama.scheduled_jobs() RETURNS TABLE (job_name text, schedule text, command text)
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  VALUES
+    ('refresh-performance-views', '*/15 * * * *', 'SET ROLE maintenance_role; SELECT llama.refresh_performance_views();'),
+    ('create-partitions-ahead', '20 0 * * *', 'SET ROLE maintenance_role; SELECT llama.create_partitions_ahead();'),
+    ('apply-retention', '*/5 * * * *', 'SET ROLE maintenance_role; SELECT llama.apply_retention(5000);'),
+    ('analyze-partitioned-tables', '40 1 * * *', 'SET ROLE maintenance_role; SELECT llama.analyze_partitioned_tables();')
+$$;
+
+COMMENT ON FUNCTION llama.scheduled_jobs() IS 'What pg_cron runs in this database, or llama-db maintain where there is no pg_cron';
+
+REVOKE ALL ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
+                       llama.partitions_past_retention(), llama.scheduled_jobs() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
+                          llama.partitions_past_retention(), llama.scheduled_jobs() TO maintenance_role;
+GRANT EXECUTE ON FUNCTION llama.partitions_past_retention() TO llama_owner;
+
+GRANT CREATE ON SCHEMA llama TO maintenance_role;
+ALTER FUNCTION llama.apply_retention(integer) OWNER TO maintenance_role;
+ALTER FUNCTION llama.partitions_past_retention() OWNER TO maintenance_role;
+REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
+
+-- Down Migration
+
+SET LOCAL ROLE maintenance_role;
+DROP FUNCTION llama.partitions_past_retention();
+DROP FUNCTION llama.apply_retention(integer);
+SET LOCAL ROLE llama_owner;
+DROP FUNCTION llama.scheduled_jobs();
+DROP FUNCTION llama.analyze_partitioned_tables();
+DROP FUNCTION llama.create_partitions_ahead();
