@@ -1,0 +1,137 @@
+/**
+ * Compute sizes of the Flexible Server, as azurerm 4.55 accepts them.
+ *
+ * Grammar: internal/services/postgres/validate/flexible_server_sku_name.go of
+ * https://github.com/hashicorp/terraform-provider-azurerm/tree/v4.55.0 (no v6 and no confidential sizes yet).
+ * Memory and default connections: https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits
+ */
+export const skusSource =
+  'https://github.com/hashicorp/terraform-provider-azurerm/blob/v4.55.0/internal/services/postgres/validate/flexible_server_sku_name.go';
+
+export const connectionsSource =
+  'https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits';
+
+export type Tier = 'Burstable' | 'GeneralPurpose' | 'MemoryOptimized';
+
+export interface Sku {
+  readonly name: string;
+  readonly tier: Tier;
+  /** Size as Azure's API spells it: the name without the tier's prefix. */
+  readonly size: string;
+  readonly vCores: number;
+  readonly memoryGb: number;
+  /**
+   * `max_connections` of a server *created* with this size. Scaling later leaves the value alone, so a server
+   * that was scaled needs the parameter set (https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits).
+   */
+  readonly maxConnectionsDefault: number;
+}
+
+/** Slots of `max_connections` that only Azure's own roles get: `reserved_connections` 5 and `superuser_reserved_connections` 10. */
+export const reservedConnections = 15;
+
+const burstableMemoryGb: Readonly<Record<string, number>> = {
+  B1ms: 2,
+  B2s: 4,
+  B2ms: 8,
+  B4ms: 16,
+  B8ms: 32,
+  B12ms: 48,
+  B16ms: 64,
+  B20ms: 80,
+};
+
+interface Series {
+  readonly tier: Tier;
+  readonly prefix: 'GP' | 'MO';
+  readonly family: 'D' | 'E';
+  readonly suffix: string;
+  readonly vCores: readonly number[];
+  readonly memoryPerVCore: number;
+  /** Sizes whose memory breaks the rule of the series. */
+  readonly memoryGb?: Readonly<Record<number, number>>;
+}
+
+const series: readonly Series[] = [
+  ...(
+    [
+      ['s_v3', [2, 4, 8, 16, 32, 48, 64]],
+      ['ds_v4', [2, 4, 8, 16, 32, 48, 64]],
+      ['ds_v5', [2, 4, 8, 16, 32, 48, 64, 96]],
+      ['ads_v5', [2, 4, 8, 16, 32, 48, 64, 96]],
+    ] as const
+  ).map(
+    ([suffix, vCores]): Series => ({
+      tier: 'GeneralPurpose',
+      prefix: 'GP',
+      family: 'D',
+      suffix,
+      vCores,
+      memoryPerVCore: 4,
+    }),
+  ),
+  ...(
+    [
+      ['s_v3', [2, 4, 8, 16, 20, 32, 48, 64], { 64: 432 }],
+      ['ds_v4', [2, 4, 6, 8, 16, 20, 32, 48, 64], { 64: 504 }],
+      ['ds_v5', [2, 4, 8, 16, 20, 32, 48, 64, 96], { 96: 672 }],
+      ['ads_v5', [2, 4, 8, 16, 32, 48, 64, 96], { 96: 672 }],
+    ] as const
+  ).map(
+    ([suffix, vCores, memoryGb]): Series => ({
+      tier: 'MemoryOptimized',
+      prefix: 'MO',
+      family: 'E',
+      suffix,
+      vCores,
+      memoryPerVCore: 8,
+      memoryGb,
+    }),
+  ),
+];
+
+/** `max_connections` Azure gives a new server with so much memory, by the table of its limits page. */
+export function defaultMaxConnections(memoryGb: number): number {
+  if (memoryGb < 4) return 50;
+  if (memoryGb < 8) return 429;
+  if (memoryGb < 16) return 859;
+  if (memoryGb < 32) return 1718;
+  if (memoryGb < 48) return 3437;
+  return 5000;
+}
+
+function sku(prefix: string, tier: Tier, size: string, vCores: number, memoryGb: number): Sku {
+  return {
+    name: `${prefix}_Standard_${size}`,
+    tier,
+    size: `Standard_${size}`,
+    vCores,
+    memoryGb,
+    maxConnectionsDefault: defaultMaxConnections(memoryGb),
+  };
+}
+
+/** Every size, Burstable first, small before large within a series. */
+export const skus: readonly Sku[] = [
+  ...Object.entries(burstableMemoryGb).map(([size, memoryGb]) =>
+    sku('B', 'Burstable', size, Number(/\d+/.exec(size)?.[0]), memoryGb),
+  ),
+  ...series.flatMap((one) =>
+    one.vCores.map((vCores) =>
+      sku(
+        one.prefix,
+        one.tier,
+        `${one.family}${vCores}${one.suffix}`,
+        vCores,
+        one.memoryGb?.[vCores] ?? vCores * one.memoryPerVCore,
+      ),
+    ),
+  ),
+];
+
+const byName = new Map(skus.map((one) => [one.name, one]));
+
+/** The size of that name (`GP_Standard_D4s_v3`), or undefined when azurerm 4.55 would refuse it. */
+export function parseSku(name: string): Sku | undefined {
+  return byName.get(name);
+}
