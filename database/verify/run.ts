@@ -1,0 +1,66 @@
+import { catalogue } from './catalogue.ts';
+import {
+  type Check,
+  type CheckContext,
+  type CheckInput,
+  type CheckResult,
+  type Outcome,
+  type Report,
+  type RunOptions,
+  type Severity,
+  severities,
+} from './check.ts';
+import { takeSnapshot } from './snapshot/snapshot.ts';
+
+/**
+ * Looks at the database and says what is not as it must be.
+ *
+ * Reads the catalogs once and judges that; nothing is written but by the two-tenant probe, whose transaction is
+ * always rolled back. May be called inside a transaction, which is left as it was.
+ *
+ * @throws what the driver throws when the catalogs cannot be read
+ */
+export async function runChecks(context: CheckContext, options: RunOptions = {}): Promise<Report> {
+  const started = performance.now();
+  const snapshot = await takeSnapshot(context.client);
+  const checks = await evaluate({ ...context, snapshot }, chosen(options));
+  return { checks, counts: count(checks), durationMs: performance.now() - started };
+}
+
+/** The results that a person must act on: failed, of `severity` or worse. */
+export function failing(report: Report, severity: Severity = 'high'): readonly CheckResult[] {
+  const limit = severities.indexOf(severity);
+  return report.checks.filter(
+    ({ check, outcome }) => outcome.status === 'failed' && severities.indexOf(check.severity) <= limit,
+  );
+}
+
+/** Checks over a given look at the catalogs, one after the other: they share one connection. */
+export async function evaluate(input: CheckInput, checks: readonly Check[]): Promise<CheckResult[]> {
+  const results: CheckResult[] = [];
+  for (const { run, ...check } of checks) results.push({ check, outcome: await answer(run, input) });
+  return results;
+}
+
+/** The checks that `options` asks for, in the catalogue's order. */
+export function chosen({ groups, only }: RunOptions): readonly Check[] {
+  return catalogue.filter(
+    (check) => (!groups || groups.includes(check.group)) && (!only || only.includes(check.id)),
+  );
+}
+
+/** A statement that failed means that nobody looked, which is neither a pass nor a finding. */
+async function answer(run: Check['run'], input: CheckInput): Promise<Outcome> {
+  try {
+    return await run(input);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return { status: 'skipped', reason: `could not look: ${error.message}` };
+  }
+}
+
+function count(results: readonly CheckResult[]): Report['counts'] {
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const { outcome } of results) counts[outcome.status] += 1;
+  return counts;
+}
