@@ -6,14 +6,18 @@
 DO $$
 DECLARE
   role_name text;
-  found pg_catalog.pg_roles;
+  existing pg_catalog.pg_roles;
 BEGIN
   FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer']
   LOOP
-    SELECT * INTO found FROM pg_catalog.pg_roles WHERE rolname = role_name;
+    SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname = role_name;
     IF NOT FOUND THEN
-      EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
-    ELSIF found.rolcanlogin OR found.rolsuper OR found.rolbypassrls OR found.rolcreaterole THEN
+      BEGIN
+        EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        NULL; -- Made this moment by the deployment of another database.
+      END;
+    ELSIF existing.rolcanlogin OR existing.rolsuper OR existing.rolbypassrls OR existing.rolcreaterole THEN
       RAISE EXCEPTION 'role % exists with rights that a group role must not have', role_name
         USING ERRCODE = 'invalid_role_specification',
               DETAIL = 'Row-level security is written for it as NOLOGIN, without SUPERUSER, BYPASSRLS and CREATEROLE.',
@@ -26,7 +30,11 @@ BEGIN
       SELECT FROM pg_catalog.pg_auth_members AS m
        WHERE m.roleid = role_name::pg_catalog.regrole AND m.member = 'llama_owner'::pg_catalog.regrole AND m.set_option
     ) THEN
-      EXECUTE pg_catalog.format('GRANT %I TO llama_owner WITH INHERIT FALSE, SET TRUE', role_name);
+      BEGIN
+        EXECUTE pg_catalog.format('GRANT %I TO llama_owner WITH INHERIT FALSE, SET TRUE', role_name);
+      EXCEPTION WHEN unique_violation THEN
+        NULL;
+      END;
     END IF;
   END LOOP;
 
@@ -42,9 +50,14 @@ $$;
 -- Azure leaves CREATE on schema public to everyone, on every version.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
+-- The caller of llama.encrypt_sensitive_data needs pgcrypto, the owner operator classes; nobody else names an extension.
+GRANT USAGE ON SCHEMA extensions TO llama_owner, admin_role;
+
 -- Down Migration
 
 -- Schema public stays closed: opening it again is never what a rollback is for.
+REVOKE USAGE ON SCHEMA extensions FROM llama_owner, admin_role;
+
 DO $$
 DECLARE
   role_name text;

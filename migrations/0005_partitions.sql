@@ -25,6 +25,16 @@ VALUES ('storage_records', 400, false),
 ALTER TABLE llama.partitioned_tables ENABLE ROW LEVEL SECURITY;
 CREATE POLICY maintenance_read_registry ON llama.partitioned_tables FOR SELECT TO maintenance_role USING (true);
 
+CREATE FUNCTION llama.refuse_append_only_change() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION '% on % is refused: the table is append-only', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege', HINT = 'Its rows leave with their whole partition.';
+END
+$$;
+
 CREATE FUNCTION llama.create_monthly_partition(table_name text, start_date date) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -88,6 +98,14 @@ BEGIN
     EXECUTE format('REVOKE ALL ON TABLE llama.%I FROM %s', leaf, grantee);
   END LOOP;
 
+  -- ATTACH clones the parent's row triggers; a trigger on TRUNCATE is never one of them.
+  IF registered.append_only THEN
+    EXECUTE format(
+      'CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.%I '
+      'FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_append_only_change()', leaf
+    );
+  END IF;
+
   -- The check lets ATTACH trust the range without a scan, and says nothing afterwards that the bounds do not.
   EXECUTE format(
     'ALTER TABLE llama.%I ADD CONSTRAINT attach_range CHECK ("timestamp" >= %L::timestamptz AND "timestamp" < %L::timestamptz)',
@@ -131,4 +149,5 @@ END
 $$;
 
 DROP FUNCTION llama.create_monthly_partition(text, date);
+DROP FUNCTION llama.refuse_append_only_change();
 DROP TABLE llama.partitioned_tables;

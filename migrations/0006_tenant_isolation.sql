@@ -1,8 +1,6 @@
 -- Up Migration
 
 GRANT USAGE ON SCHEMA llama TO application_role, admin_role, analytics_role, maintenance_role, audit_writer;
--- The caller of llama.encrypt_sensitive_data needs pgcrypto; nobody else calls an extension by name.
-GRANT USAGE ON SCHEMA extensions TO admin_role;
 
 ALTER TABLE llama.storage_records ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE llama.audit_trail ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -153,5 +151,4 @@ ALTER TABLE llama.tenant_configs DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL 
 ALTER TABLE llama.model_metrics DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE llama.detector_executions DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 
-REVOKE USAGE ON SCHEMA extensions FROM admin_role;
 REVOKE USAGE ON SCHEMA llama FROM application_role, admin_role, analytics_role, maintenance_role, audit_writer;

@@ -148,21 +148,11 @@ CREATE TRIGGER audit_update AFTER UPDATE ON llama.detector_executions
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*)
   EXECUTE FUNCTION llama.write_audit('detector_executions', 'id', 'timestamp');
 
-CREATE FUNCTION llama.refuse_audit_change() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RAISE EXCEPTION '% on the audit trail is refused: it is append-only', TG_OP
-    USING ERRCODE = 'insufficient_privilege', HINT = 'Rows leave the audit trail with their whole partition.';
-END
-$$;
-
 -- Grants already keep every role out; this stops the owner's own mistakes, in the leaves as well (row triggers are cloned).
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON llama.audit_trail
-  FOR EACH ROW EXECUTE FUNCTION llama.refuse_audit_change();
+  FOR EACH ROW EXECUTE FUNCTION llama.refuse_append_only_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_trail
-  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_audit_change();
+  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_append_only_change();
 
 GRANT CREATE ON SCHEMA llama TO audit_writer;
 ALTER FUNCTION llama.write_audit() OWNER TO audit_writer;
@@ -173,7 +163,6 @@ REVOKE CREATE ON SCHEMA llama FROM audit_writer;
 
 DROP TRIGGER append_only_truncate ON llama.audit_trail;
 DROP TRIGGER append_only ON llama.audit_trail;
-DROP FUNCTION llama.refuse_audit_change();
 
 DROP TRIGGER audit_update ON llama.detector_executions;
 DROP TRIGGER audit_change ON llama.detector_executions;
