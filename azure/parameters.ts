@@ -1,0 +1,98 @@
+/** Looking parameters up, spelling their values as Azure does, and saying what is wrong with one. */
+import { type Parameter, parameterCatalogue } from './parameter-catalogue.ts';
+
+export { type Parameter, parameterCatalogue } from './parameter-catalogue.ts';
+
+export const parametersSource =
+  'https://learn.microsoft.com/azure/postgresql/server-parameters/concepts-server-parameters';
+
+export type ParameterInput = string | number | boolean;
+
+/**
+ * Parameter prefixes of extensions whose own parameters are not catalogued here: they come and go with the
+ * extension's version, so a name under one of them is taken as it is, provided its extension is there. Every other
+ * unknown name is refused, because Azure refuses it only in the middle of an apply.
+ */
+export const extensionNamespaces: Readonly<Record<string, string>> = {
+  anon: 'anon',
+  auto_explain: 'auto_explain',
+  azure_storage: 'azure_storage',
+  credcheck: 'credcheck',
+  duckdb: 'pg_duckdb',
+  login_hook: 'login_hook',
+  pg_hint_plan: 'pg_hint_plan',
+  pg_partman_bgw: 'pg_partman',
+  pg_prewarm: 'pg_prewarm',
+  pglogical: 'pglogical',
+  plv8: 'plv8',
+  postgis: 'postgis',
+  squeeze: 'pg_squeeze',
+  timescaledb: 'timescaledb',
+  hnsw: 'vector',
+  ivfflat: 'vector',
+};
+
+/** Extension (or library) an uncatalogued parameter belongs to, or undefined when nothing known claims it. */
+export function extensionOfParameter(name: string): string | undefined {
+  const dot = name.indexOf('.');
+  return dot < 0 ? undefined : extensionNamespaces[name.slice(0, dot)];
+}
+
+export function parameter(name: string): Parameter | undefined {
+  return Object.hasOwn(parameterCatalogue, name) ? parameterCatalogue[name] : undefined;
+}
+
+/**
+ * Whether a change waits for a restart. An uncatalogued parameter counts as static: the restart afterwards asks the
+ * server whether anything is pending, so the worst case is one question more.
+ */
+export function isStatic(name: string): boolean {
+  return parameter(name)?.apply !== 'dynamic';
+}
+
+/** Value as Azure spells it: plain numbers, lower-case `on`/`off` (PgBouncer's own switch: `true`/`false`). */
+export function azureValue(name: string, value: ParameterInput): string {
+  if (typeof value !== 'boolean') return String(value);
+  const [yes = 'on', no = 'off'] = parameter(name)?.kind === 'boolean' ? (parameter(name)?.values ?? []) : [];
+  return value ? yes : no;
+}
+
+/** What must hold for that value and does not, as a sentence's second half; undefined when the value is fine. */
+export function refusal(known: Parameter, name: string, value: ParameterInput): string | undefined {
+  const spelled = azureValue(name, value);
+  switch (known.kind) {
+    case 'boolean':
+    case 'enum':
+      return known.values?.includes(spelled) ? undefined : `must be one of ${known.values?.join(', ')}`;
+    case 'integer':
+    case 'real':
+      return numberRefusal(known, spelled);
+    case 'set':
+      return setRefusal(known, spelled);
+    case 'string':
+      // An empty value can be read but not set: azurerm refuses it (StringIsNotEmpty).
+      if (spelled === '') return 'must not be empty';
+      return known.pattern && !new RegExp(`^(?:${known.pattern.source})$`).test(spelled)
+        ? `must match ${known.pattern.source}`
+        : undefined;
+  }
+}
+
+function numberRefusal(known: Parameter, spelled: string): string | undefined {
+  const unit = known.unit ? ` in units of ${known.unit}` : '';
+  const shape = known.kind === 'integer' ? /^-?\d+$/ : /^-?\d+(\.\d+)?$/;
+  const range = `must be ${known.kind === 'integer' ? 'a whole number' : 'a number'}${unit} from ${known.minimum} to ${known.maximum}`;
+  if (!shape.test(spelled)) return range;
+  const number = Number(spelled);
+  return number >= (known.minimum ?? -Infinity) && number <= (known.maximum ?? Infinity) ? undefined : range;
+}
+
+function setRefusal(known: Parameter, spelled: string): string | undefined {
+  const members = spelled.split(',');
+  const allowed = known.values;
+  if (spelled === '') return 'must not be empty';
+  if (allowed === undefined) return undefined;
+  return members.every((member) => allowed.includes(member))
+    ? undefined
+    : `must be a comma-separated list, without spaces, of ${allowed.join(', ')}`;
+}

@@ -1,0 +1,91 @@
+/**
+ * Azure's public regions: the pair geo-redundant backup goes to, and whether there are availability zones.
+ *
+ * The pair is Azure's choice, not ours: a server in eastus is backed up to westus, wherever its replica is.
+ * Sources: https://learn.microsoft.com/azure/reliability/cross-region-replication-azure and
+ * https://learn.microsoft.com/azure/reliability/regions-list
+ */
+export const regionsSource = 'https://learn.microsoft.com/azure/reliability/regions-list';
+
+export interface Region {
+  readonly name: string;
+  /** @default - the region has none, so geo-redundant backup is not offered there */
+  readonly pair?: string;
+  readonly hasZones: boolean;
+}
+
+function zonal(name: string, pair?: string): Region {
+  return pair === undefined ? { name, hasZones: true } : { name, pair, hasZones: true };
+}
+
+function zoneless(name: string, pair: string): Region {
+  return { name, pair, hasZones: false };
+}
+
+export const regions: readonly Region[] = [
+  zonal('australiaeast', 'australiasoutheast'),
+  zoneless('australiasoutheast', 'australiaeast'),
+  zoneless('australiacentral', 'australiacentral2'),
+  zoneless('australiacentral2', 'australiacentral'),
+  zonal('austriaeast'),
+  zonal('belgiumcentral'),
+  zonal('brazilsouth', 'southcentralus'),
+  zoneless('brazilsoutheast', 'brazilsouth'),
+  zonal('canadacentral', 'canadaeast'),
+  zoneless('canadaeast', 'canadacentral'),
+  zonal('centralindia', 'southindia'),
+  zoneless('southindia', 'centralindia'),
+  zoneless('westindia', 'southindia'),
+  zoneless('jioindiacentral', 'jioindiawest'),
+  zoneless('jioindiawest', 'jioindiacentral'),
+  zonal('centralus', 'eastus2'),
+  zonal('chilecentral'),
+  zonal('eastasia', 'southeastasia'),
+  zonal('southeastasia', 'eastasia'),
+  zonal('eastus', 'westus'),
+  zonal('eastus2', 'centralus'),
+  zonal('francecentral', 'francesouth'),
+  zoneless('francesouth', 'francecentral'),
+  zonal('germanywestcentral', 'germanynorth'),
+  zoneless('germanynorth', 'germanywestcentral'),
+  zonal('indonesiacentral'),
+  zonal('israelcentral'),
+  zonal('italynorth'),
+  zonal('japaneast', 'japanwest'),
+  zonal('japanwest', 'japaneast'),
+  zonal('koreacentral', 'koreasouth'),
+  zoneless('koreasouth', 'koreacentral'),
+  zonal('malaysiawest'),
+  zonal('mexicocentral'),
+  zonal('newzealandnorth'),
+  zoneless('northcentralus', 'southcentralus'),
+  zonal('southcentralus', 'northcentralus'),
+  zonal('northeurope', 'westeurope'),
+  zonal('westeurope', 'northeurope'),
+  zonal('norwayeast', 'norwaywest'),
+  zoneless('norwaywest', 'norwayeast'),
+  zonal('polandcentral'),
+  zonal('qatarcentral'),
+  zonal('southafricanorth', 'southafricawest'),
+  zoneless('southafricawest', 'southafricanorth'),
+  zonal('spaincentral'),
+  zonal('swedencentral', 'swedensouth'),
+  zoneless('swedensouth', 'swedencentral'),
+  zonal('switzerlandnorth', 'switzerlandwest'),
+  zoneless('switzerlandwest', 'switzerlandnorth'),
+  zonal('uaenorth', 'uaecentral'),
+  zoneless('uaecentral', 'uaenorth'),
+  zonal('uksouth', 'ukwest'),
+  zoneless('ukwest', 'uksouth'),
+  zoneless('westcentralus', 'westus2'),
+  zoneless('westus', 'eastus'),
+  zonal('westus2', 'westcentralus'),
+  zonal('westus3', 'eastus'),
+];
+
+const byName = new Map(regions.map((one) => [one.name, one]));
+
+/** The region of that programmatic name (`eastus`), or undefined when it is not a public region known here. */
+export function region(name: string): Region | undefined {
+  return byName.get(name);
+}
