@@ -1,0 +1,113 @@
+/**
+ * One migration as node-pg-migrate runs it: the file's own steps between the role and limits before them and
+ * the ledger's row after them, all in the same transaction.
+ */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { MigrationBuilder, RunnerOption } from 'node-pg-migrate';
+import type { Connection } from '../connection.ts';
+import { Fault } from '../fault.ts';
+import type { MigrationFile } from './files.ts';
+import { type Direction, successStatement } from './ledger.ts';
+
+export interface Limits {
+  /** Milliseconds a statement may wait for a lock before the application would notice. @default 5000 */
+  readonly lockTimeout?: number;
+  /** Milliseconds a statement may run. @default 900000 */
+  readonly statementTimeout?: number;
+}
+
+export interface Step {
+  readonly file: MigrationFile;
+  readonly direction: Direction;
+  /** Row of the ledger that this run of it fills. */
+  readonly attempt: string;
+  readonly limits: Limits;
+  /** SQL to run first, inside the transaction. @default - none */
+  readonly guard?: string;
+}
+
+type Action = (pgm: MigrationBuilder) => void | Promise<void>;
+type Strategies = NonNullable<RunnerOption['migrationLoaderStrategies']>;
+
+/** Loads the one file of a step in place of node-pg-migrate's own loaders. */
+export function strategiesFor(step: Step, connection: Connection): Strategies {
+  return [
+    {
+      extensions: [`.${step.file.kind}`],
+      loader: async (paths) => {
+        const action = await loadAction(step.file, step.direction);
+        const wrapped = wrap(step, action, connection);
+        return paths.map((path) => ({ id: path, filePaths: [path], actions: { [step.direction]: wrapped } }));
+      },
+    },
+  ];
+}
+
+/** Pattern of file names that node-pg-migrate must not see: all but this one. */
+export function allBut(file: MigrationFile): string {
+  return `(?!${basename(file.path).replace(/[.]/g, '\\.')}$).*`;
+}
+
+function wrap(
+  { file, direction, attempt, limits, guard }: Step,
+  action: Action,
+  { client }: Connection,
+): Action {
+  const role = file.runAs === 'login' ? 'NONE' : 'llama_owner';
+  return async (pgm) => {
+    // For statements that a migration runs itself (pgm.db) before the transaction begins, or without one.
+    await client.query(`SET ROLE ${role}`);
+    if (guard) pgm.sql(`SET LOCAL ROLE llama_owner; ${guard}`);
+    pgm.sql(
+      `SET LOCAL ROLE ${role}; SET LOCAL lock_timeout = ${limits.lockTimeout ?? 5000}; SET LOCAL statement_timeout = ${limits.statementTimeout ?? 900_000}`,
+    );
+    await action(pgm);
+    // Both tables of the ledger belong to the owner, whatever role the migration left behind.
+    pgm.sql('SET ROLE llama_owner');
+    pgm.sql(successStatement(attempt, file, direction));
+  };
+}
+
+async function loadAction(file: MigrationFile, direction: Direction): Promise<Action> {
+  const action = file.kind === 'sql' ? await loadSql(file, direction) : await loadTypeScript(file, direction);
+  if (action) return action;
+  throw new Fault(
+    `Migration ${file.name} cannot be run ${direction}`,
+    file.kind === 'sql'
+      ? `it has no "-- ${direction === 'up' ? 'Up' : 'Down'} Migration" section`
+      : `it exports no function ${direction}(pgm)`,
+    direction === 'up' ? 'Write it.' : 'Write it, or go forward with a new migration instead.',
+  );
+}
+
+async function loadTypeScript(file: MigrationFile, direction: Direction): Promise<Action | undefined> {
+  const module: Record<string, unknown> = await import(pathToFileURL(file.path).href);
+  const action = module[direction];
+  return typeof action === 'function' ? (pgm) => action(pgm) : undefined;
+}
+
+async function loadSql(file: MigrationFile, direction: Direction): Promise<Action | undefined> {
+  const section = sectionOf(await readFile(file.path, 'utf8'), direction);
+  return section && ((pgm) => pgm.sql(section.sql));
+}
+
+export interface Section {
+  readonly sql: string;
+  /** Line of the file, from 1, on which it starts. */
+  readonly line: number;
+}
+
+/** A section of a `.sql` migration, by node-pg-migrate's own markers. */
+export function sectionOf(content: string, direction: Direction): Section | undefined {
+  const start = marker(content, direction);
+  if (start < 0) return undefined;
+  const other = marker(content, direction === 'up' ? 'down' : 'up');
+  const sql = content.slice(start, other > start ? other : undefined);
+  return { sql, line: content.slice(0, start).split('\n').length };
+}
+
+function marker(content: string, direction: Direction): number {
+  return content.search(new RegExp(`^[ \\t]*--[\\s-]*${direction}\\s+migration`, 'im'));
+}

@@ -1,0 +1,66 @@
+/** Applies what is pending: the part of the post-deploy step that changes the schema. */
+import type { Connection } from '../connection.ts';
+import { duration, type Reporter } from '../report.ts';
+import { listMigrations, type MigrationFile } from './files.ts';
+import { type LedgerEntry, readLedger } from './ledger.ts';
+import type { Limits } from './load.ts';
+import { type Plan, plan, refuseDivergence } from './plan.ts';
+import { asOwner, isPrepared, prepare } from './prepare.ts';
+import { reconcile } from './reconcile.ts';
+
+export interface MigrateOptions {
+  readonly reporter: Reporter;
+  /** Folder of the migration files. */
+  readonly directory: string;
+  /** Apply files that come before others already applied. @default false */
+  readonly allowOutOfOrder?: boolean;
+  readonly limits?: Limits;
+}
+
+/**
+ * Prepares and applies everything pending. Hold the lock.
+ *
+ * @returns the files that were applied.
+ * @throws Fault when the files and the ledger tell different histories, or a migration fails.
+ */
+export async function migrate(
+  connection: Connection,
+  options: MigrateOptions,
+): Promise<readonly MigrationFile[]> {
+  const { reporter } = options;
+  const start = performance.now();
+  const files = listMigrations(options.directory);
+  const made = await prepare(connection);
+  if (made.length > 0) reporter.line(`Prepared ${made.join(', ')} (${duration(performance.now() - start)})`);
+  const { ledger, interrupted } = await asOwner(connection, () => reconcile(connection));
+  for (const { version, description, direction, appliedAt } of interrupted) {
+    reporter.warn(
+      `${version}_${description} (${direction}) was interrupted in the run of ${appliedAt.toISOString()}; it is done again`,
+    );
+  }
+  const current = plan(files, ledger);
+  refuseDivergence(current, options);
+  const { pending } = current;
+  if (pending.length === 0) {
+    reporter.line(`Nothing to migrate: ${files.length} of ${files.length} applied`);
+    return [];
+  }
+  // Loaded here because a run with nothing to do must not pay for node-pg-migrate.
+  const { runMigrations } = await import('./run.ts');
+  await runMigrations(connection, pending, 'up', options);
+  return pending;
+}
+
+export interface Status extends Plan {
+  /** Every attempt, oldest first. */
+  readonly attempts: readonly LedgerEntry[];
+}
+
+/** What is applied, pending, edited, missing or out of order. Changes nothing, not even the ledger. */
+export async function status(connection: Connection, directory: string): Promise<Status> {
+  const files = listMigrations(directory);
+  const attempts = (await isPrepared(connection))
+    ? await asOwner(connection, () => readLedger(connection))
+    : [];
+  return { ...plan(files, attempts), attempts };
+}
