@@ -1,0 +1,181 @@
+import { MonitorMetricAlert } from '@cdktf/provider-azurerm/lib/monitor-metric-alert/index.js';
+import type { ITerraformDependable } from 'cdktf';
+import { Construct } from 'constructs';
+import { keyVaultMetricNamespace, keyVaultMetrics } from '../azure/key-vault-metrics.ts';
+import {
+  type AlertFrequency,
+  type AlertWindow,
+  alertWindows,
+  type Metric,
+  metricNamespace,
+  metrics,
+} from '../azure/metrics.ts';
+import { keyVaultAlertRules, type MetricAlertRule, serverAlertRules } from './alert-rules.ts';
+
+type Emitted = Pick<Metric, 'aggregations' | 'minimumWindow'>;
+
+/** What Azure emits, by namespace: rules are checked against it when the stack is synthesized. */
+const catalogues: Readonly<Record<string, Readonly<Record<string, Emitted>>>> = {
+  [metricNamespace]: metrics,
+  [keyVaultMetricNamespace]: keyVaultMetrics,
+};
+
+export interface MetricAlertsProps {
+  /** Azure resource id of what is watched. */
+  readonly targetResourceId: string;
+  /** Name of what is watched; alerts are called `<targetName>-<rule id>`. */
+  readonly targetName: string;
+  /** Metric namespace: the resource type of what is watched. */
+  readonly namespace: string;
+  /** Holds the alerts; any group will do. */
+  readonly resourceGroupName: string;
+  readonly rules: readonly MetricAlertRule[];
+  readonly actionGroupId: string;
+  /**
+   * Whether the alerts are evaluated.
+   * @default true
+   */
+  readonly enabled?: boolean;
+  /** @default - no tags */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** @default - after the watched resource and the action group only */
+  readonly after?: readonly ITerraformDependable[];
+}
+
+/**
+ * Metric alerts on one resource. Each resolves by itself once the metric is back (PSRule AZR-000491).
+ *
+ * Azure accepts a rule on an aggregation that a metric does not have, or on a window shorter than the metric's
+ * samples are apart, and the alert then never fires: so both are checked here, and synthesis fails.
+ */
+export class MetricAlerts extends Construct {
+  readonly resources: readonly ITerraformDependable[];
+
+  constructor(scope: Construct, id: string, props: MetricAlertsProps) {
+    super(scope, id);
+    this.node.addValidation({
+      validate: () => props.rules.flatMap((rule) => problemsOf(rule, props.namespace)),
+    });
+    this.resources = props.rules.map(
+      (rule) =>
+        new MonitorMetricAlert(this, rule.id, {
+          name: `${props.targetName}-${rule.id}`,
+          description: rule.description,
+          resourceGroupName: props.resourceGroupName,
+          scopes: [props.targetResourceId],
+          enabled: props.enabled ?? true,
+          severity: rule.severity,
+          windowSize: rule.window,
+          frequency: rule.frequency,
+          autoMitigate: true,
+          criteria: [
+            {
+              metricNamespace: props.namespace,
+              metricName: rule.metric,
+              aggregation: rule.aggregation,
+              operator: rule.operator,
+              threshold: rule.threshold,
+            },
+          ],
+          action: [{ actionGroupId: props.actionGroupId }],
+          ...(props.tags ? { tags: props.tags } : {}),
+          ...(props.after ? { dependsOn: [...props.after] } : {}),
+        }),
+    );
+  }
+}
+
+export interface ServerAlertsProps extends Omit<MetricAlertsProps, 'namespace' | 'rules'> {
+  readonly role: 'primary' | 'replica';
+  readonly burstable: boolean;
+  /** `max_connections` in force on this server: what is set, or the SKU's default (decision 23). */
+  readonly maxConnections: number;
+  /**
+   * Connections that PostgreSQL and Azure keep for themselves.
+   * @default 15 - Azure's
+   */
+  readonly reservedConnections?: number;
+  /**
+   * Whether another server replicates from this one.
+   * @default false
+   */
+  readonly replicated?: boolean;
+  /**
+   * Whether parameter `metrics.collector_database_activity` is on.
+   * @default false - no alert on a metric that is not emitted
+   */
+  readonly databaseActivity?: boolean;
+  /**
+   * `pgbouncer.default_pool_size`, where `pgbouncer.enabled` and `metrics.pgbouncer_diagnostics` are on.
+   * @default - no pooler, no alert on it
+   */
+  readonly poolSize?: number;
+}
+
+/** Azure keeps 10 for superusers and 5 for roles with pg_use_reserved_connections; neither can be changed. */
+const RESERVED_CONNECTIONS = 15;
+
+/** Metric alerts of one Flexible Server. */
+export class ServerAlerts extends MetricAlerts {
+  constructor(scope: Construct, id: string, props: ServerAlertsProps) {
+    super(scope, id, {
+      ...props,
+      namespace: metricNamespace,
+      rules: serverAlertRules({
+        role: props.role,
+        replicated: props.replicated ?? false,
+        burstable: props.burstable,
+        maxConnections: props.maxConnections,
+        reservedConnections: props.reservedConnections ?? RESERVED_CONNECTIONS,
+        databaseActivity: props.databaseActivity ?? false,
+        ...(props.poolSize === undefined ? {} : { poolSize: props.poolSize }),
+      }),
+    });
+  }
+}
+
+export type KeyVaultAlertsProps = Omit<MetricAlertsProps, 'namespace' | 'rules'>;
+
+/** Metric alerts of one Key Vault. */
+export class KeyVaultAlerts extends MetricAlerts {
+  constructor(scope: Construct, id: string, props: KeyVaultAlertsProps) {
+    super(scope, id, { ...props, namespace: keyVaultMetricNamespace, rules: keyVaultAlertRules() });
+  }
+}
+
+function problemsOf(rule: MetricAlertRule, namespace: string): string[] {
+  const metric = catalogues[namespace]?.[rule.metric];
+  if (metric === undefined) {
+    return [`alert ${rule.id}: ${namespace} has no metric ${rule.metric}, so the alert could never fire`];
+  }
+  const problems: string[] = [];
+  if (!metric.aggregations.includes(rule.aggregation)) {
+    problems.push(
+      `alert ${rule.id}: Azure does not keep aggregation ${rule.aggregation} of ${rule.metric}; it keeps ` +
+        metric.aggregations.join(', '),
+    );
+  }
+  if (shorter(rule.window, metric.minimumWindow)) {
+    problems.push(
+      `alert ${rule.id}: window ${rule.window} is shorter than the ${metric.minimumWindow} between values of ${rule.metric}`,
+    );
+  }
+  if (shorter(rule.frequency, metric.minimumWindow)) {
+    problems.push(
+      `alert ${rule.id}: frequency ${rule.frequency} is shorter than the ${metric.minimumWindow} between values of ${rule.metric}`,
+    );
+  }
+  if (shorter(rule.window, rule.frequency)) {
+    problems.push(
+      `alert ${rule.id}: frequency ${rule.frequency} leaves gaps between windows of ${rule.window}; look at least as often as the window is long`,
+    );
+  }
+  if (!Number.isFinite(rule.threshold) || rule.threshold < 0) {
+    problems.push(`alert ${rule.id}: ${rule.threshold} is not a threshold that ${rule.metric} can cross`);
+  }
+  return problems;
+}
+
+function shorter(a: AlertWindow, b: AlertWindow | AlertFrequency): boolean {
+  return alertWindows.indexOf(a) < alertWindows.indexOf(b);
+}

@@ -1,0 +1,119 @@
+import { DataProtectionBackupInstancePostgresqlFlexibleServer } from '@cdktf/provider-azurerm/lib/data-protection-backup-instance-postgresql-flexible-server/index.js';
+import { DataProtectionBackupPolicyPostgresqlFlexibleServer } from '@cdktf/provider-azurerm/lib/data-protection-backup-policy-postgresql-flexible-server/index.js';
+import { DataProtectionBackupVault } from '@cdktf/provider-azurerm/lib/data-protection-backup-vault/index.js';
+import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
+import type { ITerraformDependable } from 'cdktf';
+import { Construct } from 'constructs';
+
+export interface LongTermBackupProps {
+  readonly vaultName: string;
+  readonly resourceGroupName: string;
+  /** Region of the server: a vault backs up what is in its own region. */
+  readonly location: string;
+  readonly serverId: string;
+  readonly serverName: string;
+  /** Azure resource id of the group that holds the server. */
+  readonly serverResourceGroupId: string;
+  /** ISO 8601 duration, at most ten years (P10Y). */
+  readonly retention: string;
+  /** First run, RFC 3339; the others follow weekly at the same time. */
+  readonly firstRun: string;
+  /**
+   * Where copies of a backup are kept.
+   * @default GeoRedundant - also in the paired region
+   */
+  readonly redundancy?: 'GeoRedundant' | 'LocallyRedundant' | 'ZoneRedundant';
+  /**
+   * Refuse every plan that would destroy the vault or stop the backup.
+   * @default false
+   */
+  readonly preventDestroy?: boolean;
+  /** @default - no tags */
+  readonly tags?: Readonly<Record<string, string>>;
+  /**
+   * What must have finished with the server: two operations on it at once end in ServerIsBusy.
+   * @default - after the server only
+   */
+  readonly after?: readonly ITerraformDependable[];
+}
+
+/** Days a deleted backup can be recovered; 14 are free of charge. */
+const SOFT_DELETE_DAYS = 14;
+
+/**
+ * Weekly backups that outlive the server and its own 35 days, in a Backup Vault.
+ *
+ * The vault's identity needs two roles, and the backup starts after both: the instance is refused without them. A new
+ * role may take some minutes to arrive everywhere; if the first deployment fails on
+ * `UserErrorMissingRequiredPermissions`, deploy again.
+ * https://learn.microsoft.com/azure/backup/backup-azure-database-postgresql-flex
+ */
+export class LongTermBackup extends Construct {
+  /** Azure resource id of the vault. */
+  readonly vaultId: string;
+  /** All that is created on or under the server, for a lock to come after. */
+  readonly resources: readonly ITerraformDependable[];
+
+  constructor(scope: Construct, id: string, props: LongTermBackupProps) {
+    super(scope, id);
+    const lifecycle = { preventDestroy: props.preventDestroy ?? false };
+    const tags = props.tags ? { tags: props.tags } : {};
+
+    const vault = new DataProtectionBackupVault(this, 'vault', {
+      name: props.vaultName,
+      resourceGroupName: props.resourceGroupName,
+      location: props.location,
+      datastoreType: 'VaultStore',
+      redundancy: props.redundancy ?? 'GeoRedundant',
+      softDelete: 'On',
+      retentionDurationInDays: SOFT_DELETE_DAYS,
+      identity: { type: 'SystemAssigned' },
+      ...tags,
+      lifecycle,
+    });
+    const policy = new DataProtectionBackupPolicyPostgresqlFlexibleServer(this, 'policy', {
+      name: `${props.serverName}-weekly`,
+      vaultId: vault.id,
+      backupRepeatingTimeIntervals: [weeklyFrom(props.firstRun)],
+      timeZone: 'UTC',
+      defaultRetentionRule: {
+        lifeCycle: [{ dataStoreType: 'VaultStore', duration: props.retention }],
+      },
+    });
+    const identity = { principalId: vault.identity.principalId, principalType: 'ServicePrincipal' };
+    const reader = new RoleAssignment(this, 'reader', {
+      ...identity,
+      scope: props.serverResourceGroupId,
+      roleDefinitionName: 'Reader',
+      description: 'The Backup Vault finds the server',
+      ...(props.after ? { dependsOn: [...props.after] } : {}),
+    });
+    const operator = new RoleAssignment(this, 'operator', {
+      ...identity,
+      scope: props.serverId,
+      roleDefinitionName: 'PostgreSQL Flexible Server Long Term Retention Backup Role',
+      description: 'The Backup Vault takes backups of the server',
+      ...(props.after ? { dependsOn: [...props.after] } : {}),
+    });
+    const instance = new DataProtectionBackupInstancePostgresqlFlexibleServer(this, 'instance', {
+      name: `${props.serverName}-weekly`,
+      location: props.location,
+      vaultId: vault.id,
+      serverId: props.serverId,
+      backupPolicyId: policy.id,
+      dependsOn: [reader, operator, ...(props.after ?? [])],
+      lifecycle,
+    });
+    this.vaultId = vault.id;
+    this.resources = [vault, policy, reader, operator, instance];
+  }
+}
+
+/** `R/<start>/P1W`, the start with a numeric offset: Azure gives `Z` back as `+00:00`, which replaces the policy. */
+function weeklyFrom(firstRun: string): string {
+  const start = new Date(firstRun);
+  if (Number.isNaN(start.getTime())) {
+    throw new Error(`first run of the long-term backup is ${firstRun}, which is not an RFC 3339 time`);
+  }
+  return `R/${start.toISOString().replace(/\.\d{3}Z$/, '+00:00')}/P1W`;
+}
