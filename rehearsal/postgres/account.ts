@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import { Fault } from '../../database/fault.ts';
 
 /** Whom server processes run as; undefined for the user who runs this program. */
@@ -25,6 +28,27 @@ export function serverAccount(): Account | undefined {
     'PostgreSQL refuses to run as root and this machine has neither an account `postgres` nor `nobody`',
     'Run the command as an ordinary user.',
   );
+}
+
+/**
+ * Where a server's files go: the system's temporary directory, unless it is closed to the server's account, as
+ * root's own often is.
+ */
+export function temporaryDirectory(account: Account | undefined): string {
+  const candidates = [tmpdir(), '/tmp', '/var/tmp'];
+  if (!account) return tmpdir();
+  return candidates.find(isOpenToEverybody) ?? tmpdir();
+}
+
+function isOpenToEverybody(directory: string): boolean {
+  try {
+    for (let path = directory; ; path = dirname(path)) {
+      if ((statSync(path).mode & 0o001) === 0) return false;
+      if (path === dirname(path)) return true;
+    }
+  } catch {
+    return false;
+  }
 }
 
 function numericId(flag: '-u' | '-g', name: string): number | undefined {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -12,13 +13,21 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { Fault } from '../../database/fault.ts';
-import { type Account, serverAccount } from './account.ts';
-import { createRoles, superuser, within } from './bootstrap.ts';
+import { type Account, serverAccount, temporaryDirectory } from './account.ts';
+import {
+  administration,
+  connectionOf,
+  createDatabase,
+  type ServerAddress,
+  type UrlOptions,
+  urlOf,
+  type Who,
+} from './address.ts';
+import { createRoles, superuser } from './bootstrap.ts';
 import { issueCertificate } from './certificates.ts';
 import { Guardian } from './guardian.ts';
 import { type Installation, installPrivately, packagedBinaries } from './installation.ts';
@@ -42,33 +51,19 @@ export interface LocalPostgresOptions {
   readonly durable?: boolean;
 }
 
-/** Who connects: the server's superuser, the administrator's login, or a login of the caller's own. */
-export type Who = 'superuser' | 'migrator' | { readonly user: string; readonly password: string };
-
-export interface UrlOptions {
-  /** @default 'postgres' or the first of the databases made at start */
-  readonly database?: string;
-  /** Name to connect to and to find in the certificate; the address is 127.0.0.1 always. @default 'localhost' */
-  readonly host?: string;
-}
-
-export interface LocalPostgres {
-  readonly port: number;
-  readonly hostNames: readonly string[];
-  /** Certificate of the authority that signed the server's certificate. */
-  readonly caFile: string;
+export interface LocalPostgres extends ServerAddress {
   readonly dataDirectory: string;
-  readonly administrator: string;
-  readonly passwords: { readonly superuser: string; readonly migrator: string };
   /** `postgresql://` URL with sslmode=verify-full, sslrootcert and, for another host than localhost, hostaddr. */
   url(who: Who, options?: UrlOptions): string;
   /** The same for `new pg.Client`. */
   connection(who: Who, options?: UrlOptions): pg.ClientConfig;
   /** Makes a database as Azure does: owned by azure_pg_admin. */
-  createDatabase(name: string, options?: { readonly template?: string }): Promise<void>;
-  dropDatabase(name: string): Promise<void>;
+  createDatabase(name: string): Promise<void>;
   /** Stops and starts on the same port; `crash` skips the orderly shutdown, so that the start recovers. */
-  restart(options?: { readonly crash?: boolean; readonly settings?: Record<string, string> }): Promise<void>;
+  restart(options?: {
+    readonly crash?: boolean;
+    readonly settings?: Readonly<Record<string, string>>;
+  }): Promise<void>;
   /** Everything the server logged so far. */
   log(): string;
   /** Ends the server and removes all its files. */
@@ -98,7 +93,7 @@ const patience = 30_000;
 export async function startPostgres(options: LocalPostgresOptions = {}): Promise<LocalPostgres> {
   const binaries = await packagedBinaries();
   const account = serverAccount();
-  const directory = mkdtempSync(join(tmpdir(), 'llama-db-postgres-'));
+  const directory = mkdtempSync(join(temporaryDirectory(account), 'llama-db-postgres-'));
   const guardian = new Guardian(directory);
   try {
     const cluster = new Cluster(directory, guardian, account, binaries, options);
@@ -171,52 +166,31 @@ class Cluster implements LocalPostgres {
     );
     this.#configure(this.#options.settings ?? {});
     await this.#startOnFreePort();
-    await createRoles(this.#bootstrapConnection(), {
+    await createRoles(administration(this), {
       name: this.administrator,
       password: this.passwords.migrator,
     });
     for (const name of this.#options.databases ?? []) await this.createDatabase(name);
   }
 
-  url(who: Who, options: UrlOptions = {}): string {
-    const { user, password } = this.#credentials(who);
-    const host = options.host ?? 'localhost';
-    const url = new URL(`postgresql://${host}:${this.#port}/${encodeURIComponent(this.#database(options))}`);
-    url.username = encodeURIComponent(user);
-    url.password = encodeURIComponent(password);
-    url.searchParams.set('sslmode', 'verify-full');
-    url.searchParams.set('sslrootcert', this.caFile);
-    if (host !== 'localhost') url.searchParams.set('hostaddr', '127.0.0.1');
-    return url.href;
+  get database(): string {
+    return this.#options.databases?.[0] ?? 'postgres';
   }
 
-  connection(who: Who, options: UrlOptions = {}): pg.ClientConfig {
-    return {
-      ...this.#credentials(who),
-      host: '127.0.0.1',
-      port: this.#port,
-      database: this.#database(options),
-      ssl: { ca: readFileSync(this.caFile, 'utf8'), servername: options.host ?? 'localhost' },
-    };
+  url(who: Who, options?: UrlOptions): string {
+    return urlOf(this, who, options);
   }
 
-  async createDatabase(name: string, options: { readonly template?: string } = {}): Promise<void> {
-    const template = pg.escapeIdentifier(options.template ?? 'template1');
-    await within(this.connection('superuser', { database: 'postgres' }), (client) =>
-      client.query(
-        `CREATE DATABASE ${pg.escapeIdentifier(name)} OWNER azure_pg_admin TEMPLATE ${template} STRATEGY file_copy`,
-      ),
-    );
+  connection(who: Who, options?: UrlOptions): pg.ClientConfig {
+    return connectionOf(this, who, options);
   }
 
-  async dropDatabase(name: string): Promise<void> {
-    await within(this.connection('superuser', { database: 'postgres' }), (client) =>
-      client.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)} WITH (FORCE)`),
-    );
+  async createDatabase(name: string): Promise<void> {
+    await createDatabase(this, name);
   }
 
   async restart(
-    options: { readonly crash?: boolean; readonly settings?: Record<string, string> } = {},
+    options: { readonly crash?: boolean; readonly settings?: Readonly<Record<string, string>> } = {},
   ): Promise<void> {
     await this.#end(options.crash ? 'SIGQUIT' : 'SIGINT');
     if (options.settings) this.#configure({ ...this.#options.settings, ...options.settings });
@@ -233,27 +207,12 @@ class Cluster implements LocalPostgres {
     await this.#guardian.finish();
   }
 
-  #credentials(who: Who): { user: string; password: string } {
-    if (who === 'superuser') return { user: superuser, password: this.passwords.superuser };
-    if (who === 'migrator') return { user: this.administrator, password: this.passwords.migrator };
-    return who;
-  }
-
-  #database(options: UrlOptions): string {
-    return options.database ?? this.#options.databases?.[0] ?? 'postgres';
-  }
-
-  /** Needs no valid certificate: the clients whose handling of a bad one is tested come later. */
-  #bootstrapConnection(): pg.ClientConfig {
-    return { ...this.connection('superuser', { database: 'postgres' }), ssl: { rejectUnauthorized: false } };
-  }
-
   async #initialise(): Promise<void> {
     const passwordFile = join(this.#directory, 'superuser.password');
     this.#write(passwordFile, this.passwords.superuser);
     const log = openSync(this.#logFile, 'a', 0o600);
     try {
-      const started = this.#spawn(this.#installation.initdb, log, [
+      const started = await this.#spawn(this.#installation.initdb, log, [
         ...[
           '-D',
           this.dataDirectory,
@@ -342,7 +301,7 @@ class Cluster implements LocalPostgres {
   async #launch(port: number): Promise<void> {
     const before = this.log().length;
     const log = openSync(this.#logFile, 'a', 0o600);
-    const server = this.#spawn(this.#installation.postgres, log, [
+    const server = await this.#spawn(this.#installation.postgres, log, [
       '-D',
       this.dataDirectory,
       '-p',
@@ -389,7 +348,7 @@ class Cluster implements LocalPostgres {
     this.#guardian.forget();
   }
 
-  #spawn(program: string, log: number, args: readonly string[]): Program {
+  async #spawn(program: string, log: number, args: readonly string[]): Promise<Program> {
     const child = spawn(program, args, {
       ...this.#account,
       cwd: this.dataDirectory,
@@ -400,8 +359,8 @@ class Cluster implements LocalPostgres {
       env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
     });
     const { pid } = child;
-    if (pid === undefined) throw this.#refusal(`${program} cannot be executed`);
-    this.#guardian.watch(pid);
+    // In the tick that made the process: a program killed in the next one leaves no server behind.
+    if (pid !== undefined) this.#guardian.watch(pid);
     let code: number | undefined;
     const exited = new Promise<void>((resolve) => {
       child.once('exit', (status) => {
@@ -409,14 +368,22 @@ class Cluster implements LocalPostgres {
         resolve();
       });
     });
-    return { child, pid, exited, code: () => code };
+    try {
+      await once(child, 'spawn');
+    } catch (cause) {
+      throw this.#refusal(`The local PostgreSQL cannot execute ${program}`, String(cause));
+    }
+    return { child, pid: Number(pid), exited, code: () => code };
   }
 
   #refusal(what: string, said = this.log()): Fault {
-    const reasons = said.split('\n').filter((line) => /FATAL|PANIC|ERROR|error:|HINT/.test(line));
+    const reasons = said
+      .split('\n')
+      .filter((line) => /FATAL|PANIC|ERROR|error:|HINT|LOG: .*(invalid|unrecognized|could not)/.test(line));
     return new Fault(
       what,
-      reasons.map((line) => line.replace(/^.*?((FATAL|PANIC|ERROR|HINT):)/, '$1')).join('; ') || said.trim(),
+      reasons.map((line) => line.replace(/^.*?((FATAL|PANIC|ERROR|HINT|LOG):)/, '$1')).join('; ') ||
+        said.trim(),
       'Mend what the server names.',
     );
   }

@@ -1,0 +1,82 @@
+/** Databases for tests, on the one server that `cluster.ts` starts for a run. */
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+import {
+  connectionOf,
+  createDatabase,
+  dropDatabase,
+  type ServerAddress,
+  type UrlOptions,
+  urlOf,
+  type Who,
+} from '../../rehearsal/postgres/address.ts';
+
+export interface TestDatabase {
+  readonly name: string;
+  readonly server: ServerAddress;
+  /** @param who @default 'migrator' */
+  url(who?: Who, options?: Omit<UrlOptions, 'database'>): string;
+  /** Configuration for `new pg.Client`. @param who @default 'migrator' */
+  connection(who?: Who): pg.ClientConfig;
+  /** A connected client, closed by `drop`. @param who @default 'migrator' */
+  connect(who?: Who): Promise<pg.Client>;
+  /** One statement on a connection of its own. */
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    who: Who,
+    sql: string,
+    values?: readonly unknown[],
+  ): Promise<Row[]>;
+  /** Drops the database, ending every session on it. */
+  drop(): Promise<void>;
+}
+
+/**
+ * An empty database owned as on Azure, on the run's shared server.
+ *
+ * Roles belong to the whole server and tests run side by side: a test may create roles under random names and
+ * drops them, but it must not drop or alter the roles that migrations make, nor change server settings. What
+ * needs that, a restart, a full disk or another certificate starts its own server with `startPostgres`.
+ */
+export async function freshDatabase(): Promise<TestDatabase> {
+  const server = inject('postgres');
+  const name = randomName('fresh');
+  await createDatabase(server, name);
+  return testDatabase(server, name);
+}
+
+/** A name that no other test of the run has. */
+export function randomName(prefix: string): string {
+  return `${prefix}_${randomBytes(6).toString('hex')}`;
+}
+
+function testDatabase(server: ServerAddress, name: string): TestDatabase {
+  const clients = new Set<pg.Client>();
+  const connect = async (who: Who = 'migrator') => {
+    const client = new pg.Client(connectionOf(server, who, { database: name }));
+    await client.connect();
+    clients.add(client);
+    return client;
+  };
+  return {
+    name,
+    server,
+    url: (who = 'migrator', options) => urlOf(server, who, { ...options, database: name }),
+    connection: (who = 'migrator') => connectionOf(server, who, { database: name }),
+    connect,
+    async query<Row extends pg.QueryResultRow>(who: Who, sql: string, values: readonly unknown[] = []) {
+      const client = await connect(who);
+      try {
+        return (await client.query<Row>(sql, [...values])).rows;
+      } finally {
+        clients.delete(client);
+        await client.end();
+      }
+    },
+    async drop() {
+      for (const client of clients) await client.end();
+      clients.clear();
+      await dropDatabase(server, name);
+    },
+  };
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/cluster.ts'],
+    reporters: ['default', './test/support/skipped.ts'],
+    // Processes, not threads: synthesis changes the working directory and the environment.
+    pool: 'forks',
+    maxWorkers: 2,
+    // Tests that start servers or programs of their own are slow on a busy machine, none is slower than this.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
