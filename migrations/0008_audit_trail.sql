@@ -116,7 +116,6 @@ COMMENT ON FUNCTION llama.record_read(text, text, timestamptz) IS
 
 REVOKE ALL ON FUNCTION llama.write_audit() FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.record_read(text, text, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION llama.write_audit() TO llama_owner;
 GRANT EXECUTE ON FUNCTION llama.record_read(text, text, timestamptz) TO application_role, admin_role, analytics_role;
 
 -- Whether a delete is an erasure is read from the role that runs it, not from a setting that anyone could make: the
@@ -158,6 +157,12 @@ GRANT CREATE ON SCHEMA llama TO audit_writer;
 ALTER FUNCTION llama.write_audit() OWNER TO audit_writer;
 ALTER FUNCTION llama.record_read(text, text, timestamptz) OWNER TO audit_writer;
 REVOKE CREATE ON SCHEMA llama FROM audit_writer;
+
+-- A new owner takes over the grants of the old one as well. Without this, cloning the triggers to next month's partition
+-- is refused.
+SET LOCAL ROLE audit_writer;
+GRANT EXECUTE ON FUNCTION llama.write_audit() TO llama_owner;
+SET LOCAL ROLE llama_owner;
 
 -- Down Migration
 

@@ -151,12 +151,16 @@ REVOKE ALL ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitione
                        llama.partitions_past_retention(), llama.scheduled_jobs() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                           llama.partitions_past_retention(), llama.scheduled_jobs() TO maintenance_role;
-GRANT EXECUTE ON FUNCTION llama.partitions_past_retention() TO llama_owner;
 
 GRANT CREATE ON SCHEMA llama TO maintenance_role;
 ALTER FUNCTION llama.apply_retention(integer) OWNER TO maintenance_role;
 ALTER FUNCTION llama.partitions_past_retention() OWNER TO maintenance_role;
 REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
+
+-- Whoever detaches is the tables' owner, and asks here first.
+SET LOCAL ROLE maintenance_role;
+GRANT EXECUTE ON FUNCTION llama.partitions_past_retention() TO llama_owner;
+SET LOCAL ROLE llama_owner;
 
 -- Down Migration
 

@@ -6,7 +6,9 @@ import type { MigrationBuilder } from 'node-pg-migrate';
 import type pg from 'pg';
 import { listMigrations, type MigrationFile } from '../../database/migrations/files.ts';
 
-export const migrations: readonly MigrationFile[] = listMigrations(join(import.meta.dirname, '../../migrations'));
+export const migrations: readonly MigrationFile[] = listMigrations(
+  join(import.meta.dirname, '../../migrations'),
+);
 
 /** What the runner makes before the first migration. */
 export async function prepare(client: pg.Client): Promise<void> {
@@ -27,7 +29,11 @@ export async function prepare(client: pg.Client): Promise<void> {
   await client.query('CREATE SCHEMA IF NOT EXISTS llama AUTHORIZATION llama_owner');
 }
 
-export async function apply(client: pg.Client, migration: MigrationFile, direction: 'up' | 'down'): Promise<void> {
+export async function apply(
+  client: pg.Client,
+  migration: MigrationFile,
+  direction: 'up' | 'down',
+): Promise<void> {
   const role = migration.runAs === 'login' ? 'NONE' : 'llama_owner';
   if (migration.kind === 'sql') {
     const content = readFileSync(migration.path, 'utf8');
