@@ -80,18 +80,18 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
   listen_addresses: fixed('*'),
   port: fixed('5432'),
   password_encryption: choice('md5,scram-sha-256', 'scram-sha-256'),
-  authentication_timeout: integer(30, 30, 30, 's', 'read-only'),
   tcp_keepalives_idle: integer(0, int32, 120, 's'),
   tcp_keepalives_interval: integer(0, int32, 30, 's'),
   tcp_keepalives_count: integer(0, int32, 9),
   tcp_user_timeout: integer(0, int32, 0, 'ms'),
-  client_connection_check_interval: integer(0, int32, 0, 'ms'),
+  // A session may set it; the server as a whole may not.
+  client_connection_check_interval: fixed('0'),
   'connection_throttle.enable': flag('off'),
 
   // TLS
   require_secure_transport: flag('on'),
   ssl: fixed('on'),
-  ssl_ciphers: fixed('Azure’s list'),
+  ssl_ciphers: { kind: 'string', apply: 'read-only' },
   ssl_min_protocol_version: choice('TLSv1.2,TLSv1.3', 'TLSv1.2'),
   ssl_max_protocol_version: choice('TLSv1.2,TLSv1.3', ''),
 
@@ -158,8 +158,8 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
 
   // Locks and statements
   deadlock_timeout: integer(1, int32, 1000, 'ms'),
-  max_locks_per_transaction: integer(10, 8388, 64, undefined, 'static'),
-  max_pred_locks_per_transaction: integer(10, 8388, 64, undefined, 'static'),
+  max_locks_per_transaction: integer(10, 8_388_608, 64, undefined, 'static'),
+  max_pred_locks_per_transaction: integer(10, 8_388_608, 64, undefined, 'static'),
   statement_timeout: integer(0, int32, 0, 'ms'),
   lock_timeout: integer(0, int32, 0, 'ms'),
   idle_in_transaction_session_timeout: integer(0, int32, 0, 'ms'),
@@ -257,7 +257,7 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
   compute_query_id: choice('auto,on,off', 'auto'),
   'pg_stat_statements.max': integer(100, int32, 5000, undefined, 'static'),
   'pg_stat_statements.save': flag('on'),
-  'pg_stat_statements.track': choice('top,all,none', 'none'),
+  'pg_stat_statements.track': { kind: 'enum', apply: 'dynamic', values: ['top', 'all', 'none'] },
   'pg_stat_statements.track_planning': fixed('off'),
   'pg_stat_statements.track_utility': flag('on'),
   'metrics.collector_database_activity': flag('off'),
@@ -294,14 +294,18 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
   'cron.log_statement': flag('on', 'static'),
   'cron.max_running_jobs': integer(0, 5000, 32, undefined, 'static'),
   'cron.timezone': fixed('GMT'),
+  'cron.use_background_workers': fixed('off'),
   'pgaudit.log': set(['none', 'read', 'write', 'function', 'role', 'ddl', 'misc', 'all'], 'none'),
   'pgaudit.log_catalog': flag('on'),
   'pgaudit.log_client': flag('off'),
   'pgaudit.log_level': choice('debug5,debug4,debug3,debug2,debug1,info,notice,warning,log', 'log'),
   'pgaudit.log_parameter': flag('off'),
+  'pgaudit.log_parameter_max_size': integer(0, 1_073_741_823, 0, 'B'),
   'pgaudit.log_relation': flag('off'),
+  'pgaudit.log_rows': flag('off'),
+  'pgaudit.log_statement': flag('on'),
   'pgaudit.log_statement_once': flag('off'),
-  'pgaudit.role': text(/[A-Za-z0-9._]*/, ''),
+  'pgaudit.role': text(/[A-Za-z._]*/, ''),
 
   // PgBouncer: hidden until `pgbouncer.enabled` is set, which is spelled true/false unlike every other switch
   'pgbouncer.enabled': { kind: 'boolean', apply: 'dynamic', values: ['true', 'false'], default: 'false' },

@@ -60,6 +60,8 @@ export const production: EnvironmentInput = {
       'pgaudit',
       'pg_cron',
     ],
+    // Reads leave no other trace: triggers see writes only.
+    auditClasses: ['ddl', 'role', 'read'],
   },
   replica: {
     name: 'llama-mapper-replica-production',

@@ -156,12 +156,21 @@ const server = z.strictObject({
   customerManagedKey: customerManagedKey.optional(),
   /** Built-in connection pooler on port 6432. @default - off */
   pgBouncer: pgBouncer.optional(),
-  /** Extensions to allow and create. */
+  /** Extensions to allow and create; what they need preloaded is preloaded. */
   extensions: z.array(z.string()),
-  /** Server parameters on top of the project's own (`azure/parameters.ts`). Memory in the parameter's own unit. */
+  /** Libraries to preload that belong to no extension: `auto_explain`, `wal2json`. @default - none */
+  preloadLibraries: z.array(z.string()).default([]),
+  /**
+   * Classes of statements pgaudit logs in every session. Reads are seen by nothing else; each class costs log
+   * volume in proportion to its traffic. @default ['ddl', 'role']
+   */
+  auditClasses: z
+    .array(z.enum(['read', 'write', 'function', 'role', 'ddl', 'misc']))
+    .default(['ddl', 'role']),
+  /** Server parameters on top of the project's own (`environments/parameters.ts`), in the parameter's own unit. */
   parameters: z.record(z.string(), parameterValue).default({}),
-  /** Record query texts, plans and waits. @default true where the tier has it */
-  queryStore: z.boolean().default(true),
+  /** Record query texts, plans and waits. @default - true where the tier has it, which Burstable has not */
+  queryStore: z.boolean().optional(),
 });
 
 const replica = z.strictObject({
@@ -288,7 +297,10 @@ export const environmentSettings = z.strictObject({
   /** Stack id and name on the command line: `cdktf deploy production`. */
   name: z.string(),
   location: z.string(),
-  /** Region of replica and geo-redundant backup. @default - none */
+  /**
+   * Region of the replica and its network. Geo-redundant backup is not among it: Azure keeps that in the paired
+   * region (`azure/regions.ts`), which for eastus is westus. @default - none
+   */
   recoveryLocation: z.string().optional(),
   resourceGroup: adoptable.omit({ resourceGroup: true }),
   recoveryResourceGroup: adoptable.omit({ resourceGroup: true }).optional(),

@@ -53,6 +53,8 @@ export const staging: EnvironmentInput = {
       'pgaudit',
       'pg_cron',
     ],
+    // Reads leave no other trace: triggers see writes only.
+    auditClasses: ['ddl', 'role', 'read'],
   },
   database: {
     name: 'llama_mapper',
