@@ -110,7 +110,7 @@ const login: Explain = ({ message }, { target, user, login: kind }) => [
 const permission: Explain = ({ message }, { user, target }) => [
   `${user} may not do that on ${target}`,
   message,
-  "Log in as the server's administrator: a member of azure_pg_admin with CREATEROLE, which owns the database. Objects that another administrator created outside this project must be handed over (ALTER ... OWNER TO llama_owner).",
+  "Log in as the server's administrator: a member of azure_pg_admin with CREATEROLE, which owns the database. Objects that another administrator created outside this project must be handed over (ALTER and OWNER TO llama_owner).",
 ];
 
 const server: Record<string, Explain> = {

@@ -81,7 +81,7 @@ export async function readLedger({ client }: Pick<Connection, 'client'>): Promis
   const { rows } = await client.query<LedgerEntry>(
     `SELECT id::text, version, description, checksum, direction, outcome, applied_at AS "appliedAt",
             execution_time_ms AS "executionTime", executor, error
-       FROM llama.schema_migrations ORDER BY id`,
+       FROM llama.schema_migrations ORDER BY schema_migrations.id`,
   );
   return rows;
 }

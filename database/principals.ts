@@ -1,0 +1,179 @@
+/**
+ * Logins of the deployment, each a member of one group role: Entra principals where the server has
+ * `pgaadauth`, password roles where it has not (the embedded server).
+ */
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
+import type { Deployment } from './deployment.ts';
+import { Fault } from './fault.ts';
+import type { Reporter } from './report.ts';
+
+type Login = Deployment['logins'][number];
+
+export interface LoginOptions extends ConnectOptions {
+  readonly reporter: Reporter;
+  /** Passwords by login, for a server without Entra; a login without one cannot log in. @default - none */
+  readonly passwords?: ReadonlyMap<string, string>;
+}
+
+/** Names of `pgaadauth_create_principal_with_oid` for the types of Entra principals. */
+const principalTypes = { Group: 'group', ServicePrincipal: 'service', User: 'user' } as const;
+
+interface Existing {
+  readonly name: string;
+  /** Entra label, `aadauth,oid=..`; null for a role that Entra does not know. */
+  readonly label: string | null;
+  readonly member: boolean;
+  readonly can_login: boolean;
+}
+
+/**
+ * Creates missing logins and makes each a member of its group role, with the role's rights at once (INHERIT)
+ * and without SET ROLE.
+ *
+ * @returns how many were created.
+ * @throws Fault when a name is taken by another principal, or a group role is missing.
+ */
+export async function ensureLogins(
+  connection: Connection,
+  logins: readonly Login[],
+  options: LoginOptions,
+): Promise<number> {
+  if (logins.length === 0) return 0;
+  const existing = await look(connection, logins);
+  for (const login of logins) refuseOtherPrincipal(login, existing.get(login.name));
+  const missing = logins.filter(({ name }) => !existing.has(name));
+  const { passwords = new Map<string, string>() } = options;
+  if (missing.length > 0 || passwords.size > 0)
+    await create(connection, logins, missing, { ...options, passwords });
+  for (const { name, role } of logins) {
+    if (existing.get(name)?.member) continue;
+    const grant = `GRANT ${pg.escapeIdentifier(role)} TO ${pg.escapeIdentifier(name)} WITH INHERIT TRUE, SET FALSE`;
+    await connection.client.query(grant);
+  }
+  if (missing.length > 0) {
+    const list = missing.map(({ name, role }) => `${name} (${role})`).join(', ');
+    options.reporter.line(`Created logins ${list}`);
+  }
+  return missing.length;
+}
+
+/**
+ * Passwords for logins from LLAMA_DB_LOGIN_PASSWORDS, a JSON object from login to password. For servers
+ * without Entra only.
+ */
+export function loginPasswords(
+  variables: Readonly<Record<string, string | undefined>>,
+): ReadonlyMap<string, string> {
+  const text = variables['LLAMA_DB_LOGIN_PASSWORDS'];
+  if (!text) return new Map();
+  const refuse = (why: string): Fault =>
+    new Fault('LLAMA_DB_LOGIN_PASSWORDS cannot be used', why, 'Write {"login": "password", ..}.', {
+      exitCode: 2,
+    });
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text.
+    throw refuse('it is not JSON');
+  }
+  if (typeof parsed !== 'object' || parsed === null) throw refuse('it is not an object');
+  return new Map(
+    Object.entries(parsed).map(([name, password]) => {
+      if (typeof password === 'string' && password !== '') return [name, password];
+      throw refuse(`the password of ${name} is not a text`);
+    }),
+  );
+}
+
+async function look(
+  { client }: Connection,
+  logins: readonly Login[],
+): Promise<ReadonlyMap<string, Existing>> {
+  // Security labels of roles are shared by all databases of the server, unlike the functions that set them.
+  const { rows } = await client.query<Existing>(
+    `SELECT r.rolname AS name, r.rolcanlogin AS can_login, l.label,
+            EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
+                     WHERE m.member = r.oid AND m.roleid = pg_catalog.to_regrole(w.role)
+                       AND m.inherit_option) AS member
+       FROM unnest($1::text[], $2::text[]) AS w (name, role)
+       JOIN pg_catalog.pg_roles AS r ON r.rolname = w.name
+       LEFT JOIN pg_catalog.pg_shseclabel AS l
+         ON l.classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND l.objoid = r.oid AND l.provider = 'pgaadauth'`,
+    [logins.map(({ name }) => name), logins.map(({ role }) => role)],
+  );
+  return new Map(rows.map((row) => [row.name, row]));
+}
+
+/** A principal that was deleted and made again in Entra has the same name and another object id. */
+function refuseOtherPrincipal({ name, objectId }: Login, existing: Existing | undefined): void {
+  const oid = /\boid=([^,]+)/i.exec(existing?.label ?? '')?.[1]?.trim();
+  if (oid === undefined || oid.toLowerCase() === objectId.toLowerCase()) return;
+  throw new Fault(
+    `Login ${name} belongs to another principal`,
+    `the server has it for object id ${oid}, the settings for ${objectId}`,
+    `If the old principal is gone: DROP ROLE ${pg.escapeIdentifier(name)} as an administrator, then run the command again.`,
+  );
+}
+
+/** In database `postgres`: the functions for Entra principals exist nowhere else. */
+async function create(
+  { target, credential, client }: Connection,
+  logins: readonly Login[],
+  missing: readonly Login[],
+  options: LoginOptions & { readonly passwords: ReadonlyMap<string, string> },
+): Promise<void> {
+  const { reporter: _, ...rest } = options;
+  const entra = await withConnection(
+    target,
+    { ...rest, database: 'postgres', credential },
+    async (postgres) => {
+      const { rows } = await postgres.client.query<{ schema: string }>(
+        `SELECT n.nspname AS schema FROM pg_catalog.pg_proc AS p
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE p.proname = 'pgaadauth_create_principal_with_oid'`,
+      );
+      const [found] = rows;
+      if (!found) return false;
+      for (const { name, objectId, type } of missing) {
+        await postgres.client.query(
+          `SELECT ${pg.escapeIdentifier(found.schema)}.pgaadauth_create_principal_with_oid($1, $2, $3, false, false)`,
+          [name, objectId, principalTypes[type]],
+        );
+      }
+      return true;
+    },
+  );
+  if (entra) return;
+  refuseWithoutEntra(target.deployment);
+  for (const { name } of missing) await client.query(`CREATE ROLE ${pg.escapeIdentifier(name)} NOLOGIN`);
+  for (const { name } of logins) {
+    const password = options.passwords.get(name);
+    if (password === undefined) continue;
+    // The server gets a verifier, so that the password stands in no log and no statistics.
+    await client.query(
+      `ALTER ROLE ${pg.escapeIdentifier(name)} LOGIN PASSWORD ${pg.escapeLiteral(scramVerifier(password))}`,
+    );
+  }
+}
+
+function refuseWithoutEntra(deployment: Deployment | undefined): void {
+  if (deployment?.authentication !== 'entra' || deployment.primary.id === undefined) return;
+  throw new Fault(
+    `Server ${deployment.primary.host} has no pgaadauth functions in database postgres`,
+    'logins are Entra principals here, and Entra authentication is not in force on the server',
+    'Switch Entra authentication on and let an Entra administrator deploy.',
+  );
+}
+
+/** What PostgreSQL itself would store for a password (RFC 5802 and 7677, 4096 iterations). */
+export function scramVerifier(password: string, salt: Buffer = randomBytes(16)): string {
+  const iterations = 4096;
+  const salted = pbkdf2Sync(password.normalize('NFKC'), salt, iterations, 32, 'sha256');
+  const clientKey = createHmac('sha256', salted).update('Client Key').digest();
+  const storedKey = createHash('sha256').update(clientKey).digest('base64');
+  const serverKey = createHmac('sha256', salted).update('Server Key').digest('base64');
+  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${storedKey}:${serverKey}`;
+}

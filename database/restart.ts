@@ -1,0 +1,191 @@
+/**
+ * Static parameters take effect at a restart. Terraform sets them without one; here the servers restart once,
+ * only when something is pending, and in the order that keeps the replica able to follow.
+ */
+import { type Connection, type ConnectOptions, connect, withConnection } from './connection.ts';
+import type { Deployment } from './deployment.ts';
+import { Fault } from './fault.ts';
+import { duration, type Reporter } from './report.ts';
+import { standbyTarget, type Target } from './target.ts';
+
+/** Restarts one server by its Azure resource id and returns when Azure says that it is done. */
+export type RestartServer = (resourceId: string) => Promise<void>;
+
+interface PendingParameter {
+  readonly name: string;
+  /** In the parameter's own unit, as it is in force. */
+  readonly current: string;
+}
+
+interface PendingServer {
+  readonly which: 'primary' | 'replica';
+  readonly target: Target;
+  readonly parameters: readonly PendingParameter[];
+}
+
+/**
+ * A replica does not start with less of these than its primary has
+ * (https://www.postgresql.org/docs/17/hot-standby.html#HOT-STANDBY-ADMIN).
+ */
+const inherited = new Set([
+  'max_connections',
+  'max_worker_processes',
+  'max_wal_senders',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+]);
+
+/** Servers of the deployment that wait for a restart; a replica that cannot be asked is reported. */
+export async function pendingRestarts(
+  connection: Connection,
+  reporter: Reporter,
+): Promise<readonly PendingServer[]> {
+  const { target } = connection;
+  const writer = target.deployment?.writer ?? 'primary';
+  const found: PendingServer[] = [{ which: writer, target, parameters: await pendingParameters(connection) }];
+  const standby = standbyTarget(target);
+  if (standby) {
+    const which = writer === 'primary' ? 'replica' : 'primary';
+    const parameters = await askStandby(connection, standby, reporter);
+    if (parameters) found.push({ which, target: standby, parameters });
+  }
+  return found.filter(({ parameters }) => parameters.length > 0);
+}
+
+/**
+ * Restarts the servers that wait for it, one after the other, and checks that nothing is pending afterwards.
+ *
+ * @returns false when this target has no Azure resource ids: then it is only reported.
+ * @throws Fault when the order cannot be right, Azure refuses, or something is still pending.
+ */
+export async function restart(
+  pending: readonly PendingServer[],
+  deployment: Deployment | undefined,
+  options: ConnectOptions & { readonly reporter: Reporter; readonly restartServer?: RestartServer },
+): Promise<boolean> {
+  const { reporter, restartServer = restartThroughAzure } = options;
+  const ordered = inOrder(pending, deployment);
+  const ids = ordered.map(({ which }) => deployment?.[which]?.id);
+  if (ids.some((id) => id === undefined)) {
+    for (const { which, parameters } of ordered) {
+      reporter.warn(
+        `The ${which} must be restarted for ${names(parameters)}; it is not known to Azure, so do it by hand`,
+      );
+    }
+    return false;
+  }
+  for (const [index, server] of ordered.entries()) {
+    const start = performance.now();
+    reporter.line(`Restarting the ${server.which} for ${names(server.parameters)}`);
+    await restartServer(ids[index] ?? '');
+    await expectNothingPending(server, options);
+    reporter.line(`Restarted the ${server.which} (${duration(performance.now() - start)})`);
+  }
+  return true;
+}
+
+async function pendingParameters({ client }: Connection): Promise<readonly PendingParameter[]> {
+  const { rows } = await client.query<PendingParameter>(
+    'SELECT name, setting AS current FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY name',
+  );
+  return rows;
+}
+
+async function askStandby(
+  { target, credential }: Connection,
+  standby: Target,
+  reporter: Reporter,
+): Promise<readonly PendingParameter[] | undefined> {
+  if (target.address !== undefined) {
+    reporter.warn(`Replica ${standby.host} is not looked at: the given host address belongs to the writer`);
+    return undefined;
+  }
+  try {
+    const options = { acceptStandby: true, attempts: 1, session: 'reading', credential } as const;
+    return await withConnection(standby, options, pendingParameters);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    reporter.warn(`Replica ${standby.host} is not looked at: ${error.why}`);
+    return undefined;
+  }
+}
+
+/** The replica first when one of the inherited limits rises, the primary first when one falls. */
+function inOrder(
+  pending: readonly PendingServer[],
+  deployment: Deployment | undefined,
+): readonly PendingServer[] {
+  const changes = pending
+    .flatMap(({ parameters }) => parameters)
+    .filter(({ name }) => inherited.has(name))
+    .map(({ name, current }) => ({
+      name,
+      by: Number(deployment?.parameters[name] ?? current) - Number(current),
+    }));
+  const rising = changes.filter(({ by }) => by > 0);
+  const falling = changes.filter(({ by }) => by < 0);
+  if (pending.length > 1 && rising.length > 0 && falling.length > 0) {
+    throw new Fault(
+      `Restarting for ${names(rising)} and ${names(falling)} together cannot be done`,
+      'what rises must reach the replica first and what falls the primary first (hot standby)',
+      'Deploy the rising ones alone, then the falling ones.',
+    );
+  }
+  const first = rising.length > 0 ? 'replica' : 'primary';
+  return [...pending].sort((a, b) => Number(b.which === first) - Number(a.which === first));
+}
+
+/** Azure says "done" when the process is told, so the server is asked itself, for up to about two minutes. */
+async function expectNothingPending(server: PendingServer, options: ConnectOptions): Promise<void> {
+  const connection = await connect(server.target, {
+    ...options,
+    database: server.target.database,
+    acceptStandby: true,
+    attempts: 9,
+  });
+  try {
+    const left = await pendingParameters(connection);
+    if (left.length === 0) return;
+    throw new Fault(
+      `The ${server.which} ${server.target.host} still waits for a restart after one`,
+      `pending: ${names(left)}`,
+      'Look at its activity log (az monitor activity-log list); a failed restart is listed there.',
+    );
+  } finally {
+    await connection.close();
+  }
+}
+
+function names(parameters: readonly { readonly name: string }[]): string {
+  return parameters.map(({ name }) => name).join(', ');
+}
+
+const serverId =
+  /^\/subscriptions\/([^/]+)\/resourceGroups\/([^/]+)\/providers\/Microsoft\.DBforPostgreSQL\/flexibleServers\/([^/]+)$/i;
+
+/** A plain restart: nothing found says that a planned failover applies pending parameters. */
+async function restartThroughAzure(resourceId: string): Promise<void> {
+  const [, subscription, group, name] = serverId.exec(resourceId) ?? [];
+  if (!subscription || !group || !name) {
+    throw new Fault(
+      `${resourceId} is not the id of a Flexible Server`,
+      'it must read /subscriptions/../resourceGroups/../providers/Microsoft.DBforPostgreSQL/flexibleServers/..',
+      'Deploy again with this version of the project.',
+    );
+  }
+  const [{ DefaultAzureCredential }, { PostgreSQLManagementFlexibleServerClient }] = await Promise.all([
+    import('@azure/identity'),
+    import('@azure/arm-postgresql-flexible'),
+  ]);
+  const client = new PostgreSQLManagementFlexibleServerClient(new DefaultAzureCredential(), subscription);
+  try {
+    await client.servers.beginRestartAndWait(group, name);
+  } catch (error) {
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    throw new Fault(
+      `Azure did not restart ${name}`,
+      typeof code === 'string' ? code : error instanceof Error ? error.name : 'unknown reason',
+      'The deploying identity needs Microsoft.DBforPostgreSQL/flexibleServers/restart/action; when the server is busy, run the command again.',
+    );
+  }
+}

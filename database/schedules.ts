@@ -1,0 +1,101 @@
+/** Jobs of pg_cron: what the database does by itself. Without pg_cron `llama-db maintain` does the same work. */
+import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
+import { asOwner } from './migrations/prepare.ts';
+import type { Reporter } from './report.ts';
+
+interface Job {
+  readonly name: string;
+  readonly schedule: string;
+  readonly command: string;
+}
+
+interface ExistingJob extends Job {
+  readonly id: string;
+  readonly active: boolean;
+}
+
+/**
+ * Makes the jobs of this database equal to `llama.scheduled_jobs()`: missing ones are added, changed ones
+ * changed, those that are no longer wanted removed. Jobs carry the database's name, because pg_cron keeps those
+ * of all databases in one place, unique by name and login.
+ *
+ * @returns whether pg_cron is there.
+ */
+export async function ensureSchedules(
+  connection: Connection,
+  options: ConnectOptions & { readonly reporter: Reporter },
+): Promise<boolean> {
+  const { reporter, ...rest } = options;
+  const { target, credential, circumstances } = connection;
+  const { database } = circumstances;
+  const wanted = (await wantedJobs(connection)).map((job) => ({ ...job, name: `${database}: ${job.name}` }));
+  // pg_cron lives in the one database that cron.database_name names, on Azure `postgres`.
+  const changed = await withConnection(
+    target,
+    { ...rest, database: 'postgres', credential },
+    async (postgres) => {
+      if (!(await hasScheduler(postgres))) return undefined;
+      return synchronise(postgres, database, wanted);
+    },
+  );
+  if (changed === undefined) {
+    reporter.warn(
+      'pg_cron is not on this server: schedules are skipped, run llama-db maintain regularly instead',
+    );
+    return false;
+  }
+  if (changed.length > 0) reporter.line(`Scheduled: ${changed.join(', ')}`);
+  return true;
+}
+
+async function wantedJobs(connection: Connection): Promise<readonly Job[]> {
+  return asOwner(connection, async () => {
+    const { client } = connection;
+    const { rows: found } = await client.query<{ there: boolean }>(
+      "SELECT pg_catalog.to_regprocedure('llama.scheduled_jobs()') IS NOT NULL AS there",
+    );
+    if (!found[0]?.there) return [];
+    const { rows } = await client.query<Job>(
+      'SELECT job_name AS name, schedule, command FROM llama.scheduled_jobs()',
+    );
+    return rows;
+  });
+}
+
+async function hasScheduler({ client }: Connection): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT EXISTS (
+       SELECT FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname = 'cron' AND p.proname = 'schedule_in_database') AS there`,
+  );
+  return rows[0]?.there === true;
+}
+
+async function synchronise(
+  { client }: Connection,
+  database: string,
+  wanted: readonly Job[],
+): Promise<readonly string[]> {
+  const { rows: existing } = await client.query<ExistingJob>(
+    `SELECT jobid::text AS id, jobname AS name, schedule, command, active FROM cron.job
+      WHERE username = CURRENT_USER AND database = $1 AND pg_catalog.starts_with(jobname, $1 || ': ')`,
+    [database],
+  );
+  const changed: string[] = [];
+  for (const job of wanted) {
+    const found = existing.find(({ name }) => name === job.name);
+    if (found?.active && found.schedule === job.schedule && found.command === job.command) continue;
+    await client.query('SELECT cron.schedule_in_database($1, $2, $3, $4, NULL, true)', [
+      job.name,
+      job.schedule,
+      job.command,
+      database,
+    ]);
+    changed.push(`${found ? 'changed' : 'added'} ${job.name}`);
+  }
+  for (const { id, name } of existing.filter((found) => !wanted.some((job) => job.name === found.name))) {
+    await client.query('SELECT cron.unschedule($1::bigint)', [id]);
+    changed.push(`removed ${name}`);
+  }
+  return changed;
+}
