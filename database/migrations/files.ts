@@ -7,7 +7,11 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Fault } from '../fault.ts';
+
+/** The project's own migrations. */
+export const migrationsDirectory = fileURLToPath(new URL('../../migrations', import.meta.url));
 
 export interface MigrationFile {
   /** Four digits, the order of application: `0003`. */

@@ -1,0 +1,37 @@
+import { PostgresqlFlexibleServerDatabase } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-database/index.js';
+import type { ITerraformDependable } from 'cdktf';
+import { Construct } from 'constructs';
+import type { IFlexibleServer } from './flexible-server.ts';
+
+export interface DatabaseProps {
+  readonly name: string;
+  readonly server: IFlexibleServer;
+  readonly charset: string;
+  /** `en_US.utf8` in this spelling: another case is another collation to azurerm, which replaces the database. */
+  readonly collation: string;
+  /** Refuse every plan that destroys the database. All its arguments replace it when changed. */
+  readonly preventDestroy: boolean;
+  readonly after: readonly ITerraformDependable[];
+}
+
+/** A database, empty: what is in it comes from the migrations. */
+export class Database extends Construct {
+  readonly id: string;
+  readonly name: string;
+  readonly resource: ITerraformDependable;
+
+  constructor(scope: Construct, id: string, props: DatabaseProps) {
+    super(scope, id);
+    const database = new PostgresqlFlexibleServerDatabase(this, 'Default', {
+      name: props.name,
+      serverId: props.server.id,
+      charset: props.charset,
+      collation: props.collation,
+      lifecycle: { preventDestroy: props.preventDestroy },
+      dependsOn: [...props.after],
+    });
+    this.id = database.id;
+    this.name = database.name;
+    this.resource = database;
+  }
+}

@@ -1,0 +1,43 @@
+import { VirtualNetworkPeering } from '@cdktf/provider-azurerm/lib/virtual-network-peering/index.js';
+import type { ITerraformDependable } from 'cdktf';
+import { Construct } from 'constructs';
+import type { VirtualNetwork } from './virtual-network.ts';
+
+export interface NetworkPeeringProps {
+  readonly first: VirtualNetwork;
+  readonly second: VirtualNetwork;
+}
+
+/**
+ * Connects two networks in both directions: a peering of one direction stays `Initiated` and carries nothing
+ * (PSRule AZR-000266). Without it a client of one region does not reach the server that a switchover made the
+ * writer, and injected servers cannot replicate.
+ */
+export class NetworkPeering extends Construct {
+  constructor(scope: Construct, id: string, { first, second }: NetworkPeeringProps) {
+    super(scope, id);
+    const there = peering(this, 'there', first, second, []);
+    // One network is "Updating" while either of its peerings is made.
+    peering(this, 'back', second, first, [there]);
+  }
+}
+
+function peering(
+  scope: Construct,
+  id: string,
+  from: VirtualNetwork,
+  to: VirtualNetwork,
+  dependsOn: ITerraformDependable[],
+) {
+  return new VirtualNetworkPeering(scope, id, {
+    name: `to-${to.location}`,
+    resourceGroupName: from.resourceGroupName,
+    virtualNetworkName: from.name,
+    remoteVirtualNetworkId: to.id,
+    allowVirtualNetworkAccess: true,
+    allowForwardedTraffic: false,
+    allowGatewayTransit: false,
+    useRemoteGateways: false,
+    dependsOn,
+  });
+}

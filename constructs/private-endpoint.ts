@@ -1,0 +1,53 @@
+import { PrivateEndpoint as AzurermPrivateEndpoint } from '@cdktf/provider-azurerm/lib/private-endpoint/index.js';
+import type { ITerraformDependable } from 'cdktf';
+import { Construct } from 'constructs';
+import type { PrivateDnsZone } from './private-dns-zone.ts';
+import type { Subnet } from './subnet.ts';
+
+export interface PrivateEndpointProps {
+  /** 1-80 characters; the network interface and the connection are named after it. */
+  readonly name: string;
+  readonly resourceGroupName: string;
+  readonly location: string;
+  readonly subnet: Subnet;
+  /** Resource that is reached through the endpoint. */
+  readonly targetId: string;
+  /** `postgresqlServer` or `vault`. */
+  readonly subresource: 'postgresqlServer' | 'vault';
+  /** Zone that gets the target's address. */
+  readonly zone: PrivateDnsZone;
+  /** What must be finished before. @default - nothing beyond what is referred to */
+  readonly after?: readonly ITerraformDependable[];
+  /** @default - none */
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/**
+ * An address inside a network for a resource that is closed to the internet.
+ *
+ * A server is `Updating` while its endpoint is made, and refuses every other change meanwhile
+ * (terraform-provider-azurerm#29177): what follows on that server waits for `last`.
+ */
+export class PrivateEndpoint extends Construct {
+  readonly last: ITerraformDependable;
+
+  constructor(scope: Construct, id: string, props: PrivateEndpointProps) {
+    super(scope, id);
+    this.last = new AzurermPrivateEndpoint(this, 'Default', {
+      name: props.name,
+      resourceGroupName: props.resourceGroupName,
+      location: props.location,
+      subnetId: props.subnet.id,
+      customNetworkInterfaceName: `${props.name}-nic`,
+      privateServiceConnection: {
+        name: `${props.name}-connection`,
+        privateConnectionResourceId: props.targetId,
+        subresourceNames: [props.subresource],
+        isManualConnection: false,
+      },
+      privateDnsZoneGroup: { name: 'default', privateDnsZoneIds: [props.zone.id] },
+      dependsOn: [props.subnet.ready, ...props.zone.links, ...(props.after ?? [])],
+      ...(props.tags && { tags: props.tags }),
+    });
+  }
+}

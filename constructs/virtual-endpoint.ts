@@ -1,0 +1,40 @@
+import { PostgresqlFlexibleServerVirtualEndpoint } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-virtual-endpoint/index.js';
+import type { ITerraformDependable } from 'cdktf';
+import { Construct } from 'constructs';
+import type { IFlexibleServer } from './flexible-server.ts';
+
+export interface VirtualEndpointProps {
+  /** First label of both host names; unique in all of Azure. */
+  readonly name: string;
+  readonly primary: IFlexibleServer;
+  readonly replica: IFlexibleServer;
+  readonly after: readonly ITerraformDependable[];
+}
+
+/**
+ * Two host names that follow a switchover, so that applications need no change.
+ *
+ * Which server is which is decided when it is created and changes with every switchover. Planned back, the
+ * provider cannot swap the two, and with servers in two resource groups it replaces the endpoint: both are left
+ * alone (terraform-provider-azurerm#27796, #30789).
+ */
+export class VirtualEndpoint extends Construct {
+  readonly writerHost: string;
+  readonly readerHost: string;
+  readonly resource: ITerraformDependable;
+
+  constructor(scope: Construct, id: string, props: VirtualEndpointProps) {
+    super(scope, id);
+    const endpoint = new PostgresqlFlexibleServerVirtualEndpoint(this, 'Default', {
+      name: props.name,
+      sourceServerId: props.primary.id,
+      replicaServerId: props.replica.id,
+      type: 'ReadWrite',
+      lifecycle: { ignoreChanges: ['source_server_id', 'replica_server_id'] },
+      dependsOn: [...props.after],
+    });
+    this.writerHost = `${endpoint.name}.writer.postgres.database.azure.com`;
+    this.readerHost = `${endpoint.name}.reader.postgres.database.azure.com`;
+    this.resource = endpoint;
+  }
+}

@@ -1,0 +1,43 @@
+import { DataAzurermVirtualNetwork } from '@cdktf/provider-azurerm/lib/data-azurerm-virtual-network/index.js';
+import { VirtualNetwork as AzurermVirtualNetwork } from '@cdktf/provider-azurerm/lib/virtual-network/index.js';
+import { Construct } from 'constructs';
+
+export interface VirtualNetworkProps {
+  readonly name: string;
+  readonly resourceGroupName: string;
+  readonly location: string;
+  /** CIDR ranges. An adopted network keeps its own. */
+  readonly addressSpace: readonly string[];
+  /** Refer to a network that exists already. @default false - created here */
+  readonly existing?: boolean;
+  /** @default - none; an adopted network keeps its own */
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/** A virtual network, created or adopted. Its subnets are resources of their own (`subnet.ts`). */
+export class VirtualNetwork extends Construct {
+  readonly id: string;
+  readonly name: string;
+  readonly resourceGroupName: string;
+  readonly location: string;
+  readonly created: boolean;
+
+  constructor(scope: Construct, id: string, props: VirtualNetworkProps) {
+    super(scope, id);
+    const { name, resourceGroupName } = props;
+    const network = props.existing
+      ? new DataAzurermVirtualNetwork(this, 'Default', { name, resourceGroupName })
+      : new AzurermVirtualNetwork(this, 'Default', {
+          name,
+          resourceGroupName,
+          location: props.location,
+          addressSpace: [...props.addressSpace],
+          ...(props.tags && { tags: props.tags }),
+        });
+    this.id = network.id;
+    this.name = network.name;
+    this.resourceGroupName = resourceGroupName;
+    this.location = props.location;
+    this.created = !props.existing;
+  }
+}
