@@ -13,7 +13,8 @@ const cronJobsDefault = Number(parameter('cron.max_running_jobs')?.default);
 function setNumber(settings: EnvironmentSettings, role: ServerRole, name: string): number | undefined {
   const given =
     (role === 'replica' ? settings.replica?.parameters[name] : undefined) ?? settings.server.parameters[name];
-  return given === undefined ? undefined : Number(given);
+  // What is no number is refused by the rule about that parameter; it must not spoil the arithmetic too.
+  return given === undefined || Number.isNaN(Number(given)) ? undefined : Number(given);
 }
 
 /**

@@ -4,7 +4,10 @@
 import { development } from './development.ts';
 import { type Problem, SettingsError } from './problems.ts';
 import { production } from './production.ts';
+import { problemsAcross } from './rules/across.ts';
+import { problemsWithin } from './rules/index.ts';
 import { type EnvironmentSettings, environmentSettings } from './settings.ts';
+import { shapeProblems } from './shape.ts';
 import { staging } from './staging.ts';
 
 export interface ParsedEnvironment {
@@ -14,25 +17,27 @@ export interface ParsedEnvironment {
 }
 
 /**
- * Parses one environment and checks every rule.
+ * Parses one environment and checks every rule that concerns it alone.
  *
  * @param name what to call it in problems. @default - its own `name`
  */
-export function parseEnvironment(input: unknown, name?: string): ParsedEnvironment {
-  const environment = name ?? nameOf(input);
-  const parsed = environmentSettings.safeParse(input);
-  if (!parsed.success) {
-    return {
-      problems: parsed.error.issues.map((issue) => ({
-        environment,
-        field: issue.path.join('.'),
-        value: undefined,
-        rule: issue.message,
-        source: 'environments/settings.ts',
-      })),
-    };
-  }
-  return { settings: parsed.data, problems: [] };
+export function parseEnvironment(input: unknown, name: string = nameOf(input)): ParsedEnvironment {
+  const { settings, problems } = read(input, name);
+  return settings && problems.length === 0 ? { settings, problems } : { problems };
+}
+
+/**
+ * Parses environments and checks them each alone and against each other.
+ *
+ * @throws SettingsError with every problem of every environment
+ */
+export function parseEnvironments(inputs: readonly unknown[]): EnvironmentSettings[] {
+  const all = inputs.map((input) => read(input, nameOf(input)));
+  // Compared even when one of them is wrong in itself, so that a second run finds nothing the first could have said.
+  const readable = all.flatMap((one) => (one.settings ? [one.settings] : []));
+  const problems = [...all.flatMap((one) => one.problems), ...problemsAcross(readable)];
+  if (problems.length > 0) throw new SettingsError(problems);
+  return readable;
 }
 
 /**
@@ -41,10 +46,15 @@ export function parseEnvironment(input: unknown, name?: string): ParsedEnvironme
  * @throws SettingsError with every problem of every environment
  */
 export function environments(): EnvironmentSettings[] {
-  const parsed = [development, staging, production].map((input) => parseEnvironment(input));
-  const problems = parsed.flatMap((environment) => environment.problems);
-  if (problems.length > 0) throw new SettingsError(problems);
-  return parsed.flatMap((environment) => (environment.settings ? [environment.settings] : []));
+  return parseEnvironments([development, staging, production]);
+}
+
+/** Settings whose shape is right are returned even when a rule refuses them. */
+function read(input: unknown, name: string): ParsedEnvironment {
+  const parsed = environmentSettings.safeParse(input);
+  return parsed.success
+    ? { settings: parsed.data, problems: problemsWithin(parsed.data, name) }
+    : { problems: shapeProblems(parsed.error.issues, input, name) };
 }
 
 function nameOf(input: unknown): string {

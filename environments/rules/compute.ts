@@ -140,27 +140,15 @@ const zones: Rule = ({ server, replica, location }) => [
   ...(replica ? zoneFindings('replica.zone', replica.zone, replica.location) : []),
 ];
 
-const standby: Rule = ({ server, location }) => {
+const standby: Rule = ({ server }) => {
   const availability = server.highAvailability;
   if (!availability) return [];
   const { mode, standbyZone } = availability;
   if (mode === 'ZoneRedundant') {
-    return [
-      ...check(standbyZone !== server.zone, 'server.highAvailability.standbyZone', standbyZone, {
-        rule: `a zone-redundant standby is in another zone than the server (${server.zone})`,
-        source: urls.highAvailability,
-      }),
-      // A zone given for such a region is already refused by the rule about zones.
-      ...check(
-        region(location)?.hasZones !== false || standbyZone !== undefined,
-        'server.highAvailability.mode',
-        mode,
-        {
-          rule: `zone-redundant high availability needs a region with availability zones, which ${location} has not`,
-          source: regionsSource,
-        },
-      ),
-    ];
+    return check(standbyZone !== server.zone, 'server.highAvailability.standbyZone', standbyZone, {
+      rule: `a zone-redundant standby is in another zone than the server (${server.zone})`,
+      source: urls.highAvailability,
+    });
   }
   return check(
     standbyZone === undefined || standbyZone === server.zone,
