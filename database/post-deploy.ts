@@ -3,11 +3,10 @@
  *
  * It can be run again at any time and after any interruption; a run with nothing to do only looks.
  */
-import { fileURLToPath } from 'node:url';
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
 import { ensureExtensions } from './extensions.ts';
 import { Fault } from './fault.ts';
-import { listMigrations } from './migrations/files.ts';
+import { listMigrations, migrationsDirectory } from './migrations/files.ts';
 import { type LockOptions, withLock } from './migrations/lock.ts';
 import { migrate } from './migrations/migrate.ts';
 import { ensureLogins } from './principals.ts';
@@ -16,9 +15,6 @@ import { duration, type Reporter } from './report.ts';
 import { pendingRestarts, type RestartServer, restart } from './restart.ts';
 import { ensureSchedules } from './schedules.ts';
 import type { Target } from './target.ts';
-
-/** The project's own migrations. */
-export const migrationsDirectory = fileURLToPath(new URL('../migrations', import.meta.url));
 
 export interface PostDeployOptions extends ConnectOptions {
   readonly reporter: Reporter;

@@ -66,7 +66,7 @@ export function refuseDivergence(
   const edited = migrations.filter(({ state }) => state === 'edited');
   if (edited.length > 0) {
     throw new Fault(
-      `${names(edited)} changed after being applied`,
+      `${names(edited)} edited after being applied`,
       edited
         .map(({ name, applied, file }) => `${name}: applied ${applied?.checksum}, file ${file?.checksum}`)
         .join('; '),
@@ -76,7 +76,7 @@ export function refuseDivergence(
   const missing = migrations.filter(({ state }) => state === 'missing');
   if (missing.length > 0) {
     throw new Fault(
-      `${names(missing)} applied here and missing in migrations/`,
+      `${names(missing)} applied here and missing from the files`,
       'the database is ahead of these files, or a file was removed or renumbered',
       'Deploy the version that has it, or put the file back; to take it out of the database use llama-db rollback with that version.',
     );
@@ -84,7 +84,7 @@ export function refuseDivergence(
   const late = migrations.filter(({ state }) => state === 'out of order');
   if (late.length > 0 && !options.allowOutOfOrder) {
     throw new Fault(
-      `${names(late)} pending, though later migrations are applied`,
+      `${names(late)} still pending, though later ones are applied`,
       'environments would have applied the same files in different orders',
       'Give it the next free index; or, knowing that order does not matter here, run llama-db migrate --allow-out-of-order.',
     );
@@ -93,5 +93,5 @@ export function refuseDivergence(
 
 function names(migrations: readonly PlannedMigration[]): string {
   const list = migrations.map(({ name }) => name).join(', ');
-  return migrations.length === 1 ? `Migration ${list} is` : `Migrations ${list} are`;
+  return migrations.length === 1 ? `Migration ${list} was` : `Migrations ${list} were`;
 }

@@ -1,0 +1,102 @@
+/**
+ * The command line. Each command is a file beside this one that exports `register(program)`; only the one that
+ * was asked for is loaded, so that a step that runs in every deployment starts fast.
+ */
+import { readdirSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { Fault } from '../database/fault.ts';
+
+export interface CommandModule {
+  register(program: Command): void;
+}
+
+/** Bad usage, or the command could not look. */
+const usage = 2;
+
+const exitCodes = `
+Exit status: 0 done, nothing wrong; 1 failed, or found something; 2 bad usage, or could not look.`;
+
+/**
+ * Runs one command.
+ *
+ * @param argv arguments after the program's name.
+ * @returns the exit status: 0 done; 1 failed or found something (a command sets `process.exitCode`); 2 bad usage
+ * or could not look.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const debug = argv.includes('--debug');
+  const args = argv.filter((argument) => argument !== '--debug');
+  const program = new Command('llama-db')
+    .description("Llama Mapper's database: deploy it, look after it, prove what it is.")
+    .option('--debug', 'print the stack of an error')
+    .addHelpText('after', exitCodes)
+    .showHelpAfterError('Run llama-db --help for the commands, llama-db <command> --help for one of them.')
+    .exitOverride();
+  try {
+    for (const name of wanted(args)) {
+      const module: CommandModule = await import(`./${name}.ts`);
+      module.register(program);
+    }
+    for (const command of program.commands) inherit(command, program);
+    await program.parseAsync([...args], { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    const json = args.includes('--json');
+    if (!(error instanceof CommanderError)) return fail(error, { debug, json });
+    if (error.exitCode === 0) return 0;
+    // Commander has printed it for a person already.
+    if (json) printError({ what: error.message });
+    return usage;
+  }
+}
+
+/** The command that was named; all of them when help about all is needed. */
+function wanted(args: readonly string[]): readonly string[] {
+  const names = readdirSync(new URL('.', import.meta.url))
+    .filter((file) => file.endsWith('.ts') && file !== 'main.ts')
+    .map((file) => file.slice(0, -'.ts'.length))
+    .sort();
+  const asked = args.find((argument) => !argument.startsWith('-'));
+  return asked !== undefined && names.includes(asked) ? [asked] : names;
+}
+
+/** Commander copies these to commands made by `command()` before they were set, which is not where they come from here. */
+function inherit(command: Command, program: Command): void {
+  command.copyInheritedSettings(program).addHelpText('after', exitCodes);
+  for (const child of command.commands) inherit(child, program);
+}
+
+function fail(error: unknown, how: { readonly debug: boolean; readonly json: boolean }): number {
+  const known = isExplained(error);
+  const line = known
+    ? error.message
+    : `This is a defect of llama-db: ${messageOf(error)}. Run it with --debug and report it.`;
+  if (how.json) {
+    const detail =
+      error instanceof Fault ? { what: error.what, why: error.why, remedy: error.remedy } : { what: line };
+    printError(detail);
+  }
+  process.stderr.write(`${line}\n`);
+  if (how.debug) process.stderr.write(`${stackOf(error)}\n`);
+  if (error instanceof Fault) return error.exitCode;
+  return known ? usage : 1;
+}
+
+function printError(detail: object): void {
+  process.stdout.write(`${JSON.stringify({ ok: false, error: detail })}\n`);
+}
+
+/** Settings that were refused explain themselves as well as a Fault does. */
+function isExplained(error: unknown): error is Error {
+  return error instanceof Fault || (error instanceof Error && error.name === 'SettingsError');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  const cause = error.cause === undefined ? '' : `\nCaused by: ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}

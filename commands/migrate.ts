@@ -1,0 +1,50 @@
+import type { Command } from 'commander';
+import { withConnection } from '../database/connection.ts';
+import { migrationsDirectory as directory } from '../database/migrations/files.ts';
+import { withLock } from '../database/migrations/lock.ts';
+import { migrate, status } from '../database/migrations/migrate.ts';
+import {
+  printJson,
+  reporterFor,
+  type TargetOptions,
+  targetOf,
+  wholeNumber,
+  withTarget,
+} from './common/target.ts';
+
+interface Options extends TargetOptions {
+  readonly lockWait: number;
+  readonly allowOutOfOrder?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export function register(program: Command): void {
+  withTarget(program.command('migrate'))
+    .description('apply pending migrations, and nothing else of the post-deploy step')
+    .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
+    .option('--allow-out-of-order', 'apply files that come before others already applied')
+    .option('--dry-run', 'name what would be applied and change nothing at all')
+    .addHelpText('after', '\nExample: llama-db migrate staging --dry-run')
+    .action(async (environment: string | undefined, options: Options) => {
+      const reporter = reporterFor(options);
+      const target = await targetOf(environment, options);
+      const applicationName = 'llama-db migrate';
+      if (options.dryRun) {
+        const connect = { reporter, applicationName, session: 'reading' } as const;
+        const { pending } = await withConnection(target, connect, (connection) =>
+          status(connection, directory),
+        );
+        for (const { name } of pending) reporter.line(`Would apply ${name}`);
+        if (pending.length === 0) reporter.line('Nothing to migrate');
+        if (options.json) printJson({ pending: pending.map(({ name }) => name) });
+        return;
+      }
+      const { allowOutOfOrder = false, lockWait: waitSeconds } = options;
+      const applied = await withConnection(target, { reporter, applicationName }, (connection) =>
+        withLock(connection, { reporter, waitSeconds }, () =>
+          migrate(connection, { reporter, directory, allowOutOfOrder }),
+        ),
+      );
+      if (options.json) printJson({ applied: applied.map(({ name }) => name) });
+    });
+}

@@ -1,0 +1,37 @@
+import { type Command, Option } from 'commander';
+import { postDeploy } from '../database/post-deploy.ts';
+import { loginPasswords } from '../database/principals.ts';
+import {
+  printJson,
+  reporterFor,
+  type TargetOptions,
+  targetOf,
+  wholeNumber,
+  withTarget,
+} from './common/target.ts';
+
+interface Options extends TargetOptions {
+  readonly lockWait: number;
+  readonly failOn: 'critical' | 'high' | 'medium' | 'low';
+}
+
+export function register(program: Command): void {
+  withTarget(program.command('post-deploy'))
+    .description('bring the database to what its files and settings say, verify it, record the release')
+    .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
+    .addOption(
+      new Option('--fail-on <severity>', 'fail when verification finds something at or above it')
+        .choices(['critical', 'high', 'medium', 'low'])
+        .default('high'),
+    )
+    .addHelpText('after', '\nExample: llama-db post-deploy production')
+    .action(async (environment: string | undefined, options: Options) => {
+      const result = await postDeploy(await targetOf(environment, options), {
+        reporter: reporterFor(options),
+        lockWaitSeconds: options.lockWait,
+        failOn: options.failOn,
+        loginPasswords: loginPasswords(process.env),
+      });
+      if (options.json) printJson(result);
+    });
+}
