@@ -5,11 +5,17 @@ import { once } from 'node:events';
  * Reads what to watch from its standard input, which only the guarded program holds open. End of input means
  * that the program is gone, however it ended, SIGKILL included.
  *
- * postmaster.pid going away is what tells that a server has ended: an unreaped process still answers `kill -0`.
+ * A process that has ended still answers `kill -0` until somebody reaps it, which in a container may be nobody:
+ * where there is a /proc, its state tells.
  */
 const script = `
 trap '' HUP INT TERM
 directory=$1 watched=
+runs() {
+  kill -0 "$1" 2>/dev/null || return 1
+  read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || return 0
+  [ "$state" != Z ]
+}
 while read -r verb argument; do
   case $verb in
     watch) watched=$argument ;;
@@ -18,14 +24,14 @@ while read -r verb argument; do
 done
 if [ -n "$watched" ]; then
   for signal in INT QUIT; do
-    kill -$signal "$watched" 2>/dev/null || break
+    runs "$watched" && kill -$signal "$watched" 2>/dev/null || break
     tries=0
-    while [ -e "$directory/data/postmaster.pid" ] && kill -0 "$watched" 2>/dev/null && [ $tries -lt 50 ]; do
+    while runs "$watched" && [ $tries -lt 50 ]; do
       sleep 0.1
       tries=$((tries + 1))
     done
   done
-  kill -KILL "$watched" 2>/dev/null
+  runs "$watched" && kill -KILL "$watched" 2>/dev/null
 fi
 tries=0
 until rm -rf "$directory" 2>/dev/null || [ $tries -ge 20 ]; do

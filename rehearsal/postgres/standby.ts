@@ -1,0 +1,38 @@
+import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type pg from 'pg';
+import { within } from './bootstrap.ts';
+
+const run = promisify(execFile);
+
+export interface BaseBackup {
+  /** To be written into the copy as `backup_label`, which makes the server recover from the right place. */
+  readonly label: string;
+}
+
+/**
+ * Copies a running server's data directory by PostgreSQL's own protocol for it.
+ *
+ * https://www.postgresql.org/docs/17/continuous-archiving.html#BACKUP-LOWLEVEL-BASE-BACKUP
+ */
+export async function copyBase(primary: pg.ClientConfig, from: string, to: string): Promise<BaseBackup> {
+  return within(primary, async (client) => {
+    await client.query("SELECT pg_backup_start('standby', fast => true)");
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await run('cp', ['-a', `${from}/.`, to]);
+        break;
+      } catch (error) {
+        // A file that went away meanwhile is no fault of the copy: the log replays its end. Once more is enough.
+        if (attempt === 3) throw error;
+      }
+    }
+    const { rows } = await client.query<{ labelfile: string }>(
+      'SELECT labelfile FROM pg_backup_stop(wait_for_archive => false)',
+    );
+    for (const file of ['postmaster.pid', 'postmaster.opts']) rmSync(join(to, file), { force: true });
+    return { label: rows[0]?.labelfile ?? '' };
+  });
+}
