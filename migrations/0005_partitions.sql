@@ -3,7 +3,9 @@
 -- Up Migration
 
 -- The one place that says which tables are partitioned. Maintenance, verification and the migration runner read it; the
--- two numbers follow the environment's settings and are written by the post-deploy step.
+-- two numbers follow the environment's settings and are written by the post-deploy step. It holds no tenant's data, so
+-- grants guard it: under row-level security a reader without a policy would see an empty registry and conclude that
+-- nothing is partitioned.
 CREATE TABLE llama.partitioned_tables (
   table_name text CONSTRAINT partitioned_tables_pkey PRIMARY KEY,
   months_ahead integer NOT NULL DEFAULT 3 CHECK (months_ahead BETWEEN 1 AND 36),
@@ -21,9 +23,6 @@ VALUES ('storage_records', 400, false),
        ('audit_trail', 400, true),
        ('model_metrics', 90, false),
        ('detector_executions', 90, false);
-
-ALTER TABLE llama.partitioned_tables ENABLE ROW LEVEL SECURITY;
-CREATE POLICY maintenance_read_registry ON llama.partitioned_tables FOR SELECT TO maintenance_role USING (true);
 
 CREATE FUNCTION llama.refuse_append_only_change() RETURNS trigger
 LANGUAGE plpgsql
