@@ -1,0 +1,89 @@
+/**
+ * Runs the bootstrap template against Azure, as whoever is signed in: that needs an Owner of the subscription, once.
+ */
+import type { BootstrapTemplate } from './template.ts';
+import { resourceProviders } from './template.ts';
+
+export interface BootstrapTarget {
+  readonly subscriptionId: string;
+  readonly environment: string;
+  /** Region that keeps the deployment's record. */
+  readonly location: string;
+}
+
+export interface PlannedChange {
+  readonly change: string;
+  readonly resource: string;
+}
+
+export interface BootstrapResult {
+  /** Client ids for the pipeline: `planClientId`, `deployClientId`. */
+  readonly outputs: Readonly<Record<string, string>>;
+}
+
+async function clientFor(subscriptionId: string) {
+  // Loaded here, because every other command starts without them.
+  const [{ ResourceManagementClient }, { DefaultAzureCredential }] = await Promise.all([
+    import('@azure/arm-resources'),
+    import('@azure/identity'),
+  ]);
+  return new ResourceManagementClient(new DefaultAzureCredential(), subscriptionId);
+}
+
+const deploymentName = (target: BootstrapTarget) => `llama-mapper-${target.environment}-bootstrap`;
+
+/** What running the template would create, change or leave, by Azure's own what-if. */
+export async function previewBootstrap(
+  target: BootstrapTarget,
+  template: BootstrapTemplate,
+): Promise<readonly PlannedChange[]> {
+  const client = await clientFor(target.subscriptionId);
+  const result = await client.deployments.beginWhatIfAtSubscriptionScopeAndWait(deploymentName(target), {
+    location: target.location,
+    properties: { mode: 'Incremental', template },
+  });
+  return (result.changes ?? []).map((change) => ({
+    change: change.changeType,
+    resource: change.resourceId ?? 'a resource Azure did not name',
+  }));
+}
+
+/**
+ * Registers the resource providers, then deploys the template. Repeating it changes nothing.
+ *
+ * @throws whatever Azure refuses, e.g. AuthorizationFailed when the caller is not an Owner
+ */
+export async function runBootstrap(
+  target: BootstrapTarget,
+  template: BootstrapTemplate,
+  progress: (line: string) => void,
+): Promise<BootstrapResult> {
+  const client = await clientFor(target.subscriptionId);
+  for (const namespace of resourceProviders) {
+    const { registrationState } = await client.providers.get(namespace);
+    if (registrationState === 'Registered') continue;
+    progress(`registering ${namespace}`);
+    await client.providers.register(namespace);
+  }
+  progress(`deploying ${deploymentName(target)}`);
+  const deployed = await client.deployments.beginCreateOrUpdateAtSubscriptionScopeAndWait(
+    deploymentName(target),
+    {
+      location: target.location,
+      properties: { mode: 'Incremental', template },
+    },
+  );
+  const outputs: unknown = deployed.properties?.outputs ?? {};
+  return { outputs: stringOutputs(outputs) };
+}
+
+function stringOutputs(outputs: unknown): Record<string, string> {
+  if (typeof outputs !== 'object' || outputs === null) return {};
+  return Object.fromEntries(
+    Object.entries(outputs).flatMap(([name, output]: [string, unknown]) => {
+      const value: unknown =
+        typeof output === 'object' && output !== null ? Reflect.get(output, 'value') : undefined;
+      return typeof value === 'string' ? [[name, value] as const] : [];
+    }),
+  );
+}

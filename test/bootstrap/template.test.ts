@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { bootstrapTemplate, resourceProviders, stableGuid } from '../../bootstrap/template.ts';
+import { environments } from '../../environments/index.ts';
+
+const run = promisify(execFile);
+const subscription = '11111111-2222-4333-8444-555555555555';
+
+function settingsOf(name: string) {
+  const found = environments().find((each) => each.name === name);
+  if (!found) throw new Error(`no environment ${name}`);
+  return found;
+}
+
+function templateOf(name: string) {
+  const template = bootstrapTemplate(settingsOf(name), {
+    subscriptionId: subscription,
+    repository: 'acme/database',
+  });
+  if (!template) throw new Error(`${name} has no template`);
+  return JSON.parse(JSON.stringify(template));
+}
+
+type Resource = { type: string; name: string; properties: Record<string, unknown> };
+
+function everyResource(template: { resources: Resource[] }): Resource[] {
+  return template.resources.flatMap((resource) => {
+    const nested = resource.properties?.['template'] as { resources: Resource[] } | undefined;
+    return nested ? [resource, ...everyResource(nested)] : [resource];
+  });
+}
+
+describe('the bootstrap of a subscription', () => {
+  it('keeps state out of reach of account keys and of the public', () => {
+    const account = everyResource(templateOf('production')).find(
+      (each) => each.type === 'Microsoft.Storage/storageAccounts',
+    );
+    expect(account?.properties).toMatchObject({ allowSharedKeyAccess: false, allowBlobPublicAccess: false });
+    expect(account?.name).toBe('complyaitfstate');
+    expect(account?.name).not.toBe('complyaistorage');
+  });
+
+  it('lets a pull request plan and only the protected environment apply', () => {
+    const subjects = everyResource(templateOf('production'))
+      .filter((each) => each.type.endsWith('federatedIdentityCredentials'))
+      .map((each) => [each.name, each.properties['subject']]);
+    expect(subjects).toEqual([
+      ['llama-mapper-production-plan/github', 'repo:acme/database:pull_request'],
+      ['llama-mapper-production-deploy/github', 'repo:acme/database:environment:production'],
+    ]);
+  });
+
+  it('gives the deploying role no way to the shared key of the workspace, nor a wildcard over everything', () => {
+    const role = everyResource(templateOf('production')).find(
+      (each) => each.type === 'Microsoft.Authorization/roleDefinitions',
+    );
+    const [permission] = role?.properties['permissions'] as { actions: string[]; notActions: string[] }[];
+    expect(permission?.notActions).toContain('Microsoft.OperationalInsights/workspaces/sharedKeys/action');
+    const matches = (action: string) =>
+      permission?.actions.filter((each) =>
+        new RegExp(`^${each.replaceAll('.', '\\.').replaceAll('*', '.*')}$`, 'i').test(action),
+      );
+    expect(matches('Microsoft.OperationalInsights/workspaces/sharedKeys/action')).toEqual([]);
+    expect(matches('Microsoft.Storage/storageAccounts/listKeys/action')).toEqual([]);
+    expect(matches('Microsoft.DBforPostgreSQL/flexibleServers/write')).not.toEqual([]);
+  });
+
+  it('covers with its role every provider that the stacks use', () => {
+    const role = everyResource(templateOf('staging')).find(
+      (each) => each.type === 'Microsoft.Authorization/roleDefinitions',
+    );
+    const [permission] = role?.properties['permissions'] as { actions: string[] }[];
+    // The state's storage account is the bootstrap's own; the stacks never touch it.
+    for (const namespace of resourceProviders.filter((each) => each !== 'Microsoft.Storage')) {
+      expect(
+        permission?.actions.some((action) => action.startsWith(`${namespace}/`)),
+        namespace,
+      ).toBe(true);
+    }
+  });
+
+  it('names assignments the same at every run and differently per environment', () => {
+    expect(stableGuid('a', 'b')).toBe(stableGuid('a', 'b'));
+    expect(stableGuid('a', 'b')).not.toBe(stableGuid('ab'));
+    expect(stableGuid('a')).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    const names = (environment: string) =>
+      everyResource(templateOf(environment))
+        .filter((each) => each.type === 'Microsoft.Authorization/roleAssignments')
+        .map((each) => each.name);
+    expect(names('production')).toEqual(names('production'));
+    expect(new Set([...names('production'), ...names('staging')]).size).toBe(8);
+  });
+
+  it('prints the template as a command, and refuses what it cannot use in one line', async () => {
+    const llama = (...args: string[]) =>
+      run(process.execPath, ['commands/llama-db.mjs', 'bootstrap', ...args, '--repository', 'acme/database']);
+    const { stdout } = await llama('production', '--subscription', subscription, '--print');
+    expect(JSON.parse(stdout)).toEqual(templateOf('production'));
+
+    for (const [args, message] of [
+      [['development', '--subscription', subscription], /development needs none: its state is local/],
+      [['production', '--subscription', 'mine'], /no subscription: .*"mine", not a subscription id/],
+      [
+        ['prod', '--subscription', subscription],
+        /unknown environment "prod": the environments are development, staging, production/,
+      ],
+    ] as const) {
+      const failure = await llama(...args).catch((error: { code: number; stderr: string }) => error);
+      expect(failure).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
+      expect('stderr' in failure && failure.stderr.trim().split('\n').length).toBe(1);
+    }
+  });
+});
