@@ -52,18 +52,33 @@ export function connectionOf(address: ServerAddress, who: Who, options: UrlOptio
 }
 
 /** Makes a database as Azure does: owned by azure_pg_admin. */
-export async function createDatabase(
-  address: ServerAddress,
-  name: string,
-  options: {
-    /** Database to copy; nobody may be connected to it. @default 'template1' */
-    readonly template?: string;
-  } = {},
-): Promise<void> {
-  const template = pg.escapeIdentifier(options.template ?? 'template1');
+export async function createDatabase(address: ServerAddress, name: string): Promise<void> {
   await within(administration(address), (client) =>
-    client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)} OWNER azure_pg_admin TEMPLATE ${template}`),
+    client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)} OWNER azure_pg_admin`),
   );
+}
+
+/**
+ * Makes a database that is a copy of another, to which nobody may be connected.
+ *
+ * PostgreSQL copies what is inside a database, but not the rights on it nor its settings: they are copied here.
+ */
+export async function copyDatabase(address: ServerAddress, name: string, template: string): Promise<void> {
+  await within(administration(address), async (client) => {
+    const source = pg.escapeIdentifier(template);
+    await client.query(
+      `CREATE DATABASE ${pg.escapeIdentifier(name)} OWNER azure_pg_admin TEMPLATE ${source}`,
+    );
+    await client.query(
+      `WITH source AS (SELECT oid, datacl FROM pg_database WHERE datname = $2),
+            settings AS (
+              INSERT INTO pg_db_role_setting (setdatabase, setrole, setconfig)
+              SELECT (SELECT oid FROM pg_database WHERE datname = $1), setrole, setconfig
+              FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM source))
+       UPDATE pg_database SET datacl = (SELECT datacl FROM source) WHERE datname = $1`,
+      [name, template],
+    );
+  });
 }
 
 /** Drops a database, ending the sessions connected to it. */

@@ -2,8 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { withConnection } from '../../database/connection.ts';
+import { migrationsDirectory as directory } from '../../database/migrations/files.ts';
+import { withLock } from '../../database/migrations/lock.ts';
+import { migrate } from '../../database/migrations/migrate.ts';
+import { resolveTarget } from '../../database/target.ts';
 import {
+  administration,
   connectionOf,
+  copyDatabase,
   createDatabase,
   dropDatabase,
   type ServerAddress,
@@ -11,6 +18,7 @@ import {
   urlOf,
   type Who,
 } from '../../rehearsal/postgres/address.ts';
+import { within } from '../../rehearsal/postgres/bootstrap.ts';
 
 export interface TestDatabase {
   readonly name: string;
@@ -43,6 +51,40 @@ export async function freshDatabase(): Promise<TestDatabase> {
   const name = randomName('fresh');
   await createDatabase(server, name);
   return testDatabase(server, name);
+}
+
+/**
+ * A database with every migration applied, a copy of one that is migrated once a run. Like `freshDatabase`
+ * otherwise; roles that migrations make are there already and shared by all tests.
+ */
+export async function migratedDatabase(): Promise<TestDatabase> {
+  const server = inject('postgres');
+  const name = randomName('migrated');
+  await within(administration(server), async (client) => {
+    // Test files run in several processes: the first to come migrates, the others wait for it.
+    await client.query('SELECT pg_advisory_lock($1)', [templateLock]);
+    const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1 AND datistemplate', [
+      template,
+    ]);
+    if (rowCount === 0) await makeTemplate(server, client);
+  });
+  await copyDatabase(server, name, template);
+  return testDatabase(server, name);
+}
+
+const template = 'migrated_template';
+const templateLock = 5_810_263_117;
+
+async function makeTemplate(server: ServerAddress, client: pg.Client): Promise<void> {
+  await dropDatabase(server, template);
+  await createDatabase(server, template);
+  const target = await resolveTarget({ url: urlOf(server, 'migrator', { database: template }) }, {});
+  const reporter = { line: () => {}, warn: () => {} };
+  await withConnection(target, { reporter }, (connection) =>
+    withLock(connection, { reporter }, () => migrate(connection, { reporter, directory })),
+  );
+  // Only now is it complete; without connections it can be copied at any time.
+  await client.query(`ALTER DATABASE ${template} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
 }
 
 /** A name that no other test of the run has. */
