@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { parseEnvironment } from '../../environments/index.ts';
+import { describeProblem } from '../../environments/problems.ts';
+import { production } from '../../environments/production.ts';
+import { databaseRows } from './refused/database.ts';
+import { identityRows } from './refused/identity.ts';
+import { networkRows } from './refused/network.ts';
+import { bases, changed, type Row } from './refused/row.ts';
+import { serverRows } from './refused/server.ts';
+import { surroundingRows } from './refused/surroundings.ts';
+
+/** Each row changes valid settings in one way, so whatever is found is found because of that. */
+describe('the settings that rows start from', () => {
+  it.each(Object.entries(bases))('%s has no problem', (_name, base) => {
+    expect(parseEnvironment(base).problems).toEqual([]);
+  });
+});
+
+const families: Readonly<Record<string, readonly Row[]>> = {
+  server: serverRows,
+  network: networkRows,
+  identity: identityRows,
+  database: databaseRows,
+  surroundings: surroundingRows,
+};
+
+describe.each(Object.entries(families))('refused: %s', (_family, rows) => {
+  it.each(rows.map((row) => [row.what, row] as const))('%s', (_what, row) => {
+    const base = row.from ?? production;
+    const { settings, problems } = parseEnvironment(changed(base, row.change), base.name);
+    const [path = '', value] = Object.entries(row.change)[0] ?? [];
+    const field = row.field ?? path;
+
+    expect(settings).toBeUndefined();
+    expect(problems.map((problem) => problem.field)).toEqual([field]);
+    const message = problems.map(describeProblem).join('\n');
+    const shown = 'value' in row ? row.value : value;
+    expect(message).toContain(
+      `environments/${base.name}.ts: ${field} is ${shown === undefined ? 'nothing' : JSON.stringify(shown)}: `,
+    );
+    expect(problems[0]?.rule).toMatch(row.rule);
+    expect(problems[0]?.source).toMatch(row.source);
+    expect(message).toContain(`${problems[0]?.rule}`);
+    expect(message).toMatch(/ \[[^\]]+\]$/);
+    expect(message).toContain(`[${problems[0]?.source}]`);
+    if (row.remedy) expect(problems[0]?.remedy).toMatch(row.remedy);
+    expect(message).not.toContain('\n');
+  });
+});
