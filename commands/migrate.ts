@@ -1,25 +1,25 @@
 import type { Command } from 'commander';
 import { withConnection } from '../database/connection.ts';
-import { migrationsDirectory as directory } from '../database/migrations/files.ts';
 import { withLock } from '../database/migrations/lock.ts';
 import { migrate, status } from '../database/migrations/migrate.ts';
 import {
+  type MigrationsOptions,
   printJson,
   reporterFor,
-  type TargetOptions,
   targetOf,
   wholeNumber,
+  withMigrations,
   withTarget,
 } from './common/target.ts';
 
-interface Options extends TargetOptions {
+interface Options extends MigrationsOptions {
   readonly lockWait: number;
   readonly allowOutOfOrder?: boolean;
   readonly dryRun?: boolean;
 }
 
 export function register(program: Command): void {
-  withTarget(program.command('migrate'))
+  withMigrations(withTarget(program.command('migrate')))
     .description('apply pending migrations, and nothing else of the post-deploy step')
     .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
     .option('--allow-out-of-order', 'apply files that come before others already applied')
@@ -32,7 +32,7 @@ export function register(program: Command): void {
       if (options.dryRun) {
         const connect = { reporter, applicationName, session: 'reading' } as const;
         const { pending } = await withConnection(target, connect, (connection) =>
-          status(connection, directory),
+          status(connection, options.migrations),
         );
         for (const { name } of pending) reporter.line(`Would apply ${name}`);
         if (pending.length === 0) reporter.line('Nothing to migrate');
@@ -42,7 +42,7 @@ export function register(program: Command): void {
       const { allowOutOfOrder = false, lockWait: waitSeconds } = options;
       const applied = await withConnection(target, { reporter, applicationName }, (connection) =>
         withLock(connection, { reporter, waitSeconds }, () =>
-          migrate(connection, { reporter, directory, allowOutOfOrder }),
+          migrate(connection, { reporter, directory: options.migrations, allowOutOfOrder }),
         ),
       );
       if (options.json) printJson({ applied: applied.map(({ name }) => name) });

@@ -2,21 +2,22 @@ import { type Command, Option } from 'commander';
 import { postDeploy } from '../database/post-deploy.ts';
 import { loginPasswords } from '../database/principals.ts';
 import {
+  type MigrationsOptions,
   printJson,
   reporterFor,
-  type TargetOptions,
   targetOf,
   wholeNumber,
+  withMigrations,
   withTarget,
 } from './common/target.ts';
 
-interface Options extends TargetOptions {
+interface Options extends MigrationsOptions {
   readonly lockWait: number;
   readonly failOn: 'critical' | 'high' | 'medium' | 'low';
 }
 
 export function register(program: Command): void {
-  withTarget(program.command('post-deploy'))
+  withMigrations(withTarget(program.command('post-deploy')))
     .description('bring the database to what its files and settings say, verify it, record the release')
     .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
     .addOption(
@@ -30,6 +31,7 @@ export function register(program: Command): void {
         reporter: reporterFor(options),
         lockWaitSeconds: options.lockWait,
         failOn: options.failOn,
+        migrationsDirectory: options.migrations,
         loginPasswords: loginPasswords(process.env),
       });
       if (options.json) printJson(result);

@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
 import { withConnection } from '../database/connection.ts';
-import { migrationsDirectory as directory } from '../database/migrations/files.ts';
 import { withLock } from '../database/migrations/lock.ts';
 import { rollback } from '../database/migrations/rollback.ts';
 import {
+  type MigrationsOptions,
   printJson,
   reporterFor,
-  type TargetOptions,
   targetOf,
   wholeNumber,
+  withMigrations,
   withTarget,
 } from './common/target.ts';
 
-interface Options extends TargetOptions {
+interface Options extends MigrationsOptions {
   readonly lockWait: number;
   readonly to?: string;
   readonly count?: number;
@@ -20,7 +20,7 @@ interface Options extends TargetOptions {
 }
 
 export function register(program: Command): void {
-  withTarget(program.command('rollback'))
+  withMigrations(withTarget(program.command('rollback')))
     .description('take migrations back, newest first; refuses to destroy rows that nobody agreed to lose')
     .option('--to <version>', 'version that stays the newest, e.g. 0007; 0000 takes everything back')
     .option('--count <n>', 'how many to take back (default: 1)', wholeNumber)
@@ -39,7 +39,7 @@ export function register(program: Command): void {
         withLock(connection, { reporter, waitSeconds }, () =>
           rollback(connection, {
             reporter,
-            directory,
+            directory: options.migrations,
             acceptDataLoss,
             ...(to === undefined ? {} : { to }),
             ...(count === undefined ? {} : { count }),

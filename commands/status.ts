@@ -1,15 +1,21 @@
 import type { Command } from 'commander';
 import { withConnection } from '../database/connection.ts';
 import { describeStatus, diverges, statusDocument } from '../database/migrations/describe.ts';
-import { migrationsDirectory } from '../database/migrations/files.ts';
 import { status } from '../database/migrations/migrate.ts';
-import { printJson, reporterFor, type TargetOptions, targetOf, withTarget } from './common/target.ts';
+import {
+  type MigrationsOptions,
+  printJson,
+  reporterFor,
+  targetOf,
+  withMigrations,
+  withTarget,
+} from './common/target.ts';
 
 export function register(program: Command): void {
-  withTarget(program.command('status'))
+  withMigrations(withTarget(program.command('status')))
     .description('compare the files with the ledger: applied, pending, edited, missing, out of order')
     .addHelpText('after', '\nExample: llama-db status production --json')
-    .action(async (environment: string | undefined, options: TargetOptions) => {
+    .action(async (environment: string | undefined, options: MigrationsOptions) => {
       const reporter = reporterFor(options);
       const connect = {
         reporter,
@@ -18,7 +24,7 @@ export function register(program: Command): void {
         acceptStandby: true,
       } as const;
       const found = await withConnection(await targetOf(environment, options), connect, (connection) =>
-        status(connection, migrationsDirectory),
+        status(connection, options.migrations),
       );
       if (options.json) printJson({ ...statusDocument(found), ok: !diverges(found) });
       else process.stdout.write(`${describeStatus(found)}\n`);

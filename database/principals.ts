@@ -7,6 +7,7 @@ import pg from 'pg';
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
 import { Fault } from './fault.ts';
+import { tolerant } from './migrations/prepare.ts';
 import type { Reporter } from './report.ts';
 
 type Login = Deployment['logins'][number];
@@ -50,7 +51,7 @@ export async function ensureLogins(
   for (const { name, role } of logins) {
     if (existing.get(name)?.member) continue;
     const grant = `GRANT ${pg.escapeIdentifier(role)} TO ${pg.escapeIdentifier(name)} WITH INHERIT TRUE, SET FALSE`;
-    await connection.client.query(grant);
+    await tolerant(() => connection.client.query(grant));
   }
   if (missing.length > 0) {
     const list = missing.map(({ name, role }) => `${name} (${role})`).join(', ');
@@ -148,7 +149,9 @@ async function create(
   );
   if (entra) return;
   refuseWithoutEntra(target.deployment);
-  for (const { name } of missing) await client.query(`CREATE ROLE ${pg.escapeIdentifier(name)} NOLOGIN`);
+  for (const { name } of missing) {
+    await tolerant(() => client.query(`CREATE ROLE ${pg.escapeIdentifier(name)} NOLOGIN`));
+  }
   for (const { name } of logins) {
     const password = options.passwords.get(name);
     if (password === undefined) continue;

@@ -1,6 +1,7 @@
 /** What every command that connects has in common: its target, and where it prints. */
 import { fileURLToPath } from 'node:url';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { migrationsDirectory } from '../../database/migrations/files.ts';
 import type { Reporter } from '../../database/report.ts';
 import { resolveTarget, type Target } from '../../database/target.ts';
 
@@ -25,6 +26,16 @@ export function withTarget(command: Command): Command {
     )
     .option('--host-address <ip>', 'dial this address, as through a tunnel; TLS still checks the host name')
     .option('--json', 'print the result as JSON on stdout, progress on stderr');
+}
+
+/** Adds `--migrations`. */
+export function withMigrations(command: Command): Command {
+  const option = new Option('--migrations <folder>', 'folder of the migration files');
+  return command.addOption(option.default(migrationsDirectory, "the project's own"));
+}
+
+export interface MigrationsOptions extends TargetOptions {
+  readonly migrations: string;
 }
 
 /** @throws Fault (exit 2) when nothing usable names a target. */

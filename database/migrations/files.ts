@@ -40,7 +40,7 @@ const TABLE = /^[a-z_][a-z0-9_]*$/;
  */
 export function listMigrations(directory: string): MigrationFile[] {
   const migrations: MigrationFile[] = [];
-  for (const file of readdirSync(directory).sort()) {
+  for (const file of filesIn(directory)) {
     if (file.startsWith('.') || file.endsWith('.md')) continue;
     const [, version, kind] = NAME.exec(file) ?? [];
     if (version === undefined || (kind !== 'sql' && kind !== 'ts')) {
@@ -72,6 +72,19 @@ export function listMigrations(directory: string): MigrationFile[] {
     });
   }
   return migrations;
+}
+
+function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch (error) {
+    throw new Fault(
+      `Folder of migrations ${directory}`,
+      error instanceof Error ? error.message : String(error),
+      'Name a folder that can be read.',
+      { exitCode: 2, cause: error },
+    );
+  }
 }
 
 /**

@@ -25,10 +25,7 @@ export async function prepare(connection: Connection): Promise<readonly string[]
   const found = await inspect(connection);
   if (!found.role) {
     made.push('role llama_owner');
-    // Roles belong to the whole server; the deployment of another database may make it at this moment.
-    await client.query('CREATE ROLE llama_owner NOLOGIN').catch((error) => {
-      if (!['42710', '23505'].includes(sqlState(error) ?? '')) throw error;
-    });
+    await tolerant(() => client.query('CREATE ROLE llama_owner NOLOGIN'));
   }
   if (!found.may_set) await becomeMember(connection);
   if (found.schema_owner === null) {
@@ -88,7 +85,7 @@ async function inspect({ client }: Connection): Promise<Foundation> {
 /** Since 16 whoever makes a role administers it and is still no member that may SET ROLE to it. */
 async function becomeMember({ client, circumstances }: Connection): Promise<void> {
   try {
-    await client.query('GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE');
+    await tolerant(() => client.query('GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE'));
   } catch (error) {
     if (sqlState(error) !== '42501') throw error;
     throw new Fault(
@@ -97,5 +94,19 @@ async function becomeMember({ client, circumstances }: Connection): Promise<void
       `As that administrator: GRANT llama_owner TO "${circumstances.user}" WITH INHERIT FALSE, SET TRUE.`,
       { cause: error },
     );
+  }
+}
+
+/**
+ * Roles and their memberships belong to the whole server, and the deployment of another of its databases may be
+ * making the same ones at this moment: duplicate object, unique violation, tuple concurrently updated.
+ */
+export async function tolerant(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const raced = /tuple concurrently updated/.test(error instanceof Error ? error.message : '');
+    if (!raced && !['42710', '23505'].includes(sqlState(error) ?? '')) throw error;
+    if (raced) await work();
   }
 }

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { credentialFor, type TokenSource, tokenScope } from '../../database/credentials.ts';
+import { Fault } from '../../database/fault.ts';
+import type { Target } from '../../database/target.ts';
+
+const target: Target = { host: 'db.example.test', port: 5432, database: 'd', user: 'Database Admins' };
+const inOneHour = () => Date.now() + 3_600_000;
+
+function token(claims: object): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return `${part({ alg: 'RS256' })}.${part(claims)}.c2lnbmF0dXJl`;
+}
+
+async function refused(source: TokenSource): Promise<Fault> {
+  const outcome: unknown = await credentialFor(target, source).catch((error) => error);
+  expect(outcome).toBeInstanceOf(Fault);
+  return outcome as Fault;
+}
+
+describe('a login', () => {
+  it('uses the password it was given and asks nobody', async () => {
+    const credential = await credentialFor({ ...target, password: 'secret' }, () =>
+      expect.fail('asked Entra'),
+    );
+    expect(credential).toEqual({ kind: 'password', password: 'secret', executor: 'Database Admins' });
+  });
+
+  it('uses an Entra token, and acts as the object id inside it', async () => {
+    const scopes: string[] = [];
+    const text = token({ oid: '7d1c7cf1-0000-4000-8000-000000000001' });
+    const credential = await credentialFor(target, async (scope) => {
+      scopes.push(scope);
+      return { token: text, expiresOnTimestamp: inOneHour() };
+    });
+    expect(scopes).toEqual([tokenScope]);
+    expect(credential).toEqual({
+      kind: 'entra',
+      password: text,
+      executor: '7d1c7cf1-0000-4000-8000-000000000001',
+    });
+  });
+
+  it('acts as the login when the token names nobody', async () => {
+    const source = async () => ({ token: 'opaque', expiresOnTimestamp: inOneHour() });
+    expect((await credentialFor(target, source)).executor).toBe('Database Admins');
+  });
+
+  it('is refused with an expired token, which is not printed', async () => {
+    const text = token({ oid: 'x' });
+    const fault = await refused(async () => ({ token: text, expiresOnTimestamp: Date.now() - 1000 }));
+    expect(fault.message).toMatch(/the Entra token expired at .*az login/);
+    expect(fault.message).not.toContain(text);
+    expect(fault.exitCode).toBe(2);
+  });
+
+  it('is refused without any identity, in one line', async () => {
+    const fault = await refused(() => {
+      throw Object.assign(new Error('EnvironmentCredential: tried\nAzureCliCredential: tried'), {
+        name: 'CredentialUnavailableError',
+      });
+    });
+    expect(fault.message).toMatch(/no identity is signed in here.*az login/);
+    expect(fault.message).not.toContain('\n');
+  });
+
+  it('keeps what an identity error quotes out of message and cause', async () => {
+    const fault = await refused(() => {
+      throw Object.assign(new Error('AADSTS7000215: invalid client secret; client_secret=hunter22'), {
+        name: 'AuthenticationError',
+      });
+    });
+    expect(fault.message).toMatch(/AuthenticationError AADSTS7000215/);
+    expect(JSON.stringify([fault.message, fault.stack, (fault.cause as Error).message])).not.toContain(
+      'hunter22',
+    );
+  });
+
+  it('is refused when Entra gives nothing', async () => {
+    expect((await refused(async () => null)).message).toMatch(/Entra gave no token/);
+  });
+});
