@@ -22,6 +22,16 @@ function templateOf(name: string) {
   return JSON.parse(JSON.stringify(template));
 }
 
+function deployingRole(name: string) {
+  const role = everyResource(templateOf(name)).find(
+    (each) => each.type === 'Microsoft.Authorization/roleDefinitions',
+  );
+  if (!role) throw new Error(`${name} defines no role`);
+  const [permission] = role.properties['permissions'] as { actions: string[]; notActions: string[] }[];
+  if (!permission) throw new Error(`${name}'s role permits nothing`);
+  return permission;
+}
+
 type Resource = { type: string; name: string; properties: Record<string, unknown> };
 
 function everyResource(template: { resources: Resource[] }): Resource[] {
@@ -52,13 +62,10 @@ describe('the bootstrap of a subscription', () => {
   });
 
   it('gives the deploying role no way to the shared key of the workspace, nor a wildcard over everything', () => {
-    const role = everyResource(templateOf('production')).find(
-      (each) => each.type === 'Microsoft.Authorization/roleDefinitions',
-    );
-    const [permission] = role?.properties['permissions'] as { actions: string[]; notActions: string[] }[];
-    expect(permission?.notActions).toContain('Microsoft.OperationalInsights/workspaces/sharedKeys/action');
+    const permission = deployingRole('production');
+    expect(permission.notActions).toContain('Microsoft.OperationalInsights/workspaces/sharedKeys/action');
     const matches = (action: string) =>
-      permission?.actions.filter((each) =>
+      permission.actions.filter((each) =>
         new RegExp(`^${each.replaceAll('.', '\\.').replaceAll('*', '.*')}$`, 'i').test(action),
       );
     expect(matches('Microsoft.OperationalInsights/workspaces/sharedKeys/action')).toEqual([]);
@@ -67,14 +74,11 @@ describe('the bootstrap of a subscription', () => {
   });
 
   it('covers with its role every provider that the stacks use', () => {
-    const role = everyResource(templateOf('staging')).find(
-      (each) => each.type === 'Microsoft.Authorization/roleDefinitions',
-    );
-    const [permission] = role?.properties['permissions'] as { actions: string[] }[];
+    const permission = deployingRole('staging');
     // The state's storage account is the bootstrap's own; the stacks never touch it.
     for (const namespace of resourceProviders.filter((each) => each !== 'Microsoft.Storage')) {
       expect(
-        permission?.actions.some((action) => action.startsWith(`${namespace}/`)),
+        permission.actions.some((action) => action.startsWith(`${namespace}/`)),
         namespace,
       ).toBe(true);
     }
