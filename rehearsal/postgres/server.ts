@@ -149,7 +149,7 @@ class Cluster implements LocalPostgres {
     this.#options = options;
     this.hostNames = options.hostNames ?? [];
     this.administrator = options.administrator ?? 'database_admins';
-    this.passwords = secrets ?? { superuser: secret(), migrator: secret() };
+    this.passwords = secrets ?? { superuser: randomPassword(), migrator: randomPassword() };
     this.dataDirectory = join(directory, 'data');
     this.caFile = join(directory, 'authority.pem');
     // The server's account must pass through; what is inside is closed file by file.
@@ -334,6 +334,7 @@ class Cluster implements LocalPostgres {
   }
 }
 
-function secret(): string {
+/** For one server and its lifetime; safe in URLs, SQL and connection strings as it is. */
+export function randomPassword(): string {
   return randomBytes(18).toString('base64url');
 }

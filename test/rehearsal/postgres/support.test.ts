@@ -37,7 +37,7 @@ it('drops a database that somebody is still connected to', async () => {
   const database = await freshDatabase();
   const client = new pg.Client(database.connection());
   await client.connect();
-  const lost = new Promise<unknown>((resolve) => client.once('error', resolve));
+  const lost = new Promise<unknown>((resolve) => client.on('error', resolve));
   await database.drop();
   expect(await lost).toMatchObject({ code: '57P01' });
   const other = await freshDatabase();

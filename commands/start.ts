@@ -1,0 +1,162 @@
+import type { Command } from 'commander';
+import { Listr } from 'listr2';
+import type { Deployment } from '../database/deployment.ts';
+import { Fault } from '../database/fault.ts';
+import {
+  type ApplicationLogin,
+  type ApplicationView,
+  applicationLogin,
+  lookAsApplication,
+  type PostDeployed,
+  runPostDeploy,
+  type SynthesizedStack,
+  serverFor,
+  synthesize,
+} from '../rehearsal/postgres/deployment.ts';
+import type { LocalPostgres } from '../rehearsal/postgres/server.ts';
+
+/** What one run has made so far. */
+interface Made {
+  stacks?: SynthesizedStack[];
+  deployment?: Deployment;
+  application?: ApplicationLogin;
+  server?: LocalPostgres;
+  deployed?: PostDeployed;
+  view?: ApplicationView;
+}
+
+export function register(program: Command): void {
+  program
+    .command('start')
+    .description(
+      'rehearse a deployment on this machine: synthesize, start a PostgreSQL, run the post-deploy step',
+    )
+    .argument('[environment]', 'whose database to build', 'production')
+    .option('--keep', 'leave the server up until Ctrl-C and print how to connect')
+    .addHelpText('after', '\nExample: llama-db start --keep')
+    .action((environment: string, options: { readonly keep?: boolean }) => start(environment, options));
+}
+
+async function start(environment: string, { keep = false }: { readonly keep?: boolean }): Promise<void> {
+  const interrupted = new AbortController();
+  const interrupt = () => interrupted.abort();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, interrupt);
+  const made: Made = {};
+  try {
+    await tasks(environment, interrupted.signal).run(made);
+    process.stdout.write(summary(made));
+    if (keep) await held(made, interrupted.signal);
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error;
+    throw new Fault('Interrupted', 'the run was ended from outside', 'Nothing was left running.', {
+      exitCode: 130,
+      cause: error,
+    });
+  } finally {
+    await made.server?.stop();
+    for (const signal of signals) process.off(signal, interrupt);
+  }
+}
+
+function tasks(environment: string, signal: AbortSignal): Listr<Made> {
+  const lasting = { bottomBar: Number.POSITIVE_INFINITY, persistentOutput: true };
+  return new Listr<Made>(
+    [
+      {
+        title: 'Synthesize development, staging and production',
+        task: async (made) => {
+          made.stacks = await synthesize(signal);
+        },
+      },
+      {
+        title: 'Start PostgreSQL over TLS',
+        task: async (made, task) => {
+          const deployment = await describe(environment);
+          made.deployment = deployment;
+          made.application = applicationLogin(deployment);
+          made.server = await serverFor(deployment);
+          signal.throwIfAborted();
+          task.title = `PostgreSQL ${deployment.version} runs on 127.0.0.1:${made.server.port}, over TLS as ${deployment.primary.host}`;
+        },
+      },
+      {
+        title: `Run the post-deploy step of ${environment}`,
+        task: async (made, task) => {
+          const { server, deployment, application } = complete(made);
+          const hear = (line: string) => {
+            task.output = line;
+          };
+          made.deployed = await runPostDeploy({ server, deployment, application, hear, signal });
+        },
+        rendererOptions: lasting,
+      },
+      {
+        title: 'Log in as the application',
+        task: async (made, task) => {
+          const { server, deployment, application } = complete(made);
+          made.view = await lookAsApplication(server, deployment, application);
+          task.title = `${application.user} logs in over ${made.view.tlsVersion}, reads ${made.view.tables} tables, and no row without a tenant`;
+        },
+      },
+    ],
+    { registerSignalListeners: false, rendererOptions: { collapseErrors: false, showErrorMessage: false } },
+  );
+}
+
+/** Loaded late: settings and stacks take longer to load than the first line to print. */
+async function describe(environment: string): Promise<Deployment> {
+  const [{ environments }, { deploymentDocument, localAttributes }] = await Promise.all([
+    import('../environments/index.ts'),
+    import('../stacks/deployment.ts'),
+  ]);
+  const all = environments();
+  const settings = all.find(({ name }) => name === environment);
+  if (settings) return deploymentDocument(settings, localAttributes(settings));
+  throw new Fault(
+    `There is no environment ${environment}`,
+    `environments/ has ${all.map(({ name }) => name).join(', ')}`,
+    'Name one of them, or none for production.',
+    { exitCode: 2 },
+  );
+}
+
+function complete({ server, deployment, application }: Made) {
+  if (server && deployment && application) return { server, deployment, application };
+  throw new Error('tasks run in their order');
+}
+
+function summary({ stacks = [], deployed, server }: Made): string {
+  const lines = ['', ...stacks.map(({ name, path }) => `${name.padEnd(12)} ${path}`)];
+  if (deployed) {
+    const { passed, failed, skipped } = deployed.checks;
+    lines.push(
+      `${'database'.padEnd(12)} ${deployed.applied.length} migrations applied, ${deployed.outcome}: ${passed} checks passed, ${failed} failed, ${skipped} skipped`,
+    );
+  }
+  if (server && server.leftOut.length > 0) {
+    lines.push(`${'not here'.padEnd(12)} ${server.leftOut.length} server parameters that only Azure has`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Prints how to connect and waits to be interrupted. */
+async function held(made: Made, signal: AbortSignal): Promise<void> {
+  const { server, deployment, application } = complete(made);
+  process.stdout.write(
+    [
+      '',
+      'Connect with:',
+      `superuser    ${server.url('superuser')}`,
+      `migrations   ${server.url('migrator')}`,
+      `application  ${server.url(application)}`,
+      '',
+      `The server stands for ${deployment.primary.host} and is removed at the end. Ctrl-C ends it.`,
+      '',
+    ].join('\n'),
+  );
+  if (signal.aborted) return;
+  const alive = setInterval(() => {}, 60_000);
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  clearInterval(alive);
+}
