@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { Diagnostics } from '../../constructs/diagnostics.ts';
+import { AdoptedLogAnalytics, LogAnalytics } from '../../constructs/log-analytics.ts';
+import { expression, synthesize } from './synthesized.ts';
+
+const workspace = {
+  name: 'comply-ai-logs',
+  resourceGroupName: 'comply-ai-rg',
+  location: 'eastus',
+  retentionDays: 365,
+};
+
+describe('LogAnalytics', () => {
+  it('takes no shared key and no records over the internet', () => {
+    const block = synthesize((stack) => new LogAnalytics(stack, 'logs', workspace)).resource(
+      'azurerm_log_analytics_workspace',
+    );
+    expect(block).toMatchObject({
+      sku: 'PerGB2018',
+      retention_in_days: 365,
+      local_authentication_enabled: false,
+      internet_ingestion_enabled: false,
+      internet_query_enabled: true,
+    });
+    expect(block).not.toHaveProperty('daily_quota_gb');
+    expect(block).not.toHaveProperty('local_authentication_disabled');
+  });
+
+  it('has a cap and no internet queries where asked for', () => {
+    const block = synthesize(
+      (stack) => new LogAnalytics(stack, 'logs', { ...workspace, dailyQuotaGb: 1, internetQuery: false }),
+    ).resource('azurerm_log_analytics_workspace');
+    expect(block).toMatchObject({ daily_quota_gb: 1, internet_query_enabled: false });
+  });
+});
+
+describe('AdoptedLogAnalytics', () => {
+  it('refers to the workspace, and refuses one that forgets too early', () => {
+    const synthesized = synthesize(
+      (stack) =>
+        new AdoptedLogAnalytics(stack, 'logs', {
+          name: 'theirs',
+          resourceGroupName: 'other-rg',
+          minimumRetentionDays: 365,
+        }),
+    );
+    expect(synthesized.resources('azurerm_log_analytics_workspace')).toEqual({});
+    expect(synthesized.onlyData('azurerm_log_analytics_workspace')).toMatchObject({
+      name: 'theirs',
+      resource_group_name: 'other-rg',
+      lifecycle: {
+        postcondition: [
+          {
+            condition: expression('self.retention_in_days >= 365'),
+            error_message: expect.stringContaining('365 days'),
+          },
+        ],
+      },
+    });
+  });
+});
+
+describe('Diagnostics', () => {
+  const settings = (more: { dedicatedTables?: boolean; metrics?: boolean }) =>
+    synthesize((stack) => {
+      const logs = new LogAnalytics(stack, 'logs', workspace);
+      new Diagnostics(stack, 'diagnostics', {
+        name: 'all-logs',
+        targetResourceId: '/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v',
+        workspace: logs,
+        ...more,
+      });
+    }).resource('azurerm_monitor_diagnostic_setting');
+
+  it('sends every log and metric, with the blocks that outlive azurerm 4', () => {
+    const block = settings({});
+    expect(block).toMatchObject({
+      enabled_log: [{ category_group: 'allLogs' }],
+      enabled_metric: [{ category: 'AllMetrics' }],
+      log_analytics_workspace_id: expression('azurerm_log_analytics_workspace.logs.id'),
+    });
+    expect(block).not.toHaveProperty('metric');
+  });
+
+  it('leaves the kind of table to resources that do not report it back', () => {
+    expect(settings({})).not.toHaveProperty('log_analytics_destination_type');
+    expect(settings({ dedicatedTables: true })['log_analytics_destination_type']).toBe('Dedicated');
+  });
+
+  it('can leave metrics out', () => {
+    expect(settings({ metrics: false })).not.toHaveProperty('enabled_metric');
+  });
+});
