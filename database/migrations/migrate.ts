@@ -15,6 +15,8 @@ export interface MigrateOptions {
   /** Apply files that come before others already applied. @default false */
   readonly allowOutOfOrder?: boolean;
   readonly limits?: Limits;
+  /** Times a migration is tried when it could not have a lock. @default 5 */
+  readonly attempts?: number;
 }
 
 /**

@@ -1,0 +1,273 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  buildPartitionedIndex,
+  dropPartitionedIndex,
+  type IndexStep,
+  leafIndexName,
+  type PartitionedIndex,
+} from '../../../database/indexes/partitioned-index.ts';
+import type { BuildProgress } from '../../../database/indexes/progress.ts';
+import { freshDatabase, type TestDatabase } from '../../support/postgres.ts';
+
+const index: PartitionedIndex = { table: 'shop.orders', name: 'idx_orders_customer', definition: '(customer, at DESC)' };
+
+interface IndexRow {
+  name: string;
+  valid: boolean;
+  part_of: string | null;
+}
+
+describe('the index builder', () => {
+  let database: TestDatabase;
+  let client: pg.Client;
+
+  beforeAll(async () => {
+    database = await freshDatabase();
+    client = await database.connect();
+  });
+  afterAll(() => database.drop());
+  beforeEach(async () => {
+    await client.query(`
+      DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop;
+      CREATE TABLE shop.orders (customer text NOT NULL, at timestamptz NOT NULL, total numeric) PARTITION BY RANGE (at);
+      CREATE TABLE shop.orders_y2026m01 PARTITION OF shop.orders FOR VALUES FROM ('2026-01-01 00:00:00+00') TO ('2026-02-01 00:00:00+00');
+      CREATE TABLE shop.orders_y2026m02 PARTITION OF shop.orders FOR VALUES FROM ('2026-02-01 00:00:00+00') TO ('2026-03-01 00:00:00+00');
+      CREATE TABLE shop.orders_y2026m03 PARTITION OF shop.orders FOR VALUES FROM ('2026-03-01 00:00:00+00') TO ('2026-04-01 00:00:00+00');
+      INSERT INTO shop.orders SELECT 'c' || n % 7, '2026-01-01 00:00:00+00'::timestamptz + n * interval '1 hour', n FROM generate_series(0, 2000) n;
+    `);
+  });
+
+  const indexes = async (): Promise<IndexRow[]> =>
+    (
+      await client.query<IndexRow>(
+        `SELECT c.relname AS name, i.indisvalid AS valid,
+                (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS part_of
+           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = 'shop'::regnamespace ORDER BY 1`,
+      )
+    ).rows;
+  const complete: IndexRow[] = [
+    { name: 'idx_orders_customer', valid: true, part_of: null },
+    ...[1, 2, 3].map((n) => ({ name: `idx_orders_customer_y2026m0${n}`, valid: true, part_of: 'shop.idx_orders_customer' })),
+  ];
+  const build = async (definition: PartitionedIndex = index, db = client): Promise<string[]> => {
+    const steps: IndexStep[] = [];
+    await buildPartitionedIndex({ db }, definition, { report: (step) => steps.push(step) });
+    return steps.map((step) => `${step.action} ${step.table}`);
+  };
+  /** Sends the statements as a killed build would have left them, with the last one failing in its middle. */
+  const invalid = async (name: string, leaf: string) => {
+    await client.query(`INSERT INTO ${leaf} VALUES ('twin', '2026-02-03 00:00:00+00', 1), ('twin', '2026-02-03 00:00:00+00', 1)`);
+    await client.query(`CREATE UNIQUE INDEX CONCURRENTLY ${name} ON ${leaf} (customer, at DESC)`).catch(() => undefined);
+    expect(await indexes()).toContainEqual({ name, valid: false, part_of: null });
+  };
+
+  it('builds every leaf, attaches it, and says what it does', async () => {
+    expect(await build()).toEqual([
+      'created shop.orders',
+      'built orders_y2026m01',
+      'attached orders_y2026m01',
+      'built orders_y2026m02',
+      'attached orders_y2026m02',
+      'built orders_y2026m03',
+      'attached orders_y2026m03',
+    ]);
+    expect(await indexes()).toEqual(complete);
+    await client.query('SET enable_seqscan = off');
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN SELECT * FROM shop.orders WHERE customer = 'c1'`);
+    await client.query('RESET enable_seqscan');
+    expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toContain('idx_orders_customer_y2026m02');
+  });
+
+  it('does nothing the second time', async () => {
+    await build();
+    expect(await build()).toEqual(['kept orders_y2026m01', 'kept orders_y2026m02', 'kept orders_y2026m03']);
+    expect(await indexes()).toEqual(complete);
+  });
+
+  it('gives later partitions the index without being called', async () => {
+    await build();
+    await client.query(`CREATE TABLE shop.orders_y2026m04 PARTITION OF shop.orders FOR VALUES FROM ('2026-04-01 00:00:00+00') TO ('2026-05-01 00:00:00+00')`);
+    expect(await build()).toContain('kept orders_y2026m04');
+  });
+
+  it.each([
+    ['nothing but the parent', async () => client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`)],
+    [
+      'a finished leaf that is not attached',
+      async () => {
+        await client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`);
+        await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`);
+      },
+    ],
+    [
+      'an attached leaf',
+      async () => {
+        await client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`);
+        await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`);
+        await client.query(`ALTER INDEX shop.idx_orders_customer ATTACH PARTITION shop.idx_orders_customer_y2026m01`);
+      },
+    ],
+    ['an invalid leaf', () => invalid('idx_orders_customer_y2026m02', 'shop.orders_y2026m02')],
+  ])('finishes what a killed build left: %s', async (_, leftover) => {
+    await leftover();
+    await build();
+    expect(await indexes()).toEqual(complete);
+  });
+
+  it('builds an invalid leftover again instead of taking it for the index', async () => {
+    await invalid('idx_orders_customer_y2026m02', 'shop.orders_y2026m02');
+    expect(await build()).toContain('rebuilt orders_y2026m02');
+    const { rows } = await client.query<{ unique: boolean }>(
+      `SELECT indisunique AS unique FROM pg_index WHERE indexrelid = 'shop.idx_orders_customer_y2026m02'::regclass`,
+    );
+    expect(rows).toEqual([{ unique: false }]);
+  });
+
+  it('builds a leaf again whose index has another definition, and refuses a parent that has', async () => {
+    await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (total)`);
+    expect(await build()).toContain('rebuilt orders_y2026m01');
+    await expect(build({ ...index, definition: '(customer)' })).rejects.toThrow(/exists with another definition: CREATE INDEX/);
+    await expect(build({ ...index, where: 'total > 0' })).rejects.toThrow(/another definition/);
+    await expect(build({ ...index, unique: true })).rejects.toThrow(/another definition/);
+    expect(await indexes()).toEqual(complete);
+  });
+
+  it('ends complete when its backend is terminated while a leaf is being built', async () => {
+    // An open transaction keeps CREATE INDEX CONCURRENTLY waiting in its middle, where the index is invalid.
+    const blocker = await database.connect();
+    await blocker.query(`BEGIN; INSERT INTO shop.orders VALUES ('open', '2026-02-10 00:00:00+00', 1)`);
+    const victim = await database.connect();
+    victim.on('error', () => undefined);
+    const { rows } = await victim.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const ended = build(index, victim).then(
+      () => 'finished',
+      () => 'killed',
+    );
+    await until(async () => (await indexes()).some((row) => row.name.endsWith('m02') && !row.valid));
+    await client.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
+    expect(await ended).toBe('killed');
+    expect(await indexes()).toContainEqual({ name: 'idx_orders_customer_y2026m02', valid: false, part_of: null });
+    expect(await indexes()).toContainEqual({ name: 'idx_orders_customer', valid: false, part_of: null });
+    await blocker.query('ROLLBACK');
+    expect(await build()).toEqual([
+      'kept orders_y2026m01',
+      'rebuilt orders_y2026m02',
+      'attached orders_y2026m02',
+      'built orders_y2026m03',
+      'attached orders_y2026m03',
+    ]);
+    expect(await indexes()).toEqual(complete);
+  });
+
+  it('waits for a backend that still builds after its client is gone, and keeps its work', async () => {
+    const blocker = await database.connect();
+    await blocker.query(`BEGIN; INSERT INTO shop.orders VALUES ('open', '2026-01-10 00:00:00+00', 1)`);
+    const orphan = await database.connect();
+    const orphaned = orphan.query(`CREATE INDEX CONCURRENTLY idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`);
+    await until(async () => (await indexes()).some((row) => row.name.endsWith('m01')));
+    const second = build();
+    await sleep(100);
+    await blocker.query('ROLLBACK');
+    await orphaned;
+    expect(await second).toContain('kept orders_y2026m01');
+    expect(await indexes()).toEqual(complete);
+  });
+
+  it('steps back from a lock that stays taken, says so, and gives the timeouts back', async () => {
+    const blocker = await database.connect();
+    await blocker.query('BEGIN; LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE');
+    await client.query(`SET lock_timeout = '77s'; SET statement_timeout = '66s'`);
+    await expect(
+      buildPartitionedIndex({ db: client }, index, { patience: { lockTimeout: 20, attempts: 2 } }),
+    ).rejects.toThrow(/its lock was not free within 20 ms in 2 attempts/);
+    await blocker.query('ROLLBACK');
+    await build();
+    const { rows } = await client.query(`SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement`);
+    await client.query('RESET lock_timeout; RESET statement_timeout');
+    expect(rows).toEqual([{ lock: '77s', statement: '66s' }]);
+    expect(await indexes()).toEqual(complete);
+  });
+
+  it('leaves nothing of a unique index that the data refuses, and builds it once the data is mended', async () => {
+    await client.query(`INSERT INTO shop.orders VALUES ('twin', '2026-02-03 00:00:00+00', 1), ('twin', '2026-02-03 00:00:00+00', 1)`);
+    const unique = { ...index, unique: true };
+    await expect(build(unique)).rejects.toMatchObject({ code: '23505' });
+    expect((await indexes()).map((row) => row.name)).not.toContain('idx_orders_customer_y2026m02');
+    await client.query(`DELETE FROM shop.orders WHERE customer = 'twin'`);
+    await build(unique);
+    expect(await indexes()).toEqual(complete);
+  });
+
+  it('serves a condition, another access method and a table that is not partitioned', async () => {
+    await build({ table: 'shop.orders', name: 'idx_dear', definition: '(total)', where: 'total > 100', using: 'brin' });
+    const { rows } = await client.query<{ definition: string }>(
+      `SELECT pg_get_indexdef('shop.idx_dear_y2026m03'::regclass) AS definition`,
+    );
+    expect(rows[0]?.definition).toMatch(/USING brin \(total\) WHERE \(total > /);
+    await client.query('CREATE TABLE shop.customers (name text)');
+    const plain = { table: 'shop.customers', name: 'idx_customers_name', definition: '(name)' };
+    expect(await build(plain)).toEqual(['built customers']);
+    expect(await build(plain)).toEqual(['kept customers']);
+  });
+
+  it('refuses a transaction, a missing table, a name without schema and a name that is taken', async () => {
+    await client.query('BEGIN');
+    await expect(build()).rejects.toThrow(/inside a transaction.*noTransaction/);
+    await client.query('ROLLBACK');
+    await expect(build({ ...index, table: 'shop.nothing' })).rejects.toThrow(/there is no such table/);
+    await expect(build({ ...index, table: 'orders' })).rejects.toThrow(/not schema\.table/);
+    await client.query('CREATE TABLE shop.other (x int); CREATE INDEX idx_orders_customer ON shop.other (x)');
+    await expect(build()).rejects.toThrow(/the name is taken by CREATE INDEX idx_orders_customer ON shop\.other/);
+    await expect(dropPartitionedIndex({ db: client }, index)).rejects.toThrow(/the name is taken/);
+  });
+
+  it('tells an observer how far the server is', async () => {
+    const blocker = await database.connect();
+    await blocker.query(`BEGIN; INSERT INTO shop.orders VALUES ('open', '2026-01-10 00:00:00+00', 1)`);
+    const second = await database.connect();
+    const seen: BuildProgress[] = [];
+    const built = buildPartitionedIndex({ db: client }, index, {
+      observer: { db: second, every: 20, report: (progress) => seen.push(progress) },
+    });
+    await until(async () => seen.length > 0);
+    await blocker.query('ROLLBACK');
+    await built;
+    expect(seen[0]).toMatchObject({ phase: expect.stringContaining('waiting for'), waitingFor: 1 });
+  });
+
+  it('drops the index with its parts, and what an unfinished build left', async () => {
+    await build();
+    await dropPartitionedIndex({ db: client }, index);
+    expect(await indexes()).toEqual([]);
+    await client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`);
+    await client.query(`CREATE INDEX idx_orders_customer_y2026m03 ON shop.orders_y2026m03 (customer, at DESC)`);
+    await dropPartitionedIndex({ db: client }, index);
+    expect(await indexes()).toEqual([]);
+    await dropPartitionedIndex({ db: client }, index);
+  });
+});
+
+describe('the name of a leaf’s index', () => {
+  it('is the index’s name and what tells the leaf from its table', () => {
+    expect(leafIndexName('idx_a', 'orders', 'orders_y2026m01')).toBe('idx_a_y2026m01');
+    expect(leafIndexName('idx_a', 'orders', 'archive')).toBe('idx_a_archive');
+  });
+
+  it('stays within 63 bytes, and stays different', () => {
+    const long = 'idx_storage_records_a_very_long_name_that_still_fits_in_63';
+    const names = [1, 2, 3].map((n) => leafIndexName(long, 'orders', `orders_y2026m0${n}`));
+    expect(new Set(names).size).toBe(3);
+    for (const name of names) expect(Buffer.byteLength(name)).toBeLessThanOrEqual(63);
+    expect(Buffer.byteLength(leafIndexName('é'.repeat(31), 'orders', 'orders_y2026m01'))).toBeLessThanOrEqual(63);
+  });
+});
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 500; attempt += 1) {
+    if (await condition()) return;
+    await sleep(10);
+  }
+  throw new Error('what the test waits for did not happen within 5 s');
+}
