@@ -1,0 +1,35 @@
+import { TerraformOutput } from 'cdktf';
+import type { Construct } from 'constructs';
+import type { Deployment } from '../database/deployment.ts';
+import type { Parts } from './safeguards.ts';
+
+/** What applications and the commands that run after a deployment read with `terraform output`. Nothing secret. */
+export function outputs(
+  scope: Construct,
+  deployment: Deployment,
+  { servers, vault, observability }: Parts,
+): void {
+  const { primary, replica, virtualEndpoint, database } = servers;
+  const values: Record<string, unknown> = {
+    deployment,
+    database_name: database.name,
+    server_id: primary.id,
+    server_host: primary.host,
+    server_identity_principal_id: primary.identityPrincipalId,
+    ...(replica && {
+      replica_id: replica.id,
+      replica_host: replica.host,
+      replica_identity_principal_id: replica.identityPrincipalId,
+    }),
+    ...(virtualEndpoint && {
+      writer_host: virtualEndpoint.writerHost,
+      reader_host: virtualEndpoint.readerHost,
+    }),
+    key_vault_uri: vault.vault.uri,
+    field_encryption_key_id: vault.keyId,
+    log_analytics_workspace_id: observability.workspace.id,
+  };
+  for (const [name, value] of Object.entries(values)) {
+    new TerraformOutput(scope, name, { value, staticId: true });
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The servers and everything that is an operation on them, as one chain: Azure refuses a second change on a server
+ * that is still busy with the first, and Terraform makes in parallel whatever is not ordered
+ * (terraform-provider-azurerm#28298, #29177).
+ */
+import type { ITerraformDependable } from 'cdktf';
+import { TerraformVariable } from 'cdktf';
+import type { Construct } from 'constructs';
+import { Database } from '../constructs/database.ts';
+import { EntraAdministrators } from '../constructs/entra-administrators.ts';
+import { FirewallRules } from '../constructs/firewall-rules.ts';
+import { FlexibleServer, type IFlexibleServer, type PasswordLogin } from '../constructs/flexible-server.ts';
+import { FlexibleServerReplica } from '../constructs/flexible-server-replica.ts';
+import { PrivateEndpoint } from '../constructs/private-endpoint.ts';
+import { ServerParameters } from '../constructs/server-parameters.ts';
+import type { ServerNetwork } from '../constructs/server-resource.ts';
+import { VirtualEndpoint } from '../constructs/virtual-endpoint.ts';
+import { serverParameters } from '../environments/parameters.ts';
+import type { EnvironmentSettings, ReplicaSettings } from '../environments/settings.ts';
+import type { Foundation, Region } from './foundation.ts';
+
+export interface Servers {
+  readonly primary: IFlexibleServer;
+  readonly replica?: IFlexibleServer;
+  readonly database: Database;
+  readonly virtualEndpoint?: VirtualEndpoint;
+  /** Ends of the chain: whoever needs all of it finished waits for these. */
+  readonly last: readonly ITerraformDependable[];
+}
+
+export function servers(
+  scope: Construct,
+  settings: EnvironmentSettings,
+  base: Foundation,
+  tenantId: string,
+): Servers {
+  const { preventDestroy } = settings.protection;
+  const primary = primaryServer(scope, settings, base, tenantId);
+  const reachable = access(scope, 'server', settings, base, base.primary, primary);
+  const administrators = new EntraAdministrators(scope, 'server_administrators', {
+    server: primary,
+    tenantId,
+    administrators: settings.server.authentication.administrators,
+    after: reachable,
+  });
+  const parameters = new ServerParameters(scope, 'server_parameters', {
+    server: primary,
+    parameters: serverParameters(settings, 'primary'),
+    after: administrators.last,
+  });
+  const { name, charset, collation } = settings.database;
+  const database = new Database(scope, 'database', {
+    name,
+    charset,
+    collation,
+    server: primary,
+    preventDestroy,
+    after: parameters.last,
+  });
+  const first = { primary, database };
+  if (!settings.replica) return { ...first, last: [database.resource] };
+
+  const replica = replicaServer(scope, settings, settings.replica, base, first, tenantId);
+  const replicaReachable = access(scope, 'replica', settings, base, base.recovery ?? base.primary, replica);
+  const replicaParameters = new ServerParameters(scope, 'replica_parameters', {
+    server: replica,
+    parameters: serverParameters(settings, 'replica'),
+    after: replicaReachable,
+  });
+  const pair = { ...first, replica };
+  if (!settings.virtualEndpoint) return { ...pair, last: replicaParameters.last };
+
+  const virtualEndpoint = new VirtualEndpoint(scope, 'virtual_endpoint', {
+    name: settings.virtualEndpoint.name,
+    primary,
+    replica,
+    after: replicaParameters.last,
+  });
+  return { ...pair, virtualEndpoint, last: [virtualEndpoint.resource] };
+}
+
+function primaryServer(
+  scope: Construct,
+  settings: EnvironmentSettings,
+  base: Foundation,
+  tenantId: string,
+): FlexibleServer {
+  const { server, tags } = settings;
+  const key = server.customerManagedKey;
+  return new FlexibleServer(scope, 'server', {
+    name: server.name,
+    resourceGroupName: base.primary.resourceGroup.name,
+    location: settings.location,
+    version: server.version,
+    sku: server.sku,
+    zone: server.zone,
+    storage: server.storage,
+    maintenanceWindow: server.maintenanceWindow,
+    network: serverNetwork(settings, base, base.primary),
+    ...writerOnly(settings, 'primary'),
+    customerManagedKey: key,
+    authentication: { tenantId, passwordLogin: passwordLogin(scope, settings) },
+    paired: settings.replica !== undefined,
+    preventDestroy: settings.protection.preventDestroy,
+    tags,
+  });
+}
+
+function replicaServer(
+  scope: Construct,
+  settings: EnvironmentSettings,
+  given: ReplicaSettings,
+  base: Foundation,
+  source: Pick<Servers, 'database'> & { readonly primary: FlexibleServer },
+  tenantId: string,
+): FlexibleServerReplica {
+  const { server } = settings;
+  const key = server.customerManagedKey?.replica;
+  return new FlexibleServerReplica(scope, 'replica', {
+    name: given.name,
+    resourceGroupName: base.recoveryGroup.name,
+    location: given.location,
+    sku: given.sku ?? server.sku,
+    zone: given.zone,
+    storage: given.storage ?? server.storage,
+    maintenanceWindow: server.maintenanceWindow,
+    network: serverNetwork(settings, base, base.recovery ?? base.primary),
+    ...writerOnly(settings, 'replica'),
+    ...(key && { customerManagedKey: { primary: key } }),
+    source: source.primary,
+    ...(settings.writer === 'replica' && {
+      authentication: { tenantId, passwordLogin: server.authentication.passwordLogin },
+    }),
+    preventDestroy: settings.protection.preventDestroy,
+    tags: settings.tags,
+    after: [source.database.resource],
+  });
+}
+
+/** Standby and backups belong to the server that takes writes; a switchover exchanges them with the roles. */
+function writerOnly({ writer, server }: EnvironmentSettings, role: EnvironmentSettings['writer']) {
+  return writer === role ? { backup: server.backup, highAvailability: server.highAvailability } : {};
+}
+
+function serverNetwork(settings: EnvironmentSettings, base: Foundation, region: Region): ServerNetwork {
+  const { mode } = settings.network;
+  if (mode !== 'virtualNetworkInjected') return { mode };
+  const { servers: subnet } = region;
+  const { postgresqlZone: zone } = base;
+  if (!subnet || !zone) {
+    throw new Error(
+      `${settings.name} has no delegated subnet for its servers, which its settings' rules refuse`,
+    );
+  }
+  return {
+    mode,
+    subnetId: subnet.id,
+    privateDnsZoneId: zone.id,
+    ready: [subnet.ready, ...zone.links],
+  };
+}
+
+/** How clients reach one server. @returns what the next operation on it waits for */
+function access(
+  scope: Construct,
+  id: string,
+  settings: EnvironmentSettings,
+  base: Foundation,
+  region: Region,
+  server: IFlexibleServer,
+): readonly ITerraformDependable[] {
+  const { network, tags } = settings;
+  if (network.mode === 'public') {
+    return new FirewallRules(scope, `${id}_firewall`, {
+      server,
+      ranges: network.allowedRanges,
+      after: [server.resource],
+    }).last;
+  }
+  if (network.mode === 'virtualNetworkInjected' || !base.postgresqlZone) return [server.resource];
+  return [
+    new PrivateEndpoint(scope, `${id}_endpoint`, {
+      name: `${server.name}-endpoint`,
+      resourceGroupName: server.resourceGroupName,
+      location: region.network.location,
+      subnet: region.endpoints,
+      targetId: server.id,
+      subresource: 'postgresqlServer',
+      zone: base.postgresqlZone,
+      after: [server.resource],
+      tags,
+    }).last,
+  ];
+}
+
+/**
+ * The password enters as an ephemeral variable and leaves as a write-only argument: it is in no file, no plan and
+ * no state. Terraform asks for it in every plan and apply (`TF_VAR_administrator_password`); only a raised version
+ * sends it.
+ */
+function passwordLogin(scope: Construct, { server }: EnvironmentSettings): PasswordLogin | undefined {
+  const { passwordLogin: allowed, administratorLogin, passwordVersion } = server.authentication;
+  if (!allowed || administratorLogin === undefined) return undefined;
+  const password = new TerraformVariable(scope, 'administrator_password', {
+    type: 'string',
+    description: `Password of ${administratorLogin}; sent when server.authentication.passwordVersion rises.`,
+    sensitive: true,
+    nullable: false,
+  });
+  password.addOverride('ephemeral', true);
+  return { login: administratorLogin, password: password.stringValue, version: passwordVersion ?? 1 };
+}

@@ -1,0 +1,69 @@
+/** The Key Vault and the key that wraps the tenants' data keys. */
+import type { ITerraformDependable } from 'cdktf';
+import type { Construct } from 'constructs';
+import { AdoptedKeyVault, type IKeyVault, KeyVault } from '../constructs/key-vault.ts';
+import { KeyVaultKey } from '../constructs/key-vault-key.ts';
+import { PrivateEndpoint } from '../constructs/private-endpoint.ts';
+import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { Foundation } from './foundation.ts';
+
+export interface Vault {
+  readonly vault: IKeyVault;
+  /** An adopted vault is watched and locked by its owners. */
+  readonly created: boolean;
+  /** Versionless. */
+  readonly keyId: string;
+  /** All that is made on or under the vault. */
+  readonly resources: readonly ITerraformDependable[];
+}
+
+export function keyVault(
+  scope: Construct,
+  settings: EnvironmentSettings,
+  { primary, keyVaultZone }: Foundation,
+  tenantId: string,
+): Vault {
+  const { keyVault: given, tags, protection, location } = settings;
+  const { name } = given;
+  const resourceGroupName = given.resourceGroup ?? primary.resourceGroup.name;
+  const vault = given.existing
+    ? new AdoptedKeyVault(scope, 'key_vault', { name, resourceGroupName })
+    : new KeyVault(scope, 'key_vault', {
+        name,
+        resourceGroupName,
+        location,
+        tenantId,
+        sku: given.sku,
+        softDeleteRetentionDays: given.softDeleteRetentionDays,
+        trustedServices: settings.server.customerManagedKey !== undefined,
+        preventDestroy: protection.preventDestroy,
+        tags,
+      });
+  // For an adopted vault too: its owners' endpoints are in their networks, not in this one.
+  const endpoint = new PrivateEndpoint(scope, 'key_vault_endpoint', {
+    name: `${name}-endpoint`,
+    resourceGroupName: primary.resourceGroup.name,
+    location: primary.network.location,
+    subnet: primary.endpoints,
+    targetId: vault.id,
+    subresource: 'vault',
+    zone: keyVaultZone,
+    tags,
+  });
+  const key = new KeyVaultKey(scope, 'field_encryption_key', {
+    ...given.fieldEncryptionKey,
+    vault,
+    users: Object.fromEntries(
+      settings.database.logins
+        .filter(({ role }) => role === 'application_role')
+        .map(({ objectId, type }) => [objectId, { principalId: objectId, principalType: type }]),
+    ),
+    tags,
+  });
+  return {
+    vault,
+    created: !given.existing,
+    keyId: key.versionlessId,
+    resources: [endpoint.last, ...key.resources],
+  };
+}
