@@ -64,6 +64,7 @@ export function migrationsCopy(kind: 'project' | 'empty' = 'project'): Migration
   const directory = join(home, 'migrations');
   if (kind === 'project') cpSync(join(root, 'migrations'), directory, { recursive: true });
   else mkdirSync(directory);
+  writeFileSync(join(home, 'package.json'), '{ "type": "module" }');
   // What TypeScript migrations import lies beside their folder.
   symlinkSync(join(root, 'database'), join(home, 'database'));
   return {
