@@ -39,6 +39,8 @@ export class EntraAdministrators extends Construct {
           objectId: administrator.objectId,
           principalName: administrator.name,
           principalType: administrator.type,
+          // It refers to the server by name, which a replaced server keeps while losing its administrators.
+          lifecycle: { replaceTriggeredBy: [`${props.server.address}.id`] },
           dependsOn,
         }),
     );

@@ -24,6 +24,7 @@ export class FlexibleServerReplica extends Construct implements IFlexibleServer 
   readonly host: string;
   readonly identityPrincipalId: string;
   readonly resource: PostgresqlFlexibleServer;
+  readonly address: string;
 
   constructor(scope: Construct, id: string, props: FlexibleServerReplicaProps) {
     super(scope, id);
@@ -43,10 +44,11 @@ export class FlexibleServerReplica extends Construct implements IFlexibleServer 
       },
     );
     this.id = server.id;
-    this.name = server.name;
+    this.name = props.name;
     this.resourceGroupName = props.resourceGroupName;
     this.host = server.fqdn;
     this.identityPrincipalId = identity.principalId;
     this.resource = server;
+    this.address = `${server.terraformResourceType}.${server.friendlyUniqueId}`;
   }
 }

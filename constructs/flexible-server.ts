@@ -33,6 +33,8 @@ export interface IFlexibleServer {
   /** Object id of the server's own managed identity. */
   readonly identityPrincipalId: string;
   readonly resource: ITerraformDependable;
+  /** Address in the plan: `azurerm_postgresql_flexible_server.server`. */
+  readonly address: string;
 }
 
 /** The first server of an environment, with everything that must be chosen at its creation. */
@@ -43,6 +45,7 @@ export class FlexibleServer extends Construct implements IFlexibleServer {
   readonly host: string;
   readonly identityPrincipalId: string;
   readonly resource: PostgresqlFlexibleServer;
+  readonly address: string;
 
   constructor(scope: Construct, id: string, props: FlexibleServerProps) {
     super(scope, id);
@@ -62,10 +65,11 @@ export class FlexibleServer extends Construct implements IFlexibleServer {
       }),
     });
     this.id = server.id;
-    this.name = server.name;
+    this.name = props.name;
     this.resourceGroupName = props.resourceGroupName;
     this.host = server.fqdn;
     this.identityPrincipalId = identity.principalId;
     this.resource = server;
+    this.address = `${server.terraformResourceType}.${server.friendlyUniqueId}`;
   }
 }

@@ -40,7 +40,8 @@ export class PrivateDnsZone extends Construct {
       .map(
         (network) =>
           new PrivateDnsZoneVirtualNetworkLink(this, `link-${network.location}`, {
-            name: `llama-mapper-${network.location}`,
+            // One zone may serve the networks of several environments: the network's name tells the links apart.
+            name: network.name,
             resourceGroupName,
             privateDnsZoneName: zone.name,
             virtualNetworkId: network.id,

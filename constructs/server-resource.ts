@@ -108,6 +108,10 @@ export function serverResource(scope: Construct, props: ServerProps, role: RoleC
     ...tags,
   });
   const identityIds = [identity.id, key?.primary.identityId, key?.geoBackup?.identityId];
+  const after = [
+    ...(props.network.mode === 'virtualNetworkInjected' ? props.network.ready : []),
+    ...(props.after ?? []),
+  ];
   const server = new PostgresqlFlexibleServer(scope, 'Default', {
     name,
     resourceGroupName,
@@ -138,10 +142,7 @@ export function serverResource(scope: Construct, props: ServerProps, role: RoleC
       preventDestroy: props.preventDestroy,
       ignoreChanges: ignoredChanges(props.paired, props.storage.autoGrow),
     },
-    dependsOn: [
-      ...(props.network.mode === 'virtualNetworkInjected' ? props.network.ready : []),
-      ...(props.after ?? []),
-    ],
+    ...(after.length > 0 && { dependsOn: after }),
   });
   return { server, identity };
 }

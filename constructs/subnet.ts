@@ -12,6 +12,8 @@ export interface SubnetProps {
   readonly network: VirtualNetwork;
   /** `endpoints` holds private endpoints, `servers` is delegated to Flexible Server. */
   readonly purpose: 'endpoints' | 'servers';
+  /** Name of the security group, unique in the network's resource group. */
+  readonly securityGroupName: string;
   /** TCP ports that clients reach. */
   readonly ports: readonly number[];
   /** Tags of the security group; a subnet has none. @default - none */
@@ -35,7 +37,7 @@ export class Subnet extends Construct {
       ...(props.purpose === 'endpoints' ? endpointSubnet : serverSubnet),
     });
     const rules = new NetworkSecurityGroup(this, 'rules', {
-      name: `${props.name}-nsg`,
+      name: props.securityGroupName,
       resourceGroupName: network.resourceGroupName,
       location: network.location,
       ports: props.ports,

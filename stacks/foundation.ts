@@ -95,7 +95,17 @@ function region(
     { name, range }: { name: string; range: string },
     purpose: 'endpoints' | 'servers',
     ports: readonly number[],
-  ) => new Subnet(scope, `${prefix}${id}`, { name, range, network, purpose, ports, tags });
+  ) =>
+    new Subnet(scope, `${prefix}${id}`, {
+      name,
+      range,
+      network,
+      purpose,
+      ports,
+      // Subnets of one name are usual, in the networks of two regions or of two environments.
+      securityGroupName: `${given.virtualNetwork.name}-${name}-nsg`,
+      tags,
+    });
   return {
     resourceGroup,
     network,

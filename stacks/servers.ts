@@ -85,7 +85,7 @@ function primaryServer(
   base: Foundation,
   tenantId: string,
 ): FlexibleServer {
-  const { server, tags } = settings;
+  const { server } = settings;
   const key = server.customerManagedKey;
   return new FlexibleServer(scope, 'server', {
     name: server.name,
@@ -97,12 +97,11 @@ function primaryServer(
     storage: server.storage,
     maintenanceWindow: server.maintenanceWindow,
     network: serverNetwork(settings, base, base.primary),
-    ...writerOnly(settings, 'primary'),
+    ...byRole(settings, 'primary'),
     customerManagedKey: key,
     authentication: { tenantId, passwordLogin: passwordLogin(scope, settings) },
     paired: settings.replica !== undefined,
     preventDestroy: settings.protection.preventDestroy,
-    tags,
   });
 }
 
@@ -125,21 +124,28 @@ function replicaServer(
     storage: given.storage ?? server.storage,
     maintenanceWindow: server.maintenanceWindow,
     network: serverNetwork(settings, base, base.recovery ?? base.primary),
-    ...writerOnly(settings, 'replica'),
+    ...byRole(settings, 'replica'),
     ...(key && { customerManagedKey: { primary: key } }),
     source: source.primary,
     ...(settings.writer === 'replica' && {
       authentication: { tenantId, passwordLogin: server.authentication.passwordLogin },
     }),
     preventDestroy: settings.protection.preventDestroy,
-    tags: settings.tags,
     after: [source.database.resource],
   });
 }
 
-/** Standby and backups belong to the server that takes writes; a switchover exchanges them with the roles. */
-function writerOnly({ writer, server }: EnvironmentSettings, role: EnvironmentSettings['writer']) {
-  return writer === role ? { backup: server.backup, highAvailability: server.highAvailability } : {};
+/**
+ * What goes with the role: standby and backups belong to the server that takes writes, and a switchover exchanges
+ * them.
+ */
+function byRole(settings: EnvironmentSettings, server: EnvironmentSettings['writer']) {
+  const { backup, highAvailability } = settings.server;
+  const writes = settings.writer === server;
+  return {
+    ...(writes && { backup, highAvailability }),
+    tags: settings.replica ? { ...settings.tags, Role: writes ? 'primary' : 'read-replica' } : settings.tags,
+  };
 }
 
 function serverNetwork(settings: EnvironmentSettings, base: Foundation, region: Region): ServerNetwork {
