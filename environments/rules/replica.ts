@@ -1,6 +1,5 @@
 /** A replica and its primary: what must differ, what must match, and what a switchover needs. */
 import { parameter } from '../../azure/parameters.ts';
-import { region, regionsSource } from '../../azure/regions.ts';
 import { parseSku } from '../../azure/skus.ts';
 import { storageTierRank, storageTiers } from '../../azure/storage.ts';
 import { maxConnections } from '../connections.ts';
@@ -129,7 +128,7 @@ const limits: Rule = (settings) => {
   });
 };
 
-const switchover: Rule = ({ replica, virtualEndpoint, writer, server }) => [
+const switchover: Rule = ({ replica, virtualEndpoint, writer }) => [
   ...check(!virtualEndpoint || replica !== undefined, 'virtualEndpoint', virtualEndpoint?.name, {
     rule: 'a virtual endpoint needs a replica to point its reader at',
     source: urls.endpoints,
@@ -143,18 +142,6 @@ const switchover: Rule = ({ replica, virtualEndpoint, writer, server }) => [
     source: promotion,
     remedy: 'Deploy virtualEndpoint first, then switch over.',
   }),
-  ...check(
-    writer === 'primary' ||
-      server.highAvailability?.mode !== 'ZoneRedundant' ||
-      !replica ||
-      region(replica.location)?.hasZones !== false,
-    'writer',
-    writer,
-    {
-      rule: `the server that takes writes has the zone-redundant standby, and ${replica?.location} has no availability zones`,
-      source: regionsSource,
-    },
-  ),
 ];
 
 export const replicaRules: readonly Rule[] = [elsewhere, compute, disk, limits, switchover];

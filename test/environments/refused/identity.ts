@@ -218,6 +218,12 @@ export const identityRows: readonly Row[] = [
     source: rotation,
   },
   {
+    what: 'an expiry in hours',
+    change: { 'keyVault.fieldEncryptionKey.expireAfter': 'PT9000H' },
+    rule: /ISO 8601 duration of whole days/,
+    source: rotation,
+  },
+  {
     what: 'a deleted vault gone after 5 days',
     change: { 'keyVault.softDeleteRetentionDays': 5 },
     rule: /7 to 90 days/,

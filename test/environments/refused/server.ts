@@ -266,6 +266,14 @@ export const serverRows: readonly Row[] = [
     source: /promote/,
   },
   {
+    what: 'a replica with a smaller disk that may only be read',
+    change: { virtualEndpoint: undefined, 'replica.storage': { sizeGb: 512 } },
+    field: 'replica.storage.sizeGb',
+    value: 512,
+    rule: /at least as large as the primary’s \(1024\)/,
+    source: /read-replicas/,
+  },
+  {
     what: 'a replica whose disk does not grow',
     change: { 'replica.storage': { sizeGb: 1024, autoGrow: false } },
     field: 'replica.storage.autoGrow',

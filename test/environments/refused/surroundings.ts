@@ -144,6 +144,12 @@ export const surroundingRows: readonly Row[] = [
     source: /action-groups/,
   },
   {
+    what: 'two receivers of one name',
+    change: { 'monitoring.actionGroup.emails.1.name': 'on-call' },
+    rule: /name is used once in its action group/,
+    source: /action-groups/,
+  },
+  {
     what: 'a budget of nothing',
     change: { 'budget.monthlyAmount': 0 },
     rule: /more than nothing/,
@@ -159,6 +165,14 @@ export const surroundingRows: readonly Row[] = [
     what: 'a budget that tells nobody',
     change: { 'budget.contacts': [] },
     rule: /tells somebody/,
+    source: /cost-management/,
+  },
+  {
+    what: 'a budget that tells a telephone',
+    change: { 'budget.contacts': ['platform@comply-ai.example', '+1 555 0100'] },
+    field: 'budget.contacts.1',
+    value: '+1 555 0100',
+    rule: /e-mail address/,
     source: /cost-management/,
   },
   {
