@@ -142,8 +142,11 @@ async function attempt(
       ...(target.rootCertificateFile ? { ca: readAuthority(target.rootCertificateFile) } : {}),
     },
   });
-  // The loss of a connection also fails the query that is running, which is where it is told.
-  client.on('error', () => undefined);
+  // The loss of an idle connection is told by the next statement, which does not know the reason.
+  let ending: Error | undefined;
+  client.on('error', (error) => {
+    ending ??= error;
+  });
   const session = options.session ?? 'deployment';
   try {
     await client.connect();
@@ -155,7 +158,7 @@ async function attempt(
       credential,
       version: server.version,
       inRecovery: server.inRecovery,
-      circumstances: { ...about, connected: true },
+      circumstances: { ...about, connected: true, ending: () => ending },
       restoreSession: async () => {
         await client.query('RESET ROLE');
         await client.query('RESET ALL');

@@ -20,6 +20,8 @@ export interface Circumstances {
   readonly secrets: readonly string[];
   /** Whether a session exists already; without one the command could not look (exit 2). */
   readonly connected: boolean;
+  /** What ended the connection while nothing was asked of it. @default - unknown */
+  readonly ending?: () => Error | undefined;
 }
 
 interface ServerError {
@@ -167,10 +169,13 @@ for (const code of ['57P01', '57P02', '57P05', '25P03', '25P04', '08000', '08003
   server[code] = ended;
 }
 
+const aboutLoss =
+  /Connection terminated|Client has encountered a connection error|Connection ended unexpectedly/;
+
 const byMessage: readonly (readonly [RegExp, Explain])[] = [
   [/^timeout expired$/, unreachable],
   [
-    /Connection terminated|Client has encountered a connection error|Connection ended unexpectedly/,
+    aboutLoss,
     ({ message }, { target }) => [
       `The connection to ${target} was lost`,
       message,
@@ -204,7 +209,10 @@ const byMessage: readonly (readonly [RegExp, Explain])[] = [
  */
 export function diagnose(error: unknown, about: Circumstances, doing?: string): Error {
   if (error instanceof Fault) return error;
-  const seen = flatten(error);
+  const first = flatten(error);
+  // A statement on a connection that ended before only says that it ended; why was said at that time.
+  const ending = aboutLoss.test(first.message) ? about.ending?.() : undefined;
+  const seen = ending ? flatten(ending) : first;
   const explain = explanationOf(seen);
   if (!explain && about.connected && sqlState(error) === undefined) {
     return error instanceof Error ? error : new Error(String(error));

@@ -11,7 +11,11 @@ import {
 import type { BuildProgress } from '../../../database/indexes/progress.ts';
 import { freshDatabase, type TestDatabase } from '../../support/postgres.ts';
 
-const index: PartitionedIndex = { table: 'shop.orders', name: 'idx_orders_customer', definition: '(customer, at DESC)' };
+const index: PartitionedIndex = {
+  table: 'shop.orders',
+  name: 'idx_orders_customer',
+  definition: '(customer, at DESC)',
+};
 
 interface IndexRow {
   name: string;
@@ -49,7 +53,11 @@ describe('the index builder', () => {
     ).rows;
   const complete: IndexRow[] = [
     { name: 'idx_orders_customer', valid: true, part_of: null },
-    ...[1, 2, 3].map((n) => ({ name: `idx_orders_customer_y2026m0${n}`, valid: true, part_of: 'shop.idx_orders_customer' })),
+    ...[1, 2, 3].map((n) => ({
+      name: `idx_orders_customer_y2026m0${n}`,
+      valid: true,
+      part_of: 'shop.idx_orders_customer',
+    })),
   ];
   const build = async (definition: PartitionedIndex = index, db = client): Promise<string[]> => {
     const steps: IndexStep[] = [];
@@ -58,8 +66,12 @@ describe('the index builder', () => {
   };
   /** Sends the statements as a killed build would have left them, with the last one failing in its middle. */
   const invalid = async (name: string, leaf: string) => {
-    await client.query(`INSERT INTO ${leaf} VALUES ('twin', '2026-02-03 00:00:00+00', 1), ('twin', '2026-02-03 00:00:00+00', 1)`);
-    await client.query(`CREATE UNIQUE INDEX CONCURRENTLY ${name} ON ${leaf} (customer, at DESC)`).catch(() => undefined);
+    await client.query(
+      `INSERT INTO ${leaf} VALUES ('twin', '2026-02-03 00:00:00+00', 1), ('twin', '2026-02-03 00:00:00+00', 1)`,
+    );
+    await client
+      .query(`CREATE UNIQUE INDEX CONCURRENTLY ${name} ON ${leaf} (customer, at DESC)`)
+      .catch(() => undefined);
     expect(await indexes()).toContainEqual({ name, valid: false, part_of: null });
   };
 
@@ -75,7 +87,9 @@ describe('the index builder', () => {
     ]);
     expect(await indexes()).toEqual(complete);
     await client.query('SET enable_seqscan = off');
-    const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN SELECT * FROM shop.orders WHERE customer = 'c1'`);
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>(
+      `EXPLAIN SELECT * FROM shop.orders WHERE customer = 'c1'`,
+    );
     await client.query('RESET enable_seqscan');
     expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toContain('idx_orders_customer_y2026m02');
   });
@@ -88,25 +102,36 @@ describe('the index builder', () => {
 
   it('gives later partitions the index without being called', async () => {
     await build();
-    await client.query(`CREATE TABLE shop.orders_y2026m04 PARTITION OF shop.orders FOR VALUES FROM ('2026-04-01 00:00:00+00') TO ('2026-05-01 00:00:00+00')`);
+    await client.query(
+      `CREATE TABLE shop.orders_y2026m04 PARTITION OF shop.orders FOR VALUES FROM ('2026-04-01 00:00:00+00') TO ('2026-05-01 00:00:00+00')`,
+    );
     expect(await build()).toContain('kept orders_y2026m04');
   });
 
   it.each([
-    ['nothing but the parent', async () => client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`)],
+    [
+      'nothing but the parent',
+      async () => client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`),
+    ],
     [
       'a finished leaf that is not attached',
       async () => {
         await client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`);
-        await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`);
+        await client.query(
+          `CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`,
+        );
       },
     ],
     [
       'an attached leaf',
       async () => {
         await client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`);
-        await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`);
-        await client.query(`ALTER INDEX shop.idx_orders_customer ATTACH PARTITION shop.idx_orders_customer_y2026m01`);
+        await client.query(
+          `CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`,
+        );
+        await client.query(
+          `ALTER INDEX shop.idx_orders_customer ATTACH PARTITION shop.idx_orders_customer_y2026m01`,
+        );
       },
     ],
     ['an invalid leaf', () => invalid('idx_orders_customer_y2026m02', 'shop.orders_y2026m02')],
@@ -128,7 +153,9 @@ describe('the index builder', () => {
   it('builds a leaf again whose index has another definition, and refuses a parent that has', async () => {
     await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (total)`);
     expect(await build()).toContain('rebuilt orders_y2026m01');
-    await expect(build({ ...index, definition: '(customer)' })).rejects.toThrow(/exists with another definition: CREATE INDEX/);
+    await expect(build({ ...index, definition: '(customer)' })).rejects.toThrow(
+      /exists with another definition: CREATE INDEX/,
+    );
     await expect(build({ ...index, where: 'total > 0' })).rejects.toThrow(/another definition/);
     await expect(build({ ...index, unique: true })).rejects.toThrow(/another definition/);
     expect(await indexes()).toEqual(complete);
@@ -148,7 +175,11 @@ describe('the index builder', () => {
     await until(async () => (await indexes()).some((row) => row.name.endsWith('m02') && !row.valid));
     await client.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
     expect(await ended).toBe('killed');
-    expect(await indexes()).toContainEqual({ name: 'idx_orders_customer_y2026m02', valid: false, part_of: null });
+    expect(await indexes()).toContainEqual({
+      name: 'idx_orders_customer_y2026m02',
+      valid: false,
+      part_of: null,
+    });
     expect(await indexes()).toContainEqual({ name: 'idx_orders_customer', valid: false, part_of: null });
     await blocker.query('ROLLBACK');
     expect(await build()).toEqual([
@@ -165,7 +196,9 @@ describe('the index builder', () => {
     const blocker = await database.connect();
     await blocker.query(`BEGIN; INSERT INTO shop.orders VALUES ('open', '2026-01-10 00:00:00+00', 1)`);
     const orphan = await database.connect();
-    const orphaned = orphan.query(`CREATE INDEX CONCURRENTLY idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`);
+    const orphaned = orphan.query(
+      `CREATE INDEX CONCURRENTLY idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`,
+    );
     await until(async () => (await indexes()).some((row) => row.name.endsWith('m01')));
     const second = build();
     await sleep(100);
@@ -184,14 +217,18 @@ describe('the index builder', () => {
     ).rejects.toThrow(/its lock was not free within 20 ms in 2 attempts/);
     await blocker.query('ROLLBACK');
     await build();
-    const { rows } = await client.query(`SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement`);
+    const { rows } = await client.query(
+      `SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement`,
+    );
     await client.query('RESET lock_timeout; RESET statement_timeout');
     expect(rows).toEqual([{ lock: '77s', statement: '66s' }]);
     expect(await indexes()).toEqual(complete);
   });
 
   it('leaves nothing of a unique index that the data refuses, and builds it once the data is mended', async () => {
-    await client.query(`INSERT INTO shop.orders VALUES ('twin', '2026-02-03 00:00:00+00', 1), ('twin', '2026-02-03 00:00:00+00', 1)`);
+    await client.query(
+      `INSERT INTO shop.orders VALUES ('twin', '2026-02-03 00:00:00+00', 1), ('twin', '2026-02-03 00:00:00+00', 1)`,
+    );
     const unique = { ...index, unique: true };
     await expect(build(unique)).rejects.toMatchObject({ code: '23505' });
     expect((await indexes()).map((row) => row.name)).not.toContain('idx_orders_customer_y2026m02');
@@ -201,7 +238,13 @@ describe('the index builder', () => {
   });
 
   it('serves a condition, another access method and a table that is not partitioned', async () => {
-    await build({ table: 'shop.orders', name: 'idx_dear', definition: '(total)', where: 'total > 100', using: 'brin' });
+    await build({
+      table: 'shop.orders',
+      name: 'idx_dear',
+      definition: '(total)',
+      where: 'total > 100',
+      using: 'brin',
+    });
     const { rows } = await client.query<{ definition: string }>(
       `SELECT pg_get_indexdef('shop.idx_dear_y2026m03'::regclass) AS definition`,
     );
@@ -219,7 +262,9 @@ describe('the index builder', () => {
     await expect(build({ ...index, table: 'shop.nothing' })).rejects.toThrow(/there is no such table/);
     await expect(build({ ...index, table: 'orders' })).rejects.toThrow(/not schema\.table/);
     await client.query('CREATE TABLE shop.other (x int); CREATE INDEX idx_orders_customer ON shop.other (x)');
-    await expect(build()).rejects.toThrow(/the name is taken by CREATE INDEX idx_orders_customer ON shop\.other/);
+    await expect(build()).rejects.toThrow(
+      /the name is taken by CREATE INDEX idx_orders_customer ON shop\.other/,
+    );
     await expect(dropPartitionedIndex({ db: client }, index)).rejects.toThrow(/the name is taken/);
   });
 
@@ -242,7 +287,9 @@ describe('the index builder', () => {
     await dropPartitionedIndex({ db: client }, index);
     expect(await indexes()).toEqual([]);
     await client.query(`CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)`);
-    await client.query(`CREATE INDEX idx_orders_customer_y2026m03 ON shop.orders_y2026m03 (customer, at DESC)`);
+    await client.query(
+      `CREATE INDEX idx_orders_customer_y2026m03 ON shop.orders_y2026m03 (customer, at DESC)`,
+    );
     await dropPartitionedIndex({ db: client }, index);
     expect(await indexes()).toEqual([]);
     await dropPartitionedIndex({ db: client }, index);
@@ -260,7 +307,9 @@ describe('the name of a leaf’s index', () => {
     const names = [1, 2, 3].map((n) => leafIndexName(long, 'orders', `orders_y2026m0${n}`));
     expect(new Set(names).size).toBe(3);
     for (const name of names) expect(Buffer.byteLength(name)).toBeLessThanOrEqual(63);
-    expect(Buffer.byteLength(leafIndexName('é'.repeat(31), 'orders', 'orders_y2026m01'))).toBeLessThanOrEqual(63);
+    expect(Buffer.byteLength(leafIndexName('é'.repeat(31), 'orders', 'orders_y2026m01'))).toBeLessThanOrEqual(
+      63,
+    );
   });
 });
 
