@@ -21,7 +21,7 @@ export class EnvironmentStack extends TerraformStack {
 
   constructor(scope: Construct, settings: EnvironmentSettings) {
     super(scope, settings.name);
-    configureTerraform(this, settings.state);
+    configureTerraform(this, settings);
     const client = new DataAzurermClientConfig(this, 'client', {});
     const tenantId = settings.server.authentication.tenantId ?? client.tenantId;
 

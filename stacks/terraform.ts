@@ -3,14 +3,17 @@ import { AzurermProvider } from '@cdktf/provider-azurerm/lib/provider/index.js';
 import { AzurermBackend, LocalBackend, type TerraformStack } from 'cdktf';
 import type { EnvironmentSettings } from '../environments/settings.ts';
 
-/**
- * Write-only arguments and ephemeral variables came with 1.11. The provider needs no constraint of its own: its
- * bindings pin the version they were generated from.
- */
-const terraformVersion = '>= 1.11.0';
+/** Write-only arguments came with it, ephemeral variables one version earlier. */
+const writeOnlyArguments = '>= 1.11.0';
 
-export function configureTerraform(stack: TerraformStack, state: EnvironmentSettings['state']): void {
-  stack.addOverride('terraform.required_version', terraformVersion);
+export function configureTerraform(
+  stack: TerraformStack,
+  { state, server }: Pick<EnvironmentSettings, 'state' | 'server'>,
+): void {
+  // Only where something needs it: checkov 3.3 stops at this attribute and would scan nothing of the stack.
+  if (server.authentication.passwordLogin) {
+    stack.addOverride('terraform.required_version', writeOnlyArguments);
+  }
   if (state.backend === 'azurerm') {
     new AzurermBackend(stack, {
       resourceGroupName: state.resourceGroup,
