@@ -34,7 +34,7 @@ export const development: EnvironmentInput = {
     backup: { retentionDays: 7, geoRedundant: false },
     maintenanceWindow: { dayOfWeek: 0, startHour: 2 },
     authentication: {
-      // Example id: replace it with the object id of your tenant's own group (README, "Before the first deploy").
+      // Example id: replace it with the object id of your tenant's own group (docs/bootstrap.md).
       administrators: [
         {
           name: 'llama-mapper-database-admins-development',

@@ -1,6 +1,7 @@
 /**
  * All environments, parsed and checked together: nothing downstream sees a setting that some rule refuses.
  */
+import { z } from 'zod';
 import { development } from './development.ts';
 import { type Problem, SettingsError } from './problems.ts';
 import { production } from './production.ts';
@@ -9,6 +10,9 @@ import { problemsWithin } from './rules/index.ts';
 import { type EnvironmentSettings, environmentSettings } from './settings.ts';
 import { shapeProblems } from './shape.ts';
 import { staging } from './staging.ts';
+
+// Each schema is used once a run: compiling it first costs more than it saves.
+z.config({ jitless: true });
 
 export interface ParsedEnvironment {
   /** Absent when there is a problem. */

@@ -33,7 +33,7 @@ export const staging: EnvironmentInput = {
     backup: { retentionDays: 14, geoRedundant: true },
     maintenanceWindow: { dayOfWeek: 6, startHour: 2 },
     authentication: {
-      // Example id: replace it with the object id of your tenant's own group (README, "Before the first deploy").
+      // Example id: replace it with the object id of your tenant's own group (docs/bootstrap.md).
       administrators: [
         {
           name: 'llama-mapper-database-admins-staging',

@@ -131,7 +131,7 @@ describe('server parameters', () => {
 });
 
 describe('connections', () => {
-  it('are those in force, not those the seed wrote', () => {
+  it('are those in force', () => {
     const one = settings(production);
     expect(maxConnections(one)).toBe(1718);
     expect(userConnections(one)).toBe(1703);

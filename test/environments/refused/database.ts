@@ -246,7 +246,7 @@ export const databaseRows: readonly Row[] = [
     remedy: /PgBouncer/,
   },
   {
-    what: 'the seed’s 200 connections for production’s clients',
+    what: '200 connections for all of production’s clients',
     change: { 'server.parameters': { max_connections: 200 }, 'server.pgBouncer.defaultPoolSize': 40 },
     field: 'database.pools',
     value: 774,
