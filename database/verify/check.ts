@@ -1,7 +1,7 @@
 /**
  * The words of verification: what a check is, what it may answer, and what a run of them hands back.
  */
-import type { ClientBase } from 'pg';
+import type pg from 'pg';
 import type { Deployment } from '../deployment.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 
@@ -48,7 +48,7 @@ export interface CheckContext {
    * A connection of the migrating login (member of azure_pg_admin, may SET ROLE llama_owner), outside any
    * transaction. Nothing is written but by the two-tenant probe, whose transaction is always rolled back.
    */
-  readonly client: ClientBase;
+  readonly client: pg.Client;
   /** @default - checks that compare with a deployment's settings are skipped */
   readonly deployment?: Deployment;
   /** Folder of the migration files. @default - the project's own `migrations/` */

@@ -1,4 +1,4 @@
-import type { ClientBase } from 'pg';
+import type pg from 'pg';
 
 /** Longest any statement of a verification may run, in milliseconds. */
 const patience = 30_000;
@@ -13,17 +13,17 @@ const surroundings = `
     set_config('lock_timeout', '2000', true)`;
 
 /** Does `work` in a read-only transaction. Inside an open transaction it uses a savepoint and leaves that as it was. */
-export async function readOnly<Result>(client: ClientBase, work: () => Promise<Result>): Promise<Result> {
+export async function readOnly<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
   return undone(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work);
 }
 
 /** Does `work` and takes back everything it wrote, settings and roles of the session included. */
-export async function rolledBack<Result>(client: ClientBase, work: () => Promise<Result>): Promise<Result> {
+export async function rolledBack<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
   return undone(client, 'BEGIN', work);
 }
 
 async function undone<Result>(
-  client: ClientBase,
+  client: pg.Client,
   begin: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
@@ -41,7 +41,7 @@ async function undone<Result>(
 
 /** The error that `work` ends with, after taking back what it did; undefined when it ends well. */
 export async function attempt<Result>(
-  client: ClientBase,
+  client: pg.Client,
   work: () => Promise<Result>,
 ): Promise<{ readonly value: Result } | { readonly refused: Error }> {
   await client.query('SAVEPOINT attempt');

@@ -1,6 +1,8 @@
 /**
  * What one look at the catalogs holds. Plain data, so that checks are functions of it and a test can bend it.
  */
+import type { LedgerEntry } from '../../migrations/ledger.ts';
+
 export interface Snapshot {
   readonly server: ServerFacts;
   /** pg_settings, by name. */
@@ -28,6 +30,29 @@ export interface Snapshot {
   readonly publications: readonly Publication[];
   readonly activity: Activity;
   readonly replication: Replication;
+  readonly registry: OwnersRows<RegisteredTable>;
+  readonly ledger: OwnersRows<LedgerEntry>;
+  /** What node-pg-migrate's own table names as applied. */
+  readonly runnerNames: OwnersRows<string>;
+  readonly scheduledJobs: OwnersRows<ScheduledJob>;
+}
+
+/** Rows that only llama_owner sees, or why they could not be read. */
+export type OwnersRows<Row> = { readonly rows: readonly Row[] } | { readonly unreadable: string };
+
+/** A row of llama.partitioned_tables. */
+export interface RegisteredTable {
+  readonly name: string;
+  readonly monthsAhead: number;
+  readonly retentionDays: number;
+  readonly appendOnly: boolean;
+}
+
+/** A row of llama.scheduled_jobs(). */
+export interface ScheduledJob {
+  readonly name: string;
+  readonly schedule: string;
+  readonly command: string;
 }
 
 export interface ServerFacts {
@@ -58,6 +83,8 @@ export interface Setting {
 
 export interface Role {
   readonly name: string;
+  /** The superuser that initdb made: the platform's own. */
+  readonly bootstrap: boolean;
   readonly superuser: boolean;
   readonly createRole: boolean;
   readonly createDatabase: boolean;
@@ -202,8 +229,10 @@ export interface Routine {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  /** Argument types: text, date. */
+  /** Names and types of the arguments: data text, key_id text. */
   readonly args: string;
+  /** Types of the arguments: text, text. */
+  readonly types: string;
   readonly returns: string;
   readonly owner: string;
   readonly language: string;

@@ -31,7 +31,7 @@ export const settings = `
   SELECT name, setting AS value, unit, source, pending_restart AS "pendingRestart" FROM pg_settings`;
 
 export const roles = `
-  SELECT rolname AS name, rolsuper AS superuser, rolcreaterole AS "createRole", rolcreatedb AS "createDatabase",
+  SELECT rolname AS name, oid = 10 AS bootstrap, rolsuper AS superuser, rolcreaterole AS "createRole", rolcreatedb AS "createDatabase",
     rolcanlogin AS login, rolreplication AS replication, rolbypassrls AS "bypassRls"
   FROM pg_roles`;
 
@@ -87,8 +87,8 @@ export const columnGrants = `
   WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND ${ours('n.nspname')}`;
 
 const names = (keys: string, relation: string) => `ARRAY(
-  SELECT a.attname::text FROM unnest(${keys}) WITH ORDINALITY k(number, place)
-  JOIN pg_attribute a ON a.attrelid = ${relation} AND a.attnum = k.number ORDER BY k.place)`;
+  SELECT a.attname::text FROM unnest(${keys}) WITH ORDINALITY u(number, place)
+  JOIN pg_attribute a ON a.attrelid = ${relation} AND a.attnum = u.number ORDER BY u.place)`;
 
 export const constraints = `
   SELECT k.conrelid AS relation, k.conname AS name, k.contype AS type, k.convalidated AS validated,
@@ -127,6 +127,8 @@ export const triggers = `
 
 export const functions = `
   SELECT p.oid, n.nspname AS schema, p.proname AS name, pg_get_function_identity_arguments(p.oid) AS args,
+    array_to_string(ARRAY(SELECT format_type(u.type, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY u(type, place)
+      ORDER BY u.place), ', ') AS types,
     format_type(p.prorettype, NULL) AS returns, pg_get_userbyid(p.proowner) AS owner, l.lanname AS language,
     p.prosecdef AS "securityDefiner", p.proleakproof AS leakproof, coalesce(p.proconfig, '{}') AS settings,
     CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_get_functiondef(p.oid) END AS source,
@@ -185,3 +187,9 @@ export const slots = `
     pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END,
       restart_lsn)::float8 AS retained
   FROM pg_replication_slots WHERE NOT temporary`;
+
+export const registry = `
+  SELECT table_name AS name, months_ahead AS "monthsAhead", retention_days AS "retentionDays", append_only AS "appendOnly"
+  FROM llama.partitioned_tables ORDER BY 1`;
+
+export const scheduledJobs = 'SELECT job_name AS name, schedule, command FROM llama.scheduled_jobs()';

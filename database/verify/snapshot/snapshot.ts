@@ -1,5 +1,6 @@
-import type { ClientBase, QueryResultRow } from 'pg';
-import { readOnly } from '../transaction.ts';
+import type pg from 'pg';
+import { readLedger, readRunnerNames } from '../../migrations/ledger.ts';
+import { attempt, readOnly } from '../transaction.ts';
 import type * as facts from './facts.ts';
 import * as queries from './queries.ts';
 
@@ -8,13 +9,13 @@ export type { Snapshot } from './facts.ts';
 /**
  * Reads the catalogs once, in one read-only transaction, so that every check judges the same moment.
  *
- * Works with the rights of a member of azure_pg_admin (pg_monitor, pg_read_all_settings); what the login may
- * not see is marked as such, so that checks can say so.
+ * Works with the rights of a member of azure_pg_admin (pg_monitor, pg_read_all_data) that may act as
+ * llama_owner; what the login may not see is marked as such, so that checks can say so.
  */
-export async function takeSnapshot(client: ClientBase): Promise<facts.Snapshot> {
+export async function takeSnapshot(client: pg.Client): Promise<facts.Snapshot> {
   return readOnly(client, async () => {
     const rows = async <Row>(sql: string): Promise<Row[]> =>
-      (await client.query<Row & QueryResultRow>(sql)).rows;
+      (await client.query<Row & pg.QueryResultRow>(sql)).rows;
     const [server] = await rows<facts.ServerFacts>(queries.server);
     if (!server) throw new Error('pg_database has no row of the current database');
     const settings = await rows<facts.Setting & { name: string }>(queries.settings);
@@ -44,6 +45,27 @@ export async function takeSnapshot(client: ClientBase): Promise<facts.Snapshot> 
         sequences: await rows(queries.sequences),
       },
       replication: { standbys: await rows(queries.standbys), slots: await rows(queries.slots) },
+      registry: await asOwner(client, () => rows(queries.registry)),
+      ledger: await asOwner(client, () => readLedger({ client })),
+      runnerNames: await asOwner(client, () => readRunnerNames({ client })),
+      scheduledJobs: await asOwner(client, () => rows(queries.scheduledJobs)),
     };
   });
+}
+
+/**
+ * Tables that only their owner sees: reading everything, which azure_pg_admin may, is not passing row-level
+ * security by.
+ */
+async function asOwner<Row>(
+  client: pg.Client,
+  read: () => Promise<readonly Row[]>,
+): Promise<facts.OwnersRows<Row>> {
+  const result = await attempt(client, async () => {
+    await client.query('SET LOCAL ROLE llama_owner');
+    const rows = await read();
+    await client.query('RESET ROLE');
+    return rows;
+  });
+  return 'value' in result ? { rows: result.value } : { unreadable: result.refused.message };
 }

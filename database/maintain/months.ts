@@ -1,0 +1,37 @@
+/** Months and the partitions that hold them, in UTC throughout. */
+
+export interface Bounds {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+/** First instant of the month that `date` lies in, `offset` months later. */
+export function month(date: Date, offset = 0): Date {
+  return new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset));
+}
+
+/** `2026-12`. */
+export function monthName(date: Date): string {
+  return date.toISOString().slice(0, 7);
+}
+
+/** `storage_records_y2026m12`, as llama.create_monthly_partition names it. */
+export function leafName(table: string, date: Date): string {
+  const [year, number] = monthName(date).split('-');
+  return `${table}_y${year}m${number}`;
+}
+
+const range = /^FOR VALUES FROM \('([^']+)'\) TO \('([^']+)'\)$/;
+
+/** Bounds as pg_get_expr prints them; undefined for DEFAULT, MINVALUE and anything that is no pair of instants. */
+export function parseBounds(expression: string | null): Bounds | undefined {
+  const [, from, to] = range.exec(expression ?? '') ?? [];
+  if (!from || !to) return undefined;
+  const bounds = { from: instant(from), to: instant(to) };
+  return Number.isNaN(bounds.from.getTime()) || Number.isNaN(bounds.to.getTime()) ? undefined : bounds;
+}
+
+/** `2026-12-01 00:00:00+00` and its like: PostgreSQL leaves the minutes of an offset out. */
+function instant(text: string): Date {
+  return new Date(text.replace(' ', 'T').replace(/([+-]\d{2})$/, '$1:00'));
+}

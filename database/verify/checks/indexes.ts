@@ -1,0 +1,230 @@
+import type { Check, Finding } from '../check.ts';
+import { expectedIndexes } from '../expected.ts';
+import { modelOf, nameOf, schema, tenantColumn } from '../model.ts';
+import { counted, judge } from '../outcome.ts';
+import type { Index, Snapshot } from '../snapshot/facts.ts';
+
+const look = ({ indexes }: Snapshot) => counted(indexes.length, 'index', 'indexes');
+
+function objectOf(snapshot: Snapshot, index: Index): string {
+  const table = modelOf(snapshot).relation(index.relation);
+  return `${index.name} on ${table ? nameOf(table) : index.relation}`;
+}
+
+/** Indexes of partitioned tables: they hold nothing themselves and are valid once every leaf has one attached. */
+function isPartitioned(snapshot: Snapshot, index: Index): boolean {
+  return modelOf(snapshot).relation(index.relation)?.kind === 'p';
+}
+
+export const indexChecks: readonly Check[] = [
+  {
+    id: 'IDX-001',
+    group: 'indexes',
+    severity: 'high',
+    title: 'Every index is valid',
+    looksAt: 'pg_index.indisvalid and indisready of every index that holds entries',
+    why: 'CREATE INDEX CONCURRENTLY that failed leaves an index that every write maintains and no query uses; IF NOT EXISTS takes it for done.',
+    mend: 'REINDEX INDEX CONCURRENTLY …, or drop it and run the migration again: the builder replaces invalid leftovers.',
+    source: 'docs/decisions.md, 13; postgresai H001; pgdoctor indexes/invalid',
+    run: ({ snapshot }) =>
+      judge(
+        look(snapshot),
+        snapshot.indexes
+          .filter((index) => !isPartitioned(snapshot, index) && !(index.valid && index.ready))
+          .map((index) => ({
+            object: objectOf(snapshot, index),
+            detail: index.ready ? 'is invalid' : 'is not ready: a build was cut off or is running',
+          })),
+      ),
+  },
+  {
+    id: 'IDX-002',
+    group: 'indexes',
+    severity: 'high',
+    title: 'Every leaf has every index of its table',
+    looksAt: 'indexes of partitioned tables, and for each leaf the index that is attached to them',
+    why: 'The index of a partitioned table stays invalid until the last leaf has its own attached; until then queries over the leaves without one scan them.',
+    mend: 'Run the migration that builds it again (the builder resumes), or CREATE INDEX CONCURRENTLY on the leaf and ALTER INDEX … ATTACH PARTITION.',
+    source: 'docs/decisions.md, 13',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const attached = new Map<number, Set<number>>();
+      for (const { parent, relation } of snapshot.indexes) {
+        if (parent === null) continue;
+        const leaves = attached.get(parent) ?? new Set();
+        attached.set(parent, leaves.add(relation));
+      }
+      const parents = model.partitioned.flatMap((table) =>
+        model.indexesOf(table).map((index) => ({ table, index })),
+      );
+      return judge(
+        counted(parents.length, 'partitioned index', 'partitioned indexes'),
+        parents.flatMap(({ table, index }): Finding[] => {
+          const leaves = model.leavesOf(table).filter(({ detachPending }) => !detachPending);
+          const lacking = leaves.filter(({ oid }) => !attached.get(index.oid)?.has(oid));
+          if (lacking.length > 0) {
+            const names = lacking.slice(0, 3).map(({ name }) => name);
+            const more = lacking.length > 3 ? ` and ${lacking.length - 3} more` : '';
+            return [{ object: objectOf(snapshot, index), detail: `not on ${names.join(', ')}${more}` }];
+          }
+          // Valid leaves below an invalid parent: attached, and the last attach never told the parent.
+          const whole = leaves.every(({ oid }) =>
+            model.indexesOf({ ...table, oid }).every((leaf) => leaf.parent !== index.oid || leaf.valid),
+          );
+          return !index.valid && whole ? [{ object: objectOf(snapshot, index), detail: 'is not valid' }] : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'IDX-003',
+    group: 'indexes',
+    severity: 'high',
+    title: 'The indexes of the design exist as designed',
+    looksAt: `${expectedIndexes.length} indexes by name, with their columns, order, method and condition`,
+    why: 'An index under the right name with other columns answers IF NOT EXISTS and no query.',
+    mend: 'Drop it and run the migration that builds it (0004).',
+    source: 'migrations/0004_indexes.ts',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      return judge(
+        counted(expectedIndexes.length, 'index', 'indexes'),
+        expectedIndexes.flatMap(({ name, table, on }): Finding[] => {
+          const relation = model.named(`${schema}.${table}`);
+          const index = relation && model.indexesOf(relation).find((candidate) => candidate.name === name);
+          if (!index?.definition) return [{ object: `${name} on ${schema}.${table}`, detail: 'is missing' }];
+          return index.definition.endsWith(`USING ${on}`)
+            ? []
+            : [{ object: `${name} on ${schema}.${table}`, detail: `is ${index.definition}, not USING ${on}` }];
+        }),
+      );
+    },
+  },
+  {
+    id: 'IDX-004',
+    group: 'indexes',
+    severity: 'low',
+    title: 'No two indexes of a table do the same work',
+    looksAt: 'method, columns, operator classes, order and condition of indexes of one table',
+    why: 'Each costs every write and disk, and one of them is never used.',
+    mend: 'DROP INDEX CONCURRENTLY the one that no constraint needs.',
+    source: 'splinter 0009; postgresai H004',
+    run: ({ snapshot }) => {
+      const seen = new Map<string, Index>();
+      return judge(
+        look(snapshot),
+        snapshot.indexes.flatMap((index): Finding[] => {
+          if (index.likeness === null) return [];
+          const key = `${index.relation} ${index.likeness}`;
+          const twin = seen.get(key);
+          if (!twin) seen.set(key, index);
+          return twin ? [{ object: objectOf(snapshot, index), detail: `does what ${twin.name} does` }] : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'IDX-005',
+    group: 'indexes',
+    severity: 'medium',
+    title: 'Every foreign key has an index on its own side',
+    looksAt: 'foreign keys of schema llama, and indexes that start with their columns',
+    why: 'Deleting or updating a referenced row scans the whole referring table, under a lock.',
+    mend: "CREATE INDEX on the key's columns (buildPartitionedIndex for a partitioned table).",
+    source: 'splinter 0001',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const keys = snapshot.constraints.filter(
+        ({ type, relation }) => type === 'f' && model.relation(relation)?.schema === schema,
+      );
+      return judge(
+        counted(keys.length, 'foreign key'),
+        keys.flatMap((key): Finding[] => {
+          const table = model.relation(key.relation);
+          if (!table) return [];
+          const served = model.indexesOf(table).some(({ columns, partial }) => {
+            const head = new Set(columns.slice(0, key.columns.length));
+            return !partial && key.columns.every((column) => head.has(column));
+          });
+          return served
+            ? []
+            : [{ object: `${key.name} on ${nameOf(table)}`, detail: `no index starts with (${key.columns.join(', ')})` }];
+        }),
+      );
+    },
+  },
+  {
+    id: 'IDX-006',
+    group: 'indexes',
+    severity: 'medium',
+    title: 'Every table has a primary key',
+    looksAt: 'tables of schema llama that are no leaves',
+    why: 'Without one a row cannot be named: logical replication refuses updates, and the audit trail has no key to keep.',
+    mend: 'ALTER TABLE … ADD PRIMARY KEY (with the partition column where the table is partitioned).',
+    source: 'splinter 0004',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const closed = new Set(model.detached.map(({ oid }) => oid));
+      const tables = snapshot.relations.filter(
+        (relation) =>
+          relation.schema === schema &&
+          (relation.kind === 'r' || relation.kind === 'p') &&
+          relation.parent === null &&
+          !closed.has(relation.oid),
+      );
+      return judge(
+        counted(tables.length, 'table'),
+        tables
+          .filter((table) => !model.indexesOf(table).some(({ primary }) => primary))
+          .map((table) => ({ object: nameOf(table), detail: 'has no primary key' })),
+      );
+    },
+  },
+  {
+    id: 'IDX-007',
+    group: 'indexes',
+    severity: 'medium',
+    title: "Every tenants' table has an index that starts with the tenant",
+    looksAt: "valid indexes of tenants' tables whose first column is tenant_id, without a condition",
+    why: "The tenant is a condition of every query of the application role. Without such an index each of them reads all tenants' rows.",
+    mend: 'An index on (tenant_id, …).',
+    source: 'pgrls PERF003; measured: 0.5 ms with, 80-450 ms without, over two million rows',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      return judge(
+        counted(model.tenantTables.length, "tenants' table"),
+        model.tenantTables
+          .filter(
+            (table) =>
+              !model.indexesOf(table).some(({ columns, partial }) => columns[0] === tenantColumn && !partial),
+          )
+          .map((table) => ({ object: nameOf(table), detail: `no index starts with ${tenantColumn}` })),
+      );
+    },
+  },
+  {
+    id: 'IDX-008',
+    group: 'indexes',
+    severity: 'high',
+    title: 'Every materialized view can be refreshed without stopping its readers',
+    looksAt: 'unique indexes without a condition or expression on materialized views',
+    why: 'REFRESH … CONCURRENTLY needs one; without it every refresh fails, or locks readers out.',
+    mend: 'CREATE UNIQUE INDEX on the columns that identify a row of it.',
+    source: 'PostgreSQL manual, REFRESH MATERIALIZED VIEW',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const views = snapshot.relations.filter(({ kind, schema: within }) => kind === 'm' && within === schema);
+      return judge(
+        counted(views.length, 'materialized view'),
+        views
+          .filter(
+            (view) =>
+              !model
+                .indexesOf(view)
+                .some(({ unique, partial, valid, columns }) => unique && !partial && valid && !columns.includes('?')),
+          )
+          .map((view) => ({ object: nameOf(view), detail: 'has no unique index that REFRESH CONCURRENTLY can use' })),
+      );
+    },
+  },
+];

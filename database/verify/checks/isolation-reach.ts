@@ -1,0 +1,499 @@
+/** Ways around the policies: roles, functions, views, keys, privileges that row-level security does not see. */
+import type { Check, Finding } from '../check.ts';
+import { viewIsTenantBound } from '../expression.ts';
+import {
+  auditRole,
+  describeGrants,
+  foreignGrants,
+  groupRoles,
+  loginRoles,
+  maintenanceRole,
+  modelOf,
+  nameOf,
+  owner,
+  schema,
+  signatureOf,
+  tenantColumn,
+  tenantRole,
+} from '../model.ts';
+import { counted, judge } from '../outcome.ts';
+import type { Grant, Relation, Routine, Snapshot } from '../snapshot/facts.ts';
+
+/** Whether one of the grants is the application role's, its own or everybody's. */
+function reachesTenants(snapshot: Snapshot, grants: readonly Grant[], privilege?: string): boolean {
+  const rights = modelOf(snapshot).rightsOf(tenantRole);
+  return grants.some((grant) => rights.has(grant.grantee) && (!privilege || grant.privilege === privilege));
+}
+
+/** `search_path` of a function that nobody can shadow: set, and temporary objects last or not at all. */
+function isFixed({ settings }: Routine): boolean {
+  const path = settings.find((setting) => setting.startsWith('search_path='))?.slice('search_path='.length);
+  if (path === undefined) return false;
+  const schemas = path.split(',').map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
+  return path === '""' || path === '' || schemas.at(-1) === 'pg_temp';
+}
+
+const isPlatform = (name: string) => name.startsWith('azure') || name.startsWith('pg_');
+
+export const reachChecks: readonly Check[] = [
+  {
+    id: 'ISO-020',
+    group: 'isolation',
+    severity: 'critical',
+    title: 'No role passes row-level security by',
+    looksAt: "SUPERUSER and BYPASSRLS in pg_roles, the platform's own roles excepted",
+    why: 'BYPASSRLS is not inherited, but every member can SET ROLE to it and then no policy holds.',
+    mend: 'ALTER ROLE … NOBYPASSRLS; a role that must see all tenants gets a policy of its own.',
+    source: 'docs/decisions.md, 15; pgrls SEC016, SEC029',
+    run: ({ snapshot }) =>
+      judge(
+        counted(snapshot.roles.length, 'role'),
+        snapshot.roles
+          .filter(
+            ({ name, bootstrap, superuser, bypassRls }) =>
+              (superuser || bypassRls) && !bootstrap && !isPlatform(name),
+          )
+          .map(({ name, superuser }) => ({
+            object: `role ${name}`,
+            detail: superuser ? 'is a superuser' : 'has BYPASSRLS',
+          })),
+      ),
+  },
+  {
+    id: 'ISO-021',
+    group: 'isolation',
+    severity: 'critical',
+    title: 'Whoever acts as the application role can become nobody who sees more',
+    looksAt: `roles that ${tenantRole} and its members reach by membership, administrators excepted`,
+    why: 'SET ROLE needs no password. A login that serves tenants and is also in admin_role has no isolation at all.',
+    mend: 'REVOKE the other role from it; one login, one group role.',
+    source: 'docs/decisions.md, 11a; pgrls SEC029',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const members = snapshot.roles
+        .map(({ name }) => name)
+        .filter((name) => {
+          const reach = model.reach(name);
+          return name === tenantRole || (reach.has(tenantRole) && name !== owner && !reach.has(owner));
+        });
+      return judge(
+        `${tenantRole} and ${counted(members.length - 1, 'member')}`,
+        members.flatMap((member): Finding[] => {
+          const reach = model.reach(member);
+          const more = groupRoles.filter((role) => role !== tenantRole && reach.has(role));
+          return more.length > 0
+            ? [{ object: `role ${member}`, detail: `can become ${more.join(', ')}` }]
+            : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'ISO-022',
+    group: 'isolation',
+    severity: 'critical',
+    title: 'No materialized view is open to the application role',
+    looksAt: 'privileges on materialized views',
+    why: "A materialized view cannot have row-level security: whoever may read it reads every tenant's rows.",
+    mend: `REVOKE ALL ON … FROM ${tenantRole}; put a security_barrier view with the tenant's condition in front.`,
+    source: 'splinter 0016; pgrls VIEW003; PostgreSQL manual, CREATE POLICY',
+    run: ({ snapshot }) => {
+      const views = snapshot.relations.filter(({ kind }) => kind === 'm');
+      return judge(
+        counted(views.length, 'materialized view'),
+        views
+          .filter(
+            ({ oid, grants }) =>
+              reachesTenants(snapshot, grants) ||
+              reachesTenants(snapshot, snapshot.columnGrants.filter(({ relation }) => relation === oid)),
+          )
+          .map((view) => ({ object: nameOf(view), detail: describeGrants(view.grants) || 'columns are granted' })),
+      );
+    },
+  },
+  {
+    id: 'ISO-023',
+    group: 'isolation',
+    severity: 'critical',
+    title: 'Every view that tenants read shows them their own rows only',
+    looksAt: `views granted to ${tenantRole} or PUBLIC: security_invoker, or security_barrier with the tenant's condition`,
+    why: "A view reads with its owner's rights. Without security_barrier a condition of the tenant's own may run before the filter and tell what it saw in an error.",
+    mend: "ALTER VIEW … SET (security_invoker = true), or end it with the tenant's condition and SET (security_barrier = true).",
+    source: 'splinter 0010; pgrls VIEW001, VIEW002; PostgreSQL manual, Rules and Privileges',
+    run: ({ snapshot }) => {
+      const views = snapshot.relations.filter(
+        ({ kind, grants }) => kind === 'v' && reachesTenants(snapshot, grants),
+      );
+      const has = ({ options }: Relation, option: string) =>
+        options.some((entry) => new RegExp(`^${option}=(true|on|1|yes)$`).test(entry));
+      return judge(
+        counted(views.length, 'view'),
+        views.flatMap((view): Finding[] => {
+          if (has(view, 'security_invoker')) return [];
+          if (!viewIsTenantBound(view.definition ?? '')) {
+            return [{ object: nameOf(view), detail: `reads as ${view.owner} without the tenant's condition` }];
+          }
+          return has(view, 'security_barrier') ? [] : [{ object: nameOf(view), detail: 'has no security_barrier' }];
+        }),
+      );
+    },
+  },
+  {
+    id: 'ISO-024',
+    group: 'isolation',
+    severity: 'high',
+    title: 'Every SECURITY DEFINER function fixes its search path, temporary objects last',
+    looksAt: 'pg_proc.prosecdef and proconfig',
+    why: "pg_temp is searched first unless it is named: a caller's temporary table takes the place of the function's own, with its owner's rights.",
+    mend: 'ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and qualify every name.',
+    source: 'splinter 0011; pgrls SEC015; PostgreSQL manual, CREATE FUNCTION; hijack reproduced on PostgreSQL 15 and 18',
+    run: ({ snapshot }) => {
+      const definers = snapshot.functions.filter(({ securityDefiner }) => securityDefiner);
+      return judge(
+        counted(definers.length, 'SECURITY DEFINER function'),
+        definers
+          .filter((routine) => !isFixed(routine))
+          .map((routine) => ({
+            object: signatureOf(routine),
+            detail:
+              routine.settings.find((setting) => setting.startsWith('search_path=')) ?? 'sets no search_path',
+          })),
+      );
+    },
+  },
+  {
+    id: 'ISO-025',
+    group: 'isolation',
+    severity: 'high',
+    title: "No function is everybody's to call",
+    looksAt: 'EXECUTE for PUBLIC on functions outside extensions',
+    why: 'PostgreSQL gives EXECUTE on a new function to PUBLIC; what is meant for maintenance is then open to tenants.',
+    mend: 'REVOKE EXECUTE ON FUNCTION … FROM PUBLIC, and grant it to the roles that need it.',
+    source: 'splinter 0028, 0029; PostgreSQL manual, CREATE FUNCTION',
+    run: ({ snapshot }) =>
+      judge(
+        counted(snapshot.functions.length, 'function'),
+        snapshot.functions
+          .filter(({ grants }) => grants.some(({ grantee }) => grantee === 'PUBLIC'))
+          .map((routine) => ({ object: signatureOf(routine), detail: 'PUBLIC may execute it' })),
+      ),
+  },
+  {
+    id: 'ISO-026',
+    group: 'isolation',
+    severity: 'critical',
+    title: 'SECURITY DEFINER functions that tenants may call work on the tenant of the transaction',
+    looksAt: `functions with SECURITY DEFINER that ${tenantRole} may execute, and whether they read app.current_tenant_id`,
+    why: "Such a function runs with its owner's policies. Unless it asks for the tenant itself, the caller chooses whose rows it works on.",
+    mend: `Read the tenant inside the function and filter by it, or REVOKE EXECUTE FROM ${tenantRole}.`,
+    source: 'pgrls SEC014',
+    run: ({ snapshot }) => {
+      const callable = snapshot.functions.filter(
+        ({ securityDefiner, grants, returns }) =>
+          securityDefiner && returns !== 'trigger' && reachesTenants(snapshot, grants, 'EXECUTE'),
+      );
+      return judge(
+        counted(callable.length, 'function'),
+        callable
+          .filter(({ source }) => !/\bapp\.current_tenant_id\b/.test(source))
+          .map((routine) => ({
+            object: signatureOf(routine),
+            detail: `runs as ${routine.owner} and never reads app.current_tenant_id`,
+          })),
+      );
+    },
+  },
+  {
+    id: 'ISO-027',
+    group: 'isolation',
+    severity: 'high',
+    title: 'Nobody but the owner may TRUNCATE, REFERENCE, put triggers on or MAINTAIN a table',
+    looksAt: 'privileges on tables of schema llama',
+    why: 'TRUNCATE is not filtered by policies; a foreign key asks about rows that its author cannot see; a trigger runs as whoever writes next.',
+    mend: 'REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM the role (and MAINTAIN from 17 on).',
+    source: 'docs/decisions.md, 15; PostgreSQL manual, Row Security Policies',
+    run: ({ snapshot }) => {
+      const tables = snapshot.relations.filter(
+        (relation) => relation.schema === schema && ['r', 'p', 'm'].includes(relation.kind),
+      );
+      const wild = new Set(['TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN']);
+      return judge(
+        counted(tables.length, 'table'),
+        tables.flatMap((table): Finding[] => {
+          const grants = foreignGrants(table.grants, table.owner).filter(({ privilege }) => wild.has(privilege));
+          return grants.length > 0 ? [{ object: nameOf(table), detail: describeGrants(grants) }] : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'ISO-028',
+    group: 'isolation',
+    severity: 'high',
+    title: 'What is created later is open to nobody by default',
+    looksAt: 'pg_default_acl of every role that creates objects in schema llama',
+    why: 'ALTER DEFAULT PRIVILEGES … GRANT … ON TABLES also opens every partition that maintenance will ever make.',
+    mend: 'ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE …; grant each object by name.',
+    source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
+    run: ({ snapshot }) => {
+      const creators = new Set([owner, maintenanceRole, auditRole, snapshot.server.login]);
+      const relevant = snapshot.defaultPrivileges.filter(
+        (entry) =>
+          creators.has(entry.creator) &&
+          (entry.schema === null || entry.schema === schema) &&
+          ['r', 'S', 'f'].includes(entry.objects),
+      );
+      const kinds: Readonly<Record<string, string>> = { r: 'tables', S: 'sequences', f: 'functions' };
+      return judge(
+        counted(relevant.length, 'default privilege'),
+        relevant.flatMap((entry): Finding[] => {
+          const grants = foreignGrants(entry.grants, entry.creator);
+          return grants.length > 0
+            ? [{ object: `future ${kinds[entry.objects]} of ${entry.creator}`, detail: describeGrants(grants) }]
+            : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'ISO-029',
+    group: 'isolation',
+    severity: 'medium',
+    title: "New functions of the owner are not everybody's",
+    looksAt: `default privileges of ${owner} on functions, in all schemas`,
+    why: 'Without them every CREATE FUNCTION of a later migration is executable by PUBLIC until somebody remembers to revoke it.',
+    mend: `ALTER DEFAULT PRIVILEGES FOR ROLE ${owner} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC (not IN SCHEMA, which does not take it away).`,
+    source: 'PostgreSQL manual, ALTER DEFAULT PRIVILEGES',
+    run: ({ snapshot }) => {
+      const entry = snapshot.defaultPrivileges.find(
+        ({ creator, schema: within, objects }) => creator === owner && within === null && objects === 'f',
+      );
+      return judge(
+        'pg_default_acl',
+        entry ? [] : [{ object: `future functions of ${owner}`, detail: 'PUBLIC may execute them' }],
+      );
+    },
+  },
+  {
+    id: 'ISO-030',
+    group: 'isolation',
+    severity: 'critical',
+    title: 'Only owners create objects in a schema',
+    looksAt: 'CREATE on every schema, for PUBLIC and the group roles',
+    why: 'Whoever may create in a schema that a search path names can put a function or table in the place of another. Azure leaves schema public open to everyone.',
+    mend: 'REVOKE CREATE ON SCHEMA … FROM PUBLIC (or the role).',
+    source: 'CVE-2018-1058; Microsoft Learn, Access management (schema public)',
+    run: ({ snapshot }) =>
+      judge(
+        counted(snapshot.schemas.length, 'schema'),
+        snapshot.schemas.flatMap((entry): Finding[] => {
+          const grants = foreignGrants(entry.grants, entry.owner).filter(
+            ({ privilege, grantee }) =>
+              privilege === 'CREATE' && (grantee === 'PUBLIC' || groupRoles.some((role) => role === grantee)),
+          );
+          return grants.length > 0 ? [{ object: `schema ${entry.name}`, detail: describeGrants(grants) }] : [];
+        }),
+      ),
+  },
+  {
+    id: 'ISO-031',
+    group: 'isolation',
+    severity: 'medium',
+    title: 'Tenants make no temporary objects',
+    looksAt: `TEMPORARY on the database, for PUBLIC and ${tenantRole}`,
+    why: 'A temporary table or function is the usual way to shadow a name that something with more rights looks up.',
+    mend: 'REVOKE TEMPORARY ON DATABASE … FROM PUBLIC.',
+    source: 'PostgreSQL manual, Writing SECURITY DEFINER Functions Safely',
+    run: ({ snapshot }) => {
+      const grants = snapshot.server.databaseGrants.filter(({ privilege }) => privilege === 'TEMPORARY');
+      const rights = modelOf(snapshot).rightsOf(tenantRole);
+      const open = grants.filter(({ grantee }) => rights.has(grantee));
+      return judge(
+        'pg_database.datacl',
+        open.length > 0 ? [{ object: `database ${snapshot.server.database}`, detail: describeGrants(open) }] : [],
+      );
+    },
+  },
+  {
+    id: 'ISO-032',
+    group: 'isolation',
+    severity: 'high',
+    title: 'No unique key spans tenants',
+    looksAt: "unique indexes of tenants' tables: each contains the tenant column",
+    why: 'Uniqueness is checked over rows that the policies hide: "duplicate key" tells one tenant what another one has.',
+    mend: 'Put tenant_id first in the key.',
+    source: 'PostgreSQL manual, Row Security Policies (covert channels)',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const keys = model.tenantTables.flatMap((table) =>
+        model.indexesOf(table).filter(({ unique }) => unique).map((index) => ({ table, index })),
+      );
+      return judge(
+        counted(keys.length, 'unique index', 'unique indexes'),
+        keys
+          .filter(({ index }) => !index.columns.includes(tenantColumn))
+          .map(({ table, index }) => ({
+            object: `${nameOf(table)}: ${index.name}`,
+            detail: `unique on (${index.columns.join(', ')}) over all tenants`,
+          })),
+      );
+    },
+  },
+  {
+    id: 'ISO-033',
+    group: 'isolation',
+    severity: 'high',
+    title: "Foreign keys between tenants' tables carry the tenant",
+    looksAt: 'pg_constraint, columns of both sides',
+    why: "The check of a foreign key sees every tenant's rows: a key without the tenant lets one tenant refer to, and so learn of, another's row.",
+    mend: 'FOREIGN KEY (tenant_id, …) REFERENCES … (tenant_id, …).',
+    source: 'PostgreSQL manual, Row Security Policies (covert channels)',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const tables = new Map(model.tenantTables.map((table) => [table.oid, table]));
+      const keys = snapshot.constraints.filter(
+        ({ type, relation, referenced }) => type === 'f' && tables.has(relation) && tables.has(referenced ?? 0),
+      );
+      return judge(
+        counted(keys.length, 'foreign key'),
+        keys
+          .filter(({ columns, referencedColumns }) => {
+            const place = columns.indexOf(tenantColumn);
+            return place < 0 || referencedColumns[place] !== tenantColumn;
+          })
+          .map((key) => ({
+            object: `${key.name} on ${tables.get(key.relation)?.name}`,
+            detail: `does not carry the tenant: ${key.definition}`,
+          })),
+      );
+    },
+  },
+  {
+    id: 'ISO-034',
+    group: 'isolation',
+    severity: 'medium',
+    title: 'Tenants cannot read or set sequences',
+    looksAt: `SELECT and UPDATE on sequences, for ${tenantRole} and PUBLIC`,
+    why: "A sequence counts everybody's rows, and setval() makes the next insert of any tenant fail.",
+    mend: 'REVOKE SELECT, UPDATE ON SEQUENCE …; USAGE is enough to insert.',
+    source: 'PostgreSQL manual, GRANT',
+    run: ({ snapshot }) => {
+      const sequences = snapshot.relations.filter(({ kind }) => kind === 'S');
+      return judge(
+        counted(sequences.length, 'sequence'),
+        sequences
+          .filter(
+            ({ grants }) =>
+              reachesTenants(snapshot, grants, 'SELECT') || reachesTenants(snapshot, grants, 'UPDATE'),
+          )
+          .map((sequence) => ({ object: nameOf(sequence), detail: describeGrants(sequence.grants) })),
+      );
+    },
+  },
+  {
+    id: 'ISO-035',
+    group: 'isolation',
+    severity: 'high',
+    title: 'No function of ours claims to be leakproof',
+    looksAt: 'pg_proc.proleakproof outside extensions',
+    why: "A leakproof function may run before the policy's condition, on other tenants' rows, and its errors and messages would show them.",
+    mend: 'ALTER FUNCTION … NOT LEAKPROOF.',
+    source: 'pgrls SEC017; PostgreSQL manual, CREATE FUNCTION',
+    run: ({ snapshot }) =>
+      judge(
+        counted(snapshot.functions.length, 'function'),
+        snapshot.functions
+          .filter(({ leakproof }) => leakproof)
+          .map((routine) => ({ object: signatureOf(routine), detail: 'is marked LEAKPROOF' })),
+      ),
+  },
+  {
+    id: 'ISO-036',
+    group: 'isolation',
+    severity: 'medium',
+    title: 'No rewrite rule changes what a statement on a table does',
+    looksAt: 'pg_rewrite of tables',
+    why: "What a rule adds runs with the rights of the rule's owner, past the caller's policies, and audit triggers do not see what it swallowed.",
+    mend: 'DROP RULE …; use a trigger.',
+    source: 'PostgreSQL manual, Rules and Privileges',
+    run: ({ snapshot }) => {
+      const tables = snapshot.relations.filter(({ kind }) => kind === 'r' || kind === 'p');
+      return judge(
+        counted(tables.length, 'table'),
+        tables.flatMap((table) =>
+          table.rules.map((rule) => ({ object: nameOf(table), detail: `has rule ${rule}` })),
+        ),
+      );
+    },
+  },
+  {
+    id: 'ISO-037',
+    group: 'isolation',
+    severity: 'medium',
+    title: "No publication carries tenants' rows away unseen",
+    looksAt: "publications with a tenants' table",
+    why: 'Logical replication reads the log, where there are no policies: whoever subscribes has every tenant.',
+    mend: 'DROP PUBLICATION … if nobody needs it; else give the table a row filter, and accept this finding for as long as data is moved.',
+    source: 'PostgreSQL manual, Logical Replication: Security',
+    run: ({ snapshot }) => {
+      const ours = new Set(
+        [...modelOf(snapshot).tenantTables, ...modelOf(snapshot).leaves].map((table) => nameOf(table)),
+      );
+      return judge(
+        counted(snapshot.publications.length, 'publication'),
+        snapshot.publications.flatMap(({ name, everything, tables }): Finding[] => {
+          if (everything) return [{ object: `publication ${name}`, detail: 'is FOR ALL TABLES' }];
+          const open = tables.filter((table) => !table.filtered && ours.has(nameOf(table))).map(nameOf);
+          return open.length > 0 ? [{ object: `publication ${name}`, detail: `carries ${open.join(', ')}` }] : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'ISO-038',
+    group: 'isolation',
+    severity: 'high',
+    title: "No copy of tenants' rows lies outside schema llama",
+    looksAt: 'tables and materialized views of other schemas with a column tenant_id',
+    why: 'Copies made during an incident have no policies, no audit and no retention, and outlive the incident.',
+    mend: 'Drop the copy, or move it into schema llama by a migration that protects it.',
+    source: 'splinter 0013',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const others = snapshot.relations.filter(
+        (relation) =>
+          relation.schema !== schema && ['r', 'p', 'm', 'f'].includes(relation.kind) && relation.parent === null,
+      );
+      return judge(
+        `${counted(others.length, 'table')} outside schema llama`,
+        others
+          .filter((table) => model.columnsOf(table).some(({ name }) => name === tenantColumn))
+          .map((table) => ({ object: nameOf(table), detail: `owned by ${table.owner}, has a column tenant_id` })),
+      );
+    },
+  },
+  {
+    id: 'ISO-039',
+    group: 'isolation',
+    severity: 'high',
+    title: "Nothing but the documented group roles is granted tenants' tables",
+    looksAt: "grantees of every tenants' table and its columns",
+    why: 'A grant to a login, or to PUBLIC, is not seen in the group roles and survives the login leaving them.',
+    mend: 'REVOKE it, and put the login into a group role.',
+    source: 'docs/decisions.md, 11a',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const known = new Set<string>([...loginRoles, auditRole]);
+      return judge(
+        counted(model.tenantTables.length, "tenants' table"),
+        model.tenantTables.flatMap((table): Finding[] => {
+          const grants = [
+            ...table.grants,
+            ...snapshot.columnGrants.filter(({ relation }) => relation === table.oid),
+          ].filter(({ grantee }) => grantee !== table.owner && !known.has(grantee));
+          return grants.length > 0 ? [{ object: nameOf(table), detail: describeGrants(grants) }] : [];
+        }),
+      );
+    },
+  },
+];
