@@ -70,7 +70,7 @@ BEGIN
          FROM llama.storage_records AS s
         WHERE s.tenant_id = c.tenant_id
           AND s."timestamp" < now() - make_interval(days => c.storage_retention_days)
-        ORDER BY s."timestamp" DESC
+        ORDER BY s."timestamp"
         LIMIT batch_size
      ) AS r
      WHERE c.storage_retention_days >= 0

@@ -171,8 +171,8 @@ class Build {
   async #leaf(table: Table, leaf: Relation, name: string, done: number, total: number): Promise<void> {
     let found = await indexOf(this.#session, leaf, name);
     if (found !== undefined && !found.valid) {
-      // The backend of a killed client goes on building: CREATE INDEX CONCURRENTLY holds this lock until it ends.
-      await this.#waitForBuilder(leaf);
+      // The backend of a killed client goes on building, and may finish.
+      await this.#session.untilUnchangedByOthers(leaf.id);
       found = await indexOf(this.#session, leaf, name);
     }
     const leftover = found !== undefined;
@@ -216,12 +216,6 @@ class Build {
       `ALTER INDEX ${qualified(parent.schema, parent.name)} ATTACH PARTITION ${name}`,
     );
     this.#report('rebuilt', leaf.name, done + 1, total);
-  }
-
-  async #waitForBuilder(leaf: Relation): Promise<void> {
-    await this.#session.concurrently(
-      `BEGIN; LOCK TABLE ONLY ${qualified(leaf.schema, leaf.name)} IN SHARE UPDATE EXCLUSIVE MODE; COMMIT`,
-    );
   }
 
   async #required(table: Table): Promise<FoundIndex> {

@@ -15,7 +15,7 @@ export interface Patience {
   /**
    * Milliseconds that a statement which blocks others (DROP INDEX, ON ONLY, ATTACH) waits for its lock before it
    * steps back, so that nobody queues behind it for longer.
-   * @default 3000
+   * @default 2000
    */
   readonly lockTimeout?: number;
   /** Times such a statement is tried, with a growing pause between. @default 10 */
@@ -40,7 +40,7 @@ export class IndexSession {
 
   private constructor(db: Queryable, patience: Patience) {
     this.#db = db;
-    this.#patience = { lockTimeout: 3000, attempts: 10, concurrentLockTimeout: 0, ...patience };
+    this.#patience = { lockTimeout: 2000, attempts: 10, concurrentLockTimeout: 0, ...patience };
   }
 
   /**
@@ -98,6 +98,36 @@ export class IndexSession {
   async concurrently(statement: string): Promise<void> {
     await this.#set(this.#patience.concurrentLockTimeout, 0);
     await this.#db.query(statement);
+  }
+
+  /**
+   * Waits until no other session holds the lock under which indexes of a table are built. It asks instead of queueing
+   * for that lock: a build waits for older snapshots, that of a queue's member too, which is a deadlock.
+   * Autovacuum holds the same lock and is not waited for; it gives way by itself.
+   *
+   * @throws Fault when that takes longer than `concurrentLockTimeout`
+   */
+  async untilUnchangedByOthers(table: number): Promise<void> {
+    const limit = this.#patience.concurrentLockTimeout;
+    const start = performance.now();
+    for (;;) {
+      const [holder] = await this.rows(
+        `SELECT l.pid FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+          WHERE l.locktype = 'relation' AND l.relation = $1 AND l.granted AND l.mode = 'ShareUpdateExclusiveLock'
+            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+            AND l.pid <> pg_catalog.pg_backend_pid() AND a.usesysid IS NOT NULL`,
+        [table],
+      );
+      if (holder === undefined) return;
+      if (limit > 0 && performance.now() - start > limit) {
+        throw new Fault(
+          'Building an index',
+          `backend ${String(holder['pid'])} still changes the same table after ${limit} ms`,
+          'Wait for it, or end it with pg_terminate_backend; then run again.',
+        );
+      }
+      await sleep(200);
+    }
   }
 
   /** Runs `work` in a transaction that is always rolled back. */

@@ -33,6 +33,10 @@ describe('the index builder', () => {
   });
   afterAll(() => database.drop());
   beforeEach(async () => {
+    // A test that failed may have left a transaction open.
+    await client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    );
     await client.query(`
       DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop;
       CREATE TABLE shop.orders (customer text NOT NULL, at timestamptz NOT NULL, total numeric) PARTITION BY RANGE (at);
@@ -42,6 +46,13 @@ describe('the index builder', () => {
       INSERT INTO shop.orders SELECT 'c' || n % 7, '2026-01-01 00:00:00+00'::timestamptz + n * interval '1 hour', n FROM generate_series(0, 2000) n;
     `);
   });
+
+  /** A second session, which the next test may find terminated. */
+  const connect = async () => {
+    const session = await database.connect();
+    session.on('error', () => undefined);
+    return session;
+  };
 
   const indexes = async (): Promise<IndexRow[]> =>
     (
@@ -163,10 +174,11 @@ describe('the index builder', () => {
 
   it('ends complete when its backend is terminated while a leaf is being built', async () => {
     // An open transaction keeps CREATE INDEX CONCURRENTLY waiting in its middle, where the index is invalid.
-    const blocker = await database.connect();
-    await blocker.query(`BEGIN; INSERT INTO shop.orders VALUES ('open', '2026-02-10 00:00:00+00', 1)`);
-    const victim = await database.connect();
-    victim.on('error', () => undefined);
+    const blocker = await connect();
+    await blocker.query(
+      `BEGIN; INSERT INTO shop.orders_y2026m02 VALUES ('open', '2026-02-10 00:00:00+00', 1)`,
+    );
+    const victim = await connect();
     const { rows } = await victim.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const ended = build(index, victim).then(
       () => 'finished',
@@ -193,9 +205,11 @@ describe('the index builder', () => {
   });
 
   it('waits for a backend that still builds after its client is gone, and keeps its work', async () => {
-    const blocker = await database.connect();
-    await blocker.query(`BEGIN; INSERT INTO shop.orders VALUES ('open', '2026-01-10 00:00:00+00', 1)`);
-    const orphan = await database.connect();
+    const blocker = await connect();
+    await blocker.query(
+      `BEGIN; INSERT INTO shop.orders_y2026m01 VALUES ('open', '2026-01-10 00:00:00+00', 1)`,
+    );
+    const orphan = await connect();
     const orphaned = orphan.query(
       `CREATE INDEX CONCURRENTLY idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (customer, at DESC)`,
     );
@@ -209,7 +223,7 @@ describe('the index builder', () => {
   });
 
   it('steps back from a lock that stays taken, says so, and gives the timeouts back', async () => {
-    const blocker = await database.connect();
+    const blocker = await connect();
     await blocker.query('BEGIN; LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE');
     await client.query(`SET lock_timeout = '77s'; SET statement_timeout = '66s'`);
     await expect(
@@ -269,9 +283,11 @@ describe('the index builder', () => {
   });
 
   it('tells an observer how far the server is', async () => {
-    const blocker = await database.connect();
-    await blocker.query(`BEGIN; INSERT INTO shop.orders VALUES ('open', '2026-01-10 00:00:00+00', 1)`);
-    const second = await database.connect();
+    const blocker = await connect();
+    await blocker.query(
+      `BEGIN; INSERT INTO shop.orders_y2026m01 VALUES ('open', '2026-01-10 00:00:00+00', 1)`,
+    );
+    const second = await connect();
     const seen: BuildProgress[] = [];
     const built = buildPartitionedIndex({ db: client }, index, {
       observer: { db: second, every: 20, report: (progress) => seen.push(progress) },
