@@ -114,7 +114,7 @@ export interface PostDeployRun {
  * Runs the post-deploy step as a deployment does: a process of its own, told about the deployment by
  * LLAMA_DB_DEPLOYMENT, that checks the server's real name. Only where it dials and its passwords are local.
  *
- * @throws Fault with what the step said when it fails
+ * @throws Fault with what the step said when it fails, and when its verification looked at nothing
  */
 export async function runPostDeploy(step: PostDeployRun): Promise<PostDeployed> {
   const { server, deployment, application, hear, signal } = step;
@@ -130,7 +130,7 @@ export async function runPostDeploy(step: PostDeployRun): Promise<PostDeployed> 
       PGSSLROOTCERT: server.caFile,
     },
   });
-  if (ended.status === 0) return result.parse(JSON.parse(ended.output));
+  if (ended.status === 0) return verified(result.parse(JSON.parse(ended.output)), deployment);
   const refused = z
     .object({ error: z.object({ what: z.string(), why: z.string(), remedy: z.string() }) })
     .safeParse(readJson(ended.output));
@@ -142,6 +142,16 @@ export async function runPostDeploy(step: PostDeployRun): Promise<PostDeployed> 
     'The post-deploy step failed',
     ended.errors.at(-1) ?? `it ended with status ${ended.status}`,
     'Run npm start -- --debug and report it.',
+  );
+}
+
+/** A deployment may skip checks it cannot make; a rehearsal has everything it takes to look. */
+function verified(deployed: PostDeployed, { environment }: Deployment): PostDeployed {
+  if (deployed.checks.passed > 0) return deployed;
+  throw new Fault(
+    `The database of ${environment} was built and not verified`,
+    'not one check of database/verify/ could look at it',
+    'See what llama-db verify says about it with npm start -- --keep.',
   );
 }
 
