@@ -1,10 +1,13 @@
 import { Fault } from './database/fault.ts';
 import { environments } from './environments/index.ts';
-import { SettingsError } from './environments/problems.ts';
+import { describeProblem, SettingsError } from './environments/problems.ts';
+import { warnings } from './environments/warnings.ts';
 import { synthesize } from './stacks/synthesis.ts';
 
 try {
-  synthesize(environments());
+  const all = environments();
+  synthesize(all);
+  for (const warning of all.flatMap(warnings)) process.stderr.write(`Warning: ${describeProblem(warning)}\n`);
 } catch (error) {
   if (!(error instanceof SettingsError || error instanceof Fault)) throw error;
   process.stderr.write(`${error.message}\n`);

@@ -11,6 +11,26 @@ import { EnvironmentStack } from './environment-stack.ts';
  * @returns the output folder
  */
 export function synthesize(settings: readonly EnvironmentSettings[], outputFolder?: string): string {
+  return withoutTokenTraces(() => write(settings, outputFolder));
+}
+
+/**
+ * cdktf keeps where each token was made, a stack trace of any depth that only `stackTraces: true` would ever print.
+ * Formatting them, through source maps at that, took an eighth of the synthesis. Errors keep theirs.
+ */
+function withoutTokenTraces<T>(work: () => T): T {
+  const { prepareStackTrace } = Error;
+  Error.prepareStackTrace = (error, frames) =>
+    error instanceof Error ? `${error}${frames.map((frame) => `\n    at ${frame}`).join('')}` : '';
+  try {
+    return work();
+  } finally {
+    if (prepareStackTrace) Error.prepareStackTrace = prepareStackTrace;
+    else Reflect.deleteProperty(Error, 'prepareStackTrace');
+  }
+}
+
+function write(settings: readonly EnvironmentSettings[], outputFolder?: string): string {
   // Everything is said here and nothing in cdktf.json's context, which a run without the command line does not read.
   const app = new App({ stackTraces: false, ...(outputFolder !== undefined && { outdir: outputFolder }) });
   const stacks = settings.map((one) => new EnvironmentStack(app, one));

@@ -23,7 +23,10 @@ function synthesized(folder) {
   return Object.fromEntries(
     readdirSync(stacks)
       .sort()
-      .map((name) => [name, withoutVersions(JSON.parse(readFileSync(join(stacks, name, 'cdk.tf.json'), 'utf8')))]),
+      .map((name) => [
+        name,
+        withoutVersions(JSON.parse(readFileSync(join(stacks, name, 'cdk.tf.json'), 'utf8'))),
+      ]),
   );
 }
 
@@ -34,7 +37,16 @@ function withoutVersions(json) {
 }
 
 try {
-  for (const entry of ['main.ts', 'tsconfig.json', 'azure', 'environments', 'stacks', 'constructs', 'database', 'migrations']) {
+  for (const entry of [
+    'main.ts',
+    'tsconfig.json',
+    'azure',
+    'environments',
+    'stacks',
+    'constructs',
+    'database',
+    'migrations',
+  ]) {
     cpSync(join(root, entry), join(scratch, 'aliased', entry), { recursive: true });
     cpSync(join(root, entry), join(scratch, 'pinned', entry), { recursive: true });
   }
@@ -52,14 +64,22 @@ try {
   ]) {
     const cwd = join(scratch, folder);
     writeFileSync(join(cwd, 'package.json'), JSON.stringify(manifest(cdktf), null, 2));
-    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock'], { cwd, stdio: 'ignore' });
-    execFileSync(process.execPath, ['--import', 'tsx', 'main.ts'], { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock'], {
+      cwd,
+      stdio: 'ignore',
+    });
+    execFileSync(process.execPath, ['--import', 'tsx', 'main.ts'], {
+      cwd,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
   }
   const [ours, theirs] = [synthesized(join(scratch, 'pinned')), synthesized(join(scratch, 'aliased'))];
   const names = Object.keys(ours);
   const different = names.filter((name) => !isDeepStrictEqual(ours[name], theirs[name]));
   if (names.length === 0 || different.length > 0 || Object.keys(theirs).length !== names.length) {
-    throw new Error(`cdktn ${CDKTN} synthesizes something else for: ${different.join(', ') || 'other stacks'}`);
+    throw new Error(
+      `cdktn ${CDKTN} synthesizes something else for: ${different.join(', ') || 'other stacks'}`,
+    );
   }
   process.stdout.write(`cdktn ${CDKTN} synthesizes the same JSON for ${names.join(', ')}\n`);
 } finally {
