@@ -1,0 +1,247 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, connect as dial, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls, TLSSocket } from 'node:tls';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type ConnectOptions, connect, withConnection } from '../../database/connection.ts';
+import { Fault } from '../../database/fault.ts';
+import { resolveTarget } from '../../database/target.ts';
+import { issueCertificate } from '../../rehearsal/postgres/certificates.ts';
+import { freshDatabase, randomName, type TestDatabase } from '../support/postgres.ts';
+
+let database: TestDatabase;
+
+beforeEach(async () => {
+  database = await freshDatabase();
+});
+
+afterEach(() => database.drop());
+
+const target = (url = database.url()) => resolveTarget({ url }, {});
+
+async function refused(url: string, options: ConnectOptions = {}): Promise<Fault> {
+  const outcome: unknown = await connect(await target(url), { attempts: 1, ...options }).catch(
+    (error) => error,
+  );
+  expect(outcome).toBeInstanceOf(Fault);
+  return outcome as Fault;
+}
+
+describe('a session', () => {
+  it.each([
+    ['deployment', '15min', '5s'],
+    ['reading', '1min', '5s'],
+    ['maintenance', '0', '0'],
+  ] as const)('of class %s has known settings over verified TLS', async (session, statement, lock) => {
+    const connection = await connect(await target(), { session, applicationName: 'llama-db test' });
+    try {
+      const { rows } = await connection.client.query(
+        `SELECT current_setting('TimeZone') AS zone, current_setting('search_path') AS path,
+                current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock,
+                current_setting('application_name') AS name, ssl, version
+           FROM pg_stat_ssl WHERE pid = pg_backend_pid()`,
+      );
+      expect(rows).toEqual([
+        {
+          zone: 'UTC',
+          path: '',
+          statement,
+          lock,
+          name: expect.stringMatching(/^llama-db test \(.* \d+\)$/),
+          ssl: true,
+          version: 'TLSv1.3',
+        },
+      ]);
+      expect(connection.version).toBeGreaterThanOrEqual(160000);
+      expect(connection.inRecovery).toBe(false);
+    } finally {
+      await connection.close();
+    }
+  });
+
+  it('notices within a second that its client died', async (context) => {
+    if (process.platform === 'win32') context.skip('a server on Windows cannot watch a socket');
+    const connection = await connect(await target());
+    const { rows } = await connection.client.query('SHOW client_connection_check_interval');
+    await connection.close();
+    expect(rows).toEqual([{ client_connection_check_interval: '1s' }]);
+  });
+
+  it('is put back in order after role and settings were changed', async () => {
+    const connection = await connect(await target());
+    try {
+      await connection.client.query(
+        "SET ROLE azure_pg_admin; SET lock_timeout = 0; SET TimeZone = 'Asia/Tokyo'",
+      );
+      await connection.restoreSession();
+      const { rows } = await connection.client.query(
+        "SELECT CURRENT_USER = SESSION_USER AS self, current_setting('lock_timeout') AS lock, current_setting('TimeZone') AS zone",
+      );
+      expect(rows).toEqual([{ self: true, lock: '5s', zone: 'UTC' }]);
+    } finally {
+      await connection.close();
+    }
+  });
+});
+
+describe('a server is refused', () => {
+  it('when it is read-only, as Azure makes it with a full disk', async () => {
+    const admin = await database.connect('superuser');
+    await admin.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`);
+    const fault = await refused(database.url());
+    expect(fault.message).toMatch(/is read-only: .*95 % storage.*Enlarge/);
+    expect(fault.exitCode).toBe(2);
+    await admin.query(`ALTER DATABASE ${database.name} RESET default_transaction_read_only`);
+    await (await connect(await target())).close();
+  });
+
+  it('when it has no connection left, after it was asked again', async () => {
+    const admin = await database.connect('superuser');
+    const user = randomName('crowded');
+    await admin.query(`CREATE ROLE ${user} LOGIN PASSWORD 'crowded-pass' CONNECTION LIMIT 0`);
+    const lines: string[] = [];
+    const reporter = { line: (text: string) => lines.push(text), warn: (text: string) => lines.push(text) };
+    try {
+      const fault = await refused(database.url({ user, password: 'crowded-pass' }), {
+        attempts: 2,
+        reporter,
+      });
+      expect(fault.message).toMatch(/has no connection left: too many connections for role/);
+      expect(lines).toEqual([expect.stringMatching(/no connection left.*trying again \(1 of 1\)/)]);
+    } finally {
+      await admin.query(`DROP ROLE ${user}`);
+    }
+  });
+
+  it('when the database is missing', async () => {
+    const url = database.url().replace(database.name, 'no_such_database');
+    expect((await refused(url)).message).toMatch(/has no database no_such_database/);
+  });
+
+  it('when it does not answer in time', async () => {
+    const silent = await listen(createServer());
+    try {
+      const url = `postgresql://u:hunter22@localhost:${silent.port}/d`;
+      const fault = await refused(url, { connectTimeoutSeconds: 0.2 });
+      expect(fault.message).toMatch(/cannot be reached: no answer within 0\.2 s/);
+    } finally {
+      await silent.close();
+    }
+  });
+
+  it('when it does not speak TLS', async () => {
+    const server = createServer((socket) => socket.once('data', () => socket.write('N')));
+    const plain = await listen(server);
+    try {
+      const fault = await refused(`postgresql://u:hunter22@localhost:${plain.port}/d`);
+      expect(fault.message).toMatch(/does not speak TLS: an unencrypted connection is refused/);
+    } finally {
+      await plain.close();
+    }
+  });
+
+  it("when it is a pooler on the port of a server: its process ids are not the server's", async () => {
+    const pooler = await startPooler(database.server.port);
+    try {
+      const url = new URL(database.url().replace(`:${database.server.port}/`, `:${pooler.port}/`));
+      url.searchParams.set('sslrootcert', pooler.caFile);
+      expect((await refused(url.href)).message).toMatch(/is a connection pooler: .*port 5432/);
+    } finally {
+      await pooler.close();
+    }
+  });
+
+  it("when the authority's file cannot be read", async () => {
+    const url = new URL(database.url());
+    url.searchParams.set('sslrootcert', '/no/such/authority.pem');
+    expect((await refused(url.href)).message).toMatch(
+      /Certificate authority \/no\/such\/authority\.pem cannot be read/,
+    );
+  });
+});
+
+describe('an error on a connection', () => {
+  it('without a right says what the login must be', async () => {
+    const failing = withConnection(await target(), {}, ({ client }) =>
+      client.query('CREATE ROLE very_super SUPERUSER'),
+    );
+    await expect(failing).rejects.toThrow(
+      /may not do that on .*permission denied to create role.*azure_pg_admin/,
+    );
+  });
+
+  it('about an idle session that was ended says who ended it', async () => {
+    const failing = withConnection(await target(), {}, async ({ client }) => {
+      await database.query('superuser', 'SELECT pg_terminate_backend($1)', [
+        Reflect.get(client, 'processID'),
+      ]);
+      await expect.poll(() => Reflect.get(client, '_queryable')).toBe(false);
+      await client.query('SELECT 1');
+    });
+    await expect(failing).rejects.toThrow(
+      /ended the connection: terminating connection due to administrator command/,
+    );
+  });
+});
+
+interface Listening {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+async function listen(server: Server): Promise<Listening> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a listening socket has a port');
+  return {
+    port: address.port,
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** What a pooler does that a server does not: it ends TLS itself and hands out process ids of its own. */
+async function startPooler(to: number): Promise<Listening & { readonly caFile: string }> {
+  const { certificate, privateKey, authority } = await issueCertificate(['localhost']);
+  const directory = mkdtempSync(join(tmpdir(), 'llama-db-pooler-'));
+  const caFile = join(directory, 'authority.pem');
+  writeFileSync(caFile, authority);
+  const server = createServer((raw) => {
+    raw.once('data', () => {
+      raw.write('S');
+      const client = new TLSSocket(raw, { isServer: true, cert: certificate, key: privateKey });
+      const plain = dial(to, '127.0.0.1');
+      plain.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]));
+      plain.once('data', () => {
+        const backend = connectTls({ socket: plain, rejectUnauthorized: false });
+        client.pipe(backend);
+        backend.on('data', (data: Buffer) => client.write(withOtherProcessId(data)));
+        for (const socket of [client, backend, plain, raw]) socket.on('error', () => raw.destroy());
+      });
+    });
+  });
+  const listening = await listen(server);
+  return {
+    ...listening,
+    caFile,
+    close: async () => {
+      await listening.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+/** BackendKeyData: 'K', length 12, process id, secret. */
+function withOtherProcessId(data: Buffer): Buffer {
+  const at = data.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]));
+  if (at >= 0) data.writeInt32BE(data.readInt32BE(at + 5) ^ 0x55555, at + 5);
+  return data;
+}

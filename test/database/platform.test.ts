@@ -1,0 +1,307 @@
+/** What belongs to the whole server: each test has one of its own, with the functions that only Azure has played by SQL. */
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Deployment } from '../../database/deployment.ts';
+import { Fault } from '../../database/fault.ts';
+import { type PostDeployOptions, postDeploy } from '../../database/post-deploy.ts';
+import { scramVerifier } from '../../database/principals.ts';
+import { resolveTarget } from '../../database/target.ts';
+import { type LocalPostgres, startPostgres } from '../../rehearsal/postgres/server.ts';
+
+let server: LocalPostgres;
+let lines: string[];
+
+beforeAll(async () => {
+  server = await startPostgres({ databases: ['llama'] });
+  lines = [];
+  await deploy({});
+});
+
+afterAll(() => server.stop());
+
+beforeEach(() => {
+  lines = [];
+});
+
+async function ask<Row extends object>(database: string, sql: string): Promise<Row[]> {
+  const client = new pg.Client(server.connection('superuser', { database }));
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+const app = {
+  name: 'llama-mapper-app',
+  objectId: '3f0c9f8e-0000-4000-8000-00000000000a',
+  type: 'ServicePrincipal',
+  role: 'application_role',
+} as const;
+
+function deployment(changes: Partial<Deployment> = {}): Deployment {
+  return {
+    environment: 'development',
+    primary: { host: 'localhost' },
+    writer: 'primary',
+    database: 'llama',
+    version: 17,
+    administrator: server.administrator,
+    authentication: 'password',
+    extensions: [],
+    parameters: {},
+    logins: [],
+    pools: [],
+    partitions: { monthsAhead: 3, retentionDays: {} },
+    ...changes,
+  };
+}
+
+async function deploy(changes: Partial<Deployment>, options: Partial<PostDeployOptions> = {}) {
+  const target = await resolveTarget(
+    {},
+    {
+      LLAMA_DB_DEPLOYMENT: JSON.stringify(deployment(changes)),
+      PGHOSTADDR: '127.0.0.1',
+      PGPORT: String(server.port),
+      PGPASSWORD: server.passwords.migrator,
+      PGSSLROOTCERT: server.caFile,
+    },
+  );
+  const reporter = { line: (text: string) => lines.push(text), warn: (text: string) => lines.push(text) };
+  // What verification finds on these servers is not what is looked at here.
+  return postDeploy(target, { reporter, failOn: 'critical', ...options });
+}
+
+describe('logins on a server without Entra', () => {
+  it('exist as members of their role, without SET ROLE, and cannot log in without a password', async () => {
+    await deploy({ logins: [app] });
+    expect(lines).toContain('Created logins llama-mapper-app (application_role)');
+    expect(
+      await ask(
+        'llama',
+        `SELECT r.rolcanlogin, m.inherit_option, m.set_option, m.admin_option
+           FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+          WHERE m.roleid = 'application_role'::regrole AND r.rolname = 'llama-mapper-app'`,
+      ),
+    ).toEqual([{ rolcanlogin: false, inherit_option: true, set_option: false, admin_option: false }]);
+  });
+
+  it('log in with the password they were given, which is in no log', async () => {
+    const password = 'Pässwort-canary-51c2';
+    await deploy({ logins: [app] }, { loginPasswords: new Map([[app.name, password]]) });
+    const client = new pg.Client(
+      server.connection({ user: app.name, password: password.normalize('NFKC') }, { database: 'llama' }),
+    );
+    await client.connect();
+    await client.end();
+    expect(server.log() + lines.join('\n')).not.toContain('canary-51c2');
+  });
+
+  it('get the verifier PostgreSQL would make (RFC 7677, its own example)', () => {
+    const salt = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64');
+    expect(scramVerifier('pencil', salt)).toBe(
+      'SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=',
+    );
+  });
+});
+
+describe('logins on a server with Entra', () => {
+  it('are made in database postgres, by object id and type, once', async () => {
+    await ask(
+      'postgres',
+      `CREATE TABLE public.asked (name text, oid text, kind text, admin bool, mfa bool);
+       GRANT INSERT ON public.asked TO PUBLIC;
+       CREATE FUNCTION public.pgaadauth_create_principal_with_oid(text, text, text, bool, bool) RETURNS text
+         LANGUAGE plpgsql AS $$ BEGIN
+           INSERT INTO public.asked VALUES ($1, $2, $3, $4, $5);
+           EXECUTE format('CREATE ROLE %I LOGIN', $1);
+           RETURN 'Created role for "' || $1 || '"';
+         END $$`,
+    );
+    const group = { ...app, name: 'Data Analysts', type: 'Group', role: 'analytics_role' } as const;
+    await deploy({ logins: [app, group], authentication: 'entra' });
+    await deploy({ logins: [app, group], authentication: 'entra' });
+    expect(await ask('postgres', 'SELECT * FROM public.asked')).toEqual([
+      { name: 'Data Analysts', oid: group.objectId, kind: 'group', admin: false, mfa: false },
+    ]);
+    await ask(
+      'postgres',
+      'DROP FUNCTION public.pgaadauth_create_principal_with_oid(text, text, text, bool, bool)',
+    );
+  });
+
+  it('are refused where a server of Azure lacks the functions', async () => {
+    const logins = [{ ...app, name: 'not-yet-there' }];
+    const primary = {
+      host: 'localhost',
+      id: '/subscriptions/s/resourceGroups/g/providers/Microsoft.DBforPostgreSQL/flexibleServers/x',
+    };
+    await expect(deploy({ logins, primary, authentication: 'entra' })).rejects.toThrow(
+      /localhost has no pgaadauth functions.*Entra administrator/,
+    );
+  });
+});
+
+describe('extensions', () => {
+  it('are created in schema extensions; one the server does not carry is reported', async () => {
+    await deploy({ extensions: ['pgcrypto', 'pgaudit', 'pg_cron'] });
+    expect(lines).toContainEqual(expect.stringMatching(/does not carry the extensions pgaudit: skipped/));
+    expect(
+      await ask(
+        'llama',
+        "SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'pgcrypto'",
+      ),
+    ).toEqual([{ nspname: 'extensions' }]);
+  });
+
+  it('that azure.extensions does not list are refused by name', async () => {
+    await expect(deploy({ extensions: ['hstore'] })).rejects.toThrow(
+      /Extension hstore is not allowed.*azure\.extensions lists .*pgcrypto.*server\.extensions/,
+    );
+  });
+});
+
+describe('schedules', () => {
+  it('are skipped by name without pg_cron', async () => {
+    expect((await deploy({})).schedules).toBe('skipped');
+    expect(lines).toContainEqual(
+      expect.stringMatching(/pg_cron is not on this server: schedules are skipped/),
+    );
+  });
+
+  it('become what the database asks for, job by job, and stay so', async () => {
+    // The columns and signatures of pg_cron 1.6.
+    await ask(
+      'postgres',
+      `CREATE SCHEMA cron;
+       CREATE TABLE cron.job (jobid bigserial, schedule text, command text, nodename text, nodeport int, database text,
+                              username text DEFAULT CURRENT_USER, active bool, jobname text, UNIQUE (jobname, username));
+       CREATE FUNCTION cron.schedule_in_database(job_name text, schedule text, command text, database text,
+                                                 username text DEFAULT NULL, active bool DEFAULT true)
+         RETURNS bigint LANGUAGE sql AS $$
+           INSERT INTO cron.job (jobname, schedule, command, database, active) VALUES ($1, $2, $3, $4, $6)
+           ON CONFLICT (jobname, username) DO UPDATE SET schedule = $2, command = $3, database = $4, active = $6
+           RETURNING jobid $$;
+       CREATE FUNCTION cron.unschedule(job_id bigint) RETURNS bool LANGUAGE sql
+         AS $$ DELETE FROM cron.job WHERE jobid = $1 RETURNING true $$;
+       GRANT USAGE ON SCHEMA cron TO PUBLIC;
+       GRANT ALL ON ALL TABLES IN SCHEMA cron TO PUBLIC;
+       GRANT ALL ON ALL SEQUENCES IN SCHEMA cron TO PUBLIC`,
+    );
+    const jobs = () =>
+      ask<{ jobname: string }>(
+        'postgres',
+        'SELECT jobname, schedule, command, database, active FROM cron.job ORDER BY 1',
+      );
+    const wanted = await ask<{ job_name: string; schedule: string; command: string }>(
+      'llama',
+      'SELECT * FROM llama.scheduled_jobs() ORDER BY 1',
+    );
+    expect((await deploy({})).schedules).toBe('pg_cron');
+    const expected = wanted.map(({ job_name, schedule, command }) => ({
+      jobname: `llama: ${job_name}`,
+      schedule,
+      command,
+      database: 'llama',
+      active: true,
+    }));
+    expect(expected.length).toBeGreaterThan(1);
+    expect(await jobs()).toEqual(expected);
+    const ids = await ask('postgres', 'SELECT jobid, xmin::text FROM cron.job ORDER BY 1');
+    await deploy({});
+    expect(await ask('postgres', 'SELECT jobid, xmin::text FROM cron.job ORDER BY 1')).toEqual(ids);
+
+    await ask(
+      'postgres',
+      `UPDATE cron.job SET active = false WHERE jobname = '${expected[0]?.jobname}';
+       SET ROLE ${server.administrator};
+       SELECT cron.schedule_in_database('llama: forgotten', '* * * * *', 'SELECT 1', 'llama');
+       SELECT cron.schedule_in_database('other: theirs', '* * * * *', 'SELECT 1', 'other')`,
+    );
+    await deploy({});
+    expect(lines).toContainEqual(expect.stringMatching(/^Scheduled: changed .*removed llama: forgotten$/));
+    expect((await jobs()).map(({ jobname }) => jobname)).toEqual([
+      ...expected.map(({ jobname }) => jobname),
+      'other: theirs',
+    ]);
+    await ask('postgres', 'DROP SCHEMA cron CASCADE');
+  });
+});
+
+describe('a parameter that waits for a restart', () => {
+  const id = '/subscriptions/s/resourceGroups/g/providers/Microsoft.DBforPostgreSQL/flexibleServers/primary';
+
+  beforeAll(async () => {
+    await ask('postgres', "ALTER SYSTEM SET max_worker_processes = '9'");
+    await ask('postgres', 'SELECT pg_reload_conf()');
+    await vi.waitFor(async () => {
+      expect(await ask('postgres', 'SELECT name FROM pg_settings WHERE pending_restart')).toHaveLength(1);
+    });
+  });
+
+  it('is only reported for a server that Azure does not know', async () => {
+    expect((await deploy({})).restarted).toBe(false);
+    expect(lines).toContainEqual(expect.stringMatching(/primary must be restarted for max_worker_processes/));
+  });
+
+  it('that a restart does not apply fails the step', async () => {
+    await expect(
+      deploy({ primary: { host: 'localhost', id } }, { restartServer: async () => undefined }),
+    ).rejects.toThrow(/primary localhost still waits for a restart after one: pending: max_worker_processes/);
+  });
+
+  it('gets one restart, before anything else is done, and the step goes on', async () => {
+    const asked: string[] = [];
+    const result = await deploy(
+      { primary: { host: 'localhost', id } },
+      {
+        restartServer: async (resource) => {
+          asked.push(resource);
+          await server.restart();
+        },
+      },
+    );
+    expect(result.restarted).toBe(true);
+    expect(asked).toEqual([id]);
+    expect(await ask('postgres', 'SHOW max_worker_processes')).toEqual([{ max_worker_processes: '9' }]);
+    expect(
+      (await deploy({ primary: { host: 'localhost', id } }, { restartServer: () => expect.fail('again') }))
+        .restarted,
+    ).toBe(false);
+  });
+});
+
+describe('the release', () => {
+  it('is recorded with digests that change with what was deployed', async () => {
+    await deploy({});
+    await deploy({});
+    await deploy({ parameters: { work_mem: '8192' } });
+    const rows = await ask<{ settings_digest: string; migrations_digest: string }>(
+      'llama',
+      'SELECT * FROM llama.releases ORDER BY id DESC LIMIT 3',
+    );
+    const [changed, second, first] = rows;
+    expect(first).toMatchObject({ environment: 'development', executor: server.administrator });
+    expect(second?.settings_digest).toBe(first?.settings_digest);
+    expect(changed?.settings_digest).not.toBe(first?.settings_digest);
+    expect(new Set(rows.map(({ migrations_digest }) => migrations_digest)).size).toBe(1);
+  });
+});
+
+describe('a login without the rights of an administrator', () => {
+  it('is told what is needed', async () => {
+    await ask('llama', "CREATE ROLE weak LOGIN PASSWORD 'weak-password'");
+    const target = await resolveTarget(
+      { url: server.url({ user: 'weak', password: 'weak-password' }, { database: 'llama' }) },
+      {},
+    );
+    const reporter = { line: () => undefined, warn: () => undefined };
+    const error: unknown = await postDeploy(target, { reporter }).catch((reason) => reason);
+    expect(error).toBeInstanceOf(Fault);
+    expect(String(error)).toMatch(
+      /weak may not act as llama_owner.*GRANT llama_owner TO "weak" WITH INHERIT FALSE, SET TRUE/,
+    );
+  });
+});
