@@ -49,7 +49,9 @@ describe('npm start', () => {
     expect(run.said).toMatch(/over TLS as llama-mapper-production\.postgres\.database\.azure\.com/);
     expect(run.said).toMatch(/Applied 0001_extensions/);
     expect(run.said).toMatch(/logs in over TLSv1\.3, reads [1-9]\d* tables/);
-    expect(run.said).toMatch(/^database +[1-9]\d* migrations applied, verified: [1-9]\d* checks passed, 0 failed/m);
+    expect(run.said).toMatch(
+      /^database +[1-9]\d* migrations applied, verified: [1-9]\d* checks passed, 0 failed/m,
+    );
     expect(run.said).not.toMatch(/postgresql:\/\//);
   }, 90_000);
 
