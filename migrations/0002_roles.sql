@@ -86,7 +86,13 @@ BEGIN
         JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
        WHERE m.roleid = role_id AND NOT m.admin_option AND r.rolname <> 'llama_owner'
     );
-    EXECUTE pg_catalog.format('DROP ROLE %I', role_name);
+    BEGIN
+      EXECUTE pg_catalog.format('DROP ROLE %I', role_name);
+    EXCEPTION WHEN undefined_object OR dependent_objects_still_exist OR internal_error THEN
+      -- Another database took the role back, or into use, at this moment; the first is told as an internal error ("could
+      -- not find tuple"). A role that stays has no rights here.
+      NULL;
+    END;
   END LOOP;
 END
 $$;
