@@ -41,6 +41,12 @@ export class EnvironmentStack extends TerraformStack {
     outputs(this, deployment, parts);
   }
 
+  /**
+   * cdktf resolves a whole stack once more here, to find references to other stacks and a missing backend. This
+   * stack refers to no other (docs/decisions.md, 1) and always has a backend, so that would only double the work.
+   */
+  override prepareStack(): void {}
+
   protected override allocateLogicalId(element: TerraformElement | Node): string {
     this.addresses ??= new Addresses();
     return this.addresses.of(element);
