@@ -14,11 +14,14 @@ export interface NetworkPeeringProps {
  * writer, and injected servers cannot replicate.
  */
 export class NetworkPeering extends Construct {
+  readonly resources: readonly ITerraformDependable[];
+
   constructor(scope: Construct, id: string, { first, second }: NetworkPeeringProps) {
     super(scope, id);
     const there = peering(this, 'there', first, second, []);
     // One network is "Updating" while either of its peerings is made.
-    peering(this, 'back', second, first, [there]);
+    const back = peering(this, 'back', second, first, [there]);
+    this.resources = [there, back];
   }
 }
 

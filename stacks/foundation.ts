@@ -1,4 +1,5 @@
 /** What servers and vault are put into: resource groups, networks, name resolution. */
+import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
 import { NetworkPeering } from '../constructs/network-peering.ts';
 import { PrivateDnsZone } from '../constructs/private-dns-zone.ts';
@@ -24,6 +25,8 @@ export interface Foundation {
   /** Absent where servers have public addresses. */
   readonly postgresqlZone?: PrivateDnsZone;
   readonly keyVaultZone: PrivateDnsZone;
+  /** What makes the two networks reach each other; empty where there is one, or where their owners did it. */
+  readonly peering: readonly ITerraformDependable[];
 }
 
 export function foundation(scope: Construct, settings: EnvironmentSettings): Foundation {
@@ -50,9 +53,11 @@ export function foundation(scope: Construct, settings: EnvironmentSettings): Fou
       recoveryLocation ?? settings.replica?.location ?? location,
     );
   // Adopted networks belong to a topology of their own (a hub, say), whose owners connect them.
-  if (recovery && primary.network.created && recovery.network.created) {
-    new NetworkPeering(scope, 'network_peering', { first: primary.network, second: recovery.network });
-  }
+  const peering =
+    recovery && primary.network.created && recovery.network.created
+      ? new NetworkPeering(scope, 'network_peering', { first: primary.network, second: recovery.network })
+          .resources
+      : [];
 
   const networks = [primary.network, ...(recovery ? [recovery.network] : [])];
   const zone = (id: string, name: string, given: NetworkSettings['keyVaultZone']) =>
@@ -67,6 +72,7 @@ export function foundation(scope: Construct, settings: EnvironmentSettings): Fou
     primary,
     ...(recovery && { recovery }),
     recoveryGroup,
+    peering,
     ...(network.mode !== 'public' && {
       postgresqlZone: zone('postgresql_zone', postgresqlZoneName(settings), network.postgresqlZone),
     }),

@@ -57,5 +57,5 @@ export function safeguards(
     mode: protection.deletionLock,
     after: made,
   });
-  return [...made, ...budgets, ...locks.resources];
+  return [...made, ...base.peering, ...budgets, ...locks.resources];
 }

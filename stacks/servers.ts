@@ -162,7 +162,8 @@ function serverNetwork(settings: EnvironmentSettings, base: Foundation, region: 
     mode,
     subnetId: subnet.id,
     privateDnsZoneId: zone.id,
-    ready: [subnet.ready, ...zone.links],
+    // An injected replica copies over the peering, another one over Azure's own network.
+    ready: [subnet.ready, ...zone.links, ...base.peering],
   };
 }
 
