@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { checkServerIdentity } from 'node:tls';
 import pg from 'pg';
+import { majorVersion, supportedVersions } from '../azure/versions.ts';
 import { type Credential, credentialFor, type TokenSource } from './credentials.ts';
 import { type Circumstances, diagnose, isConnectionError } from './diagnosis.ts';
 import { Fault } from './fault.ts';
@@ -54,16 +55,6 @@ export interface Connection {
   restoreSession(): Promise<void>;
   close(): Promise<void>;
 }
-
-/** First major version that is accepted, and when the ones before it stopped getting fixes (postgresql.org/support/versioning). */
-const oldestVersion = 16;
-const endOfLife: Readonly<Record<number, string>> = {
-  11: '2023-11-09',
-  12: '2024-11-21',
-  13: '2025-11-13',
-  14: '2026-11-12',
-  15: '2027-11-11',
-};
 
 /** Milliseconds; 0 is no limit. */
 const limits: Readonly<Record<SessionClass, { readonly statement: number; readonly lock: number }>> = {
@@ -190,7 +181,8 @@ function readAuthority(file: string): string {
   }
 }
 
-interface ServerFacts {
+/** What a server says about itself. */
+export interface ServerFacts {
   readonly version: number;
   readonly inRecovery: boolean;
   readonly readOnly: boolean;
@@ -240,7 +232,8 @@ async function inspect(client: pg.Client, session: SessionClass): Promise<Server
   };
 }
 
-function checkServer(
+/** @throws Fault (exit 2) for a server that this project cannot work with, or not here. */
+export function checkServer(
   server: ServerFacts,
   about: Circumstances,
   target: Target,
@@ -249,11 +242,12 @@ function checkServer(
   const refuse = (what: string, why: string, remedy: string): Fault =>
     new Fault(what, why, remedy, { exitCode: 2 });
   const major = Math.floor(server.version / 10_000);
-  if (major < oldestVersion) {
-    const end = endOfLife[major];
+  const oldest = Math.min(...supportedVersions);
+  if (major < oldest) {
+    const end = majorVersion(major)?.endOfLife;
     throw refuse(
       `${about.target} runs PostgreSQL ${major}`,
-      `${oldestVersion} is the oldest version supported here${end ? `; the end of life of ${major} is ${end}` : ''}`,
+      `${oldest} is the oldest version supported here${end ? `; the end of life of ${major} is ${end}` : ''}`,
       'Upgrade the server (server.version), then run the command again.',
     );
   }

@@ -2,6 +2,10 @@
  * Static parameters take effect at a restart. Terraform sets them without one; here the servers restart once,
  * only when something is pending, and in the order that keeps the replica able to follow.
  */
+import type {
+  PostgreSQLManagementFlexibleServerClient,
+  PostgreSQLManagementFlexibleServerClientOptionalParams,
+} from '@azure/arm-postgresql-flexible';
 import { type Connection, type ConnectOptions, connect, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
 import { Fault } from './fault.ts';
@@ -63,7 +67,7 @@ export async function restart(
   deployment: Deployment | undefined,
   options: ConnectOptions & { readonly reporter: Reporter; readonly restartServer?: RestartServer },
 ): Promise<boolean> {
-  const { reporter, restartServer = restartThroughAzure } = options;
+  const { reporter, restartServer = (id) => restartThroughAzure(id) } = options;
   const ordered = inOrder(pending, deployment);
   const ids = ordered.map(({ which }) => deployment?.[which]?.id);
   if (ids.some((id) => id === undefined)) {
@@ -163,29 +167,49 @@ function names(parameters: readonly { readonly name: string }[]): string {
 const serverId =
   /^\/subscriptions\/([^/]+)\/resourceGroups\/([^/]+)\/providers\/Microsoft\.DBforPostgreSQL\/flexibleServers\/([^/]+)$/i;
 
+type ManagementClient = typeof PostgreSQLManagementFlexibleServerClient;
+
+/** How Azure Resource Manager is reached. */
+export interface AzureAccess {
+  readonly credential: ConstructorParameters<ManagementClient>[0];
+  readonly options?: PostgreSQLManagementFlexibleServerClientOptionalParams;
+}
+
 /** A plain restart: nothing found says that a planned failover applies pending parameters. */
-async function restartThroughAzure(resourceId: string): Promise<void> {
+export async function restartThroughAzure(resourceId: string, access?: AzureAccess): Promise<void> {
   const [, subscription, group, name] = serverId.exec(resourceId) ?? [];
   if (!subscription || !group || !name) {
     throw new Fault(
       `${resourceId} is not the id of a Flexible Server`,
-      'it must read /subscriptions/../resourceGroups/../providers/Microsoft.DBforPostgreSQL/flexibleServers/..',
+      'it must be the id of a Microsoft.DBforPostgreSQL/flexibleServers in a resource group',
       'Deploy again with this version of the project.',
     );
   }
-  const [{ DefaultAzureCredential }, { PostgreSQLManagementFlexibleServerClient }] = await Promise.all([
-    import('@azure/identity'),
-    import('@azure/arm-postgresql-flexible'),
-  ]);
-  const client = new PostgreSQLManagementFlexibleServerClient(new DefaultAzureCredential(), subscription);
+  // Loaded here because hardly any run restarts anything.
+  const { PostgreSQLManagementFlexibleServerClient: Client } = await import('@azure/arm-postgresql-flexible');
+  const { credential, options } = access ?? (await signedIn());
   try {
-    await client.servers.beginRestartAndWait(group, name);
+    await new Client(credential, subscription, options).servers.beginRestartAndWait(group, name);
   } catch (error) {
-    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
     throw new Fault(
       `Azure did not restart ${name}`,
-      typeof code === 'string' ? code : error instanceof Error ? error.name : 'unknown reason',
+      reasonOf(error),
       'The deploying identity needs Microsoft.DBforPostgreSQL/flexibleServers/restart/action; when the server is busy, run the command again.',
     );
   }
+}
+
+async function signedIn(): Promise<AzureAccess> {
+  const { DefaultAzureCredential } = await import('@azure/identity');
+  return { credential: new DefaultAzureCredential() };
+}
+
+/** Code and name only: the message of an identity error can quote what was sent. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'it gave no reason';
+  const code: unknown = Reflect.get(error, 'code');
+  const status: unknown = Reflect.get(error, 'statusCode');
+  return [typeof code === 'string' ? code : error.name, typeof status === 'number' ? `(HTTP ${status})` : '']
+    .join(' ')
+    .trim();
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ConnectOptions, connect, withConnection } from '../../database/connection.ts';
+import { type ConnectOptions, checkServer, connect, withConnection } from '../../database/connection.ts';
 import { Fault } from '../../database/fault.ts';
 import { resolveTarget } from '../../database/target.ts';
 import { issueCertificate } from '../../rehearsal/postgres/certificates.ts';
@@ -158,6 +158,37 @@ describe('a server is refused', () => {
     expect((await refused(url.href)).message).toMatch(
       /Certificate authority \/no\/such\/authority\.pem cannot be read/,
     );
+  });
+});
+
+describe('a version', () => {
+  const about = (version: number) => () =>
+    checkServer(
+      { version, inRecovery: false, readOnly: false, direct: true },
+      {
+        target: 'x',
+        host: 'x',
+        user: 'u',
+        database: 'd',
+        login: 'password',
+        connectTimeoutSeconds: 1,
+        secrets: [],
+        connected: false,
+      },
+      { host: 'x', port: 5432, database: 'd', user: 'u' },
+      false,
+    );
+
+  it.each([
+    [140012, /runs PostgreSQL 14: 16 is the oldest .* end of life of 14 is 2026-11-12\. Upgrade/],
+    [150018, /runs PostgreSQL 15: .*2027-11-11/],
+    [90624, /runs PostgreSQL 9: 16 is the oldest/],
+  ])('%i is refused with its end of life', (version, expected) => {
+    expect(about(version)).toThrow(expected);
+  });
+
+  it.each([160000, 170010, 180004])('%i is accepted', (version) => {
+    expect(about(version)).not.toThrow();
   });
 });
 

@@ -1,0 +1,76 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readDeploymentOutput } from '../../database/outputs.ts';
+
+let project: string;
+const known = ['development', 'staging'];
+
+beforeEach(() => {
+  project = mkdtempSync(join(tmpdir(), 'llama-db-outputs-'));
+});
+
+afterEach(() => rmSync(project, { recursive: true, force: true }));
+
+function stack(outputs: object): string {
+  const directory = join(project, 'cdktf.out/stacks/staging');
+  mkdirSync(directory, { recursive: true });
+  const backend = { backend: { local: { path: 'terraform.tfstate' } } };
+  writeFileSync(join(directory, 'cdk.tf.json'), JSON.stringify({ terraform: backend, output: outputs }));
+  return directory;
+}
+
+const read = (environment: string, program?: string) =>
+  readDeploymentOutput(environment, { projectDirectory: project, known, ...(program ? { program } : {}) });
+
+describe('the outputs of an environment', () => {
+  it('are what Terraform kept of its deployment', async (context) => {
+    // A configuration file that does not exist would fail every call, whoever set it.
+    const env: NodeJS.ProcessEnv = { ...process.env, CHECKPOINT_DISABLE: '1' };
+    delete env['TF_CLI_CONFIG_FILE'];
+    try {
+      execFileSync('terraform', ['version'], { env, stdio: 'pipe' });
+    } catch {
+      context.skip('terraform is not on the PATH');
+    }
+    delete process.env['TF_CLI_CONFIG_FILE'];
+    const document = { environment: 'staging', primary: { host: 'x' } };
+    const directory = stack({ deployment: { value: document } });
+    execFileSync('terraform', ['init', '-input=false'], { cwd: directory, env, stdio: 'pipe' });
+    await expect(read('staging')).rejects.toThrow(/staging has no output deployment.*cdktf deploy staging/);
+    execFileSync('terraform', ['apply', '-auto-approve', '-input=false'], {
+      cwd: directory,
+      env,
+      stdio: 'pipe',
+    });
+    expect(await read('staging')).toEqual(document);
+  });
+
+  it('are refused, with the known names, for an unknown environment', async () => {
+    await expect(read('qa')).rejects.toThrow(/no environment qa: known are development, staging\./);
+  });
+
+  it('are refused when the stack is not synthesized here', async () => {
+    await expect(read('staging')).rejects.toThrow(/cdktf\.out.stacks.staging holds no stack.*npm run synth/);
+  });
+
+  it('are refused when Terraform is missing', async () => {
+    stack({});
+    await expect(read('staging', 'no-such-terraform')).rejects.toThrow(
+      /no-such-terraform was not found.*Install/,
+    );
+  });
+
+  it("are refused with Terraform's own reason, without its drawing", async () => {
+    stack({});
+    const program = join(project, 'terraform');
+    const said =
+      '\u2577\n\u2502 Error: Backend initialization required\n\u2502 \n\u2502 Reason: new\n\u2575\n';
+    writeFileSync(program, `#!/bin/sh\ncat >&2 <<'X'\n${said}X\nexit 1\n`, { mode: 0o755 });
+    await expect(read('staging', program)).rejects.toThrow(
+      /could not read the outputs in \S+: Backend initialization required\. Run \S+ -chdir=\S+ init/,
+    );
+  });
+});
