@@ -1,0 +1,176 @@
+/**
+ * `llama-db maintain`: what a partitioned database with retention needs done regularly, and all of it safe to run
+ * again, twice at once, or after a run that ended anywhere.
+ */
+import { type Connection, type ConnectOptions, withConnection } from '../connection.ts';
+import { diagnose, isConnectionError } from '../diagnosis.ts';
+import { Fault } from '../fault.ts';
+import { withLock } from '../migrations/lock.ts';
+import { asOwner } from '../migrations/prepare.ts';
+import { duration, type Reporter } from '../report.ts';
+import type { Target } from '../target.ts';
+import { createMonthsAhead, followSettings, readRegistry } from './ahead.ts';
+import { type Attempt, type DetachOptions, detachExpired } from './detach.ts';
+import { type Action, asMaintenance, briefly, type Run } from './run.ts';
+
+/** Advisory lock of maintenance runs: not that of deployments, which must not wait for a detach. */
+export const maintenanceLock = 7_241_865_325_823_965n;
+
+export interface MaintainOptions extends ConnectOptions, DetachOptions {
+  readonly reporter: Reporter;
+  /** Seconds to wait for another maintenance run. @default 60 */
+  readonly lockWaitSeconds?: number;
+  /** Storage records erased in one transaction, 1 to 100000. @default 1000 */
+  readonly batchSize?: number;
+  /** Seconds after which no further batch is begun; the next run goes on. @default 900 */
+  readonly eraseSeconds?: number;
+}
+
+export interface Maintained {
+  readonly target: string;
+  readonly actions: readonly Action[];
+  /** Milliseconds. */
+  readonly durationMs: number;
+}
+
+/**
+ * Runs every step, also when one before it failed: a reader that keeps a partition from being detached must not keep
+ * next month's from being made.
+ *
+ * @throws Fault, the first when several steps failed; the others were reported as they came.
+ */
+export function maintain(target: Target, options: MaintainOptions): Promise<Maintained> {
+  const { reporter, lockWaitSeconds } = options;
+  const connect = { applicationName: 'llama-db maintain', ...options, session: 'maintenance' } as const;
+  const lock = {
+    key: maintenanceLock,
+    reporter,
+    ...(lockWaitSeconds === undefined ? {} : { waitSeconds: lockWaitSeconds }),
+  };
+  return withConnection(target, connect, async (connection) => {
+    const start = performance.now();
+    await requireSchema(connection);
+    const actions = await withLock(connection, lock, () => work(connection, options));
+    const durationMs = performance.now() - start;
+    reporter.line(`Done: ${connection.circumstances.target} is maintained (${duration(durationMs)})`);
+    return { target: connection.circumstances.target, actions, durationMs };
+  });
+}
+
+async function requireSchema({ client, circumstances }: Connection): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT pg_catalog.to_regclass('llama.partitioned_tables') IS NOT NULL
+        AND pg_catalog.to_regprocedure('llama.partitions_past_retention()') IS NOT NULL AS there`,
+  );
+  if (rows[0]?.there === true) return;
+  throw new Fault(
+    `${circumstances.target} has nothing to maintain yet`,
+    'llama.partitioned_tables or llama.partitions_past_retention() is missing, which migrations 0005 and 0011 make',
+    'Deploy the environment, or run llama-db migrate, first.',
+    { exitCode: 2 },
+  );
+}
+
+async function work(connection: Connection, options: MaintainOptions): Promise<readonly Action[]> {
+  const { reporter } = options;
+  const actions: Action[] = [];
+  const run: Run = {
+    connection,
+    reporter,
+    act: (action) => {
+      actions.push(action);
+      reporter.line(describe(action));
+    },
+  };
+  const { deployment } = connection.target;
+  const failures: Error[] = [];
+  const attempt: Attempt = async (doing, step) => {
+    try {
+      await step();
+      return true;
+    } catch (error) {
+      const fault = diagnose(error, connection.circumstances, doing);
+      // A connection that is gone takes the remaining steps with it, and a defect must not be worked around.
+      if (isConnectionError(error) || !(fault instanceof Fault)) throw fault;
+      if (failures.length > 0) reporter.warn(fault.message);
+      failures.push(fault);
+      await connection.restoreSession();
+      return false;
+    }
+  };
+  if (deployment) {
+    await attempt('Writing the settings', async () =>
+      followSettings(run, await readRegistry(run), deployment.partitions),
+    );
+  }
+  const settled = failures.length === 0;
+  const registry = await readRegistry(run);
+  await attempt('Months ahead', () => createMonthsAhead(run, registry));
+  // Without the environment's numbers in place, the old ones must not decide what is dropped.
+  if (settled) {
+    const tables = registry.map(({ table }) => table);
+    await detachExpired(run, tables, options, attempt);
+  }
+  await attempt('Records past retention', () => eraseExpired(run, options));
+  for (const { table } of registry) await attempt(`Statistics of ${table}`, () => analyze(run, table));
+  await attempt('The performance summary', () => refresh(run));
+  const [first] = failures;
+  if (first) throw first;
+  return actions;
+}
+
+/** One line: `Partition storage_records_y2025m01 dropped`. */
+export function describe({ step, done, object, detail }: Action): string {
+  const kind =
+    step === 'months ahead' || step === 'partitions' ? 'Partition' : step === 'summary' ? 'View' : 'Table';
+  return `${kind} ${object} ${done}${detail ? `: ${detail}` : ''}`;
+}
+
+async function eraseExpired(
+  run: Run,
+  { batchSize = 1000, eraseSeconds = 900 }: MaintainOptions,
+): Promise<void> {
+  const start = performance.now();
+  let rows = 0;
+  let more = true;
+  try {
+    while (more && performance.now() - start < eraseSeconds * 1000) {
+      const erased = await asMaintenance(run.connection, () =>
+        briefly(run, 'Erasing records past retention', () => eraseBatch(run, batchSize)),
+      );
+      rows += erased;
+      more = erased > 0;
+    }
+  } finally {
+    // What earlier batches erased is gone, whatever became of the last one.
+    if (rows > 0) {
+      const detail = `${rows} rows past their tenant's storage_retention_days${more ? '; more are left for the next run' : ''}`;
+      run.act({ step: 'records', done: 'erased', object: 'storage_records', rows, detail });
+    }
+  }
+}
+
+async function eraseBatch({ connection }: Run, batchSize: number): Promise<number> {
+  const { rows } = await connection.client.query<{ erased: number }>(
+    'SELECT llama.apply_retention($1) AS erased',
+    [batchSize],
+  );
+  return rows[0]?.erased ?? 0;
+}
+
+async function analyze(run: Run, table: string): Promise<void> {
+  const { client } = run.connection;
+  await asOwner(run.connection, () =>
+    briefly(run, `Analyzing ${table}`, () => client.query(`ANALYZE llama.${client.escapeIdentifier(table)}`)),
+  );
+  run.act({ step: 'statistics', done: 'analyzed', object: table });
+}
+
+async function refresh(run: Run): Promise<void> {
+  await asMaintenance(run.connection, () =>
+    briefly(run, 'Refreshing tenant_performance_summary', () =>
+      run.connection.client.query('SELECT llama.refresh_performance_views()'),
+    ),
+  );
+  run.act({ step: 'summary', done: 'refreshed', object: 'tenant_performance_summary' });
+}
