@@ -3,11 +3,16 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 
 const project = join(import.meta.dirname, '../../..');
 const output = mkdtempSync(join(tmpdir(), 'start-test-'));
+const runs: Run[] = [];
+afterEach(() => {
+  for (const run of runs.splice(0)) run.child.kill('SIGKILL');
+});
 afterAll(() => rmSync(output, { recursive: true }));
 
 /** A run of `npm start`, with what it has printed so far. */
@@ -22,6 +27,7 @@ class Run {
       env: { ...process.env, CDKTF_OUTDIR: output, NO_COLOR: '1', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    runs.push(this);
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk: string) => {
         this.said += chunk;
@@ -30,10 +36,13 @@ class Run {
     this.ended = once(this.child, 'close').then(([status]) => status);
   }
 
+  /** Resolves once it has printed that; fails when it ends first. */
   async says(pattern: RegExp): Promise<void> {
-    await expect
-      .poll(() => pattern.test(this.said) || this.said, { timeout: 60_000, interval: 50 })
-      .toBe(true);
+    const ended = this.ended.then((status) => ({ status }));
+    while (!pattern.test(this.said)) {
+      const end = await Promise.race([ended, sleep(50)]);
+      if (end && !pattern.test(this.said)) expect.fail(`ended with ${end.status}: ${this.said}`);
+    }
   }
 }
 
