@@ -1,0 +1,17 @@
+import type { Directory } from './entra.ts';
+import type { AzureRequest, AzureResponse } from './http.ts';
+import type { Operations } from './operations.ts';
+import type { ResourceStore } from './resource-store.ts';
+import type { Router } from './router.ts';
+
+/** What every resource provider is given. */
+export interface Azure {
+  readonly subscriptionId: string;
+  readonly tenantId: string;
+  readonly router: Router;
+  readonly store: ResourceStore;
+  readonly operations: Operations;
+  readonly directory: Directory;
+  /** Hands a request to whoever answers it, as the resource manager itself does for template deployments. */
+  dispatch(request: AzureRequest): Promise<AzureResponse>;
+}

@@ -1,0 +1,10 @@
+export type { Principal } from './entra.ts';
+export type { AzureRequest, AzureResponse } from './http.ts';
+export {
+  type LocalAzure,
+  type LocalAzureOptions,
+  type RequestRecord,
+  startLocalAzure,
+} from './local-azure.ts';
+export { type Latency, type OperationRecord, quickLatency } from './operations.ts';
+export type { ServerEvent, ServerEvents } from './server-events.ts';
