@@ -3,6 +3,7 @@ import { withConnection } from '../database/connection.ts';
 import { describeStatus, diverges, statusDocument } from '../database/migrations/describe.ts';
 import { status } from '../database/migrations/migrate.ts';
 import {
+  looking,
   type MigrationsOptions,
   printJson,
   reporterFor,
@@ -23,8 +24,10 @@ export function register(program: Command): void {
         session: 'reading',
         acceptStandby: true,
       } as const;
-      const found = await withConnection(await targetOf(environment, options), connect, (connection) =>
-        status(connection, options.migrations),
+      const found = await looking(async () =>
+        withConnection(await targetOf(environment, options), connect, (connection) =>
+          status(connection, options.migrations),
+        ),
       );
       if (options.json) printJson({ ...statusDocument(found), ok: !diverges(found) });
       else process.stdout.write(`${describeStatus(found)}\n`);

@@ -69,14 +69,16 @@ function noLogin(target: Target, why: string, remedy: string, cause?: unknown): 
   return new Fault(`No login for ${target.user} on ${target.host}`, why, remedy, { ...options, exitCode: 2 });
 }
 
-/** First sentence of what the identity library says; the rest repeats every source it tried. */
+/** Names and codes only: messages of identity errors can quote what was sent. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown reason';
+  // What Entra itself refused comes first: the list of sources that were tried buries it.
+  const code = /AADSTS\d+/.exec(error.message)?.[0];
+  if (code) return `${error.name} ${code}`;
   if (error.name === 'CredentialUnavailableError' || error.name === 'AggregateAuthenticationError') {
     return 'no identity is signed in here (environment, workload identity, managed identity, Azure CLI, PowerShell, azd)';
   }
-  const code = /AADSTS\d+/.exec(error.message)?.[0];
-  return code ? `${error.name} ${code}` : error.name;
+  return error.name;
 }
 
 async function askAzureIdentity(scope: string): Promise<Token | null> {

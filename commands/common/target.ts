@@ -1,6 +1,7 @@
 /** What every command that connects has in common: its target, and where it prints. */
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Fault } from '../../database/fault.ts';
 import { migrationsDirectory } from '../../database/migrations/files.ts';
 import type { Reporter } from '../../database/report.ts';
 import { resolveTarget, type Target } from '../../database/target.ts';
@@ -58,6 +59,16 @@ export function reporterFor(options: { readonly json?: boolean }): Reporter {
     line: (text) => void stream.write(`${text}\n`),
     warn: (text) => void stream.write(`Note: ${text}\n`),
   };
+}
+
+/** For commands that only look: whatever keeps them from it is exit 2, because 1 means that they found something. */
+export async function looking<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Fault) || error.exitCode === 2) throw error;
+    throw new Fault(error.what, error.why, error.remedy, { cause: error.cause, exitCode: 2 });
+  }
 }
 
 /** Prints the result of a command that was asked for JSON. */

@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freshDatabase, type TestDatabase } from '../support/postgres.ts';
+import { type MigrationsCopy, migrationsCopy, run } from './run.ts';
+
+let database: TestDatabase;
+let migrations: MigrationsCopy;
+
+beforeEach(async () => {
+  database = await freshDatabase();
+  migrations = migrationsCopy('empty');
+  migrations.write(
+    '0001_first.sql',
+    '-- Up Migration\nCREATE TABLE llama.first (a int);\n-- Down Migration\nDROP TABLE llama.first;\n',
+  );
+  migrations.write(
+    '0002_second.sql',
+    '-- loses data of: second\n-- Up Migration\nCREATE TABLE llama.second (a int);\nINSERT INTO llama.second VALUES (1), (2);\n-- Down Migration\nDROP TABLE llama.second;\n',
+  );
+});
+
+afterEach(async () => {
+  migrations.drop();
+  await database.drop();
+});
+
+const command = (name: string, ...more: string[]) =>
+  run([name, '--url', database.url(), '--migrations', migrations.directory, ...more]);
+
+const schemas = () => database.query('superuser', "SELECT nspname FROM pg_namespace WHERE nspname = 'llama'");
+
+describe('migrate', () => {
+  it('with --dry-run names what it would apply and changes nothing at all', async () => {
+    const { code, stdout } = await command('migrate', '--dry-run');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Would apply 0001_first\nWould apply 0002_second$/m);
+    expect(await schemas()).toEqual([]);
+  });
+
+  it('applies, and says so to a machine', async () => {
+    const { code, stdout, stderr } = await command('migrate', '--json');
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ ok: true, applied: ['0001_first', '0002_second'] });
+    expect(stderr).toMatch(/^Applied 0001_first \(\d+ ms\)$/m);
+  });
+});
+
+describe('status', () => {
+  it('shows pending files before anything was applied, exit 0, and leaves no trace', async () => {
+    const { code, stdout } = await command('status');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/0001_first +│ pending/);
+    expect(stdout).toMatch(/^2 pending$/m);
+    expect(await schemas()).toEqual([]);
+  });
+
+  it('shows who applied what and when, and ends with 1 once a file was edited', async () => {
+    await command('migrate');
+    migrations.write('0001_first.sql', '-- Up Migration\nSELECT 1;\n');
+    migrations.write('0003_third.sql', '-- Up Migration\nSELECT nonsense();\n');
+    const { code, stdout } = await command('status');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      /0001_first +│ edited +│ \d{4}-\d\d-\d\d .* database_admins +│ applied [0-9a-f]{12}, file/,
+    );
+    expect(stdout).toMatch(/0002_second +│ applied/);
+    expect(stdout).toMatch(/^1 edited, 1 applied, 1 pending$/m);
+  });
+
+  it('tells a machine about failures too', async () => {
+    migrations.write('0003_third.sql', '-- Up Migration\nSELECT nonsense();\n');
+    expect((await command('migrate')).code).toBe(1);
+    const { code, stdout } = await command('status', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      migrations: [
+        {
+          name: '0001_first',
+          state: 'applied',
+          applied: { outcome: 'applied', executor: 'database_admins' },
+        },
+        { name: '0002_second', state: 'applied' },
+        { name: '0003_third', state: 'pending', applied: null, lastAttempt: { outcome: 'failed' } },
+      ],
+      failures: [
+        { version: '0003', outcome: 'failed', error: expect.stringMatching(/nonsense\(\) does not exist/) },
+      ],
+    });
+  });
+
+  it('that may not look ends with 2', async () => {
+    await command('migrate');
+    await database.query('superuser', "CREATE ROLE status_weak LOGIN PASSWORD 'weak-password'");
+    try {
+      const url = database.url({ user: 'status_weak', password: 'weak-password' });
+      const { code, stderr } = await run(['status', '--url', url]);
+      expect(stderr).toMatch(/permission denied to set role "llama_owner"/);
+      expect(code).toBe(2);
+    } finally {
+      await database.query('superuser', 'DROP ROLE status_weak');
+    }
+  });
+});
+
+describe('rollback', () => {
+  beforeEach(async () => {
+    expect((await command('migrate')).code).toBe(0);
+  });
+
+  it('refuses to lose rows; with the table named it goes on', async () => {
+    const refused = await command('rollback');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(
+      /0002_second would destroy data: .*second \(2 rows\).*--accept-data-loss <table>/,
+    );
+    const done = await command('rollback', '--to', '0000', '--accept-data-loss', 'llama.second', '--json');
+    expect(done.code, done.stderr).toBe(0);
+    expect(JSON.parse(done.stdout)).toEqual({ ok: true, rolledBack: ['0002_second', '0001_first'] });
+  });
+
+  it('takes either a version or a number', async () => {
+    const { code, stderr } = await command('rollback', '--to', '0001', '--count', '1');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/exclude each other/);
+  });
+});
