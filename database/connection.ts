@@ -49,6 +49,8 @@ export interface Connection {
   /** `server_version_num`, e.g. 170010. */
   readonly version: number;
   readonly inRecovery: boolean;
+  /** Whether the login may do anything, which nobody may on Azure. */
+  readonly superuser: boolean;
   /** For `diagnose`. */
   readonly circumstances: Circumstances;
   /** Puts role and settings back to what they were after connecting. */
@@ -149,6 +151,7 @@ async function attempt(
       credential,
       version: server.version,
       inRecovery: server.inRecovery,
+      superuser: server.superuser,
       circumstances: { ...about, connected: true, ending: () => ending },
       restoreSession: async () => {
         await client.query('RESET ROLE');
@@ -186,6 +189,7 @@ export interface ServerFacts {
   readonly version: number;
   readonly inRecovery: boolean;
   readonly readOnly: boolean;
+  readonly superuser: boolean;
   /** False behind a pooler, which hands out process ids of its own. */
   readonly direct: boolean;
 }
@@ -215,11 +219,13 @@ async function inspect(client: pg.Client, session: SessionClass): Promise<Server
     version: number;
     in_recovery: boolean;
     read_only: boolean;
+    superuser: boolean;
     backend: number;
   }>(
     `SELECT current_setting('server_version_num')::int AS version,
             pg_catalog.pg_is_in_recovery() AS in_recovery,
             current_setting('default_transaction_read_only')::bool AS read_only,
+            current_setting('is_superuser')::bool AS superuser,
             pg_catalog.pg_backend_pid() AS backend`,
   );
   const [row] = rows;
@@ -228,6 +234,7 @@ async function inspect(client: pg.Client, session: SessionClass): Promise<Server
     version: row.version,
     inRecovery: row.in_recovery,
     readOnly: row.read_only,
+    superuser: row.superuser,
     direct: row.backend === Reflect.get(client, 'processID'),
   };
 }

@@ -92,6 +92,11 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
   const { reporter } = options;
   const { deployment } = connection.target;
   const directory = options.migrationsDirectory ?? migrationsDirectory;
+  if (connection.superuser) {
+    reporter.warn(
+      `${connection.target.user} is a superuser: what works now says nothing about Azure, which has none to log in as`,
+    );
+  }
   await ensureExtensions(connection, deployment?.extensions ?? [], reporter);
   const applied = await migrate(connection, { reporter, directory });
   const passwords = options.loginPasswords;
@@ -100,13 +105,24 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
     ...(passwords ? { passwords } : {}),
   });
   const scheduled = await ensureSchedules(connection, options);
-  const verification = await verify(connection, directory, options);
-  await recordRelease(connection, {
-    environment: connection.target.environment ?? 'none',
-    migrationsDigest: digestOfMigrations(listMigrations(directory)),
-    settingsDigest: digestOfSettings(deployment ?? {}),
-    ...verification,
+  const record = (verification: Pick<Release, 'outcome' | 'counts'>) =>
+    recordRelease(connection, {
+      environment: connection.target.environment ?? 'none',
+      migrationsDigest: digestOfMigrations(listMigrations(directory)),
+      settingsDigest: digestOfSettings(deployment ?? {}),
+      outcome: verification.outcome,
+      counts: verification.counts,
+    });
+  const verification = await verify(connection, directory, options).catch(async (error) => {
+    // What was deployed stays deployed; that nobody knows its state is what promotion has to see.
+    await connection.client
+      .query('ROLLBACK')
+      .then(() => connection.restoreSession())
+      .then(() => record({ outcome: 'not verified', counts: { passed: 0, failed: 0, skipped: 0 } }))
+      .catch(() => undefined);
+    throw error;
   });
+  await record(verification);
   return {
     target: connection.circumstances.target,
     applied: applied.map(({ name }) => name),

@@ -164,7 +164,7 @@ describe('a server is refused', () => {
 describe('a version', () => {
   const about = (version: number) => () =>
     checkServer(
-      { version, inRecovery: false, readOnly: false, direct: true },
+      { version, inRecovery: false, readOnly: false, superuser: false, direct: true },
       {
         target: 'x',
         host: 'x',

@@ -72,7 +72,7 @@ async function state(leaf: string): Promise<string> {
 }
 
 async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  for (let left = 200; left > 0; left -= 1) {
+  for (let left = 400; left > 0; left -= 1) {
     if (await condition()) return;
     await sleep(50);
   }
@@ -147,6 +147,35 @@ describe('partitions past retention', () => {
     expect(
       await as('admin_role', "SELECT FROM llama.storage_records WHERE tenant_id = 'archive'"),
     ).toHaveLength(1);
+  });
+
+  it('loses nothing of a tenant whose days are negative, which erases no record either', async () => {
+    await makeOld();
+    await tenant('negative', -1);
+    await record('negative', '2023-01-10T00:00:00Z');
+    await keepHouse();
+    expect(await state(old)).toBe('attached');
+    expect(await as('admin_role', 'SELECT FROM llama.storage_records')).toHaveLength(1);
+  });
+
+  it('waits for a detach that somebody else is still at, and does not disturb it', async () => {
+    await makeOld();
+    const reader = await longRead();
+    const other = await database.connect();
+    await other.query('SET ROLE llama_owner');
+    const detach = other
+      .query(`ALTER TABLE llama.storage_records DETACH PARTITION llama.${old} CONCURRENTLY`)
+      .then(() => 'done');
+    await until('the detach', async () => (await state(old)) === 'pending');
+    await expect(keepHouse({ detachWaitSeconds: 1 })).rejects.toThrow(
+      /^Partition storage_records_y2023m01 could not be detached: backend \d+[^\n]+is detaching it[^\n]+$/,
+    );
+    const running = keepHouse();
+    await sleep(500);
+    await reader.query('COMMIT');
+    expect(await detach).toBe('done');
+    expect(changes((await running).actions)).toEqual([`${old} left detached`]);
+    expect(await state(old)).toBe('detached');
   });
 
   it('keeps detached tables on request, and a later run does not drop them', async () => {
