@@ -5,6 +5,7 @@
  * end at any point. What it meant to do stands as a comment on the partition, and only tables with that comment are
  * ever dropped: one that a person detached to archive it is nobody else's business.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { sqlState } from '../diagnosis.ts';
 import { Fault } from '../fault.ts';
@@ -52,7 +53,10 @@ export async function detachExpired(
 ): Promise<void> {
   const free: string[] = [];
   for (const table of tables) {
-    const finish = () => asOwner(run.connection, () => finishEarlier(run, table, options));
+    const finish = async () => {
+      await letOthersFinish(run, table, options);
+      await asOwner(run.connection, () => finishEarlier(run, table, options));
+    };
     if (await attempt(`Detached partitions of ${table}`, finish)) free.push(table);
   }
   let due: readonly Due[] = [];
@@ -70,6 +74,43 @@ export async function detachExpired(
         for (const partition of own) await detach(run, partition, options);
       }),
     );
+  }
+}
+
+/**
+ * FINALIZE takes a detach out of the hands of whoever is still at it, and fails theirs. That one holds no lock on
+ * the table while it waits, so its statement is the only sign of it.
+ *
+ * @throws Fault naming the session that is still at it when the wait is over.
+ */
+async function letOthersFinish(
+  { connection: { client } }: Run,
+  table: string,
+  { detachWaitSeconds = 3600 }: DetachOptions,
+): Promise<void> {
+  const start = performance.now();
+  for (;;) {
+    const { rows } = await client.query<{ leaf: string; pid: number; login: string }>(
+      `SELECT c.relname AS leaf, a.pid, a.usename AS login
+         FROM pg_catalog.pg_inherits AS i
+         JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+         JOIN pg_catalog.pg_stat_activity AS a
+           ON a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid() AND a.state = 'active'
+          AND a.query ~* 'detach\\s+partition' AND pg_catalog.strpos(a.query, c.relname) > 0
+        WHERE i.inhparent = pg_catalog.format('llama.%I', $1::text)::pg_catalog.regclass AND i.inhdetachpending`,
+      [table],
+    );
+    const [other] = rows;
+    if (!other) return;
+    const waited = performance.now() - start;
+    if (detachWaitSeconds > 0 && waited >= detachWaitSeconds * 1000) {
+      throw new Fault(
+        `Partition ${other.leaf} could not be detached`,
+        `backend ${other.pid}, login ${other.login}, is detaching it; gave up after ${duration(waited)}`,
+        'Let it finish or end it, then run llama-db maintain again.',
+      );
+    }
+    await sleep(500);
   }
 }
 
@@ -170,6 +211,10 @@ async function patiently(
   const limit = (milliseconds: number) =>
     client.query("SELECT pg_catalog.set_config('statement_timeout', $1, false)", [String(milliseconds)]);
   await limit(detachWaitSeconds * 1000);
+  const waiting = setInterval(() => {
+    const waited = duration(performance.now() - start);
+    run.reporter.line(`Partition ${leaf} is being detached: waiting for older transactions since ${waited}`);
+  }, 30_000);
   try {
     await client.query(`ALTER TABLE ${qualified(table)} DETACH PARTITION ${qualified(leaf)} ${how}`);
   } catch (error) {
@@ -182,6 +227,7 @@ async function patiently(
       { cause: error },
     );
   } finally {
+    clearInterval(waiting);
     await limit(0).catch(() => undefined);
   }
 }
@@ -273,7 +319,7 @@ async function dropUnlessProtected(
           WHERE EXISTS (
             SELECT FROM ${qualified(leaf)} AS s
              WHERE s.tenant_id = c.tenant_id AND s."timestamp" >= $1 AND s."timestamp" < $2
-               AND (c.storage_retention_days IS NULL
+               AND (c.storage_retention_days IS NULL OR c.storage_retention_days < 0
                     OR s."timestamp" >= pg_catalog.now() - pg_catalog.make_interval(days => c.storage_retention_days)))`,
         [lower, upper],
       );

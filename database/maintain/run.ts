@@ -36,16 +36,19 @@ export interface Run {
   act(action: Action): void;
 }
 
-/** Milliseconds that a statement which stops others waits for its lock: so long a writer may queue behind it. */
-const lockTimeout = 500;
-const attempts = 6;
+/**
+ * Milliseconds that a statement waits for its lock. None of these statements asks for a lock that writers would queue
+ * behind; longer than deadlock_timeout (1 s), because only after that autovacuum gives way.
+ */
+const lockTimeout = 5_000;
+const attempts = 5;
 
 /** Lock not available; deadlock. The statement did nothing and may be tried again. */
 const passing = new Set(['55P03', '40P01']);
 
 /**
- * Work of one transaction or one statement that may stop others for a moment: a short wait for its lock, several
- * attempts with growing pauses, about 20 seconds in all.
+ * Work of one transaction or one statement that takes a lock for a moment: a bounded wait, several attempts with
+ * growing pauses, about half a minute in all.
  *
  * @throws Fault naming `what` when the lock was not free in any attempt.
  */
