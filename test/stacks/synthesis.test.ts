@@ -1,0 +1,177 @@
+/** The synthesis as a program: what it writes, where, and what it says when it cannot. */
+import { execFile } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const cli = resolve('node_modules/cdktf-cli/bundle/bin/cdktf');
+
+interface Run {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function node(cwd: string, args: readonly string[], variables: Record<string, string> = {}): Promise<Run> {
+  return new Promise((done) => {
+    const env = { ...process.env, CHECKPOINT_DISABLE: '1', ...variables };
+    execFile(process.execPath, args, { cwd, env }, (error, stdout, stderr) => {
+      done({ status: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr });
+    });
+  });
+}
+
+const main = ['--import', 'tsx', 'main.ts'];
+
+/** Every file below a folder, by its path in it. */
+function files(folder: string): Record<string, string> {
+  return Object.fromEntries(
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort()
+      .map((path) => [path.slice(folder.length + 1), readFileSync(path, 'utf8')]),
+  );
+}
+
+let scratch: string;
+/** What a run in the project itself writes. */
+let written: Record<string, string>;
+
+/** The project's sources in another place, as another clone would have them. */
+function clone(name: string): string {
+  const project = join(scratch, name);
+  mkdirSync(project, { recursive: true });
+  for (const entry of [
+    'main.ts',
+    'package.json',
+    'tsconfig.json',
+    'cdktf.json',
+    'azure',
+    'environments',
+    'stacks',
+    'constructs',
+    'database',
+    'migrations',
+  ]) {
+    cpSync(entry, join(project, entry), { recursive: true });
+  }
+  symlinkSync(resolve('node_modules'), join(project, 'node_modules'));
+  return project;
+}
+
+function edit(file: string, from: string, to: string): void {
+  const text = readFileSync(file, 'utf8');
+  if (!text.includes(from)) throw new Error(`${file} does not contain ${from}`);
+  writeFileSync(file, text.replace(from, to));
+}
+
+beforeAll(async () => {
+  scratch = mkdtempSync(join(tmpdir(), 'llama-synthesis-'));
+  const folder = join(scratch, 'first');
+  expect(await node(process.cwd(), main, { CDKTF_OUTDIR: folder })).toEqual({
+    status: 0,
+    stdout: '',
+    stderr: '',
+  });
+  written = files(folder);
+});
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+describe('synthesis', () => {
+  it('writes one stack an environment, and a manifest', () => {
+    expect(Object.keys(written)).toEqual([
+      'manifest.json',
+      'stacks/development/cdk.tf.json',
+      'stacks/production/cdk.tf.json',
+      'stacks/staging/cdk.tf.json',
+    ]);
+  });
+
+  it('writes the same bytes again', async () => {
+    const folder = join(scratch, 'second');
+    await node(process.cwd(), main, { CDKTF_OUTDIR: folder });
+    expect(files(folder)).toEqual(written);
+  });
+
+  it('writes the same bytes in another directory', async () => {
+    const project = clone('elsewhere/deeper/clone');
+    expect(await node(project, main)).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(files(join(project, 'cdktf.out'))).toEqual(written);
+  });
+
+  it('writes the same bytes under cdktf synth', async (context) => {
+    context.skip(!existsSync(cli), 'needs cdktf-cli, an optional dependency');
+    const project = clone('under-the-command-line');
+    const { status, stderr } = await node(project, [cli, 'synth'], { CI: '1' });
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    expect(files(join(project, 'cdktf.out'))).toEqual(written);
+  }, 120_000);
+
+  it('removes what an earlier run left of stacks that are no more', async () => {
+    const folder = join(scratch, 'stale');
+    cpSync(join(scratch, 'first'), folder, { recursive: true });
+    cpSync(join(folder, 'stacks/staging'), join(folder, 'stacks/preview'), { recursive: true });
+    await node(process.cwd(), main, { CDKTF_OUTDIR: folder });
+    expect(files(folder)).toEqual(written);
+  });
+
+  it('keeps what Terraform put beside a stack that is still there', async () => {
+    const folder = join(scratch, 'used');
+    cpSync(join(scratch, 'first'), folder, { recursive: true });
+    writeFileSync(join(folder, 'stacks/staging/.terraform.lock.hcl'), 'locked');
+    await node(process.cwd(), main, { CDKTF_OUTDIR: folder });
+    expect(files(folder)).toEqual({ ...written, 'stacks/staging/.terraform.lock.hcl': 'locked' });
+  });
+});
+
+describe('synthesis of what is wrong', () => {
+  it('says every problem of every environment, a line each, and writes nothing', async () => {
+    const project = clone('wrong-settings');
+    edit(join(project, 'environments/production.ts'), 'retentionDays: 35', 'retentionDays: 99');
+    edit(join(project, 'environments/production.ts'), 'GP_Standard_D4s_v3', 'GP_Standard_D5s_v3');
+    edit(join(project, 'environments/staging.ts'), 'version: 17', 'version: 14');
+    const { status, stdout, stderr } = await node(project, main);
+    expect(status).toBe(1);
+    expect(stdout).toBe('');
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines.filter((line) => !/^environments\/(staging|production)\.ts: /.test(line))).toEqual([]);
+    for (const said of [
+      /^environments\/staging\.ts: server\.version is 14: .*\[.+\]$/,
+      /^environments\/production\.ts: server\.backup\.retentionDays is 99: .*\[.+\]$/,
+      /^environments\/production\.ts: server\.sku is "GP_Standard_D5s_v3": .*\[.+\]$/,
+    ]) {
+      expect(lines.filter((line) => said.test(line))).toHaveLength(1);
+    }
+    expect(existsSync(join(project, 'cdktf.out'))).toBe(false);
+  });
+
+  it('leaves what an earlier run wrote as it was', async () => {
+    const project = clone('wrong-later');
+    expect((await node(project, main)).status).toBe(0);
+    edit(join(project, 'environments/production.ts'), 'retentionDays: 35', 'retentionDays: 99');
+    edit(join(project, 'environments/development.ts'), "sku: 'standard'", "sku: 'premium'");
+    expect((await node(project, main)).status).toBe(1);
+    expect(files(join(project, 'cdktf.out'))).toEqual(written);
+  });
+
+  it('says in one line which migration it cannot read', async () => {
+    const project = clone('wrong-migration');
+    writeFileSync(join(project, 'migrations/9_late.sql'), '-- Up Migration\nselect 1;\n');
+    const { status, stderr } = await node(project, main);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^Migration .*9_late\.sql: its name is not NNNN_lower_case_name.*\n$/);
+    expect(files(join(project, 'cdktf.out'))).toEqual({});
+  });
+});

@@ -1,0 +1,41 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Runs Terraform in a folder. @throws what `execFile` throws, with `stdout` and `stderr`, when it exits non-zero */
+export async function terraform(folder: string, ...args: string[]): Promise<string> {
+  const { stdout, stderr } = await run('terraform', [`-chdir=${folder}`, ...args], {
+    env: environment(),
+    maxBuffer: 1 << 24,
+  });
+  return stdout + stderr;
+}
+
+/** Why Terraform with the real azurerm cannot be run here, or undefined when it can. */
+export async function whyNoTerraform(): Promise<string | undefined> {
+  try {
+    await run('terraform', ['version'], { env: environment() });
+  } catch {
+    return 'needs the terraform program on the PATH';
+  }
+  const mirror = join(
+    homedir(),
+    '.terraform.d/plugins/registry.terraform.io/hashicorp/azurerm/4.55.0',
+    `${process.platform === 'win32' ? 'windows' : process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`,
+  );
+  return existsSync(mirror) ? undefined : `needs the azurerm 4.55.0 provider in ${mirror}`;
+}
+
+/** A CLI configuration that does not exist stops Terraform before it looks anywhere. */
+function environment(): NodeJS.ProcessEnv {
+  const { TF_CLI_CONFIG_FILE: configuration, ...rest } = process.env;
+  return {
+    ...rest,
+    CHECKPOINT_DISABLE: '1',
+    ...(configuration && existsSync(configuration) ? { TF_CLI_CONFIG_FILE: configuration } : {}),
+  };
+}
