@@ -11,7 +11,7 @@ import { duration, type Reporter } from '../report.ts';
 import type { Target } from '../target.ts';
 import { createMonthsAhead, followSettings, readRegistry } from './ahead.ts';
 import { type Attempt, type DetachOptions, detachExpired } from './detach.ts';
-import { type Action, asMaintenance, briefly, type Run } from './run.ts';
+import { type Action, asMaintenance, briefly, describe, type Run } from './run.ts';
 
 /** Advisory lock of maintenance runs: not that of deployments, which must not wait for a detach. */
 export const maintenanceLock = 7_241_865_325_823_965n;
@@ -117,13 +117,6 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
   const [first] = failures;
   if (first) throw first;
   return actions;
-}
-
-/** One line: `Partition storage_records_y2025m01 dropped`. */
-export function describe({ step, done, object, detail }: Action): string {
-  const kind =
-    step === 'months ahead' || step === 'partitions' ? 'Partition' : step === 'summary' ? 'View' : 'Table';
-  return `${kind} ${object} ${done}${detail ? `: ${detail}` : ''}`;
 }
 
 async function eraseExpired(

@@ -29,6 +29,13 @@ export interface Action {
   readonly rows?: number;
 }
 
+/** One line: `Partition storage_records_y2025m01 dropped`. */
+export function describe({ step, done, object, detail }: Action): string {
+  const kind =
+    step === 'months ahead' || step === 'partitions' ? 'Partition' : step === 'summary' ? 'View' : 'Table';
+  return `${kind} ${object} ${done}${detail ? `: ${detail}` : ''}`;
+}
+
 export interface Run {
   readonly connection: Connection;
   readonly reporter: Reporter;

@@ -1,4 +1,39 @@
-import type { Check } from './check.ts';
+import { type Check, groups } from './check.ts';
+import { auditChecks } from './checks/audit.ts';
+import { connectionChecks } from './checks/connections.ts';
+import { encryptionChecks } from './checks/encryption.ts';
+import { extensionChecks } from './checks/extensions.ts';
+import { indexChecks } from './checks/indexes.ts';
+import { reachChecks } from './checks/isolation-reach.ts';
+import { tableChecks } from './checks/isolation-tables.ts';
+import { ledgerChecks } from './checks/ledger.ts';
+import { liveChecks } from './checks/live.ts';
+import { partitionChecks } from './checks/partitions.ts';
+import { replicationChecks } from './checks/replication.ts';
+import { roleChecks } from './checks/roles.ts';
+import { scheduleChecks } from './checks/schedules.ts';
+import { schemaChecks } from './checks/schema.ts';
+import { settingChecks } from './checks/settings.ts';
 
 /** Every check, in the order in which reports name them. */
-export const catalogue: readonly Check[] = [];
+export const catalogue: readonly Check[] = [
+  ...tableChecks,
+  ...reachChecks,
+  ...liveChecks,
+  ...partitionChecks,
+  ...indexChecks,
+  ...auditChecks,
+  ...encryptionChecks,
+  ...roleChecks,
+  ...extensionChecks,
+  ...settingChecks,
+  ...connectionChecks,
+  ...scheduleChecks,
+  ...ledgerChecks,
+  ...schemaChecks,
+  ...replicationChecks,
+].sort((a, b) => groupOrder(a) - groupOrder(b));
+
+function groupOrder({ group }: Check): number {
+  return groups.indexOf(group);
+}

@@ -3,7 +3,7 @@
  */
 import type pg from 'pg';
 import type { Deployment } from '../deployment.ts';
-import type { Snapshot } from './snapshot/snapshot.ts';
+import type { OpenDatabase, Snapshot } from './snapshot/snapshot.ts';
 
 /** From worst to mildest. */
 export const severities = ['critical', 'high', 'medium', 'low'] as const;
@@ -53,6 +53,8 @@ export interface CheckContext {
   readonly deployment?: Deployment;
   /** Folder of the migration files. @default - the project's own `migrations/` */
   readonly migrationsDir?: string;
+  /** Connections to other databases of the server, for pg_cron. @default - what lies there is skipped */
+  readonly openDatabase?: OpenDatabase;
 }
 
 /** A context with the catalogs already read. */

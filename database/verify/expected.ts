@@ -83,26 +83,66 @@ export const expectedColumns: Readonly<Record<string, Readonly<Record<string, Ex
 };
 
 /** Constraints that keep bad values out, by table and by what they say. */
-export const expectedChecks: readonly { readonly table: string; readonly says: RegExp; readonly rule: string }[] = [
-  { table: 'storage_records', says: /confidence_score.*>=.*0.*<=.*1/, rule: 'confidence_score between 0 and 1' },
-  { table: 'storage_records', says: /jsonb_typeof\(metadata\) = 'object'/, rule: 'metadata is a JSON object' },
+export const expectedChecks: readonly {
+  readonly table: string;
+  readonly says: RegExp;
+  readonly rule: string;
+}[] = [
+  {
+    table: 'storage_records',
+    says: /confidence_score.*>=.*0.*<=.*1/,
+    rule: 'confidence_score between 0 and 1',
+  },
+  {
+    table: 'storage_records',
+    says: /jsonb_typeof\(metadata\) = 'object'/,
+    rule: 'metadata is a JSON object',
+  },
   { table: 'storage_records', says: /length\(.*tenant_id.*\) > 0/, rule: 'tenant_id is not empty' },
-  { table: 'storage_records', says: /backup_status.*'pending'.*'completed'.*'failed'/, rule: 'backup_status is one of three' },
-  { table: 'audit_trail', says: /operation.*'INSERT'.*'UPDATE'.*'DELETE'.*'SELECT'/, rule: 'operation is one of four' },
-  { table: 'tenant_configs', says: /audit_level.*'minimal'.*'standard'.*'verbose'/, rule: 'audit_level is one of three' },
+  {
+    table: 'storage_records',
+    says: /backup_status.*'pending'.*'completed'.*'failed'/,
+    rule: 'backup_status is one of three',
+  },
+  {
+    table: 'audit_trail',
+    says: /operation.*'INSERT'.*'UPDATE'.*'DELETE'.*'SELECT'/,
+    rule: 'operation is one of four',
+  },
+  {
+    table: 'tenant_configs',
+    says: /audit_level.*'minimal'.*'standard'.*'verbose'/,
+    rule: 'audit_level is one of three',
+  },
 ];
 
 /** The indexes of the schema's design: name, table, and what their definition must end with. */
-export const expectedIndexes: readonly { readonly name: string; readonly table: string; readonly on: string }[] = [
-  { name: 'idx_storage_records_tenant_timestamp', table: 'storage_records', on: 'btree (tenant_id, "timestamp" DESC)' },
-  { name: 'idx_storage_records_model_version', table: 'storage_records', on: 'btree (model_version, "timestamp" DESC)' },
+export const expectedIndexes: readonly {
+  readonly name: string;
+  readonly table: string;
+  readonly on: string;
+}[] = [
+  {
+    name: 'idx_storage_records_tenant_timestamp',
+    table: 'storage_records',
+    on: 'btree (tenant_id, "timestamp" DESC)',
+  },
+  {
+    name: 'idx_storage_records_model_version',
+    table: 'storage_records',
+    on: 'btree (model_version, "timestamp" DESC)',
+  },
   {
     name: 'idx_storage_records_detector_confidence',
     table: 'storage_records',
     on: 'btree (detector_type, confidence_score DESC) WHERE (confidence_score IS NOT NULL)',
   },
   { name: 'idx_storage_records_metadata_gin', table: 'storage_records', on: 'gin (metadata)' },
-  { name: 'idx_audit_trail_tenant_timestamp', table: 'audit_trail', on: 'btree (tenant_id, "timestamp" DESC)' },
+  {
+    name: 'idx_audit_trail_tenant_timestamp',
+    table: 'audit_trail',
+    on: 'btree (tenant_id, "timestamp" DESC)',
+  },
   {
     name: 'idx_audit_trail_record_operation',
     table: 'audit_trail',
@@ -126,7 +166,11 @@ export const expectedIndexes: readonly { readonly name: string; readonly table: 
 ];
 
 /** Functions that applications, operators and schedules call: argument types as pg_get_function_identity_arguments has them. */
-export const expectedFunctions: readonly { readonly name: string; readonly types: string; readonly returns: string }[] = [
+export const expectedFunctions: readonly {
+  readonly name: string;
+  readonly types: string;
+  readonly returns: string;
+}[] = [
   { name: 'create_monthly_partition', types: 'text, date', returns: 'void' },
   { name: 'encrypt_sensitive_data', types: 'text, text', returns: 'text' },
   { name: 'decrypt_sensitive_data', types: 'text, text', returns: 'text' },

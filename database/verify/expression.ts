@@ -36,9 +36,8 @@ export function readsSettingPerRow(condition: string): boolean {
 export function readsTenantUnsafely(condition: string): boolean {
   const readings = condition.match(/current_setting\('app\.current_tenant_id'/g)?.length ?? 0;
   const safe =
-    condition.match(
-      /nullif\((pg_catalog\.)?current_setting\('app\.current_tenant_id'(::text)?, true\), ''/gi,
-    )?.length ?? 0;
+    condition.match(/nullif\((pg_catalog\.)?current_setting\('app\.current_tenant_id'(::text)?, true\), ''/gi)
+      ?.length ?? 0;
   return safe < readings;
 }
 

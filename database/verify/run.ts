@@ -22,7 +22,7 @@ import { takeSnapshot } from './snapshot/snapshot.ts';
  */
 export async function runChecks(context: CheckContext, options: RunOptions = {}): Promise<Report> {
   const started = performance.now();
-  const snapshot = await takeSnapshot(context.client);
+  const snapshot = await takeSnapshot(context.client, context.openDatabase);
   const checks = await evaluate({ ...context, snapshot }, chosen(options));
   return { checks, counts: count(checks), durationMs: performance.now() - started };
 }

@@ -34,7 +34,8 @@ export const auditChecks: readonly Check[] = [
     group: 'audit',
     severity: 'critical',
     title: "Every change of a tenants' row is audited",
-    looksAt: "enabled row triggers for INSERT, UPDATE and DELETE on every tenants' table that call a function which writes llama.audit_trail",
+    looksAt:
+      "enabled row triggers for INSERT, UPDATE and DELETE on every tenants' table that call a function which writes llama.audit_trail",
     why: 'A change without a trace cannot be explained to an auditor, or undone.',
     mend: 'Create the triggers in a migration; ALTER TABLE … ENABLE TRIGGER where somebody disabled one.',
     source: 'migrations/0008_audit_trail.sql; check_postgres disabled_triggers',
@@ -44,7 +45,9 @@ export const auditChecks: readonly Check[] = [
         counted(tables.length, "tenants' table"),
         tables.flatMap((table): Finding[] => {
           const triggers = auditTriggers(snapshot, table).filter(fires);
-          const silent = operations.filter((operation) => !triggers.some((trigger) => on(trigger, operation)));
+          const silent = operations.filter(
+            (operation) => !triggers.some((trigger) => on(trigger, operation)),
+          );
           return silent.length > 0
             ? [{ object: nameOf(table), detail: `${silent.join(', ')} leave no trace` }]
             : [];
@@ -86,7 +89,8 @@ export const auditChecks: readonly Check[] = [
     group: 'audit',
     severity: 'critical',
     title: 'Nobody is granted to change or remove audit rows',
-    looksAt: 'UPDATE, DELETE, TRUNCATE on llama.audit_trail and its columns, and INSERT for anybody but the role that writes it',
+    looksAt:
+      'UPDATE, DELETE, TRUNCATE on llama.audit_trail and its columns, and INSERT for anybody but the role that writes it',
     why: 'A trail that its subjects can edit, or write lines into, proves nothing.',
     mend: 'REVOKE … ON llama.audit_trail FROM the role.',
     source: 'docs/decisions.md, 11a',
@@ -131,7 +135,9 @@ export const auditChecks: readonly Check[] = [
       ];
       return judge(
         auditTable,
-        open.length > 0 ? [{ object: auditTable, detail: `${open.join(', ')} by the owner is not refused` }] : [],
+        open.length > 0
+          ? [{ object: auditTable, detail: `${open.join(', ')} by the owner is not refused` }]
+          : [],
       );
     },
   },
@@ -150,7 +156,9 @@ export const auditChecks: readonly Check[] = [
       return judge(
         counted(functions.length, 'function'),
         functions.flatMap((routine): Finding[] => [
-          ...(routine.securityDefiner ? [] : [{ object: signatureOf(routine), detail: 'is not SECURITY DEFINER' }]),
+          ...(routine.securityDefiner
+            ? []
+            : [{ object: signatureOf(routine), detail: 'is not SECURITY DEFINER' }]),
           ...(routine.owner === auditRole
             ? []
             : [{ object: signatureOf(routine), detail: `belongs to ${routine.owner}` }]),
@@ -203,7 +211,10 @@ export const auditChecks: readonly Check[] = [
       const server = snapshot.settings.get('session_replication_role');
       const findings: Finding[] = snapshot.roleSettings
         .filter(({ name, value }) => name === 'session_replication_role' && value !== 'origin')
-        .map(({ role, value }) => ({ object: role ? `role ${role}` : 'database', detail: `sets it to ${value}` }));
+        .map(({ role, value }) => ({
+          object: role ? `role ${role}` : 'database',
+          detail: `sets it to ${value}`,
+        }));
       if (server && server.value !== 'origin') {
         findings.push({ object: 'parameter session_replication_role', detail: `is ${server.value}` });
       }

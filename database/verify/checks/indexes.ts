@@ -95,7 +95,12 @@ export const indexChecks: readonly Check[] = [
           if (!index?.definition) return [{ object: `${name} on ${schema}.${table}`, detail: 'is missing' }];
           return index.definition.endsWith(`USING ${on}`)
             ? []
-            : [{ object: `${name} on ${schema}.${table}`, detail: `is ${index.definition}, not USING ${on}` }];
+            : [
+                {
+                  object: `${name} on ${schema}.${table}`,
+                  detail: `is ${index.definition}, not USING ${on}`,
+                },
+              ];
         }),
       );
     },
@@ -148,7 +153,12 @@ export const indexChecks: readonly Check[] = [
           });
           return served
             ? []
-            : [{ object: `${key.name} on ${nameOf(table)}`, detail: `no index starts with (${key.columns.join(', ')})` }];
+            : [
+                {
+                  object: `${key.name} on ${nameOf(table)}`,
+                  detail: `no index starts with (${key.columns.join(', ')})`,
+                },
+              ];
         }),
       );
     },
@@ -213,7 +223,9 @@ export const indexChecks: readonly Check[] = [
     source: 'PostgreSQL manual, REFRESH MATERIALIZED VIEW',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const views = snapshot.relations.filter(({ kind, schema: within }) => kind === 'm' && within === schema);
+      const views = snapshot.relations.filter(
+        ({ kind, schema: within }) => kind === 'm' && within === schema,
+      );
       return judge(
         counted(views.length, 'materialized view'),
         views
@@ -221,9 +233,15 @@ export const indexChecks: readonly Check[] = [
             (view) =>
               !model
                 .indexesOf(view)
-                .some(({ unique, partial, valid, columns }) => unique && !partial && valid && !columns.includes('?')),
+                .some(
+                  ({ unique, partial, valid, columns }) =>
+                    unique && !partial && valid && !columns.includes('?'),
+                ),
           )
-          .map((view) => ({ object: nameOf(view), detail: 'has no unique index that REFRESH CONCURRENTLY can use' })),
+          .map((view) => ({
+            object: nameOf(view),
+            detail: 'has no unique index that REFRESH CONCURRENTLY can use',
+          })),
       );
     },
   },

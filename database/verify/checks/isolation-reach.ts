@@ -105,9 +105,15 @@ export const reachChecks: readonly Check[] = [
           .filter(
             ({ oid, grants }) =>
               reachesTenants(snapshot, grants) ||
-              reachesTenants(snapshot, snapshot.columnGrants.filter(({ relation }) => relation === oid)),
+              reachesTenants(
+                snapshot,
+                snapshot.columnGrants.filter(({ relation }) => relation === oid),
+              ),
           )
-          .map((view) => ({ object: nameOf(view), detail: describeGrants(view.grants) || 'columns are granted' })),
+          .map((view) => ({
+            object: nameOf(view),
+            detail: describeGrants(view.grants) || 'columns are granted',
+          })),
       );
     },
   },
@@ -131,9 +137,13 @@ export const reachChecks: readonly Check[] = [
         views.flatMap((view): Finding[] => {
           if (has(view, 'security_invoker')) return [];
           if (!viewIsTenantBound(view.definition ?? '')) {
-            return [{ object: nameOf(view), detail: `reads as ${view.owner} without the tenant's condition` }];
+            return [
+              { object: nameOf(view), detail: `reads as ${view.owner} without the tenant's condition` },
+            ];
           }
-          return has(view, 'security_barrier') ? [] : [{ object: nameOf(view), detail: 'has no security_barrier' }];
+          return has(view, 'security_barrier')
+            ? []
+            : [{ object: nameOf(view), detail: 'has no security_barrier' }];
         }),
       );
     },
@@ -146,7 +156,8 @@ export const reachChecks: readonly Check[] = [
     looksAt: 'pg_proc.prosecdef and proconfig',
     why: "pg_temp is searched first unless it is named: a caller's temporary table takes the place of the function's own, with its owner's rights.",
     mend: 'ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and qualify every name.',
-    source: 'splinter 0011; pgrls SEC015; PostgreSQL manual, CREATE FUNCTION; hijack reproduced on PostgreSQL 15 and 18',
+    source:
+      'splinter 0011; pgrls SEC015; PostgreSQL manual, CREATE FUNCTION; hijack reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
       const definers = snapshot.functions.filter(({ securityDefiner }) => securityDefiner);
       return judge(
@@ -213,14 +224,19 @@ export const reachChecks: readonly Check[] = [
     mend: 'REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM the role (and MAINTAIN from 17 on).',
     source: 'docs/decisions.md, 15; PostgreSQL manual, Row Security Policies',
     run: ({ snapshot }) => {
+      // What is granted on a leaf is ISO-004's to say.
+      const leaves = new Set(modelOf(snapshot).leaves.map(({ oid }) => oid));
       const tables = snapshot.relations.filter(
-        (relation) => relation.schema === schema && ['r', 'p', 'm'].includes(relation.kind),
+        (relation) =>
+          relation.schema === schema && ['r', 'p', 'm'].includes(relation.kind) && !leaves.has(relation.oid),
       );
       const wild = new Set(['TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN']);
       return judge(
         counted(tables.length, 'table'),
         tables.flatMap((table): Finding[] => {
-          const grants = foreignGrants(table.grants, table.owner).filter(({ privilege }) => wild.has(privilege));
+          const grants = foreignGrants(table.grants, table.owner).filter(({ privilege }) =>
+            wild.has(privilege),
+          );
           return grants.length > 0 ? [{ object: nameOf(table), detail: describeGrants(grants) }] : [];
         }),
       );
@@ -249,7 +265,12 @@ export const reachChecks: readonly Check[] = [
         relevant.flatMap((entry): Finding[] => {
           const grants = foreignGrants(entry.grants, entry.creator);
           return grants.length > 0
-            ? [{ object: `future ${kinds[entry.objects]} of ${entry.creator}`, detail: describeGrants(grants) }]
+            ? [
+                {
+                  object: `future ${kinds[entry.objects]} of ${entry.creator}`,
+                  detail: describeGrants(grants),
+                },
+              ]
             : [];
         }),
       );
@@ -291,7 +312,9 @@ export const reachChecks: readonly Check[] = [
             ({ privilege, grantee }) =>
               privilege === 'CREATE' && (grantee === 'PUBLIC' || groupRoles.some((role) => role === grantee)),
           );
-          return grants.length > 0 ? [{ object: `schema ${entry.name}`, detail: describeGrants(grants) }] : [];
+          return grants.length > 0
+            ? [{ object: `schema ${entry.name}`, detail: describeGrants(grants) }]
+            : [];
         }),
       ),
   },
@@ -310,7 +333,9 @@ export const reachChecks: readonly Check[] = [
       const open = grants.filter(({ grantee }) => rights.has(grantee));
       return judge(
         'pg_database.datacl',
-        open.length > 0 ? [{ object: `database ${snapshot.server.database}`, detail: describeGrants(open) }] : [],
+        open.length > 0
+          ? [{ object: `database ${snapshot.server.database}`, detail: describeGrants(open) }]
+          : [],
       );
     },
   },
@@ -326,7 +351,10 @@ export const reachChecks: readonly Check[] = [
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const keys = model.tenantTables.flatMap((table) =>
-        model.indexesOf(table).filter(({ unique }) => unique).map((index) => ({ table, index })),
+        model
+          .indexesOf(table)
+          .filter(({ unique }) => unique)
+          .map((index) => ({ table, index })),
       );
       return judge(
         counted(keys.length, 'unique index', 'unique indexes'),
@@ -352,7 +380,8 @@ export const reachChecks: readonly Check[] = [
       const model = modelOf(snapshot);
       const tables = new Map(model.tenantTables.map((table) => [table.oid, table]));
       const keys = snapshot.constraints.filter(
-        ({ type, relation, referenced }) => type === 'f' && tables.has(relation) && tables.has(referenced ?? 0),
+        ({ type, relation, referenced }) =>
+          type === 'f' && tables.has(relation) && tables.has(referenced ?? 0),
       );
       return judge(
         counted(keys.length, 'foreign key'),
@@ -444,7 +473,9 @@ export const reachChecks: readonly Check[] = [
         snapshot.publications.flatMap(({ name, everything, tables }): Finding[] => {
           if (everything) return [{ object: `publication ${name}`, detail: 'is FOR ALL TABLES' }];
           const open = tables.filter((table) => !table.filtered && ours.has(nameOf(table))).map(nameOf);
-          return open.length > 0 ? [{ object: `publication ${name}`, detail: `carries ${open.join(', ')}` }] : [];
+          return open.length > 0
+            ? [{ object: `publication ${name}`, detail: `carries ${open.join(', ')}` }]
+            : [];
         }),
       );
     },
@@ -462,13 +493,18 @@ export const reachChecks: readonly Check[] = [
       const model = modelOf(snapshot);
       const others = snapshot.relations.filter(
         (relation) =>
-          relation.schema !== schema && ['r', 'p', 'm', 'f'].includes(relation.kind) && relation.parent === null,
+          relation.schema !== schema &&
+          ['r', 'p', 'm', 'f'].includes(relation.kind) &&
+          relation.parent === null,
       );
       return judge(
         `${counted(others.length, 'table')} outside schema llama`,
         others
           .filter((table) => model.columnsOf(table).some(({ name }) => name === tenantColumn))
-          .map((table) => ({ object: nameOf(table), detail: `owned by ${table.owner}, has a column tenant_id` })),
+          .map((table) => ({
+            object: nameOf(table),
+            detail: `owned by ${table.owner}, has a column tenant_id`,
+          })),
       );
     },
   },
@@ -495,5 +531,25 @@ export const reachChecks: readonly Check[] = [
         }),
       );
     },
+  },
+  {
+    id: 'ISO-040',
+    group: 'isolation',
+    severity: 'critical',
+    title: 'Nobody has a tenant before saying which',
+    looksAt: 'app.current_tenant_id in the settings of roles, of the database and of the server',
+    why: "A default tenant turns a forgotten tenant context, which must see nothing, into access to that tenant's rows.",
+    mend: 'ALTER ROLE … RESET app.current_tenant_id (or ALTER DATABASE …).',
+    source: 'docs/decisions.md, 16',
+    run: ({ snapshot }) =>
+      judge(
+        'settings of roles and databases',
+        snapshot.roleSettings
+          .filter(({ name, value }) => name === 'app.current_tenant_id' && value !== '')
+          .map(({ role }) => ({
+            object: role ? `role ${role}` : 'database',
+            detail: 'sets a tenant by default',
+          })),
+      ),
   },
 ];

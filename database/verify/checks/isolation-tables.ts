@@ -31,7 +31,8 @@ export const tableChecks: readonly Check[] = [
     group: 'isolation',
     severity: 'critical',
     title: "Row-level security is enabled on every table that holds tenants' rows",
-    looksAt: 'pg_class.relrowsecurity of every table and partitioned table of schema llama with a column tenant_id',
+    looksAt:
+      'pg_class.relrowsecurity of every table and partitioned table of schema llama with a column tenant_id',
     why: 'Without it policies are dormant and every grantee reads every tenant. A partitioned parent counts even when all its leaves are protected: queries go through the parent.',
     mend: 'ALTER TABLE … ENABLE ROW LEVEL SECURITY, in a migration.',
     source: 'docs/decisions.md, 15; splinter 0007 and 0013 (which misses partitioned parents); pgrls SEC001',
@@ -57,7 +58,10 @@ export const tableChecks: readonly Check[] = [
         tables(snapshot),
         modelOf(snapshot)
           .tenantTables.filter(({ forcedRls }) => !forcedRls)
-          .map((table) => ({ object: nameOf(table), detail: `its owner ${table.owner} passes the policies by` })),
+          .map((table) => ({
+            object: nameOf(table),
+            detail: `its owner ${table.owner} passes the policies by`,
+          })),
       ),
   },
   {
@@ -147,7 +151,10 @@ export const tableChecks: readonly Check[] = [
                   conditionsOf(policy).every(isTenantBound),
               ),
           )
-          .map((table) => ({ object: nameOf(table), detail: `no restrictive tenant policy for ${tenantRole}` })),
+          .map((table) => ({
+            object: nameOf(table),
+            detail: `no restrictive tenant policy for ${tenantRole}`,
+          })),
       ),
   },
   {
@@ -186,7 +193,9 @@ export const tableChecks: readonly Check[] = [
       return judge(
         tables(snapshot),
         snapshot.policies
-          .filter((policy) => oids.has(policy.relation) && policy.permissive && policy.roles.includes('PUBLIC'))
+          .filter(
+            (policy) => oids.has(policy.relation) && policy.permissive && policy.roles.includes('PUBLIC'),
+          )
           .map((policy) => ({ object: policyName(snapshot, policy), detail: 'is for PUBLIC' })),
       );
     },
@@ -199,7 +208,8 @@ export const tableChecks: readonly Check[] = [
     looksAt: "roles with SELECT on a tenants' table, and the permissive policies that concern them",
     why: 'Privilege without a policy reads nothing and says nothing: a job reports success over zero rows.',
     mend: 'Create the policy for the role, or revoke the privilege.',
-    source: 'splinter 0008; pgrls SEC009, SEC012, SEC032; a retention job of the owner that deleted 0 rows without an error',
+    source:
+      'splinter 0008; pgrls SEC009, SEC012, SEC032; a retention job of the owner that deleted 0 rows without an error',
     run: ({ snapshot }) => {
       const readers = (table: Relation) =>
         new Set(
@@ -217,7 +227,10 @@ export const tableChecks: readonly Check[] = [
                   ({ permissive, command }) => permissive && (command === '*' || command === 'r'),
                 ),
             )
-            .map((role) => ({ object: nameOf(table), detail: `${role} may SELECT and no policy shows it a row` })),
+            .map((role) => ({
+              object: nameOf(table),
+              detail: `${role} may SELECT and no policy shows it a row`,
+            })),
         ),
       );
     },
@@ -230,7 +243,8 @@ export const tableChecks: readonly Check[] = [
     looksAt: 'current_setting() outside a sub-select in the conditions of policies',
     why: 'Without an index a query over two million rows took 450-800 ms instead of 80-170 ms, because the setting was read for each row.',
     mend: 'Wrap the call: (SELECT nullif(current_setting(…, true), …)).',
-    source: 'pgrls PERF001; splinter 0003 (which takes the wrapped form with a cast for a bare one); measured on PostgreSQL 15 and 18',
+    source:
+      'pgrls PERF001; splinter 0003 (which takes the wrapped form with a cast for a bare one); measured on PostgreSQL 15 and 18',
     run: ({ snapshot }) =>
       judge(
         counted(snapshot.policies.length, 'policy', 'policies'),
@@ -250,7 +264,8 @@ export const tableChecks: readonly Check[] = [
     looksAt: 'how policies and views read app.current_tenant_id',
     why: "After a transaction that used SET LOCAL the setting is '' for the rest of the session, not NULL; without missing_ok a fresh session raises an error instead of seeing nothing.",
     mend: "nullif(current_setting('app.current_tenant_id', true), '').",
-    source: 'docs/decisions.md, 15; pgrls SEC019 (which accepts the form that fails); reproduced on PostgreSQL 15 and 18',
+    source:
+      'docs/decisions.md, 15; pgrls SEC019 (which accepts the form that fails); reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
       const views = snapshot.relations.filter(({ definition }) => definition !== null);
       return judge(
@@ -260,7 +275,10 @@ export const tableChecks: readonly Check[] = [
             .filter((policy) => conditionsOf(policy).some(readsTenantUnsafely))
             .map((policy) => policyName(snapshot, policy)),
           ...views.filter(({ definition }) => readsTenantUnsafely(definition ?? '')).map(nameOf),
-        ].map((object) => ({ object, detail: "reads the tenant without missing_ok, or takes '' for a tenant" })),
+        ].map((object) => ({
+          object,
+          detail: "reads the tenant without missing_ok, or takes '' for a tenant",
+        })),
       );
     },
   },

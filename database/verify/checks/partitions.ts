@@ -50,7 +50,8 @@ function overRegistry(
   find: (table: RegisteredTable, parent: Relation) => readonly Finding[],
 ): Outcome {
   const { registry } = snapshot;
-  if ('unreadable' in registry) return skip(`llama.partitioned_tables cannot be read: ${registry.unreadable}`);
+  if ('unreadable' in registry)
+    return skip(`llama.partitioned_tables cannot be read: ${registry.unreadable}`);
   const model = modelOf(snapshot);
   return judge(
     look(snapshot),
@@ -94,7 +95,8 @@ export const partitionChecks: readonly Check[] = [
     group: 'partitions',
     severity: 'high',
     title: 'Partitions are ready for the months ahead',
-    looksAt: 'how far the leaves reach from now without a gap, against months_ahead of llama.partitioned_tables; a new month has two days to be noticed',
+    looksAt:
+      'how far the leaves reach from now without a gap, against months_ahead of llama.partitioned_tables; a new month has two days to be noticed',
     why: 'Maintenance that stopped unnoticed is an outage on the first of some month to come.',
     mend: 'llama-db maintain; then find out why it did not run.',
     source: 'docs/decisions.md, 14; check_postgres partman_premake',
@@ -227,7 +229,8 @@ export const partitionChecks: readonly Check[] = [
     group: 'partitions',
     severity: 'medium',
     title: 'No partition outlives its retention without a reason',
-    looksAt: 'upper bounds of leaves against retention_days, with seven days for maintenance to come by; llama.partitions_past_retention() for what a tenant still protects',
+    looksAt:
+      'upper bounds of leaves against retention_days, with seven days for maintenance to come by; llama.partitions_past_retention() for what a tenant still protects',
     why: 'Data kept longer than promised is a breach of the promise, and storage nobody planned for.',
     mend: 'llama-db maintain; then find out why it did not run.',
     source: 'docs/decisions.md, 14',
@@ -266,7 +269,8 @@ export const partitionChecks: readonly Check[] = [
     looksAt: 'pg_class.reltuples of parents whose leaves have rows',
     why: 'Autovacuum analyses leaves and never the parent, whose statistics are what queries over several months are planned with.',
     mend: 'SELECT llama.analyze_partitioned_tables(), or llama-db maintain.',
-    source: 'PostgreSQL manual, Routine Vacuuming (updating planner statistics); reproduced on PostgreSQL 15 and 18',
+    source:
+      'PostgreSQL manual, Routine Vacuuming (updating planner statistics); reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) =>
       overParents(snapshot, (parent) => {
         const rows = modelOf(snapshot)
@@ -310,7 +314,10 @@ export const partitionChecks: readonly Check[] = [
     run: ({ snapshot }) =>
       judge(
         look(snapshot),
-        modelOf(snapshot).detached.map((table) => ({ object: nameOf(table), detail: 'is attached to nothing' })),
+        modelOf(snapshot).detached.map((table) => ({
+          object: nameOf(table),
+          detail: 'is attached to nothing',
+        })),
       ),
   },
   {
@@ -330,10 +337,20 @@ export const partitionChecks: readonly Check[] = [
         return [
           ...(table.monthsAhead === monthsAhead
             ? []
-            : [{ object: nameOf(parent), detail: `months_ahead is ${table.monthsAhead}, settings say ${monthsAhead}` }]),
+            : [
+                {
+                  object: nameOf(parent),
+                  detail: `months_ahead is ${table.monthsAhead}, settings say ${monthsAhead}`,
+                },
+              ]),
           ...(days === undefined || table.retentionDays === days
             ? []
-            : [{ object: nameOf(parent), detail: `retention_days is ${table.retentionDays}, settings say ${days}` }]),
+            : [
+                {
+                  object: nameOf(parent),
+                  detail: `retention_days is ${table.retentionDays}, settings say ${days}`,
+                },
+              ]),
         ];
       });
     },

@@ -26,6 +26,8 @@ export interface Snapshot {
   readonly triggers: readonly Trigger[];
   readonly functions: readonly Routine[];
   readonly extensions: readonly Extension[];
+  /** Names of extensions that this server carries, created or not. */
+  readonly availableExtensions: readonly string[];
   readonly defaultPrivileges: readonly DefaultPrivilege[];
   readonly publications: readonly Publication[];
   readonly activity: Activity;
@@ -35,6 +37,26 @@ export interface Snapshot {
   /** What node-pg-migrate's own table names as applied. */
   readonly runnerNames: OwnersRows<string>;
   readonly scheduledJobs: OwnersRows<ScheduledJob>;
+  readonly cron: Cron | { readonly unreadable: string };
+}
+
+/** What pg_cron shows this login: its own jobs, and their latest runs. */
+export interface Cron {
+  readonly jobs: readonly {
+    readonly id: number;
+    readonly name: string | null;
+    readonly schedule: string;
+    readonly command: string;
+    readonly database: string;
+    readonly active: boolean;
+    readonly owner: string;
+  }[];
+  readonly runs: readonly {
+    readonly job: number;
+    readonly status: string;
+    readonly message: string | null;
+    readonly endedAt: Date;
+  }[];
 }
 
 /** Rows that only llama_owner sees, or why they could not be read. */
@@ -74,10 +96,11 @@ export interface ServerFacts {
 }
 
 export interface Setting {
-  /** In `unit`, as pg_settings has it. */
+  /** In `unit`, as a session finds it when it starts. */
   readonly value: string;
+  /** What the server's programs have when nobody says anything. */
+  readonly builtIn: string | null;
   readonly unit: string | null;
-  readonly source: string;
   readonly pendingRestart: boolean;
 }
 

@@ -27,8 +27,16 @@ export const server = `
      FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid() AND s.ssl) AS tls
   FROM pg_database d WHERE d.datname = current_database()`;
 
+/**
+ * As a session finds them when it starts: this very one has already changed some for itself. Parameters of Azure's
+ * that a local server only keeps for its library are not in pg_settings.
+ */
 export const settings = `
-  SELECT name, setting AS value, unit, source, pending_restart AS "pendingRestart" FROM pg_settings`;
+  SELECT name, coalesce(reset_val, setting) AS value, boot_val AS "builtIn", unit, pending_restart AS "pendingRestart"
+  FROM pg_settings
+  UNION ALL
+  SELECT name, current_setting(name, true), NULL, NULL, false FROM unnest(ARRAY['azure.extensions']) AS name
+  WHERE current_setting(name, true) IS NOT NULL AND name NOT IN (SELECT s.name FROM pg_settings s)`;
 
 export const roles = `
   SELECT rolname AS name, oid = 10 AS bootstrap, rolsuper AS superuser, rolcreaterole AS "createRole", rolcreatedb AS "createDatabase",
@@ -193,3 +201,14 @@ export const registry = `
   FROM llama.partitioned_tables ORDER BY 1`;
 
 export const scheduledJobs = 'SELECT job_name AS name, schedule, command FROM llama.scheduled_jobs()';
+
+export const availableExtensions = 'SELECT name FROM pg_available_extensions';
+
+export const cronJobs = `
+  SELECT j.jobid::int AS id, j.jobname AS name, j.schedule, j.command, j.database, j.active, j.username AS owner
+  FROM cron.job j`;
+
+/** The latest run of each job that has ended. */
+export const cronRuns = `
+  SELECT DISTINCT ON (d.jobid) d.jobid::int AS job, d.status, d.return_message AS message, d.end_time AS "endedAt"
+  FROM cron.job_run_details d WHERE d.end_time IS NOT NULL ORDER BY d.jobid, d.end_time DESC`;

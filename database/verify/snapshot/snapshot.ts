@@ -6,13 +6,22 @@ import * as queries from './queries.ts';
 
 export type { Snapshot } from './facts.ts';
 
+/** Gives a connection of the same login to another database of the server, and closes it afterwards. */
+export type OpenDatabase = <Result>(
+  database: string,
+  work: (client: pg.Client) => Promise<Result>,
+) => Promise<Result>;
+
 /**
  * Reads the catalogs once, in one read-only transaction, so that every check judges the same moment.
  *
  * Works with the rights of a member of azure_pg_admin (pg_monitor, pg_read_all_data) that may act as
  * llama_owner; what the login may not see is marked as such, so that checks can say so.
  */
-export async function takeSnapshot(client: pg.Client): Promise<facts.Snapshot> {
+export async function takeSnapshot(
+  client: pg.Client,
+  schedulerDatabase?: OpenDatabase,
+): Promise<facts.Snapshot> {
   return readOnly(client, async () => {
     const rows = async <Row>(sql: string): Promise<Row[]> =>
       (await client.query<Row & pg.QueryResultRow>(sql)).rows;
@@ -36,6 +45,9 @@ export async function takeSnapshot(client: pg.Client): Promise<facts.Snapshot> {
       triggers: await rows(queries.triggers),
       functions: await rows(queries.functions),
       extensions: await rows(queries.extensions),
+      availableExtensions: (await rows<{ name: string }>(queries.availableExtensions)).map(
+        ({ name }) => name,
+      ),
       defaultPrivileges: await rows(queries.defaultPrivileges),
       publications: await rows(queries.publications),
       activity: {
@@ -49,6 +61,7 @@ export async function takeSnapshot(client: pg.Client): Promise<facts.Snapshot> {
       ledger: await asOwner(client, () => readLedger({ client })),
       runnerNames: await asOwner(client, () => readRunnerNames({ client })),
       scheduledJobs: await asOwner(client, () => rows(queries.scheduledJobs)),
+      cron: await scheduler(client, schedulerDatabase),
     };
   });
 }
@@ -68,4 +81,24 @@ async function asOwner<Row>(
     return rows;
   });
   return 'value' in result ? { rows: result.value } : { unreadable: result.refused.message };
+}
+
+/** pg_cron keeps the jobs of every database in one, which `cron.database_name` names. */
+async function scheduler(client: pg.Client, open: OpenDatabase | undefined): Promise<facts.Snapshot['cron']> {
+  const { rows: names } = await client.query<{ home: string | null; here: string }>(
+    "SELECT current_setting('cron.database_name', true) AS home, current_database() AS here",
+  );
+  const [{ home, here } = { home: null, here: '' }] = names;
+  if (!home) return { unreadable: 'pg_cron is not on this server; llama-db maintain does its work' };
+  const read = async (within: pg.Client): Promise<facts.Cron> => ({
+    jobs: (await within.query<facts.Cron['jobs'][number]>(queries.cronJobs)).rows,
+    runs: (await within.query<facts.Cron['runs'][number]>(queries.cronRuns)).rows,
+  });
+  if (home !== here) {
+    if (!open)
+      return { unreadable: `the jobs lie in database ${home}, to which there is no connection here` };
+    return open(home, read).catch((error: Error) => ({ unreadable: `${home}: ${error.message}` }));
+  }
+  const result = await attempt(client, () => read(client));
+  return 'value' in result ? result.value : { unreadable: result.refused.message };
 }

@@ -1,0 +1,165 @@
+import type { Check, CheckInput, Finding } from '../check.ts';
+import { expectedExtensions, preloadOf } from '../expected.ts';
+import { schema } from '../model.ts';
+import { counted, judge, skip } from '../outcome.ts';
+import type { Snapshot } from '../snapshot/facts.ts';
+
+/** pg_cron is created in the one database that it schedules from. */
+const elsewhere = 'pg_cron';
+
+/** Reach other servers, or run untrusted code: none of them is asked for here. */
+const dangerous = [
+  'dblink',
+  'postgres_fdw',
+  'file_fdw',
+  'plperlu',
+  'plpython3u',
+  'pltclu',
+  'adminpack',
+  'lo',
+];
+
+/** What migrations and settings ask for; on a server that is not Azure's, as far as it carries it. */
+function wanted({ snapshot, deployment }: CheckInput): readonly string[] {
+  const names = new Set<string>([...expectedExtensions, ...(deployment?.extensions ?? [])]);
+  const carried = new Set(snapshot.availableExtensions);
+  return [...names].filter((name) => snapshot.server.isAzure || carried.has(name)).sort();
+}
+
+/** Members of a setting that is a list: lower case, without quotes. */
+export function listSetting(snapshot: Snapshot, name: string): readonly string[] | undefined {
+  return snapshot.settings
+    .get(name)
+    ?.value.split(',')
+    .map((entry) => entry.trim().replace(/^"|"$/g, '').toLowerCase())
+    .filter((entry) => entry !== '');
+}
+
+export const extensionChecks: readonly Check[] = [
+  {
+    id: 'EXT-001',
+    group: 'extensions',
+    severity: 'high',
+    title: 'Every extension that is asked for is created',
+    looksAt:
+      'pg_extension against what the migrations and the deployment ask for; pg_cron is looked for with the schedules',
+    why: 'What needs the extension fails when it is first called, not when it is deployed.',
+    mend: 'llama-db post-deploy creates it, once azure.extensions allows it.',
+    source: 'migrations/0001_extensions.sql',
+    run: (input) => {
+      const there = new Set(input.snapshot.extensions.map(({ name }) => name));
+      const names = wanted(input).filter((name) => name !== elsewhere);
+      return judge(
+        names.join(', '),
+        names
+          .filter((name) => !there.has(name))
+          .map((name) => ({ object: `extension ${name}`, detail: 'is not created' })),
+      );
+    },
+  },
+  {
+    id: 'EXT-002',
+    group: 'extensions',
+    severity: 'medium',
+    title: `Extensions keep out of schemas public and ${schema}`,
+    looksAt: 'pg_extension.extnamespace',
+    why: 'Their functions are executable by PUBLIC; in a schema that everybody may use, tenants can call all of them.',
+    mend: 'DROP EXTENSION and create it WITH SCHEMA extensions: Azure has no ALTER EXTENSION … SET SCHEMA.',
+    source: 'splinter 0014; Microsoft Learn, Extensions (errors)',
+    run: ({ snapshot }) =>
+      judge(
+        counted(snapshot.extensions.length, 'extension'),
+        snapshot.extensions
+          .filter((extension) => ['public', schema].includes(extension.schema))
+          .map((extension) => ({
+            object: `extension ${extension.name}`,
+            detail: `lies in schema ${extension.schema}`,
+          })),
+      ),
+  },
+  {
+    id: 'EXT-003',
+    group: 'extensions',
+    severity: 'medium',
+    title: 'Extensions have the version that the server brings',
+    looksAt: 'pg_extension.extversion against the default version of pg_available_extensions',
+    why: 'After an upgrade of the server the SQL of an extension stays old until it is updated, with the mistakes that were mended since.',
+    mend: 'ALTER EXTENSION … UPDATE.',
+    source: 'splinter 0022',
+    run: ({ snapshot }) =>
+      judge(
+        counted(snapshot.extensions.length, 'extension'),
+        snapshot.extensions
+          .filter(({ version, newestVersion }) => newestVersion !== null && version !== newestVersion)
+          .map(({ name, version, newestVersion }) => ({
+            object: `extension ${name}`,
+            detail: `is ${version}, the server brings ${newestVersion}`,
+          })),
+      ),
+  },
+  {
+    id: 'EXT-004',
+    group: 'extensions',
+    severity: 'high',
+    title: 'azure.extensions allows every extension that is asked for',
+    looksAt: 'server parameter azure.extensions',
+    why: 'CREATE EXTENSION is refused for what it does not list, also IF NOT EXISTS for one that is there: the next deployment fails.',
+    mend: 'Add it to server.extensions in the environment file and deploy.',
+    source: 'Microsoft Learn, Allow extensions',
+    run: (input) => {
+      const allowed = listSetting(input.snapshot, 'azure.extensions');
+      if (!allowed) return skip("the server has no parameter azure.extensions: it is not Azure's");
+      return judge(
+        `azure.extensions lists ${counted(allowed.length, 'extension')}`,
+        wanted(input)
+          .filter((name) => !allowed.includes(name))
+          .map((name) => ({ object: `extension ${name}`, detail: 'is not listed' })),
+      );
+    },
+  },
+  {
+    id: 'EXT-005',
+    group: 'extensions',
+    severity: 'high',
+    title: 'Extensions that need a library have it loaded',
+    looksAt: 'server parameter shared_preload_libraries',
+    why: 'Without its library the extension exists and records, audits or schedules nothing; calls of it fail.',
+    mend: 'Deploy the environment: the library comes with server.extensions, and takes effect with a restart.',
+    source: 'Microsoft Learn, Extensions (considerations)',
+    run: (input) => {
+      const loaded = listSetting(input.snapshot, 'shared_preload_libraries');
+      if (!loaded) return skip('the login may not read shared_preload_libraries');
+      const needed = wanted(input).filter((name) => preloadOf[name]);
+      return judge(
+        `shared_preload_libraries has ${loaded.join(', ')}`,
+        needed
+          .filter((name) => !loaded.includes(preloadOf[name] ?? name))
+          .map((name) => ({
+            object: `extension ${name}`,
+            detail: `library ${preloadOf[name]} is not loaded`,
+          })),
+      );
+    },
+  },
+  {
+    id: 'EXT-006',
+    group: 'extensions',
+    severity: 'medium',
+    title: 'No extension leads out of the database',
+    looksAt: `whether one of ${dangerous.join(', ')} is created`,
+    why: "It opens connections or files with the server's own rights, which no policy sees; and a major upgrade of Azure's server refuses some of them.",
+    mend: 'DROP EXTENSION ….',
+    source: 'Microsoft Learn, Major version upgrades (unsupported extensions)',
+    run: ({ snapshot, deployment }) => {
+      const asked = new Set(deployment?.extensions ?? []);
+      return judge(
+        counted(snapshot.extensions.length, 'extension'),
+        snapshot.extensions.flatMap(({ name }): Finding[] =>
+          dangerous.includes(name) && !asked.has(name)
+            ? [{ object: `extension ${name}`, detail: 'is created and in no settings' }]
+            : [],
+        ),
+      );
+    },
+  },
+];
