@@ -4,8 +4,11 @@
  * It can be run again at any time and after any interruption; a run with nothing to do only looks.
  */
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
+import type { Deployment } from './deployment.ts';
 import { ensureExtensions } from './extensions.ts';
 import { Fault } from './fault.ts';
+import { createMonthsAhead, followSettings, readRegistry } from './maintain/ahead.ts';
+import { type Action, describe } from './maintain/run.ts';
 import { listMigrations, migrationsDirectory } from './migrations/files.ts';
 import { type LockOptions, withLock } from './migrations/lock.ts';
 import { migrate } from './migrations/migrate.ts';
@@ -99,6 +102,7 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
   }
   await ensureExtensions(connection, deployment?.extensions ?? [], reporter);
   const applied = await migrate(connection, { reporter, directory });
+  if (deployment) await followPartitions(connection, deployment.partitions, reporter);
   const passwords = options.loginPasswords;
   await ensureLogins(connection, deployment?.logins ?? [], {
     ...options,
@@ -131,6 +135,22 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
     checks: verification.counts,
     ...(verification.finding ? { finding: verification.finding } : {}),
   };
+}
+
+/** Before anything is scheduled: pg_cron's jobs work by these numbers. */
+async function followPartitions(
+  connection: Connection,
+  partitions: Deployment['partitions'],
+  reporter: Reporter,
+): Promise<void> {
+  const { rows } = await connection.client.query<{ there: boolean }>(
+    "SELECT pg_catalog.to_regclass('llama.partitioned_tables') IS NOT NULL AS there",
+  );
+  if (!rows[0]?.there) return;
+  const run = { connection, reporter, act: (action: Action) => reporter.line(describe(action)) };
+  await followSettings(run, await readRegistry(run), partitions);
+  await createMonthsAhead(run, await readRegistry(run));
+  await connection.restoreSession();
 }
 
 async function verify(

@@ -1,5 +1,6 @@
 /** Jobs of pg_cron: what the database does by itself. Without pg_cron `llama-db maintain` does the same work. */
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
+import type { Deployment } from './deployment.ts';
 import { asOwner } from './migrations/prepare.ts';
 import type { Reporter } from './report.ts';
 
@@ -29,13 +30,12 @@ export async function ensureSchedules(
   const { target, credential, circumstances } = connection;
   const { database } = circumstances;
   const wanted = (await wantedJobs(connection)).map((job) => ({ ...job, name: `${database}: ${job.name}` }));
-  // pg_cron lives in the one database that cron.database_name names, on Azure `postgres`.
   const changed = await withConnection(
     target,
-    { ...rest, database: 'postgres', credential },
-    async (postgres) => {
-      if (!(await hasScheduler(postgres))) return undefined;
-      return synchronise(postgres, database, wanted);
+    { ...rest, database: await homeOfScheduler(connection), credential },
+    async (home) => {
+      if (!(await hasScheduler(home)) && !(await createScheduler(home, target.deployment))) return undefined;
+      return synchronise(home, database, wanted);
     },
   );
   if (changed === undefined) {
@@ -60,6 +60,26 @@ async function wantedJobs(connection: Connection): Promise<readonly Job[]> {
     );
     return rows;
   });
+}
+
+/** pg_cron lives in the one database that cron.database_name names, on Azure `postgres` unless it was changed. */
+async function homeOfScheduler({ client }: Connection): Promise<string> {
+  // The view leaves out what the login may not see; current_setting would refuse.
+  const { rows } = await client.query<{ home: string }>(
+    "SELECT setting AS home FROM pg_catalog.pg_settings WHERE name = 'cron.database_name'",
+  );
+  return rows[0]?.home || 'postgres';
+}
+
+/** Allowing pg_cron and loading its library is not yet having it: some servers create it by themselves, some do not. */
+async function createScheduler({ client }: Connection, deployment: Deployment | undefined): Promise<boolean> {
+  if (!deployment?.extensions.includes('pg_cron')) return false;
+  const { rowCount } = await client.query(
+    "SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'pg_cron'",
+  );
+  if (rowCount === 0) return false;
+  await client.query('CREATE EXTENSION IF NOT EXISTS pg_cron');
+  return true;
 }
 
 async function hasScheduler({ client }: Connection): Promise<boolean> {

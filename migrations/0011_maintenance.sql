@@ -121,7 +121,8 @@ BEGIN
        WHERE EXISTS (
          SELECT FROM llama.storage_records AS s
           WHERE s.tenant_id = c.tenant_id AND s."timestamp" >= leaf.lower AND s."timestamp" < leaf.upper
-            AND (c.storage_retention_days IS NULL OR s."timestamp" >= now() - make_interval(days => c.storage_retention_days))
+            AND (c.storage_retention_days IS NULL OR c.storage_retention_days < 0
+                 OR s."timestamp" >= now() - make_interval(days => c.storage_retention_days))
        );
     END IF;
     RETURN NEXT;

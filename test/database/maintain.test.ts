@@ -131,6 +131,7 @@ describe('partitions past retention', () => {
 
   it.each([
     ['longer days', 36_500],
+    ['negative days, which erase nothing', -1],
     ['no end', null],
   ])('leaves a partition attached that a tenant protects with %s, and says for how many', async (_, days) => {
     await makeOld();

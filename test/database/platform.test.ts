@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 /** What belongs to the whole server: each test has one of its own, with the functions that only Azure has played by SQL. */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -163,6 +165,22 @@ describe('extensions', () => {
   });
 });
 
+describe('partitions', () => {
+  it('follow the settings: the registry that schedules work by, and the months ahead', async () => {
+    const retentionDays = { model_metrics: 123 };
+    await deploy({ partitions: { monthsAhead: 5, retentionDays } });
+    const registry = `SELECT months_ahead, retention_days,
+                             (SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'llama.model_metrics'::regclass
+                                 AND to_regclass('llama.model_metrics_y' || to_char(now() AT TIME ZONE 'UTC'
+                                       + interval '5 months', 'YYYY"m"MM')) = inhrelid) AS furthest
+                        FROM llama.partitioned_tables WHERE table_name = 'model_metrics'`;
+    expect(await ask('llama', registry)).toEqual([{ months_ahead: 5, retention_days: 123, furthest: 1 }]);
+    lines = [];
+    await deploy({ partitions: { monthsAhead: 5, retentionDays } });
+    expect(lines.filter((line) => /changed|created/.test(line))).toEqual([]);
+  });
+});
+
 describe('schedules', () => {
   it('are skipped by name without pg_cron', async () => {
     expect((await deploy({})).schedules).toBe('skipped');
@@ -173,8 +191,13 @@ describe('schedules', () => {
 
   it('become what the database asks for, job by job, and stay so', async () => {
     // The columns and signatures of pg_cron 1.6.
-    await ask(
-      'postgres',
+    const folder = join(dirname(server.caFile), 'programs', 'share', 'postgresql', 'extension');
+    writeFileSync(
+      join(folder, 'pg_cron.control'),
+      "default_version = '1.6'\nrelocatable = false\nschema = pg_catalog\ntrusted = true\n",
+    );
+    writeFileSync(
+      join(folder, 'pg_cron--1.6.sql'),
       `CREATE SCHEMA cron;
        CREATE TABLE cron.job (jobid bigserial, schedule text, command text, nodename text, nodeport int, database text,
                               username text DEFAULT CURRENT_USER, active bool, jobname text, UNIQUE (jobname, username));
@@ -190,6 +213,8 @@ describe('schedules', () => {
        GRANT ALL ON ALL TABLES IN SCHEMA cron TO PUBLIC;
        GRANT ALL ON ALL SEQUENCES IN SCHEMA cron TO PUBLIC`,
     );
+    // Allowed and loaded is not created.
+    expect((await deploy({})).schedules).toBe('skipped');
     const jobs = () =>
       ask<{ jobname: string }>(
         'postgres',
@@ -199,7 +224,7 @@ describe('schedules', () => {
       'llama',
       'SELECT * FROM llama.scheduled_jobs() ORDER BY 1',
     );
-    expect((await deploy({})).schedules).toBe('pg_cron');
+    expect((await deploy({ extensions: ['pg_cron'] })).schedules).toBe('pg_cron');
     const expected = wanted.map(({ job_name, schedule, command }) => ({
       jobname: `llama: ${job_name}`,
       schedule,
@@ -226,7 +251,7 @@ describe('schedules', () => {
       ...expected.map(({ jobname }) => jobname),
       'other: theirs',
     ]);
-    await ask('postgres', 'DROP SCHEMA cron CASCADE');
+    await ask('postgres', 'DROP EXTENSION pg_cron');
   });
 });
 
