@@ -3,6 +3,7 @@
  * and errors that say what to do.
  */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { checkServerIdentity } from 'node:tls';
 import pg from 'pg';
@@ -129,7 +130,8 @@ async function attempt(
     ssl: {
       rejectUnauthorized: true,
       minVersion: 'TLSv1.2',
-      servername: target.host,
+      // The protocol has names here only; the address is still compared with the certificate below.
+      ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
       // pg would compare the certificate with the address it dialled.
       checkServerIdentity: (_, certificate) => checkServerIdentity(target.host, certificate),
       ...(target.rootCertificateFile ? { ca: readAuthority(target.rootCertificateFile) } : {}),

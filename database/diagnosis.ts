@@ -118,8 +118,8 @@ const permission: Explain = ({ message }, { user, target }) => [
 const server: Record<string, Explain> = {
   '28P01': login,
   '28000': login,
-  '3D000': (_, { target, database }) => [
-    `${target} has no database ${database}`,
+  '3D000': (_, { host, database }) => [
+    `${host} has no database ${database}`,
     'the deployment creates it before this step runs',
     'Check the database name, or deploy the environment first.',
   ],

@@ -28,7 +28,7 @@ export async function readDeploymentOutput(environment: string, options: OutputO
     throw new Fault(
       `There is no environment ${environment}`,
       `known are ${known.join(', ')}`,
-      'Name one of them, or give --url.',
+      'Name one of them, or give --url instead of an environment.',
       couldNotLook,
     );
   }
@@ -37,7 +37,7 @@ export async function readDeploymentOutput(environment: string, options: OutputO
     throw new Fault(
       `${directory} holds no stack`,
       `environment ${environment} is not synthesized here, so its Terraform state cannot be found`,
-      `Run npm run synth and terraform -chdir=${directory} init, or give --url.`,
+      `Run npm run synth and terraform -chdir=${directory} init, or give --url instead of an environment.`,
       couldNotLook,
     );
   }
@@ -69,8 +69,8 @@ async function run(program: string, directory: string, cwd: string): Promise<unk
       missing ? `${program} was not found` : `${program} could not read the outputs in ${directory}`,
       missing ? 'the outputs of an environment are read with it' : lastWords(error),
       missing
-        ? 'Install Terraform 1.11 or newer, or give --url.'
-        : `Run ${program} -chdir=${directory} init with access to the state, or give --url.`,
+        ? 'Install Terraform 1.11 or newer, or give --url instead of an environment.'
+        : `Run ${program} -chdir=${directory} init with access to the state, or give --url instead of an environment.`,
       couldNotLook,
     );
   }

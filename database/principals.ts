@@ -26,7 +26,6 @@ interface Existing {
   /** Entra label, `aadauth,oid=..`; null for a role that Entra does not know. */
   readonly label: string | null;
   readonly member: boolean;
-  readonly can_login: boolean;
 }
 
 /**
@@ -95,7 +94,7 @@ async function look(
 ): Promise<ReadonlyMap<string, Existing>> {
   // Security labels of roles are shared by all databases of the server, unlike the functions that set them.
   const { rows } = await client.query<Existing>(
-    `SELECT r.rolname AS name, r.rolcanlogin AS can_login, l.label,
+    `SELECT r.rolname AS name, l.label,
             EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
                      WHERE m.member = r.oid AND m.roleid = pg_catalog.to_regrole(w.role)
                        AND m.inherit_option) AS member
