@@ -30,6 +30,25 @@ export const resourceProviders = [
 const READER = 'acdd72a7-3385-48ef-bd42-f606fba81ae7';
 const BLOB_READER = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1';
 const BLOB_CONTRIBUTOR = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe';
+const KEY_WRAPPER = 'e147488a-f6f5-4113-8e2d-b22465e65bf6';
+const LONG_TERM_BACKUP = 'c088a766-074b-43ba-90d4-1fb21feae531';
+
+/**
+ * The roles a stack gives away (constructs/key-vault-key.ts, constructs/long-term-backup.ts). Without this condition
+ * the deploying identity could make itself an owner of the subscription.
+ * https://learn.microsoft.com/azure/role-based-access-control/delegate-role-assignments-examples
+ */
+const onlyTheStacksRoles = [
+  ['write', '@Request'],
+  ['delete', '@Resource'],
+]
+  .map(
+    ([action, source]) =>
+      `((!(ActionMatches{'Microsoft.Authorization/roleAssignments/${action}'})) OR ` +
+      `(${source}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals ` +
+      `{${[KEY_WRAPPER, READER, LONG_TERM_BACKUP].join(', ')}}))`,
+  )
+  .join(' AND ');
 
 /**
  * What applying a stack needs, and nothing of the data inside: no `sharedKeys/action`, so that the workspace's
@@ -49,7 +68,11 @@ const deployActions = [
   'Microsoft.Insights/metricAlerts/*',
   'Microsoft.KeyVault/locations/*',
   'Microsoft.KeyVault/vaults/*',
-  'Microsoft.ManagedIdentity/userAssignedIdentities/*',
+  // Not their federated credentials: with those it could sign in as any identity of the subscription.
+  'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action',
+  'Microsoft.ManagedIdentity/userAssignedIdentities/delete',
+  'Microsoft.ManagedIdentity/userAssignedIdentities/read',
+  'Microsoft.ManagedIdentity/userAssignedIdentities/write',
   'Microsoft.Network/networkSecurityGroups/*',
   'Microsoft.Network/privateDnsOperationStatuses/read',
   'Microsoft.Network/privateDnsZones/*',
@@ -239,6 +262,7 @@ export function bootstrapTemplate(settings: EnvironmentSettings, options: Bootst
           roleDefinitionId: `[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '${each.purpose === 'plan' ? READER : roleGuid}')]`,
           principalId: principal(each.name),
           principalType: 'ServicePrincipal',
+          ...(each.purpose === 'deploy' && { condition: onlyTheStacksRoles, conditionVersion: '2.0' }),
         },
       })),
     ],

@@ -71,6 +71,29 @@ describe('the bootstrap of a subscription', () => {
     expect(matches('Microsoft.OperationalInsights/workspaces/sharedKeys/action')).toEqual([]);
     expect(matches('Microsoft.Storage/storageAccounts/listKeys/action')).toEqual([]);
     expect(matches('Microsoft.DBforPostgreSQL/flexibleServers/write')).not.toEqual([]);
+    const identity = 'Microsoft.ManagedIdentity/userAssignedIdentities';
+    expect(matches(`${identity}/federatedIdentityCredentials/write`)).toEqual([]);
+    expect(matches(`${identity}/write`)).not.toEqual([]);
+    expect(matches(`${identity}/assign/action`)).not.toEqual([]);
+  });
+
+  it('lets the deploying identity give away the roles of the stack, and no other', () => {
+    const template = templateOf('production');
+    const [plan, deploy] = template.resources.filter(
+      (each: Resource) => each.type === 'Microsoft.Authorization/roleAssignments',
+    );
+    expect(plan.properties.condition).toBeUndefined();
+    expect(deploy.properties.conditionVersion).toBe('2.0');
+    const lists = [...deploy.properties.condition.matchAll(/(@\w+)\[[^\]]*\] \S+:GuidEquals \{([^}]*)\}/g)];
+    expect(lists.map(([, source]) => source)).toEqual(['@Request', '@Resource']);
+    for (const [, , ids] of lists) {
+      expect(ids.split(', ').sort()).toEqual([
+        // Reader, the backup vault's role on a server, and Key Vault Crypto Service Encryption User.
+        'acdd72a7-3385-48ef-bd42-f606fba81ae7',
+        'c088a766-074b-43ba-90d4-1fb21feae531',
+        'e147488a-f6f5-4113-8e2d-b22465e65bf6',
+      ]);
+    }
   });
 
   it('covers with its role every provider that the stacks use', () => {
