@@ -10,6 +10,11 @@ export interface MetricAlertRule<Name extends string = string> {
   readonly operator: 'GreaterThan' | 'LessThan';
   /** In the metric's own unit. */
   readonly threshold: number;
+  /**
+   * Dimension whose values are each compared with the threshold.
+   * @default - one value for all of them: an average over databases of which most are idle hides the busy one
+   */
+  readonly splitBy?: string;
   /** How much of the past is aggregated. */
   readonly window: AlertWindow;
   /** How often it is looked at; never rarer than the window is long. */
@@ -334,6 +339,7 @@ function pooled(poolSize: number): MetricAlertRule<MetricName>[] {
       // Somebody waiting for every connection of a pool: what waits now is served after a whole round.
       id: 'pooler-waiting',
       metric: 'client_connections_waiting',
+      splitBy: 'DatabaseName',
       aggregation: 'Average',
       operator: 'GreaterThan',
       threshold: poolSize,

@@ -10,9 +10,10 @@ import {
   metricNamespace,
   metrics,
 } from '../azure/metrics.ts';
+import { reservedConnections } from '../azure/skus.ts';
 import { keyVaultAlertRules, type MetricAlertRule, serverAlertRules } from './alert-rules.ts';
 
-type Emitted = Pick<Metric, 'aggregations' | 'minimumWindow'>;
+type Emitted = Pick<Metric, 'aggregations' | 'dimension' | 'minimumWindow'>;
 
 /** What Azure emits, by namespace: rules are checked against it when the stack is synthesized. */
 const catalogues: Readonly<Record<string, Readonly<Record<string, Emitted>>>> = {
@@ -75,6 +76,9 @@ export class MetricAlerts extends Construct {
               aggregation: rule.aggregation,
               operator: rule.operator,
               threshold: rule.threshold,
+              ...(rule.splitBy && {
+                dimension: [{ name: rule.splitBy, operator: 'Include', values: ['*'] }],
+              }),
             },
           ],
           action: [{ actionGroupId: props.actionGroupId }],
@@ -112,9 +116,6 @@ export interface ServerAlertsProps extends Omit<MetricAlertsProps, 'namespace' |
   readonly poolSize?: number;
 }
 
-/** Azure keeps 10 for superusers and 5 for roles with pg_use_reserved_connections; neither can be changed. */
-const RESERVED_CONNECTIONS = 15;
-
 /** Metric alerts of one Flexible Server. */
 export class ServerAlerts extends MetricAlerts {
   constructor(scope: Construct, id: string, props: ServerAlertsProps) {
@@ -126,7 +127,7 @@ export class ServerAlerts extends MetricAlerts {
         replicated: props.replicated ?? false,
         burstable: props.burstable,
         maxConnections: props.maxConnections,
-        reservedConnections: props.reservedConnections ?? RESERVED_CONNECTIONS,
+        reservedConnections: props.reservedConnections ?? reservedConnections,
         databaseActivity: props.databaseActivity ?? false,
         ...(props.poolSize === undefined ? {} : { poolSize: props.poolSize }),
       }),
@@ -154,6 +155,9 @@ function problemsOf(rule: MetricAlertRule, namespace: string): string[] {
       `alert ${rule.id}: Azure does not keep aggregation ${rule.aggregation} of ${rule.metric}; it keeps ` +
         metric.aggregations.join(', '),
     );
+  }
+  if (rule.splitBy !== undefined && rule.splitBy !== metric.dimension) {
+    problems.push(`alert ${rule.id}: ${rule.metric} has no dimension ${rule.splitBy} to be split by`);
   }
   if (shorter(rule.window, metric.minimumWindow)) {
     problems.push(

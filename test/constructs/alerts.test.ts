@@ -185,6 +185,13 @@ describe('ServerAlerts', () => {
     expect(free).toBeGreaterThan(5 * 1024 ** 3);
   });
 
+  it('compares clients waiting in PgBouncer by database, so that idle databases do not hide a busy one', () => {
+    expect(criteriaOf(alertsOf(productionPrimary).get('pooler-waiting'))).toMatchObject({
+      metric_name: 'client_connections_waiting',
+      dimension: [{ name: 'DatabaseName', operator: 'Include', values: ['*'] }],
+    });
+  });
+
   it('can be switched off without being removed', () => {
     for (const block of alertsOf({ ...productionPrimary, enabled: false }).values()) {
       expect(block['enabled']).toBe(false);
@@ -256,6 +263,7 @@ describe('a rule that could never fire', () => {
       /window PT15M is shorter than the PT30M between values of max_connections/,
     ],
     [{ window: 'PT5M', frequency: 'PT1H' }, /frequency PT1H leaves gaps between windows of PT5M/],
+    [{ splitBy: 'DatabaseName' }, /cpu_percent has no dimension DatabaseName to be split by/],
     [{ threshold: Number.NaN }, /NaN is not a threshold/],
   ])('is refused when the stack is synthesized: %o', (rule, message) => {
     expect(withRule(rule)).toThrow(message);
