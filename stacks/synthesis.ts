@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { App } from 'cdktf';
 import type { EnvironmentSettings } from '../environments/settings.ts';
@@ -45,6 +45,8 @@ function write(settings: readonly EnvironmentSettings[], outputFolder?: string):
 function removeStaleStacks(outputFolder: string, names: ReadonlySet<string>): void {
   const folder = join(outputFolder, 'stacks');
   for (const entry of readdirSync(folder)) {
-    if (!names.has(entry)) rmSync(join(folder, entry), { recursive: true });
+    // Only what a synthesis wrote: CDKTF_OUTDIR may name a folder whose `stacks` holds other things, as this one's.
+    const written = existsSync(join(folder, entry, 'cdk.tf.json'));
+    if (written && !names.has(entry)) rmSync(join(folder, entry), { recursive: true });
   }
 }

@@ -127,6 +127,14 @@ describe('synthesis', () => {
     expect(files(folder)).toEqual(written);
   });
 
+  it('removes nothing that no synthesis wrote', async () => {
+    const folder = join(scratch, 'crowded');
+    mkdirSync(join(folder, 'stacks'), { recursive: true });
+    writeFileSync(join(folder, 'stacks/somebodys-source.ts'), 'kept');
+    await node(process.cwd(), main, { CDKTF_OUTDIR: folder });
+    expect(files(folder)).toEqual({ ...written, 'stacks/somebodys-source.ts': 'kept' });
+  });
+
   it('keeps what Terraform put beside a stack that is still there', async () => {
     const folder = join(scratch, 'used');
     cpSync(join(scratch, 'first'), folder, { recursive: true });
