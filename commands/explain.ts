@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { catalogue } from '../database/verify/catalogue.ts';
+import { explain, listChecks } from '../database/verify/report/explain.ts';
+import { findCheck } from '../database/verify/verify.ts';
+import { printJson } from './common/target.ts';
+
+export function register(program: Command): void {
+  program
+    .command('explain')
+    .description('say what a check looks at, why, how to mend it, and where it comes from')
+    .argument('[check]', 'id of the check; without one they are listed')
+    .option('--json', 'print the result as JSON on stdout')
+    .addHelpText('after', '\nExample: llama-db explain ISO-006')
+    .action((id: string | undefined, { json }: { readonly json?: boolean }) => {
+      if (json) {
+        const checks = id === undefined ? catalogue.map(({ run: _, ...facts }) => facts) : [facts(id)];
+        printJson({ checks });
+      } else process.stdout.write(id === undefined ? listChecks() : explain(findCheck(id)));
+    });
+}
+
+function facts(id: string) {
+  const { id: found, group, severity, title, looksAt, why, mend, source } = findCheck(id);
+  return { id: found, group, severity, title, looksAt, why, mend, source };
+}

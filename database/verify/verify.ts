@@ -1,0 +1,112 @@
+/** Verification as a command runs it: connect, look, and say it in the form that was asked for. */
+import { type Connection, withConnection } from '../connection.ts';
+import { Fault } from '../fault.ts';
+import type { Reporter } from '../report.ts';
+import { describeTarget, type Target } from '../target.ts';
+import { catalogue } from './catalogue.ts';
+import type { CheckFacts, Report, RunOptions } from './check.ts';
+import { renderTable } from './report/table.ts';
+import { runChecks } from './run.ts';
+import type { OpenDatabase } from './snapshot/snapshot.ts';
+import type { Verdict } from './verdict.ts';
+
+export const formats = ['table', 'json', 'junit', 'sarif', 'html'] as const;
+export type Format = (typeof formats)[number];
+
+export interface VerifyOptions extends RunOptions {
+  readonly reporter: Reporter;
+  readonly migrationsDirectory: string;
+}
+
+/**
+ * Verifies one server; a replica too, where what needs writing is skipped.
+ *
+ * @throws Fault (exit 2) when nothing could be looked at, or a check is asked for that there is not.
+ */
+export async function verify(target: Target, options: VerifyOptions): Promise<Report> {
+  for (const id of options.only ?? []) findCheck(id);
+  const connect = {
+    reporter: options.reporter,
+    applicationName: 'llama-db verify',
+    session: 'reading',
+    acceptStandby: true,
+  } as const;
+  try {
+    return await withConnection(target, connect, (connection) =>
+      runChecks(
+        {
+          client: connection.client,
+          migrationsDir: options.migrationsDirectory,
+          openDatabase: otherDatabases(connection),
+          ...(target.deployment ? { deployment: target.deployment } : {}),
+        },
+        options,
+      ),
+    );
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new Fault(error.what, error.why, error.remedy, { exitCode: 2, cause: error });
+  }
+}
+
+/** Connections of the same login to other databases of the same server. */
+export function otherDatabases({ target, credential }: Connection): OpenDatabase {
+  return (database, work) =>
+    withConnection(target, { database, credential, session: 'reading', attempts: 1 }, ({ client }) =>
+      work(client),
+    );
+}
+
+/**
+ * The check of that id, in any case.
+ *
+ * @throws Fault (exit 2) when there is none.
+ */
+export function findCheck(id: string): CheckFacts {
+  const check = catalogue.find((candidate) => candidate.id === id.toUpperCase());
+  if (check) return check;
+  throw new Fault(
+    `There is no check ${id}`,
+    `the catalogue has ${catalogue.length}, ${catalogue[0]?.id} to ${catalogue.at(-1)?.id}`,
+    'llama-db explain lists them.',
+    { exitCode: 2 },
+  );
+}
+
+export interface RenderOptions {
+  readonly format: Format;
+  readonly target: Target;
+  readonly verdict: Verdict;
+  /** @default false */
+  readonly colour?: boolean;
+  /** Table: name what passed too. @default false */
+  readonly all?: boolean;
+  /** Table: columns of the terminal. @default 110 */
+  readonly width?: number;
+}
+
+/** A report as text, in one of the formats. Those that most runs do not print are loaded when asked for. */
+export async function renderReport(report: Report, options: RenderOptions): Promise<string> {
+  const { format, target, verdict } = options;
+  switch (format) {
+    case 'table':
+      return renderTable(report, options);
+    case 'json': {
+      const { reportDocument } = await import('./report/json.ts');
+      return `${JSON.stringify(reportDocument(report, verdict))}\n`;
+    }
+    case 'junit': {
+      const { renderJunit } = await import('./report/junit.ts');
+      return renderJunit(report);
+    }
+    case 'sarif': {
+      const { sarifDocument } = await import('./report/sarif.ts');
+      return `${JSON.stringify(sarifDocument(report), null, 2)}\n`;
+    }
+    case 'html': {
+      const { renderHtml } = await import('./report/html.ts');
+      const name = target.environment ? `${target.environment}: ` : '';
+      return renderHtml(report, { subject: `${name}${describeTarget(target)}` });
+    }
+  }
+}
