@@ -282,6 +282,32 @@ describe('the history', () => {
   });
 });
 
+describe('verification', () => {
+  it('that finds a table open fails the step after recording it; the next run is clean', async () => {
+    const database = await fresh();
+    await lived(database.url(), database);
+    await database.query('superuser', 'ALTER TABLE llama.storage_records NO FORCE ROW LEVEL SECURITY');
+    const finished = await deploy(database.url());
+    expectFault(
+      finished,
+      1,
+      /^Deployed .* its verification found what must be mended: \d+ at high or above: .*llama-db verify/,
+    );
+    expect(finished.stdout).toMatch(/^Note: [A-Z]+-\d+ \((critical|high)\) .*llama\.storage_records/m);
+    await database.query('superuser', 'ALTER TABLE llama.storage_records FORCE ROW LEVEL SECURITY');
+    expectDone(await deploy(database.url()));
+    const outcomes = await database.query(
+      'superuser',
+      'SELECT outcome, checks_failed > 0 AS failed, checks_passed > 0 AS passed FROM llama.releases ORDER BY id',
+    );
+    expect(outcomes).toEqual([
+      { outcome: 'verified', failed: false, passed: true },
+      { outcome: 'findings', failed: true, passed: true },
+      { outcome: 'verified', failed: false, passed: true },
+    ]);
+  });
+});
+
 describe('a machine', () => {
   it('gets the fault as JSON on stdout, beside the line on stderr', async () => {
     const database = await fresh();
