@@ -15,18 +15,16 @@ export function synthesize(settings: readonly EnvironmentSettings[], outputFolde
 }
 
 /**
- * cdktf keeps where each token was made, a stack trace of any depth that only `stackTraces: true` would ever print.
- * Formatting them, through source maps at that, took an eighth of the synthesis. Errors keep theirs.
+ * cdktf keeps where each token was made, a stack trace of any depth that only `stackTraces: true` would ever print:
+ * collecting them took an eighth of the synthesis. Errors are not made that way and keep theirs.
  */
 function withoutTokenTraces<T>(work: () => T): T {
-  const { prepareStackTrace } = Error;
-  Error.prepareStackTrace = (error, frames) =>
-    error instanceof Error ? `${error}${frames.map((frame) => `\n    at ${frame}`).join('')}` : '';
+  const { captureStackTrace } = Error;
+  Error.captureStackTrace = () => {};
   try {
     return work();
   } finally {
-    if (prepareStackTrace) Error.prepareStackTrace = prepareStackTrace;
-    else Reflect.deleteProperty(Error, 'prepareStackTrace');
+    Error.captureStackTrace = captureStackTrace;
   }
 }
 

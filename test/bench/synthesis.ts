@@ -12,7 +12,7 @@ const rounds = Number(process.argv[2] ?? 9);
 // Inside the project, so that packages are found as they are from main.ts.
 const scratch = mkdtempSync(join('node_modules', '.bench-'));
 try {
-  const loading = join(scratch, 'loading.ts');
+  const loading = join(scratch, 'loading.mts');
   writeFileSync(loading, bindings().join('\n'));
   const measured = { loading: [] as Run[], synthesis: [] as Run[] };
   // One after the other, round by round, so that a busy machine slows both alike.
