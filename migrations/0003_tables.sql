@@ -71,6 +71,8 @@ CREATE TABLE llama.tenant_configs (
   custom_taxonomy_mappings jsonb DEFAULT '{}',
   created_at timestamptz DEFAULT pg_catalog.now(),
   updated_at timestamptz DEFAULT pg_catalog.now(),
+  -- A number of days that no date can be moved by would stop the erasing for every tenant, not only for its own.
+  CONSTRAINT tenant_configs_retention CHECK (storage_retention_days <= 36500),
   CONSTRAINT tenant_configs_pkey PRIMARY KEY (tenant_id)
 );
 

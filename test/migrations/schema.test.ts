@@ -155,6 +155,7 @@ describe('the schema that all migrations make', () => {
       'llama.audit_trail audit_trail_operation_check': expect.stringContaining(`'SELECT'`),
       'llama.tenant_configs tenant_configs_pkey': 'PRIMARY KEY (tenant_id)',
       'llama.tenant_configs tenant_configs_audit_level_check': expect.stringContaining(`'verbose'`),
+      'llama.tenant_configs tenant_configs_retention': 'CHECK ((storage_retention_days <= 36500))',
       'llama.model_metrics model_metrics_pkey': key,
       'llama.detector_executions detector_executions_pkey': key,
     });
