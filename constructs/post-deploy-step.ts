@@ -1,4 +1,4 @@
-import { Fn, type ITerraformDependable, TerraformResource } from 'cdktf';
+import { type ITerraformDependable, TerraformResource } from 'cdktf';
 import { Construct } from 'constructs';
 
 export interface PostDeployStepProps {
@@ -6,16 +6,21 @@ export interface PostDeployStepProps {
   readonly command: string;
   /** Relative to the stack's own folder: an absolute path would differ between machines. */
   readonly workingDirectory: string;
+  /** Name of the environment variable that holds `document`, as JSON. */
+  readonly variable: string;
   /**
-   * Documents handed over as environment variables, each as JSON. Nothing secret: Terraform would then hide the
+   * What the command is told; it runs again when any of it changes. Nothing secret: Terraform would then hide the
    * command's whole output.
    */
-  readonly documents: Readonly<Record<string, object>>;
-  /** The command runs again when any of it changes, and the plan shows what did. */
+  readonly document: object;
+  /** The command also runs again when any of these changes. In the plan they stand beside `settings`, the document. */
   readonly triggers: Readonly<Record<string, unknown>>;
   /** Everything that must be finished before. */
   readonly after: readonly ITerraformDependable[];
 }
+
+// biome-ignore lint/suspicious/noTemplateCurlyInString: Terraform's template, not JavaScript's
+const TOLD = '${jsonencode(self.triggers_replace.settings)}';
 
 /**
  * A command that ends a deployment, as a resource: a failure taints it, so the next deployment runs it again.
@@ -32,7 +37,7 @@ export class PostDeployStep extends Construct {
  * synthesizing, and fails where Terraform is not installed.
  */
 class TerraformData extends TerraformResource {
-  readonly #triggers: PostDeployStepProps['triggers'];
+  readonly #triggers: object;
 
   constructor(scope: Construct, id: string, props: PostDeployStepProps) {
     super(scope, id, {
@@ -43,14 +48,13 @@ class TerraformData extends TerraformResource {
           type: 'local-exec',
           command: props.command,
           workingDir: props.workingDirectory,
-          environment: Object.fromEntries(
-            Object.entries(props.documents).map(([name, document]) => [name, Fn.jsonencode(document)]),
-          ),
+          // From the resource itself: written out as an expression, a quotation mark in a setting would end it.
+          environment: { [props.variable]: TOLD },
         },
       ],
       dependsOn: [...props.after],
     });
-    this.#triggers = props.triggers;
+    this.#triggers = { ...props.triggers, settings: props.document };
   }
 
   protected override synthesizeAttributes() {

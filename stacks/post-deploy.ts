@@ -21,10 +21,10 @@ export function postDeploy(
     command: 'node commands/llama-db.mjs post-deploy',
     // cdktf.out/stacks/<environment> is where Terraform runs.
     workingDirectory: '../../..',
-    documents: { LLAMA_DB_DEPLOYMENT: deployment },
+    variable: 'LLAMA_DB_DEPLOYMENT',
+    document: deployment,
     triggers: {
       database_id: database.id,
-      settings: deployment,
       migrations: Object.fromEntries(
         listMigrations(migrationsDirectory).map(({ file, checksum }) => [file, checksum]),
       ),

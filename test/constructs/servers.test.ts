@@ -5,7 +5,6 @@ import { EntraAdministrators } from '../../constructs/entra-administrators.ts';
 import { FirewallRules } from '../../constructs/firewall-rules.ts';
 import { FlexibleServer, type FlexibleServerProps } from '../../constructs/flexible-server.ts';
 import { FlexibleServerReplica } from '../../constructs/flexible-server-replica.ts';
-import { PostDeployStep } from '../../constructs/post-deploy-step.ts';
 import { ServerParameters } from '../../constructs/server-parameters.ts';
 import { VirtualEndpoint } from '../../constructs/virtual-endpoint.ts';
 import { expression, type Synthesized, synthesize } from './synthesized.ts';
@@ -245,41 +244,5 @@ describe('VirtualEndpoint', () => {
       type: 'ReadWrite',
       name: 'llama-mapper-endpoint',
     });
-  });
-});
-
-describe('PostDeployStep', () => {
-  it('is Terraform’s own resource, and needs no Terraform to be synthesized', () => {
-    const { PATH: path } = process.env;
-    process.env['PATH'] = '';
-    try {
-      const stack = synthesize((inner) => {
-        const one = server(inner);
-        new PostDeployStep(inner, 'post_deploy', {
-          command: 'true',
-          workingDirectory: '../../..',
-          documents: { DOCUMENT: { host: one.host } },
-          triggers: { host: one.host, list: ['a'] },
-          after: [one.resource],
-        });
-      });
-      expect(stack.resource('terraform_data')).toMatchObject({
-        depends_on: ['azurerm_postgresql_flexible_server.server'],
-        triggers_replace: { host: expression('azurerm_postgresql_flexible_server.server.fqdn'), list: ['a'] },
-        provisioner: [
-          {
-            'local-exec': {
-              command: 'true',
-              working_dir: '../../..',
-              environment: {
-                DOCUMENT: expect.stringContaining('"host" = azurerm_postgresql_flexible_server.server.fqdn'),
-              },
-            },
-          },
-        ],
-      });
-    } finally {
-      process.env['PATH'] = path;
-    }
   });
 });

@@ -131,7 +131,9 @@ describe('the post-deploy step', () => {
           'local-exec': {
             command: 'node commands/llama-db.mjs post-deploy',
             working_dir: '../../..',
-            environment: { LLAMA_DB_DEPLOYMENT: expect.stringMatching(/^\$\{jsonencode\(\{.*\}\)\}$/s) },
+            environment: {
+              LLAMA_DB_DEPLOYMENT: expression('jsonencode(self.triggers_replace.settings)'),
+            },
           },
         },
       ],

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { EnvironmentInput } from '../../environments/settings.ts';
-import { terraform, whyNoTerraform } from '../support/terraform.ts';
+import { terraform, whyNoAzurerm } from '../support/terraform.ts';
 import { stackOf } from './stack.ts';
 
-const missing = await whyNoTerraform();
+const missing = await whyNoAzurerm();
 
 interface Validation {
   readonly valid: boolean;

@@ -15,13 +15,20 @@ export async function terraform(folder: string, ...args: string[]): Promise<stri
   return stdout + stderr;
 }
 
-/** Why Terraform with the real azurerm cannot be run here, or undefined when it can. */
+/** Why Terraform cannot be run here, or undefined when it can. */
 export async function whyNoTerraform(): Promise<string | undefined> {
   try {
     await run('terraform', ['version'], { env: environment() });
+    return undefined;
   } catch {
     return 'needs the terraform program on the PATH';
   }
+}
+
+/** Why Terraform cannot be run here with the real azurerm, or undefined when it can. */
+export async function whyNoAzurerm(): Promise<string | undefined> {
+  const terraformMissing = await whyNoTerraform();
+  if (terraformMissing !== undefined) return terraformMissing;
   const mirror = join(
     homedir(),
     '.terraform.d/plugins/registry.terraform.io/hashicorp/azurerm/4.55.0',
