@@ -73,6 +73,9 @@ const deployActions = [
   'Microsoft.ManagedIdentity/userAssignedIdentities/delete',
   'Microsoft.ManagedIdentity/userAssignedIdentities/read',
   'Microsoft.ManagedIdentity/userAssignedIdentities/write',
+  // Addresses of private endpoints are read from their interfaces, and outcomes of operations from the region.
+  'Microsoft.Network/locations/*/read',
+  'Microsoft.Network/networkInterfaces/read',
   'Microsoft.Network/networkSecurityGroups/*',
   'Microsoft.Network/privateDnsOperationStatuses/read',
   'Microsoft.Network/privateDnsZones/*',
