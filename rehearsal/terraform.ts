@@ -3,13 +3,20 @@
  * output (https://developer.hashicorp.com/terraform/internals/machine-readable-ui) what it did.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { access, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Fault } from '../database/fault.ts';
 
 const minimumVersion = [1, 11] as const;
+/**
+ * Resources worked on at once. Terraform's own 10 makes forty metric alerts, each of which the provider watches for two
+ * minutes, wait in four rows; and more at once meets more of what Azure refuses to do at once.
+ */
+const parallelism = 64;
+/** What the bindings of this project pin (@cdktf/provider-azurerm 14.23.1). */
+const azurermVersion = '4.55.0';
 const projectRoot = fileURLToPath(new URL('..', import.meta.url));
 
 export interface Diagnostic {
@@ -45,8 +52,10 @@ export interface ApplyRun extends TerraformRun {
 }
 
 export interface StackOptions {
-  /** Folder that holds `cdk.tf.json`: `cdktf.out/stacks/production`. */
-  readonly stackDirectory: string;
+  /** Name of the stack's folder. */
+  readonly name: string;
+  /** The synthesized stack: the text of its `cdk.tf.json`. */
+  readonly document: string;
   /** Environment of Terraform, on top of PATH, HOME and TMPDIR of this process. */
   readonly environment: Readonly<Record<string, string>>;
   /**
@@ -103,6 +112,18 @@ export async function findProvider(version: string): Promise<string> {
   );
 }
 
+/** Why nothing can be rehearsed on this machine, or undefined when everything is there. */
+export async function whyNoTerraform(providerVersion = azurermVersion): Promise<string | undefined> {
+  try {
+    findTerraform();
+    await findProvider(providerVersion);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault) return error.message;
+    throw error;
+  }
+}
+
 function platform(): string {
   const systems: Readonly<Record<string, string>> = { win32: 'windows' };
   const machines: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
@@ -121,9 +142,9 @@ export class TerraformStack {
   static async open(options: StackOptions): Promise<TerraformStack> {
     findTerraform();
     const root = await mkdtemp(path.join(os.tmpdir(), 'terraform-stack-'));
-    const directory = path.join(root, 'cdktf.out/stacks', path.basename(options.stackDirectory));
+    const directory = path.join(root, 'cdktf.out/stacks', options.name);
     await mkdir(directory, { recursive: true });
-    await cp(path.join(options.stackDirectory, 'cdk.tf.json'), path.join(directory, 'cdk.tf.json'));
+    await writeFile(path.join(directory, 'cdk.tf.json'), options.document);
     if (options.postDeployProgram === undefined) await linkProject(root);
     else {
       await mkdir(path.join(root, 'commands'));
@@ -173,11 +194,22 @@ export class TerraformStack {
 
   /** Applies the file `plan`. */
   async apply(): Promise<ApplyRun> {
-    return this.#withResources(await this.run(['apply', '-json', '-no-color', 'plan']));
+    return this.#withResources(
+      await this.run(['apply', '-json', '-no-color', `-parallelism=${parallelism}`, 'plan']),
+    );
   }
 
   async destroy(...extra: string[]): Promise<ApplyRun> {
-    return this.#withResources(await this.run(['destroy', '-json', '-no-color', '-auto-approve', ...extra]));
+    return this.#withResources(
+      await this.run([
+        'destroy',
+        '-json',
+        '-no-color',
+        `-parallelism=${parallelism}`,
+        '-auto-approve',
+        ...extra,
+      ]),
+    );
   }
 
   /** State, or with a file name a plan, as `terraform show -json` tells it. */

@@ -44,8 +44,11 @@ function registerServers(azure: Azure, events: ServerEvents): void {
     },
     during: (body, { existing }) =>
       merge(body, { properties: { state: existing ? 'Updating' : 'Provisioning' } }),
-    completed: (server, { existing }) =>
-      existing ? undefined : events({ kind: 'created', server: server.id }),
+    completed: ({ id, body }, { existing }) => {
+      if (existing) return;
+      const entra = textAt(body, 'properties', 'authConfig', 'activeDirectoryAuth') === 'Enabled';
+      return events({ kind: 'created', server: id, entra });
+    },
     mayDelete: (server) => {
       // https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas: replicas go first.
       const [replica] = replicasOf(azure, server.id);

@@ -172,7 +172,7 @@ function refuseReplica(azure: Azure, source: Resource, sent: JsonObject, { name 
       'ServerIsBusy',
       `The server '${source.name}' is not ready. Please try again later.`,
     );
-  if (textAt(sent, 'properties', 'highAvailability', 'mode') !== undefined)
+  if ((textAt(sent, 'properties', 'highAvailability', 'mode') ?? 'Disabled') !== 'Disabled')
     throw refuse('High availability cannot be enabled on a replica.');
   if (textAt(sent, 'properties', 'backup', 'geoRedundantBackup') === 'Enabled')
     throw refuse('Geo-redundant backup cannot be enabled on a replica.');

@@ -7,4 +7,5 @@ export {
   startLocalAzure,
 } from './local-azure.ts';
 export { type Latency, type OperationRecord, quickLatency } from './operations.ts';
+export { postgresBehind } from './postgres-behind.ts';
 export type { ServerEvent, ServerEvents } from './server-events.ts';

@@ -194,7 +194,10 @@ function register(
 
 async function respond(azure: Azure, request: AzureRequest, unknown: string[]): Promise<AzureResponse> {
   const line = `${request.method} https://${request.host}${request.path}?${request.query}`;
-  const changes = request.host === 'management.azure.com' && !['GET', 'HEAD'].includes(request.method);
+  const changes =
+    request.host === 'management.azure.com' &&
+    !['GET', 'HEAD'].includes(request.method) &&
+    !/\/(?:sharedKeys|validate|exportTemplate)$/i.test(request.path);
   const startedAt = Date.now();
   try {
     if (request.host === 'management.azure.com') authorize(azure, request);

@@ -1,6 +1,12 @@
 /** What happens to a server and has to happen to the PostgreSQL behind it as well. */
 export type ServerEvent =
-  | { readonly kind: 'created' | 'deleted' | 'restarted'; readonly server: string }
+  | {
+      readonly kind: 'created';
+      readonly server: string;
+      /** Whether Entra authentication is on. */
+      readonly entra: boolean;
+    }
+  | { readonly kind: 'deleted' | 'restarted'; readonly server: string }
   | { readonly kind: 'parameterSet'; readonly server: string; readonly name: string; readonly value: string }
   | {
       readonly kind: 'databaseCreated' | 'databaseDeleted';

@@ -88,7 +88,7 @@ function parameterDocument(azure: Azure, server: Resource, name: string): JsonOb
     );
   const id = `${server.id}/configurations/${name}`;
   const set = azure.store.get(id);
-  const standard = known?.default ?? defaultFor(name, server);
+  const standard = known?.default ?? known?.values?.[0] ?? defaultFor(name, server, known?.minimum);
   const properties: JsonObject = {
     value: standard,
     source: 'system-default',
@@ -110,7 +110,7 @@ function parameterDocument(azure: Azure, server: Resource, name: string): JsonOb
 }
 
 /** Azure's defaults that follow the server's size; the size decides once, when the server is created. */
-function defaultFor(name: string, server: Resource): string {
+function defaultFor(name: string, server: Resource, minimum = 0): string {
   const sku = skuOf(server.body);
   const blocks = ((sku?.memoryGb ?? 4) * 1024 * 1024) / 8;
   switch (name) {
@@ -121,7 +121,7 @@ function defaultFor(name: string, server: Resource): string {
     case 'effective_cache_size':
       return String(Math.round((blocks * 3) / 4));
     default:
-      return '0';
+      return String(minimum);
   }
 }
 
