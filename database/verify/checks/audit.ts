@@ -117,7 +117,8 @@ export const auditChecks: readonly Check[] = [
     group: 'audit',
     severity: 'high',
     title: 'The owner cannot change audit rows by mistake',
-    looksAt: 'enabled triggers on llama.audit_trail that refuse UPDATE, DELETE and TRUNCATE',
+    looksAt:
+      'enabled triggers on llama.audit_trail that refuse UPDATE, DELETE and TRUNCATE, and TRUNCATE on each of its leaves',
     why: 'Grants do not bind an owner: a careless migration could rewrite history without an error.',
     mend: 'Create the triggers append_only and append_only_truncate as migration 0008 does, or enable them.',
     source: 'migrations/0008_audit_trail.sql',
@@ -125,20 +126,26 @@ export const auditChecks: readonly Check[] = [
       const model = modelOf(snapshot);
       const trail = model.named(auditTable);
       if (!trail) return skip(`${auditTable} does not exist`);
-      const guards = model
-        .triggersOf(trail)
-        .filter((trigger) => fires(trigger) && on(trigger, 'before'))
-        .filter((trigger) => /\bRAISE\s+EXCEPTION\b/i.test(model.routine(trigger.function)?.source ?? ''));
+      const guardsOf = (table: Relation) =>
+        model
+          .triggersOf(table)
+          .filter((trigger) => fires(trigger) && on(trigger, 'before'))
+          .filter((trigger) => /\bRAISE\s+EXCEPTION\b/i.test(model.routine(trigger.function)?.source ?? ''));
+      const guards = guardsOf(trail);
       const open = [
         ...(['update', 'delete'] as const).filter((part) => !guards.some((guard) => on(guard, part, 'row'))),
         ...(guards.some((guard) => on(guard, 'truncate')) ? [] : ['truncate']),
       ];
-      return judge(
-        auditTable,
-        open.length > 0
+      const leaves = model.leavesOf(trail);
+      return judge(`${auditTable}, ${counted(leaves.length, 'leaf', 'leaves')}`, [
+        ...(open.length > 0
           ? [{ object: auditTable, detail: `${open.join(', ')} by the owner is not refused` }]
-          : [],
-      );
+          : []),
+        // Row triggers are cloned to leaves, statement triggers are not.
+        ...leaves
+          .filter((leaf) => !guardsOf(leaf).some((guard) => on(guard, 'truncate')))
+          .map((leaf) => ({ object: nameOf(leaf), detail: 'truncate by the owner is not refused' })),
+      ]);
     },
   },
   {

@@ -90,7 +90,7 @@ export const encryptionChecks: readonly Check[] = [
       if (!snapshot.activity.complete) return skip('the login may not read the statements of others');
       return rolledBack(client, async () => {
         const { rows } = await client.query<{ found: number; seen: number }>(
-          `SELECT count(*) FILTER (WHERE s.query ~* '^\\s*(set|alter)\\M.*\\mapp\\.\\w*(key|secret)')::int AS found,
+          `SELECT count(*) FILTER (WHERE s.query ~* '^\\s*(set|alter)\\M.*\\mapp\\.\\w*(key|secret)\\w*\\s*(=|to)\\s*''')::int AS found,
                   count(*)::int AS seen
              FROM ${pg.escapeIdentifier(extension.schema)}.pg_stat_statements AS s
             WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,

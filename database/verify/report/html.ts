@@ -1,5 +1,6 @@
 import { duration } from '../../report.ts';
 import { type CheckResult, groups, type Report, severities } from '../check.ts';
+import { counted } from '../outcome.ts';
 import { xml } from './junit.ts';
 
 export interface HtmlOptions {
@@ -52,12 +53,11 @@ ${section('What holds', passed, (result) => line(result, lookedOf(result)), true
 function verdict({ counts }: Report, failed: readonly CheckResult[]): string {
   const unseen = counts.skipped > 0 ? ` ${counts.skipped} could not be looked at.` : '';
   if (failed.length === 0) {
-    return `<p class="verdict good">Nothing was found. ${counts.passed} checks passed.${unseen}</p>`;
+    return `<p class="verdict good">Nothing was found. ${counted(counts.passed, 'check')} passed.${unseen}</p>`;
   }
   const urgent = failed.filter(({ check }) => ['critical', 'high'].includes(check.severity)).length;
   const colour = urgent > 0 ? 'bad' : 'warn';
-  const number = failed.length === 1 ? '1 check' : `${failed.length} checks`;
-  return `<p class="verdict ${colour}">${number} found something, ${urgent} of them critical or high.${unseen}</p>`;
+  return `<p class="verdict ${colour}">${counted(failed.length, 'check')} found something, ${urgent} of them critical or high.${unseen}</p>`;
 }
 
 function sums({ checks }: Report): string {
@@ -86,7 +86,7 @@ function section(
   if (results.length === 0) return '';
   const body = results.map(render).join('\n');
   return folded
-    ? `<h2>${title}</h2>\n<details><summary>${results.length} checks</summary>\n${body}\n</details>`
+    ? `<h2>${title}</h2>\n<details><summary>${counted(results.length, 'check')}</summary>\n${body}\n</details>`
     : `<h2>${title}</h2>\n${body}`;
 }
 

@@ -10,6 +10,7 @@ import {
   type Severity,
   severities,
 } from '../check.ts';
+import { counted } from '../outcome.ts';
 
 export interface TableOptions {
   /** Colours for a terminal. @default false */
@@ -71,7 +72,7 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
   const { passed, skipped: left, failed: bad } = report.counts;
   const verdict = bad === 0 ? green('nothing found') : red(`${bad} found`);
   sections.push(
-    `${verdict}: ${passed} passed, ${bad} failed, ${left} skipped of ${report.checks.length} checks (${duration(report.durationMs)})`,
+    `${verdict}: ${passed} passed, ${bad} failed, ${left} skipped of ${counted(report.checks.length, 'check')} (${duration(report.durationMs)})`,
   );
   return `${sections.join('\n')}\n`;
 }

@@ -1,0 +1,135 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { catalogue } from '../../database/verify/catalogue.ts';
+import { type LocalPostgres, startPostgres } from '../../rehearsal/postgres/server.ts';
+import { run } from './run.ts';
+
+/** A server of its own: roles of other tests would be findings here. */
+let server: LocalPostgres;
+let url: string;
+let folder: string;
+beforeAll(async () => {
+  server = await startPostgres({ databases: ['llama_mapper'] });
+  url = server.url('migrator');
+  folder = mkdtempSync(join(tmpdir(), 'llama-db-verify-'));
+  expect(await run(['migrate', '--url', url])).toMatchObject({ code: 0 });
+});
+afterAll(async () => {
+  rmSync(folder, { recursive: true });
+  await server.stop();
+});
+
+async function broken<Result>(sql: string, back: string, work: () => Promise<Result>): Promise<Result> {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client(server.connection('superuser'));
+  await client.connect();
+  try {
+    await client.query(sql);
+    return await work();
+  } finally {
+    await client.query(back);
+    await client.end();
+  }
+}
+
+const open = 'ALTER TABLE llama.model_metrics NO FORCE ROW LEVEL SECURITY';
+const closed = 'ALTER TABLE llama.model_metrics FORCE ROW LEVEL SECURITY';
+
+describe('llama-db verify', () => {
+  it('exits with 0 when nothing is found, and counts and names what it skipped', async () => {
+    const { code, stdout, stderr } = await run(['verify', '--url', url]);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/nothing found: \d+ passed, 0 failed, 18 skipped of \d+ checks/);
+    expect(stdout).toContain('│ SCH-001 │ Every maintenance job is scheduled as written, active');
+    expect(stdout).toContain('Why: no deployment is known to compare with');
+  });
+
+  it('exits with 1 for a finding, says which, where and how to mend it, and with 0 below --fail-on', async () => {
+    await broken(open, closed, async () => {
+      const found = await run(['verify', '--url', url]);
+      expect(found.code).toBe(1);
+      expect(found.stdout).toContain('ISO-002 │ high');
+      expect(found.stdout).toContain('llama.model_metrics: its owner llama_owner passes the policies by');
+      expect(found.stdout).toContain('Mend: ALTER TABLE … FORCE ROW LEVEL SECURITY');
+      const below = await run(['verify', '--url', url, '--fail-on', 'critical']);
+      expect(below.code).toBe(0);
+      expect(below.stdout).toContain('1 found');
+    });
+  });
+
+  it('exits with 2 when a required group could not be looked at', async () => {
+    const { code, stdout } = await run(['verify', '--url', url, '--require', 'isolation,schedules']);
+    expect(code).toBe(2);
+    expect(stdout).toContain(
+      'SCH-001 of required group schedules was skipped: pg_cron is not on this server',
+    );
+  });
+
+  it('exits with 2 and one line when it cannot connect', async () => {
+    const { code, stderr } = await run(['verify', '--url', url.replace(/:[^:@]+@/, ':wrong@')]);
+    expect(code).toBe(2);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('prints one JSON document on stdout, progress on stderr', async () => {
+    const { code, stdout, stderr } = await run(['verify', '--url', url, '--json']);
+    expect(code).toBe(0);
+    const document = JSON.parse(stdout);
+    expect(document).toMatchObject({ ok: true, format: 1, counts: { failed: 0, skipped: 18 } });
+    expect(document.checks).toHaveLength(catalogue.length);
+    expect(stderr).toContain('Connected to');
+  });
+
+  it.each(['junit', 'sarif', 'html'])(
+    'writes %s into a file, and the sums to the terminal',
+    async (format) => {
+      const file = join(folder, `report.${format}`);
+      const args = [
+        'verify',
+        '--url',
+        url,
+        '--group',
+        'isolation,ledger',
+        '--format',
+        format,
+        '--output',
+        file,
+      ];
+      const { code, stdout } = await run(args);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/\d+ passed, 0 failed, 0 skipped/);
+      expect(readFileSync(file, 'utf8')).toContain('ISO-001');
+      expect(readFileSync(file, 'utf8')).not.toContain('SCH-001');
+      expect(readFileSync(file, 'utf8')).not.toContain(server.passwords.migrator);
+    },
+  );
+
+  it('refuses a group or a check that there is not', async () => {
+    expect(await run(['verify', '--url', url, '--group', 'colours'])).toMatchObject({ code: 2 });
+    const { code, stderr } = await run(['verify', '--url', url, '--only', 'ISO-999']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('There is no check ISO-999');
+  });
+});
+
+describe('llama-db explain', () => {
+  it('prints the long text of a check, in any case', async () => {
+    const { code, stdout } = await run(['explain', 'iso-006']);
+    expect(code).toBe(0);
+    for (const word of ['ISO-006', 'Severity   critical', 'Looks at', 'Why', 'Mend', 'Source']) {
+      expect(stdout).toContain(word);
+    }
+  });
+
+  it('lists every check without one', async () => {
+    const { stdout } = await run(['explain']);
+    expect(stdout.trim().split('\n')).toHaveLength(catalogue.length);
+  });
+
+  it('refuses what is not in the catalogue', async () => {
+    expect(await run(['explain', 'XYZ-001'])).toMatchObject({ code: 2, stdout: '' });
+  });
+});

@@ -1,0 +1,210 @@
+import { describe, expect, it } from 'vitest';
+import type { CheckFacts, CheckResult, Outcome, Report } from '../../../database/verify/check.ts';
+import { explain } from '../../../database/verify/report/explain.ts';
+import { renderHtml } from '../../../database/verify/report/html.ts';
+import { reportDocument } from '../../../database/verify/report/json.ts';
+import { renderJunit } from '../../../database/verify/report/junit.ts';
+import { sarifDocument } from '../../../database/verify/report/sarif.ts';
+import { renderTable } from '../../../database/verify/report/table.ts';
+import { verdictOf } from '../../../database/verify/verdict.ts';
+
+const facts: CheckFacts = {
+  id: 'ISO-001',
+  group: 'isolation',
+  severity: 'critical',
+  title: 'Tables are closed',
+  looksAt: 'pg_class',
+  why: 'Open tables are read.',
+  mend: 'Close them <now> & "here".',
+  source: 'the manual',
+};
+
+function result(change: Partial<CheckFacts>, outcome: Outcome): CheckResult {
+  return { check: { ...facts, ...change }, outcome };
+}
+
+const report: Report = {
+  durationMs: 123.4,
+  counts: { passed: 1, failed: 2, skipped: 2 },
+  checks: [
+    result({}, { status: 'passed', looked: '5 tables' }),
+    result(
+      { id: 'PAR-009', group: 'partitions', severity: 'medium', title: 'Sizes are known' },
+      { status: 'failed', looked: '4 tables', findings: [{ object: 'llama.t', detail: 'never analysed' }] },
+    ),
+    result(
+      { id: 'ISO-002', severity: 'high', title: 'Owners are bound' },
+      {
+        status: 'failed',
+        looked: '5 tables',
+        findings: [
+          { object: 'llama.a', detail: 'is <open>' },
+          { object: 'llama.b', detail: 'is open' },
+        ],
+      },
+    ),
+    result(
+      { id: 'SCH-001', group: 'schedules', severity: 'high', title: 'Jobs are scheduled' },
+      { status: 'skipped', reason: 'there is no pg_cron' },
+    ),
+    result(
+      { id: 'SCH-002', group: 'schedules', severity: 'high', title: 'Jobs succeed' },
+      { status: 'skipped', reason: 'there is no pg_cron' },
+    ),
+  ],
+};
+
+const clean: Report = {
+  durationMs: 50,
+  counts: { passed: 1, failed: 0, skipped: 0 },
+  checks: report.checks.slice(0, 1),
+};
+
+describe('the table', () => {
+  it('has the worst first with how to mend it, then what was skipped and why, then sums', () => {
+    expect(renderTable(report, { width: 76 })).toMatchInlineSnapshot(`
+      "┌─────────┬──────────┬─────────────────────────────────────────────────────┐
+      │ found   │ severity │ what, where, and how to mend it                     │
+      ├─────────┼──────────┼─────────────────────────────────────────────────────┤
+      │ ISO-002 │ high     │ Owners are bound                                    │
+      │         │          │ - llama.a: is <open>                                │
+      │         │          │ - llama.b: is open                                  │
+      │         │          │ Mend: Close them <now> & "here".                    │
+      ├─────────┼──────────┼─────────────────────────────────────────────────────┤
+      │ PAR-009 │ medium   │ Sizes are known                                     │
+      │         │          │ - llama.t: never analysed                           │
+      │         │          │ Mend: Close them <now> & "here".                    │
+      └─────────┴──────────┴─────────────────────────────────────────────────────┘
+      ┌─────────┬────────────────────────────────────────────────────────────────┐
+      │ skipped │ not looked at, and why                                         │
+      ├─────────┼────────────────────────────────────────────────────────────────┤
+      │ SCH-001 │ Jobs are scheduled                                             │
+      │ SCH-002 │ Jobs succeed                                                   │
+      │         │ Why: there is no pg_cron                                       │
+      └─────────┴────────────────────────────────────────────────────────────────┘
+      isolation    1 passed, 1 failed
+      partitions   0 passed, 1 failed
+      schedules    0 passed, 2 skipped
+      2 found: 1 passed, 2 failed, 2 skipped of 5 checks (123 ms)
+      "
+    `);
+  });
+
+  it('is short when nothing was found, and names what passed when asked', () => {
+    expect(renderTable(clean)).toMatchInlineSnapshot(`
+      "isolation    1 passed
+      nothing found: 1 passed, 0 failed, 0 skipped of 1 check (50 ms)
+      "
+    `);
+    expect(renderTable(clean, { all: true })).toContain('5 tables');
+  });
+
+  it('keeps a check with very many findings readable', () => {
+    const findings = Array.from({ length: 14 }, (_, n) => ({ object: `llama.t${n}`, detail: 'is open' }));
+    const many = { ...report, checks: [result({}, { status: 'failed', looked: '', findings })] };
+    const text = renderTable(many);
+    expect(text).toContain('llama.t9: is open');
+    expect(text).not.toContain('llama.t10');
+    expect(text).toContain('and 4 more (--json has all)');
+  });
+
+  it('has colours for a terminal only', () => {
+    const start = String.fromCharCode(27);
+    expect(renderTable(report)).not.toContain(start);
+    expect(renderTable(report, { colour: true })).toContain(start);
+  });
+});
+
+describe('the documents for machines', () => {
+  it('JSON has every check with what it found, and the verdict', () => {
+    const document = reportDocument(report, verdictOf(report));
+    expect(document).toMatchObject({ ok: false, format: 1, counts: report.counts, durationMs: 123 });
+    expect(document.reasons).toEqual(['ISO-002 (high): Owners are bound']);
+    expect(document.checks[1]).toEqual({
+      ...facts,
+      id: 'PAR-009',
+      group: 'partitions',
+      severity: 'medium',
+      title: 'Sizes are known',
+      status: 'failed',
+      looked: '4 tables',
+      findings: [{ object: 'llama.t', detail: 'never analysed' }],
+    });
+    expect(reportDocument(clean, verdictOf(clean)).ok).toBe(true);
+  });
+
+  it('JUnit has one case a check, and escapes what XML would take for itself', () => {
+    const xml = renderJunit(report);
+    expect(xml).toContain(
+      '<testsuites name="llama-db verify" tests="5" failures="2" skipped="2" time="0.123">',
+    );
+    expect(xml).toContain('<testsuite name="isolation" tests="2" failures="1" skipped="0">');
+    expect(xml).toContain('<testcase classname="isolation" name="ISO-001 Tables are closed"/>');
+    expect(xml).toContain('<skipped message="there is no pg_cron"/>');
+    expect(xml).toContain('message="high: llama.a: is &lt;open&gt; and 1 more"');
+    expect(xml).toContain('Mend: Close them &lt;now&gt; &amp; &quot;here&quot;.');
+    expect(xml.match(/<testcase/g)).toHaveLength(5);
+  });
+
+  it('SARIF has a rule a check, a result a finding, and names what was skipped', () => {
+    const [run] = sarifDocument(report).runs;
+    expect(run?.tool.driver.rules).toHaveLength(5);
+    expect(run?.results.map(({ ruleId, level }) => [ruleId, level])).toEqual([
+      ['PAR-009', 'warning'],
+      ['ISO-002', 'error'],
+      ['ISO-002', 'error'],
+    ]);
+    for (const { ruleId, ruleIndex } of run?.results ?? []) {
+      expect(run?.tool.driver.rules[ruleIndex]?.id).toBe(ruleId);
+    }
+    expect(run?.invocations[0]?.toolConfigurationNotifications).toHaveLength(2);
+  });
+
+  it('the page needs nothing but itself, and shows text as text', () => {
+    const html = renderHtml(report, { subject: 'production <eu>', at: new Date('2026-11-23T00:00:00Z') });
+    expect(html).toContain('<title>Verification of production &lt;eu&gt;</title>');
+    expect(html).toContain('2 checks found something, 1 of them critical or high. 2 could not be looked at.');
+    expect(html).not.toMatch(/<script|<link|<img|https?:|url\(|@import/);
+    expect(html).not.toContain('is <open>');
+    expect(html.indexOf('ISO-002')).toBeLessThan(html.indexOf('PAR-009'));
+    expect(renderHtml(clean, { subject: 'x' })).toContain('Nothing was found. 1 check passed.');
+  });
+});
+
+describe('the verdict', () => {
+  it('is 1 for findings of the severity or worse, and names them', () => {
+    expect(verdictOf(report)).toEqual({ exitCode: 1, reasons: ['ISO-002 (high): Owners are bound'] });
+    expect(verdictOf(report, { failOn: 'critical' }).exitCode).toBe(0);
+    expect(verdictOf(report, { failOn: 'medium' }).reasons).toHaveLength(2);
+  });
+
+  it('is 2 when a required group was skipped, or never run; findings come first', () => {
+    expect(verdictOf(report, { failOn: 'critical', require: ['schedules'] })).toEqual({
+      exitCode: 2,
+      reasons: [
+        'SCH-001 of required group schedules was skipped: there is no pg_cron',
+        'SCH-002 of required group schedules was skipped: there is no pg_cron',
+      ],
+    });
+    expect(verdictOf(clean, { require: ['audit'] })).toEqual({
+      exitCode: 2,
+      reasons: ['group audit is required and was not run'],
+    });
+    expect(verdictOf(report, { require: ['schedules'] }).exitCode).toBe(1);
+    expect(verdictOf(clean, { require: ['isolation'] }).exitCode).toBe(0);
+  });
+});
+
+it('explain prints every text of a check', () => {
+  expect(explain(facts)).toMatchInlineSnapshot(`
+    "ISO-001  Tables are closed
+
+    Group      isolation
+    Severity   critical
+    Looks at   pg_class
+    Why        Open tables are read.
+    Mend       Close them <now> & "here".
+    Source     the manual
+    "
+  `);
+});

@@ -1,0 +1,154 @@
+import type { Row } from './rows.ts';
+
+const tenant = "(SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), ''))";
+const bound = `tenant_id = ${tenant}`;
+
+/** A further tenants' table that lacks nothing, for what cannot be broken on the real ones alone. */
+export const notes = `
+  SET LOCAL ROLE llama_owner;
+  CREATE TABLE llama.notes (id uuid NOT NULL DEFAULT gen_random_uuid(), tenant_id varchar(100) NOT NULL, note text,
+    CONSTRAINT notes_pkey PRIMARY KEY (tenant_id, id));
+  ALTER TABLE llama.notes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+  CREATE POLICY notes_floor ON llama.notes AS RESTRICTIVE FOR ALL TO application_role USING (${bound}) WITH CHECK (${bound});
+  CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON llama.notes
+    FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'id', '');
+  RESET ROLE;`;
+
+/** Without its floor a table leans on its permissive policies alone. */
+const withoutFloor = (table: string, floor: string) => `DROP POLICY ${floor} ON llama.${table};`;
+
+export const isolationRows: readonly Row[] = [
+  { breaks: 'ISO-001', sql: `${notes} ALTER TABLE llama.notes DISABLE ROW LEVEL SECURITY` },
+  { breaks: 'ISO-002', sql: 'ALTER TABLE llama.model_metrics NO FORCE ROW LEVEL SECURITY' },
+  { breaks: 'ISO-003', sql: 'ALTER TABLE {leaf:model_metrics:0} DISABLE ROW LEVEL SECURITY' },
+  { breaks: 'ISO-004', sql: 'GRANT SELECT ON {leaf:model_metrics:0} TO analytics_role' },
+  { breaks: 'ISO-004', sql: 'GRANT SELECT (tenant_id) ON {leaf:model_metrics:0} TO PUBLIC' },
+  { breaks: 'ISO-005', sql: 'CREATE POLICY open ON {leaf:model_metrics:0} TO application_role USING (true)' },
+  { breaks: 'ISO-006', sql: withoutFloor('model_metrics', 'tenant_floor_metrics') },
+  {
+    breaks: 'ISO-006',
+    because: 'an OR makes a floor of nothing',
+    sql: `ALTER POLICY tenant_floor_metrics ON llama.model_metrics
+      USING (${bound} OR model_version = 'public') WITH CHECK (${bound})`,
+  },
+  {
+    breaks: 'ISO-007',
+    sql: 'CREATE POLICY wide ON llama.model_metrics FOR SELECT TO application_role USING (true)',
+  },
+  { breaks: 'ISO-008', sql: `CREATE POLICY everybody ON llama.model_metrics FOR SELECT USING (${bound})` },
+  { breaks: 'ISO-009', sql: 'GRANT SELECT ON llama.model_metrics TO maintenance_role' },
+  {
+    breaks: 'ISO-010',
+    sql: `CREATE POLICY bare ON llama.detector_executions AS RESTRICTIVE FOR SELECT TO admin_role
+      USING (tenant_id IS DISTINCT FROM current_setting('app.other', true))`,
+  },
+  {
+    breaks: 'ISO-011',
+    sql: `CREATE POLICY emptied ON llama.detector_executions AS RESTRICTIVE FOR SELECT TO analytics_role
+      USING (tenant_id <> (SELECT current_setting('app.current_tenant_id', true)))`,
+  },
+  {
+    breaks: 'ISO-012',
+    sql: notes,
+    bend: (snapshot) => {
+      const table = snapshot.relations.find(({ name }) => name === 'notes');
+      return {
+        ...snapshot,
+        columns: snapshot.columns.map((column) =>
+          column.relation === table?.oid && column.name === 'tenant_id'
+            ? { ...column, notNull: false }
+            : column,
+        ),
+      };
+    },
+  },
+  { breaks: 'ISO-020', sql: 'CREATE ROLE verify_role BYPASSRLS' },
+  { breaks: 'ISO-021', sql: 'GRANT admin_role TO verify_app WITH INHERIT FALSE, SET TRUE' },
+  { breaks: 'ISO-021', sql: 'GRANT analytics_role TO application_role' },
+  { breaks: 'ISO-022', sql: 'GRANT SELECT ON llama.tenant_performance_summary TO application_role' },
+  { breaks: 'ISO-023', sql: 'ALTER VIEW llama.tenant_performance RESET (security_barrier)' },
+  {
+    breaks: 'ISO-023',
+    because: "a new view without the tenant's condition",
+    sql: `SET LOCAL ROLE llama_owner;
+      CREATE VIEW llama.versions WITH (security_barrier = true) AS SELECT model_version FROM llama.model_metrics;
+      GRANT SELECT ON llama.versions TO application_role`,
+  },
+  {
+    breaks: 'ISO-024',
+    sql: 'ALTER FUNCTION llama.record_read(text, text, timestamptz) RESET search_path',
+  },
+  {
+    breaks: 'ISO-024',
+    because: 'pg_temp is searched first unless it is named',
+    sql: 'ALTER FUNCTION llama.record_read(text, text, timestamptz) SET search_path = llama',
+  },
+  { breaks: 'ISO-025', sql: 'GRANT EXECUTE ON FUNCTION llama.scheduled_jobs() TO PUBLIC' },
+  { breaks: 'ISO-026', sql: 'GRANT EXECUTE ON FUNCTION llama.apply_retention(integer) TO application_role' },
+  { breaks: 'ISO-027', sql: 'GRANT TRIGGER ON llama.model_metrics TO analytics_role' },
+  {
+    breaks: 'ISO-028',
+    sql: 'ALTER DEFAULT PRIVILEGES FOR ROLE llama_owner IN SCHEMA llama GRANT SELECT ON TABLES TO application_role',
+  },
+  {
+    breaks: 'ISO-029',
+    sql: 'ALTER DEFAULT PRIVILEGES FOR ROLE llama_owner GRANT EXECUTE ON FUNCTIONS TO PUBLIC',
+  },
+  { breaks: 'ISO-030', sql: 'GRANT CREATE ON SCHEMA extensions TO maintenance_role' },
+  {
+    breaks: 'ISO-031',
+    also: ['ISO-056'],
+    because: 'tried live, the temporary table is made as well',
+    sql: 'GRANT TEMPORARY ON DATABASE llama_mapper TO PUBLIC',
+  },
+  { breaks: 'ISO-032', sql: 'CREATE UNIQUE INDEX spanning ON llama.tenant_configs (detector_whitelist)' },
+  {
+    breaks: 'ISO-033',
+    sql: `${notes} ALTER TABLE llama.notes ADD COLUMN other varchar(100) REFERENCES llama.tenant_configs (tenant_id);
+      CREATE INDEX notes_other ON llama.notes (other)`,
+  },
+  { breaks: 'ISO-034', sql: 'GRANT SELECT ON SEQUENCE llama.schema_migrations_id_seq TO application_role' },
+  { breaks: 'ISO-035', sql: 'ALTER FUNCTION llama.scheduled_jobs() LEAKPROOF' },
+  { breaks: 'ISO-036', sql: 'CREATE RULE more AS ON DELETE TO llama.detector_executions DO ALSO NOTHING' },
+  { breaks: 'ISO-037', sql: 'CREATE PUBLICATION outward FOR TABLE llama.tenant_configs' },
+  { breaks: 'ISO-037', sql: 'CREATE PUBLICATION outward FOR ALL TABLES' },
+  { breaks: 'ISO-038', sql: 'CREATE TABLE public.copied AS TABLE llama.model_metrics WITH NO DATA' },
+  { breaks: 'ISO-039', sql: 'GRANT SELECT ON llama.model_metrics TO verify_app' },
+  { breaks: 'ISO-040', sql: "ALTER DATABASE llama_mapper SET app.current_tenant_id = 'first'" },
+  { breaks: 'ISO-050', sql: 'REVOKE INSERT ON llama.model_metrics FROM application_role' },
+  {
+    breaks: 'ISO-051',
+    also: ['ISO-006', 'ISO-007'],
+    because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
+    sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
+      CREATE POLICY leak ON llama.detector_executions FOR SELECT TO application_role USING (${tenant} IS NOT NULL)`,
+  },
+  {
+    breaks: 'ISO-052',
+    also: ['ISO-006', 'ISO-007'],
+    because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
+    sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
+      CREATE POLICY leak ON llama.detector_executions FOR SELECT TO application_role USING (${tenant} IS NULL)`,
+  },
+  {
+    breaks: 'ISO-053',
+    also: ['ISO-006', 'ISO-007'],
+    because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
+    sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
+      CREATE POLICY leak ON llama.detector_executions FOR INSERT TO application_role WITH CHECK (${tenant} IS NOT NULL)`,
+  },
+  {
+    breaks: 'ISO-054',
+    also: ['ISO-006', 'ISO-007', 'ISO-051'],
+    because: 'a row is found before it is changed',
+    sql: `${withoutFloor('tenant_configs', 'tenant_floor_configs')}
+      CREATE POLICY leak ON llama.tenant_configs TO application_role USING (${tenant} IS NOT NULL)`,
+  },
+  {
+    breaks: 'ISO-055',
+    also: ['ISO-004'],
+    because: 'nobody reaches a leaf without a privilege on it',
+    sql: 'GRANT SELECT ON {leaf:model_metrics:0} TO application_role',
+  },
+  { breaks: 'ISO-056', sql: 'GRANT SET ON PARAMETER session_replication_role TO application_role' },
+];

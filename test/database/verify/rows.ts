@@ -1,0 +1,12 @@
+import type { Break } from './fixture.ts';
+
+/** One way to break the database, and every check that must say so: all others must not. */
+export interface Row extends Break {
+  readonly breaks: string;
+  /** Checks that see the same from another side. @default - none */
+  readonly also?: readonly string[];
+  /** Checks that can no longer look. @default - none */
+  readonly skips?: readonly string[];
+  /** Why it breaks that, or these too. @default - the statement says it */
+  readonly because?: string;
+}
