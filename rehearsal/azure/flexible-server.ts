@@ -176,8 +176,8 @@ function refuseReplica(azure: Azure, source: Resource, sent: JsonObject, { name 
     throw refuse('High availability cannot be enabled on a replica.');
   if (textAt(sent, 'properties', 'backup', 'geoRedundantBackup') === 'Enabled')
     throw refuse('Geo-redundant backup cannot be enabled on a replica.');
-  const wanted = numberAt(sent, 'properties', 'storage', 'storageSizeGB') ?? 0;
   const had = numberAt(source.body, 'properties', 'storage', 'storageSizeGB') ?? 0;
+  const wanted = numberAt(sent, 'properties', 'storage', 'storageSizeGB') ?? had;
   if (wanted < had) throw refuse(`Its storage (${wanted} GB) is smaller than its primary's (${had} GB).`);
   const wantedTier = textAt(sent, 'properties', 'storage', 'tier');
   const hadTier = textAt(source.body, 'properties', 'storage', 'tier');

@@ -1,4 +1,5 @@
 /** Server parameters as the control plane shows and takes them. */
+import { extension } from '../../azure/extensions.ts';
 import { extensionOfParameter, isStatic, parameter, refusal } from '../../azure/parameters.ts';
 import type { Azure } from './context.ts';
 import { serverType, skuOf } from './flexible-server.ts';
@@ -130,11 +131,23 @@ function refuseValue(name: string, value: string): void {
   if (!known) return;
   if (known.apply === 'read-only')
     throw new ArmError(400, 'InvalidParameterName', `The server parameter '${name}' is read-only.`);
-  const why = refusal(known, name, value);
+  const why = refusal(known, name, value) ?? refusedExtensions(name, value);
   if (why !== undefined)
     throw new ArmError(
       400,
       'InvalidParameterValue',
       `Invalid value given for parameter ${name}: '${value}' ${why}.`,
     );
+}
+
+/** https://learn.microsoft.com/azure/postgresql/extensions/concepts-extensions-versions */
+function refusedExtensions(name: string, value: string): string | undefined {
+  if (name !== 'azure.extensions') return undefined;
+  const strangers = value
+    .split(',')
+    .map((one) => one.trim().toLowerCase())
+    .filter((one) => one !== '' && !extension(one));
+  return strangers.length > 0
+    ? `names extensions that Azure does not offer: ${strangers.join(', ')}`
+    : undefined;
 }

@@ -4,15 +4,13 @@ import { environments } from '../../environments/index.ts';
 import { type LocalAzure, postgresBehind, startLocalAzure } from '../../rehearsal/azure/index.ts';
 import { serverFor } from '../../rehearsal/postgres/deployment.ts';
 import { randomPassword } from '../../rehearsal/postgres/server.ts';
-import { complaints, type TerraformRun, TerraformStack, whyNoTerraform } from '../../rehearsal/terraform.ts';
+import { TerraformStack, whyNoTerraform } from '../../rehearsal/terraform.ts';
 import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts';
 import { stackOf } from '../stacks/stack.ts';
+import { expectClean, withoutWatched } from './deploying.ts';
 
 const missing = await whyNoTerraform();
 const complete = process.env['LLAMA_REHEARSAL'] === 'complete';
-
-/** Resources that azurerm watches for about two minutes each before it believes that they are there. */
-const watched = ['azurerm_monitor_metric_alert', 'azurerm_management_lock'];
 
 interface Rehearsal {
   readonly azure: LocalAzure;
@@ -64,30 +62,6 @@ async function prepare(environment: 'development' | 'staging' | 'production'): P
       ['the password of the superuser', server.passwords.superuser],
     ]),
   };
-}
-
-/** The same stack without what only waiting would be tested of. */
-function withoutWatched(document: string): string {
-  const gone = new RegExp(`^(?:${watched.join('|')})\\.`);
-  const clean = (value: unknown, key?: string): unknown => {
-    if (Array.isArray(value))
-      return value
-        .filter((item) => key !== 'depends_on' || typeof item !== 'string' || !gone.test(item))
-        .map((item) => clean(item));
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, clean(inner, name)]));
-  };
-  const stack = JSON.parse(document);
-  for (const type of watched) delete stack.resource[type];
-  return JSON.stringify(clean(stack));
-}
-
-function expectClean(run: TerraformRun): void {
-  expect({ command: run.command, complaints: complaints(run) }).toEqual({
-    command: run.command,
-    complaints: [],
-  });
-  expect(run.exitCode, run.output).toBe(0);
 }
 
 describe('a deployment to the local Azure, with the real Terraform and azurerm', () => {
