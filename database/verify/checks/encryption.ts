@@ -80,8 +80,9 @@ export const encryptionChecks: readonly Check[] = [
     group: 'encryption',
     severity: 'critical',
     title: 'No key stands in the statistics of statements',
-    looksAt: 'texts in pg_stat_statements of this database that SET a key instead of binding it',
-    why: 'SET app.encryption_keys = … is kept verbatim, readable by every monitoring login, until the statistics are reset. Only set_config with a bound parameter is not.',
+    looksAt:
+      'SET, ALTER and DO statements in pg_stat_statements of this database that write a key instead of binding it',
+    why: 'SET app.encryption_keys = … (before 18) and a DO block are kept verbatim, readable by every monitoring login, until the statistics are reset. Only set_config with a bound parameter is not.',
     mend: 'Rotate the key, then SELECT extensions.pg_stat_statements_reset(); make the caller use set_config($1, $2, true).',
     source: 'docs/decisions.md, 17; reproduced on PostgreSQL 15 and 18',
     run: async ({ snapshot, client }) => {
@@ -90,7 +91,7 @@ export const encryptionChecks: readonly Check[] = [
       if (!snapshot.activity.complete) return skip('the login may not read the statements of others');
       return rolledBack(client, async () => {
         const { rows } = await client.query<{ found: number; seen: number }>(
-          `SELECT count(*) FILTER (WHERE s.query ~* '^\\s*(set|alter)\\M.*\\mapp\\.\\w*(key|secret)\\w*\\s*(=|to)\\s*''')::int AS found,
+          `SELECT count(*) FILTER (WHERE s.query ~* '^\\s*(set|alter|do)\\M.*\\mapp\\.\\w*(key|secret)\\w*''?\\s*(=|to|,)\\s*''')::int AS found,
                   count(*)::int AS seen
              FROM ${pg.escapeIdentifier(extension.schema)}.pg_stat_statements AS s
             WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,

@@ -86,6 +86,10 @@ export const deployment: Deployment = {
   },
 };
 
+export function majorOf({ server }: Snapshot): number {
+  return Math.floor(server.version / 10_000);
+}
+
 /** Parameters as Azure has them once the environment's are set. */
 const azureParameters: Readonly<Record<string, string>> = {
   'azure.extensions': [...expectedExtensions, 'pg_cron'].join(',').toUpperCase(),
@@ -179,7 +183,7 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
     const input = {
       client,
       snapshot: change.bend?.(seen) ?? seen,
-      deployment: { ...deployment, ...change.deployment },
+      deployment: { ...deployment, version: majorOf(seen), ...change.deployment },
       migrationsDir: directory,
     };
     return await evaluate(input, catalogue);

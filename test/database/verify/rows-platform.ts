@@ -11,11 +11,19 @@ export const encryptionRows: readonly Row[] = [
   },
   {
     breaks: 'ENC-003',
-    also: ['ENC-004'],
-    because: 'the statement that set it is kept as well',
-    sql: "ALTER ROLE verify_app SET app.encryption_key = 'c2VjcmV0'",
+    because: 'app.encryption_key set for a role',
+    bend: (snapshot) => ({
+      ...snapshot,
+      roleSettings: [
+        ...snapshot.roleSettings,
+        { role: 'verify_app', here: false, name: 'app.encryption_key', value: 'c2VjcmV0' },
+      ],
+    }),
   },
-  { breaks: 'ENC-004', sql: "SET LOCAL app.encryption_keys = '{}'" },
+  {
+    breaks: 'ENC-004',
+    sql: "DO $$ BEGIN PERFORM set_config('app.encryption_keys', '{}', true); END $$",
+  },
 ];
 
 export const roleRows: readonly Row[] = [
@@ -96,7 +104,7 @@ export const settingRows: readonly Row[] = [
   setting('SET-015', { 'pgaudit.log_parameter': 'on' }),
   setting('SET-016', { work_mem: '8192' }),
   { breaks: 'SET-017', ...server({ version: 150_018 }), deployment: { version: 15 } },
-  { breaks: 'SET-018', deployment: { version: 16 } },
+  { breaks: 'SET-018', deployment: { version: 15 } },
   { breaks: 'SET-019', ...server({ frozenAge: 1_500_000_000 }) },
 ];
 
