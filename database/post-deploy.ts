@@ -158,11 +158,15 @@ async function verify(
   directory: string,
   { reporter, failOn = 'high' }: PostDeployOptions,
 ): Promise<Pick<Release, 'outcome' | 'counts'> & { readonly finding?: string }> {
-  const { failing, runChecks } = await import('./verify/run.ts');
+  const [{ failing, runChecks }, { otherDatabases }] = await Promise.all([
+    import('./verify/run.ts'),
+    import('./verify/databases.ts'),
+  ]);
   const { deployment } = connection.target;
   const { checks, counts, durationMs } = await runChecks({
     client: connection.client,
     migrationsDir: directory,
+    openDatabase: otherDatabases(connection),
     ...(deployment ? { deployment } : {}),
   });
   await connection.restoreSession();

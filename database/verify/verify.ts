@@ -1,13 +1,13 @@
 /** Verification as a command runs it: connect, look, and say it in the form that was asked for. */
-import { type Connection, withConnection } from '../connection.ts';
+import { withConnection } from '../connection.ts';
 import { Fault } from '../fault.ts';
 import type { Reporter } from '../report.ts';
 import { describeTarget, type Target } from '../target.ts';
 import { catalogue } from './catalogue.ts';
 import type { CheckFacts, Report, RunOptions } from './check.ts';
+import { otherDatabases } from './databases.ts';
 import { renderTable } from './report/table.ts';
 import { runChecks } from './run.ts';
-import type { OpenDatabase } from './snapshot/snapshot.ts';
 import type { Verdict } from './verdict.ts';
 
 export const formats = ['table', 'json', 'junit', 'sarif', 'html'] as const;
@@ -47,14 +47,6 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
     if (!(error instanceof Fault)) throw error;
     throw new Fault(error.what, error.why, error.remedy, { exitCode: 2, cause: error });
   }
-}
-
-/** Connections of the same login to other databases of the same server. */
-export function otherDatabases({ target, credential }: Connection): OpenDatabase {
-  return (database, work) =>
-    withConnection(target, { database, credential, session: 'reading', attempts: 1 }, ({ client }) =>
-      work(client),
-    );
 }
 
 /**

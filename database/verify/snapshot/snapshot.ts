@@ -85,10 +85,19 @@ async function asOwner<Row>(
 
 /** pg_cron keeps the jobs of every database in one, which `cron.database_name` names. */
 async function scheduler(client: pg.Client, open: OpenDatabase | undefined): Promise<facts.Snapshot['cron']> {
-  const { rows: names } = await client.query<{ home: string | null; here: string }>(
-    "SELECT current_setting('cron.database_name', true) AS home, current_database() AS here",
+  // The view leaves out what the login may not see; current_setting would refuse.
+  const { rows } = await client.query<{
+    home: string | null;
+    loaded: boolean;
+    here: string;
+    created: boolean;
+  }>(
+    `SELECT (SELECT setting FROM pg_settings WHERE name = 'cron.database_name') AS home,
+            EXISTS (SELECT FROM pg_settings WHERE name = 'shared_preload_libraries' AND setting ~ '\\mpg_cron\\M') AS loaded,
+            current_database() AS here, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') AS created`,
   );
-  const [{ home, here } = { home: null, here: '' }] = names;
+  const { here, ...found } = rows[0] ?? { home: null, loaded: false, here: '', created: false };
+  const home = found.home ?? (found.created ? here : found.loaded ? 'postgres' : undefined);
   if (!home) return { unreadable: 'pg_cron is not on this server; llama-db maintain does its work' };
   const read = async (within: pg.Client): Promise<facts.Cron> => ({
     jobs: (await within.query<facts.Cron['jobs'][number]>(queries.cronJobs)).rows,
