@@ -4,10 +4,12 @@ import { connectionChecks } from './checks/connections.ts';
 import { encryptionChecks } from './checks/encryption.ts';
 import { extensionChecks } from './checks/extensions.ts';
 import { indexChecks } from './checks/indexes.ts';
+import { privilegeChecks } from './checks/isolation-privileges.ts';
 import { reachChecks } from './checks/isolation-reach.ts';
 import { tableChecks } from './checks/isolation-tables.ts';
 import { ledgerChecks } from './checks/ledger.ts';
 import { liveChecks } from './checks/live.ts';
+import { loggingChecks } from './checks/logging.ts';
 import { partitionChecks } from './checks/partitions.ts';
 import { replicationChecks } from './checks/replication.ts';
 import { roleChecks } from './checks/roles.ts';
@@ -19,6 +21,7 @@ import { settingChecks } from './checks/settings.ts';
 export const catalogue: readonly Check[] = [
   ...tableChecks,
   ...reachChecks,
+  ...privilegeChecks,
   ...liveChecks,
   ...partitionChecks,
   ...indexChecks,
@@ -27,12 +30,13 @@ export const catalogue: readonly Check[] = [
   ...roleChecks,
   ...extensionChecks,
   ...settingChecks,
+  ...loggingChecks,
   ...connectionChecks,
   ...scheduleChecks,
   ...ledgerChecks,
   ...schemaChecks,
   ...replicationChecks,
-].sort((a, b) => groupOrder(a) - groupOrder(b));
+].sort((a, b) => groupOrder(a) - groupOrder(b) || a.id.localeCompare(b.id));
 
 function groupOrder({ group }: Check): number {
   return groups.indexOf(group);
