@@ -4,7 +4,7 @@ import { extensionOfParameter, isStatic, parameter, refusal } from '../../azure/
 import type { Azure } from './context.ts';
 import { serverType, skuOf } from './flexible-server.ts';
 import { ArmError, jsonBody } from './http.ts';
-import { type JsonObject, textAt } from './json.ts';
+import { at, type JsonObject, textAt } from './json.ts';
 import { refuseWhenLocked } from './locks.ts';
 import { parentOf } from './resource-id.ts';
 import type { Resource } from './resource-store.ts';
@@ -39,9 +39,10 @@ export function registerParameters(azure: Azure, apiVersions: readonly string[],
         refuseWhenLocked(azure, request.path, 'write');
         operations.refuseWhenBusy([server.id]);
         const current = parameterDocument(azure, server, name);
-        const value = textAt(jsonBody(request), 'properties', 'value') ?? '';
-        refuseValue(name, value);
-        const changed = value !== textAt(current, 'properties', 'value');
+        const value = String(at(jsonBody(request), 'properties', 'value') ?? '');
+        // Deleting a parameter in Terraform sets its default, which may be what nobody could choose: empty.
+        if (value !== at(current, 'properties', 'defaultValue')) refuseValue(name, value);
+        const changed = value !== at(current, 'properties', 'value');
         const id = `${server.id}/configurations/${name}`;
         const operation = operations.start({
           method,

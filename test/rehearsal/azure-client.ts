@@ -6,13 +6,20 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import type { LocalAzure } from '../../rehearsal/azure/index.ts';
 
+export interface AnswerBody {
+  readonly error: { readonly code: string; readonly message: string };
+  readonly error_description: string;
+  readonly access_token: string;
+  readonly status: string;
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
 export interface Answer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly text: string;
-  /** Parsed, when it is JSON. */
-  // biome-ignore lint/suspicious/noExplicitAny: an answer's shape is what its test asserts
-  readonly body: any;
+  /** Parsed, when it is JSON; which of its fields are there is what a test asserts. */
+  readonly body: AnswerBody;
 }
 
 export interface Call {
@@ -94,7 +101,7 @@ export class AzureClient {
               status: response.statusCode ?? 0,
               headers: response.headers,
               text,
-              body: isJson ? JSON.parse(text) : undefined,
+              body: isJson ? JSON.parse(text) : {},
             });
           });
         },

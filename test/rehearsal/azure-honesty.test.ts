@@ -10,7 +10,7 @@ let client: AzureClient;
 let group: string;
 
 beforeEach(async () => {
-  azure = await startLocalAzure({ containers: ['states/production'] });
+  azure = await startLocalAzure({ containers: ['states/production'], latency: () => 150 });
   client = new AzureClient(azure);
   group = `/subscriptions/${azure.subscriptionId}/resourceGroups/database`;
   await client.arm('PUT', group, { location: 'eastus' }, '2023-07-01');
