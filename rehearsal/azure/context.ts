@@ -1,5 +1,6 @@
 import type { Directory } from './entra.ts';
 import type { AzureRequest, AzureResponse } from './http.ts';
+import type { Memory } from './memory.ts';
 import type { Operations } from './operations.ts';
 import type { ResourceStore } from './resource-store.ts';
 import type { Router } from './router.ts';
@@ -9,6 +10,8 @@ export interface Azure {
   readonly subscriptionId: string;
   readonly tenantId: string;
   readonly router: Router;
+  /** Where whatever outlives a request is kept. */
+  readonly memory: Memory;
   readonly store: ResourceStore;
   readonly operations: Operations;
   readonly directory: Directory;

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { Azure } from './context.ts';
 import { ArmError, type AzureRequest, type AzureResponse } from './http.ts';
 import { type JsonObject, textAt } from './json.ts';
+import type { Memory } from './memory.ts';
 
 export interface Principal {
   readonly objectId: string;
@@ -30,11 +31,18 @@ export interface DirectoryOptions {
 }
 
 export class Directory {
-  readonly #principals = new Map<string, Principal>();
-  readonly #tokens = new Map<string, Token>();
-  #credentialsExpired = false;
+  readonly #principals: Map<string, Principal>;
+  readonly #tokens: Map<string, Token>;
+  /** Applications whose secret has expired. */
+  readonly #expired: Map<string, true>;
 
-  constructor(readonly options: DirectoryOptions) {
+  constructor(
+    memory: Memory,
+    readonly options: DirectoryOptions,
+  ) {
+    this.#principals = memory.map('principals');
+    this.#tokens = memory.map('tokens');
+    this.#expired = memory.map('expiredCredentials');
     this.add(options.client);
   }
 
@@ -56,7 +64,7 @@ export class Directory {
 
   /** From now on the client's secret has expired, and so has every token. */
   expireCredentials(): void {
-    this.#credentialsExpired = true;
+    this.#expired.set(this.options.client.appId, true);
     this.#tokens.clear();
   }
 
@@ -68,7 +76,7 @@ export class Directory {
         'unauthorized_client',
         `AADSTS700016: Application with identifier '${clientId}' was not found in the directory '${this.options.tenantId}'.`,
       );
-    if (this.#credentialsExpired)
+    if (this.#expired.has(clientId))
       throw new ArmError(
         401,
         'invalid_client',

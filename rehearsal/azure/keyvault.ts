@@ -23,7 +23,7 @@ interface DeletedVault {
 }
 
 export function registerKeyVault(azure: Azure): void {
-  const deleted = new Map<string, DeletedVault>();
+  const deleted = azure.memory.map<DeletedVault>('deletedVaults');
   registerVaults(azure, deleted);
   registerDeletedVaults(azure, deleted);
   registerKeys(azure);

@@ -15,6 +15,7 @@ import { ArmError, type AzureRequest, type AzureResponse, UnknownRequest } from 
 import { registerInsights } from './insights.ts';
 import { registerKeyVault } from './keyvault.ts';
 import { registerManagedIdentity } from './managedidentity.ts';
+import { type AzureSnapshot, Memory } from './memory.ts';
 import { registerNetwork } from './network.ts';
 import { registerOperationalInsights } from './operationalinsights.ts';
 import { type Latency, type OperationRecord, Operations, quickLatency } from './operations.ts';
@@ -80,6 +81,13 @@ export interface LocalAzure {
   readonly sharedKeys: ReadonlyMap<string, string>;
   /** For scenarios that change Azure behind Terraform's back. */
   readonly azure: Azure;
+  /**
+   * All that Azure knows: resources, deleted vaults, blobs with their leases, directory, tokens. Waits until no
+   * operation runs. Neither the history (requests, operations) nor a PostgreSQL behind a server is part of it.
+   */
+  snapshot(): Promise<AzureSnapshot>;
+  /** Puts a snapshot back, of this or of another local Azure. Operations that still run are given up, without their effect. */
+  restore(snapshot: AzureSnapshot): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -94,13 +102,14 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
   const clientSecret = options.clientSecret ?? 'local-client-secret';
   const requests: RequestRecord[] = [];
   const unknown: string[] = [];
-  const sharedKeys = new Map<string, string>();
-  const blobs = new BlobStore();
+  const memory = new Memory();
+  const sharedKeys = memory.map<string>('sharedKeys');
+  const blobs = new BlobStore(memory);
   for (const entry of options.containers ?? []) {
     const [account = '', container = ''] = entry.split('/');
     blobs.addContainer(account, container);
   }
-  const directory = new Directory({
+  const directory = new Directory(memory, {
     tenantId,
     clientSecret,
     tokenLifetime: options.tokenLifetime ?? 3600,
@@ -116,7 +125,8 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     subscriptionId,
     tenantId,
     router: new Router(),
-    store: new ResourceStore(),
+    memory,
+    store: new ResourceStore(memory),
     operations: new Operations({
       latency: options.latency ?? quickLatency,
       subscriptionId,
@@ -164,6 +174,14 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     directory,
     sharedKeys,
     azure,
+    async snapshot() {
+      await azure.operations.settled();
+      return memory.snapshot();
+    },
+    async restore(snapshot) {
+      await azure.operations.abandon();
+      memory.restore(snapshot);
+    },
     async stop() {
       azure.operations.stop();
       await proxy.stop();

@@ -10,7 +10,7 @@ import { ArmError, type AzureRequest, type AzureResponse } from './http.ts';
 import type { JsonObject } from './json.ts';
 import { idKey, nameOf, typeOf } from './resource-id.ts';
 
-export type OperationOutcome = 'InProgress' | 'Succeeded' | 'Failed' | 'Refused';
+export type OperationOutcome = 'InProgress' | 'Succeeded' | 'Failed' | 'Refused' | 'Abandoned';
 
 /** One change of the control plane, long or immediate, for timelines and assertions. */
 export interface OperationRecord {
@@ -73,7 +73,8 @@ export class Operations {
   readonly records: OperationRecord[] = [];
   readonly #running = new Map<string, Running>();
   readonly #busy = new Map<string, OperationRecord>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Map<NodeJS.Timeout, () => void>();
+  #generation = 0;
 
   constructor(readonly options: OperationsOptions) {}
 
@@ -124,10 +125,11 @@ export class Operations {
   }
 
   async #run(record: OperationRecord, request: OperationRequest, servers: readonly string[]): Promise<void> {
+    const generation = this.#generation;
     await this.#pause(this.options.latency(record));
     try {
-      await request.effect?.();
-      record.outcome = 'Succeeded';
+      if (generation === this.#generation) await request.effect?.();
+      record.outcome = generation === this.#generation ? 'Succeeded' : 'Abandoned';
     } catch (error) {
       request.failed?.();
       record.outcome = 'Failed';
@@ -155,7 +157,7 @@ export class Operations {
         this.#timers.delete(timer);
         resolve();
       }, milliseconds);
-      this.#timers.add(timer);
+      this.#timers.set(timer, resolve);
     });
   }
 
@@ -191,8 +193,28 @@ export class Operations {
     return { status: 200, headers: { 'retry-after': String(this.options.retryAfterSeconds) }, body };
   }
 
+  /** Waits until nothing runs. */
+  async settled(): Promise<void> {
+    for (;;) {
+      const running = [...this.#running.values()].filter(({ record }) => record.outcome === 'InProgress');
+      if (running.length === 0) return;
+      await Promise.all(running.map(({ ended }) => ended));
+    }
+  }
+
+  /** Ends everything that runs, without its effect; what is already taking effect is waited for. */
+  async abandon(): Promise<void> {
+    this.#generation += 1;
+    for (const [timer, resolve] of this.#timers) {
+      clearTimeout(timer);
+      resolve();
+    }
+    this.#timers.clear();
+    await this.settled();
+  }
+
   stop(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of this.#timers.keys()) clearTimeout(timer);
     this.#timers.clear();
   }
 }

@@ -1,4 +1,5 @@
 import type { JsonObject } from './json.ts';
+import type { Memory } from './memory.ts';
 import { idKey, isWithin, nameOf, parentOf, typeOf } from './resource-id.ts';
 
 /** One resource as Azure keeps it; `body` is all of its document except id, name and type. */
@@ -11,7 +12,11 @@ export interface Resource {
 
 /** Every resource that exists, by ARM id without regard to case. */
 export class ResourceStore {
-  readonly #resources = new Map<string, Resource>();
+  readonly #resources: Map<string, Resource>;
+
+  constructor(memory: Memory) {
+    this.#resources = memory.map('resources');
+  }
 
   get(id: string | undefined): Resource | undefined {
     return id === undefined ? undefined : this.#resources.get(idKey(id));

@@ -171,6 +171,7 @@ function registerGroups(azure: Azure): void {
 function registerDeployments(azure: Azure): void {
   const { router, store, operations } = azure;
   const template = `${groupTemplate}/providers/Microsoft.Resources/deployments/{deployment}`;
+  const templates = azure.memory.map<JsonObject>('templates');
   const options = { apiVersions: ['2020-06-01', '2023-07-01', '2022-09-01', '2025-04-01'] };
   router.on(
     'POST',
@@ -240,7 +241,6 @@ function registerDeployments(azure: Azure): void {
     },
     options,
   );
-  const templates = new Map<string, JsonObject>();
   router.on(
     'GET',
     template,

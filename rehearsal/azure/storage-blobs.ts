@@ -5,6 +5,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Azure } from './context.ts';
 import type { AzureRequest, AzureResponse } from './http.ts';
+import type { Memory } from './memory.ts';
 import type { RouteMatch } from './router.ts';
 
 export interface Blob {
@@ -18,7 +19,11 @@ export interface Blob {
 
 /** Storage account, container and blob name to blob; a container that exists may hold none. */
 export class BlobStore {
-  readonly #containers = new Map<string, Map<string, Blob>>();
+  readonly #containers: Map<string, Map<string, Blob>>;
+
+  constructor(memory: Memory) {
+    this.#containers = memory.map('blobs');
+  }
 
   addContainer(account: string, container: string): void {
     this.#containers.set(`${account}/${container}`, new Map());
