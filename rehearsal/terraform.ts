@@ -65,6 +65,14 @@ export interface StackOptions {
   readonly postDeployProgram?: string;
 }
 
+/** How a run is stopped before its end. */
+export interface StopSignals {
+  /** As Ctrl-C does: Terraform finishes or abandons what runs, and saves its state. */
+  readonly interrupt?: AbortSignal;
+  /** As a machine that goes away does: Terraform and its provider end at once, and nothing is saved. */
+  readonly kill?: AbortSignal;
+}
+
 /** @throws Fault with exit status 3 when Terraform is not there or too old */
 export function findTerraform(): string {
   const found = spawnSync('terraform', ['version', '-json'], {
@@ -193,9 +201,9 @@ export class TerraformStack {
   }
 
   /** Applies the file `plan`. */
-  async apply(): Promise<ApplyRun> {
+  async apply(stop: StopSignals = {}): Promise<ApplyRun> {
     return this.#withResources(
-      await this.run(['apply', '-json', '-no-color', `-parallelism=${parallelism}`, 'plan']),
+      await this.run(['apply', '-json', '-no-color', `-parallelism=${parallelism}`, 'plan'], stop),
     );
   }
 
@@ -219,24 +227,28 @@ export class TerraformStack {
     return JSON.parse(run.output);
   }
 
-  /** Runs any command of Terraform to its end. */
-  run(parameters: readonly string[], signal?: AbortSignal): Promise<TerraformRun> {
+  /** Runs any command of Terraform to its end, or until it is stopped. */
+  run(parameters: readonly string[], stop: StopSignals = {}): Promise<TerraformRun> {
     const startedAt = Date.now();
     return new Promise((resolve, reject) => {
       const child = spawn('terraform', [...parameters], {
         cwd: this.directory,
         env: { ...this.environment },
         stdio: ['ignore', 'pipe', 'pipe'],
+        // A group of its own where it may be killed: Terraform's provider would live on.
+        detached: stop.kill !== undefined,
       });
       const chunks: Buffer[] = [];
       child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
       child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
-      // As Ctrl-C does: Terraform then finishes or abandons what runs, and saves its state.
       const interrupt = () => child.kill('SIGINT');
-      signal?.addEventListener('abort', interrupt, { once: true });
+      stop.interrupt?.addEventListener('abort', interrupt, { once: true });
+      const kill = () => killGroup(child.pid);
+      stop.kill?.addEventListener('abort', kill, { once: true });
       child.once('error', reject);
       child.once('close', (code) => {
-        signal?.removeEventListener('abort', interrupt);
+        stop.interrupt?.removeEventListener('abort', interrupt);
+        stop.kill?.removeEventListener('abort', kill);
         const output = Buffer.concat(chunks).toString('utf8');
         const diagnostics = linesOf(output).flatMap((line) =>
           line['type'] === 'diagnostic' ? asDiagnostic(line['diagnostic']) : [],
@@ -304,6 +316,16 @@ async function linkProject(root: string): Promise<void> {
     if (name === 'cdktf.out' || name.startsWith('.')) continue;
     await access(path.join(projectRoot, name));
     await symlink(path.join(projectRoot, name), path.join(root, name));
+  }
+}
+
+function killGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    // It may have ended in the meantime.
+    if (!(error instanceof Error) || Reflect.get(error, 'code') !== 'ESRCH') throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 export type { Principal } from './entra.ts';
 export type { AzureRequest, AzureResponse } from './http.ts';
 export {
+  type Interception,
   type LocalAzure,
   type LocalAzureOptions,
   type RequestRecord,

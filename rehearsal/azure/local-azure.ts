@@ -45,13 +45,19 @@ export interface LocalAzureOptions {
   readonly principals?: readonly Principal[];
   /** Whether the deploying identity may read workspaces' shared keys. @default true */
   readonly mayReadSharedKeys?: boolean;
-  /** Called for each request before it is answered: return an answer, or `drop`, to fail it on purpose. @default - nothing fails */
-  readonly intercept?: (request: AzureRequest) => AzureResponse | 'drop' | undefined;
+  /** Called for each request before it is answered, to fail it on purpose. @default - nothing fails */
+  readonly intercept?: (request: AzureRequest) => Interception | Promise<Interception>;
   /** Told what happens to servers, inside the operation. @default - nobody */
   readonly serverEvents?: ServerEvents;
   /** More certificate authorities its clients must trust, PEM. @default - the system's only */
   readonly trust?: readonly string[];
 }
+
+/**
+ * What becomes of a request instead of its answer: another answer; `drop` cuts the connection before anything is done,
+ * `drop answer` once everything is done, so that the client cannot know that it was.
+ */
+export type Interception = AzureResponse | 'drop' | 'drop answer' | undefined;
 
 /** One request and how it was answered. Neither bodies nor headers are kept: they may carry secrets. */
 export interface RequestRecord {
@@ -141,8 +147,8 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
   const proxy = await startProxy(
     async (request) => {
       const at = Date.now();
-      const intercepted = options.intercept?.(request);
-      const response = intercepted ?? (await respond(azure, request, unknown));
+      const intercepted = await options.intercept?.(request);
+      const response = await answer(azure, request, intercepted, unknown);
       requests.push({
         at,
         method: request.method,
@@ -208,6 +214,18 @@ function register(
   registerDataProtection(azure);
   registerConsumption(azure);
   registerBlobs(azure, blobs);
+}
+
+async function answer(
+  azure: Azure,
+  request: AzureRequest,
+  intercepted: Interception,
+  unknown: string[],
+): Promise<AzureResponse | 'drop'> {
+  if (intercepted === undefined) return respond(azure, request, unknown);
+  if (intercepted !== 'drop answer') return intercepted;
+  await respond(azure, request, unknown);
+  return 'drop';
 }
 
 async function respond(azure: Azure, request: AzureRequest, unknown: string[]): Promise<AzureResponse> {
