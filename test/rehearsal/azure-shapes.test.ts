@@ -2,7 +2,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { type LocalAzure, startLocalAzure } from '../../rehearsal/azure/index.ts';
-import { TerraformStack, whyNoTerraform } from '../../rehearsal/terraform.ts';
+import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+import { TerraformStack } from '../../rehearsal/terraform/stack.ts';
 import { stackOf } from '../stacks/stack.ts';
 import { expectClean, withoutWatched } from './deploying.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { complaints, type TerraformRun } from '../../rehearsal/terraform.ts';
+import { complaints, type TerraformRun } from '../../rehearsal/terraform/stack.ts';
 
 /** Resources that azurerm watches for about two minutes each before it believes that they are there. */
 const watched = ['azurerm_monitor_metric_alert', 'azurerm_management_lock'];

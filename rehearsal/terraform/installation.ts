@@ -1,0 +1,108 @@
+/** What a rehearsal needs of the machine, where it looks for it, and how Terraform is told. */
+import { spawnSync } from 'node:child_process';
+import { readdir, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { Fault } from '../../database/fault.ts';
+
+const minimumVersion = [1, 11] as const;
+/** What the bindings of this project pin (@cdktf/provider-azurerm 14.23.1). */
+export const azurermVersion = '4.55.0';
+
+const missing = { exitCode: 3 };
+
+/** @throws Fault with exit status 3 when Terraform is not there or too old */
+export function findTerraform(): string {
+  const found = spawnSync('terraform', ['version', '-json'], {
+    encoding: 'utf8',
+    env: { ...process.env, CHECKPOINT_DISABLE: '1', TF_CLI_CONFIG_FILE: '' },
+  });
+  const version = /"terraform_version":\s*"(\d+)\.(\d+)\.[^"]*"/.exec(found.stdout ?? '');
+  const needed = minimumVersion.join('.');
+  const remedy = `Install Terraform ${needed} or newer: https://developer.hashicorp.com/terraform/install`;
+  if (!version)
+    throw new Fault(
+      'No Terraform to rehearse with',
+      'the program `terraform` is not on the PATH',
+      remedy,
+      missing,
+    );
+  const [major, minor] = [Number(version[1]), Number(version[2])];
+  if (major < minimumVersion[0] || (major === minimumVersion[0] && minor < minimumVersion[1]))
+    throw new Fault(
+      'Terraform is too old to rehearse with',
+      `write-only arguments and ephemeral values need ${needed}, and \`terraform\` is ${major}.${minor}`,
+      remedy,
+      missing,
+    );
+  return 'terraform';
+}
+
+/**
+ * Folder in which Terraform finds the azurerm provider without a network, in either of the layouts of a mirror:
+ * unpacked (what a plugin cache has too) or packed (what `terraform providers mirror` writes).
+ * https://developer.hashicorp.com/terraform/cli/config/config-file#filesystem_mirror
+ *
+ * @throws Fault with exit status 3 when it is in none of the places
+ */
+export async function findProvider(version: string = azurermVersion): Promise<string> {
+  const inside = 'registry.terraform.io/hashicorp/azurerm';
+  for (const root of [path.join(os.homedir(), '.terraform.d/plugins'), process.env['TF_PLUGIN_CACHE_DIR']]) {
+    if (root === undefined || root === '') continue;
+    const folder = path.join(root, inside);
+    const packed = `terraform-provider-azurerm_${version}_${platform()}.zip`;
+    if ((await namesIn(folder)).includes(packed)) return root;
+    const unpacked = await namesIn(path.join(folder, version, platform()));
+    if (unpacked.some((name) => name.startsWith('terraform-provider-azurerm'))) return root;
+  }
+  throw new Fault(
+    'No azurerm provider to rehearse with',
+    `version ${version} for ${platform()} is neither in ~/.terraform.d/plugins/${inside} nor in TF_PLUGIN_CACHE_DIR`,
+    'Put it there: npm run synth, then in cdktf.out/stacks/development: terraform providers mirror ~/.terraform.d/plugins',
+    missing,
+  );
+}
+
+/** Why nothing can be rehearsed on this machine, or undefined when everything is there. */
+export async function whyNoTerraform(providerVersion = azurermVersion): Promise<string | undefined> {
+  try {
+    findTerraform();
+    await findProvider(providerVersion);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault) return error.message;
+    throw error;
+  }
+}
+
+/** The program of cdktf-cli, an optional dependency; undefined where it was not installed. */
+export function findCdktf(): string | undefined {
+  try {
+    const description = createRequire(import.meta.url).resolve('cdktf-cli/package.json');
+    return path.join(path.dirname(description), 'bundle/bin/cdktf.js');
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Writes the command line configuration under which Terraform takes the provider from where it was found, and
+ * whatever else this user's own configuration says does not matter.
+ */
+export async function writeConfiguration(file: string, mirror: string): Promise<void> {
+  await writeFile(
+    file,
+    `provider_installation {\n  filesystem_mirror {\n    path = ${JSON.stringify(mirror)}\n  }\n}\n`,
+  );
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
+}
+
+function platform(): string {
+  const systems: Readonly<Record<string, string>> = { win32: 'windows' };
+  const machines: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+  return `${systems[process.platform] ?? process.platform}_${machines[process.arch] ?? process.arch}`;
+}
