@@ -30,7 +30,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description("Llama Mapper's database: deploy it, look after it, prove what it is.")
     .option('--debug', 'print the stack of an error')
     .addHelpText('after', exitCodes)
-    .showHelpAfterError('Run llama-db --help for the commands, llama-db <command> --help for one of them.')
+    .configureOutput({ outputError: (text, write) => write(inOneLine(text, args)) })
     .exitOverride();
   try {
     for (const name of wanted(args)) {
@@ -48,6 +48,18 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (json) printError({ what: error.message });
     return usage;
   }
+}
+
+/** What commander says of bad usage, with the way to what would be good, as one line like any other error. */
+function inOneLine(text: string, args: readonly string[]): string {
+  const what = text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\.?$/, '.');
+  const [asked, ...others] = wanted(args);
+  const help = asked !== undefined && others.length === 0 ? `llama-db ${asked} --help` : 'llama-db --help';
+  return `Bad usage: ${what} Run ${help}.\n`;
 }
 
 /** The command that was named; all of them when help about all is needed. */

@@ -339,7 +339,15 @@ describe('a machine', () => {
   });
 
   it('learns that it used the command badly: exit 2', async () => {
-    expect((await run(['nonsense'])).code).toBe(2);
+    expect(await run(['nonsense'])).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: "Bad usage: unknown command 'nonsense'. Run llama-db --help.\n",
+    });
+    expect(await run(['status', '--nonsense'])).toMatchObject({
+      code: 2,
+      stderr: "Bad usage: unknown option '--nonsense'. Run llama-db status --help.\n",
+    });
     expect((await run(['migrate', '--lock-wait', 'soon'])).stderr).toMatch(/whole number/);
     const unknown = await run(['status', 'qa']);
     expectFault(unknown, 2, /^There is no environment qa: known are development, staging, production/);
