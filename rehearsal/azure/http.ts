@@ -9,6 +9,8 @@ export interface AzureRequest {
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
+  /** Whether it comes from inside the virtual network, where private endpoints are reached. @default false */
+  readonly fromNetwork?: boolean;
 }
 
 export interface AzureResponse {

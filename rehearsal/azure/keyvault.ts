@@ -1,5 +1,5 @@
 /**
- * Microsoft.KeyVault: vaults with soft delete, keys through the control plane, and the closed data plane.
+ * Microsoft.KeyVault: vaults with soft delete, and keys through the control plane.
  *
  * Keys: https://learn.microsoft.com/rest/api/keyvault/keys/keys/create-if-not-exist (control plane)
  */
@@ -7,8 +7,8 @@ import { randomBytes } from 'node:crypto';
 import type { Azure } from './context.ts';
 import { ArmError } from './http.ts';
 import { at, type JsonObject, numberAt, objectAt, textAt } from './json.ts';
-import { idKey, parentOf, sameId } from './resource-id.ts';
-import { type Resource, toDocument } from './resource-store.ts';
+import { registerDataPlane } from './key-vault-data.ts';
+import { parentOf, sameId } from './resource-id.ts';
 import { keep, registerList, registerResourceType } from './resource-types.ts';
 
 export const vaultType = 'Microsoft.KeyVault/vaults';
@@ -228,70 +228,4 @@ function registerKeys(azure: Azure): void {
     apiVersions: keyVersions,
     template: '/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.KeyVault/vaults/{v}/keys',
   });
-}
-
-/** Gives a key a new version, as its rotation policy does when the time has come. */
-export function rotateKey(azure: Azure, key: string): void {
-  const resource = azure.store.get(key);
-  if (!resource) return;
-  resource.body = {
-    ...resource.body,
-    properties: {
-      ...objectAt(resource.body, 'properties'),
-      keyUriWithVersion: `${textAt(resource.body, 'properties', 'keyUri')}/${randomBytes(16).toString('hex')}`,
-    },
-  };
-}
-
-function registerDataPlane(azure: Azure): void {
-  const host = '*.vault.azure.net';
-  for (const method of ['GET', 'PUT', 'POST', 'PATCH', 'DELETE'])
-    for (const template of ['/', '/{path*}'])
-      azure.router.on(
-        method,
-        template,
-        ({ request }) => {
-          const vault = vaultOf(azure, request.host);
-          if (!azure.directory.holdsToken(request, 'https://vault.azure.net'))
-            return {
-              status: 401,
-              headers: {
-                'www-authenticate': `Bearer authorization="https://login.microsoftonline.com/${azure.tenantId}", resource="https://vault.azure.net"`,
-              },
-              body: {
-                error: {
-                  code: 'Unauthorized',
-                  message: 'AKV10000: Request is missing a Bearer or PoP token.',
-                },
-              },
-            };
-          if (isClosed(vault))
-            throw new ArmError(
-              403,
-              'Forbidden',
-              'Public network access is disabled and request is not from a trusted service nor via an approved private link. ForbiddenByConnection',
-            );
-          throw new ArmError(
-            501,
-            'NotImplemented',
-            `The data plane of an open vault is not rehearsed: ${request.method} ${request.path}`,
-          );
-        },
-        { host },
-      );
-}
-
-function vaultOf(azure: Azure, host: string): Resource {
-  const name = host.split('.')[0] ?? '';
-  const vault = azure.store.ofType(vaultType).find((one) => idKey(one.name) === idKey(name));
-  if (!vault) throw new ArmError(404, 'VaultNotFound', `The vault '${name}' does not exist.`);
-  return vault;
-}
-
-function isClosed(vault: Resource): boolean {
-  const document = toDocument(vault);
-  return (
-    textAt(document, 'properties', 'publicNetworkAccess') === 'Disabled' ||
-    textAt(document, 'properties', 'networkAcls', 'defaultAction') === 'Deny'
-  );
 }

@@ -74,6 +74,8 @@ export interface LocalAzure {
   readonly tenantId: string;
   /** Environment of a Terraform (and of anything started by it) that is to deploy here. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The same for a client inside the virtual network, where private endpoints are reached. */
+  readonly networkEnvironment: Readonly<Record<string, string>>;
   /** Every request, oldest first. */
   readonly requests: readonly RequestRecord[];
   /** Requests nobody here could answer, one line each; a run with any proves nothing. */
@@ -168,10 +170,12 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     [proxy.authority, ...(options.trust ?? []), await systemAuthorities()].join('\n'),
   );
 
+  const told = { authorities, subscriptionId, tenantId, clientSecret };
   return {
     subscriptionId,
     tenantId,
-    environment: environmentFor({ url: proxy.url, authorities, subscriptionId, tenantId, clientSecret }),
+    environment: environmentFor({ ...told, url: proxy.url }),
+    networkEnvironment: environmentFor({ ...told, url: proxy.networkUrl }),
     requests,
     unknown,
     operations: azure.operations.records,

@@ -22,6 +22,8 @@ export const servedHosts = [
 export interface Proxy {
   /** `http://127.0.0.1:port`, for HTTPS_PROXY. */
   readonly url: string;
+  /** The same for a client inside the virtual network: it says so to the proxy by its user name. */
+  readonly networkUrl: string;
   /** Certificate authority its clients must trust, PEM. */
   readonly authority: string;
   stop(): Promise<void>;
@@ -38,8 +40,9 @@ export async function startProxy(answer: Answer, refused: (host: string) => void
   const { authority, certificate, privateKey } = await issueCertificate(servedHosts);
   const secureContext = tls.createSecureContext({ cert: certificate, key: privateKey });
   const sockets = new Set<Duplex>();
+  const inside = new WeakSet<Duplex>();
   const inner = http.createServer((request, response) => {
-    void serve(request, response, answer);
+    void serve(request, response, (asked) => answer({ ...asked, fromNetwork: inside.has(request.socket) }));
   });
   const outer = http.createServer((_request, response) => {
     response.writeHead(405, { 'content-type': 'text/plain' }).end('Only CONNECT is answered here.\n');
@@ -60,6 +63,7 @@ export async function startProxy(answer: Answer, refused: (host: string) => void
     if (head.length > 0) socket.unshift(head);
     const secure = new tls.TLSSocket(socket, { isServer: true, secureContext });
     secure.on('error', () => secure.destroy());
+    if (userOf(request) === network) inside.add(secure);
     inner.emit('connection', secure);
   });
   await new Promise<void>((resolve, reject) => {
@@ -69,12 +73,22 @@ export async function startProxy(answer: Answer, refused: (host: string) => void
   const { port } = outer.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
+    networkUrl: `http://${network}:${network}@127.0.0.1:${port}`,
     authority,
     async stop() {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => outer.close(() => resolve()));
     },
   };
+}
+
+const network = 'network';
+
+function userOf({ headers }: http.IncomingMessage): string | undefined {
+  const [scheme, value = ''] = (headers['proxy-authorization'] ?? '').split(' ');
+  return scheme?.toLowerCase() === 'basic'
+    ? Buffer.from(value, 'base64').toString().split(':')[0]
+    : undefined;
 }
 
 function isServed(host: string): boolean {

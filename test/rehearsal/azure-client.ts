@@ -30,7 +30,11 @@ export interface Call {
 
 export class AzureClient {
   readonly #token = new Map<string, string>();
-  constructor(readonly azure: LocalAzure) {}
+  /** @param position whether it stands in the virtual network. @default 'internet' */
+  constructor(
+    readonly azure: LocalAzure,
+    readonly position: 'internet' | 'network' = 'internet',
+  ) {}
 
   /** Asks the control plane, with a token, and the api-version as it stands in the path. */
   async arm(method: string, path: string, body?: unknown, version = '2025-08-01'): Promise<Answer> {
@@ -113,7 +117,9 @@ export class AzureClient {
 
   /** @throws Error with the proxy's status when it does not connect */
   connect(host: string): Promise<tls.TLSSocket> {
-    const proxy = new URL(this.azure.environment['HTTPS_PROXY'] ?? '');
+    const { environment, networkEnvironment } = this.azure;
+    const { HTTPS_PROXY } = this.position === 'network' ? networkEnvironment : environment;
+    const proxy = new URL(HTTPS_PROXY ?? '');
     const authorities = readFileSync(this.azure.environment['SSL_CERT_FILE'] ?? '', 'utf8');
     return new Promise((resolve, reject) => {
       const request = http.request({
@@ -121,6 +127,7 @@ export class AzureClient {
         port: proxy.port,
         method: 'CONNECT',
         path: `${host}:443`,
+        ...(proxy.username ? { headers: { 'proxy-authorization': basic(proxy) } } : {}),
       });
       request.on('error', reject);
       request.on('connect', (response: http.IncomingMessage, raw: Duplex) => {
@@ -135,4 +142,8 @@ export class AzureClient {
       request.end();
     });
   }
+}
+
+function basic({ username, password }: URL): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
