@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { resolveTarget } from '../database/target.ts';
 import { type Group, groups, type Severity, severities } from '../database/verify/check.ts';
 import { isGroup, verdictOf } from '../database/verify/verdict.ts';
 import { type Format, formats, renderReport, verify } from '../database/verify/verify.ts';
@@ -19,6 +20,8 @@ interface Options extends MigrationsOptions {
   readonly group?: readonly Group[];
   readonly only?: readonly string[];
   readonly all?: boolean;
+  /** False: none is wanted. */
+  readonly reference?: string | false;
 }
 
 const listed = `Groups: ${groups.join(', ')}.`;
@@ -41,6 +44,11 @@ export function register(program: Command): void {
     .option('--group <groups>', 'run the checks of these groups only', groupList)
     .option('--only <checks>', 'run these checks only, by id', idList)
     .option('--all', 'name what passed too')
+    .option(
+      '--reference <url>',
+      'compare with this database; without it one is migrated on a server started for that',
+    )
+    .option('--no-reference', 'compare with none: the checks of group drift are skipped')
     .addHelpText(
       'after',
       `\n${listed}\nExamples:\n  llama-db verify production\n  llama-db verify production --require isolation,audit --format html --output report.html`,
@@ -53,6 +61,7 @@ export function register(program: Command): void {
       const report = await verify(target, {
         reporter,
         migrationsDirectory: options.migrations,
+        ...(options.reference === false ? {} : { reference: await referenceOf(options.reference) }),
         ...(options.group ? { groups: options.group } : {}),
         ...(options.only ? { only: options.only } : {}),
       });
@@ -75,6 +84,14 @@ export function register(program: Command): void {
       }
       process.exitCode = exitCode;
     });
+}
+
+async function referenceOf(url: string | undefined) {
+  // What else the environment says of a connection belongs to the target.
+  const { PGPASSWORD, PGSSLROOTCERT } = process.env;
+  if (url !== undefined) return resolveTarget({ url }, { PGPASSWORD, PGSSLROOTCERT });
+  const { openReference } = await import('../rehearsal/postgres/reference.ts');
+  return openReference;
 }
 
 function groupList(text: string): readonly Group[] {

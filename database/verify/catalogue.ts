@@ -1,6 +1,7 @@
 import { type Check, groups } from './check.ts';
 import { auditChecks } from './checks/audit.ts';
 import { connectionChecks } from './checks/connections.ts';
+import { driftChecks } from './checks/drift.ts';
 import { encryptionChecks } from './checks/encryption.ts';
 import { extensionChecks } from './checks/extensions.ts';
 import { indexChecks } from './checks/indexes.ts';
@@ -35,6 +36,7 @@ export const catalogue: readonly Check[] = [
   ...scheduleChecks,
   ...ledgerChecks,
   ...schemaChecks,
+  ...driftChecks,
   ...replicationChecks,
 ].sort((a, b) => groupOrder(a) - groupOrder(b) || a.id.localeCompare(b.id));
 

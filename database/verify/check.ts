@@ -3,6 +3,7 @@
  */
 import type pg from 'pg';
 import type { Deployment } from '../deployment.ts';
+import type { Description } from './drift/description.ts';
 import type { OpenDatabase, Snapshot } from './snapshot/snapshot.ts';
 
 /** From worst to mildest. */
@@ -22,6 +23,7 @@ export const groups = [
   'schedules',
   'ledger',
   'schema',
+  'drift',
   'replication',
 ] as const;
 export type Group = (typeof groups)[number];
@@ -55,6 +57,8 @@ export interface CheckContext {
   readonly migrationsDir?: string;
   /** Connections to other databases of the server, for pg_cron. @default - what lies there is skipped */
   readonly openDatabase?: OpenDatabase;
+  /** What the migrations make of an empty database, to compare with. @default - drift is skipped */
+  readonly reference?: () => Promise<Description>;
 }
 
 /** A context with the catalogs already read. */

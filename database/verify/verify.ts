@@ -6,8 +6,10 @@ import { describeTarget, type Target } from '../target.ts';
 import { catalogue } from './catalogue.ts';
 import type { CheckFacts, Report, RunOptions } from './check.ts';
 import { otherDatabases } from './databases.ts';
+import type { Description } from './drift/description.ts';
+import { freshReference, givenReference, type OpenReference } from './drift/reference.ts';
 import { renderTable } from './report/table.ts';
-import { runChecks } from './run.ts';
+import { chosen, runChecks } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
 export const formats = ['table', 'json', 'junit', 'sarif', 'html'] as const;
@@ -16,6 +18,8 @@ export type Format = (typeof formats)[number];
 export interface VerifyOptions extends RunOptions {
   readonly reporter: Reporter;
   readonly migrationsDirectory: string;
+  /** A database to compare with, or a server to migrate an empty one on. @default - drift is skipped */
+  readonly reference?: Target | OpenReference;
 }
 
 /**
@@ -31,6 +35,8 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
     session: 'reading',
     acceptStandby: true,
   } as const;
+  // Begins at once: a reference takes longer to make than everything else to look at.
+  const reference = chosen(options).some(({ group }) => group === 'drift') ? begin(options) : undefined;
   try {
     return await withConnection(target, connect, (connection) =>
       runChecks(
@@ -39,6 +45,7 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
           migrationsDir: options.migrationsDirectory,
           openDatabase: otherDatabases(connection),
           ...(target.deployment ? { deployment: target.deployment } : {}),
+          ...(reference ? { reference: () => reference } : {}),
         },
         options,
       ),
@@ -46,7 +53,21 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     throw new Fault(error.what, error.why, error.remedy, { exitCode: 2, cause: error });
+  } finally {
+    // Its server must be gone before this returns, whatever happened.
+    await reference?.catch(() => undefined);
   }
+}
+
+function begin({ reference, migrationsDirectory }: VerifyOptions): Promise<Description> | undefined {
+  if (!reference) return undefined;
+  const description =
+    typeof reference === 'function'
+      ? freshReference(reference, migrationsDirectory)
+      : givenReference(reference);
+  // Whoever asks for it hears why it failed; until then nobody listens.
+  description.catch(() => undefined);
+  return description;
 }
 
 /**

@@ -11,6 +11,7 @@ import { migrate } from '../../../database/migrations/migrate.ts';
 import { resolveTarget } from '../../../database/target.ts';
 import { catalogue } from '../../../database/verify/catalogue.ts';
 import type { CheckResult, Outcome } from '../../../database/verify/check.ts';
+import { type Description, describeSchema } from '../../../database/verify/drift/description.ts';
 import { expectedExtensions } from '../../../database/verify/expected.ts';
 import { evaluate } from '../../../database/verify/run.ts';
 import type { Setting, Snapshot } from '../../../database/verify/snapshot/facts.ts';
@@ -27,17 +28,25 @@ export interface VerifiedServer {
   /** Superuser, who may break what nobody else could. */
   readonly superuser: pg.Client;
   readonly migrator: pg.Client;
+  /** What the migrations make, read from a second database of the server. */
+  readonly reference: Description;
   stop(): Promise<void>;
 }
 
 export async function startVerifiedServer(): Promise<VerifiedServer> {
-  const server = await startPostgres({ databases: ['llama_mapper'] });
-  const target = await resolveTarget({ url: server.url('migrator') }, {});
-  await withConnection(target, { reporter: silent }, (connection) =>
-    withLock(connection, { reporter: silent }, () =>
-      migrate(connection, { reporter: silent, directory: migrationsDirectory }),
-    ),
-  );
+  const server = await startPostgres({ databases: ['llama_mapper', 'reference'] });
+  const migrated = async (database: string) => {
+    const target = await resolveTarget({ url: server.url('migrator', { database }) }, {});
+    return withConnection(target, { reporter: silent }, (connection) =>
+      withLock(connection, { reporter: silent }, async () => {
+        await migrate(connection, { reporter: silent, directory: migrationsDirectory });
+        await connection.restoreSession();
+        return describeSchema(connection.client);
+      }),
+    );
+  };
+  await migrated('llama_mapper');
+  const reference = await migrated('reference');
   const connected = async (who: 'superuser' | 'migrator') => {
     const client = new pg.Client(server.connection(who));
     await client.connect();
@@ -52,6 +61,7 @@ export async function startVerifiedServer(): Promise<VerifiedServer> {
     server,
     superuser,
     migrator,
+    reference,
     async stop() {
       await Promise.all([superuser.end(), migrator.end()]);
       await server.stop();
@@ -185,6 +195,7 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
       snapshot: change.bend?.(seen) ?? seen,
       deployment: { ...deployment, version: majorOf(seen), ...change.deployment },
       migrationsDir: directory,
+      reference: async () => verified.reference,
     };
     return await evaluate(input, catalogue);
   } finally {
