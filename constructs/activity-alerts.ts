@@ -132,6 +132,8 @@ const vaultOperations: readonly Operation[] = [
  */
 export class ActivityAlerts extends Construct {
   readonly resources: readonly ITerraformDependable[];
+  /** Names of the alerts in Azure. */
+  readonly names: readonly string[];
 
   constructor(scope: Construct, id: string, props: ActivityAlertsProps) {
     super(scope, id);
@@ -162,6 +164,11 @@ export class ActivityAlerts extends Construct {
                 },
               }),
           );
+    this.names = [
+      'server-health',
+      ...serverOperations.map(({ id }) => id),
+      ...((props.vaultIds ?? []).length > 0 ? vaultOperations.map(({ id }) => id) : []),
+    ].map((name) => `${props.namePrefix}-${name}`);
     this.resources = [
       new MonitorActivityLogAlert(this, 'server-health', {
         ...common,

@@ -51,16 +51,20 @@ export interface MetricAlertsProps {
  */
 export class MetricAlerts extends Construct {
   readonly resources: readonly ITerraformDependable[];
+  /** Names of the alerts in Azure. */
+  readonly names: readonly string[];
 
   constructor(scope: Construct, id: string, props: MetricAlertsProps) {
     super(scope, id);
     this.node.addValidation({
       validate: () => props.rules.flatMap((rule) => problemsOf(rule, props.namespace)),
     });
+    const nameOf = (rule: MetricAlertRule) => `${props.targetName}-${rule.id}`;
+    this.names = props.rules.map(nameOf);
     this.resources = props.rules.map(
       (rule) =>
         new MonitorMetricAlert(this, rule.id, {
-          name: `${props.targetName}-${rule.id}`,
+          name: nameOf(rule),
           description: rule.description,
           resourceGroupName: props.resourceGroupName,
           scopes: [props.targetResourceId],

@@ -2,10 +2,7 @@
  * Static parameters take effect at a restart. Terraform sets them without one; here the servers restart once,
  * only when something is pending, and in the order that keeps the replica able to follow.
  */
-import type {
-  PostgreSQLManagementFlexibleServerClient,
-  PostgreSQLManagementFlexibleServerClientOptionalParams,
-} from '@azure/arm-postgresql-flexible';
+import { type AzureAccess, azureReason, parseResourceId, signedIn } from './azure-access.ts';
 import { type Connection, type ConnectOptions, connect, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
 import { Fault } from './fault.ts';
@@ -164,21 +161,10 @@ function names(parameters: readonly { readonly name: string }[]): string {
   return parameters.map(({ name }) => name).join(', ');
 }
 
-const serverId =
-  /^\/subscriptions\/([^/]+)\/resourceGroups\/([^/]+)\/providers\/Microsoft\.DBforPostgreSQL\/flexibleServers\/([^/]+)$/i;
-
-type ManagementClient = typeof PostgreSQLManagementFlexibleServerClient;
-
-/** How Azure Resource Manager is reached. */
-export interface AzureAccess {
-  readonly credential: ConstructorParameters<ManagementClient>[0];
-  readonly options?: PostgreSQLManagementFlexibleServerClientOptionalParams;
-}
-
 /** A plain restart: nothing found says that a planned failover applies pending parameters. */
 export async function restartThroughAzure(resourceId: string, access?: AzureAccess): Promise<void> {
-  const [, subscription, group, name] = serverId.exec(resourceId) ?? [];
-  if (!subscription || !group || !name) {
+  const server = parseResourceId(resourceId);
+  if (server?.type.toLowerCase() !== 'microsoft.dbforpostgresql/flexibleservers') {
     throw new Fault(
       `${resourceId} is not the id of a Flexible Server`,
       'it must be the id of a Microsoft.DBforPostgreSQL/flexibleServers in a resource group',
@@ -189,27 +175,13 @@ export async function restartThroughAzure(resourceId: string, access?: AzureAcce
   const { PostgreSQLManagementFlexibleServerClient: Client } = await import('@azure/arm-postgresql-flexible');
   const { credential, options } = access ?? (await signedIn());
   try {
-    await new Client(credential, subscription, options).servers.beginRestartAndWait(group, name);
+    const client = new Client(credential, server.subscription, options);
+    await client.servers.beginRestartAndWait(server.group, server.name);
   } catch (error) {
     throw new Fault(
-      `Azure did not restart ${name}`,
-      reasonOf(error),
+      `Azure did not restart ${server.name}`,
+      azureReason(error),
       'The deploying identity needs Microsoft.DBforPostgreSQL/flexibleServers/restart/action; when the server is busy, run the command again.',
     );
   }
-}
-
-async function signedIn(): Promise<AzureAccess> {
-  const { DefaultAzureCredential } = await import('@azure/identity');
-  return { credential: new DefaultAzureCredential() };
-}
-
-/** Code and name only: the message of an identity error can quote what was sent. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'it gave no reason';
-  const code: unknown = Reflect.get(error, 'code');
-  const status: unknown = Reflect.get(error, 'statusCode');
-  return [typeof code === 'string' ? code : error.name, typeof status === 'number' ? `(HTTP ${status})` : '']
-    .join(' ')
-    .trim();
 }

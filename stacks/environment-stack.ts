@@ -55,7 +55,7 @@ export class EnvironmentStack extends TerraformStack {
 
 function deployed(
   settings: EnvironmentSettings,
-  { servers: { primary, replica, virtualEndpoint }, vault }: Parts,
+  { base, servers: { primary, replica, virtualEndpoint }, vault, observability }: Parts,
   subscriptionId: string,
 ): Deployment {
   return deploymentDocument(settings, {
@@ -67,5 +67,14 @@ function deployed(
     }),
     keyVaultUri: vault.vault.uri,
     fieldEncryptionKeyId: vault.keyId,
+    surroundings: {
+      workspaceId: observability.workspace.id,
+      actionGroupId: observability.actionGroupId,
+      alertGroup: base.primary.resourceGroup.name,
+      metricAlerts: [...observability.metricAlerts],
+      activityAlerts: [...observability.activityAlerts],
+      ...(vault.created && { vaultId: vault.vault.id }),
+      keyId: vault.keyResourceId,
+    },
   });
 }

@@ -18,6 +18,9 @@ import type { Vault } from './vault.ts';
 export interface Observability {
   readonly workspace: ILogAnalytics;
   readonly actionGroupId: string;
+  /** Names of the alerts in Azure. */
+  readonly metricAlerts: readonly string[];
+  readonly activityAlerts: readonly string[];
   readonly resources: readonly ITerraformDependable[];
 }
 
@@ -38,36 +41,41 @@ export function observability(
   });
   const common = { resourceGroupName, actionGroupId: actionGroup.id, enabled: monitoring.enabled, tags };
 
-  const watched = (id: ServerRole, server: IFlexibleServer) => [
-    new Diagnostics(scope, `${addressOf[id]}_diagnostics`, {
+  const watched = (id: ServerRole, server: IFlexibleServer): Watched => {
+    const diagnostics = new Diagnostics(scope, `${addressOf[id]}_diagnostics`, {
       name: 'log-analytics',
       targetResourceId: server.id,
       workspace,
       dedicatedTables: true,
-    }).resource,
-    ...new ServerAlerts(scope, `${addressOf[id]}_alerts`, {
+    });
+    const alerts = new ServerAlerts(scope, `${addressOf[id]}_alerts`, {
       ...common,
       targetResourceId: server.id,
       targetName: id === 'primary' ? settings.server.name : (settings.replica?.name ?? ''),
       role: id === settings.writer ? 'primary' : 'replica',
       replicated: replica !== undefined && id === settings.writer,
       ...capacity(settings, id),
-    }).resources,
+    });
+    return { resources: [diagnostics.resource, ...alerts.resources], alerts: alerts.names };
+  };
+  const watchedVault = (): Watched => {
+    const diagnostics = new Diagnostics(scope, 'key_vault_diagnostics', {
+      name: 'log-analytics',
+      targetResourceId: vault.vault.id,
+      workspace,
+    });
+    const alerts = new KeyVaultAlerts(scope, 'key_vault_alerts', {
+      ...common,
+      targetResourceId: vault.vault.id,
+      targetName: vault.vault.name,
+    });
+    return { resources: [diagnostics.resource, ...alerts.resources], alerts: alerts.names };
+  };
+  const all = [
+    watched('primary', primary),
+    ...(replica ? [watched('replica', replica)] : []),
+    ...(vault.created ? [watchedVault()] : []),
   ];
-  const vaultWatched = vault.created
-    ? [
-        new Diagnostics(scope, 'key_vault_diagnostics', {
-          name: 'log-analytics',
-          targetResourceId: vault.vault.id,
-          workspace,
-        }).resource,
-        ...new KeyVaultAlerts(scope, 'key_vault_alerts', {
-          ...common,
-          targetResourceId: vault.vault.id,
-          targetName: vault.vault.name,
-        }).resources,
-      ]
-    : [];
   const activity = new ActivityAlerts(scope, 'activity_alerts', {
     ...common,
     namePrefix: settings.server.name,
@@ -77,13 +85,15 @@ export function observability(
   return {
     workspace,
     actionGroupId: actionGroup.id,
-    resources: [
-      ...watched('primary', primary),
-      ...(replica ? watched('replica', replica) : []),
-      ...vaultWatched,
-      ...activity.resources,
-    ],
+    metricAlerts: all.flatMap(({ alerts }) => alerts),
+    activityAlerts: activity.names,
+    resources: [...all.flatMap(({ resources }) => resources), ...activity.resources],
   };
+}
+
+interface Watched {
+  readonly resources: readonly ITerraformDependable[];
+  readonly alerts: readonly string[];
 }
 
 const addressOf = { primary: 'server', replica: 'replica' } as const;

@@ -13,6 +13,8 @@ export interface Vault {
   readonly created: boolean;
   /** Versionless. */
   readonly keyId: string;
+  /** Azure resource id of the key. */
+  readonly keyResourceId: string;
   /** All that is made on or under the vault. */
   readonly resources: readonly ITerraformDependable[];
 }
@@ -64,6 +66,7 @@ export function keyVault(
     vault,
     created: !given.existing,
     keyId: key.versionlessId,
+    keyResourceId: key.resourceId,
     resources: [endpoint.last, ...key.resources],
   };
 }

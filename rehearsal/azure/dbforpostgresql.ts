@@ -3,13 +3,14 @@ import type { Azure } from './context.ts';
 import {
   createdServer,
   isReplica,
+  presentServer,
   replicasOf,
   serverType,
   sourceOf,
   updatedServer,
 } from './flexible-server.ts';
 import { ArmError, jsonBody } from './http.ts';
-import { at, type JsonObject, merge, objectAt, textAt, textsAt } from './json.ts';
+import { at, type JsonObject, merge, objectAt, objectsAt, textAt, textsAt } from './json.ts';
 import { nameOf, parentOf, sameId } from './resource-id.ts';
 import type { Resource } from './resource-store.ts';
 import { type Change, notFound, registerList, registerResourceType } from './resource-types.ts';
@@ -44,8 +45,12 @@ function registerServers(azure: Azure, events: ServerEvents): void {
     },
     during: (body, { existing }) =>
       merge(body, { properties: { state: existing ? 'Updating' : 'Provisioning' } }),
+    present: presentServer,
     completed: ({ id, body }, { existing }) => {
       if (existing) return;
+      store.put(`${id}/backups/backup_1`, {
+        properties: { backupType: 'Full', completedTime: new Date().toISOString(), source: 'Automatic' },
+      });
       const entra = textAt(body, 'properties', 'authConfig', 'activeDirectoryAuth') === 'Enabled';
       return events({ kind: 'created', server: id, entra });
     },
@@ -64,8 +69,26 @@ function registerServers(azure: Azure, events: ServerEvents): void {
   registerList(azure, serverType, {
     apiVersions,
     template: '/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/flexibleServers',
+    present: presentServer,
   });
-  registerList(azure, serverType, { apiVersions, template: `${namespace}/flexibleServers` });
+  registerList(azure, serverType, {
+    apiVersions,
+    template: `${namespace}/flexibleServers`,
+    present: presentServer,
+  });
+  router.on(
+    'GET',
+    `${namespace}/flexibleServers/{server}/privateEndpointConnections`,
+    ({ request }) => {
+      const server = store.get(parentPath(request.path));
+      if (!server) throw notFound(azure, parentPath(request.path));
+      return {
+        status: 200,
+        body: { value: objectsAt(server.body, 'properties', 'privateEndpointConnections') },
+      };
+    },
+    { apiVersions },
+  );
   router.on(
     'POST',
     `${namespace}/flexibleServers/{server}/restart`,
@@ -179,7 +202,7 @@ function registerChildren(azure: Azure, events: ServerEvents): void {
       return { properties: { ...objectAt(sent, 'properties'), objectId: change.name } };
     },
   });
-  for (const child of ['databases', 'firewallRules', 'administrators'])
+  for (const child of ['databases', 'firewallRules', 'administrators', 'backups'])
     registerList(azure, `${serverType}/${child}`, {
       apiVersions,
       template: `${namespace}/flexibleServers/{server}/${child}`,

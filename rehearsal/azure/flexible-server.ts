@@ -6,7 +6,7 @@ import type { Azure } from './context.ts';
 import { ArmError } from './http.ts';
 import { type JsonObject, merge, numberAt, objectAt, objectsAt, textAt } from './json.ts';
 import { sameId } from './resource-id.ts';
-import type { Resource } from './resource-store.ts';
+import { type Resource, toDocument } from './resource-store.ts';
 import type { Change } from './resource-types.ts';
 
 export const serverType = 'Microsoft.DBforPostgreSQL/flexibleServers';
@@ -32,6 +32,20 @@ export function isReplica(server: Resource | undefined): boolean {
 /** Server whose data a new one starts from, and which is busy meanwhile. */
 export function sourceOf(sent: JsonObject): string | undefined {
   return textAt(sent, 'properties', 'sourceServerResourceId');
+}
+
+/** What clients see: the state of replication beside what is kept. */
+export function presentServer(server: Resource): JsonObject {
+  const role = textAt(server.body, 'properties', 'replicationRole');
+  const state = isReplica(server) ? { replicationState: 'Active' } : {};
+  return toDocument({
+    ...server,
+    body: merge(server.body, {
+      properties: {
+        replica: { role: role ?? null, ...state, ...objectAt(server.body, 'properties', 'replica') },
+      },
+    }),
+  });
 }
 
 export function createdServer(azure: Azure, sent: JsonObject, change: Change): JsonObject {
@@ -79,7 +93,7 @@ function serverDocument(sent: JsonObject, { name, existing }: Change): JsonObjec
       backup: {
         backupRetentionDays: 7,
         geoRedundantBackup: 'Disabled',
-        earliestRestoreDate: new Date(0).toISOString(),
+        earliestRestoreDate: new Date().toISOString(),
         ...objectAt(properties, 'backup'),
       },
       network: {

@@ -94,7 +94,7 @@ function registerDiagnostics(azure: Azure): void {
 function registerActionGroups(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.Insights/actionGroups',
-    apiVersions: ['2023-01-01'],
+    apiVersions: ['2023-01-01', '2021-09-01'],
     change: 'immediate',
     patch: true,
     accept: (sent) => {
@@ -104,6 +104,9 @@ function registerActionGroups(azure: Azure): void {
     },
   });
 }
+
+/** The newest, and the one that Azure's client for JavaScript speaks. */
+const activityAlertVersions = ['2020-10-01', '2017-04-01'];
 
 function registerAlerts(azure: Azure): void {
   registerResourceType(azure, {
@@ -122,7 +125,7 @@ function registerAlerts(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: 'Microsoft.Insights/activityLogAlerts',
-    apiVersions: ['2020-10-01'],
+    apiVersions: activityAlertVersions,
     change: 'immediate',
     patch: true,
     accept: (sent, { name }) => {
@@ -135,6 +138,14 @@ function registerAlerts(azure: Azure): void {
       return sent;
     },
   });
+  for (const [type, apiVersions] of [
+    ['metricAlerts', ['2018-03-01']],
+    ['activityLogAlerts', activityAlertVersions],
+  ] as const)
+    registerList(azure, `Microsoft.Insights/${type}`, {
+      apiVersions,
+      template: `/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.Insights/${type}`,
+    });
 }
 
 function textsOf(objects: readonly JsonObject[], key: string): string[] {

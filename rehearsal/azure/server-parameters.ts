@@ -1,6 +1,12 @@
 /** Server parameters as the control plane shows and takes them. */
 import { extension } from '../../azure/extensions.ts';
-import { extensionOfParameter, isStatic, parameter, refusal } from '../../azure/parameters.ts';
+import {
+  extensionOfParameter,
+  isStatic,
+  parameter,
+  parameterCatalogue,
+  refusal,
+} from '../../azure/parameters.ts';
 import type { Azure } from './context.ts';
 import { serverType, skuOf } from './flexible-server.ts';
 import { ArmError, jsonBody } from './http.ts';
@@ -25,6 +31,21 @@ export function registerParameters(azure: Azure, apiVersions: readonly string[],
       const server = store.get(parentOf(request.path));
       if (!server) throw notFound(azure, parentOf(request.path));
       return { status: 200, body: parameterDocument(azure, server, lastSegment(request.path)) };
+    },
+    { apiVersions },
+  );
+  router.on(
+    'GET',
+    template.replace('/{name}', ''),
+    ({ request }) => {
+      const server = store.get(parentOf(`${request.path}/x`));
+      if (!server) throw notFound(azure, parentOf(`${request.path}/x`));
+      const set = store.children(server.id, type).map(({ name }) => name);
+      const names = new Set([...Object.keys(parameterCatalogue), ...set]);
+      return {
+        status: 200,
+        body: { value: [...names].map((name) => parameterDocument(azure, server, name)) },
+      };
     },
     { apiVersions },
   );

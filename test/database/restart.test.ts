@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { AzureAccess } from '../../database/azure-access.ts';
 import { Fault } from '../../database/fault.ts';
-import { type AzureAccess, restartThroughAzure } from '../../database/restart.ts';
+import { restartThroughAzure } from '../../database/restart.ts';
 
 const id =
   '/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/comply-ai/providers/Microsoft.DBforPostgreSQL/flexibleServers/llama';
