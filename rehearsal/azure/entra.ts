@@ -21,6 +21,17 @@ interface Token {
   readonly expiresAt: number;
 }
 
+/** A token as it leaves the directory. */
+export interface IssuedToken {
+  readonly token: string;
+  /** Without `/.default`. */
+  readonly audience: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+  /** Object id of whom it was issued to. */
+  readonly objectId: string;
+}
+
 export interface DirectoryOptions {
   readonly tenantId: string;
   /** The identity that deploys. */
@@ -28,11 +39,15 @@ export interface DirectoryOptions {
   readonly clientSecret: string;
   /** Seconds a token is valid. */
   readonly tokenLifetime: number;
+  /** Told of each token before its owner has it. @default - nobody */
+  readonly tokenIssued?: ((token: IssuedToken) => void | Promise<void>) | undefined;
 }
 
 export class Directory {
   readonly #principals: Map<string, Principal>;
   readonly #tokens: Map<string, Token>;
+  /** Members by group. */
+  readonly #members: Map<string, readonly string[]>;
   /** Applications whose secret has expired. */
   readonly #expired: Map<string, true>;
 
@@ -42,6 +57,7 @@ export class Directory {
   ) {
     this.#principals = memory.map('principals');
     this.#tokens = memory.map('tokens');
+    this.#members = memory.map('members');
     this.#expired = memory.map('expiredCredentials');
     this.add(options.client);
   }
@@ -56,6 +72,18 @@ export class Directory {
 
   find(objectId: string): Principal | undefined {
     return this.#principals.get(objectId.toLowerCase());
+  }
+
+  /** Puts somebody into a group, which need not be in the directory yet. */
+  addMember(group: string, member: string): void {
+    const others = this.#members.get(group.toLowerCase()) ?? [];
+    this.#members.set(group.toLowerCase(), [...others, member.toLowerCase()]);
+  }
+
+  /** Whether a principal is that one or a member of it. */
+  isOrBelongsTo(member: string, principal: string): boolean {
+    const [who, wanted] = [member.toLowerCase(), principal.toLowerCase()];
+    return who === wanted || (this.#members.get(wanted) ?? []).includes(who);
   }
 
   list(): Principal[] {
@@ -90,8 +118,8 @@ export class Directory {
       );
   }
 
-  issue(audience: string): string {
-    const { client, tenantId, tokenLifetime } = this.options;
+  async issue(audience: string): Promise<string> {
+    const { client, tenantId, tokenLifetime, tokenIssued } = this.options;
     const expiresAt = Date.now() + tokenLifetime * 1000;
     const claims = {
       aud: audience,
@@ -110,6 +138,7 @@ export class Directory {
       randomBytes(32).toString('base64url'),
     ].join('.');
     this.#tokens.set(token, { audience, expiresAt });
+    await tokenIssued?.({ token, audience, expiresAt, objectId: client.objectId });
     return token;
   }
 
@@ -129,7 +158,7 @@ export function registerEntra(azure: Azure): void {
   router.on(
     'POST',
     '/{tenant}/oauth2/v2.0/token',
-    ({ request, parameters }) => {
+    async ({ request, parameters }) => {
       const form = new URLSearchParams(request.body.toString('utf8'));
       const scope = (form.get('scope') ?? '').split(' ')[0] ?? '';
       try {
@@ -153,7 +182,7 @@ export function registerEntra(azure: Azure): void {
           token_type: 'Bearer',
           expires_in: directory.options.tokenLifetime,
           ext_expires_in: directory.options.tokenLifetime,
-          access_token: directory.issue(scope.replace(/\/\.default$/, '')),
+          access_token: await directory.issue(scope.replace(/\/\.default$/, '')),
         },
       };
     },

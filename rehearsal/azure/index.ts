@@ -1,4 +1,4 @@
-export type { Principal } from './entra.ts';
+export type { IssuedToken, Principal } from './entra.ts';
 export type { AzureRequest, AzureResponse } from './http.ts';
 export {
   type Interception,

@@ -10,7 +10,7 @@ import { registerConsumption } from './consumption.ts';
 import type { Azure } from './context.ts';
 import { registerDataProtection } from './dataprotection.ts';
 import { registerPostgresql } from './dbforpostgresql.ts';
-import { Directory, type Principal, registerEntra } from './entra.ts';
+import { Directory, type IssuedToken, type Principal, registerEntra } from './entra.ts';
 import { ArmError, type AzureRequest, type AzureResponse, UnknownRequest } from './http.ts';
 import { registerInsights } from './insights.ts';
 import { registerKeyVault } from './keyvault.ts';
@@ -35,6 +35,8 @@ export interface LocalAzureOptions {
   readonly clientSecret?: string;
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number;
+  /** Told of each token before its owner has it, and waited for. @default - nobody */
+  readonly tokenIssued?: (token: IssuedToken) => void | Promise<void>;
   /** Milliseconds each long-running operation takes. @default quickLatency */
   readonly latency?: Latency;
   /** Seconds in the Retry-After header of an operation. @default 0 - clients poll at once */
@@ -121,6 +123,7 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     tenantId,
     clientSecret,
     tokenLifetime: options.tokenLifetime ?? 3600,
+    tokenIssued: options.tokenIssued,
     client: {
       objectId: clientObjectId,
       kind: 'ServicePrincipal',

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { setPassword } from './password.ts';
 
 /** Azure's own superuser; nobody else is one on a Flexible Server. */
 export const superuser = 'azuresu';
@@ -17,9 +18,8 @@ export async function createRoles(
   await within({ ...connection, database: 'postgres' }, async (client) => {
     await client.query('CREATE ROLE azure_pg_admin NOLOGIN');
     await client.query('GRANT pg_monitor, pg_read_all_data TO azure_pg_admin');
-    await client.query(
-      `CREATE ROLE ${login} LOGIN CREATEROLE CREATEDB PASSWORD ${pg.escapeLiteral(administrator.password)}`,
-    );
+    await client.query(`CREATE ROLE ${login} LOGIN CREATEROLE CREATEDB`);
+    await setPassword(client, administrator.name, administrator.password);
     await client.query(`GRANT azure_pg_admin TO ${login}`);
     await client.query('ALTER DATABASE postgres OWNER TO azure_pg_admin');
     await client.query(publicSchema);

@@ -69,6 +69,10 @@ export interface LocalPostgres extends ServerAddress {
   }): Promise<void>;
   /** Starts a hot standby that follows this server, with its own certificate; stop it before this one. */
   standby(options?: Pick<LocalPostgresOptions, 'hostNames' | 'certificate'>): Promise<LocalPostgres>;
+  /** How often it was restarted. */
+  readonly restarts: number;
+  /** Starts a second server with the same content and passwords, which goes its own way from there. */
+  fork(): Promise<LocalPostgres>;
   /** Everything the server logged so far. */
   log(): string;
   /** Ends the server and removes all its files. */
@@ -141,6 +145,7 @@ class Cluster implements LocalPostgres {
   readonly #process: ServerProcess;
   #settings: Readonly<Record<string, string>>;
   #port = 0;
+  #restarts = 0;
 
   constructor({ directory, guardian, account, binaries, options, secrets }: ClusterParts) {
     this.#directory = directory;
@@ -168,6 +173,10 @@ class Cluster implements LocalPostgres {
     return this.#port;
   }
 
+  get restarts(): number {
+    return this.#restarts;
+  }
+
   get database(): string {
     return this.#options.databases?.[0] ?? 'postgres';
   }
@@ -185,11 +194,20 @@ class Cluster implements LocalPostgres {
     for (const name of this.#options.databases ?? []) await this.createDatabase(name);
   }
 
-  async follow(primary: LocalPostgres): Promise<void> {
-    const base = await copyBase(administration(primary), primary.dataDirectory, this.dataDirectory);
+  async copy(original: LocalPostgres): Promise<void> {
+    await this.#copyBase(original);
+    await onFreePort((port) => this.#launch(port));
+  }
+
+  async #copyBase(original: LocalPostgres): Promise<void> {
+    const base = await copyBase(administration(original), original.dataDirectory, this.dataDirectory);
     this.#write('backup_label', base.label);
-    this.#write('standby.signal', '');
     this.#installCertificate(await this.#issueCertificate());
+  }
+
+  async follow(primary: LocalPostgres): Promise<void> {
+    await this.#copyBase(primary);
+    this.#write('standby.signal', '');
     const authority = this.#write('primary-authority.pem', readFileSync(primary.caFile, 'utf8'));
     const source = {
       ...{ host: '127.0.0.1', port: primary.port, user: superuser, password: this.passwords.superuser },
@@ -223,6 +241,13 @@ class Cluster implements LocalPostgres {
     await this.#process.end(options.crash ? 'SIGQUIT' : 'SIGINT');
     this.#settings = { ...this.#settings, ...options.settings };
     await this.#launch(this.#port);
+    this.#restarts += 1;
+  }
+
+  async fork(): Promise<LocalPostgres> {
+    if (this.disk) throw new Error('a server on a small disk cannot be copied from outside');
+    const { parameters: _, diskSize: __, ...own } = this.#options;
+    return start({ ...own, settings: this.#settings }, (cluster) => cluster.copy(this), this.passwords);
   }
 
   async standby(

@@ -32,6 +32,8 @@ export async function copyBase(primary: pg.ClientConfig, from: string, to: strin
     const { rows } = await client.query<{ labelfile: string }>(
       'SELECT labelfile FROM pg_backup_stop(wait_for_archive => false)',
     );
+    // A standby is sent the end of the log; whoever goes its own way needs it here.
+    await run('cp', ['-a', `${from}/pg_wal/.`, join(to, 'pg_wal')]);
     for (const file of ['postmaster.pid', 'postmaster.opts']) rmSync(join(to, file), { force: true });
     return { label: rows[0]?.labelfile ?? '' };
   });

@@ -1,0 +1,155 @@
+/** What a person does with an environment: deploy it, look at what a deployment would do, destroy it. */
+import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Synthesis } from './app.ts';
+import { type Ended, type Line, runProgram, type StopSignals } from './program.ts';
+import type { Project } from './project.ts';
+import { complaints, type Diagnostic, type ResourceRun, type TerraformRun, TerraformStack } from './stack.ts';
+
+/** One part of a run: synthesis, initialisation, plan, apply. */
+export interface Phase {
+  readonly name: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+export interface DeployRun extends Ended {
+  readonly command: string;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Each resource the run worked on, in order of completion. */
+  readonly resources: readonly ResourceRun[];
+  readonly phases: readonly Phase[];
+}
+
+export interface Difference extends DeployRun {
+  /** Neither a resource nor an output would change. */
+  readonly isEmpty: boolean;
+  /** `create azurerm_key_vault.vault`, one a change. */
+  readonly changes: readonly string[];
+}
+
+export interface Deployer {
+  readonly kind: 'cdktf' | 'terraform';
+  /** @param synthesis what differs from the project's own settings; undefined synthesizes those */
+  deploy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun>;
+  diff(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<Difference>;
+  destroy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun>;
+}
+
+export interface DeployerOptions {
+  readonly project: Project;
+  /** Name of the stack. */
+  readonly name: string;
+  /** On top of the project's. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly hear?: ((line: Line) => void) | undefined;
+}
+
+const app = path.join(import.meta.dirname, 'app.ts');
+
+/** Parameters of `node` that synthesize. */
+export async function appFor(project: Project, synthesis: Synthesis | undefined): Promise<readonly string[]> {
+  const file = path.join(project.root, 'synthesis.json');
+  if (!synthesis) {
+    await rm(file, { force: true });
+    return ['--import', 'tsx', 'main.ts'];
+  }
+  await writeFile(file, JSON.stringify(synthesis, undefined, 2));
+  return ['--import', 'tsx', app, file];
+}
+
+/** Synthesis by node, then Terraform, step by step: what the cdktf command line does, without what it adds. */
+export class TerraformDeployer implements Deployer {
+  readonly kind = 'terraform';
+  readonly #options: DeployerOptions;
+  #stack: TerraformStack | undefined;
+
+  constructor(options: DeployerOptions) {
+    this.#options = options;
+  }
+
+  async deploy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
+    return this.#steps(synthesis, stop, async (stack, run) => {
+      const planned = await run('plan', stack.plan());
+      if (planned.exitCode === 0 && !isStopped(stop)) await run('apply', stack.apply(stop));
+    });
+  }
+
+  async diff(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<Difference> {
+    const found: { isEmpty: boolean; changes: readonly string[] } = { isEmpty: false, changes: [] };
+    const done = await this.#steps(synthesis, stop, async (stack, run) => {
+      const { isEmpty, changes } = await run('plan', stack.plan());
+      Object.assign(found, { isEmpty, changes });
+    });
+    return { ...done, ...found };
+  }
+
+  async destroy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
+    return this.#steps(synthesis, stop, async (stack, run) => {
+      await run('destroy', stack.destroy());
+    });
+  }
+
+  async #steps(
+    synthesis: Synthesis | undefined,
+    stop: StopSignals | undefined,
+    steps: (stack: TerraformStack, run: Collect) => Promise<void>,
+  ): Promise<DeployRun> {
+    const { project, name, environment, hear } = this.#options;
+    this.#stack ??= await TerraformStack.in(project, name, environment, hear);
+    const stack = this.#stack;
+    const runs: { readonly name: string; readonly ended: Ended }[] = [];
+    const collect: Collect = async (phase, running) => {
+      const ended = await running;
+      runs.push({ name: phase, ended });
+      return ended;
+    };
+    const synthesized = await collect(
+      'synthesis',
+      runProgram(process.execPath, await appFor(project, synthesis), {
+        ...{ cwd: project.root, environment: stack.environment, hear },
+        ...stop,
+      }),
+    );
+    if (synthesized.exitCode === 0 && !isStopped(stop)) {
+      const isInitialised = existsSync(path.join(stack.directory, '.terraform'));
+      const ready = isInitialised || (await collect('initialisation', stack.init())).exitCode === 0;
+      if (ready && !isStopped(stop)) await steps(stack, collect);
+    }
+    return joined(runs);
+  }
+}
+
+type Collect = <Run extends Ended>(phase: string, running: Promise<Run>) => Promise<Run>;
+
+function isStopped(stop: StopSignals | undefined): boolean {
+  return (stop?.interrupt?.aborted ?? false) || (stop?.kill?.aborted ?? false);
+}
+
+function joined(runs: readonly { readonly name: string; readonly ended: Ended }[]): DeployRun {
+  const all = runs.map(({ ended }) => ended);
+  const startedAt = all[0]?.startedAt ?? 0;
+  const endedAt = all.at(-1)?.endedAt ?? startedAt;
+  return {
+    command: runs.map(({ name }) => name).join(', '),
+    exitCode: all.at(-1)?.exitCode ?? 1,
+    startedAt,
+    endedAt,
+    milliseconds: endedAt - startedAt,
+    lines: all.flatMap(({ lines }) => lines),
+    output: all.map(({ output }) => output).join(''),
+    diagnostics: all.flatMap((ended) =>
+      'diagnostics' in ended ? complaints(ended as TerraformRun) : saidBy(ended),
+    ),
+    resources: all.flatMap((ended) =>
+      'resources' in ended ? (ended.resources as readonly ResourceRun[]) : [],
+    ),
+    phases: runs.map(({ name, ended }) => ({ name, startedAt: ended.startedAt, endedAt: ended.endedAt })),
+  };
+}
+
+/** What a program that is not Terraform says when it fails. */
+function saidBy({ exitCode, output }: Ended): Diagnostic[] {
+  return exitCode === 0 ? [] : [{ severity: 'error', summary: output.trim() }];
+}
