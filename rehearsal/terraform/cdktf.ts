@@ -1,10 +1,9 @@
 /** The cdktf command line, told by what it prints what it did. */
-import { rm } from 'node:fs/promises';
-import path from 'node:path';
 import type { Synthesis } from './app.ts';
+import { readCdktf } from './cdktf-output.ts';
 import { appFor, type Deployer, type DeployerOptions, type DeployRun, type Difference } from './deployer.ts';
 import { findCdktf } from './installation.ts';
-import { type Ended, runProgram, type StopSignals } from './program.ts';
+import { runProgram, type StopSignals } from './program.ts';
 import { parallelism } from './stack.ts';
 
 export class CdktfDeployer implements Deployer {
@@ -16,16 +15,15 @@ export class CdktfDeployer implements Deployer {
   }
 
   deploy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
-    return this.#run('deploy', ['--auto-approve', ...quick], synthesis, stop);
+    return this.#run('deploy', [...unattended, '--skip-provider-lock'], synthesis, stop);
   }
 
-  async diff(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<Difference> {
-    const run = await this.#run('diff', [], synthesis, stop);
-    return { ...run, isEmpty: /No changes\. Your infrastructure/.test(run.output), changes: [] };
+  diff(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<Difference> {
+    return this.#run('diff', ['--skip-provider-lock'], synthesis, stop);
   }
 
   destroy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
-    return this.#run('destroy', ['--auto-approve', ...quick], synthesis, stop);
+    return this.#run('destroy', unattended, synthesis, stop);
   }
 
   async #run(
@@ -33,18 +31,22 @@ export class CdktfDeployer implements Deployer {
     parameters: readonly string[],
     synthesis: Synthesis | undefined,
     stop: StopSignals | undefined,
-  ): Promise<DeployRun> {
+  ): Promise<Difference> {
     const { project, name, environment, hear } = this.#options;
-    const program = findCdktf() ?? '';
-    const node = ['node', ...(await appFor(project, synthesis))].join(' ');
-    const ended: Ended = await runProgram(
+    const app = ['node', ...(await appFor(project, synthesis))].join(' ');
+    const ended = await runProgram(
       process.execPath,
-      [program, verb, name, '--app', node, '--no-color', '--skip-provider-lock', ...parameters],
-      { cwd: project.root, environment: { ...project.environment, ...environment }, hear, ...stop },
+      [findCdktf() ?? 'cdktf', verb, name, '--app', app, '--no-color', ...parameters],
+      {
+        cwd: project.root,
+        // Without CI it draws its progress again twelve times a second.
+        environment: { ...project.environment, ...environment, CI: '1' },
+        hear,
+        ...stop,
+      },
     );
-    await rm(path.join(project.root, 'x'), { force: true });
-    return { ...ended, command: `cdktf ${verb} ${name}`, diagnostics: [], resources: [], phases: [] };
+    return { ...ended, ...readCdktf(ended, name, verb), command: `cdktf ${verb} ${name}` };
   }
 }
 
-const quick = [`--terraform-parallelism=${parallelism}`];
+const unattended = ['--auto-approve', `--terraform-parallelism=${parallelism}`];

@@ -42,6 +42,8 @@ export interface ResourceRun {
   readonly endedAt: number;
   readonly seconds: number;
   readonly outcome: 'complete' | 'errored';
+  /** The resource's id in Azure, once it has one. */
+  readonly id?: string;
 }
 
 export interface ApplyRun extends TerraformRun {
@@ -190,6 +192,7 @@ function withResources(run: TerraformRun): ApplyRun {
         endedAt: at,
         seconds: Number(hook['elapsed_seconds']),
         outcome: message['type'] === 'apply_complete' ? 'complete' : 'errored',
+        ...(typeof hook['id_value'] === 'string' ? { id: hook['id_value'] } : {}),
       },
     ];
   });

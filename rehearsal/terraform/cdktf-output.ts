@@ -1,0 +1,122 @@
+/**
+ * Reads what the cdktf command line prints: Terraform's output for people, each first line after the stack's name, the
+ * others indented as far. It has no output for machines.
+ */
+import { stripVTControlCharacters } from 'node:util';
+import type { Difference, Phase } from './deployer.ts';
+import type { Ended, Line } from './program.ts';
+import type { Diagnostic, ResourceRun } from './stack.ts';
+
+type Read = Pick<Difference, 'diagnostics' | 'resources' | 'phases' | 'isEmpty' | 'changes'>;
+
+const actions: Readonly<Record<string, string>> = {
+  Creating: 'create',
+  Creation: 'create',
+  Modifying: 'update',
+  Modifications: 'update',
+  Destroying: 'delete',
+  Destruction: 'delete',
+};
+
+const planned: Readonly<Record<string, string>> = {
+  'will be created': 'create',
+  'will be updated in-place': 'update',
+  'will be destroyed': 'delete',
+  'must be replaced': 'replace',
+  'will be replaced, as requested': 'replace',
+  'is tainted, so must be replaced': 'replace',
+};
+
+/** @param verb the command: deploy, diff or destroy */
+export function readCdktf(ended: Ended, stack: string, verb: string): Read {
+  const lines = ended.lines.map(({ at, text }) => ({ at, text: withoutFrame(text, stack) }));
+  return {
+    resources: resourcesOf(lines),
+    changes: lines.flatMap(({ text }) => changeOf(text) ?? []),
+    isEmpty: lines.some(({ text }) => text.startsWith('No changes. Your infrastructure matches')),
+    diagnostics: diagnosticsOf(lines, ended.exitCode),
+    phases: phasesOf(lines, ended, verb),
+  };
+}
+
+function withoutFrame(text: string, stack: string): string {
+  const plain = stripVTControlCharacters(text).trimEnd();
+  return (plain.startsWith(`${stack} `) ? plain.slice(stack.length) : plain).replace(/^[\s│╷╵|]+/, '');
+}
+
+function resourcesOf(lines: readonly Line[]): ResourceRun[] {
+  const open = new Map<string, { readonly action: string; readonly at: number }>();
+  const done = lines.flatMap(({ at, text }): ResourceRun[] => {
+    const began = /^(\S+\.\S+)(?: \(.*?\))?: (Creating|Modifying|Destroying)\.\.\./.exec(text);
+    if (began) open.set(began[1] ?? '', { action: actions[began[2] ?? ''] ?? '', at });
+    const ended =
+      /^(\S+\.\S+)(?: \(.*?\))?: (Creation|Modifications|Destruction) complete after \S+(?: \[id=(.*)\])?/.exec(
+        text,
+      );
+    if (!ended) return [];
+    const [, address = '', word = '', id] = ended;
+    const start = open.get(address)?.at ?? at;
+    open.delete(address);
+    return [
+      {
+        address,
+        action: actions[word] ?? '',
+        ...{ startedAt: start, endedAt: at, seconds: (at - start) / 1000, outcome: 'complete' },
+        ...(id === undefined ? {} : { id }),
+      },
+    ];
+  });
+  const last = lines.at(-1)?.at ?? 0;
+  const broken = [...open].map(([address, { action, at }]): ResourceRun => {
+    const seconds = (last - at) / 1000;
+    return { address, action, startedAt: at, endedAt: last, seconds, outcome: 'errored' };
+  });
+  return [...done, ...broken];
+}
+
+function changeOf(text: string): string | undefined {
+  const found = /^# (\S+\.\S+)(?: \(.*?\))? (.+)$/.exec(text);
+  const action = found && planned[found[2] ?? ''];
+  return action === undefined || action === null ? undefined : `${action} ${found?.[1]}`;
+}
+
+/** An error is a line that says so, the address it is about, and sentences until the next error or the end. */
+function diagnosticsOf(lines: readonly Line[], exitCode: number): Diagnostic[] {
+  const found: { summary: string; address?: string; detail: string[] }[] = [];
+  for (const { text } of lines) {
+    const error = /^Error: (.*)$/.exec(text);
+    const current = found.at(-1);
+    if (error) found.push({ summary: error[1] ?? '', detail: [] });
+    else if (current) {
+      const address = /^with (\S+?)(?: \(.*\))?,?$/.exec(text)?.[1];
+      if (address !== undefined) current.address ??= address;
+      else if (text !== '' && !/^(?:on \S+ line|\d+:)/.test(text)) current.detail.push(text);
+    }
+  }
+  if (found.length === 0 && exitCode !== 0) {
+    const said = lines.map(({ text }) => text).filter((text) => text !== '');
+    return [{ severity: 'error', summary: said.slice(-3).join(' ') }];
+  }
+  return found.map(({ summary, address, detail }) => ({
+    severity: 'error',
+    summary,
+    ...(address === undefined ? {} : { address }),
+    ...(detail.length === 0 ? {} : { detail: detail.slice(0, 12).join(' ') }),
+  }));
+}
+
+function phasesOf(lines: readonly Line[], ended: Ended, verb: string): Phase[] {
+  const first = (words: RegExp) => lines.find(({ text }) => words.test(text))?.at;
+  const marks: readonly (readonly [string, number | undefined])[] = [
+    ['synthesis', ended.startedAt],
+    ['initialisation', first(/^Initializing /)],
+    ['plan', first(/^Terraform has been successfully initialized/)],
+    [verb === 'destroy' ? 'destroy' : 'apply', first(/: (?:Creating|Modifying|Destroying)\.\.\./)],
+  ];
+  const seen = marks.flatMap(([name, at]) => (at === undefined ? [] : [{ name, at }]));
+  return seen.map(({ name, at }, index) => ({
+    name,
+    startedAt: at,
+    endedAt: seen[index + 1]?.at ?? ended.endedAt,
+  }));
+}
