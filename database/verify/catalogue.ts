@@ -1,5 +1,7 @@
 import { type Check, groups } from './check.ts';
 import { auditChecks } from './checks/audit.ts';
+import { azureServerChecks } from './checks/azure-servers.ts';
+import { azureSurroundingChecks } from './checks/azure-surroundings.ts';
 import { connectionChecks } from './checks/connections.ts';
 import { driftChecks } from './checks/drift.ts';
 import { encryptionChecks } from './checks/encryption.ts';
@@ -38,6 +40,8 @@ export const catalogue: readonly Check[] = [
   ...schemaChecks,
   ...driftChecks,
   ...replicationChecks,
+  ...azureServerChecks,
+  ...azureSurroundingChecks,
 ].sort((a, b) => groupOrder(a) - groupOrder(b) || a.id.localeCompare(b.id));
 
 function groupOrder({ group }: Check): number {

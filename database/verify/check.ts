@@ -3,6 +3,7 @@
  */
 import type pg from 'pg';
 import type { Deployment } from '../deployment.ts';
+import type { AzureFacts, Read } from './azure/facts.ts';
 import type { Description } from './drift/description.ts';
 import type { OpenDatabase, Snapshot } from './snapshot/snapshot.ts';
 
@@ -25,6 +26,7 @@ export const groups = [
   'schema',
   'drift',
   'replication',
+  'azure',
 ] as const;
 export type Group = (typeof groups)[number];
 
@@ -59,6 +61,8 @@ export interface CheckContext {
   readonly openDatabase?: OpenDatabase;
   /** What the migrations make of an empty database, to compare with. @default - drift is skipped */
   readonly reference?: () => Promise<Description>;
+  /** What Azure's control plane says, read once. @default - group azure is skipped */
+  readonly azure?: () => Promise<Read<AzureFacts>>;
 }
 
 /** A context with the catalogs already read. */

@@ -42,6 +42,20 @@ export function parameters(snapshot: Snapshot, wanted: readonly Wanted[]): Outco
   );
 }
 
+/** The same value, however the two sides write it: 1 and 1.0, ON and on, lists in another order. */
+export function sameValue(one: string, other: string): boolean {
+  if (one === other) return true;
+  if (one !== '' && other !== '' && Number(one) === Number(other)) return true;
+  const members = (text: string) =>
+    text
+      .toLowerCase()
+      .split(',')
+      .map((member) => member.trim())
+      .sort()
+      .join(',');
+  return members(one) === members(other);
+}
+
 function withUnit({ value, unit }: Setting): string {
   return unit ? `${value} ${unit}` : value || "''";
 }

@@ -1,10 +1,11 @@
 /** Verification as a command runs it: connect, look, and say it in the form that was asked for. */
+import type { AzureAccess } from '../azure-access.ts';
 import { withConnection } from '../connection.ts';
 import { Fault } from '../fault.ts';
 import type { Reporter } from '../report.ts';
 import { describeTarget, type Target } from '../target.ts';
 import { catalogue } from './catalogue.ts';
-import type { CheckFacts, Report, RunOptions } from './check.ts';
+import type { CheckFacts, Group, Report, RunOptions } from './check.ts';
 import { otherDatabases } from './databases.ts';
 import type { Description } from './drift/description.ts';
 import { freshReference, givenReference, type OpenReference } from './drift/reference.ts';
@@ -20,6 +21,8 @@ export interface VerifyOptions extends RunOptions {
   readonly migrationsDirectory: string;
   /** A database to compare with, or a server to migrate an empty one on. @default - drift is skipped */
   readonly reference?: Target | OpenReference;
+  /** @default - whoever is signed in here */
+  readonly azureAccess?: AzureAccess;
 }
 
 /**
@@ -36,7 +39,9 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
     acceptStandby: true,
   } as const;
   // Begins at once: a reference takes longer to make than everything else to look at.
-  const reference = chosen(options).some(({ group }) => group === 'drift') ? begin(options) : undefined;
+  const asked = (wanted: Group) => chosen(options).some(({ group }) => group === wanted);
+  const reference = asked('drift') ? begin(options) : undefined;
+  const azure = asked('azure') ? beginAzure(target, options.azureAccess) : undefined;
   try {
     return await withConnection(target, connect, (connection) =>
       runChecks(
@@ -46,6 +51,7 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
           openDatabase: otherDatabases(connection),
           ...(target.deployment ? { deployment: target.deployment } : {}),
           ...(reference ? { reference: () => reference } : {}),
+          ...(azure ? { azure: () => azure } : {}),
         },
         options,
       ),
@@ -57,6 +63,14 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
     // Its server must be gone before this returns, whatever happened.
     await reference?.catch(() => undefined);
   }
+}
+
+/** Asked only where the deployment names resources: without them nobody needs to be signed in. */
+function beginAzure({ deployment }: Target, access: AzureAccess | undefined) {
+  if (!deployment?.azure || !deployment.primary.id) return undefined;
+  const facts = import('./azure/read.ts').then(({ readAzure }) => readAzure(deployment, access));
+  facts.catch(() => undefined);
+  return facts;
 }
 
 function begin({ reference, migrationsDirectory }: VerifyOptions): Promise<Description> | undefined {

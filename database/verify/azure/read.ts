@@ -2,6 +2,7 @@
  * Reads what the checks of group azure judge: GET requests only, with whatever identity is signed in. A right that
  * is missing leaves its part unread; the others are read all the same.
  */
+import { setMaxListeners } from 'node:events';
 import type { PostgreSQLManagementFlexibleServerClient, Server } from '@azure/arm-postgresql-flexible';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../azure-access.ts';
 import type { Deployment } from '../../deployment.ts';
@@ -22,6 +23,8 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
   if (!primary || !deployment.azure) return { unreadable: 'the deployment names no resource of Azure' };
   const { credential, options = {} } = access ?? (await signedIn());
   const cancelled = AbortSignal.timeout(patience * 1000);
+  // Every request listens to it; more than ten at once are meant.
+  setMaxListeners(0, cancelled);
   try {
     const token = await credential.getToken('https://management.azure.com/.default', {
       abortSignal: cancelled,
@@ -55,14 +58,15 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
     read('locks', async () => {
       if (!id) return [];
       const levels: string[] = [];
-      for await (const lock of clients.locks.managementLocks.listByScope(id, abort)) levels.push(lock.level);
+      for await (const lock of clients.locks.managementLocks.listByScope(withoutSlash(id), abort))
+        levels.push(lock.level);
       return levels;
     });
   const diagnosticsOf = (id: string | undefined) =>
     read('diagnostic settings', async () => {
       if (!id) return undefined;
       // The client for Azure Monitor speaks a version that does not know groups of categories.
-      const setting = `${id}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`;
+      const setting = `${withoutSlash(id)}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`;
       return found(async () =>
         diagnostics(await clients.resources.resources.getById(setting, '2021-05-01-preview', abort)),
       );
@@ -163,7 +167,9 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
     locksOf(surroundings?.vaultId),
     surroundings
       ? read('the key', async () =>
-          keyFacts(await clients.resources.resources.getById(surroundings.keyId, '2023-07-01', abort)),
+          keyFacts(
+            await clients.resources.resources.getById(withoutSlash(surroundings.keyId), '2023-07-01', abort),
+          ),
         )
       : none<never>(),
   ]);
@@ -183,6 +189,9 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
     },
   };
 }
+
+/** The clients put one before whatever they are given. */
+const withoutSlash = (id: string) => id.replace(/^\//, '');
 
 async function attempted<Value>(
   what: string,

@@ -1,23 +1,9 @@
 import { majorVersion, majorVersions, supportedVersions } from '../../../azure/versions.ts';
 import type { Check, Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import { limited, parameters } from '../parameters.ts';
+import { limited, parameters, sameValue } from '../parameters.ts';
 
 const day = 24 * 3600 * 1000;
-
-/** The same value, however the two sides write it: 1 and 1.0, ON and on, lists in another order. */
-function sameValue(one: string, other: string): boolean {
-  if (one === other) return true;
-  if (one !== '' && other !== '' && Number(one) === Number(other)) return true;
-  const members = (text: string) =>
-    text
-      .toLowerCase()
-      .split(',')
-      .map((member) => member.trim())
-      .sort()
-      .join(',');
-  return members(one) === members(other);
-}
 
 const protocols = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 const strongEnough = (protocol: string) => protocols.indexOf(protocol) >= protocols.indexOf('TLSv1.2');
