@@ -7,6 +7,7 @@ import { driftChecks } from './checks/drift.ts';
 import { encryptionChecks } from './checks/encryption.ts';
 import { extensionChecks } from './checks/extensions.ts';
 import { indexChecks } from './checks/indexes.ts';
+import { isolationHygieneChecks } from './checks/isolation-hygiene.ts';
 import { privilegeChecks } from './checks/isolation-privileges.ts';
 import { reachChecks } from './checks/isolation-reach.ts';
 import { tableChecks } from './checks/isolation-tables.ts';
@@ -18,13 +19,16 @@ import { replicationChecks } from './checks/replication.ts';
 import { roleChecks } from './checks/roles.ts';
 import { scheduleChecks } from './checks/schedules.ts';
 import { schemaChecks } from './checks/schema.ts';
+import { schemaTypeChecks } from './checks/schema-types.ts';
 import { settingChecks } from './checks/settings.ts';
+import { upkeepChecks } from './checks/settings-upkeep.ts';
 
 /** Every check, in the order in which reports name them. */
 export const catalogue: readonly Check[] = [
   ...tableChecks,
   ...reachChecks,
   ...privilegeChecks,
+  ...isolationHygieneChecks,
   ...liveChecks,
   ...partitionChecks,
   ...indexChecks,
@@ -33,11 +37,13 @@ export const catalogue: readonly Check[] = [
   ...roleChecks,
   ...extensionChecks,
   ...settingChecks,
+  ...upkeepChecks,
   ...loggingChecks,
   ...connectionChecks,
   ...scheduleChecks,
   ...ledgerChecks,
   ...schemaChecks,
+  ...schemaTypeChecks,
   ...driftChecks,
   ...replicationChecks,
   ...azureServerChecks,

@@ -167,4 +167,30 @@ export const connectionChecks: readonly Check[] = [
       );
     },
   },
+  {
+    id: 'CON-008',
+    group: 'connections',
+    severity: 'high',
+    title: 'What the pooler may open fits into the server',
+    looksAt:
+      'pgbouncer.default_pool_size for each login of the environment, against max_connections less what is reserved',
+    why: 'PgBouncer opens a pool for every login and database: together they can ask for more than there is, and the last ones wait.',
+    mend: 'A smaller server.pgBouncer.defaultPoolSize, or fewer logins.',
+    source: 'Microsoft Learn, PgBouncer in Azure Database for PostgreSQL',
+    run: ({ snapshot, deployment }) => {
+      if (!deployment) return skip('no deployment is known to compare with');
+      if (deployment.parameters['pgbouncer.enabled'] !== 'true') return skip('the settings have no pooler');
+      if (!snapshot.server.isAzure)
+        return skip("the server is not Azure's: its max_connections are not the deployment's");
+      const size = Number(deployment.parameters['pgbouncer.default_pool_size'] ?? 50);
+      const { usable, text } = limit(snapshot);
+      const opened = size * deployment.logins.length;
+      return judge(
+        `${size} for each of ${counted(deployment.logins.length, 'login')}, ${text}`,
+        opened > usable
+          ? [{ object: 'PgBouncer', detail: `may open ${opened} connections, ${text} are ${usable}` }]
+          : [],
+      );
+    },
+  },
 ];

@@ -1,7 +1,7 @@
 import type { Check, Finding } from '../check.ts';
 import { expectedIndexes } from '../expected.ts';
 import { modelOf, nameOf, schema, tenantColumn } from '../model.ts';
-import { counted, judge } from '../outcome.ts';
+import { counted, judge, skip } from '../outcome.ts';
 import type { Index, Snapshot } from '../snapshot/facts.ts';
 
 const look = ({ indexes }: Snapshot) => counted(indexes.length, 'index', 'indexes');
@@ -242,6 +242,27 @@ export const indexChecks: readonly Check[] = [
             object: nameOf(view),
             detail: 'has no unique index that REFRESH CONCURRENTLY can use',
           })),
+      );
+    },
+  },
+  {
+    id: 'IDX-009',
+    group: 'indexes',
+    severity: 'low',
+    title: 'No index has gone unused for a month',
+    looksAt:
+      'pg_stat_user_indexes.idx_scan of indexes that enforce nothing, leaves counted with their parent, once the statistics cover 30 days and the table was read',
+    why: 'Every write pays for an index, whether anybody reads it or not.',
+    mend: 'Drop it in a migration, after looking at the replica too: its reads are counted there.',
+    source: 'splinter 0005; postgresai H002',
+    run: ({ snapshot: { activity } }) => {
+      const days = Math.floor(activity.statisticsDays);
+      if (days < 30) return skip(`the statistics cover ${counted(days, 'day')}, which is too short to tell`);
+      return judge(
+        `${counted(activity.indexUse.length, 'index', 'indexes')} over ${days} days`,
+        activity.indexUse
+          .filter(({ scans, tableReads }) => scans === 0 && tableReads > 1000)
+          .map(({ name }) => ({ object: `index ${name}`, detail: `was not read in ${days} days` })),
       );
     },
   },

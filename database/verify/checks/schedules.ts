@@ -116,4 +116,24 @@ export const scheduleChecks: readonly Check[] = [
           .map(({ id, name, command }) => ({ object: `job ${name ?? id}`, detail: `runs ${command}` }));
       }),
   },
+  {
+    id: 'SCH-005',
+    group: 'schedules',
+    severity: 'low',
+    title: 'The history of the jobs is pruned',
+    looksAt: 'the oldest run in cron.job_run_details, against 60 days',
+    why: 'pg_cron never removes a run: a job every minute adds half a million rows a year, in a table that nobody vacuums on purpose.',
+    mend: "A job of its own: DELETE FROM cron.job_run_details WHERE end_time < now() - interval '30 days'.",
+    source: 'supabase#50211; citusdata/pg_cron (job_run_details)',
+    run: ({ snapshot: { cron, server } }) => {
+      if ('unreadable' in cron) return skip(cron.unreadable);
+      const days = cron.oldestRun ? (server.now.getTime() - cron.oldestRun.getTime()) / 86_400_000 : 0;
+      return judge(
+        cron.oldestRun ? `oldest run ${cron.oldestRun.toISOString()}` : 'no run is kept',
+        days > 60
+          ? [{ object: 'cron.job_run_details', detail: `keeps runs of ${Math.floor(days)} days` }]
+          : [],
+      );
+    },
+  },
 ];

@@ -57,6 +57,8 @@ export interface Cron {
     readonly message: string | null;
     readonly endedAt: Date;
   }[];
+  /** When the oldest run began that is still kept; null without any. */
+  readonly oldestRun: Date | null;
 }
 
 /** Rows that only llama_owner sees, or why they could not be read. */
@@ -312,6 +314,16 @@ export interface Activity {
   readonly complete: boolean;
   readonly prepared: readonly { readonly gid: string; readonly age: number }[];
   readonly sequences: readonly { readonly name: string; readonly used: number }[];
+  /** Rows of tables of schema llama, leaves by themselves, as the statistics have them. */
+  readonly tables: readonly { readonly name: string; readonly live: number; readonly dead: number }[];
+  /** Indexes that enforce nothing, leaves counted with their parent. */
+  readonly indexUse: readonly {
+    readonly name: string;
+    readonly scans: number;
+    readonly tableReads: number;
+  }[];
+  /** Days that the statistics cover. */
+  readonly statisticsDays: number;
 }
 
 export interface Replication {

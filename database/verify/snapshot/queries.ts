@@ -182,6 +182,23 @@ export const sequences = `
     CASE WHEN increment_by > 0 THEN last_value::float8 / max_value ELSE last_value::float8 / min_value END AS used
   FROM pg_sequences WHERE last_value IS NOT NULL AND NOT cycle`;
 
+export const tableRows = `
+  SELECT format('%I.%I', schemaname, relname) AS name, n_live_tup::float8 AS live, n_dead_tup::float8 AS dead
+  FROM pg_stat_user_tables WHERE schemaname = 'llama' AND n_dead_tup > 0`;
+
+export const indexUse = `
+  SELECT n.nspname || '.' || i.relname AS name, sum(s.idx_scan)::float8 AS scans,
+    (SELECT sum(t.seq_scan + coalesce(t.idx_scan, 0))::float8 FROM pg_stat_user_tables t
+     WHERE t.relid = min(s.relid)) AS "tableReads"
+  FROM pg_stat_user_indexes s JOIN pg_index x ON x.indexrelid = s.indexrelid
+  LEFT JOIN pg_inherits h ON h.inhrelid = s.indexrelid
+  JOIN pg_class i ON i.oid = coalesce(h.inhparent, s.indexrelid) JOIN pg_namespace n ON n.oid = i.relnamespace
+  WHERE s.schemaname = 'llama' AND NOT x.indisunique GROUP BY n.nspname, i.relname`;
+
+export const statisticsAge = `
+  SELECT extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time()))::float8 / 86400 AS days
+  FROM pg_stat_database WHERE datname = current_database()`;
+
 /** On a standby the comparison is with what it has received itself. */
 export const standbys = `
   SELECT application_name AS application, state,
@@ -212,3 +229,5 @@ export const cronJobs = `
 export const cronRuns = `
   SELECT DISTINCT ON (d.jobid) d.jobid::int AS job, d.status, d.return_message AS message, d.end_time AS "endedAt"
   FROM cron.job_run_details d WHERE d.end_time IS NOT NULL ORDER BY d.jobid, d.end_time DESC`;
+
+export const oldestRun = 'SELECT min(d.start_time) AS "oldestRun" FROM cron.job_run_details d';

@@ -55,6 +55,9 @@ export async function takeSnapshot(
         complete: monitor?.complete ?? false,
         prepared: await rows(queries.prepared),
         sequences: await rows(queries.sequences),
+        tables: await rows(queries.tableRows),
+        indexUse: await rows(queries.indexUse),
+        statisticsDays: (await rows<{ days: number }>(queries.statisticsAge))[0]?.days ?? 0,
       },
       replication: { standbys: await rows(queries.standbys), slots: await rows(queries.slots) },
       registry: await asOwner(client, () => rows(queries.registry)),
@@ -102,6 +105,7 @@ async function scheduler(client: pg.Client, open: OpenDatabase | undefined): Pro
   const read = async (within: pg.Client): Promise<facts.Cron> => ({
     jobs: (await within.query<facts.Cron['jobs'][number]>(queries.cronJobs)).rows,
     runs: (await within.query<facts.Cron['runs'][number]>(queries.cronRuns)).rows,
+    oldestRun: (await within.query<{ oldestRun: Date | null }>(queries.oldestRun)).rows[0]?.oldestRun ?? null,
   });
   if (home !== here) {
     if (!open)

@@ -126,6 +126,9 @@ const azureParameters: Readonly<Record<string, string>> = {
   log_min_duration_statement: '1000',
   log_line_prefix: '%t-%c-user=%u,db=%d,app=%a,client=%h:',
   synchronous_commit: 'on',
+  data_checksums: 'on',
+  'pg_qs.query_capture_mode': 'top',
+  'pg_qs.parameters_capture_mode': 'capture_parameterless_only',
 };
 
 export function withSettings(
@@ -159,7 +162,8 @@ export function asOnAzure(snapshot: Snapshot): Snapshot {
       ...snapshot,
       server: { ...server, isAzure: true },
       availableExtensions: [...snapshot.availableExtensions, 'pg_cron', 'pgaudit'],
-      cron: { jobs, runs },
+      cron: { jobs, runs, oldestRun: server.now },
+      activity: { ...snapshot.activity, statisticsDays: 40 },
       replication: {
         standbys: [{ application: 'replica', state: 'streaming', lagBytes: 1024, lagSeconds: 0.2 }],
         slots: [

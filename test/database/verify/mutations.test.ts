@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { answersWith, databaseChecks, idsOf, startVerifiedServer, type VerifiedServer } from './fixture.ts';
 import type { Row } from './rows.ts';
 import { driftRows } from './rows-drift.ts';
+import { hygieneRows } from './rows-hygiene.ts';
 import { isolationRows } from './rows-isolation.ts';
 import {
   connectionRows,
@@ -34,6 +35,7 @@ const rows: readonly Row[] = [
   ...ledgerRows,
   ...schemaRows,
   ...driftRows,
+  ...hygieneRows,
   ...replicationRows,
 ];
 
