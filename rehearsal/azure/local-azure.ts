@@ -47,19 +47,27 @@ export interface LocalAzureOptions {
   readonly principals?: readonly Principal[];
   /** Whether the deploying identity may read workspaces' shared keys. @default true */
   readonly mayReadSharedKeys?: boolean;
-  /** Called for each request before it is answered, to fail it on purpose. @default - nothing fails */
+  /**
+   * Called for each request before it is answered, to fail it on purpose before anything is done.
+   * @default - nothing fails
+   */
   readonly intercept?: (request: AzureRequest) => Interception | Promise<Interception>;
+  /**
+   * Called with each answer before it is sent, to fail what is done already.
+   * @default - every answer is sent
+   */
+  readonly interceptAnswer?: (
+    request: AzureRequest,
+    answer: AzureResponse,
+  ) => Interception | Promise<Interception>;
   /** Told what happens to servers, inside the operation. @default - nobody */
   readonly serverEvents?: ServerEvents;
   /** More certificate authorities its clients must trust, PEM. @default - the system's only */
   readonly trust?: readonly string[];
 }
 
-/**
- * What becomes of a request instead of its answer: another answer; `drop` cuts the connection before anything is done,
- * `drop answer` once everything is done, so that the client cannot know that it was.
- */
-export type Interception = AzureResponse | 'drop' | 'drop answer' | undefined;
+/** What becomes of a request: another answer, `drop` for a cut connection, or what would have become of it. */
+export type Interception = AzureResponse | 'drop' | undefined;
 
 /** One request and how it was answered. Neither bodies nor headers are kept: they may carry secrets. */
 export interface RequestRecord {
@@ -152,8 +160,7 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
   const proxy = await startProxy(
     async (request) => {
       const at = Date.now();
-      const intercepted = await options.intercept?.(request);
-      const response = await answer(azure, request, intercepted, unknown);
+      const response = await answer(azure, request, options, unknown);
       requests.push({
         at,
         method: request.method,
@@ -226,13 +233,13 @@ function register(
 async function answer(
   azure: Azure,
   request: AzureRequest,
-  intercepted: Interception,
+  { intercept, interceptAnswer }: LocalAzureOptions,
   unknown: string[],
 ): Promise<AzureResponse | 'drop'> {
-  if (intercepted === undefined) return respond(azure, request, unknown);
-  if (intercepted !== 'drop answer') return intercepted;
-  await respond(azure, request, unknown);
-  return 'drop';
+  const intercepted = await intercept?.(request);
+  if (intercepted !== undefined) return intercepted;
+  const response = await respond(azure, request, unknown);
+  return (await interceptAnswer?.(request, response)) ?? response;
 }
 
 async function respond(azure: Azure, request: AzureRequest, unknown: string[]): Promise<AzureResponse> {

@@ -50,7 +50,7 @@ export function registerEndpoints(azure: Azure): void {
       if (target !== undefined) connect(azure, endpoint, target);
     },
     deleted: ({ id, body }) => {
-      store.delete(interfaceId(id, nameOf(id)));
+      store.delete(interfaceId(id, body));
       for (const target of targetsOf(body)) disconnect(azure, target, id);
     },
   });
@@ -128,7 +128,7 @@ function acceptEndpoint(
   const address =
     textAt(existing?.body, 'properties', 'customDnsConfigs', 0, 'ipAddresses', 0) ??
     freeAddress(azure, subnet);
-  const networkInterface = interfaceId(id, name);
+  const networkInterface = interfaceId(id, sent);
   azure.store.put(networkInterface, {
     location: sent['location'],
     properties: {
@@ -169,8 +169,9 @@ function approved(sent: JsonObject): JsonObject {
   return { ...sent, properties };
 }
 
-function interfaceId(endpoint: string, name: string): string {
-  return `${resourceGroupOf(endpoint)}/providers/Microsoft.Network/networkInterfaces/${name}.nic`;
+function interfaceId(endpoint: string, body: JsonObject): string {
+  const name = textAt(body, 'properties', 'customNetworkInterfaceName') ?? `${nameOf(endpoint)}.nic`;
+  return `${resourceGroupOf(endpoint)}/providers/Microsoft.Network/networkInterfaces/${name}`;
 }
 
 /** Azure keeps the first four addresses of every subnet. */

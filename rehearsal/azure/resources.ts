@@ -10,6 +10,9 @@ import { deployTemplate } from './template-deployment.ts';
 
 const groupTemplate = '/subscriptions/{subscription}/resourceGroups/{name}';
 const groupVersions = ['2023-07-01', '2020-06-01', '2018-05-01'];
+/** What is attached to a group, or only recorded in it, is no resource of it. */
+const unlisted =
+  /\/providers\/Microsoft\.(?:Authorization|Consumption)\/|\/providers\/Microsoft\.Resources\/deployments\//i;
 export const groupType = 'Microsoft.Resources/resourceGroups';
 
 /** The namespaces this stand-in plays; a subscription has them registered from the start. */
@@ -154,8 +157,10 @@ function registerGroups(azure: Azure): void {
       const group = request.path.replace(/\/resources$/i, '');
       const top = store
         .within(group)
-        .filter((one) =>
-          /^\/subscriptions\/[^/]+\/resourcegroups\/[^/]+\/providers\/[^/]+\/[^/]+\/[^/]+$/i.test(one.id),
+        .filter(
+          ({ id }) =>
+            /^\/subscriptions\/[^/]+\/resourcegroups\/[^/]+\/providers\/[^/]+\/[^/]+\/[^/]+$/i.test(id) &&
+            !unlisted.test(id),
         );
       return {
         status: 200,

@@ -1,0 +1,53 @@
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { confirm } from './common/confirm.ts';
+import { printJson, reporterFor } from './common/target.ts';
+
+interface Options {
+  readonly subscription?: string;
+  readonly apply?: true;
+  readonly breakLock?: string;
+  readonly yes?: true;
+  readonly json?: true;
+}
+
+export function register(program: Command): void {
+  program
+    .command('adopt')
+    .argument('<environment>', 'development, staging or production, synthesized in cdktf.out')
+    .description('take into the state what an interrupted deployment has left in Azure (docs/recovery.md)')
+    .option('--subscription <id>', 'Azure subscription; default: ARM_SUBSCRIPTION_ID')
+    .option('--apply', 'import into the state now; default: write import blocks for the next deployment')
+    .option('--break-lock <id>', 'break the lock of that id on the state first, when its run is dead')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print the result as JSON on stdout, progress on stderr')
+    .addHelpText(
+      'after',
+      '\nChanges nothing in Azure, but for the lock.\nExamples:\n  llama-db adopt production\n  llama-db adopt production --break-lock 5f4e1c2a-… --yes',
+    )
+    .action(async (environment: string, options: Options) => {
+      const [{ adopt }, { renderOutcome, renderReport }] = await Promise.all([
+        import('../pipeline/adopt/adopt.ts'),
+        import('../pipeline/adopt/report.ts'),
+      ]);
+      const reporter = reporterFor(options);
+      const result = await adopt({
+        environment,
+        output: process.env['CDKTF_OUTDIR'] ?? fileURLToPath(new URL('../cdktf.out', import.meta.url)),
+        subscriptionId: options.subscription ?? process.env['ARM_SUBSCRIPTION_ID'],
+        apply: options.apply === true,
+        ...(options.breakLock === undefined ? {} : { breakLock: options.breakLock }),
+        confirm: (question) => (options.yes ? Promise.resolve(true) : confirm(question)),
+        found: (report) => {
+          if (!options.json) process.stdout.write(renderReport(report));
+        },
+        reporter,
+      });
+      const outcome = renderOutcome(result);
+      if (options.json) printJson(result);
+      else if (outcome !== undefined) reporter.line(outcome);
+      // Strays are told and left alone: they may be somebody's.
+      const settled = result.outcome !== 'declined' && result.obstacles.length === 0;
+      process.exitCode = settled ? 0 : 1;
+    });
+}

@@ -1,0 +1,71 @@
+/**
+ * The values of a stack's arguments. What Terraform works out while it applies is taken from Azure instead, which
+ * already has it: the principal of an identity, say.
+ */
+import type { Azure } from './azure.ts';
+import { textAt } from './json.ts';
+import { apiVersionOf, idOf } from './resource-types.ts';
+import type { Stack, StackResource } from './stack.ts';
+
+const reference = /^(data\.)?(azurerm_[a-z0-9_]+)\.([A-Za-z0-9_-]+)\.(.+)$/;
+
+/** Where Azure's documents keep what the provider calls so. */
+const attributes: Readonly<Record<string, readonly string[]>> = {
+  principal_id: ['properties', 'principalId'],
+  client_id: ['properties', 'clientId'],
+  'identity[0].principal_id': ['identity', 'principalId'],
+  location: ['location'],
+};
+
+export class Values {
+  readonly #known = new Map<string, Promise<string | undefined>>();
+
+  constructor(
+    readonly stack: Stack,
+    readonly azure: Azure,
+    /** Tenant of the subscription. @default - expressions with it have no value */
+    readonly tenantId?: string,
+  ) {}
+
+  /** An argument of a resource as text; undefined when it is absent, or nobody knows its value. */
+  async argument({ block }: StackResource, name: string): Promise<string | undefined> {
+    const written = block[name];
+    return typeof written === 'string' ? this.#evaluate(written) : undefined;
+  }
+
+  /** Azure id of a resource; undefined for types without one, or when an argument of it is not known. */
+  id(resource: StackResource): Promise<string | undefined> {
+    return this.#once(`${resource.address}.id`, () => idOf(resource, this));
+  }
+
+  async #evaluate(text: string): Promise<string | undefined> {
+    let result = '';
+    // Every second part is what stood between `${` and `}`.
+    for (const [index, part] of text.split(/\$\{([^}]*)\}/).entries()) {
+      const value = index % 2 === 0 ? part : await this.#once(part, () => this.#resolve(part));
+      if (value === undefined) return undefined;
+      result += value;
+    }
+    return result;
+  }
+
+  async #resolve(expression: string): Promise<string | undefined> {
+    const [, data = '', type = '', name = '', attribute = ''] = reference.exec(expression) ?? [];
+    if (type === 'azurerm_client_config')
+      return attribute === 'subscription_id' ? this.azure.subscriptionId : this.tenantId;
+    const resource = this.stack.at(`${data}${type}.${name}`);
+    if (!resource) return undefined;
+    if (attribute === 'id') return this.id(resource);
+    if (typeof resource.block[attribute] === 'string') return this.argument(resource, attribute);
+    const path = attributes[attribute];
+    const id = path && (await this.id(resource));
+    if (path === undefined || id === undefined) return undefined;
+    return textAt(await this.azure.get(id, apiVersionOf(resource.type)), ...path);
+  }
+
+  #once(key: string, work: () => Promise<string | undefined>): Promise<string | undefined> {
+    const known = this.#known.get(key) ?? work();
+    this.#known.set(key, known);
+    return known;
+  }
+}

@@ -1,0 +1,69 @@
+/** What lies in the environment's own resource groups and belongs to nobody that Terraform knows. */
+import type { Values } from './expressions.ts';
+import { textAt } from './json.ts';
+import { apiVersionOf } from './resource-types.ts';
+import { eachOf } from './survey.ts';
+import type { State } from './terraform.ts';
+
+export interface Orphan {
+  readonly id: string;
+  readonly type: string;
+}
+
+/** What Azure makes on its own beside something else, and deletes with it. */
+const companions: readonly RegExp[] = [
+  // The network interface of a private endpoint, named by us or by Azure.
+  /\/Microsoft\.Network\/networkInterfaces\/[^/]*(?:-nic|\.nic(?:\.[^/]+)?)$/i,
+  // https://learn.microsoft.com/azure/azure-monitor/alerts/proactive-diagnostics
+  /\/Microsoft\.Insights\/actionGroups\/Application Insights Smart Detection$/i,
+  /\/Microsoft\.AlertsManagement\//i,
+];
+
+/** Children of servers that hold data or let somebody in; a list of a resource group does not name them. */
+const children: Readonly<Record<string, readonly string[]>> = {
+  azurerm_postgresql_flexible_server: ['administrators', 'databases', 'firewallRules'],
+};
+
+/** Databases that every server has. */
+const own = /\/databases\/(?:postgres|azure_maintenance|azure_sys)$/i;
+
+/** @throws Fault (exit 2) when Azure does not answer */
+export async function orphans(values: Values, state: State): Promise<readonly Orphan[]> {
+  const claimed = await claimedIds(values, state);
+  const found: Orphan[] = [];
+  const look = async (path: string, apiVersion: string) => {
+    for (const document of await values.azure.list(path, apiVersion)) {
+      const id = textAt(document, 'id') ?? '';
+      if (claimed.has(id.toLowerCase()) || own.test(id) || companions.some((one) => one.test(id))) continue;
+      found.push({ id, type: textAt(document, 'type') ?? 'unknown' });
+    }
+  };
+  const scopes = await ownScopes(values);
+  await eachOf(scopes, ({ path, apiVersion }) => look(path, apiVersion));
+  return found.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+async function claimedIds(values: Values, state: State): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>();
+  for (const { id } of state.resources.values()) if (id !== undefined) ids.add(id.toLowerCase());
+  for (const resource of values.stack.resources.values()) {
+    const id = await values.id(resource);
+    if (id !== undefined) ids.add(id.toLowerCase());
+  }
+  return ids;
+}
+
+async function ownScopes(values: Values): Promise<{ path: string; apiVersion: string }[]> {
+  const scopes: { path: string; apiVersion: string }[] = [];
+  for (const group of values.stack.ofType('azurerm_resource_group')) {
+    const id = await values.id(group);
+    if (id !== undefined) scopes.push({ path: `${id}/resources`, apiVersion: apiVersionOf(group.type) });
+  }
+  for (const [type, names] of Object.entries(children))
+    for (const parent of values.stack.ofType(type)) {
+      const id = await values.id(parent);
+      if (id === undefined) continue;
+      for (const name of names) scopes.push({ path: `${id}/${name}`, apiVersion: apiVersionOf(type) });
+    }
+  return scopes;
+}

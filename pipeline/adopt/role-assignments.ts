@@ -1,0 +1,50 @@
+/** Role assignments, whose names the provider makes up: found by scope, role and principal. */
+import type { Values } from './expressions.ts';
+import { sameId, textAt } from './json.ts';
+import type { Existing } from './resource-types.ts';
+import type { StackResource } from './stack.ts';
+
+const apiVersion = '2022-04-01';
+const provider = 'providers/Microsoft.Authorization';
+
+/** Azure takes one assignment of a role to a principal at a scope, and refuses a second with RoleAssignmentExists. */
+export async function findRoleAssignment(
+  resource: StackResource,
+  values: Values,
+): Promise<Existing | undefined> {
+  const [scope, principal] = await Promise.all([
+    values.argument(resource, 'scope'),
+    values.argument(resource, 'principal_id'),
+  ]);
+  if (scope === undefined || principal === undefined) return undefined;
+  const role = await roleId(resource, values, scope);
+  const assignments = await values.azure.list(`${scope}/${provider}/roleAssignments`, apiVersion);
+  const document = assignments.find(
+    ({ properties }) =>
+      // A list at a scope has what is inherited and what lies below, too.
+      sameId(textAt(properties, 'scope') ?? '', scope) &&
+      sameId(textAt(properties, 'principalId') ?? '', principal) &&
+      lastOf(textAt(properties, 'roleDefinitionId')) === lastOf(role),
+  );
+  const name = lastOf(textAt(document, 'id'));
+  if (!document || name === undefined) return undefined;
+  // Spelled with the stack's own scope: that is what the provider compares it with.
+  const id = `${scope}/${provider}/roleAssignments/${name}`;
+  return { id, importId: id, document };
+}
+
+async function roleId(resource: StackResource, values: Values, scope: string): Promise<string | undefined> {
+  const given = await values.argument(resource, 'role_definition_id');
+  if (given !== undefined) return given;
+  const name = await values.argument(resource, 'role_definition_name');
+  const [role] = await values.azure.list(
+    `${scope}/${provider}/roleDefinitions`,
+    apiVersion,
+    `roleName eq '${name}'`,
+  );
+  return textAt(role, 'id');
+}
+
+function lastOf(id: string | undefined): string | undefined {
+  return id?.slice(id.lastIndexOf('/') + 1).toLowerCase();
+}

@@ -1,0 +1,30 @@
+/** The local Azure as `adopt` asks it, without a network in between. */
+import type { Azure } from '../../../pipeline/adopt/azure.ts';
+import { isObject, objectsAt } from '../../../pipeline/adopt/json.ts';
+import type { LocalAzure } from '../../../rehearsal/azure/index.ts';
+
+export function within(local: LocalAzure): Azure {
+  const ask = async (path: string, query: Record<string, string>) => {
+    const { status, body } = await local.azure.dispatch({
+      method: 'GET',
+      host: 'management.azure.com',
+      path,
+      query: new URLSearchParams(query),
+      headers: { authorization: `Bearer ${await local.directory.issue('https://management.azure.com')}` },
+      body: Buffer.alloc(0),
+    });
+    if (status === 404) return undefined;
+    if (status !== 200 || !isObject(body)) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
+    return body;
+  };
+  return {
+    subscriptionId: local.subscriptionId,
+    get: (path, version) => ask(path, { 'api-version': version }),
+    list: async (path, version, filter) =>
+      objectsAt(
+        await ask(path, { 'api-version': version, ...(filter === undefined ? {} : { $filter: filter }) }),
+        'value',
+      ),
+    blob: () => Promise.reject(new Error('blobs are asked for over the network')),
+  };
+}

@@ -1,0 +1,245 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Values } from '../../../pipeline/adopt/expressions.ts';
+import { orphans } from '../../../pipeline/adopt/orphans.ts';
+import { Stack } from '../../../pipeline/adopt/stack.ts';
+import { type Survey, survey } from '../../../pipeline/adopt/survey.ts';
+import { parseState, type State } from '../../../pipeline/adopt/terraform.ts';
+import { type LocalAzure, startLocalAzure } from '../../../rehearsal/azure/index.ts';
+import { stackOf } from '../../stacks/stack.ts';
+import { within } from './azure.ts';
+
+const text = stackOf('production').text;
+const stack = new Stack('', text);
+let azure: LocalAzure;
+beforeEach(async () => {
+  azure = await startLocalAzure();
+});
+afterEach(() => azure.stop());
+
+const group = () => `/subscriptions/${azure.subscriptionId}/resourceGroups/comply-ai-production-rg`;
+const server = () => `${group()}/providers/Microsoft.DBforPostgreSQL/flexibleServers/llama-mapper-production`;
+
+/** Something that Azure has. */
+const there = (id: string, properties: Record<string, string | object> = {}) =>
+  azure.state.put(id, {
+    location: 'eastus',
+    properties: { provisioningState: 'Succeeded', ...properties } as never,
+  });
+
+/** A state with these resources; an id ending in `!` is that of a tainted one. */
+function stateWith(resources: Readonly<Record<string, string>>): State {
+  const document = {
+    serial: 3,
+    resources: Object.entries(resources).map(([address, id]) => {
+      const [type, name] = address.split('.');
+      const attributes = { id: id.replace(/!$/, '') };
+      return {
+        mode: 'managed',
+        type,
+        name,
+        instances: [id.endsWith('!') ? { status: 'tainted', attributes } : { attributes }],
+      };
+    }),
+  };
+  return parseState(JSON.stringify(document));
+}
+
+const look = (state = stateWith({}), of = stack): Promise<Survey> =>
+  survey(new Values(of, within(azure)), state);
+
+describe('a survey', () => {
+  it('of an empty subscription finds nothing, and leaves the making to the next deployment', async () => {
+    const { adoptable, tainted, obstacles, missing } = await look();
+    expect({ adoptable, tainted, obstacles }).toEqual({ adoptable: [], tainted: [], obstacles: [] });
+    expect(missing).toContain('azurerm_postgresql_flexible_server.server');
+    expect(missing).not.toContain('terraform_data.post_deploy');
+    expect(azure.unknown).toEqual([]);
+  });
+
+  it('finds what is in Azure and not in the state, in the order of the stack', async () => {
+    there(group());
+    there(server(), { state: 'Ready' });
+    const { adoptable } = await look();
+    expect(adoptable).toEqual(
+      [
+        { address: 'azurerm_resource_group.resource_group', importId: group() },
+        { address: 'azurerm_postgresql_flexible_server.server', importId: server() },
+      ].sort(
+        (a, b) =>
+          [...stack.resources.keys()].indexOf(a.address) - [...stack.resources.keys()].indexOf(b.address),
+      ),
+    );
+  });
+
+  it('leaves out what the state knows', async () => {
+    there(group());
+    const { adoptable, missing } = await look(
+      stateWith({ 'azurerm_resource_group.resource_group': group() }),
+    );
+    expect(adoptable).toEqual([]);
+    expect(missing).not.toContain('azurerm_resource_group.resource_group');
+  });
+
+  it('has parameters set again rather than imported: every server has them from its first day', async () => {
+    there(group());
+    there(server(), { state: 'Ready' });
+    there(`${server()}/configurations/log_connections`, { value: 'on' });
+    const { adoptable, missing } = await look();
+    expect([...adoptable.map(({ address }) => address), ...missing].join()).not.toContain('configuration');
+  });
+
+  it('finds a role of an identity that only Azure knows', async () => {
+    there(group());
+    const vault = `${group()}/providers/Microsoft.DataProtection/backupVaults/llama-mapper-backup-production`;
+    azure.state.put(vault, {
+      identity: { principalId: 'the-vault' },
+      properties: { provisioningState: 'Succeeded' },
+    });
+    const reader = '/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7';
+    const assignments = `${group()}/providers/Microsoft.Authorization/roleAssignments`;
+    there(`${assignments}/one`, { scope: group(), principalId: 'the-vault', roleDefinitionId: reader });
+    there(`${assignments}/two`, { scope: group(), principalId: 'somebody', roleDefinitionId: reader });
+    const { adoptable } = await look();
+    expect(adoptable).toContainEqual({
+      address: 'azurerm_role_assignment.long_term_backup_reader',
+      importId: `${assignments}/one`,
+    });
+  });
+
+  it('finds a virtual endpoint that a switchover has moved under the other server', async () => {
+    const replica = `/subscriptions/${azure.subscriptionId}/resourceGroups/comply-ai-production-dr-rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/llama-mapper-replica-production`;
+    const endpoint = 'virtualEndpoints/llama-mapper-endpoint-production';
+    there(`${replica}/${endpoint}`);
+    const { adoptable } = await look();
+    expect(adoptable).toEqual([
+      {
+        address: 'azurerm_postgresql_flexible_server_virtual_endpoint.virtual_endpoint',
+        importId: `${server()}/${endpoint}|${replica}/${endpoint}`,
+      },
+    ]);
+  });
+
+  it('finds an association of a subnet only where the subnet has a security group', async () => {
+    const subnet = `${group()}/providers/Microsoft.Network/virtualNetworks/comply-ai-vnet-production/subnets/llama-mapper-endpoints`;
+    const association = 'azurerm_subnet_network_security_group_association.endpoint_subnet_association';
+    there(subnet);
+    expect((await look()).adoptable.map(({ address }) => address)).not.toContain(association);
+    there(subnet, { networkSecurityGroup: { id: 'one' } });
+    expect((await look()).adoptable).toContainEqual({ address: association, importId: subnet });
+  });
+
+  it.for([
+    ['Creating', /still working on it \(Creating\)/, /Run the command again when it has ended/],
+    ['Failed', /its creation ended failed/, /delete it and deploy: az resource delete --ids \/subscriptions/],
+  ] as const)('does not adopt what is %s', async ([state, what, remedy]) => {
+    there(`${group()}/providers/Microsoft.Network/virtualNetworks/comply-ai-vnet-production`, {
+      provisioningState: state,
+    });
+    const { adoptable, obstacles } = await look();
+    expect(adoptable).toEqual([]);
+    expect(obstacles).toMatchObject([{ address: 'azurerm_virtual_network.network' }]);
+    expect(obstacles[0]?.what).toMatch(what);
+    expect(obstacles[0]?.remedy).toMatch(remedy);
+  });
+
+  it('does not adopt the record of a failed deployment: its key was never made', async () => {
+    there(`${group()}/providers/Microsoft.Resources/deployments/key-vault-key-field-encryption`, {
+      provisioningState: 'Failed',
+    });
+    const { adoptable, obstacles } = await look();
+    expect(adoptable).toEqual([]);
+    expect(obstacles[0]?.remedy).toMatch(/^Delete the record, which deletes nothing else, and deploy/);
+  });
+
+  it('keeps a tainted server that Azure has finished, and not one that it still works on', async () => {
+    const state = stateWith({ 'azurerm_postgresql_flexible_server.server': `${server()}!` });
+    there(server(), { provisioningState: '', state: 'Ready' });
+    expect(await look(state)).toMatchObject({
+      adoptable: [],
+      tainted: [{ address: 'azurerm_postgresql_flexible_server.server', id: server() }],
+    });
+    there(server(), { provisioningState: '', state: 'Updating' });
+    const { tainted, obstacles } = await look(state);
+    expect(tainted).toEqual([]);
+    expect(obstacles).toHaveLength(1);
+  });
+
+  it('leaves the post-deploy step tainted: the next deployment is to run it again', async () => {
+    const { tainted } = await look(stateWith({ 'terraform_data.post_deploy': 'one!' }));
+    expect(tainted).toEqual([]);
+  });
+});
+
+describe('a vault that was deleted', () => {
+  const deleted = (resourceGroup: string) =>
+    azure.azure.memory.map('deletedVaults').set('comply-ai-kv-production', {
+      id: `/subscriptions/${azure.subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.KeyVault/vaults/comply-ai-kv-production`,
+      body: { location: 'eastus', properties: {} },
+      deletedAt: Date.parse('2026-11-20T10:00:00Z'),
+    });
+
+  it('is recovered by the next deployment, when it is in the same group', async () => {
+    deleted('comply-ai-production-rg');
+    const { notes, obstacles } = await look();
+    expect(obstacles).toEqual([]);
+    expect(notes).toEqual([
+      'Vault comply-ai-kv-production was deleted on 2026-11-20T10:00:00.000Z: the next deployment recovers it with its keys.',
+    ]);
+  });
+
+  it('is for a person, when it was in another group', async () => {
+    deleted('another-rg');
+    const { obstacles } = await look();
+    expect(obstacles[0]?.what).toMatch(/was deleted in group another-rg, and Azure recovers it there only/);
+  });
+
+  it('is for a person, when the provider is told not to recover it', async () => {
+    deleted('comply-ai-production-rg');
+    const told = text.replace(
+      '"recover_soft_deleted_key_vaults": true',
+      '"recover_soft_deleted_key_vaults": false',
+    );
+    expect(told).not.toBe(text);
+    const { obstacles } = await look(stateWith({}), new Stack('', told));
+    expect(obstacles[0]?.remedy).toMatch(
+      /az keyvault recover --name comply-ai-kv-production --location eastus/,
+    );
+  });
+});
+
+describe('strays', () => {
+  const stray = async (state = stateWith({})) =>
+    (await orphans(new Values(stack, within(azure)), state)).map(({ id }) =>
+      id.slice(id.indexOf('/providers/')),
+    );
+
+  it('are what lies in the own groups and belongs to nobody', async () => {
+    there(group());
+    there(server());
+    there(`${group()}/providers/Microsoft.Storage/storageAccounts/forgotten`);
+    there(`${server()}/databases/experiment`);
+    there(`${server()}/firewallRules/everybody`);
+    expect(await stray()).toEqual([
+      '/providers/Microsoft.DBforPostgreSQL/flexibleServers/llama-mapper-production/databases/experiment',
+      '/providers/Microsoft.DBforPostgreSQL/flexibleServers/llama-mapper-production/firewallRules/everybody',
+      '/providers/Microsoft.Storage/storageAccounts/forgotten',
+    ]);
+    expect(azure.unknown).toEqual([]);
+  });
+
+  it('are neither what the state has under another name, nor what Azure makes beside something', async () => {
+    there(group());
+    const former = `${group()}/providers/Microsoft.Insights/metricAlerts/former`;
+    there(former);
+    there(`${group()}/providers/Microsoft.Network/networkInterfaces/llama-mapper-production-endpoint-nic`);
+    there(`${server()}/databases/azure_sys`);
+    expect(await stray(stateWith({ 'azurerm_monitor_metric_alert.former': former }))).toEqual([]);
+  });
+
+  it('in groups of others are not looked for', async () => {
+    there(
+      `/subscriptions/${azure.subscriptionId}/resourceGroups/comply-ai-rg/providers/Microsoft.Storage/storageAccounts/theirs`,
+    );
+    expect(await stray()).toEqual([]);
+  });
+});
