@@ -47,9 +47,16 @@ export interface StageOptions {
   readonly tokenLifetime?: number;
   /** Hears what Terraform and cdktf write. @default - nobody */
   readonly hear?: ((line: Line) => void) | undefined;
+  /** Is told what begins, and what was seen to hold. @default - nobody */
+  readonly tell?: ((event: StageEvent) => void) | undefined;
   /** Ends whatever runs. @default - runs to its end */
   readonly signal?: AbortSignal | undefined;
 }
+
+export type StageEvent =
+  | { readonly kind: 'act'; readonly name: Act['name'] }
+  | { readonly kind: 'done'; readonly act: Act }
+  | { readonly kind: 'check'; readonly words: string };
 
 /** What differs from an ordinary deployment. */
 export interface How extends StopSignals {
@@ -122,7 +129,7 @@ export class Stage {
   }
 
   /** A second stage in the same condition: same resources in Azure, same state, same database, own copies of each. */
-  async fork(options: Pick<StageOptions, 'hear' | 'signal' | 'tokenLifetime'> = {}): Promise<Stage> {
+  async fork(options: Pick<StageOptions, 'hear' | 'tell' | 'signal' | 'tokenLifetime'> = {}): Promise<Stage> {
     const state = await this.azure.snapshot();
     const [project, postgres] = await Promise.all([this.project.fork(), this.postgres.fork()]);
     return Stage.#of({
@@ -244,6 +251,7 @@ export class Stage {
         'Run it again with --keep to look at what was deployed, or with --debug to see everything that was said.',
       );
     this.checks.push({ words, at: Date.now() });
+    this.#options.tell?.({ kind: 'check', words });
   }
 
   /** What is wrong with a rehearsal whatever it was about: requests nobody could answer, secrets left somewhere. */
@@ -299,8 +307,10 @@ export class Stage {
   }
 
   async #act<Run extends DeployRun>(name: Act['name'], running: Promise<Run>): Promise<Run> {
+    this.#options.tell?.({ kind: 'act', name });
     const run = await running;
     this.acts.push({ name, run });
+    this.#options.tell?.({ kind: 'done', act: { name, run } });
     this.#options.signal?.throwIfAborted();
     return run;
   }

@@ -7,7 +7,7 @@ import type { Difference, Phase } from './deployer.ts';
 import type { Ended, Line } from './program.ts';
 import type { Diagnostic, ResourceRun } from './stack.ts';
 
-type Read = Pick<Difference, 'diagnostics' | 'resources' | 'phases' | 'isEmpty' | 'changes'>;
+type Read = Pick<Difference, 'diagnostics' | 'resources' | 'steps' | 'phases' | 'isEmpty' | 'changes'>;
 
 const actions: Readonly<Record<string, string>> = {
   Creating: 'create',
@@ -32,6 +32,10 @@ export function readCdktf(ended: Ended, stack: string, verb: string): Read {
   const lines = ended.lines.map(({ at, text }) => ({ at, text: withoutFrame(text, stack) }));
   return {
     resources: resourcesOf(lines),
+    steps: lines.flatMap(({ at, text }) => {
+      const said = /^terraform_data\.\S+(?: \(.*?\))? \(local-exec\): (.+)$/.exec(text)?.[1];
+      return said === undefined || said.startsWith('Executing:') ? [] : [{ at, text: said }];
+    }),
     changes: lines.flatMap(({ text }) => changeOf(text) ?? []),
     isEmpty: lines.some(({ text }) => text.startsWith('No changes. Your infrastructure matches')),
     diagnostics: diagnosticsOf(lines, ended.exitCode),

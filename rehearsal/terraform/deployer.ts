@@ -19,6 +19,8 @@ export interface DeployRun extends Ended {
   readonly diagnostics: readonly Diagnostic[];
   /** Each resource the run worked on, in order of completion. */
   readonly resources: readonly ResourceRun[];
+  /** What the post-deploy step said, line by line. */
+  readonly steps: readonly Line[];
   readonly phases: readonly Phase[];
 }
 
@@ -145,6 +147,7 @@ function joined(runs: readonly { readonly name: string; readonly ended: Ended }[
     resources: all.flatMap((ended) =>
       'resources' in ended ? (ended.resources as readonly ResourceRun[]) : [],
     ),
+    steps: all.flatMap((ended) => ('steps' in ended ? (ended.steps as readonly Line[]) : [])),
     phases: runs.map(({ name, ended }) => ({ name, startedAt: ended.startedAt, endedAt: ended.endedAt })),
   };
 }

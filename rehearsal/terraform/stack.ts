@@ -49,6 +49,8 @@ export interface ResourceRun {
 export interface ApplyRun extends TerraformRun {
   /** Each resource the run worked on, in order of completion. */
   readonly resources: readonly ResourceRun[];
+  /** What the post-deploy step said, line by line. */
+  readonly steps: readonly Line[];
 }
 
 export interface StackOptions {
@@ -196,7 +198,13 @@ function withResources(run: TerraformRun): ApplyRun {
       },
     ];
   });
-  return { ...run, resources };
+  const steps = messagesOf(run).flatMap(({ at, message }): Line[] => {
+    const hook = message['type'] === 'provision_progress' ? message['hook'] : undefined;
+    if (!isRecord(hook)) return [];
+    const said = String(hook['output']).split('\n');
+    return said.flatMap((text) => (text.trim() === '' ? [] : [{ at, text: text.trim() }]));
+  });
+  return { ...run, resources, steps };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
