@@ -10,29 +10,48 @@ export interface Interval {
 
 /** Shorter than this, waiting is the network's and nobody's rule; in milliseconds. */
 const shortestWait = 1500;
+/** Lines of cdktf come a little late; in milliseconds. */
+const tolerance = 1000;
+
+interface Rule {
+  readonly words: string;
+  /** Before its operation, or after it. */
+  readonly when: 'before' | 'after';
+}
+
+const after = (words: string): Rule => ({ words, when: 'after' });
 
 /** Read in internal/services/<service>/<resource>.go of the provider's version 4.55.0. */
-const rules: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+const rules: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   azurerm_resource_group: {
-    create: 'three looks, 10 s apart, whether the group is there',
-    delete: 'looks every 10 s whether the group is gone',
+    create: after('three looks, 10 s apart, whether the group is there'),
+    delete: after('looks every 10 s whether the group is gone'),
   },
-  azurerm_monitor_metric_alert: { create: 'ten looks, 15 s apart, whether the alert is there' },
+  azurerm_monitor_metric_alert: { create: after('ten looks, 15 s apart, whether the alert is there') },
   azurerm_management_lock: {
-    create: 'twelve looks, 10 s apart, whether the lock is there',
-    delete: 'twelve looks, 10 s apart, whether the lock is gone',
+    create: after('twelve looks, 10 s apart, whether the lock is there'),
+    delete: after('twelve looks, 10 s apart, whether the lock is gone'),
   },
   azurerm_monitor_diagnostic_setting: {
-    create: 'three looks, 5 s apart, whether the setting is there',
-    delete: 'five looks, 15 s apart, whether the setting is gone',
+    create: after('three looks, 5 s apart, whether the setting is there'),
+    delete: after('five looks, 15 s apart, whether the setting is gone'),
   },
-  azurerm_role_assignment: { create: 'five looks, 5 s apart, whether the assignment is there' },
-  azurerm_key_vault: { create: '30 s, then ten looks, 10 s apart, whether a public vault answers' },
+  azurerm_role_assignment: { create: after('five looks, 5 s apart, whether the assignment is there') },
+  azurerm_key_vault: { create: after('30 s, then ten looks, 10 s apart, whether a public vault answers') },
+  azurerm_virtual_network_peering: {
+    create: { words: '15 s before each, one peering after the other', when: 'before' },
+  },
+  azurerm_data_protection_backup_instance_postgresql_flexible_server: {
+    create: after('5 s before it looks whether the backups are configured'),
+  },
+  azurerm_private_dns_zone_virtual_network_link: {
+    delete: after('30 s, then ten looks, whether the link is gone'),
+  },
 };
 
 /** What the provider does, or undefined for a wait that no rule of its own explains. */
 export function hardCodedWait(type: string, action: string): string | undefined {
-  return rules[type]?.[action];
+  return rules[type]?.[action]?.words;
 }
 
 /** When hard-coded waits were all that an apply did: at least one, and every other resource in one as well. */
@@ -43,12 +62,16 @@ export function providerOnly(
   // Each change of what is going on: how many resources work, how many of them only wait.
   const changes: { at: number; working: number; waiting: number }[] = [];
   for (const resource of resources) {
-    const type = resource.address.split('.')[0] ?? '';
-    const wait =
-      hardCodedWait(type, resource.action) === undefined ? undefined : waitOf(resource, operations);
-    changes.push({ at: resource.startedAt, working: 1, waiting: 0 });
-    if (wait) changes.push({ at: wait.startedAt, working: -1, waiting: 1 });
-    changes.push({ at: resource.endedAt, working: wait ? 0 : -1, waiting: wait ? -1 : 0 });
+    const isRule = hardCodedWait(typeOf(resource), resource.action) !== undefined;
+    const wait = isRule ? waitOf(resource, operations) : undefined;
+    const steps = [resource.startedAt, wait?.startedAt, wait?.endedAt, resource.endedAt];
+    const [began, waits, goesOn, ended] = steps.map((at) => at ?? resource.endedAt);
+    changes.push(
+      { at: began ?? 0, working: 1, waiting: 0 },
+      { at: waits ?? 0, working: -1, waiting: 1 },
+      { at: goesOn ?? 0, working: 1, waiting: -1 },
+      { at: ended ?? 0, working: -1, waiting: 0 },
+    );
   }
   changes.sort((a, b) => a.at - b.at);
   const found: Interval[] = [];
@@ -67,9 +90,10 @@ export function providerOnly(
 }
 
 /**
- * From a resource's last operation to when the provider believed that it was done.
+ * Between a resource's operations and when the provider believed that it was done; for some types, from when the
+ * provider took it up to its first operation.
  *
- * @returns undefined when there was no operation, or the provider was done soon after it
+ * @returns undefined when there was no operation, or hardly a wait
  */
 export function waitOf(
   resource: ResourceRun,
@@ -80,13 +104,21 @@ export function waitOf(
   const own = operations.filter(
     ({ target, startedAt }) =>
       target.toLowerCase() === id &&
-      startedAt >= resource.startedAt - 1000 &&
-      startedAt <= resource.endedAt + 1000,
+      startedAt >= resource.startedAt - tolerance &&
+      startedAt <= resource.endedAt + tolerance,
   );
-  const last = own.at(-1);
-  const startedAt = Math.max(...own.map(({ endedAt }) => endedAt ?? 0), 0);
-  if (!last || resource.endedAt - startedAt < shortestWait) return undefined;
-  return { startedAt, endedAt: resource.endedAt, target: last.target };
+  const [first] = own;
+  if (!first) return undefined;
+  const before = rules[typeOf(resource)]?.[resource.action]?.when === 'before';
+  const ended = Math.max(...own.map(({ endedAt }) => endedAt ?? 0));
+  const [startedAt, endedAt] = before
+    ? [resource.startedAt, first.startedAt]
+    : [Math.max(ended, resource.startedAt), resource.endedAt];
+  return endedAt - startedAt < shortestWait ? undefined : { startedAt, endedAt, target: first.target };
+}
+
+function typeOf({ address }: ResourceRun): string {
+  return address.split('.')[0] ?? '';
 }
 
 /** The provider's ids of settings on another resource are two joined by a bar. */
