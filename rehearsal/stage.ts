@@ -2,6 +2,8 @@
  * Where a rehearsal plays: a local Azure, the PostgreSQL behind its server, and a scratch project that is deployed to
  * them with the real Terraform and azurerm. A scenario acts on it and says what must hold.
  */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Deployment } from '../database/deployment.ts';
 import { Fault } from '../database/fault.ts';
 import { development } from '../environments/development.ts';
@@ -20,15 +22,22 @@ import {
   type ServerEvents,
   startLocalAzure,
 } from './azure/index.ts';
+import type { Blob } from './azure/storage-blobs.ts';
 import { admit } from './entra-login.ts';
 import { serverFor } from './postgres/deployment.ts';
 import { type LocalPostgres, randomPassword } from './postgres/server.ts';
 import { type Leak, Secrets } from './secrets.ts';
 import type { Synthesis } from './terraform/app.ts';
 import { CdktfDeployer } from './terraform/cdktf.ts';
-import { type Deployer, type DeployRun, type Difference, TerraformDeployer } from './terraform/deployer.ts';
+import {
+  appFor,
+  type Deployer,
+  type DeployRun,
+  type Difference,
+  TerraformDeployer,
+} from './terraform/deployer.ts';
 import { watched } from './terraform/documents.ts';
-import type { Line, StopSignals } from './terraform/program.ts';
+import { type Line, runProgram, type StopSignals } from './terraform/program.ts';
 import { Project } from './terraform/project.ts';
 
 const inputs = { development, staging, production } as const;
@@ -208,6 +217,18 @@ export class Stage {
     return this.#play.kind;
   }
 
+  /** The stack as the next deployment would be: the text of its `cdk.tf.json`. */
+  async synthesized(how: How = {}): Promise<string> {
+    const { project, settings, variables: environment } = this;
+    const run = await runProgram(process.execPath, await appFor(project, this.#synthesis(how)), {
+      cwd: project.root,
+      environment,
+    });
+    if (run.exitCode !== 0)
+      throw new Fault('The stack does not synthesize', run.output.trim(), 'Mend what is named there.');
+    return readFile(path.join(await project.stackFolder(settings.name), 'cdk.tf.json'), 'utf8');
+  }
+
   /** Deploys, whatever comes of it. */
   async deploy(how: How = {}): Promise<DeployRun> {
     return this.#act('deploy', this.#play.deploy(this.#synthesis(how), this.#stops(how)));
@@ -217,6 +238,15 @@ export class Stage {
   async deployed(how: How = {}, words = 'the deployment succeeds'): Promise<DeployRun> {
     const run = await this.deploy(how);
     this.check(words, run.exitCode === 0, () => reasonOf(run));
+    return run;
+  }
+
+  /** Deploys, and fails the rehearsal when that succeeds or when it does not say what it should. */
+  async refused(says: RegExp, how: How = {}, words = 'the deployment is refused'): Promise<DeployRun> {
+    const run = await this.deploy(how);
+    this.check(words, run.exitCode !== 0, () => 'it succeeded');
+    const reason = reasonOf(run);
+    this.check(`it says why (${says.source})`, says.test(reason), () => `it said: ${reason}`);
     return run;
   }
 
@@ -252,6 +282,20 @@ export class Stage {
       );
     this.checks.push({ words, at: Date.now() });
     this.#options.tell?.({ kind: 'check', words });
+  }
+
+  /** Changes that Azure was asked for since a moment, `DELETE <id>`, whether it did them or not. */
+  changesSince(moment: number): readonly string[] {
+    return this.azure.operations
+      .filter(({ startedAt }) => startedAt >= moment)
+      .map(({ method, target }) => `${method} ${target}`);
+  }
+
+  /** The state of Terraform in its storage account; undefined where it is a local file, or not there yet. */
+  get stateBlob(): Blob | undefined {
+    const { state } = this.settings;
+    if (state.backend !== 'azurerm') return undefined;
+    return this.azure.blobs.container(state.storageAccount, state.container)?.get(state.key);
   }
 
   /** What is wrong with a rehearsal whatever it was about: requests nobody could answer, secrets left somewhere. */

@@ -80,6 +80,13 @@ export class Directory {
     this.#members.set(group.toLowerCase(), [...others, member.toLowerCase()]);
   }
 
+  removeMember(group: string, member: string): void {
+    const others = (this.#members.get(group.toLowerCase()) ?? []).filter(
+      (one) => one !== member.toLowerCase(),
+    );
+    this.#members.set(group.toLowerCase(), others);
+  }
+
   /** Whether a principal is that one or a member of it. */
   isOrBelongsTo(member: string, principal: string): boolean {
     const [who, wanted] = [member.toLowerCase(), principal.toLowerCase()];
@@ -94,6 +101,17 @@ export class Directory {
   expireCredentials(): void {
     this.#expired.set(this.options.client.appId, true);
     this.#tokens.clear();
+  }
+
+  /** The client has a secret that is valid again. */
+  renewCredentials(): void {
+    this.#expired.delete(this.options.client.appId);
+  }
+
+  /** From now on no token issued so far for that audience is valid. */
+  revokeTokens(audience: string): void {
+    for (const [token, one] of this.#tokens)
+      if (one.audience.replace(/\/+$/, '') === audience) this.#tokens.delete(token);
   }
 
   /** @throws ArmError 401 with Entra's own code and words */
