@@ -70,7 +70,7 @@ export function transferable(
       const missing = libraries.filter((library) => !installation.libraries.includes(library));
       settings[name] = libraries.filter((library) => !missing.includes(library)).join(',');
       leftOut.push(...missing.map((library) => `${name}: ${library}`));
-    } else if (machineBound.has(name) || !(name.includes('.') || known.has(name))) {
+    } else if (machineBound.has(name) || !(name.includes('.') || known.has(name.toLowerCase()))) {
       leftOut.push(name);
     } else {
       settings[name] = value;
@@ -79,10 +79,18 @@ export function transferable(
   return { settings, leftOut };
 }
 
+const described = new WeakMap<Installation, ReadonlySet<string>>();
+
 function knownParameters(installation: Installation): ReadonlySet<string> {
+  const known = described.get(installation) ?? describe(installation);
+  described.set(installation, known);
+  return known;
+}
+
+function describe(installation: Installation): ReadonlySet<string> {
   const description = execFileSync(installation.postgres, ['--describe-config'], {
     encoding: 'utf8',
     maxBuffer: 4 * 1024 * 1024,
   });
-  return new Set(description.split('\n').map((line) => line.split('\t')[0] ?? ''));
+  return new Set(description.split('\n').map((line) => (line.split('\t')[0] ?? '').toLowerCase()));
 }

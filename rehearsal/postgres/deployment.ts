@@ -67,8 +67,13 @@ export interface ApplicationLogin {
 /**
  * Starts the server that a deployment describes: its version, host names, database, administrator, extensions
  * and parameters, as far as a vanilla PostgreSQL has them. Writes are as safe as on any other server.
+ *
+ * @param as `created`: without the extensions and parameters, which the deployment's own operations set
  */
-export async function serverFor(deployment: Deployment): Promise<LocalPostgres> {
+export async function serverFor(
+  deployment: Deployment,
+  as: 'created' | 'deployed' = 'deployed',
+): Promise<LocalPostgres> {
   const { primary, replica, endpoints } = deployment;
   const names = [primary.host, replica?.host, endpoints?.writer, endpoints?.reader];
   return startPostgres({
@@ -76,8 +81,9 @@ export async function serverFor(deployment: Deployment): Promise<LocalPostgres> 
     hostNames: names.filter((name) => name !== undefined),
     administrator: deployment.administrator,
     databases: [deployment.database],
-    extensions: deployment.extensions,
-    parameters: deployment.parameters,
+    ...(as === 'created'
+      ? { extensions: [] }
+      : { extensions: deployment.extensions, parameters: deployment.parameters }),
     durable: true,
   });
 }

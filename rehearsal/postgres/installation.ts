@@ -19,6 +19,8 @@ export interface Installation {
   readonly libraries: readonly string[];
   /** Extensions that exist in this build. */
   readonly extensions: readonly string[];
+  /** Where their control files are. */
+  readonly extensionDirectory: string;
 }
 
 /**
@@ -79,12 +81,14 @@ export function installPrivately(
     filter: (source) => !/\.a$|\/pkgconfig$|\/pgxs$/.test(source),
   });
   restoreLibraryLinks(target);
-  const extensions = rewriteControlFiles(join(target, 'share', 'postgresql', 'extension'), allowed);
+  const extensionDirectory = join(target, 'share', 'postgresql', 'extension');
+  const extensions = allowExtensions(extensionDirectory, allowed);
   const programs = { postgres: join(target, 'bin', 'postgres'), initdb: join(target, 'bin', 'initdb') };
   for (const program of Object.values(programs)) chmodSync(program, 0o755);
   return {
     ...programs,
     extensions,
+    extensionDirectory,
     libraries: readdirSync(join(target, 'lib', 'postgresql'))
       .filter((file) => /\.(so|dylib)$/.test(file))
       .map((file) => file.replace(/\.(so|dylib)$/, '')),
@@ -105,7 +109,13 @@ function restoreLibraryLinks(target: string): void {
   }
 }
 
-function rewriteControlFiles(directory: string, allowed: ReadonlySet<string>): string[] {
+/**
+ * Decides anew which extensions may be created. The server reads the files at each CREATE EXTENSION, so it is in force
+ * at once.
+ *
+ * @returns all that exist in this build
+ */
+export function allowExtensions(directory: string, allowed: ReadonlySet<string>): string[] {
   const files = readdirSync(directory).filter((file) => file.endsWith('.control'));
   for (const file of files) {
     const path = join(directory, file);

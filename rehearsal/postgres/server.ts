@@ -14,70 +14,17 @@ import {
   type Who,
 } from './address.ts';
 import { createRoles, superuser } from './bootstrap.ts';
-import { issueCertificate, type ServerCertificate } from './certificates.ts';
+import { type Issuer, issueCertificate, type ServerCertificate } from './certificates.ts';
 import { configurationFile, transferable } from './configuration.ts';
 import { requireSmallDisk, SmallDisk } from './disk.ts';
 import { Guardian } from './guardian.ts';
-import { type Installation, installPrivately, packagedBinaries } from './installation.ts';
+import { allowExtensions, type Installation, installPrivately, packagedBinaries } from './installation.ts';
+import type { LocalPostgres, LocalPostgresOptions } from './local-postgres.ts';
 import { onFreePort, ServerProcess } from './process.ts';
-import { copyBase } from './standby.ts';
+import { reload } from './reload.ts';
+import { copyBase, promote } from './standby.ts';
 
-export interface LocalPostgresOptions {
-  /** PostgreSQL major version the caller relies on. @default - whatever is installed */
-  readonly major?: number;
-  /** Names the certificate carries beside localhost and 127.0.0.1. @default - none */
-  readonly hostNames?: readonly string[];
-  /** Login that stands for the Entra administrator group; deployments log in under it. @default 'database_admins' */
-  readonly administrator?: string;
-  /** Databases made at start, owned by azure_pg_admin. @default - none beside `postgres` */
-  readonly databases?: readonly string[];
-  /** Extensions that may be created (`azure.extensions`). @default - those of this project's environments */
-  readonly extensions?: readonly string[];
-  /** Server parameters of a deployment; those that no vanilla server of this machine can have are left out. @default {} */
-  readonly parameters?: Readonly<Record<string, string>>;
-  /** Server settings on top of everything; an unknown name or a bad value fails the start. @default {} */
-  readonly settings?: Readonly<Record<string, string>>;
-  /** Faults of the certificate. @default - valid, for `hostNames` */
-  readonly certificate?: { readonly expired?: boolean; readonly hostNames?: readonly string[] };
-  /** Survive a crash of the machine (fsync). @default false: what it holds is removed when it stops anyway */
-  readonly durable?: boolean;
-  /** Megabytes of a disk for the data directory alone; 80 hold an empty server. @default - no limit */
-  readonly diskSize?: number;
-}
-
-export interface LocalPostgres extends ServerAddress {
-  readonly dataDirectory: string;
-  /** Parameters of `parameters` that this server does not have. */
-  readonly leftOut: readonly string[];
-  /** Only with `diskSize`. */
-  readonly disk: SmallDisk | undefined;
-  /** `postgresql://` URL with sslmode=verify-full, sslrootcert and, for another host than localhost, hostaddr. */
-  url(who: Who, options?: UrlOptions): string;
-  /** The same for `new pg.Client`. */
-  connection(who: Who, options?: UrlOptions): pg.ClientConfig;
-  /** Makes a database as Azure does: owned by azure_pg_admin. */
-  createDatabase(name: string): Promise<void>;
-  /**
-   * Stops and starts on the same port. A server on a small disk cannot: its disk goes with it.
-   *
-   * @param options.crash skip the orderly shutdown, so that the start recovers. @default false
-   * @param options.settings change these from now on. @default {}
-   */
-  restart(options?: {
-    readonly crash?: boolean;
-    readonly settings?: Readonly<Record<string, string>>;
-  }): Promise<void>;
-  /** Starts a hot standby that follows this server, with its own certificate; stop it before this one. */
-  standby(options?: Pick<LocalPostgresOptions, 'hostNames' | 'certificate'>): Promise<LocalPostgres>;
-  /** How often it was restarted. */
-  readonly restarts: number;
-  /** Starts a second server with the same content and passwords, which goes its own way from there. */
-  fork(): Promise<LocalPostgres>;
-  /** Everything the server logged so far. */
-  log(): string;
-  /** Ends the server and removes all its files. */
-  stop(): Promise<void>;
-}
+export type { LocalPostgres, LocalPostgresOptions } from './local-postgres.ts';
 
 const usualExtensions = [
   'pg_stat_statements',
@@ -144,7 +91,11 @@ class Cluster implements LocalPostgres {
   readonly #installation: Installation;
   readonly #process: ServerProcess;
   #settings: Readonly<Record<string, string>>;
+  /** Extensions that may be created now. @default - those of the options */
+  #allowed: readonly string[] | undefined;
   #port = 0;
+  /** Authority of its certificate, and of its standbys' as well. */
+  #issuer: Issuer | undefined;
   #restarts = 0;
 
   constructor({ directory, guardian, account, binaries, options, secrets }: ClusterParts) {
@@ -199,15 +150,20 @@ class Cluster implements LocalPostgres {
     await onFreePort((port) => this.#launch(port));
   }
 
-  async #copyBase(original: LocalPostgres): Promise<void> {
+  async #copyBase(original: LocalPostgres, issuer?: Issuer): Promise<void> {
     const base = await copyBase(administration(original), original.dataDirectory, this.dataDirectory);
     this.#write('backup_label', base.label);
-    this.#installCertificate(await this.#issueCertificate());
+    this.#installCertificate(await this.#issueCertificate(issuer));
   }
 
-  async follow(primary: LocalPostgres): Promise<void> {
-    await this.#copyBase(primary);
+  async follow(primary: LocalPostgres, issuer: Issuer | undefined): Promise<void> {
+    await this.#copyBase(primary, issuer);
     this.#write('standby.signal', '');
+    this.#pointAt(primary);
+    await onFreePort((port) => this.#launch(port));
+  }
+
+  #pointAt(primary: LocalPostgres): void {
     const authority = this.#write('primary-authority.pem', readFileSync(primary.caFile, 'utf8'));
     const source = {
       ...{ host: '127.0.0.1', port: primary.port, user: superuser, password: this.passwords.superuser },
@@ -219,7 +175,6 @@ class Cluster implements LocalPostgres {
         .map(([name, value]) => `${name}=${value}`)
         .join(' '),
     };
-    await onFreePort((port) => this.#launch(port));
   }
 
   url(who: Who, options?: UrlOptions): string {
@@ -247,7 +202,11 @@ class Cluster implements LocalPostgres {
   async fork(): Promise<LocalPostgres> {
     if (this.disk) throw new Error('a server on a small disk cannot be copied from outside');
     const { parameters: _, diskSize: __, ...own } = this.#options;
-    return start({ ...own, settings: this.#settings }, (cluster) => cluster.copy(this), this.passwords);
+    return start(
+      { ...own, settings: this.#settings, extensions: this.#extensions },
+      (cluster) => cluster.copy(this),
+      this.passwords,
+    );
   }
 
   async standby(
@@ -256,10 +215,56 @@ class Cluster implements LocalPostgres {
     if (this.disk) throw new Error('a server on a small disk cannot be copied from outside');
     const { parameters: _, diskSize: __, ...own } = this.#options;
     return start(
-      { ...own, settings: this.#settings, ...options },
-      (cluster) => cluster.follow(this),
+      { ...own, settings: this.#settings, extensions: this.#extensions, ...options },
+      (cluster) => cluster.follow(this, this.#issuer),
       this.passwords,
     );
+  }
+
+  async setParameter(name: string, value: string): Promise<'inForce' | 'pending' | 'absent'> {
+    if (name === 'azure.extensions') this.#allow(value);
+    const { settings, leftOut } = transferable({ [name]: value }, this.#installation);
+    if (Object.keys(settings).length === 0) return 'absent';
+    if (name === 'shared_preload_libraries')
+      settings[name] = withTraces(settings[name] ?? '', leftOut.length);
+    const before = this.#settings;
+    this.#settings = { ...before, ...settings };
+    this.#configure();
+    if (this.#process.pid === undefined) return 'inForce';
+    try {
+      return await reload(administration(this), name);
+    } catch (error) {
+      this.#settings = before;
+      this.#configure();
+      throw error;
+    }
+  }
+
+  #allow(extensions: string): void {
+    this.#allowed = extensions.split(',').map((extension) => extension.trim().toLowerCase());
+    allowExtensions(this.#installation.extensionDirectory, new Set(this.#allowed));
+  }
+
+  async halt(): Promise<void> {
+    if (this.disk) throw new Error('a server on a small disk cannot be halted: its disk goes with it');
+    await this.#process.end('SIGINT');
+  }
+
+  async resume(): Promise<void> {
+    await this.#launch(this.#port);
+  }
+
+  async promote(): Promise<void> {
+    await promote(administration(this));
+    const { primary_conninfo: _, ...settings } = this.#settings;
+    this.#settings = settings;
+    this.#configure();
+  }
+
+  async rejoin(primary: LocalPostgres): Promise<void> {
+    this.#write('standby.signal', '');
+    this.#pointAt(primary);
+    await this.resume();
   }
 
   log(): string {
@@ -273,7 +278,7 @@ class Cluster implements LocalPostgres {
   }
 
   get #extensions(): readonly string[] {
-    return this.#options.extensions ?? usualExtensions;
+    return this.#allowed ?? this.#options.extensions ?? usualExtensions;
   }
 
   async #initialise(): Promise<void> {
@@ -306,27 +311,21 @@ class Cluster implements LocalPostgres {
     }
   }
 
-  #issueCertificate(): Promise<ServerCertificate> {
+  #issueCertificate(issuer?: Issuer): Promise<ServerCertificate> {
     const names = this.#options.certificate?.hostNames ?? [...this.hostNames, 'localhost', '127.0.0.1'];
-    return issueCertificate(names, this.#options.certificate?.expired);
+    return issueCertificate(names, this.#options.certificate?.expired, issuer);
   }
 
   #installCertificate(tls: ServerCertificate): void {
     this.#write('server.crt', tls.certificate);
     this.#write('server.key', tls.privateKey);
     writeFileSync(this.caFile, tls.authority, { mode: 0o644 });
+    this.#issuer = tls.issuer;
   }
 
   async #launch(port: number): Promise<void> {
     this.#port = port;
-    this.#write(
-      'postgresql.conf',
-      configurationFile({
-        extensions: this.#extensions,
-        durable: this.#options.durable ?? false,
-        settings: this.#settings,
-      }),
-    );
+    this.#configure();
     const { disk } = this;
     const data = disk?.dataDirectory ?? this.dataDirectory;
     const command = {
@@ -337,6 +336,17 @@ class Cluster implements LocalPostgres {
     const stateFile = join(data, 'postmaster.pid');
     await this.#process.start(disk?.inside(command, this.dataDirectory) ?? command, (pid) =>
       disk ? disk.seen(stateFile, pid) : stateFile,
+    );
+  }
+
+  #configure(): void {
+    this.#write(
+      'postgresql.conf',
+      configurationFile({
+        extensions: this.#extensions,
+        durable: this.#options.durable ?? false,
+        settings: this.#settings,
+      }),
     );
   }
 
@@ -357,6 +367,15 @@ class Cluster implements LocalPostgres {
   #own(path: string): void {
     if (this.#account) chownSync(path, this.#account.uid, this.#account.gid);
   }
+}
+
+/**
+ * A library that this build lacks leaves a trace: one that is there is named once more. It loads nothing, and makes
+ * PostgreSQL wait for the restart that Azure's would wait for.
+ */
+function withTraces(libraries: string, missing: number): string {
+  const [first] = libraries.split(',');
+  return [libraries, ...Array(first ? missing : 0).fill(first)].join(',');
 }
 
 /** For one server and its lifetime; safe in URLs, SQL and connection strings as it is. */

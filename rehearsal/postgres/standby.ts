@@ -38,3 +38,11 @@ export async function copyBase(primary: pg.ClientConfig, from: string, to: strin
     return { label: rows[0]?.labelfile ?? '' };
   });
 }
+
+/** Lets a standby take writes, and waits until it does. */
+export async function promote(standby: pg.ClientConfig): Promise<void> {
+  await within(standby, async (client) => {
+    const { rows } = await client.query<{ promoted: boolean }>('SELECT pg_promote(true, 60) AS promoted');
+    if (!rows[0]?.promoted) throw new Error('the standby did not end its recovery within 60 seconds');
+  });
+}
