@@ -6,6 +6,7 @@ import { objectAt, textAt } from './json.ts';
 import { lockType } from './locks.ts';
 import { nameOf, parentOf, sameId } from './resource-id.ts';
 import { registerList, registerResourceType } from './resource-types.ts';
+import { authorizationShapes } from './shapes.ts';
 
 export const assignmentType = 'Microsoft.Authorization/roleAssignments';
 
@@ -27,13 +28,19 @@ export function roleId(name: string): string | undefined {
   return builtInRoles[name];
 }
 
-/** Whether a principal holds a built-in role at that very scope or above it. */
+/**
+ * Whether a principal holds a built-in role at that very scope or above it, and it has arrived: "it can take up to 10
+ * minutes for changes to take effect".
+ * https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected
+ */
 export function holdsRole(azure: Azure, principalId: string, role: string, scope: string): boolean {
   return azure.store.ofType(assignmentType).some((assignment) => {
     const at = parentOf(assignment.id).toLowerCase();
     return (
       textAt(assignment.body, 'properties', 'principalId')?.toLowerCase() === principalId.toLowerCase() &&
       nameOf(textAt(assignment.body, 'properties', 'roleDefinitionId') ?? '') === builtInRoles[role] &&
+      Date.parse(textAt(assignment.body, 'properties', 'createdOn') ?? '') + azure.rolesTake <=
+        azure.clock.now() &&
       `${scope.toLowerCase()}/`.startsWith(`${at}/`)
     );
   });
@@ -44,6 +51,7 @@ export function registerAuthorization(azure: Azure): void {
   registerAssignments(azure);
   registerResourceType(azure, {
     type: lockType,
+    shape: authorizationShapes.lock,
     apiVersions: ['2020-05-01', '2016-09-01'],
     scope: 'anywhere',
     change: 'immediate',
@@ -65,7 +73,7 @@ function requireScope(azure: Azure, scope: string): void {
 
 function registerRoles(azure: Azure): void {
   const { router, subscriptionId } = azure;
-  const options = { apiVersions: ['2022-05-01-preview', '2022-04-01'] };
+  const options = { apiVersions: ['2022-05-01-preview', '2022-04-01'], query: ['$filter'] };
   const document = (name: string, guid: string) => ({
     id: `/subscriptions/${subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${guid}`,
     name: guid,
@@ -113,6 +121,7 @@ function registerAssignments(azure: Azure): void {
   const { store, directory } = azure;
   registerResourceType(azure, {
     type: assignmentType,
+    shape: authorizationShapes.assignment,
     apiVersions: ['2022-04-01'],
     scope: 'anywhere',
     change: 'immediate',
@@ -152,6 +161,7 @@ function registerAssignments(azure: Azure): void {
           principalType: principal?.kind ?? 'ServicePrincipal',
           ...properties,
           scope,
+          createdOn: new Date(azure.clock.now()).toISOString(),
           createdBy: callerOf(request) ?? null,
         },
       };

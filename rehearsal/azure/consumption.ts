@@ -4,10 +4,12 @@ import type { Azure } from './context.ts';
 import { ArmError } from './http.ts';
 import { objectAt, textAt } from './json.ts';
 import { registerResourceType } from './resource-types.ts';
+import { budgetShape } from './shapes.ts';
 
 export function registerConsumption(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.Consumption/budgets',
+    shape: budgetShape,
     apiVersions: ['2019-10-01'],
     scope: 'anywhere',
     change: 'immediate',

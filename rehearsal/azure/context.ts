@@ -1,3 +1,4 @@
+import type { Clock } from './clock.ts';
 import type { Directory } from './entra.ts';
 import type { AzureRequest, AzureResponse } from './http.ts';
 import type { Memory } from './memory.ts';
@@ -12,6 +13,9 @@ export interface Azure {
   readonly router: Router;
   /** Where whatever outlives a request is kept. */
   readonly memory: Memory;
+  readonly clock: Clock;
+  /** Milliseconds until a role assignment has an effect. */
+  readonly rolesTake: number;
   readonly store: ResourceStore;
   readonly operations: Operations;
   readonly directory: Directory;

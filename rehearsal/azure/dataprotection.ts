@@ -4,11 +4,12 @@
  */
 import { holdsRole } from './authorization.ts';
 import type { Azure } from './context.ts';
-import { serverType } from './flexible-server.ts';
 import { ArmError } from './http.ts';
 import { type JsonObject, objectAt, textAt } from './json.ts';
+import { serverType } from './postgresql/server.ts';
 import { parentOf, resourceGroupOf, typeOf } from './resource-id.ts';
 import { keep, registerResourceType, withPrincipal } from './resource-types.ts';
+import { dataProtectionShapes } from './shapes.ts';
 
 const apiVersions = ['2024-04-01'];
 const vaultType = 'Microsoft.DataProtection/backupVaults';
@@ -17,6 +18,7 @@ export function registerDataProtection(azure: Azure): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: vaultType,
+    shape: dataProtectionShapes.vault,
     apiVersions,
     change: 'polled',
     patch: true,
@@ -33,6 +35,7 @@ export function registerDataProtection(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: `${vaultType}/backupPolicies`,
+    shape: dataProtectionShapes.policy,
     apiVersions,
     change: 'immediate',
     createdStatus: 200,
@@ -40,6 +43,7 @@ export function registerDataProtection(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: `${vaultType}/backupInstances`,
+    shape: dataProtectionShapes.instance,
     apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {

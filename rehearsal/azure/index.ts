@@ -9,5 +9,7 @@ export {
 } from './local-azure.ts';
 export type { AzureSnapshot } from './memory.ts';
 export { type Latency, type OperationRecord, quickLatency } from './operations.ts';
-export { postgresBehind } from './postgres-behind.ts';
-export type { ServerEvent, ServerEvents } from './server-events.ts';
+export type { Incidents } from './postgresql/actions.ts';
+export type { ServerEvent, ServerEvents } from './postgresql/events.ts';
+export { PostgresBehind } from './postgresql/postgres-behind.ts';
+export { serverBehind } from './postgresql/virtual-endpoints.ts';

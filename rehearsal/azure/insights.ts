@@ -1,12 +1,14 @@
 /** Microsoft.Insights: diagnostic settings, action groups, alerts. */
 import { metricNamespace, metrics } from '../../azure/metrics.ts';
 import type { Azure } from './context.ts';
-import { serverType, skuOf } from './flexible-server.ts';
 import { ArmError } from './http.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from './json.ts';
 import { vaultType } from './keyvault.ts';
+import { registerMetrics } from './metrics.ts';
+import { serverType, skuOf } from './postgresql/server.ts';
 import { parentOf, sameId, typeOf } from './resource-id.ts';
 import { registerList, registerResourceType } from './resource-types.ts';
+import { insightsShapes } from './shapes.ts';
 
 const diagnosticType = 'Microsoft.Insights/diagnosticSettings';
 
@@ -38,13 +40,15 @@ export function registerInsights(azure: Azure): void {
   registerDiagnostics(azure);
   registerActionGroups(azure);
   registerAlerts(azure);
+  registerMetrics(azure);
 }
 
 function registerDiagnostics(azure: Azure): void {
   const { store } = azure;
-  const apiVersions = ['2021-05-01-preview'];
+  const apiVersions = ['2021-05-01-preview', '2017-05-01-preview'];
   registerResourceType(azure, {
     type: diagnosticType,
+    shape: insightsShapes.diagnosticSetting,
     apiVersions,
     scope: 'anywhere',
     change: 'immediate',
@@ -94,6 +98,7 @@ function registerDiagnostics(azure: Azure): void {
 function registerActionGroups(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.Insights/actionGroups',
+    shape: insightsShapes.actionGroup,
     apiVersions: ['2023-01-01', '2021-09-01'],
     change: 'immediate',
     patch: true,
@@ -109,8 +114,12 @@ function registerActionGroups(azure: Azure): void {
 const activityAlertVersions = ['2020-10-01', '2017-04-01'];
 
 function registerAlerts(azure: Azure): void {
+  registerLists(azure, 'Microsoft.Insights/actionGroups', ['2023-01-01', '2021-09-01']);
+  registerLists(azure, 'Microsoft.Insights/metricAlerts', ['2018-03-01']);
+  registerLists(azure, 'Microsoft.Insights/activityLogAlerts', activityAlertVersions);
   registerResourceType(azure, {
     type: 'Microsoft.Insights/metricAlerts',
+    shape: insightsShapes.metricAlert,
     apiVersions: ['2018-03-01'],
     change: 'immediate',
     createdStatus: 200,
@@ -125,6 +134,7 @@ function registerAlerts(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: 'Microsoft.Insights/activityLogAlerts',
+    shape: insightsShapes.activityLogAlert,
     apiVersions: activityAlertVersions,
     change: 'immediate',
     patch: true,
@@ -138,14 +148,12 @@ function registerAlerts(azure: Azure): void {
       return sent;
     },
   });
-  for (const [type, apiVersions] of [
-    ['metricAlerts', ['2018-03-01']],
-    ['activityLogAlerts', activityAlertVersions],
-  ] as const)
-    registerList(azure, `Microsoft.Insights/${type}`, {
-      apiVersions,
-      template: `/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.Insights/${type}`,
-    });
+}
+
+/** Lists in a group and in the subscription; Azure's own clients read with older versions than azurerm writes. */
+function registerLists(azure: Azure, type: string, apiVersions: readonly string[]): void {
+  for (const scope of ['/subscriptions/{s}/resourceGroups/{g}', '/subscriptions/{s}'])
+    registerList(azure, type, { apiVersions, template: `${scope}/providers/${type}` });
 }
 
 function textsOf(objects: readonly JsonObject[], key: string): string[] {

@@ -8,8 +8,10 @@ import type { Azure } from './context.ts';
 import { ArmError } from './http.ts';
 import { at, type JsonObject, numberAt, objectAt, textAt } from './json.ts';
 import { registerDataPlane } from './key-vault-data.ts';
+import { isTakenElsewhere, refuseReservedName } from './names.ts';
 import { parentOf, sameId } from './resource-id.ts';
 import { keep, registerList, registerResourceType } from './resource-types.ts';
+import { vaultShapes } from './shapes.ts';
 
 export const vaultType = 'Microsoft.KeyVault/vaults';
 const keyType = `${vaultType}/keys`;
@@ -34,6 +36,7 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
   const { store, router } = azure;
   registerResourceType(azure, {
     type: vaultType,
+    shape: vaultShapes.vault,
     apiVersions: vaultVersions,
     change: 'immediate',
     patch: true,
@@ -50,6 +53,12 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
         deleted.delete(name.toLowerCase());
         return gone.body;
       }
+      // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
+      if (!/^[a-z][a-z0-9-]{1,22}[a-z0-9]$/i.test(name) || name.includes('--'))
+        throw new ArmError(400, 'VaultNameNotValid', `The vault name '${name}' is invalid.`);
+      refuseReservedName(name);
+      if (!existing && isTakenElsewhere(azure, 'vault', name))
+        throw new ArmError(409, 'VaultAlreadyExists', `The vault name '${name}' is already in use.`);
       const twin = store.ofType(vaultType).find((vault) => vault.name.toLowerCase() === name.toLowerCase());
       if (twin && !sameId(twin.id, id))
         throw new ArmError(409, 'VaultAlreadyExists', `The vault name '${name}' is already in use.`);
@@ -88,7 +97,7 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
       );
     },
     deleted: ({ id, name, body }) => {
-      deleted.set(name.toLowerCase(), { id, body, deletedAt: Date.now() });
+      deleted.set(name.toLowerCase(), { id, body, deletedAt: azure.clock.now() });
     },
   });
   registerList(azure, vaultType, {
@@ -119,7 +128,7 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
         },
       };
     },
-    { apiVersions: ['2015-11-01', '2020-06-01', '2023-07-01'] },
+    { apiVersions: ['2015-11-01', '2020-06-01', '2023-07-01'], query: ['$filter', '$top'] },
   );
 }
 
@@ -192,6 +201,7 @@ function registerKeys(azure: Azure): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: keyType,
+    shape: vaultShapes.key,
     apiVersions: keyVersions,
     change: 'immediate',
     without: ['DELETE'],

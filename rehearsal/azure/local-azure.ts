@@ -6,10 +6,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { registerAuthorization } from './authorization.ts';
+import { Clock } from './clock.ts';
 import { registerConsumption } from './consumption.ts';
 import type { Azure } from './context.ts';
 import { registerDataProtection } from './dataprotection.ts';
-import { registerPostgresql } from './dbforpostgresql.ts';
 import { Directory, type IssuedToken, type Principal, registerEntra } from './entra.ts';
 import { ArmError, type AzureRequest, type AzureResponse, UnknownRequest } from './http.ts';
 import { registerInsights } from './insights.ts';
@@ -19,11 +19,13 @@ import { type AzureSnapshot, Memory } from './memory.ts';
 import { registerNetwork } from './network.ts';
 import { registerOperationalInsights } from './operationalinsights.ts';
 import { type Latency, type OperationRecord, Operations, quickLatency } from './operations.ts';
+import { type Incidents, incidents } from './postgresql/actions.ts';
+import type { ServerEvents } from './postgresql/events.ts';
+import { registerPostgresql } from './postgresql/servers.ts';
 import { startProxy } from './proxy.ts';
 import { ResourceStore } from './resource-store.ts';
 import { registerResources } from './resources.ts';
 import { Router } from './router.ts';
-import type { ServerEvents } from './server-events.ts';
 import { BlobStore, registerBlobs } from './storage-blobs.ts';
 
 export interface LocalAzureOptions {
@@ -60,6 +62,10 @@ export interface LocalAzureOptions {
     request: AzureRequest,
     answer: AzureResponse,
   ) => Interception | Promise<Interception>;
+  /** Milliseconds until a role assignment has an effect; Azure's are minutes. @default 0 */
+  readonly rolesTake?: number;
+  /** Names other people have, `postgres/name` or `vault/name`: they are unique in all of Azure. @default - none */
+  readonly takenNames?: readonly string[];
   /** Told what happens to servers, inside the operation. @default - nobody */
   readonly serverEvents?: ServerEvents;
   /** More certificate authorities its clients must trust, PEM. @default - the system's only */
@@ -99,6 +105,10 @@ export interface LocalAzure {
   readonly sharedKeys: ReadonlyMap<string, string>;
   /** For scenarios that change Azure behind Terraform's back. */
   readonly azure: Azure;
+  /** What Azure does of itself. */
+  readonly incidents: Incidents;
+  /** Its time, which can be let pass at once. */
+  readonly clock: Clock;
   /**
    * All that Azure knows: resources, deleted vaults, blobs with their leases, directory, tokens. Waits until no
    * operation runs. Neither the history (requests, operations) nor a PostgreSQL behind a server is part of it.
@@ -139,12 +149,15 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
       appId: clientId,
     },
   });
+  for (const name of options.takenNames ?? []) memory.map<true>('takenNames').set(name.toLowerCase(), true);
   for (const principal of options.principals ?? []) directory.add(principal);
   const azure: Azure = {
     subscriptionId,
     tenantId,
     router: new Router(),
     memory,
+    clock: new Clock(memory),
+    rolesTake: options.rolesTake ?? 0,
     store: new ResourceStore(memory),
     operations: new Operations({
       latency: options.latency ?? quickLatency,
@@ -194,6 +207,8 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     directory,
     sharedKeys,
     azure,
+    incidents: incidents(azure, options.serverEvents ?? (() => undefined)),
+    clock: azure.clock,
     async snapshot() {
       await azure.operations.settled();
       return memory.snapshot();

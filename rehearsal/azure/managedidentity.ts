@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import type { Azure } from './context.ts';
 import { objectAt, textAt } from './json.ts';
 import { registerResourceType } from './resource-types.ts';
+import { managedIdentityShape } from './shapes.ts';
 
 export function registerManagedIdentity(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.ManagedIdentity/userAssignedIdentities',
+    shape: managedIdentityShape,
     apiVersions: ['2024-11-30', '2023-01-31'],
     change: 'immediate',
     patch: true,

@@ -1,15 +1,16 @@
 /** Microsoft.Network: virtual networks, subnets, peerings and security groups. */
 import ipaddr from 'ipaddr.js';
 import type { Azure } from './context.ts';
-import { serverType } from './flexible-server.ts';
 import { ArmError } from './http.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from './json.ts';
+import { serverType } from './postgresql/server.ts';
 import { registerPrivateDns } from './private-dns.ts';
 import { endpointType, rangesOf, registerEndpoints } from './private-endpoints.ts';
 import { parentOf, sameId } from './resource-id.ts';
 import type { Resource } from './resource-store.ts';
 import { toDocument } from './resource-store.ts';
 import { type Change, keep, registerResourceType } from './resource-types.ts';
+import { networkShapes } from './shapes.ts';
 
 const apiVersions = ['2025-01-01'];
 const networkType = 'Microsoft.Network/virtualNetworks';
@@ -28,6 +29,7 @@ function registerNetworks(azure: Azure): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: networkType,
+    shape: networkShapes.virtualNetwork,
     apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {
@@ -65,6 +67,7 @@ function registerNetworks(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: subnetType,
+    shape: networkShapes.subnet,
     apiVersions,
     change: 'polled',
     accept: (sent, change) => {
@@ -84,6 +87,8 @@ function registerNetworks(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: peeringType,
+    shape: networkShapes.peering,
+    query: ['syncRemoteAddressSpace'],
     apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {
@@ -171,6 +176,7 @@ function containsRange(outer: string, inner: string): boolean {
 function registerSecurityGroups(azure: Azure): void {
   registerResourceType(azure, {
     type: securityGroupType,
+    shape: networkShapes.securityGroup,
     apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {

@@ -2,11 +2,19 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Azure } from './context.ts';
 import { ArmError } from './http.ts';
-import { objectAt, textAt } from './json.ts';
+import { type JsonObject, objectAt, textAt } from './json.ts';
 import { keep, notFound, registerList, registerResourceType } from './resource-types.ts';
+import { workspaceShape } from './shapes.ts';
 
 export const workspaceType = 'Microsoft.OperationalInsights/workspaces';
 const apiVersions = ['2022-10-01', '2020-08-01'];
+
+interface DeletedWorkspace {
+  readonly id: string;
+  readonly name: string;
+  readonly body: JsonObject;
+  readonly deletedAt: number;
+}
 
 export interface WorkspaceOptions {
   /** Whether the deploying identity may read shared keys (`Microsoft.OperationalInsights/workspaces/sharedKeys/action`). */
@@ -16,15 +24,23 @@ export interface WorkspaceOptions {
 }
 
 export function registerOperationalInsights(azure: Azure, options: WorkspaceOptions): void {
-  const { router, store } = azure;
+  const { router, store, clock } = azure;
+  /** https://learn.microsoft.com/azure/azure-monitor/logs/delete-workspace: kept for 14 days, unless `force` is said. */
+  const deleted = azure.memory.map<DeletedWorkspace>('deletedWorkspaces');
   registerResourceType(azure, {
     type: workspaceType,
+    shape: workspaceShape,
     apiVersions,
     change: 'polled',
     patch: true,
-    accept: (sent, { existing }) => {
+    accept: (sent, { id, name, existing }) => {
+      if (!/^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/.test(name))
+        throw new ArmError(400, 'InvalidParameter', `Workspace name '${name}' must have 4 to 63 characters.`);
       const properties = objectAt(sent, 'properties');
-      const workspaceId = textAt(existing?.body, 'properties', 'customerId') ?? randomUUID();
+      // Made again within two weeks, it is the old one with its data.
+      const gone = deleted.get(id.toLowerCase());
+      deleted.delete(id.toLowerCase());
+      const workspaceId = textAt(existing?.body ?? gone?.body, 'properties', 'customerId') ?? randomUUID();
       return keep(
         { ...sent, properties },
         {
@@ -37,6 +53,11 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
         },
       );
     },
+    deleted: ({ id, name, body }, { request }) => {
+      if (request.query.get('force') !== 'true')
+        deleted.set(id.toLowerCase(), { id, name, body, deletedAt: clock.now() });
+    },
+    query: ['force'],
   });
   registerList(azure, workspaceType, {
     apiVersions,
@@ -45,7 +66,14 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
   router.on(
     'GET',
     '/subscriptions/{s}/providers/Microsoft.OperationalInsights/deletedWorkspaces',
-    () => ({ status: 200, body: { value: [] } }),
+    () => ({
+      status: 200,
+      body: {
+        value: [...deleted.values()]
+          .filter(({ deletedAt }) => deletedAt + 14 * 24 * 3_600_000 > clock.now())
+          .map(({ id, name, body }) => ({ id, name, type: workspaceType, ...body })),
+      },
+    }),
     { apiVersions: ['2023-09-01'] },
   );
   router.on(

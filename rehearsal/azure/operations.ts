@@ -38,11 +38,13 @@ export interface OperationRequest {
   readonly failed?: () => void;
 }
 
-/** Milliseconds an operation takes. */
-export type Latency = (operation: Pick<OperationRecord, 'method' | 'type' | 'target'>) => number;
+/** Milliseconds an operation takes, or what it waits for. */
+export type Latency = (
+  operation: Pick<OperationRecord, 'method' | 'type' | 'target'>,
+) => number | Promise<void>;
 
 /** About a thousandth of what Azure takes: the proportions of a real deployment, at a speed tests can bear. */
-export const quickLatency: Latency = ({ method, type }) => {
+export const quickLatency = ({ method, type }: Parameters<Latency>[0]): number => {
   switch (type.toLowerCase()) {
     case 'microsoft.dbforpostgresql/flexibleservers':
       return method === 'PUT' ? 400 : 120;
@@ -75,6 +77,7 @@ export class Operations {
   readonly #busy = new Map<string, OperationRecord>();
   readonly #timers = new Map<NodeJS.Timeout, () => void>();
   #generation = 0;
+  readonly #waiting = new Set<() => void>();
 
   constructor(readonly options: OperationsOptions) {}
 
@@ -105,6 +108,10 @@ export class Operations {
     }
   }
 
+  isBusy(server: string): boolean {
+    return this.#busy.has(idKey(server));
+  }
+
   start(request: OperationRequest): OperationRecord {
     const servers = request.busyOn ?? [];
     this.refuseWhenBusy(servers);
@@ -126,7 +133,8 @@ export class Operations {
 
   async #run(record: OperationRecord, request: OperationRequest, servers: readonly string[]): Promise<void> {
     const generation = this.#generation;
-    await this.#pause(this.options.latency(record));
+    const takes = this.options.latency(record);
+    await (typeof takes === 'number' ? this.#pause(takes) : this.#unlessAbandoned(takes));
     try {
       if (generation === this.#generation) await request.effect?.();
       record.outcome = generation === this.#generation ? 'Succeeded' : 'Abandoned';
@@ -158,6 +166,13 @@ export class Operations {
         resolve();
       }, milliseconds);
       this.#timers.set(timer, resolve);
+    });
+  }
+
+  #unlessAbandoned(takes: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(resolve);
+      takes.then(resolve, reject).finally(() => this.#waiting.delete(resolve));
     });
   }
 
@@ -205,6 +220,8 @@ export class Operations {
   /** Ends everything that runs, without its effect; what is already taking effect is waited for. */
   async abandon(): Promise<void> {
     this.#generation += 1;
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
     for (const [timer, resolve] of this.#timers) {
       clearTimeout(timer);
       resolve();

@@ -4,6 +4,7 @@ import { ArmError } from './http.ts';
 import { objectAt, textAt } from './json.ts';
 import { parentOf, sameId } from './resource-id.ts';
 import { keep, registerResourceType } from './resource-types.ts';
+import { networkShapes } from './shapes.ts';
 
 const apiVersions = ['2024-06-01'];
 const zoneType = 'Microsoft.Network/privateDnsZones';
@@ -23,6 +24,7 @@ export function registerPrivateDns(azure: Azure): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: zoneType,
+    shape: networkShapes.zone,
     apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {
@@ -53,6 +55,7 @@ export function registerPrivateDns(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: linkType,
+    shape: networkShapes.zoneLink,
     apiVersions,
     change: 'polled',
     accept: (sent, { id, name }) => {
@@ -81,6 +84,7 @@ export function registerPrivateDns(azure: Azure): void {
   for (const kind of ['A', 'SOA'])
     registerResourceType(azure, {
       type: `${zoneType}/${kind}`,
+      shape: networkShapes.record,
       apiVersions,
       change: 'immediate',
       accept: (sent) => sent,

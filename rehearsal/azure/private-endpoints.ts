@@ -1,13 +1,14 @@
 /** Private endpoints: what they lead to, their address in the subnet, and their records in private DNS zones. */
 import ipaddr from 'ipaddr.js';
 import type { Azure } from './context.ts';
-import { serverType } from './flexible-server.ts';
 import { ArmError } from './http.ts';
 import { at, type JsonObject, objectAt, objectsAt, textAt, textsAt } from './json.ts';
+import { serverType } from './postgresql/server.ts';
 import { recordAddress } from './private-dns.ts';
 import { nameOf, parentOf, resourceGroupOf, sameId, typeOf } from './resource-id.ts';
 import type { Resource } from './resource-store.ts';
 import { keep, registerList, registerResourceType } from './resource-types.ts';
+import { networkShapes } from './shapes.ts';
 
 const apiVersions = ['2025-01-01'];
 export const endpointType = 'Microsoft.Network/privateEndpoints';
@@ -38,6 +39,7 @@ export function registerEndpoints(azure: Azure): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: endpointType,
+    shape: networkShapes.privateEndpoint,
     apiVersions,
     change: 'polled',
     busyOn: (sent, { existing }) =>
@@ -56,6 +58,7 @@ export function registerEndpoints(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: zoneGroupType,
+    shape: networkShapes.zoneGroup,
     apiVersions,
     change: 'polled',
     accept: (sent, { id, name }) => {
@@ -83,6 +86,7 @@ export function registerEndpoints(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: interfaceType,
+    shape: 'any',
     // The provider reads interfaces with an older version than it writes endpoints with.
     apiVersions: [...apiVersions, '2024-05-01', '2023-11-01'],
     change: 'polled',

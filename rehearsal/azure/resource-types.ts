@@ -10,12 +10,15 @@ import { refuseWhenLocked } from './locks.ts';
 import { nameOf, parentOf, resourceGroupOf, typeOf } from './resource-id.ts';
 import { type Resource, toDocument } from './resource-store.ts';
 import type { RouteMatch } from './router.ts';
+import { type Shape, strangers, writable } from './shape.ts';
 
 export interface Change {
   readonly id: string;
   readonly name: string;
   readonly request: AzureRequest;
   readonly method: 'PUT' | 'PATCH' | 'DELETE';
+  /** What this request says, without what a client may only read; empty for a DELETE. */
+  readonly sent: JsonObject;
   /** The resource before the change; undefined when it is created. */
   readonly existing: Resource | undefined;
 }
@@ -24,6 +27,8 @@ export interface ResourceTypeDefinition {
   /** `Microsoft.Network/virtualNetworks/subnets`. */
   readonly type: string;
   readonly apiVersions: readonly string[];
+  /** What its document may contain, as the type's REST reference has it; anything else is answered 501. */
+  readonly shape: Shape;
   /** Where it lives; `anywhere` is an extension of any other resource. @default 'resourceGroup' */
   readonly scope?: 'resourceGroup' | 'anywhere';
   /**
@@ -47,11 +52,13 @@ export interface ResourceTypeDefinition {
   /** Throws an ArmError when Azure would refuse to delete it now. */
   readonly mayDelete?: (resource: Resource, change: Change) => void;
   /** Effects on other resources once it is gone. */
-  readonly deleted?: (resource: Resource, change: Change) => void;
+  readonly deleted?: (resource: Resource, change: Change) => void | Promise<void>;
   /** Flexible Servers that are busy during the change. @default - none */
   readonly busyOn?: (sent: JsonObject, change: Change) => readonly string[];
   /** What clients see, when it is not what is kept. */
   readonly present?: (resource: Resource) => JsonObject;
+  /** Query parameters it takes beside `api-version`. @default - none */
+  readonly query?: readonly string[];
   /** Status while a change runs; undefined where the type does not show one. @default provisioningState */
   readonly during?: (body: JsonObject, change: Change) => JsonObject;
 }
@@ -59,7 +66,7 @@ export interface ResourceTypeDefinition {
 export function registerResourceType(azure: Azure, definition: ResourceTypeDefinition): void {
   const { router } = azure;
   const template = templateOf(definition);
-  const options = { apiVersions: definition.apiVersions };
+  const options = { apiVersions: definition.apiVersions, query: definition.query ?? [] };
   const without = definition.without ?? [];
   router.on('GET', template, (match) => get(azure, definition, match), options);
   if (!without.includes('PUT'))
@@ -161,11 +168,11 @@ function change(
   requireParent(azure, id);
   refuseWhenLocked(azure, id, 'write');
   const before = existing && { ...existing, body: structuredClone(existing.body) };
-  const context: Change = { id, name: nameOf(id), request, method, existing: before };
-  const sent = withoutEnvelope(jsonBody(request));
+  const sent = written(request, definition);
+  const context: Change = { id, name: nameOf(id), request, method, sent, existing: before };
   const busy = definition.busyOn?.(sent, context) ?? [];
   operations.refuseWhenBusy(busy);
-  const kept = definition.accept(method === 'PATCH' && existing ? merge(existing.body, sent) : sent, context);
+  const kept = definition.accept(method === 'PATCH' && existing ? patched(existing, sent) : sent, context);
   if (definition.change === 'immediate') {
     const startedAt = Date.now();
     const resource = store.put(id, kept);
@@ -210,6 +217,7 @@ function remove(azure: Azure, definition: ResourceTypeDefinition, { request }: R
     name: resource.name,
     request,
     method: 'DELETE',
+    sent: {},
     existing: resource,
   };
   const busy = definition.busyOn?.(resource.body, context) ?? [];
@@ -218,7 +226,7 @@ function remove(azure: Azure, definition: ResourceTypeDefinition, { request }: R
   if (definition.change === 'immediate') {
     const startedAt = Date.now();
     store.delete(resource.id);
-    definition.deleted?.(resource, context);
+    void definition.deleted?.(resource, context);
     operations.note('DELETE', resource.id, startedAt);
     return { status: 200 };
   }
@@ -226,18 +234,36 @@ function remove(azure: Azure, definition: ResourceTypeDefinition, { request }: R
     method: 'DELETE',
     target: resource.id,
     busyOn: busy,
-    effect: () => {
+    effect: async () => {
+      await definition.deleted?.(resource, context);
       store.delete(resource.id);
-      definition.deleted?.(resource, context);
     },
   });
   return { status: 202, headers: operations.pollingHeaders(operation, request) };
 }
 
+/** Tags arrive as a whole, everything else in parts. */
+function patched(existing: Resource, sent: JsonObject): JsonObject {
+  const whole = merge(existing.body, sent);
+  return sent['tags'] === undefined ? whole : { ...whole, tags: sent['tags'] };
+}
+
 /** A client repeats id, name and type in the document it sends; Azure goes by the path. */
-function withoutEnvelope(sent: JsonObject): JsonObject {
-  const { id: _id, name: _name, type: _type, etag: _etag, ...rest } = sent;
-  return rest;
+function written(request: AzureRequest, { shape, type }: ResourceTypeDefinition): JsonObject {
+  const { id: _id, name: _name, type: _type, etag: _etag, ...rest } = jsonBody(request);
+  refuseStrangers(rest, shape, type);
+  return writable(rest, shape);
+}
+
+/** @throws ArmError 501 for a document with a property that the shape does not know */
+export function refuseStrangers(sent: JsonObject, shape: Shape, what: string): void {
+  const unknown = strangers(sent, shape);
+  if (unknown.length > 0)
+    throw new ArmError(
+      501,
+      'PropertyNotKnown',
+      `Of ${what} this local Azure does not know the property ${unknown.join(', ')}: look it up and add it to its shape.`,
+    );
 }
 
 /** The document as sent, with `provisioningState` and other properties Azure adds. */

@@ -14,6 +14,7 @@ interface Route {
   readonly path: RegExp;
   readonly names: readonly string[];
   readonly apiVersions: readonly string[] | undefined;
+  readonly query: ReadonlySet<string> | undefined;
   readonly handler: Handler;
 }
 
@@ -22,6 +23,8 @@ export interface RouteOptions {
   readonly host?: string;
   /** API versions it speaks; another one is an unknown request. @default - the route has no version */
   readonly apiVersions?: readonly string[];
+  /** Query parameters it takes beside `api-version`; another one is an unknown request. @default - none where it has versions, any elsewhere */
+  readonly query?: readonly string[];
 }
 
 /** Finds who answers a request. Literal parts of a path match without regard to case, as in Azure. */
@@ -48,6 +51,10 @@ export class Router {
       path: new RegExp(`^${pattern}/?$`, 'i'),
       names,
       apiVersions: options.apiVersions,
+      query:
+        options.apiVersions || options.query
+          ? new Set(['api-version', ...(options.query ?? [])].map((one) => one.toLowerCase()))
+          : undefined,
       handler,
     });
   }
@@ -64,6 +71,10 @@ export class Router {
         for (const known of route.apiVersions) versions.add(known);
         continue;
       }
+      const query = [...request.query.keys()].filter(
+        (name) => route.query?.has(name.toLowerCase()) === false,
+      );
+      if (query.length > 0) return { unknown: `the query ${query.join(', ')} is not known here` };
       const parameters = Object.fromEntries(route.names.map((name, index) => [name, found[index + 1] ?? '']));
       return { handler: route.handler, match: { request, parameters } };
     }

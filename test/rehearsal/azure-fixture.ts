@@ -14,20 +14,26 @@ export interface AzureFixture {
   resource(path: string): string;
   /** Creates a server and waits for it. */
   create(name: string, changes?: ServerChanges): Promise<Answer>;
+  /** Lets operations that begin from now on run until the function it returns is called. */
+  hold(): () => void;
 }
 
 /** Starts one before each test of the file, and stops it after. */
 export function useLocalAzure(options: LocalAzureOptions = {}): AzureFixture {
   let azure: LocalAzure;
   let client: AzureClient;
+  let held: Promise<void> | undefined;
   const group = () => `/subscriptions/${azure.subscriptionId}/resourceGroups/database`;
   const server = (name: string) => `${group()}/providers/Microsoft.DBforPostgreSQL/flexibleServers/${name}`;
   beforeEach(async () => {
-    azure = await startLocalAzure({ latency: () => 20, ...options });
+    azure = await startLocalAzure({ latency: () => held ?? 5, ...options });
     client = new AzureClient(azure);
     await client.arm('PUT', group(), { location: 'eastus' }, '2023-07-01');
   });
-  afterEach(() => azure.stop());
+  afterEach(async () => {
+    held = undefined;
+    await azure.stop();
+  });
   return {
     get azure() {
       return azure;
@@ -40,6 +46,16 @@ export function useLocalAzure(options: LocalAzureOptions = {}): AzureFixture {
     },
     server,
     resource: (path) => `${group()}/providers/${path}`,
+    hold() {
+      let release: () => void = () => undefined;
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+      return () => {
+        held = undefined;
+        release();
+      };
+    },
     create: (name, changes) => client.done('PUT', server(name), serverDocument(changes)),
   };
 }

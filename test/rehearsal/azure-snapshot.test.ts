@@ -4,7 +4,7 @@ import { startLocalAzure } from '../../rehearsal/azure/index.ts';
 import { AzureClient } from './azure-client.ts';
 import { serverDocument, useLocalAzure } from './azure-fixture.ts';
 
-const fixture = useLocalAzure({ containers: ['states/production'], latency: () => 150 });
+const fixture = useLocalAzure({ containers: ['states/production'] });
 
 const blob = async (client: AzureClient, method: string, headers: Record<string, string> = {}, body = '') =>
   client.call(method, '/production/llama.tfstate', {
@@ -36,13 +36,14 @@ it('puts back what was changed, deleted and added since', async () => {
 
 it('waits for what runs before it is taken, and gives up what runs when it is put back', async () => {
   const { azure, client } = fixture;
-  const creating = client.arm('PUT', fixture.server('main'), serverDocument());
-  expect((await creating).status).toBe(202);
-  const snapshot = await azure.snapshot();
+  const release = fixture.hold();
+  expect((await client.arm('PUT', fixture.server('main'), serverDocument())).status).toBe(202);
+  const taking = azure.snapshot();
+  release();
+  const snapshot = await taking;
+  fixture.hold();
   await client.arm('PATCH', fixture.server('main'), { tags: { late: 'yes' } });
   await azure.restore(snapshot);
-  // Longer than the operation would have taken: it has no effect any more, and the server is free.
-  await new Promise((resolve) => setTimeout(resolve, 250));
   const found = await client.arm('GET', fixture.server('main'));
   expect(found.body.properties.state).toBe('Ready');
   expect(found.text).not.toContain('late');

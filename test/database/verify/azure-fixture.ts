@@ -132,8 +132,8 @@ async function deploy(
   deployment: Deployment,
   ids: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const done = async (path: string, body: unknown, version?: string) => {
-    const answer = await client.done('PUT', path, body, version);
+  const done = async (path: string, body: unknown, method = 'PUT') => {
+    const answer = await client.done(method, path, body);
     if (answer.status >= 300 || answer.body.status === 'Failed') throw new Error(`${path}: ${answer.text}`);
   };
   for (const id of [ids['group'], ids['replicaGroup']]) {
@@ -143,7 +143,6 @@ async function deploy(
     version: '17',
     storage: { storageSizeGB: 1024, autoGrow: 'Enabled' },
     network: { publicNetworkAccess: 'Disabled' },
-    maintenanceWindow: { customWindow: 'Enabled', dayOfWeek: 0, startHour: 2, startMinute: 0 },
     availabilityZone: '1',
   };
   const sku = { name: 'Standard_D4s_v3', tier: 'GeneralPurpose' };
@@ -163,6 +162,9 @@ async function deploy(
     sku,
     properties: { ...common, createMode: 'Replica', sourceServerResourceId: ids['server'] },
   });
+  const maintenanceWindow = { customWindow: 'Enabled', dayOfWeek: 0, startHour: 2, startMinute: 0 };
+  for (const role of ['server', 'replica'])
+    await done(ids[role] ?? '', { properties: { maintenanceWindow } }, 'PATCH');
   const connection = (name: string) => ({
     name,
     properties: {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../../database/deployment.ts';
 import { catalogue } from '../../../database/verify/catalogue.ts';
-import { switchOver } from '../../../rehearsal/azure/dbforpostgresql.ts';
 import type { LocalAzure } from '../../../rehearsal/azure/index.ts';
 import type { JsonObject } from '../../../rehearsal/azure/json.ts';
+import { switchOver } from '../../../rehearsal/azure/postgresql/replicas.ts';
 import { run } from '../../commands/run.ts';
 import { migratedDatabase } from '../../support/postgres.ts';
 import { azureAnswers, change, type DeployedAzure, deployedAzure } from './azure-fixture.ts';

@@ -1,0 +1,424 @@
+/** What documents may contain, by type, as the REST reference of each has it (https://learn.microsoft.com/rest/api/azure). */
+import type { Shape, ShapeOfObject } from './shape.ts';
+
+const reference: ShapeOfObject = { id: 'any' };
+const envelope: ShapeOfObject = { location: 'any', tags: 'any', systemData: 'readOnly' };
+const state: ShapeOfObject = { provisioningState: 'readOnly', resourceGuid: 'readOnly' };
+const identity: ShapeOfObject = {
+  type: 'any',
+  principalId: 'readOnly',
+  tenantId: 'readOnly',
+  userAssignedIdentities: { '*': { principalId: 'readOnly', clientId: 'readOnly' } },
+};
+
+const subnet: ShapeOfObject = {
+  ...state,
+  addressPrefix: 'any',
+  addressPrefixes: 'any',
+  networkSecurityGroup: reference,
+  routeTable: reference,
+  natGateway: reference,
+  serviceEndpoints: [
+    { service: 'any', locations: 'any', provisioningState: 'readOnly', networkIdentifier: 'any' },
+  ],
+  serviceEndpointPolicies: 'any',
+  delegations: [
+    {
+      id: 'any',
+      name: 'any',
+      type: 'any',
+      etag: 'readOnly',
+      properties: { serviceName: 'any', actions: 'any', provisioningState: 'readOnly' },
+    },
+  ],
+  privateEndpoints: 'readOnly',
+  ipConfigurations: 'readOnly',
+  purpose: 'readOnly',
+  privateEndpointNetworkPolicies: 'any',
+  privateLinkServiceNetworkPolicies: 'any',
+  defaultOutboundAccess: 'any',
+  sharingScope: 'any',
+};
+
+const securityRule: ShapeOfObject = {
+  ...state,
+  description: 'any',
+  protocol: 'any',
+  sourcePortRange: 'any',
+  sourcePortRanges: 'any',
+  destinationPortRange: 'any',
+  destinationPortRanges: 'any',
+  sourceAddressPrefix: 'any',
+  sourceAddressPrefixes: 'any',
+  destinationAddressPrefix: 'any',
+  destinationAddressPrefixes: 'any',
+  sourceApplicationSecurityGroups: 'any',
+  destinationApplicationSecurityGroups: 'any',
+  access: 'any',
+  priority: 'any',
+  direction: 'any',
+};
+
+const linkConnection: Shape = [
+  {
+    id: 'readOnly',
+    name: 'any',
+    type: 'readOnly',
+    etag: 'readOnly',
+    properties: {
+      ...state,
+      privateLinkServiceId: 'any',
+      groupIds: 'any',
+      requestMessage: 'any',
+      privateLinkServiceConnectionState: 'readOnly',
+    },
+  },
+];
+
+export const networkShapes = {
+  virtualNetwork: {
+    ...envelope,
+    extendedLocation: 'any',
+    properties: {
+      ...state,
+      addressSpace: { addressPrefixes: 'any' },
+      dhcpOptions: { dnsServers: 'any' },
+      flowTimeoutInMinutes: 'any',
+      subnets: [{ id: 'any', name: 'any', type: 'readOnly', etag: 'readOnly', properties: subnet }],
+      virtualNetworkPeerings: 'readOnly',
+      enableDdosProtection: 'any',
+      enableVmProtection: 'any',
+      ddosProtectionPlan: reference,
+      bgpCommunities: 'any',
+      encryption: { enabled: 'any', enforcement: 'any' },
+      privateEndpointVNetPolicies: 'any',
+    },
+  },
+  subnet: { properties: subnet },
+  peering: {
+    properties: {
+      ...state,
+      allowVirtualNetworkAccess: 'any',
+      allowForwardedTraffic: 'any',
+      allowGatewayTransit: 'any',
+      useRemoteGateways: 'any',
+      remoteVirtualNetwork: reference,
+      peeringState: 'readOnly',
+      peeringSyncLevel: 'readOnly',
+      peerCompleteVnets: 'any',
+      enableOnlyIPv6Peering: 'any',
+      localSubnetNames: 'any',
+      remoteSubnetNames: 'any',
+    },
+  },
+  securityGroup: {
+    ...envelope,
+    properties: {
+      ...state,
+      flushConnection: 'any',
+      securityRules: [
+        { id: 'readOnly', name: 'any', type: 'readOnly', etag: 'readOnly', properties: securityRule },
+      ],
+      defaultSecurityRules: 'readOnly',
+      networkInterfaces: 'readOnly',
+      subnets: 'readOnly',
+    },
+  },
+  privateEndpoint: {
+    ...envelope,
+    extendedLocation: 'any',
+    properties: {
+      ...state,
+      subnet: { id: 'any' },
+      networkInterfaces: 'readOnly',
+      privateLinkServiceConnections: linkConnection,
+      manualPrivateLinkServiceConnections: linkConnection,
+      customDnsConfigs: 'readOnly',
+      applicationSecurityGroups: 'any',
+      ipConfigurations: 'any',
+      customNetworkInterfaceName: 'any',
+    },
+  },
+  zoneGroup: {
+    properties: {
+      ...state,
+      privateDnsZoneConfigs: [
+        { name: 'any', id: 'any', properties: { privateDnsZoneId: 'any', recordSets: 'readOnly' } },
+      ],
+    },
+  },
+  zone: { ...envelope, properties: { ...state, internalId: 'readOnly', numberOfRecordSets: 'readOnly' } },
+  zoneLink: {
+    ...envelope,
+    properties: {
+      ...state,
+      virtualNetwork: reference,
+      registrationEnabled: 'any',
+      resolutionPolicy: 'any',
+      virtualNetworkLinkState: 'readOnly',
+    },
+  },
+  record: {
+    properties: { ttl: 'any', metadata: 'any', fqdn: 'readOnly', aRecords: 'any', soaRecord: 'any' },
+  },
+} satisfies Record<string, Shape>;
+
+const actions: Shape = [
+  { actionGroupId: 'any', webHookProperties: 'any', webhookProperties: 'any', actionProperties: 'any' },
+];
+const receivers = 'any';
+
+export const insightsShapes = {
+  diagnosticSetting: {
+    properties: {
+      workspaceId: 'any',
+      storageAccountId: 'any',
+      eventHubAuthorizationRuleId: 'any',
+      eventHubName: 'any',
+      marketplacePartnerId: 'any',
+      logAnalyticsDestinationType: 'any',
+      logs: [{ category: 'any', categoryGroup: 'any', enabled: 'any', retentionPolicy: 'any' }],
+      metrics: [{ category: 'any', enabled: 'any', timeGrain: 'any', retentionPolicy: 'any' }],
+    },
+  },
+  actionGroup: {
+    ...envelope,
+    properties: {
+      groupShortName: 'any',
+      enabled: 'any',
+      emailReceivers: receivers,
+      smsReceivers: receivers,
+      webhookReceivers: receivers,
+      itsmReceivers: receivers,
+      azureAppPushReceivers: receivers,
+      automationRunbookReceivers: receivers,
+      voiceReceivers: receivers,
+      logicAppReceivers: receivers,
+      azureFunctionReceivers: receivers,
+      armRoleReceivers: receivers,
+      eventHubReceivers: receivers,
+    },
+  },
+  metricAlert: {
+    ...envelope,
+    properties: {
+      description: 'any',
+      severity: 'any',
+      enabled: 'any',
+      scopes: 'any',
+      evaluationFrequency: 'any',
+      windowSize: 'any',
+      targetResourceType: 'any',
+      targetResourceRegion: 'any',
+      criteria: {
+        'odata.type': 'any',
+        allOf: [
+          {
+            criterionType: 'any',
+            name: 'any',
+            metricName: 'any',
+            metricNamespace: 'any',
+            timeAggregation: 'any',
+            operator: 'any',
+            threshold: 'any',
+            dimensions: 'any',
+            skipMetricValidation: 'any',
+          },
+        ],
+      },
+      autoMitigate: 'any',
+      actions,
+      isMigrated: 'readOnly',
+      lastUpdatedTime: 'readOnly',
+    },
+  },
+  activityLogAlert: {
+    ...envelope,
+    properties: {
+      scopes: 'any',
+      description: 'any',
+      enabled: 'any',
+      condition: { allOf: [{ field: 'any', equals: 'any', containsAny: 'any', anyOf: 'any' }] },
+      actions: { actionGroups: actions },
+    },
+  },
+} satisfies Record<string, Shape>;
+
+export const vaultShapes = {
+  vault: {
+    ...envelope,
+    properties: {
+      ...state,
+      tenantId: 'any',
+      sku: { family: 'any', name: 'any' },
+      accessPolicies: 'any',
+      vaultUri: 'readOnly',
+      hsmPoolResourceId: 'readOnly',
+      enabledForDeployment: 'any',
+      enabledForDiskEncryption: 'any',
+      enabledForTemplateDeployment: 'any',
+      enableSoftDelete: 'any',
+      softDeleteRetentionInDays: 'any',
+      enableRbacAuthorization: 'any',
+      createMode: 'any',
+      enablePurgeProtection: 'any',
+      networkAcls: { bypass: 'any', defaultAction: 'any', ipRules: 'any', virtualNetworkRules: 'any' },
+      publicNetworkAccess: 'any',
+      privateEndpointConnections: 'readOnly',
+    },
+  },
+  key: {
+    ...envelope,
+    properties: {
+      attributes: {
+        enabled: 'any',
+        nbf: 'any',
+        exp: 'any',
+        exportable: 'any',
+        created: 'readOnly',
+        updated: 'readOnly',
+        recoveryLevel: 'readOnly',
+      },
+      kty: 'any',
+      keyOps: 'any',
+      keySize: 'any',
+      curveName: 'any',
+      keyUri: 'readOnly',
+      keyUriWithVersion: 'readOnly',
+      rotationPolicy: {
+        attributes: { expiryTime: 'any', created: 'readOnly', updated: 'readOnly' },
+        lifetimeActions: [
+          { trigger: { timeAfterCreate: 'any', timeBeforeExpiry: 'any' }, action: { type: 'any' } },
+        ],
+      },
+      release_policy: 'any',
+    },
+  },
+} satisfies Record<string, Shape>;
+
+export const authorizationShapes = {
+  lock: { properties: { level: 'any', notes: 'any', owners: 'any' }, systemData: 'readOnly' },
+  assignment: {
+    properties: {
+      scope: 'readOnly',
+      roleDefinitionId: 'any',
+      principalId: 'any',
+      principalType: 'any',
+      description: 'any',
+      condition: 'any',
+      conditionVersion: 'any',
+      delegatedManagedIdentityResourceId: 'any',
+      createdOn: 'readOnly',
+      updatedOn: 'readOnly',
+      createdBy: 'readOnly',
+      updatedBy: 'readOnly',
+    },
+  },
+} satisfies Record<string, Shape>;
+
+export const workspaceShape: Shape = {
+  ...envelope,
+  identity,
+  properties: {
+    ...state,
+    customerId: 'readOnly',
+    sku: { name: 'any', capacityReservationLevel: 'any', lastSkuUpdate: 'readOnly' },
+    retentionInDays: 'any',
+    workspaceCapping: {
+      dailyQuotaGb: 'any',
+      quotaNextResetTime: 'readOnly',
+      dataIngestionStatus: 'readOnly',
+    },
+    createdDate: 'readOnly',
+    modifiedDate: 'readOnly',
+    publicNetworkAccessForIngestion: 'any',
+    publicNetworkAccessForQuery: 'any',
+    forceCmkForQuery: 'any',
+    privateLinkScopedResources: 'readOnly',
+    features: {
+      enableDataExport: 'any',
+      immediatePurgeDataOn30Days: 'any',
+      enableLogAccessUsingOnlyResourcePermissions: 'any',
+      clusterResourceId: 'any',
+      disableLocalAuth: 'any',
+    },
+    defaultDataCollectionRuleResourceId: 'any',
+  },
+};
+
+export const managedIdentityShape: Shape = {
+  ...envelope,
+  properties: {
+    tenantId: 'readOnly',
+    principalId: 'readOnly',
+    clientId: 'readOnly',
+    isolationScope: 'any',
+  },
+};
+
+export const budgetShape: Shape = {
+  eTag: 'any',
+  properties: {
+    category: 'any',
+    amount: 'any',
+    timeGrain: 'any',
+    timePeriod: { startDate: 'any', endDate: 'any' },
+    filter: 'any',
+    currentSpend: 'readOnly',
+    forecastSpend: 'readOnly',
+    notifications: {
+      '*': {
+        enabled: 'any',
+        operator: 'any',
+        threshold: 'any',
+        thresholdType: 'any',
+        contactEmails: 'any',
+        contactGroups: 'any',
+        contactRoles: 'any',
+        locale: 'any',
+      },
+    },
+  },
+};
+
+export const dataProtectionShapes = {
+  vault: {
+    ...envelope,
+    identity,
+    properties: {
+      ...state,
+      storageSettings: 'any',
+      securitySettings: {
+        softDeleteSettings: { state: 'any', retentionDurationInDays: 'any' },
+        immutabilitySettings: { state: 'any' },
+        encryptionSettings: 'any',
+      },
+      featureSettings: {
+        crossRegionRestoreSettings: { state: 'any' },
+        crossSubscriptionRestoreSettings: { state: 'any' },
+      },
+      monitoringSettings: 'any',
+      replicatedRegions: 'any',
+      resourceMoveState: 'readOnly',
+      isVaultProtectedByResourceGuard: 'readOnly',
+      secureScore: 'readOnly',
+    },
+  },
+  policy: { properties: { datasourceTypes: 'any', objectType: 'any', policyRules: 'any' } },
+  instance: {
+    tags: 'any',
+    properties: {
+      ...state,
+      friendlyName: 'any',
+      dataSourceInfo: 'any',
+      dataSourceSetInfo: 'any',
+      policyInfo: { policyId: 'any', policyVersion: 'readOnly', policyParameters: 'any' },
+      objectType: 'any',
+      identityDetails: 'any',
+      datasourceAuthCredentials: 'any',
+      validationType: 'any',
+      protectionStatus: 'readOnly',
+      currentProtectionState: 'readOnly',
+    },
+  },
+} satisfies Record<string, Shape>;
