@@ -18,10 +18,13 @@ import {
   type Interception,
   type IssuedToken,
   type LocalAzure,
-  postgresBehind,
-  type ServerEvents,
+  PostgresBehind,
+  serverBehind,
   startLocalAzure,
 } from './azure/index.ts';
+import { type JsonObject, objectAt, textAt } from './azure/json.ts';
+import { serverType } from './azure/postgresql/server.ts';
+import { nameOf } from './azure/resource-id.ts';
 import type { Blob } from './azure/storage-blobs.ts';
 import { admit } from './entra-login.ts';
 import { serverFor } from './postgres/deployment.ts';
@@ -110,6 +113,7 @@ export class Stage {
   readonly #kept: Set<string>;
   #input: EnvironmentInput;
   #azure: LocalAzure | undefined;
+  #behind: PostgresBehind | undefined;
   #deployer: Deployer | undefined;
 
   private constructor(
@@ -128,7 +132,7 @@ export class Stage {
   static async open(options: StageOptions): Promise<Stage> {
     const input = structuredClone(inputs[options.environment]);
     options.change?.(input);
-    const postgres = await serverFor(deploymentOf(settingsOf(input)));
+    const postgres = await serverFor(deploymentOf(settingsOf(input)), 'created');
     try {
       return await Stage.#of({ options, input, postgres, project: await Project.open() });
     } catch (error) {
@@ -161,8 +165,14 @@ export class Stage {
     let tokens = 0;
     const tokenIssued = async (issued: IssuedToken) => {
       secrets.add(`token ${++tokens} (${issued.audience})`, issued.token);
-      await admit(issued, stage.azure, postgres);
+      await admit(issued, stage.azure, await stage.writer());
     };
+    const behind = await PostgresBehind.start({
+      server: settings.server.name,
+      postgres,
+      resolve: (host) => serverBehind(stage.azure.azure, host),
+    });
+    stage.#behind = behind;
     stage.#azure = await startLocalAzure({
       clientSecret,
       tokenIssued,
@@ -170,13 +180,17 @@ export class Stage {
       // As docs/bootstrap.md grants it: without sharedKeys/action the workspace's key cannot enter the state.
       mayReadSharedKeys: false,
       intercept: (request) => stage.intercept?.(request),
-      serverEvents: stage.#serverEvents(),
+      serverEvents: behind.events,
       containers:
         settings.state.backend === 'azurerm'
           ? [`${settings.state.storageAccount}/${settings.state.container}`]
           : [],
     });
     if (state) await stage.azure.restore(state);
+    for (const { name, body } of stage.azure.state.ofType(serverType)) {
+      const source = textAt(body, 'properties', 'sourceServerResourceId');
+      if (source !== undefined) behind.knowReplica(name, nameOf(source));
+    }
     const { directory, environment } = stage.azure;
     for (const { objectId, type } of settings.server.authentication.administrators)
       if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
@@ -206,6 +220,28 @@ export class Stage {
   get azure(): LocalAzure {
     if (!this.#azure) throw new Error('the stage is not set up yet');
     return this.#azure;
+  }
+
+  /** Resource id of one of the environment's servers. */
+  serverId(which: 'primary' | 'replica'): string {
+    const { server, replica } = this.settings;
+    const name = which === 'primary' ? server.name : replica?.name;
+    const found = this.azure.state.ofType(serverType).find((one) => one.name === name);
+    if (!found) throw new Error(`${this.environment} has no ${which}`);
+    return found.id;
+  }
+
+  /** Properties of one of the environment's servers, as the control plane shows them. */
+  serverProperties(which: 'primary' | 'replica'): JsonObject {
+    return objectAt(this.azure.state.get(this.serverId(which))?.body, 'properties');
+  }
+
+  /** The PostgreSQL behind the server that takes writes now; a switchover makes it another one. */
+  async writer(): Promise<LocalPostgres> {
+    const { name } = this.settings.server;
+    const server = this.azure.state.ofType(serverType).find((one) => one.name === name);
+    const source = textAt(server?.body, 'properties', 'sourceServerResourceId');
+    return (await this.#behind?.serverOf(source === undefined ? name : nameOf(source))) ?? this.postgres;
   }
 
   get quick(): boolean {
@@ -342,6 +378,7 @@ export class Stage {
   }
 
   async close(): Promise<void> {
+    await this.#behind?.stop();
     await Promise.all([this.#azure?.stop(), this.postgres.stop(), this.project.close()]);
   }
 
@@ -359,16 +396,14 @@ export class Stage {
     return run;
   }
 
-  #serverEvents(): ServerEvents {
-    return postgresBehind(this.settings.server.name, this.postgres);
-  }
-
   #loginEnvironment(): Readonly<Record<string, string>> {
     const { postgres, settings } = this;
+    const behind = this.#behind;
     const { passwordLogin } = settings.server.authentication;
     return {
       PGHOSTADDR: '127.0.0.1',
-      PGPORT: String(postgres.port),
+      // One port for all host names: it leads each where Azure's DNS would.
+      PGPORT: String(behind?.port ?? postgres.port),
       PGSSLROOTCERT: postgres.caFile,
       // Otherwise an Entra token is the password: entra-login.ts.
       ...(passwordLogin
