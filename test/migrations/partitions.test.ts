@@ -130,6 +130,8 @@ describe('monthly partitions', () => {
       'audit_delete',
       'audit_erasure',
       'audit_update',
+      'guard_sealed',
+      'guard_sealed_update',
       'touch_updated_at',
     ]);
   });

@@ -194,6 +194,7 @@ describe('the schema that all migrations make', () => {
     expect(rows).toEqual([
       { name: 'record_read', owner: 'audit_writer' },
       { name: 'write_audit', owner: 'audit_writer' },
+      { name: 'write_key_audit', owner: 'audit_writer' },
       { name: 'apply_retention', owner: 'maintenance_role' },
       { name: 'partitions_past_retention', owner: 'maintenance_role' },
       { name: 'refresh_performance_views', owner: 'maintenance_role' },

@@ -1,0 +1,312 @@
+/** Encryption of fields for applications: values bound to their place, under data keys of the tenant's own. */
+import { createHmac, randomUUID } from 'node:crypto';
+import { lengthPrefixed, open, type Place, parse, type Sealed, seal, toBytes, toText } from './ciphertext.ts';
+import { EncryptionFault } from './fault.ts';
+import { type CacheOptions, KeyCache } from './key-cache.ts';
+import type { KeyStore, StoredKey } from './key-store.ts';
+import {
+  type DataKeyIdentity,
+  generateDataKey,
+  type Purpose,
+  unwrapDataKey,
+  type WrappingKey,
+  wrapDataKey,
+} from './wrapping-key.ts';
+
+export interface FieldEncryptionOptions {
+  readonly store: KeyStore;
+  /** What wraps new data keys. Keys of other ids in the store are refused. */
+  readonly wrapping: WrappingKey;
+  readonly cache?: CacheOptions;
+  /** Days after which a data key is replaced by a new one for new values. @default 365 */
+  readonly maxKeyAgeDays?: number;
+}
+
+/** A decrypted value. */
+export interface Opened {
+  readonly plaintext: Buffer;
+  /** Encrypted with a data key that was replaced: write it again when there is an occasion (`renew`). */
+  readonly stale: boolean;
+}
+
+/** A column for equality search. */
+export type IndexedField = Omit<Place, 'record'>;
+
+export interface BlindIndexOptions {
+  /** Makes equal what shall be found as equal: `normalisation` has a few. @default - the text as it is */
+  readonly normalise?: (text: string) => string;
+  /**
+   * Length of the result in bits, a multiple of 8 from 32 to 256. Short ones match several values: they tell less to
+   * whoever reads the table, and the application compares after decrypting. @default 128
+   */
+  readonly bits?: number;
+}
+
+/** For {@link BlindIndexOptions.normalise}. Changing one changes every index made with it. */
+export const normalisation = {
+  /** Differences of Unicode composition only. */
+  exact: (text: string) => text.normalize('NFC'),
+  /** Case, compatibility forms and surrounding spaces: e-mail addresses, names. */
+  caseless: (text: string) => text.trim().normalize('NFKC').toLowerCase().normalize('NFKC'),
+  /** Digits only: telephone, card and account numbers. */
+  digits: (text: string) => text.normalize('NFKC').replace(/\D/g, ''),
+} as const;
+
+interface Ring {
+  readonly keys: readonly StoredKey[];
+  readonly at: number;
+}
+
+/** Values whose right to be encrypted is taken at once; the block doubles while a process needs more. */
+const firstBlock = 2 ** 10;
+const largestBlock = 2 ** 20;
+const dayLength = 24 * 60 * 60_000;
+
+/**
+ * Encrypts and decrypts values of tenants. One for a process: its caches are what keeps Key Vault out of the way of each
+ * value.
+ */
+export class FieldEncryption {
+  readonly #store: KeyStore;
+  readonly #wrapping: WrappingKey;
+  readonly #cache: KeyCache;
+  readonly #maxKeyAge: number;
+  readonly #rings = new Map<string, Ring>();
+  readonly #listing = new Map<string, Promise<Ring>>();
+  readonly #making = new Map<string, Promise<void>>();
+  /** What is left of reserved values, by data key. */
+  readonly #budgets = new Map<string, { left: number; block: number }>();
+  readonly #reserving = new Map<string, Promise<boolean>>();
+  /** Counts calls of `forget`. */
+  #forgotten = 0;
+
+  constructor({ store, wrapping, cache, maxKeyAgeDays = 365 }: FieldEncryptionOptions) {
+    this.#store = store;
+    this.#wrapping = wrapping;
+    this.#cache = new KeyCache(cache);
+    if (!(maxKeyAgeDays >= 1)) throw new RangeError('a data key is used for a day at least');
+    this.#maxKeyAge = maxKeyAgeDays * dayLength;
+  }
+
+  /** @returns text for a text or jsonb column. @throws EncryptionFault */
+  async encrypt(place: Place, plaintext: string | Uint8Array): Promise<string> {
+    return toText(await this.#seal(place, plaintext));
+  }
+
+  /** @returns bytes for a bytea column, a quarter shorter than the text. @throws EncryptionFault */
+  async encryptBytes(place: Place, plaintext: string | Uint8Array): Promise<Buffer> {
+    return toBytes(await this.#seal(place, plaintext));
+  }
+
+  /** @throws EncryptionFault `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
+  async decrypt(place: Place, value: string | Uint8Array): Promise<Opened> {
+    const sealed = parse(value);
+    const key = await this.#find(place.tenant, sealed.keyId);
+    const plaintext = await this.#with(key, (bytes) => open(bytes, place, sealed));
+    return { plaintext, stale: key.state !== 'active' };
+  }
+
+  /** {@link decrypt} for text. */
+  async decryptText(place: Place, value: string | Uint8Array): Promise<string> {
+    return (await this.decrypt(place, value)).plaintext.toString('utf8');
+  }
+
+  /** The value under the tenant's newest key, in the form it had; undefined when it is that already. */
+  async renew<Value extends string | Uint8Array>(place: Place, value: Value): Promise<Value | undefined> {
+    const { plaintext, stale } = await this.decrypt(place, value);
+    if (!stale) return undefined;
+    const sealed = await this.#seal(place, plaintext);
+    plaintext.fill(0);
+    return (typeof value === 'string' ? toText(sealed) : toBytes(sealed)) as string | Uint8Array as Value;
+  }
+
+  /**
+   * HMAC-SHA-256 under the tenant's index key, in base64url: equal values of one column and tenant have equal ones, and
+   * nobody without the key can tell which values. What it tells all the same: which rows are equal, and how often.
+   */
+  async blindIndex(field: IndexedField, value: string, options: BlindIndexOptions = {}): Promise<string> {
+    return (await this.blindIndexBytes(field, value, options)).toString('base64url');
+  }
+
+  /** {@link blindIndex} as bytes. */
+  async blindIndexBytes(
+    { tenant, table, column }: IndexedField,
+    value: string,
+    { normalise = (text) => text, bits = 128 }: BlindIndexOptions = {},
+  ): Promise<Buffer> {
+    if (!Number.isInteger(bits / 8) || bits < 32 || bits > 256) {
+      throw new RangeError('a blind index has 32 to 256 bits, in steps of 8');
+    }
+    const message = lengthPrefixed('llama-index-1', table, column, normalise(value));
+    const key = await this.#active(tenant, 'index');
+    return this.#with(key, (bytes) =>
+      createHmac('sha256', bytes)
+        .update(message)
+        .digest()
+        .subarray(0, bits / 8),
+    );
+  }
+
+  /** Forgets what is known of a tenant's keys, or of all: after a refused write, or when a tenant was erased. */
+  forget(tenant?: string): void {
+    this.#forgotten += 1;
+    if (tenant === undefined) this.#rings.clear();
+    else this.#rings.delete(tenant);
+    this.#cache.forget(tenant === undefined ? '' : prefixOf(tenant));
+  }
+
+  /** Overwrites the keys in memory. */
+  close(): void {
+    this.#rings.clear();
+    this.#cache.close();
+  }
+
+  async #seal(place: Place, plaintext: string | Uint8Array): Promise<Sealed> {
+    const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext, 'utf8') : plaintext;
+    const key = await this.#reserved(place.tenant);
+    return this.#with(key, (secret) => seal(secret, key.keyId, place, bytes));
+  }
+
+  #with<Result>(key: StoredKey, use: (key: Buffer) => Result): Promise<Result> {
+    return this.#cache.use(`${prefixOf(key.tenant)}${key.keyId}`, () => this.#unwrap(key), use);
+  }
+
+  async #unwrap(key: StoredKey): Promise<Buffer> {
+    const { wrapped, wrappingKey, wrappingKeyVersion: version } = key;
+    if (!wrapped) throw destroyed(key);
+    if (wrappingKey !== this.#wrapping.id || key.algorithm !== this.#wrapping.algorithm) {
+      throw new EncryptionFault(
+        'denied',
+        `Data key ${key.keyId} of tenant ${key.tenant} cannot be unwrapped here`,
+        `it is wrapped by ${wrappingKey} (${key.algorithm}), and this process uses ${this.#wrapping.id}`,
+        'Configure the wrapping key that the environment has, or move the data keys with llama-db keys rewrap --from.',
+      );
+    }
+    return unwrapDataKey(this.#wrapping, key, { version, bytes: wrapped });
+  }
+
+  /** The active key, with the right to encrypt one more value with it. */
+  async #reserved(tenant: string): Promise<StoredKey> {
+    for (;;) {
+      const key = await this.#active(tenant, 'encryption');
+      const budget = this.#budgets.get(key.keyId) ?? { left: 0, block: firstBlock / 2 };
+      this.#budgets.set(key.keyId, budget);
+      if (budget.left > 0) {
+        budget.left -= 1;
+        return key;
+      }
+      const got = await once(this.#reserving, key.keyId, async () => {
+        budget.block = Math.min(budget.block * 2, largestBlock);
+        const granted = await this.#store.reserve(tenant, key.keyId, budget.block);
+        if (granted) budget.left += budget.block;
+        return granted;
+      });
+      if (got) continue;
+      // Used up, or replaced by another process meanwhile.
+      this.#rings.delete(tenant);
+      const again = await this.#active(tenant, 'encryption');
+      if (again.keyId === key.keyId) await this.#make(tenant, 'encryption', key.keyId);
+    }
+  }
+
+  async #active(tenant: string, purpose: Purpose): Promise<StoredKey> {
+    for (;;) {
+      const ring = await this.#ring(tenant);
+      const key = ring.keys.find((one) => one.purpose === purpose && one.state === 'active');
+      // The index key stays: a new one would have to find every value it was used on.
+      const old = purpose === 'encryption' && key && key.createdAt.getTime() < Date.now() - this.#maxKeyAge;
+      if (key && !old) return key;
+      await this.#make(tenant, purpose, key?.keyId);
+    }
+  }
+
+  async #find(tenant: string, keyId: string): Promise<StoredKey> {
+    const among = ({ keys }: Ring) => keys.find((key) => key.keyId === keyId && key.purpose === 'encryption');
+    let ring = await this.#ring(tenant);
+    // Another process may have made it since; asked at most once a second, because anybody can write an unknown id.
+    if (!among(ring) && ring.at < Date.now() - 1000) {
+      this.#rings.delete(tenant);
+      ring = await this.#ring(tenant);
+    }
+    const key = among(ring);
+    if (!key) {
+      throw new EncryptionFault(
+        'unknown',
+        `Data key ${keyId} is not one of tenant ${tenant}`,
+        'the value belongs to another tenant, or its key was lost with a restored or copied database',
+        'Restore llama.data_keys from the same moment as the data.',
+      );
+    }
+    if (!key.wrapped) throw destroyed(key);
+    return key;
+  }
+
+  async #ring(tenant: string): Promise<Ring> {
+    const known = this.#rings.get(tenant);
+    if (known && known.at > Date.now() - this.#cache.maxAge) return known;
+    return once(this.#listing, tenant, async () => {
+      const forgotten = this.#forgotten;
+      const ring = { keys: await this.#store.list(tenant), at: Date.now() };
+      // What was asked for before forgetting must not come back after it.
+      if (forgotten === this.#forgotten) this.#rings.set(tenant, ring);
+      return ring;
+    });
+  }
+
+  #make(tenant: string, purpose: Purpose, replaces: string | undefined): Promise<void> {
+    return once(this.#making, `${prefixOf(tenant)}${purpose}`, async () => {
+      await makeDataKey(this.#store, this.#wrapping, { tenant, purpose }, replaces);
+      this.#rings.delete(tenant);
+    });
+  }
+}
+
+/** Makes a tenant's data key and stores it wrapped; of several that are made at once the first to be stored counts. */
+export async function makeDataKey(
+  store: KeyStore,
+  wrapping: WrappingKey,
+  { tenant, purpose }: Omit<DataKeyIdentity, 'keyId'>,
+  replaces?: string,
+): Promise<void> {
+  const identity = { tenant, purpose, keyId: randomUUID() };
+  const key = generateDataKey();
+  try {
+    const { version, bytes } = await wrapDataKey(wrapping, identity, key);
+    const { algorithm, id } = wrapping;
+    await store.add(
+      { ...identity, algorithm, wrappingKey: id, wrappingKeyVersion: version, wrapped: bytes },
+      replaces,
+    );
+  } finally {
+    key.fill(0);
+  }
+}
+
+/** Work that is done once for all who ask while it runs. */
+function once<Result>(
+  running: Map<string, Promise<Result>>,
+  id: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const found = running.get(id);
+  if (found) return found;
+  const promise = work().finally(() => running.delete(id));
+  running.set(id, promise);
+  return promise;
+}
+
+/** No tenant's prefix begins another one's. */
+function prefixOf(tenant: string): string {
+  return `${tenant.length}:${tenant}:`;
+}
+
+function destroyed({ keyId, tenant, state }: StoredKey): EncryptionFault {
+  return new EncryptionFault(
+    'destroyed',
+    `Data key ${keyId} of tenant ${tenant} was destroyed`,
+    state === 'erased'
+      ? 'the tenant was erased'
+      : 'nothing but the audit trail could still hold values of it',
+    'There is no way back: the audit trail says when, and by whom.',
+  );
+}

@@ -1,0 +1,28 @@
+/** Field encryption for applications: docs/encryption.md. */
+export type { Place } from './ciphertext.ts';
+export { EncryptionFault, type EncryptionProblem } from './fault.ts';
+export {
+  type BlindIndexOptions,
+  FieldEncryption,
+  type FieldEncryptionOptions,
+  type IndexedField,
+  normalisation,
+  type Opened,
+} from './field-encryption.ts';
+export type { CacheOptions } from './key-cache.ts';
+export { type KeyStore, keyStoreOf, type StoredKey } from './key-store.ts';
+export { type KeyVaultOptions, KeyVaultWrappingKey } from './key-vault.ts';
+export { LocalKey } from './local-key.ts';
+export {
+  findableBy,
+  insertRecord,
+  type OpenedRecord,
+  openRecord,
+  type PlainRecord,
+  renewRecord,
+  type StoredContent,
+  type StoredRecord,
+  sealRecord,
+  sourceIndex,
+} from './records.ts';
+export type { WrappingKey } from './wrapping-key.ts';

@@ -1,0 +1,196 @@
+/** Where a tenant's wrapped data keys are: table llama.data_keys, read and written as the application role. */
+import type pg from 'pg';
+import type { Purpose, WrappingAlgorithm } from './wrapping-key.ts';
+
+export type KeyState = 'active' | 'retiring' | 'retired' | 'destroyed' | 'erased';
+
+/** A row of llama.data_keys. */
+export interface StoredKey {
+  readonly tenant: string;
+  readonly keyId: string;
+  readonly purpose: Purpose;
+  readonly state: KeyState;
+  readonly algorithm: WrappingAlgorithm;
+  readonly wrappingKey: string;
+  readonly wrappingKeyVersion: string;
+  /** Absent once the key is destroyed. */
+  readonly wrapped?: Buffer;
+  readonly createdAt: Date;
+}
+
+export type NewKey = Omit<StoredKey, 'state' | 'createdAt' | 'wrapped'> & { readonly wrapped: Buffer };
+
+export interface KeyStore {
+  /** Every key of a tenant, whatever its state. */
+  list(tenant: string): Promise<readonly StoredKey[]>;
+  /**
+   * Makes a key the tenant's active one for its purpose, unless another one came first. When this returns it is
+   * committed: a key that a rolled-back transaction takes along would leave values nobody can read.
+   *
+   * @param replaces id of the key that is used up; nothing happens when it is not the active one any more.
+   */
+  add(key: NewKey, replaces?: string): Promise<void>;
+  /**
+   * Takes the right to encrypt so many more values with a key.
+   *
+   * @returns false when they would be more than a key may encrypt, or the key is not active any more.
+   */
+  reserve(tenant: string, keyId: string, values: number): Promise<boolean>;
+}
+
+/** What is needed of a `pg.Pool`. */
+export interface Pool {
+  connect(): Promise<pg.PoolClient>;
+}
+
+/**
+ * The store of an application.
+ *
+ * @param pool connections of its own (two are enough): while a transaction of the application holds one connection,
+ * making a key needs another, and from the same exhausted pool it would wait for ever.
+ */
+export function keyStoreOf(pool: Pool): KeyStore {
+  return {
+    list: (tenant) => transaction(pool, tenant, (client) => listKeys(client, tenant)),
+    add: (key, replaces) => transaction(pool, key.tenant, (client) => addKey(client, key, replaces)),
+    reserve: (tenant, keyId, values) =>
+      transaction(pool, tenant, (client) => reserveValues(client, tenant, keyId, values)),
+  };
+}
+
+/** The store within one connection of an administrator, acting as the application: one transaction after the other. */
+export function keyStoreWithin(client: pg.ClientBase): KeyStore {
+  let last: Promise<unknown> = Promise.resolve();
+  const within = <Result>(tenant: string, work: () => Promise<Result>): Promise<Result> => {
+    const next = last.then(() => asApplication(client, tenant, work));
+    last = next.catch(() => undefined);
+    return next;
+  };
+  return {
+    list: (tenant) => within(tenant, () => listKeys(client, tenant)),
+    add: (key, replaces) => within(key.tenant, () => addKey(client, key, replaces)),
+    reserve: (tenant, keyId, values) => within(tenant, () => reserveValues(client, tenant, keyId, values)),
+  };
+}
+
+async function transaction<Result>(
+  pool: Pool,
+  tenant: string,
+  work: (client: pg.ClientBase) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    return await committed(client, tenant, undefined, () => work(client));
+  } catch (error) {
+    broken = error instanceof Error ? error : new Error(String(error));
+    throw error;
+  } finally {
+    // A connection whose transaction failed may be lost as well: the pool makes another one.
+    client.release(broken);
+  }
+}
+
+/**
+ * Runs work in a transaction of an administrator's connection as the application role with that tenant, so that not even
+ * a defect of it reaches another one.
+ */
+export function asApplication<Result>(
+  client: pg.ClientBase,
+  tenant: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  return committed(client, tenant, 'SET LOCAL ROLE application_role', work);
+}
+
+async function committed<Result>(
+  client: pg.ClientBase,
+  tenant: string,
+  role: string | undefined,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await client.query('BEGIN');
+  try {
+    if (role !== undefined) await client.query(role);
+    // The acting user stays who the session says: set_tenant_context would empty it.
+    await client.query("SELECT pg_catalog.set_config('app.current_tenant_id', $1, true)", [tenant]);
+    const result = await work();
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+interface Row {
+  readonly tenant_id: string;
+  readonly key_id: string;
+  readonly purpose: Purpose;
+  readonly state: KeyState;
+  readonly algorithm: WrappingAlgorithm;
+  readonly wrapping_key: string;
+  readonly wrapping_key_version: string;
+  readonly wrapped: Buffer | null;
+  readonly created_at: Date;
+}
+
+/** Columns of {@link StoredKey}. */
+export const keyColumns =
+  'tenant_id, key_id, purpose, state, algorithm, wrapping_key, wrapping_key_version, wrapped, created_at';
+
+export async function listKeys(client: pg.ClientBase, tenant: string): Promise<readonly StoredKey[]> {
+  const { rows } = await client.query<Row>(
+    `SELECT ${keyColumns} FROM llama.data_keys WHERE tenant_id = $1 ORDER BY created_at, key_id`,
+    [tenant],
+  );
+  return rows.map(keyOfRow);
+}
+
+export function keyOfRow(row: Row): StoredKey {
+  return {
+    tenant: row.tenant_id,
+    keyId: row.key_id,
+    purpose: row.purpose,
+    state: row.state,
+    algorithm: row.algorithm,
+    wrappingKey: row.wrapping_key,
+    wrappingKeyVersion: row.wrapping_key_version,
+    ...(row.wrapped === null ? {} : { wrapped: row.wrapped }),
+    createdAt: row.created_at,
+  };
+}
+
+async function addKey(client: pg.ClientBase, key: NewKey, replaces: string | undefined): Promise<void> {
+  if (replaces !== undefined) {
+    const { rowCount } = await client.query(
+      `UPDATE llama.data_keys SET state = 'retiring'
+        WHERE tenant_id = $1 AND key_id = $2 AND purpose = $3 AND state = 'active'`,
+      [key.tenant, replaces, key.purpose],
+    );
+    if (rowCount === 0) return;
+  }
+  await client.query(
+    `INSERT INTO llama.data_keys (tenant_id, key_id, purpose, algorithm, wrapping_key, wrapping_key_version, wrapped)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (tenant_id, purpose) WHERE state = 'active' DO NOTHING`,
+    [key.tenant, key.keyId, key.purpose, key.algorithm, key.wrappingKey, key.wrappingKeyVersion, key.wrapped],
+  );
+}
+
+/** NIST SP 800-38D, 8.3: values that one key may encrypt with random 96-bit nonces. The table has it as a constraint. */
+export const valuesPerKey = 2 ** 32;
+
+async function reserveValues(
+  client: pg.ClientBase,
+  tenant: string,
+  keyId: string,
+  values: number,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `UPDATE llama.data_keys SET values_reserved = values_reserved + $3::bigint
+      WHERE tenant_id = $1 AND key_id = $2 AND state = 'active' AND values_reserved <= $4::bigint - $3::bigint`,
+    [tenant, keyId, values, valuesPerKey],
+  );
+  return rowCount === 1;
+}

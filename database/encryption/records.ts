@@ -1,0 +1,257 @@
+/**
+ * Storage records, encrypted: `mapped_data` and `metadata` become `{"$enc": "gcm1:…"}`, and the hash of the source becomes
+ * a keyed one. What reports and retention need (times, versions, scores, region) stays readable.
+ */
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { EncryptionFault } from './fault.ts';
+import type { BlindIndexOptions, FieldEncryption } from './field-encryption.ts';
+
+const table = 'storage_records';
+
+type Json = unknown;
+
+/** Content of a record, as the application knows it. */
+export interface PlainContent {
+  readonly mappedData: Json;
+  /** @default {} */
+  readonly metadata?: Readonly<Record<string, Json>>;
+  /** SHA-256 of the source, in hex. */
+  readonly sourceDataHash: string;
+}
+
+export interface PlainRecord extends PlainContent {
+  readonly tenantId: string;
+  /** @default - a new one */
+  readonly id?: string;
+  /** Values to be found by equality later, by name (`findableBy`); they are not part of the metadata. @default - none */
+  readonly search?: Readonly<Record<string, string>>;
+  /** How `search` is indexed. @default - exact text, 128 bits */
+  readonly index?: BlindIndexOptions;
+}
+
+/** What is stored of it. */
+export interface StoredContent {
+  readonly mapped_data: Json;
+  readonly metadata: Readonly<Record<string, Json>> | null;
+  readonly source_data_hash: string;
+}
+
+/** A row as it is read. */
+export interface StoredRecord extends Pick<StoredContent, 'mapped_data' | 'metadata'> {
+  readonly tenant_id: string;
+  readonly id: string;
+}
+
+export interface OpenedRecord {
+  readonly mappedData: Json;
+  readonly metadata: Readonly<Record<string, Json>> | null;
+  /** Encrypted with a data key that was replaced: see `renewRecord`. */
+  readonly stale: boolean;
+}
+
+const sealedKey = '$enc';
+const searchKey = '$search';
+
+/** Encrypts the content of a record. @throws EncryptionFault */
+export async function sealRecord(
+  encryption: FieldEncryption,
+  record: PlainRecord & { readonly id: string },
+): Promise<StoredContent> {
+  const { tenantId, id, mappedData, metadata = {}, sourceDataHash, search = {}, index } = record;
+  const [mapped, hash, tokens, described] = await Promise.all([
+    sealValue(encryption, { tenant: tenantId, record: id, column: 'mapped_data' }, mappedData),
+    sourceIndex(encryption, tenantId, sourceDataHash),
+    Promise.all(
+      Object.entries(search).map(
+        async ([name, value]) => [name, await searchToken(encryption, tenantId, name, value, index)] as const,
+      ),
+    ),
+    Object.keys(metadata).length === 0
+      ? {}
+      : sealValue(encryption, { tenant: tenantId, record: id, column: 'metadata' }, metadata),
+  ]);
+  return {
+    mapped_data: mapped,
+    metadata: { ...described, ...(tokens.length > 0 ? { [searchKey]: Object.fromEntries(tokens) } : {}) },
+    source_data_hash: hash,
+  };
+}
+
+/** Decrypts a record; one that was stored in clear comes back as it is. @throws EncryptionFault */
+export async function openRecord(encryption: FieldEncryption, row: StoredRecord): Promise<OpenedRecord> {
+  const place = { tenant: row.tenant_id, record: row.id };
+  const mapped = await openValue(encryption, { ...place, column: 'mapped_data' }, row.mapped_data);
+  const { [searchKey]: _, ...rest } = row.metadata ?? {};
+  const metadata = await openValue(encryption, { ...place, column: 'metadata' }, rest);
+  return {
+    mappedData: mapped.value,
+    metadata: row.metadata === null ? null : (metadata.value as OpenedRecord['metadata']),
+    stale: mapped.stale || metadata.stale,
+  };
+}
+
+/**
+ * Writes a record in the caller's transaction, encrypted unless the tenant's configuration says
+ * `encryption_enabled = false`.
+ *
+ * @param client inside a transaction that called llama.set_tenant_context; its pool must not be the key store's.
+ * @returns the record's id
+ */
+export async function insertRecord(
+  client: pg.ClientBase,
+  encryption: FieldEncryption,
+  record: PlainRecord & { readonly modelVersion: string; readonly detectorType: string },
+  others: {
+    readonly confidenceScore?: number;
+    readonly timestamp?: Date;
+    readonly correlationId?: string;
+    readonly azureRegion?: string;
+  } = {},
+): Promise<string> {
+  const id = record.id ?? randomUUID();
+  const content = (await wantsEncryption(client, record.tenantId))
+    ? await sealRecord(encryption, { ...record, id })
+    : clear(record);
+  const columns: Record<string, unknown> = {
+    id,
+    tenant_id: record.tenantId,
+    source_data_hash: content.source_data_hash,
+    mapped_data: JSON.stringify(content.mapped_data),
+    metadata: JSON.stringify(content.metadata),
+    model_version: record.modelVersion,
+    detector_type: record.detectorType,
+    confidence_score: others.confidenceScore,
+    timestamp: others.timestamp,
+    correlation_id: others.correlationId,
+    azure_region: others.azureRegion,
+  };
+  const given = Object.entries(columns).filter(([, value]) => value !== undefined);
+  try {
+    await client.query(
+      `INSERT INTO llama.storage_records (${given.map(([name]) => `"${name}"`).join(', ')})
+       VALUES (${given.map((_, place) => `$${place + 1}`).join(', ')})`,
+      given.map(([, value]) => value),
+    );
+  } catch (error) {
+    // The data key was retired or destroyed since it was cached; the next attempt asks again.
+    if (error instanceof Error && Reflect.get(error, 'code') === '55000') encryption.forget(record.tenantId);
+    throw error;
+  }
+  return id;
+}
+
+/**
+ * The columns of a stale record under the tenant's newest key, for an update on occasion; undefined when it is that
+ * already, or was stored in clear.
+ */
+export async function renewRecord(
+  encryption: FieldEncryption,
+  { tenant_id: tenant, id: record, mapped_data: mapped, metadata }: StoredRecord,
+): Promise<Pick<StoredContent, 'mapped_data' | 'metadata'> | undefined> {
+  const renew = async <Value>(column: string, value: Value): Promise<Value | undefined> => {
+    const text = sealedText(value);
+    if (text === undefined) return undefined;
+    const renewed = await encryption.renew({ tenant, table, column, record }, text);
+    return renewed === undefined ? undefined : { ...value, [sealedKey]: renewed };
+  };
+  const [content, described] = [await renew('mapped_data', mapped), await renew('metadata', metadata)];
+  if (content === undefined && described === undefined) return undefined;
+  return { mapped_data: content ?? mapped, metadata: described ?? metadata };
+}
+
+/** What `source_data_hash` holds for an encrypted record: a plain hash of a short source is guessed by trying. */
+export function sourceIndex(
+  encryption: FieldEncryption,
+  tenant: string,
+  sourceDataHash: string,
+): Promise<string> {
+  return encryption
+    .blindIndexBytes({ tenant, table, column: 'source_data_hash' }, sourceDataHash.toLowerCase(), {
+      bits: 256,
+    })
+    .then((bytes) => bytes.toString('hex'));
+}
+
+/**
+ * Condition that finds records by a value that was given as `search`: bind it to `metadata @> $n::jsonb`, beside
+ * `tenant_id` and a range of time.
+ */
+export async function findableBy(
+  encryption: FieldEncryption,
+  tenant: string,
+  name: string,
+  value: string,
+  index?: BlindIndexOptions,
+): Promise<string> {
+  const token = await searchToken(encryption, tenant, name, value, index);
+  return JSON.stringify({ [searchKey]: { [name]: token } });
+}
+
+function searchToken(
+  encryption: FieldEncryption,
+  tenant: string,
+  name: string,
+  value: string,
+  index?: BlindIndexOptions,
+): Promise<string> {
+  return encryption.blindIndex({ tenant, table, column: `metadata.${name}` }, value, index);
+}
+
+interface ColumnOf {
+  readonly tenant: string;
+  readonly record: string;
+  readonly column: string;
+}
+
+async function sealValue(
+  encryption: FieldEncryption,
+  place: ColumnOf,
+  value: Json,
+): Promise<Readonly<Record<string, string>>> {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`${place.column} is no JSON value`);
+  return { [sealedKey]: await encryption.encrypt({ ...place, table }, text) };
+}
+
+async function openValue(
+  encryption: FieldEncryption,
+  place: ColumnOf,
+  value: Json,
+): Promise<{ readonly value: Json; readonly stale: boolean }> {
+  const text = sealedText(value);
+  if (text === undefined) return { value, stale: false };
+  const { plaintext, stale } = await encryption.decrypt({ ...place, table }, text);
+  try {
+    return { value: JSON.parse(plaintext.toString('utf8')), stale };
+  } catch {
+    // The parser's message quotes the text.
+    throw new EncryptionFault(
+      'malformed',
+      `What was encrypted in ${place.column} of record ${place.record} is not JSON`,
+      'it was written by something else than sealRecord',
+      'Decrypt it with FieldEncryption.decrypt and look.',
+    );
+  } finally {
+    plaintext.fill(0);
+  }
+}
+
+function sealedText(value: Json): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const text: unknown = Reflect.get(value, sealedKey);
+  return typeof text === 'string' ? text : undefined;
+}
+
+function clear({ mappedData, metadata = {}, sourceDataHash }: PlainRecord): StoredContent {
+  return { mapped_data: mappedData, metadata, source_data_hash: sourceDataHash };
+}
+
+/** A tenant without a configuration has the column's default. */
+async function wantsEncryption(client: pg.ClientBase, tenant: string): Promise<boolean> {
+  const { rows } = await client.query<{ wanted: boolean }>(
+    `SELECT coalesce((SELECT c.encryption_enabled FROM llama.tenant_configs AS c WHERE c.tenant_id = $1), true) AS wanted`,
+    [tenant],
+  );
+  return rows[0]?.wanted ?? true;
+}

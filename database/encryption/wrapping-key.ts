@@ -1,0 +1,97 @@
+/** The key that wraps data keys, whoever keeps it, and what is wrapped: a data key tied to its tenant, id and purpose. */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { lengthPrefixed } from './ciphertext.ts';
+import { EncryptionFault } from './fault.ts';
+
+export type WrappingAlgorithm = 'RSA-OAEP-256' | 'A256GCM';
+
+export interface Wrapped {
+  /** Version of the wrapping key. */
+  readonly version: string;
+  readonly bytes: Buffer;
+}
+
+/** Whoever keeps a wrapping key: Key Vault, or a file for a local server. Its secret half never comes here from a vault. */
+export interface WrappingKey {
+  /** What data keys remember it by: its id without a version. */
+  readonly id: string;
+  readonly algorithm: WrappingAlgorithm;
+  /**
+   * The version that wraps from now on.
+   *
+   * @param fresh ask the keeper, whatever was heard before. @default false
+   * @throws EncryptionFault `denied` or `unavailable`
+   */
+  newest(fresh?: boolean): Promise<string>;
+  /** Wraps with the newest version. @throws EncryptionFault `denied` or `unavailable` */
+  wrap(plain: Buffer): Promise<Wrapped>;
+  /** @throws EncryptionFault `denied`, `unavailable`, `refused` (other bytes), `destroyed` (the version is gone) */
+  unwrap(wrapped: Wrapped): Promise<Buffer>;
+}
+
+export type Purpose = 'encryption' | 'index';
+
+/** What a data key is for; a wrapped key that is found under another identity is refused. */
+export interface DataKeyIdentity {
+  readonly tenant: string;
+  readonly keyId: string;
+  readonly purpose: Purpose;
+}
+
+const keyLength = 32;
+const payloadVersion = 1;
+
+export function generateDataKey(): Buffer {
+  return randomBytes(keyLength);
+}
+
+/**
+ * Wraps a data key together with a digest of its identity. RSA-OAEP authenticates nothing, so without the digest a
+ * wrapped key could be moved to another tenant or purpose unnoticed.
+ */
+export async function wrapDataKey(
+  wrapping: WrappingKey,
+  identity: DataKeyIdentity,
+  key: Buffer,
+): Promise<Wrapped> {
+  const payload = Buffer.concat([Buffer.of(payloadVersion), key, digestOf(identity)]);
+  try {
+    return await wrapping.wrap(payload);
+  } finally {
+    payload.fill(0);
+  }
+}
+
+/** @throws EncryptionFault `refused` when what was wrapped is not the data key of that identity */
+export async function unwrapDataKey(
+  wrapping: WrappingKey,
+  identity: DataKeyIdentity,
+  wrapped: Wrapped,
+): Promise<Buffer> {
+  const payload = await wrapping.unwrap(wrapped);
+  try {
+    const digest = payload.subarray(1 + keyLength);
+    const expected = digestOf(identity);
+    if (
+      payload[0] === payloadVersion &&
+      digest.length === expected.length &&
+      timingSafeEqual(digest, expected)
+    ) {
+      return Buffer.from(payload.subarray(1, 1 + keyLength));
+    }
+  } finally {
+    payload.fill(0);
+  }
+  throw new EncryptionFault(
+    'refused',
+    `Data key ${identity.keyId} of tenant ${identity.tenant} is refused`,
+    'what is wrapped in llama.data_keys was made for another tenant, key or purpose',
+    'Somebody moved wrapped keys between rows: restore llama.data_keys from a backup and read its audit trail.',
+  );
+}
+
+function digestOf({ tenant, keyId, purpose }: DataKeyIdentity): Buffer {
+  return createHash('sha256')
+    .update(lengthPrefixed('llama-data-key-1', tenant, keyId, purpose))
+    .digest();
+}
