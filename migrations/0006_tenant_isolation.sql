@@ -105,6 +105,15 @@ BEGIN
   IF coalesce(tenant_id, '') = '' THEN
     RAISE EXCEPTION 'a tenant context needs a tenant id' USING ERRCODE = 'invalid_parameter_value';
   END IF;
+  IF length(tenant_id) > 100 THEN
+    RAISE EXCEPTION 'a tenant id has 100 characters at most, not %', length(tenant_id)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- A cursor WITH HOLD keeps the rows of the tenant it was declared for, and outlives its transaction in a pooled session.
+  IF EXISTS (SELECT FROM pg_cursors AS c WHERE c.is_holdable) THEN
+    RAISE EXCEPTION 'a cursor WITH HOLD is open in this session, with rows of the tenant it was declared for'
+      USING ERRCODE = 'invalid_cursor_state', HINT = 'CLOSE ALL (or DISCARD ALL) before a session is given to another tenant.';
+  END IF;
   -- Local to the transaction: a session's setting would reach the next user of a pooled connection. What is not given is
   -- emptied, so that nothing is left of an earlier context in the same transaction.
   PERFORM set_config('app.current_tenant_id', tenant_id, true),
