@@ -3,6 +3,7 @@ import { auditChecks } from './checks/audit.ts';
 import { azureServerChecks } from './checks/azure-servers.ts';
 import { azureSurroundingChecks } from './checks/azure-surroundings.ts';
 import { connectionChecks } from './checks/connections.ts';
+import { dataKeyChecks } from './checks/data-keys.ts';
 import { driftChecks } from './checks/drift.ts';
 import { encryptionChecks } from './checks/encryption.ts';
 import { extensionChecks } from './checks/extensions.ts';
@@ -10,6 +11,7 @@ import { indexChecks } from './checks/indexes.ts';
 import { isolationHygieneChecks } from './checks/isolation-hygiene.ts';
 import { privilegeChecks } from './checks/isolation-privileges.ts';
 import { reachChecks } from './checks/isolation-reach.ts';
+import { sideChannelChecks } from './checks/isolation-side-channels.ts';
 import { tableChecks } from './checks/isolation-tables.ts';
 import { ledgerChecks } from './checks/ledger.ts';
 import { liveChecks } from './checks/live.ts';
@@ -29,11 +31,13 @@ export const catalogue: readonly Check[] = [
   ...reachChecks,
   ...privilegeChecks,
   ...isolationHygieneChecks,
+  ...sideChannelChecks,
   ...liveChecks,
   ...partitionChecks,
   ...indexChecks,
   ...auditChecks,
   ...encryptionChecks,
+  ...dataKeyChecks,
   ...roleChecks,
   ...extensionChecks,
   ...settingChecks,

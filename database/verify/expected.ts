@@ -60,6 +60,20 @@ export const expectedColumns: Readonly<Record<string, Readonly<Record<string, Ex
     created_at: instant,
     updated_at: instant,
   },
+  data_keys: {
+    tenant_id: required(name(100)),
+    key_id: required(uuid),
+    purpose: required(text),
+    state: required(text),
+    algorithm: required(text),
+    wrapping_key: required(text),
+    wrapping_key_version: required(text),
+    wrapped: { type: 'bytea' },
+    values_reserved: required({ type: 'bigint' }),
+    created_at: required(instant),
+    wrapped_at: required(instant),
+    state_since: required(instant),
+  },
   model_metrics: {
     id: required(uuid),
     model_version: required(name(100)),
@@ -113,6 +127,12 @@ export const expectedChecks: readonly {
     table: 'tenant_configs',
     says: /audit_level.*'minimal'.*'standard'.*'verbose'/,
     rule: 'audit_level is one of three',
+  },
+  { table: 'data_keys', says: /values_reserved.*<=.*4294967296/, rule: 'a key encrypts 2^32 values at most' },
+  {
+    table: 'data_keys',
+    says: /wrapped IS NULL.*state/,
+    rule: 'only a destroyed key is without its wrapped form',
   },
 ];
 
@@ -174,6 +194,7 @@ export const expectedFunctions: readonly {
   { name: 'create_monthly_partition', types: 'text, date', returns: 'void' },
   { name: 'encrypt_sensitive_data', types: 'text, text', returns: 'text' },
   { name: 'decrypt_sensitive_data', types: 'text, text', returns: 'text' },
+  { name: 'data_key_of', types: 'text', returns: 'uuid' },
   { name: 'refresh_performance_views', types: '', returns: 'void' },
   { name: 'set_tenant_context', types: 'text, text, uuid, inet, text', returns: 'void' },
   { name: 'set_backup_status', types: 'uuid, timestamp with time zone, text, text', returns: 'void' },

@@ -1,0 +1,399 @@
+/** Data keys and what they encrypt: docs/encryption.md. */
+import type pg from 'pg';
+import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
+import { describeGrants, modelOf, owner, schema, signatureOf } from '../model.ts';
+import { counted, judge, skip } from '../outcome.ts';
+import { rolledBack } from '../transaction.ts';
+
+const keysTable = `${schema}.data_keys`;
+const recordsTable = `${schema}.storage_records`;
+const missing = skip(`${keysTable} does not exist`);
+const source = 'docs/encryption.md; migrations/0013_data_keys.sql';
+
+/** Who may do what; columns matter for INSERT and UPDATE. */
+const allowed: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  application_role: {
+    SELECT: [],
+    INSERT: [
+      'tenant_id',
+      'key_id',
+      'purpose',
+      'algorithm',
+      'wrapping_key',
+      'wrapping_key_version',
+      'wrapped',
+    ],
+    UPDATE: ['state', 'values_reserved'],
+  },
+  admin_role: {
+    SELECT: [],
+    INSERT: [
+      'tenant_id',
+      'key_id',
+      'purpose',
+      'algorithm',
+      'wrapping_key',
+      'wrapping_key_version',
+      'wrapped',
+    ],
+    UPDATE: ['state', 'values_reserved', 'algorithm', 'wrapping_key', 'wrapping_key_version', 'wrapped'],
+  },
+};
+
+/** Bytes of a wrapped data key: a block of the RSA key, or nonce, payload and tag. */
+const wrappedLengths: Readonly<Record<string, readonly number[]>> = {
+  'RSA-OAEP-256': [256, 384, 512],
+  A256GCM: [12 + 65 + 16],
+};
+
+interface KeyRow {
+  readonly tenant: string;
+  readonly key: string;
+  readonly algorithm: string;
+  readonly wrappingKey: string;
+  readonly length: number | null;
+}
+
+export const dataKeyChecks: readonly Check[] = [
+  {
+    id: 'ENC-005',
+    group: 'encryption',
+    severity: 'critical',
+    title: 'Data keys are open to the application and to administrators, and nobody deletes one',
+    looksAt: `privileges on ${keysTable} and its columns`,
+    why: 'Without its data key everything of a tenant is lost, and whoever may overwrite wrapped keys may put in one that they know.',
+    mend: `REVOKE … ON ${keysTable} FROM the role.`,
+    source,
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const table = model.named(keysTable);
+      if (!table) return missing;
+      const whole = table.grants.filter(
+        ({ grantee, privilege }) => grantee !== table.owner && allowed[grantee]?.[privilege]?.length !== 0,
+      );
+      const columns = snapshot.columnGrants.filter(
+        ({ relation, grantee, privilege, column }) =>
+          relation === table.oid &&
+          grantee !== table.owner &&
+          !allowed[grantee]?.[privilege]?.includes(column),
+      );
+      return judge(keysTable, [
+        ...(whole.length > 0 ? [{ object: keysTable, detail: describeGrants(whole) }] : []),
+        ...columns.map((grant) => ({
+          object: `${keysTable}.${grant.column}`,
+          detail: describeGrants([grant]),
+        })),
+      ]);
+    },
+  },
+  {
+    id: 'ENC-006',
+    group: 'encryption',
+    severity: 'high',
+    title: 'Every data key is wrapped as this environment wraps',
+    looksAt: `algorithm, length and wrapping key of every row of ${keysTable} that is not destroyed`,
+    why: 'A data key that is wrapped otherwise cannot be unwrapped by the application, or by too many: a key in a local file opens it for whoever has the file.',
+    mend: 'llama-db keys rewrap --from <the other wrapping key>.',
+    source,
+    run: (input) => lookAtKeys(input, wrappedAsConfigured),
+  },
+  {
+    id: 'ENC-007',
+    group: 'encryption',
+    severity: 'medium',
+    title: 'No data key stays with a version of the wrapping key that is about to expire',
+    looksAt: `wrapped_at in ${keysTable}, against the newest version seen there and the two years a version lives`,
+    why: 'Key Vault makes a new version each year and lets the old one expire; what is wrapped with it then hangs by a version that somebody may disable at any time.',
+    mend: 'llama-db keys rewrap.',
+    source,
+    run: (input) =>
+      lookAtKeys(input, async ({ client }) => {
+        const { rows } = await client.query<{ version: string; keys: number; old: boolean }>(
+          `WITH newest AS (
+             SELECT DISTINCT ON (wrapping_key) wrapping_key, wrapping_key_version,
+                    (SELECT min(f.wrapped_at) FROM ${keysTable} f WHERE f.wrapped IS NOT NULL
+                      AND (f.wrapping_key, f.wrapping_key_version) = (k.wrapping_key, k.wrapping_key_version)) AS since
+               FROM ${keysTable} k WHERE wrapped IS NOT NULL ORDER BY wrapping_key, wrapped_at DESC)
+           SELECT k.wrapping_key_version AS version, count(*)::int AS keys,
+                  bool_or(k.wrapped_at < now() - interval '700 days') AS old
+             FROM ${keysTable} k JOIN newest n USING (wrapping_key)
+            WHERE k.wrapped IS NOT NULL
+              AND (k.wrapped_at < now() - interval '700 days'
+                   OR (k.wrapping_key_version <> n.wrapping_key_version AND n.since < now() - interval '30 days'))
+            GROUP BY 1 ORDER BY 1`,
+        );
+        return rows.map(({ version, keys, old }) => ({
+          object: `version ${version} of the wrapping key`,
+          detail: `${counted(keys, 'data key')} ${old ? 'wrapped with it two years ago' : 'left with it a month after a newer one'}`,
+        }));
+      }),
+  },
+  {
+    id: 'ENC-008',
+    group: 'encryption',
+    severity: 'medium',
+    title: 'Data keys are replaced in time',
+    looksAt: `created_at and values_reserved of active keys, state_since of replaced ones in ${keysTable}`,
+    why: 'With random nonces a key may encrypt 2^32 values; and what was encrypted with one key falls with it.',
+    mend: 'llama-db keys rotate, scheduled once a week.',
+    source: `${source}; NIST SP 800-38D, 8.3`,
+    run: (input) =>
+      lookAtKeys(input, async ({ client }) => {
+        const { rows } = await client.query<{ tenant: string; reason: string }>(
+          `SELECT tenant_id AS tenant, CASE
+                    WHEN state = 'retiring' THEN 'its replaced key is still used after 90 days'
+                    WHEN values_reserved >= 3221225472 THEN 'its key has three quarters of its values reserved'
+                    ELSE 'its key is older than 400 days' END AS reason
+             FROM ${keysTable}
+            WHERE purpose = 'encryption'
+              AND ((state = 'active' AND (created_at < now() - interval '400 days' OR values_reserved >= 3221225472))
+                   OR (state = 'retiring' AND state_since < now() - interval '90 days'))
+            ORDER BY 1 LIMIT 100`,
+        );
+        return rows.map(({ tenant, reason }) => ({ object: `tenant ${tenant}`, detail: reason }));
+      }),
+  },
+  {
+    id: 'ENC-009',
+    group: 'encryption',
+    severity: 'critical',
+    title: 'What is marked as encrypted is encrypted, with a key that is there',
+    looksAt: `a sample of ${recordsTable} (about 200 pages): rows with encrypted, the form of their values and the keys these name`,
+    why: 'A column that says true over readable data is worse than none; and a value whose key is gone is lost already.',
+    mend: 'Encrypt the rows (sealRecord), or restore llama.data_keys from the moment of the data.',
+    source,
+    run: (input) =>
+      lookAtRecords(input, 'r.encrypted', async (client, sample) => {
+        const { rows } = await client.query<{ tenant: string; readable: number; lost: number; seen: number }>(
+          `WITH seen AS (${sample}),
+           judged AS (
+             SELECT s.tenant_id, s.content_key IS NULL OR (s.metadata_readable AND s.metadata_key IS NULL) AS readable,
+                    EXISTS (SELECT FROM unnest(ARRAY[s.content_key, s.metadata_key]) u (key_id)
+                             WHERE u.key_id IS NOT NULL AND NOT EXISTS (
+                               SELECT FROM ${keysTable} k WHERE k.tenant_id = s.tenant_id AND k.key_id = u.key_id
+                                  AND (k.wrapped IS NOT NULL OR k.state = 'erased'))) AS lost
+               FROM seen s)
+           SELECT tenant_id AS tenant, count(*) FILTER (WHERE readable)::int AS readable,
+                  count(*) FILTER (WHERE lost)::int AS lost, count(*)::int AS seen
+             FROM judged GROUP BY 1 ORDER BY 1`,
+        );
+        return {
+          seen: rows.reduce((sum, { seen }) => sum + seen, 0),
+          findings: rows.flatMap(({ tenant, readable, lost }): Finding[] => [
+            ...(readable > 0
+              ? [
+                  {
+                    object: `tenant ${tenant}`,
+                    detail: `${counted(readable, 'record')} readable, marked as encrypted`,
+                  },
+                ]
+              : []),
+            ...(lost > 0
+              ? [
+                  {
+                    object: `tenant ${tenant}`,
+                    detail: `${counted(lost, 'record')} whose data key is not there`,
+                  },
+                ]
+              : []),
+          ]),
+        };
+      }),
+  },
+  {
+    id: 'ENC-010',
+    group: 'encryption',
+    severity: 'high',
+    title: 'Nothing is written as encrypted that is not, and no data key goes back',
+    looksAt: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record and guard_data_key`,
+    why: 'They keep `encrypted` true to the row, refuse values whose key is unknown or destroyed, and keep a destroyed key destroyed.',
+    mend: 'ALTER TABLE … ENABLE TRIGGER, or create them as migration 0013 does.',
+    source,
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const guards = [
+        { table: recordsTable, calls: 'guard_sealed_record' },
+        { table: keysTable, calls: 'guard_data_key' },
+      ];
+      return judge(
+        counted(guards.length, 'guard'),
+        guards.flatMap(({ table, calls }): Finding[] => {
+          const relation = model.named(table);
+          const triggers = relation
+            ? model
+                .triggersOf(relation)
+                .filter(
+                  ({ enabled, function: oid }) =>
+                    (enabled === 'O' || enabled === 'A') && model.routine(oid)?.name === calls,
+                )
+            : [];
+          const open = [
+            ...(triggers.some(({ type }) => type & 4) ? [] : ['inserts']),
+            ...(triggers.some(({ type }) => type & 16) ? [] : ['updates']),
+          ];
+          return open.length > 0 ? [{ object: table, detail: `${open.join(' and ')} are not guarded` }] : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'ENC-011',
+    group: 'encryption',
+    severity: 'medium',
+    title: 'Every tenant that wants encryption and has records has a data key',
+    looksAt: `tenant_configs.encryption_enabled, records and ${keysTable}`,
+    why: 'Its configuration promises encryption, and without a key nothing of it was ever encrypted.',
+    mend: "Write the tenant's records with sealRecord; or say encryption_enabled = false, which is the truth.",
+    source,
+    run: (input) =>
+      lookAtKeys(input, async ({ client }) => {
+        const { rows } = await client.query<{ tenant: string }>(
+          `SELECT c.tenant_id AS tenant FROM ${schema}.tenant_configs c
+            WHERE c.encryption_enabled
+              AND NOT EXISTS (SELECT FROM ${keysTable} k WHERE k.tenant_id = c.tenant_id AND k.purpose = 'encryption'
+                                AND k.state IN ('active', 'erased'))
+              AND EXISTS (SELECT FROM ${recordsTable} r WHERE r.tenant_id = c.tenant_id)
+            ORDER BY 1 LIMIT 100`,
+        );
+        return rows.map(({ tenant }) => ({
+          object: `tenant ${tenant}`,
+          detail: 'has records and no data key',
+        }));
+      }),
+  },
+  {
+    id: 'ENC-012',
+    group: 'encryption',
+    severity: 'medium',
+    title: 'Tenants that want encryption have no readable records',
+    looksAt: `a sample of ${recordsTable} (about 200 pages): rows without encrypted, of tenants with encryption_enabled`,
+    why: 'Some writer stores in clear what the tenant was promised to be encrypted.',
+    mend: 'Find the writer (audit trail: user_agent, login), let it use sealRecord, and encrypt what it wrote.',
+    source,
+    run: (input) =>
+      lookAtRecords(input, 'r.encrypted IS NOT TRUE', async (client, sample) => {
+        const { rows } = await client.query<{ tenant: string; readable: number; seen: number }>(
+          `WITH seen AS (${sample})
+           SELECT s.tenant_id AS tenant, count(*)::int AS seen,
+                  count(*) FILTER (WHERE c.encryption_enabled)::int AS readable
+             FROM seen s LEFT JOIN ${schema}.tenant_configs c USING (tenant_id) GROUP BY 1 ORDER BY 1`,
+        );
+        return {
+          seen: rows.reduce((sum, { seen }) => sum + seen, 0),
+          findings: rows
+            .filter(({ readable }) => readable > 0)
+            .map(({ tenant, readable }) => ({
+              object: `tenant ${tenant}`,
+              detail: `${counted(readable, 'record')} of the sample in clear`,
+            })),
+        };
+      }),
+  },
+  {
+    id: 'ENC-013',
+    group: 'encryption',
+    severity: 'high',
+    title: 'The audit trail is told of data keys, and not the keys',
+    looksAt: `functions that triggers of ${keysTable} call`,
+    why: 'The trail is kept longer and read by more people than the keys; with a copy in it, destroying a key destroys nothing.',
+    mend: 'Let the triggers call llama.write_key_audit, which names the columns it writes.',
+    source,
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      const table = model.named(keysTable);
+      if (!table) return missing;
+      const routines = model
+        .triggersOf(table)
+        .map((trigger) => model.routine(trigger.function))
+        .filter((routine) => /\bINSERT\s+INTO\s+llama\./i.test(routine?.source ?? ''));
+      return judge(
+        counted(routines.length, 'trigger'),
+        routines.flatMap((routine): Finding[] =>
+          routine && /\bto_jsonb?\s*\(\s*(NEW|OLD)\b|\b(NEW|OLD)\.(wrapped\b|\*)/i.test(routine.source)
+            ? [{ object: signatureOf(routine), detail: 'writes down the wrapped key' }]
+            : [],
+        ),
+      );
+    },
+  },
+];
+
+type KeyJudge = (input: CheckInput) => Promise<readonly Finding[]>;
+
+/** Asks as the role that sees every tenant's keys. */
+async function lookAtKeys(input: CheckInput, find: KeyJudge): Promise<Outcome> {
+  const { client, snapshot } = input;
+  if (!modelOf(snapshot).named(keysTable)) return missing;
+  return rolledBack(client, async () => {
+    await becomeAdministrator(client);
+    const { rows } = await client.query<{ keys: number }>(
+      `SELECT count(*)::int AS keys FROM ${keysTable} WHERE wrapped IS NOT NULL`,
+    );
+    return judge(counted(rows[0]?.keys ?? 0, 'data key'), await find(input));
+  });
+}
+
+async function wrappedAsConfigured({
+  client,
+  deployment,
+  snapshot,
+}: CheckInput): Promise<readonly Finding[]> {
+  const { rows } = await client.query<KeyRow>(
+    `SELECT tenant_id AS tenant, key_id AS key, algorithm, wrapping_key AS "wrappingKey", length(wrapped) AS length
+       FROM ${keysTable} WHERE wrapped IS NOT NULL ORDER BY 1, 2`,
+  );
+  const wanted = deployment?.fieldEncryptionKeyId?.toLowerCase();
+  return rows.flatMap(({ tenant, key, algorithm, wrappingKey, length }): Finding[] => {
+    const object = `data key ${key} of tenant ${tenant}`;
+    const isVault = /^https:\/\/[^/]+\/keys\/[^/]+$/.test(wrappingKey);
+    if (!wrappedLengths[algorithm]?.includes(length ?? 0)) {
+      return [{ object, detail: `${length} bytes are no key wrapped with ${algorithm}` }];
+    }
+    if (isVault !== (algorithm === 'RSA-OAEP-256') || (!isVault && wrappingKey !== 'local')) {
+      return [{ object, detail: `${wrappingKey} does not wrap with ${algorithm}` }];
+    }
+    if (wanted !== undefined && wrappingKey.toLowerCase() !== wanted) {
+      return [{ object, detail: `is wrapped by ${wrappingKey}` }];
+    }
+    return !isVault && snapshot.server.isAzure && wanted === undefined
+      ? [{ object, detail: 'is wrapped by a key in a file' }]
+      : [];
+  });
+}
+
+type RecordJudge = (
+  client: pg.Client,
+  sample: string,
+) => Promise<{ readonly seen: number; readonly findings: readonly Finding[] }>;
+
+/** Pages of all partitions together that a sample reads, about. */
+const samplePages = 200;
+
+async function lookAtRecords(
+  { client, snapshot }: CheckInput,
+  condition: string,
+  find: RecordJudge,
+): Promise<Outcome> {
+  const model = modelOf(snapshot);
+  if (!model.named(keysTable) || !model.named(recordsTable)) return missing;
+  return rolledBack(client, async () => {
+    const { rows } = await client.query<{ pages: number }>(
+      `SELECT coalesce(sum(pg_relation_size(i.inhrelid)) / current_setting('block_size')::int, 0)::float8 AS pages
+         FROM pg_inherits i WHERE i.inhparent = '${recordsTable}'::regclass`,
+    );
+    await becomeAdministrator(client);
+    const share = Math.min(100, (100 * samplePages) / Math.max(rows[0]?.pages ?? 1, 1));
+    const sample = `
+      SELECT r.tenant_id, ${schema}.data_key_of(r.mapped_data ->> '$enc') AS content_key,
+             ${schema}.data_key_of(r.metadata ->> '$enc') AS metadata_key,
+             coalesce(r.metadata - '$search' <> '{}', false) AS metadata_readable
+        FROM ${recordsTable} AS r TABLESAMPLE SYSTEM (${share}) WHERE ${condition}`;
+    const { seen, findings } = await find(client, sample);
+    return judge(`${counted(seen, 'record')} of a ${share.toFixed(share < 1 ? 3 : 0)} % sample`, findings);
+  });
+}
+
+async function becomeAdministrator(client: pg.Client): Promise<void> {
+  await client.query(`SET LOCAL ROLE ${owner}`);
+  await client.query('SET LOCAL ROLE admin_role');
+}
