@@ -207,8 +207,8 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
     return await evaluate(input, databaseChecks);
   } finally {
     await client.query('ROLLBACK');
-    // The statistics of statements know no rollback.
-    await client.query('SELECT extensions.pg_stat_statements_reset()');
+    // Statistics know no rollback: neither those of statements, nor how often the checks have read which table.
+    await client.query('SELECT extensions.pg_stat_statements_reset(), pg_stat_reset()');
     rmSync(directory, { recursive: true });
   }
 }
