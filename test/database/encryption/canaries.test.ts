@@ -4,7 +4,7 @@
  * and 18.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -390,7 +390,11 @@ function files(wanted: Canaries): Sighting[] {
   const entries = readdirSync(server.dataDirectory, { recursive: true, withFileTypes: true });
   return entries
     .filter(
-      (entry) => entry.isFile() && /\/(base|global|pg_wal|pg_stat\w*|pg_xact)(\/|$)/.test(entry.parentPath),
+      // The template databases hold nothing of ours.
+      (entry) =>
+        entry.isFile() &&
+        /\/(base\/\d{3,}|global|pg_wal|pg_stat\w*)(\/|$)/.test(entry.parentPath) &&
+        statSync(join(entry.parentPath, entry.name)).size > 0,
     )
     .flatMap((entry) =>
       wanted.in('files', readFileSync(join(entry.parentPath, entry.name)).toString('latin1')),
