@@ -89,7 +89,7 @@ COMMENT ON FUNCTION llama.apply_retention(integer) IS
 
 -- SECURITY DEFINER as maintenance_role: whether a tenant still protects a row is a question about all tenants.
 CREATE FUNCTION llama.partitions_past_retention()
-RETURNS TABLE (table_name text, partition_name text, upper_bound timestamptz, protected_by bigint)
+RETURNS TABLE (table_name text, partition_name text, upper_bound timestamptz, protected_by bigint, to_be_erased_of bigint)
 LANGUAGE plpgsql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -114,16 +114,33 @@ BEGIN
     partition_name := leaf.name;
     upper_bound := leaf.upper;
     protected_by := 0;
+    to_be_erased_of := 0;
     IF leaf.parent = 'storage_records' THEN
-      -- Months long past hold rows only of tenants that keep them longer than the partition's own retention.
-      SELECT count(*) INTO protected_by
-        FROM llama.tenant_configs AS c
-       WHERE EXISTS (
-         SELECT FROM llama.storage_records AS s
-          WHERE s.tenant_id = c.tenant_id AND s."timestamp" >= leaf.lower AND s."timestamp" < leaf.upper
-            AND (c.storage_retention_days IS NULL OR c.storage_retention_days < 0
-                 OR s."timestamp" >= now() - make_interval(days => c.storage_retention_days))
-       );
+      -- Records leave by being erased, which keeps their keys and hashes: not with their partition, and not at all while
+      -- their tenant has not said when. From one tenant to the next in the key's index: a month may hold millions of rows.
+      WITH RECURSIVE tenants (tenant_id) AS (
+        (SELECT s.tenant_id FROM llama.storage_records AS s
+          WHERE s."timestamp" >= leaf.lower AND s."timestamp" < leaf.upper ORDER BY s.tenant_id LIMIT 1)
+        UNION ALL
+        (SELECT n.tenant_id
+           FROM tenants AS t
+          CROSS JOIN LATERAL (
+            SELECT s.tenant_id FROM llama.storage_records AS s
+             WHERE s.tenant_id > t.tenant_id AND s."timestamp" >= leaf.lower AND s."timestamp" < leaf.upper
+             ORDER BY s.tenant_id LIMIT 1
+          ) AS n)
+      )
+      SELECT count(*) FILTER (WHERE k.kept), count(*) FILTER (WHERE NOT k.kept)
+        INTO protected_by, to_be_erased_of
+        FROM tenants AS t
+        LEFT JOIN llama.tenant_configs AS c ON c.tenant_id = t.tenant_id
+       CROSS JOIN LATERAL (
+         SELECT c.storage_retention_days IS NULL OR c.storage_retention_days < 0 OR EXISTS (
+           SELECT FROM llama.storage_records AS s
+            WHERE s.tenant_id = t.tenant_id AND s."timestamp" >= leaf.lower AND s."timestamp" < leaf.upper
+              AND s."timestamp" >= now() - make_interval(days => c.storage_retention_days)
+         ) AS kept
+       ) AS k;
     END IF;
     RETURN NEXT;
   END LOOP;
@@ -131,7 +148,7 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.partitions_past_retention() IS
-  'Partitions older than retention_days, each with the number of tenants whose retention still protects rows in it; only those with 0 may be detached';
+  'Partitions older than retention_days, each with the number of tenants whose retention (or want of one) still protects rows in it, and of those whose rows there are still to be erased; only those with 0 and 0 may be detached';
 
 -- The schedule stands beside what it calls; whoever may create jobs (pg_cron lives in one database of the server) reads it
 -- from here. Times are UTC, as pg_cron's are. SET ROLE, because a job runs as the login that made it.

@@ -29,9 +29,14 @@ interface Leaf {
   readonly leaf: string;
 }
 
-interface Due extends Leaf {
-  /** Tenants whose retention protects rows in it. */
+interface Due extends Leaf, Inhabited {}
+
+/** Whose rows a partition still holds; only one without any may go. */
+interface Inhabited {
+  /** Tenants whose retention protects rows in it, or who have none. */
   readonly tenants: number;
+  /** Tenants whose rows there are due and not erased yet. */
+  readonly late: number;
 }
 
 interface Loose extends Leaf {
@@ -42,7 +47,7 @@ interface Loose extends Leaf {
 export type Attempt = (doing: string, part: () => Promise<void>) => Promise<boolean>;
 
 /**
- * Finishes what an earlier run left, then detaches every partition past retention that no tenant protects; a table
+ * Finishes what an earlier run left, then detaches every partition past retention that holds nobody's records; a table
  * whose readers do not let it finish does not keep the others from theirs.
  */
 export async function detachExpired(
@@ -122,10 +127,10 @@ async function finishEarlier(run: Run, table: string, options: DetachOptions): P
   for (const loose of await looseTables(run, table)) await settle(run, loose, options);
 }
 
-async function detach(run: Run, { table, leaf, tenants }: Due, options: DetachOptions): Promise<void> {
-  if (tenants > 0) {
-    const detail = protection(tenants);
-    run.act({ step: 'partitions', done: 'left attached', object: leaf, tenants, detail });
+async function detach(run: Run, { table, leaf, ...inhabited }: Due, options: DetachOptions): Promise<void> {
+  const reason = whyItStays(inhabited);
+  if (reason) {
+    run.act({ step: 'partitions', done: 'left attached', object: leaf, ...reason });
     return;
   }
   await mark(run, leaf, intention);
@@ -134,8 +139,17 @@ async function detach(run: Run, { table, leaf, tenants }: Due, options: DetachOp
   await settle(run, { table, leaf, comment: intention }, options);
 }
 
-function protection(tenants: number): string {
-  return `storage_retention_days of ${tenants} ${tenants === 1 ? 'tenant' : 'tenants'} still protects rows in it`;
+/** A record that left with its partition would leave neither key nor hash in the audit trail. */
+function whyItStays({
+  tenants,
+  late,
+}: Inhabited): { readonly detail: string; readonly tenants?: number } | undefined {
+  const count = (number: number) => `${number} ${number === 1 ? 'tenant' : 'tenants'}`;
+  if (tenants > 0) {
+    return { tenants, detail: `storage_retention_days of ${count(tenants)} still protects rows in it` };
+  }
+  if (late > 0) return { detail: `rows of ${count(late)} past their retention are still to be erased` };
+  return undefined;
 }
 
 async function pendingDetaches({ connection }: Run, table: string): Promise<readonly Leaf[]> {
@@ -168,7 +182,7 @@ async function looseTables({ connection }: Run, table: string): Promise<readonly
 
 async function partitionsPastRetention({ connection }: Run): Promise<readonly Due[]> {
   const { rows } = await connection.client.query<Due>(
-    `SELECT table_name AS "table", partition_name AS leaf, protected_by::int AS tenants
+    `SELECT table_name AS "table", partition_name AS leaf, protected_by::int AS tenants, to_be_erased_of::int AS late
        FROM llama.partitions_past_retention()`,
   );
   return rows;
@@ -185,7 +199,7 @@ async function forgetOldIntentions(run: Run, due: readonly Due[]): Promise<void>
       WHERE pg_catalog.obj_description(c.oid, 'pg_class') IN ($1, $2)`,
     [intention, kept],
   );
-  const going = new Set(due.filter(({ tenants }) => tenants === 0).map(({ leaf }) => leaf));
+  const going = new Set(due.filter((partition) => !whyItStays(partition)).map(({ leaf }) => leaf));
   for (const { leaf } of rows) if (!going.has(leaf)) await mark(run, leaf, undefined);
 }
 
@@ -246,7 +260,7 @@ async function oldestTransaction({ connection }: Run): Promise<string> {
   return `it waits for older transactions, the oldest is that of backend ${oldest.pid}, ${oldest.name || 'unnamed application'}, login ${oldest.login}, since ${oldest.since.toISOString()}`;
 }
 
-/** What becomes of a detached table: dropped, kept, or attached again because a tenant came to protect it. */
+/** What becomes of a detached table: dropped, kept, or attached again because rows have come or a tenant protects them. */
 async function settle(run: Run, { table, leaf, comment }: Loose, options: DetachOptions): Promise<void> {
   if (comment === kept) {
     run.act({
@@ -292,7 +306,7 @@ async function dropUnlessProtected(
   keep: boolean,
 ): Promise<{ readonly detail: string; readonly tenants?: number } | undefined> {
   const { client } = run.connection;
-  const [lower, upper] = monthOf(leaf);
+  const [, upper] = monthOf(leaf);
   await client.query('BEGIN');
   try {
     await client.query(`LOCK TABLE ${qualified(leaf)} IN ACCESS EXCLUSIVE MODE`);
@@ -313,21 +327,20 @@ async function dropUnlessProtected(
       );
       await client.query(`GRANT SELECT ON TABLE ${qualified(leaf)} TO maintenance_role`);
       await client.query('SET LOCAL ROLE maintenance_role');
-      const { rows } = await client.query<{ tenants: number }>(
-        `SELECT count(*)::int AS tenants
-           FROM llama.tenant_configs AS c
-          WHERE EXISTS (
-            SELECT FROM ${qualified(leaf)} AS s
-             WHERE s.tenant_id = c.tenant_id AND s."timestamp" >= $1 AND s."timestamp" < $2
-               AND (c.storage_retention_days IS NULL OR c.storage_retention_days < 0
-                    OR s."timestamp" >= pg_catalog.now() - pg_catalog.make_interval(days => c.storage_retention_days)))`,
-        [lower, upper],
+      const { rows } = await client.query<Inhabited>(
+        `SELECT count(*) FILTER (WHERE h.kept)::int AS tenants, count(*) FILTER (WHERE NOT h.kept)::int AS late
+           FROM (SELECT s.tenant_id, pg_catalog.bool_or(
+                          c.storage_retention_days IS NULL OR c.storage_retention_days < 0 OR
+                          s."timestamp" >= pg_catalog.now() - pg_catalog.make_interval(days => c.storage_retention_days)) AS kept
+                   FROM ${qualified(leaf)} AS s LEFT JOIN llama.tenant_configs AS c ON c.tenant_id = s.tenant_id
+                  GROUP BY s.tenant_id) AS h`,
       );
-      const tenants = rows[0]?.tenants;
-      if (tenants === undefined) throw new Error('the count of protecting tenants came back empty');
-      if (tenants > 0) {
+      const [inhabited] = rows;
+      if (inhabited === undefined) throw new Error('the count of protecting tenants came back empty');
+      const reason = whyItStays(inhabited);
+      if (reason) {
         await client.query('ROLLBACK');
-        return { tenants, detail: protection(tenants) };
+        return reason;
       }
       await client.query('SET LOCAL ROLE llama_owner');
     }

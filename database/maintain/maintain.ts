@@ -106,12 +106,13 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
   const settled = failures.length === 0;
   const registry = await readRegistry(run);
   await attempt('Months ahead', () => createMonthsAhead(run, registry));
+  // Before partitions go: a record is erased by itself, so that its key and hash stay in the audit trail.
+  await attempt('Records past retention', () => eraseExpired(run, options));
   // Without the environment's numbers in place, the old ones must not decide what is dropped.
   if (settled) {
     const tables = registry.map(({ table }) => table);
     await detachExpired(run, tables, options, attempt);
   }
-  await attempt('Records past retention', () => eraseExpired(run, options));
   for (const { table } of registry) await attempt(`Statistics of ${table}`, () => analyze(run, table));
   await attempt('The performance summary', () => refresh(run));
   const [first] = failures;

@@ -120,6 +120,7 @@ describe('partitions past retention', () => {
     await record('short', '2023-01-10T00:00:00Z');
     const { actions } = await keepHouse();
     expect(changes(actions)).toEqual([
+      'storage_records erased',
       `${oldAudit} detached`,
       `${oldAudit} dropped`,
       `${old} detached`,
@@ -148,6 +149,51 @@ describe('partitions past retention', () => {
     expect(
       await as('admin_role', "SELECT FROM llama.storage_records WHERE tenant_id = 'archive'"),
     ).toHaveLength(1);
+  });
+
+  it('erases the records of a month before it goes, so that the trail has key and hash of each', async () => {
+    await makeOld();
+    await tenant('short', 30);
+    for (let n = 0; n < 3; n += 1) await record('short', '2023-01-10T00:00:00Z');
+    const cut = await keepHouse({ eraseSeconds: 0 });
+    expect(cut.actions).toContainEqual(
+      expect.objectContaining({
+        ...{ object: old, done: 'left attached' },
+        detail: 'rows of 1 tenant past their retention are still to be erased',
+      }),
+    );
+    expect(await state(old)).toBe('attached');
+    await keepHouse();
+    expect(await state(old)).toBe('gone');
+    const trail = await as(
+      'admin_role',
+      "SELECT FROM llama.audit_trail WHERE tenant_id = 'short' AND operation = 'DELETE' AND content_hash IS NOT NULL",
+    );
+    expect(trail).toHaveLength(3);
+  });
+
+  it('keeps the records of a tenant that has no configuration', async () => {
+    await makeOld();
+    await record('unconfigured', '2023-01-10T00:00:00Z');
+    const { actions } = await keepHouse();
+    expect(actions).toContainEqual(
+      expect.objectContaining({ object: old, done: 'left attached', tenants: 1 }),
+    );
+    expect(await as('admin_role', 'SELECT FROM llama.storage_records')).toHaveLength(1);
+  });
+
+  it('attaches a partition again in which a record has come meanwhile, and erases it in the next run', async () => {
+    await makeOld();
+    await tenant('late', 30);
+    await record('late', '2023-01-10T00:00:00Z');
+    await as('llama_owner', `ALTER TABLE llama.storage_records DETACH PARTITION llama.${old}`);
+    await as(
+      'llama_owner',
+      `COMMENT ON TABLE llama.${old} IS 'llama-db maintain: past its retention, to be dropped'`,
+    );
+    expect(changes((await keepHouse()).actions)).toContain(`${old} attached again`);
+    await keepHouse();
+    expect(await state(old)).toBe('gone');
   });
 
   it('loses nothing of a tenant whose days are negative, which erases no record either', async () => {
@@ -224,13 +270,17 @@ describe('a run that was interrupted', () => {
     expect(changes((await keepHouse()).actions)).toEqual([]);
   });
 
-  it('gets its partition back, rows and all, when a tenant has come to protect it meanwhile', async () => {
+  it('gets its partition back, rows and all, when a protected record has come into it meanwhile', async () => {
     await makeOld();
-    await tenant('changed', 30);
-    await record('changed', '2023-01-10T00:00:00Z');
+    await tenant('changed', null);
     await interrupted();
+    // As if it had been written between the look at the partition and its detaching.
+    await database.query(
+      'superuser',
+      `INSERT INTO llama.${old} (tenant_id, source_data_hash, mapped_data, model_version, detector_type, "timestamp")
+       VALUES ('changed', 'h', '{}', 'm', 'd', '2023-01-10T00:00:00Z')`,
+    );
     expect(await as('admin_role', 'SELECT FROM llama.storage_records')).toHaveLength(0);
-    await as('admin_role', 'UPDATE llama.tenant_configs SET storage_retention_days = NULL');
     const { actions } = await keepHouse();
     expect(actions).toContainEqual(
       expect.objectContaining({ object: old, done: 'attached again', tenants: 1 }),
