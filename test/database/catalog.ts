@@ -1,8 +1,11 @@
 /** Everything a schema is made of, as text that two databases can be compared by. */
 import type { TestDatabase } from '../support/postgres.ts';
 
-/** One line an object of schemas `llama` and `extensions`; ids, times and data play no part. */
-export async function catalogOf(database: TestDatabase): Promise<string[]> {
+/**
+ * One line an object of schemas `llama` and `extensions`, of the rights on the database and of both ledgers; ids, times
+ * and tenants' data play no part.
+ */
+export async function catalogOf(database: Pick<TestDatabase, 'query'>): Promise<string[]> {
   const rows = await database.query<{ line: string }>('superuser', statement);
   return rows.map(({ line }) => line);
 }
@@ -48,6 +51,28 @@ const statement = `
    WHERE nspname IN ('llama', 'extensions', 'public')
   UNION ALL
   SELECT concat_ws(' ', 'default', defaclrole::regrole, defaclobjtype, defaclacl::text) FROM pg_default_acl
+  UNION ALL
+  SELECT concat_ws(' ', 'comment', classoid::regclass, objoid::regclass, objsubid, description)
+    FROM pg_description JOIN relation r ON r.oid = objoid WHERE classoid = 'pg_class'::regclass
+  UNION ALL
+  SELECT concat_ws(' ', 'comment', objoid::regprocedure, description)
+    FROM pg_description JOIN pg_proc p ON p.oid = objoid
+   WHERE classoid = 'pg_proc'::regclass AND p.pronamespace = 'llama'::regnamespace
+  UNION ALL
+  SELECT concat_ws(' ', 'sequence', seqrelid::regclass, seqtypid::regtype, seqstart, seqincrement, seqcycle)
+    FROM pg_sequence JOIN relation r ON r.oid = seqrelid
+  UNION ALL
+  SELECT concat_ws(' ', 'type', t.oid::regtype, typtype, typowner::regrole, typacl::text)
+    FROM pg_type t WHERE typnamespace = 'llama'::regnamespace AND typtype <> 'b'
+  UNION ALL
+  SELECT concat_ws(' ', 'database', datdba::regrole, datacl::text) FROM pg_database WHERE datname = current_database()
+  UNION ALL
+  SELECT concat_ws(' ', 'setting', setrole::regrole, setconfig::text) FROM pg_db_role_setting
+   WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+  UNION ALL
+  SELECT concat_ws(' ', 'registered', table_name, months_ahead, retention_days, append_only) FROM llama.partitioned_tables
+  UNION ALL
+  SELECT 'unfinished ' || version || ' ' || description FROM llama.schema_migrations WHERE outcome = 'running'
   UNION ALL
   SELECT 'applied ' || version || ' ' || description FROM llama.schema_migrations
    WHERE direction = 'up' AND outcome = 'applied'

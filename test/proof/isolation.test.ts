@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { proveIsolation } from './isolation/run.ts';
+import { type IsolationStage, isolationStage } from './isolation/stage.ts';
+import { Disproved } from './proof.ts';
+import { Random } from './random.ts';
+
+let stage: IsolationStage;
+beforeAll(async () => {
+  stage = await isolationStage();
+});
+afterAll(() => stage.server.stop());
+
+const prove = (statements: number, hole?: string) => {
+  const random = new Random(Random.seed());
+  return proveIsolation({ ...stage, statements, random, say: () => {}, ...(hole ? { hole } : {}) }).catch(
+    (error: Error) => {
+      // The seed is what a failure is repeated with.
+      error.message = `seed ${random.seed}: ${error.message}`;
+      throw error;
+    },
+  );
+};
+
+describe('random statements of the application (npm run prove -- isolation)', () => {
+  it('learn nothing of another tenant', { timeout: 120_000 }, async () => {
+    const { ends, compared } = await prove(600);
+    // A run in which everything is refused proves nothing.
+    expect(ends.get('ok')).toBeGreaterThan(200);
+    expect(ends.get('42501')).toBeGreaterThan(20);
+    expect(compared).toBeGreaterThan(200);
+  });
+
+  it.each([
+    ['policies are switched off', 'ALTER TABLE llama.model_metrics DISABLE ROW LEVEL SECURITY'],
+    [
+      'a partition is open',
+      `DO $$ DECLARE leaf regclass := (SELECT tableoid FROM llama.audit_trail LIMIT 1)::regclass;
+       BEGIN
+         EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', leaf);
+         EXECUTE format('GRANT SELECT ON %s TO application_role', leaf);
+       END $$`,
+    ],
+    ['keys are unique across tenants', 'CREATE UNIQUE INDEX ON llama.model_metrics (id, "timestamp")'],
+    [
+      'a view is no barrier to a cheap function that tells what it sees',
+      `ALTER VIEW llama.tenant_performance RESET (security_barrier);
+       CREATE FUNCTION public.peek(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 0.0001
+       AS $$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$`,
+    ],
+    [
+      "writes reach other tenants' rows",
+      `DROP POLICY tenant_floor_storage ON llama.storage_records;
+       CREATE POLICY erase ON llama.storage_records FOR DELETE TO application_role USING (true);
+       CREATE POLICY look ON llama.storage_records FOR SELECT TO application_role USING (tenant_id LIKE '%')`,
+    ],
+  ])('find it when %s', { timeout: 180_000 }, async (_, hole) => {
+    await expect(prove(10_000, hole)).rejects.toThrow(Disproved);
+  });
+});

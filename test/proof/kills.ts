@@ -1,0 +1,314 @@
+/**
+ * kill -9 of the post-deploy step at moments of chance: the next run always ends in the catalogs of a run that
+ * nobody interrupted, and nobody mends anything by hand.
+ *
+ * Two kinds of runs are killed: a first deployment to a bare server, and one whose pending migration builds indexes
+ * outside a transaction over partitions that have rows.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectionOf, copyDatabase } from '../../rehearsal/postgres/address.ts';
+import { within } from '../../rehearsal/postgres/bootstrap.ts';
+import { type Finished, migrationsCopy, type Running } from '../commands/run.ts';
+import { catalogOf } from '../database/catalog.ts';
+import { count, Disproved, difference, type Proved, quantile, type Say } from './proof.ts';
+import type { Random } from './random.ts';
+import type { Stage } from './stage.ts';
+
+export interface KillOptions {
+  /** Runs killed in all. */
+  readonly kills: number;
+  /** Rows in the partitions that the second kind of run builds indexes over. */
+  readonly rows: number;
+  readonly random: Random;
+  readonly say: Say;
+}
+
+export interface Killed extends Proved {
+  /** How often a run was killed after which of its lines. */
+  readonly moments: ReadonlyMap<string, number>;
+  /** Milliseconds that a backend outlived its client. */
+  readonly outlived: readonly number[];
+}
+
+interface Scenario {
+  readonly name: string;
+  begin(database: string): Promise<void>;
+  run(database: string): Running;
+}
+
+interface Measured extends Scenario {
+  readonly reference: readonly string[];
+  /** Milliseconds from the start to the connection, and to the end. */
+  readonly span: { readonly connected: number; readonly whole: number };
+}
+
+interface Counts {
+  readonly moments: Map<string, number>;
+  readonly outlived: number[];
+  /** Runs that ended before their moment came. */
+  late: number;
+}
+
+/** @throws Disproved with the first run after which the next one failed, or left other catalogs */
+export async function proveKills(stage: Stage, options: KillOptions): Promise<Killed> {
+  const { kills, rows, random, say } = options;
+  const counts: Counts = { moments: new Map(), outlived: [], late: 0 };
+  const first = Math.ceil(kills * 0.6);
+  await killAll(
+    stage,
+    {
+      name: 'first deployment',
+      begin: (database) => stage.bare(database),
+      run: (database) => stage.deploy(database),
+    },
+    first,
+    options,
+    counts,
+  );
+  // Only now: while this database is there, no other begins on a server without roles.
+  const migrations = migrationsCopy();
+  migrations.write('0990_proof_indexes.ts', buildsIndexes);
+  const withRows = `kills_rows_${random.hex(6)}`;
+  try {
+    await makeRows(stage, withRows, rows);
+    await killAll(
+      stage,
+      {
+        name: 'indexes over rows',
+        begin: (database) => copyDatabase(stage.server, database, withRows),
+        run: (database) => stage.deploy(database, ['--migrations', migrations.directory]),
+      },
+      kills - first,
+      options,
+      counts,
+    );
+  } finally {
+    migrations.drop();
+    await stage.drop(withRows);
+  }
+  const { moments, outlived, late } = counts;
+  for (const [moment, times] of [...moments].sort(([a], [b]) => a.localeCompare(b))) {
+    say(`  ${String(times).padStart(4)} ${moment}`);
+  }
+  say(`  ${late} runs ended before their moment came and were done again`);
+  const longest = Math.max(0, ...outlived);
+  if (longest > patience)
+    throw new Disproved(`a backend outlived its killed client by more than ${ms(patience)}`);
+  say(
+    `  ${outlived.length} runs were connected when they died: their backends were gone after ${ms(quantile(outlived, 0.5))} (median), ${ms(longest)} (longest)`,
+  );
+  return {
+    moments,
+    outlived,
+    summary: `${kills} runs killed; each time the next run ended in the catalogs of an uninterrupted one`,
+  };
+}
+
+async function killAll(
+  stage: Stage,
+  unmeasured: Scenario,
+  kills: number,
+  { random, say }: KillOptions,
+  counts: Counts,
+): Promise<void> {
+  const scenario = await measure(stage, unmeasured, kills < 20 ? 1 : 3);
+  const { name, span, reference } = scenario;
+  say(
+    `${name}: uninterrupted ${ms(span.whole)}, connected after ${ms(span.connected)}; ${reference.length} lines of catalogs to end in`,
+  );
+  for (let done = 0, told = 20; done < kills; ) {
+    const database = `kills_${random.hex(10)}`;
+    await scenario.begin(database);
+    // Now and then the run that was to mend it is killed as well, and the one after that.
+    let wanted = 1;
+    while (random.chance(0.25) && done + wanted < kills) wanted += 1;
+    const after: string[] = [];
+    const watched: Promise<number>[] = [];
+    for (let nth = 0; nth < wanted; nth += 1) {
+      const killed = await killOnce(stage, scenario, database, random);
+      if (!killed) {
+        counts.late += 1;
+        break;
+      }
+      done += 1;
+      count(counts.moments, `${name}: ${killed.after}`);
+      after.push(killed.after);
+      if (killed.outlived) watched.push(killed.outlived);
+    }
+    if (after.length > 0) await requireConverged(stage, scenario, database, after);
+    counts.outlived.push(...(await Promise.all(watched)));
+    await stage.drop(database);
+    if (done >= told) {
+      say(`${name}: ${done} of ${kills} killed, each mended by the next run`);
+      told += 20;
+    }
+  }
+}
+
+interface Kill {
+  /** The last line that it printed. */
+  readonly after: string;
+  /** Milliseconds that its backend outlived it; absent when it had none. */
+  readonly outlived?: Promise<number>;
+}
+
+/** @returns undefined when the run was over before its moment came */
+async function killOnce(
+  stage: Stage,
+  { run, span }: Measured,
+  database: string,
+  random: Random,
+): Promise<Kill | undefined> {
+  // Node's own start is a third of the run and nothing that a database could notice: a tenth of the kills is enough.
+  const early = random.chance(0.1);
+  const moment = random.next() * (early ? span.connected : span.whole - span.connected);
+  const running = run(database);
+  let over = false;
+  const finished = running.finished.finally(() => {
+    over = true;
+  });
+  while (!early && !over && !running.printed().includes('Connected to')) await sleep(1);
+  await sleep(moment);
+  running.child.kill('SIGKILL');
+  const { signal, code, stdout, stderr } = await finished;
+  if (signal !== 'SIGKILL') {
+    if (code === 0) return undefined;
+    throw new Disproved(`a run on its own failed: ${stderr.trim()}`);
+  }
+  const pid = running.child.pid ?? 0;
+  return {
+    after: lastLine(stdout),
+    // The next run must not wait for it: it goes its way beside the watching.
+    ...(stdout.includes('Connected to') ? { outlived: backendsGone(stage, database, pid) } : {}),
+  };
+}
+
+/** Milliseconds that nothing of a dead client may outlive: it would keep the lock from the next run. */
+const patience = 30_000;
+
+/** How long a dead client's backends go on; infinite when they outlive our patience. */
+async function backendsGone(stage: Stage, database: string, client: number): Promise<number> {
+  const start = performance.now();
+  return within(connectionOf(stage.server, 'superuser', { database: 'postgres' }), async (watcher) => {
+    for (;;) {
+      const { rowCount } = await watcher.query(
+        'SELECT FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE $2',
+        [database, `% ${client})`],
+      );
+      const waited = performance.now() - start;
+      if (rowCount === 0) return waited;
+      if (waited > patience) return Number.POSITIVE_INFINITY;
+      await sleep(20);
+    }
+  });
+}
+
+async function requireConverged(
+  stage: Stage,
+  { name, run, reference }: Measured,
+  database: string,
+  after: readonly string[],
+): Promise<void> {
+  const where = `${name}, killed after "${after.join('" and "')}", on database ${database}`;
+  requireDone(await run(database).finished, where);
+  const differing = difference(reference, await stateOf(stage, database));
+  if (differing.length > 0) {
+    throw new Disproved(
+      `${where}: other catalogs than an uninterrupted run leaves: ${differing.slice(0, 8).join('; ')}`,
+    );
+  }
+}
+
+/** Catalogs, roles, and what the ledger says of every version. */
+async function stateOf(stage: Stage, database: string): Promise<readonly string[]> {
+  const catalogs = await catalogOf({ query: (_, sql) => stage.query(database, sql) });
+  return [...catalogs, ...(await stage.roles())];
+}
+
+async function measure(stage: Stage, scenario: Scenario, rounds: number): Promise<Measured> {
+  const connected: number[] = [];
+  const whole: number[] = [];
+  let reference: readonly string[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const database = `kills_reference_${process.pid}_${round}`;
+    await scenario.begin(database);
+    const start = performance.now();
+    const running = scenario.run(database);
+    let over = false;
+    const finished = running.finished.finally(() => {
+      over = true;
+    });
+    while (!over && !running.printed().includes('Connected to')) await sleep(1);
+    connected.push(performance.now() - start);
+    requireDone(await finished, `${scenario.name}, uninterrupted`);
+    whole.push(performance.now() - start);
+    const state = await stateOf(stage, database);
+    if (round > 0 && difference(reference, state).length > 0) {
+      throw new Error(
+        `two uninterrupted runs differ: ${difference(reference, state).slice(0, 8).join('; ')}`,
+      );
+    }
+    reference = state;
+    await stage.drop(database);
+  }
+  return {
+    ...scenario,
+    reference,
+    span: { connected: quantile(connected, 0.5), whole: quantile(whole, 0.5) },
+  };
+}
+
+function requireDone({ code, signal, stderr }: Finished, where: string): void {
+  if (code !== 0) throw new Disproved(`${where}: the run ended with ${signal ?? code}: ${stderr.trim()}`);
+}
+
+/** A deployed database whose current and last month hold rows. */
+async function makeRows(stage: Stage, database: string, rows: number): Promise<void> {
+  await stage.bare(database);
+  requireDone(await stage.deploy(database).finished, 'the deployment that rows are put into');
+  await stage.query(
+    database,
+    `INSERT INTO llama.storage_records
+       (tenant_id, source_data_hash, mapped_data, model_version, detector_type, confidence_score, "timestamp")
+     SELECT 'tenant-' || n % 50, md5(n::text), jsonb_build_object('n', n), 'model-' || n % 7, 'detector-' || n % 5,
+            (n % 1000) / 1000.0, date_trunc('month', now(), 'UTC') - make_interval(mins => n % 40000) + interval '14 days'
+       FROM generate_series(1, $1) AS n`,
+    [rows],
+  );
+}
+
+/** Indexes that an index may be found half made of, in each state that its builder knows. */
+const buildsIndexes = `
+import { buildPartitionedIndex, dropPartitionedIndex } from '../database/indexes/partitioned-index.ts';
+
+const indexes = [
+  { table: 'llama.storage_records', name: 'proof_hash', definition: '(source_data_hash, "timestamp")' },
+  { table: 'llama.storage_records', name: 'proof_mapped', using: 'gin', definition: '(mapped_data)' },
+  { table: 'llama.audit_trail', name: 'proof_values', definition: '(record_key, "timestamp")' },
+];
+
+export async function up(pgm) {
+  pgm.noTransaction();
+  for (const index of indexes) await buildPartitionedIndex(pgm, index);
+}
+
+export async function down(pgm) {
+  pgm.noTransaction();
+  for (const index of indexes) await dropPartitionedIndex(pgm, index);
+}
+`;
+
+/** Without what differs from run to run: durations, targets, numbers. */
+function lastLine(printed: string): string {
+  const line = printed.trimEnd().split('\n').at(-1) ?? '';
+  if (line === '') return 'it had printed nothing';
+  return line
+    .replace(/ \([\d.]+ (ms|s)\)$/, '')
+    .replace(/^Connected to .*/, 'Connected')
+    .replace(/^Prepared .*/, 'Prepared')
+    .replace(/^Done: .*/, 'Done');
+}
+
+function ms(milliseconds: number): string {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}
