@@ -5,7 +5,7 @@ import { type ServerProps, serverResource } from './server-resource.ts';
 
 export interface FlexibleServerReplicaProps extends Omit<ServerProps, 'paired'> {
   /** Server it follows. */
-  readonly source: IFlexibleServer;
+  readonly source: Pick<IFlexibleServer, 'id'>;
   /**
    * Said once a switchover made it the writer, because Entra settings do not come with the role.
    * @default - the source's, which it takes over at creation

@@ -305,10 +305,19 @@ export const environmentSettings = z.strictObject({
   resourceGroup: adoptable.omit({ resourceGroup: true }),
   recoveryResourceGroup: adoptable.omit({ resourceGroup: true }).optional(),
   tags: tags.default({}),
+  /** Names of tags that an Azure Policy adds to resources; deployments leave them alone. @default - none */
+  policyTags: z.array(z.string()).default([]),
   network,
   server,
   /** Which of the pair takes writes; flipped together with a switchover. @default 'primary' */
   writer: z.enum(['primary', 'replica']).default('primary'),
+  /**
+   * Which of the two servers takes a change first. Azure refuses a server that is larger than its replica, or has a
+   * higher inherited limit (`max_connections` and four more): what grows, grows on the follower first, and what
+   * shrinks, on the writer. A first deployment needs `primary`, because the replica is made from it.
+   * @default primary
+   */
+  changeFirst: z.enum(['primary', 'replica']).default('primary'),
   replica: replica.optional(),
   /** Stable host names that follow a switchover: `<name>.writer.…` and `<name>.reader.…`. */
   virtualEndpoint: z.strictObject({ name: z.string() }).optional(),

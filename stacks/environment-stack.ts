@@ -8,6 +8,7 @@ import { deploymentDocument } from './deployment.ts';
 import { foundation } from './foundation.ts';
 import { observability } from './observability.ts';
 import { outputs } from './outputs.ts';
+import { leavePolicyTags } from './policy-tags.ts';
 import { postDeploy } from './post-deploy.ts';
 import { type Parts, safeguards } from './safeguards.ts';
 import { servers } from './servers.ts';
@@ -39,6 +40,7 @@ export class EnvironmentStack extends TerraformStack {
     const deployment = deployed(settings, parts, client.subscriptionId);
     postDeploy(this, deployment, pair, everything);
     outputs(this, deployment, parts);
+    leavePolicyTags(this, settings.policyTags);
   }
 
   /**

@@ -34,8 +34,45 @@ export function servers(
   base: Foundation,
   tenantId: string,
 ): Servers {
-  const { preventDestroy } = settings.protection;
-  const primary = primaryServer(scope, settings, base, tenantId);
+  const given = settings.replica;
+  if (!given) {
+    const { last, ...alone } = primaryChain(scope, settings, base, tenantId, []);
+    return { ...alone, last };
+  }
+  // The other way round, the primary cannot be referred to by what comes before it: it is there already.
+  const first =
+    settings.changeFirst === 'replica'
+      ? replicaChain(scope, settings, given, base, tenantId, { id: existingPrimary(settings, base) }, [])
+      : undefined;
+  const { primary, database, last } = primaryChain(scope, settings, base, tenantId, first?.last ?? []);
+  const { replica, last: replicaLast } =
+    first ?? replicaChain(scope, settings, given, base, tenantId, primary, last);
+  const pair = { primary, database, replica };
+  const after = first ? last : replicaLast;
+  if (!settings.virtualEndpoint) return { ...pair, last: after };
+  const virtualEndpoint = new VirtualEndpoint(scope, 'virtual_endpoint', {
+    name: settings.virtualEndpoint.name,
+    primary,
+    replica,
+    after,
+  });
+  return { ...pair, virtualEndpoint, last: [virtualEndpoint.resource] };
+}
+
+/** Resource id of the primary, by its name. */
+function existingPrimary({ server }: EnvironmentSettings, base: Foundation): string {
+  return `${base.primary.resourceGroup.id}/providers/Microsoft.DBforPostgreSQL/flexibleServers/${server.name}`;
+}
+
+/** The primary with its endpoint, administrators, parameters and database, one after another. */
+function primaryChain(
+  scope: Construct,
+  settings: EnvironmentSettings,
+  base: Foundation,
+  tenantId: string,
+  after: readonly ITerraformDependable[],
+): Pick<Servers, 'primary' | 'database' | 'last'> {
+  const primary = primaryServer(scope, settings, base, tenantId, after);
   const reachable = access(scope, 'server', settings, base, base.primary, primary);
   const administrators = new EntraAdministrators(scope, 'server_administrators', {
     server: primary,
@@ -54,29 +91,30 @@ export function servers(
     charset,
     collation,
     server: primary,
-    preventDestroy,
+    preventDestroy: settings.protection.preventDestroy,
     after: parameters.last,
   });
-  const first = { primary, database };
-  if (!settings.replica) return { ...first, last: [database.resource] };
+  return { primary, database, last: [database.resource] };
+}
 
-  const replica = replicaServer(scope, settings, settings.replica, base, first, tenantId);
-  const replicaReachable = access(scope, 'replica', settings, base, base.recovery ?? base.primary, replica);
-  const replicaParameters = new ServerParameters(scope, 'replica_parameters', {
+/** The replica with its endpoint and parameters. */
+function replicaChain(
+  scope: Construct,
+  settings: EnvironmentSettings,
+  given: ReplicaSettings,
+  base: Foundation,
+  tenantId: string,
+  source: Pick<IFlexibleServer, 'id'>,
+  after: readonly ITerraformDependable[],
+): { readonly replica: IFlexibleServer; readonly last: readonly ITerraformDependable[] } {
+  const replica = replicaServer(scope, settings, given, base, { source, after }, tenantId);
+  const reachable = access(scope, 'replica', settings, base, base.recovery ?? base.primary, replica);
+  const parameters = new ServerParameters(scope, 'replica_parameters', {
     server: replica,
     parameters: serverParameters(settings, 'replica'),
-    after: replicaReachable,
+    after: reachable,
   });
-  const pair = { ...first, replica };
-  if (!settings.virtualEndpoint) return { ...pair, last: replicaParameters.last };
-
-  const virtualEndpoint = new VirtualEndpoint(scope, 'virtual_endpoint', {
-    name: settings.virtualEndpoint.name,
-    primary,
-    replica,
-    after: replicaParameters.last,
-  });
-  return { ...pair, virtualEndpoint, last: [virtualEndpoint.resource] };
+  return { replica, last: parameters.last };
 }
 
 function primaryServer(
@@ -84,6 +122,7 @@ function primaryServer(
   settings: EnvironmentSettings,
   base: Foundation,
   tenantId: string,
+  after: readonly ITerraformDependable[],
 ): FlexibleServer {
   const { server } = settings;
   const key = server.customerManagedKey;
@@ -102,6 +141,7 @@ function primaryServer(
     authentication: { tenantId, passwordLogin: passwordLogin(scope, settings) },
     paired: settings.replica !== undefined,
     preventDestroy: settings.protection.preventDestroy,
+    after,
   });
 }
 
@@ -110,7 +150,10 @@ function replicaServer(
   settings: EnvironmentSettings,
   given: ReplicaSettings,
   base: Foundation,
-  source: Pick<Servers, 'database'> & { readonly primary: FlexibleServer },
+  from: {
+    readonly source: Pick<IFlexibleServer, 'id'>;
+    readonly after: readonly ITerraformDependable[];
+  },
   tenantId: string,
 ): FlexibleServerReplica {
   const { server } = settings;
@@ -126,12 +169,12 @@ function replicaServer(
     network: serverNetwork(settings, base, base.recovery ?? base.primary),
     ...byRole(settings, 'replica'),
     ...(key && { customerManagedKey: { primary: key } }),
-    source: source.primary,
+    source: from.source,
     ...(settings.writer === 'replica' && {
       authentication: { tenantId, passwordLogin: server.authentication.passwordLogin },
     }),
     preventDestroy: settings.protection.preventDestroy,
-    after: [source.database.resource],
+    after: from.after,
   });
 }
 

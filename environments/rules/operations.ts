@@ -172,4 +172,20 @@ const state: Rule = (settings: EnvironmentSettings) =>
       )
     : [];
 
-export const operationsRules: readonly Rule[] = [logs, receivers, budget, longTermBackup, tags, state];
+const policyTags: Rule = (settings) =>
+  settings.policyTags.flatMap((name) =>
+    check(settings.tags[name] === undefined, 'policyTags', name, {
+      rule: `a tag is given by a policy or by the settings, and ${name} is among both`,
+      source: urls.tags,
+    }),
+  );
+
+export const operationsRules: readonly Rule[] = [
+  logs,
+  receivers,
+  budget,
+  longTermBackup,
+  tags,
+  policyTags,
+  state,
+];

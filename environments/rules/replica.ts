@@ -144,4 +144,10 @@ const switchover: Rule = ({ replica, virtualEndpoint, writer }) => [
   }),
 ];
 
-export const replicaRules: readonly Rule[] = [elsewhere, compute, disk, limits, switchover];
+const order: Rule = ({ replica, changeFirst }) =>
+  check(changeFirst === 'primary' || replica !== undefined, 'changeFirst', changeFirst, {
+    rule: 'the replica cannot be changed first where there is none',
+    source: urls.replicas,
+  });
+
+export const replicaRules: readonly Rule[] = [elsewhere, compute, disk, limits, switchover, order];

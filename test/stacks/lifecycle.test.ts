@@ -40,6 +40,26 @@ describe('what Terraform leaves alone', () => {
     expect(stack.at(server)).toHaveProperty('auto_grow_enabled', false);
   });
 
+  it('tags that a policy adds, on everything that has tags, and none of its own', () => {
+    const stack = stackOf('production', (input) => {
+      input.policyTags = ['CostCentre'];
+    });
+    const tagged = stack.addresses().filter((address) => Object.hasOwn(production.at(address), 'tags'));
+    expect(tagged.length).toBeGreaterThan(10);
+    for (const address of tagged)
+      expect(stack.at(address)).toHaveProperty(
+        'lifecycle.ignore_changes',
+        expect.arrayContaining(['tags["CostCentre"]']),
+      );
+    expect(stack.at(server)).toHaveProperty('lifecycle.ignore_changes', [
+      ...zones,
+      ...roles,
+      ...disk,
+      'tags["CostCentre"]',
+    ]);
+    expect(production.text).not.toContain('tags[');
+  });
+
   it('which server is which, on the virtual endpoint', () => {
     expect(
       production.at('azurerm_postgresql_flexible_server_virtual_endpoint.virtual_endpoint'),

@@ -81,6 +81,26 @@ describe('operations on the servers', () => {
     ]);
   });
 
+  it('run on the replica first where the settings say so, and on nothing at once', () => {
+    const stack = stackOf('production', (input) => {
+      input.changeFirst = 'replica';
+    });
+    const all = [...operationsOf(stack), server];
+    const steps = totalOrder(stack, all).map((address) => (address === server ? 'server' : kind(address)));
+    expect(steps.filter((step, position) => step !== steps[position - 1])).toEqual([
+      'replica',
+      'replica private_endpoint',
+      'replica configuration',
+      'server',
+      'private_endpoint',
+      'active_directory_administrator',
+      'configuration',
+      'database',
+      'virtual_endpoint',
+    ]);
+    expect(stack.addresses()).toEqual(production.addresses());
+  });
+
   it('set parameters in the order of the settings: the pooler’s switch before what it uncovers', () => {
     for (const owner of ['server', 'replica']) {
       const address = (name: string) =>

@@ -322,6 +322,13 @@ export const serverRows: readonly Row[] = [
     source: /promote/,
   },
   {
+    what: 'changes that begin with a replica that is not there',
+    from: development,
+    change: { changeFirst: 'replica' },
+    rule: /cannot be changed first where there is none/,
+    source: /read-replica/,
+  },
+  {
     what: 'writes to a replica without a virtual endpoint',
     change: { writer: 'replica', virtualEndpoint: undefined },
     field: 'writer',

@@ -215,6 +215,14 @@ export const surroundingRows: readonly Row[] = [
     source: /tag-resources/,
   },
   {
+    what: 'a tag that a policy gives as well',
+    change: { policyTags: ['Owner'] },
+    field: 'policyTags',
+    value: 'Owner',
+    rule: /by a policy or by the settings/,
+    source: /tag-resources/,
+  },
+  {
     what: 'another environment’s tag',
     change: { 'tags.Environment': 'staging' },
     rule: /environment’s own name \(production\)/,

@@ -1,0 +1,16 @@
+import { TerraformResource, type TerraformStack } from 'cdktf';
+
+/**
+ * Leaves tags alone that an Azure Policy puts on resources: planned away, they would come back, in every deployment.
+ * Named one by one, because ignoring all tags would also ignore those of the settings.
+ */
+export function leavePolicyTags(stack: TerraformStack, names: readonly string[]): void {
+  if (names.length === 0) return;
+  const ignored = names.map((name) => `tags[${JSON.stringify(name)}]`);
+  for (const element of stack.node.findAll()) {
+    if (!(element instanceof TerraformResource) || !('tags' in element)) continue;
+    const before = element.lifecycle?.ignoreChanges ?? [];
+    if (before === 'all') continue;
+    element.lifecycle = { ...element.lifecycle, ignoreChanges: [...before, ...ignored] };
+  }
+}
