@@ -5,6 +5,7 @@ import type { Memory } from './memory.ts';
 import type { Operations } from './operations.ts';
 import type { ResourceStore } from './resource-store.ts';
 import type { Router } from './router.ts';
+import type { Throttle } from './throttle.ts';
 
 /** What every resource provider is given. */
 export interface Azure {
@@ -14,6 +15,8 @@ export interface Azure {
   /** Where whatever outlives a request is kept. */
   readonly memory: Memory;
   readonly clock: Clock;
+  /** @default - as many requests as anybody sends */
+  readonly throttle: Throttle | undefined;
   /** Milliseconds until a role assignment has an effect. */
   readonly rolesTake: number;
   readonly store: ResourceStore;

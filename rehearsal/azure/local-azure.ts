@@ -27,6 +27,7 @@ import { ResourceStore } from './resource-store.ts';
 import { registerResources } from './resources.ts';
 import { Router } from './router.ts';
 import { BlobStore, registerBlobs } from './storage-blobs.ts';
+import { Throttle } from './throttle.ts';
 
 export interface LocalAzureOptions {
   /** @default - a fixed example id */
@@ -62,6 +63,11 @@ export interface LocalAzureOptions {
     request: AzureRequest,
     answer: AzureResponse,
   ) => Interception | Promise<Interception>;
+  /**
+   * Whether the resource manager answers 429 to more requests than Azure takes.
+   * @default false: what takes an hour there takes seconds here, with the same number of requests
+   */
+  readonly throttled?: boolean;
   /** Milliseconds until a role assignment has an effect; Azure's are minutes. @default 0 */
   readonly rolesTake?: number;
   /** Names other people have, `postgres/name` or `vault/name`: they are unique in all of Azure. @default - none */
@@ -151,12 +157,14 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
   });
   for (const name of options.takenNames ?? []) memory.map<true>('takenNames').set(name.toLowerCase(), true);
   for (const principal of options.principals ?? []) directory.add(principal);
+  const clock = new Clock(memory);
   const azure: Azure = {
     subscriptionId,
     tenantId,
     router: new Router(),
     memory,
-    clock: new Clock(memory),
+    clock,
+    throttle: options.throttled ? new Throttle(clock) : undefined,
     rolesTake: options.rolesTake ?? 0,
     store: new ResourceStore(memory),
     operations: new Operations({
@@ -265,7 +273,10 @@ async function respond(azure: Azure, request: AzureRequest, unknown: string[]): 
     !/\/(?:sharedKeys|validate|exportTemplate)$/i.test(request.path);
   const startedAt = Date.now();
   try {
-    if (request.host === 'management.azure.com') authorize(azure, request);
+    if (request.host === 'management.azure.com') {
+      authorize(azure, request);
+      azure.throttle?.take(request);
+    }
     const found = azure.router.find(request);
     if ('unknown' in found) throw new UnknownRequest(`${line}: ${found.unknown}`);
     const response = await found.handler(found.match);

@@ -84,6 +84,30 @@ describe('who may ask', () => {
   });
 });
 
+describe('too many requests', () => {
+  const throttled = useLocalAzure({ throttled: true });
+
+  it('are answered 429 with the time to wait, and taken again after it', async () => {
+    const { azure, client, group } = throttled;
+    const { authorization } = await client.authorization('https://management.azure.com');
+    const ask = () =>
+      azure.azure.dispatch({
+        method: 'GET',
+        host: 'management.azure.com',
+        path: group,
+        query: new URLSearchParams({ 'api-version': '2023-07-01' }),
+        headers: { authorization: authorization ?? '' },
+        body: Buffer.alloc(0),
+      });
+    const answers = await Promise.all(Array.from({ length: 300 }, ask));
+    const refused = answers.find(({ status }) => status === 429);
+    expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(249);
+    expect(refused?.headers).toMatchObject({ 'retry-after': '1' });
+    azure.clock.advance(1000);
+    expect((await ask()).status).toBe(200);
+  });
+});
+
 describe('a state on blob storage', () => {
   it('belongs to whoever holds its lease', async () => {
     const call = async (method: string, path: string, headers: Record<string, string> = {}, body = '{}') =>

@@ -1,0 +1,43 @@
+/**
+ * The resource manager's own limits: a bucket of requests for each kind, refilled every second.
+ * https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
+ */
+import type { Clock } from './clock.ts';
+import { ArmError, type AzureRequest } from './http.ts';
+
+interface Limit {
+  /** Requests at once. */
+  readonly bucket: number;
+  readonly perSecond: number;
+}
+
+const limits: Readonly<Record<'Reads' | 'Writes' | 'Deletes', Limit>> = {
+  Reads: { bucket: 250, perSecond: 25 },
+  Writes: { bucket: 200, perSecond: 10 },
+  Deletes: { bucket: 200, perSecond: 10 },
+};
+
+export class Throttle {
+  readonly #buckets = new Map<string, { left: number; at: number }>();
+
+  constructor(readonly clock: Clock) {}
+
+  /** Takes a request out of its bucket. @throws ArmError 429 with Retry-After when there is none */
+  take({ method }: Pick<AzureRequest, 'method'>): void {
+    const kind = ['GET', 'HEAD'].includes(method) ? 'Reads' : method === 'DELETE' ? 'Deletes' : 'Writes';
+    const { bucket, perSecond } = limits[kind];
+    const now = this.clock.now();
+    const before = this.#buckets.get(kind) ?? { left: bucket, at: now };
+    const left = Math.min(bucket, before.left + ((now - before.at) / 1000) * perSecond);
+    if (left < 1) {
+      this.#buckets.set(kind, { left, at: now });
+      throw new ArmError(
+        429,
+        'SubscriptionRequestsThrottled',
+        `Number of '${kind.toLowerCase()}' requests for the subscription exceeded the limit of '${bucket}'. Please try again after '${Math.ceil((1 - left) / perSecond)}' seconds.`,
+        { 'retry-after': String(Math.ceil((1 - left) / perSecond)) },
+      );
+    }
+    this.#buckets.set(kind, { left: left - 1, at: now });
+  }
+}
