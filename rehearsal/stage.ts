@@ -14,6 +14,7 @@ import { staging } from '../environments/staging.ts';
 import { deploymentDocument, localAttributes } from '../stacks/deployment.ts';
 import {
   type AzureRequest,
+  type AzureResponse,
   type AzureSnapshot,
   type Interception,
   type IssuedToken,
@@ -109,6 +110,10 @@ export class Stage {
   readonly secrets = new Secrets();
   /** Called for each request before it is answered, to fail it on purpose or to act in the middle of a deployment. */
   intercept: ((request: AzureRequest) => Interception | Promise<Interception>) | undefined;
+  /** Called with each answer before it is sent, to say it otherwise. */
+  interceptAnswer:
+    | ((request: AzureRequest, answer: AzureResponse) => Interception | Promise<Interception>)
+    | undefined;
   readonly #options: StageOptions;
   readonly #kept: Set<string>;
   #input: EnvironmentInput;
@@ -180,6 +185,7 @@ export class Stage {
       // As docs/bootstrap.md grants it: without sharedKeys/action the workspace's key cannot enter the state.
       mayReadSharedKeys: false,
       intercept: (request) => stage.intercept?.(request),
+      interceptAnswer: (request, answer) => stage.interceptAnswer?.(request, answer),
       serverEvents: behind.events,
       containers:
         settings.state.backend === 'azurerm'
