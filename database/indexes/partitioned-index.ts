@@ -53,6 +53,11 @@ export interface BuildOptions {
   readonly observer?: ProgressObserver;
 }
 
+/** Stands in for a database while a migration is only read: it hears of builds instead of running them. */
+export interface IndexRecorder {
+  recordIndex(action: 'build' | 'drop', index: PartitionedIndex): void;
+}
+
 /**
  * Builds an index on a partitioned table; call it after `pgm.noTransaction()`, once an index. Does nothing where the
  * index is complete. Runs as the connection's current role, which must own the table.
@@ -60,10 +65,11 @@ export interface BuildOptions {
  * @throws Fault when the name is taken by something else, or the lock of a short step stays taken
  */
 export async function buildPartitionedIndex(
-  pgm: { readonly db: Queryable },
+  pgm: { readonly db: Queryable & Partial<IndexRecorder> },
   index: PartitionedIndex,
   options: BuildOptions = {},
 ): Promise<void> {
+  if (pgm.db.recordIndex) return pgm.db.recordIndex('build', index);
   await IndexSession.run(pgm.db, options.patience ?? {}, (session) =>
     new Build(session, index, options).run(),
   );
@@ -77,10 +83,11 @@ export async function buildPartitionedIndex(
  * @throws Fault when the name belongs to another table, or the lock stays taken
  */
 export async function dropPartitionedIndex(
-  pgm: { readonly db: Queryable },
+  pgm: { readonly db: Queryable & Partial<IndexRecorder> },
   index: Pick<PartitionedIndex, 'table' | 'name'>,
   options: Pick<BuildOptions, 'patience' | 'report'> = {},
 ): Promise<void> {
+  if (pgm.db.recordIndex) return pgm.db.recordIndex('drop', { definition: '', ...index });
   await IndexSession.run(pgm.db, options.patience ?? {}, async (session) => {
     const table = await findTable(session, index.table);
     const found = await indexOf(session, table, index.name);

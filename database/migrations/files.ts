@@ -60,7 +60,13 @@ export function listMigrations(directory: string): MigrationFile[] {
     }
     const path = join(directory, file);
     const content = readFileSync(path, 'utf8');
-    const header = kind === 'sql' ? sqlHeader(content, path) : moduleHeader(content, path);
+    if (kind === 'sql' && upMarker(content) < 0) {
+      throw new Fault(
+        `Migration ${path}`,
+        'it has no line "-- Up Migration"',
+        'Add it above the statements to apply.',
+      );
+    }
     migrations.push({
       version,
       name: file.slice(0, -(kind.length + 1)),
@@ -68,7 +74,7 @@ export function listMigrations(directory: string): MigrationFile[] {
       path,
       kind,
       checksum: checksumOf(content),
-      ...header,
+      ...headerOf(content, kind, path),
     });
   }
   return migrations;
@@ -104,16 +110,22 @@ export function checksumOf(content: string): string {
 
 type Header = Pick<MigrationFile, 'runAs' | 'losesDataOf'>;
 
+/**
+ * What the head of a migration says about it.
+ *
+ * @throws Fault for a header that cannot be read
+ */
+export function headerOf(content: string, kind: MigrationFile['kind'], path: string): Header {
+  return kind === 'sql' ? sqlHeader(content, path) : moduleHeader(content, path);
+}
+
+function upMarker(content: string): number {
+  return content.search(/^\s*--\s*Up Migration\b/im);
+}
+
 function sqlHeader(content: string, path: string): Header {
-  const start = content.search(/^\s*--\s*Up Migration\b/im);
-  if (start < 0) {
-    throw new Fault(
-      `Migration ${path}`,
-      'it has no line "-- Up Migration"',
-      'Add it above the statements to apply.',
-    );
-  }
-  const head = content.slice(0, start);
+  const start = upMarker(content);
+  const head = start < 0 ? '' : content.slice(0, start);
   return {
     runAs: runAs(/^--\s*run as:(.*)$/im.exec(head)?.[1]?.trim(), path),
     losesDataOf: tables(/^--\s*loses data of:(.*)$/im.exec(head)?.[1]?.split(','), path),

@@ -1,0 +1,79 @@
+import { type Command, Option } from 'commander';
+import { withConnection } from '../database/connection.ts';
+import { isAtLeast, lint } from '../database/migrations/lint/lint.ts';
+import {
+  type LintFormat,
+  lintFormats,
+  listRules,
+  renderLint,
+  rulesDocument,
+} from '../database/migrations/lint/report.ts';
+import { selectFiles, selectPending } from '../database/migrations/lint/select.ts';
+import { type Severity, severities } from '../database/verify/check.ts';
+import {
+  looking,
+  type MigrationsOptions,
+  printJson,
+  reporterFor,
+  targetOf,
+  withMigrations,
+} from './common/target.ts';
+
+interface Options extends MigrationsOptions {
+  readonly environment?: string;
+  readonly format: LintFormat;
+  readonly failOn: Severity;
+  readonly rules?: boolean;
+}
+
+export function register(program: Command): void {
+  withMigrations(program.command('lint'))
+    .argument(
+      '[files...]',
+      'migration files; default: all of the folder, or with a server what is pending on it',
+    )
+    .description('find what in a migration would lock, lose, break or open something; needs no server')
+    .option('--environment <name>', 'ask this environment which tables are there, and how large')
+    .option('--url <url>', 'the same, of a server given directly')
+    .option('--host-address <ip>', 'dial this address, as through a tunnel')
+    .option('--json', 'the same as --format json')
+    .addOption(new Option('--format <format>', 'how to print').choices(lintFormats).default('text'))
+    .addOption(
+      new Option('--fail-on <severity>', 'findings from this severity on exit with 1')
+        .choices(severities)
+        .default('medium'),
+    )
+    .option('--rules', 'list the rules')
+    .addHelpText(
+      'after',
+      '\nA file allows what it means to do, next to the statement: -- lint allow <rule>: <reason>\nExamples:\n  llama-db lint\n  llama-db lint migrations/0012_more.sql --url postgresql://…',
+    )
+    .action(async (files: string[], options: Options) => {
+      if (options.rules) {
+        if (options.json) printJson(rulesDocument());
+        else process.stdout.write(listRules());
+        return;
+      }
+      const format = options.json ? 'json' : options.format;
+      const connected = options.environment !== undefined || options.url !== undefined;
+      const result = await looking(async () => {
+        if (!connected) return lint(selectFiles(files, options.migrations));
+        const reporter = reporterFor({ json: format !== 'text' });
+        const target = await targetOf(options.environment, options);
+        const connect = {
+          reporter,
+          applicationName: 'llama-db lint',
+          session: 'reading',
+          acceptStandby: true,
+        } as const;
+        return lint(
+          await withConnection(target, connect, (connection) =>
+            selectPending(connection, files, options.migrations),
+          ),
+        );
+      });
+      const ok = !result.findings.some(({ severity }) => isAtLeast(severity, options.failOn));
+      process.stdout.write(renderLint(result, format, ok));
+      if (!ok) process.exitCode = 1;
+    });
+}
