@@ -1,7 +1,8 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { withConnection } from '../database/connection.ts';
+import { dryRunDocument, reportDryRun } from '../database/migrations/describe.ts';
 import { withLock } from '../database/migrations/lock.ts';
-import { migrate, status } from '../database/migrations/migrate.ts';
+import { dryRun, migrate } from '../database/migrations/migrate.ts';
 import {
   type MigrationsOptions,
   printJson,
@@ -16,6 +17,7 @@ interface Options extends MigrationsOptions {
   readonly lockWait: number;
   readonly allowOutOfOrder?: boolean;
   readonly dryRun?: boolean;
+  readonly sql?: boolean;
 }
 
 export function register(program: Command): void {
@@ -23,23 +25,37 @@ export function register(program: Command): void {
     .description('apply pending migrations, and nothing else of the post-deploy step')
     .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
     .option('--allow-out-of-order', 'apply files that come before others already applied')
-    .option('--dry-run', 'name what would be applied and change nothing at all')
+    .addOption(
+      new Option('--dry-run', 'name what would be applied and change nothing at all').conflicts('sql'),
+    )
+    .option('--sql', 'print what would be run as a script for psql, and change nothing at all')
     .addHelpText('after', '\nExample: llama-db migrate staging --dry-run')
     .action(async (environment: string | undefined, options: Options) => {
       const reporter = reporterFor(options);
       const target = await targetOf(environment, options);
       const applicationName = 'llama-db migrate';
-      if (options.dryRun) {
-        const connect = { reporter, applicationName, session: 'reading' } as const;
-        const { pending } = await withConnection(target, connect, (connection) =>
-          status(connection, options.migrations),
+      const { allowOutOfOrder = false } = options;
+      const look = { directory: options.migrations, allowOutOfOrder };
+      const reading = { applicationName, session: 'reading', acceptStandby: true } as const;
+      if (options.sql) {
+        // Loaded here: it needs node-pg-migrate, which the rest of this command may do without.
+        const { migrationScript } = await import('../database/migrations/script.ts');
+        const quiet = reporterFor({ json: true });
+        const script = await withConnection(target, { ...reading, reporter: quiet }, (connection) =>
+          migrationScript(connection, look),
         );
-        for (const { name } of pending) reporter.line(`Would apply ${name}`);
-        if (pending.length === 0) reporter.line('Nothing to migrate');
-        if (options.json) printJson({ pending: pending.map(({ name }) => name) });
+        process.stdout.write(script);
         return;
       }
-      const { allowOutOfOrder = false, lockWait: waitSeconds } = options;
+      if (options.dryRun) {
+        const found = await withConnection(target, { ...reading, reporter }, (connection) =>
+          dryRun(connection, look),
+        );
+        reportDryRun(found, reporter);
+        if (options.json) printJson(dryRunDocument(found));
+        return;
+      }
+      const { lockWait: waitSeconds } = options;
       const applied = await withConnection(target, { reporter, applicationName }, (connection) =>
         withLock(connection, { reporter, waitSeconds }, () =>
           migrate(connection, { reporter, directory: options.migrations, allowOutOfOrder }),

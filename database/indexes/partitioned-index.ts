@@ -69,9 +69,16 @@ export async function buildPartitionedIndex(
   index: PartitionedIndex,
   options: BuildOptions = {},
 ): Promise<void> {
+  if (Buffer.byteLength(index.name) > longestName) {
+    throw new Fault(
+      `Index ${index.name}`,
+      `its name has more than ${longestName} bytes, and PostgreSQL would cut it`,
+      'Give it a shorter one.',
+    );
+  }
   if (pgm.db.recordIndex) return pgm.db.recordIndex('build', index);
   await IndexSession.run(pgm.db, options.patience ?? {}, (session) =>
-    new Build(session, index, options).run(),
+    session.alone(index.table, () => new Build(session, index, options).run()),
   );
 }
 
@@ -88,30 +95,41 @@ export async function dropPartitionedIndex(
   options: Pick<BuildOptions, 'patience' | 'report'> = {},
 ): Promise<void> {
   if (pgm.db.recordIndex) return pgm.db.recordIndex('drop', { definition: '', ...index });
-  await IndexSession.run(pgm.db, options.patience ?? {}, async (session) => {
-    const table = await findTable(session, index.table);
-    const found = await indexOf(session, table, index.name);
-    if (found !== undefined) {
-      const concurrently = table.partitioned ? '' : 'CONCURRENTLY ';
-      const statement = `DROP INDEX ${concurrently}${qualified(table.schema, index.name)}`;
-      await (table.partitioned ? session.briefly(statement) : session.concurrently(statement));
-      options.report?.({ index: index.name, table: index.table, action: 'dropped', done: 0, total: 0 });
-    }
-    if (!table.partitioned) return;
-    for (const leaf of await leavesOf(session, table)) {
-      const name = leafIndexName(index.name, table.name, leaf.name);
-      const leftover = await indexOf(session, leaf, name);
-      if (leftover === undefined || leftover.parent !== undefined) continue;
-      await session.concurrently(`DROP INDEX CONCURRENTLY ${qualified(leaf.schema, name)}`);
-    }
-  });
+  await IndexSession.run(pgm.db, options.patience ?? {}, (session) =>
+    session.alone(index.table, () => drop(session, index, options.report)),
+  );
 }
 
-/** Name of a leaf's part: the index's name and what tells the leaf from its parent, within PostgreSQL's 63 bytes. */
+async function drop(
+  session: IndexSession,
+  index: Pick<PartitionedIndex, 'table' | 'name'>,
+  report: BuildOptions['report'],
+): Promise<void> {
+  const table = await findTable(session, index.table);
+  const found = await indexOf(session, table, index.name);
+  if (found !== undefined) {
+    const concurrently = table.partitioned ? '' : 'CONCURRENTLY ';
+    const statement = `DROP INDEX ${concurrently}${qualified(table.schema, index.name)}`;
+    await (table.partitioned ? session.briefly(statement) : session.concurrently(statement));
+    report?.({ index: index.name, table: index.table, action: 'dropped', done: 0, total: 0 });
+  }
+  if (!table.partitioned) return;
+  for (const leaf of await leavesOf(session, table)) {
+    const name = leafIndexName(index.name, table.name, leaf.name);
+    const leftover = await indexOf(session, leaf, name);
+    if (leftover === undefined || leftover.parent !== undefined) continue;
+    await session.concurrently(`DROP INDEX CONCURRENTLY ${qualified(leaf.schema, name)}`);
+  }
+}
+
+/** PostgreSQL's NAMEDATALEN - 1, in bytes. */
+const longestName = 63;
+
+/** Name of a leaf's part: the index's name and what tells the leaf from its parent, within PostgreSQL's limit. */
 export function leafIndexName(index: string, parent: string, leaf: string): string {
   const suffix = leaf.startsWith(`${parent}_`) ? leaf.slice(parent.length + 1) : leaf;
   const name = `${index}_${suffix}`;
-  if (Buffer.byteLength(name) <= 63) return name;
+  if (Buffer.byteLength(name) <= longestName) return name;
   const digest = createHash('sha256').update(name).digest('hex').slice(0, 10);
   return `${Buffer.from(name)
     .subarray(0, 52)
@@ -132,65 +150,95 @@ class Build {
 
   async run(): Promise<void> {
     const table = await findTable(this.#session, this.#index.table);
-    const existing = await indexOf(this.#session, table, this.#index.name);
     if (!table.partitioned) {
       await this.#leaf(table, table, this.#index.name, 0, 1);
       return;
     }
+    const existing = await indexOf(this.#session, table, this.#index.name);
     if (existing === undefined) {
       await this.#session.briefly(this.#create(table, this.#index.name, 'ON ONLY'));
       this.#report('created', this.#index.table, 0, 0);
-    } else if (!(await matches(this.#session, existing, table, this.#index))) {
-      throw new Fault(
-        `Index ${qualified(table.schema, this.#index.name)}`,
-        `it exists with another definition: ${existing.definition}`,
-        'Give the new index another name, or drop the old one in a migration before.',
-      );
-    }
+    } else await this.#refuseOther(existing, table);
 
-    const parent = await this.#required(table);
     // Leaves attached from here on get the index by being attached, so one pass sees every leaf that needs one.
     const leaves = await leavesOf(this.#session, table);
     for (const [position, leaf] of leaves.entries()) {
-      if (parent.attached.has(leaf.id)) {
-        await this.#attachedLeaf(parent, leaf, position, leaves.length);
-        continue;
-      }
-      const name = leafIndexName(this.#index.name, table.name, leaf.name);
-      await this.#leaf(table, leaf, name, position, leaves.length);
+      // Asked anew each time: building takes hours, and others attach and detach meanwhile.
+      const parent = await this.#required(table);
+      if (parent.attached.has(leaf.id)) await this.#attachedLeaf(parent, leaf, position, leaves.length);
+      else await this.#newLeaf(table, leaf, position, leaves.length);
+    }
+    await this.#validate(table);
+  }
+
+  /** @throws Fault for an index of this name that is another one */
+  async #refuseOther(found: FoundIndex, table: Table): Promise<void> {
+    if (await matches(this.#session, found, table, this.#index)) return;
+    throw new Fault(
+      `Index ${qualified(found.schema, found.name)}`,
+      `it exists with another definition: ${found.definition}`,
+      'Give the new index another name, or drop the old one in a migration before.',
+    );
+  }
+
+  async #newLeaf(table: Table, leaf: Relation, position: number, total: number): Promise<void> {
+    const name = leafIndexName(this.#index.name, table.name, leaf.name);
+    try {
+      await this.#leaf(table, leaf, name, position, total);
       await this.#session.briefly(
         `ALTER INDEX ${qualified(table.schema, this.#index.name)} ATTACH PARTITION ${qualified(leaf.schema, name)}`,
       );
-      this.#report('attached', leaf.name, position + 1, leaves.length);
+    } catch (error) {
+      const remaining = await leavesOf(this.#session, table).catch(() => [leaf]);
+      if (remaining.some(({ id }) => id === leaf.id)) throw error;
+      // It was detached or dropped in the meantime, and nobody has asked for an index on what it is now.
+      const left = await findIndex(this.#session, leaf.schema, name);
+      if (left?.table === leaf.id) {
+        await this.#session.concurrently(`DROP INDEX CONCURRENTLY ${qualified(leaf.schema, name)}`);
+      }
+      this.#report('dropped', leaf.name, position + 1, total);
+      return;
     }
+    this.#report('attached', leaf.name, position + 1, total);
+  }
 
-    const finished = await this.#required(table);
-    if (!finished.valid) {
-      throw new Fault(
-        `Index ${qualified(table.schema, this.#index.name)}`,
-        `it is still invalid with ${finished.attached.size} of ${leaves.length} leaves attached`,
-        'Drop it with dropPartitionedIndex and build it again.',
+  /** PostgreSQL looks whether a parent has become valid when a part is attached, not when the last leaf without one goes. */
+  async #validate(table: Table): Promise<void> {
+    let finished = await this.#required(table);
+    const [part] = finished.attached.values();
+    if (!finished.valid && part !== undefined) {
+      await this.#session.briefly(
+        `ALTER INDEX ${qualified(table.schema, this.#index.name)} ATTACH PARTITION ${qualified(part.schema, part.name)}`,
       );
+      finished = await this.#required(table);
     }
+    if (finished.valid) return;
+    throw new Fault(
+      `Index ${qualified(table.schema, this.#index.name)}`,
+      `it is still invalid with ${finished.attached.size} of ${(await leavesOf(this.#session, table)).length} leaves attached`,
+      'Run the migration again; if that does not help, drop it with dropPartitionedIndex and build it anew.',
+    );
   }
 
   /** Leaves exactly one valid index of this name and definition on `leaf`. */
   async #leaf(table: Table, leaf: Relation, name: string, done: number, total: number): Promise<void> {
-    let found = await indexOf(this.#session, leaf, name);
-    if (found !== undefined && !found.valid) {
-      // The backend of a killed client goes on building, and may finish.
-      await this.#session.untilUnchangedByOthers(leaf.id);
-      found = await indexOf(this.#session, leaf, name);
-    }
-    const leftover = found !== undefined;
-    if (found !== undefined) {
-      if (found.valid && (await matches(this.#session, found, table, this.#index))) {
-        this.#report('kept', leaf.name, done, total);
-        return;
+    // The backend of a killed client goes on building, and may finish; two builds of one table would be a deadlock.
+    await this.#session.untilUnchangedByOthers(leaf.id);
+    const found = await indexOf(this.#session, leaf, name);
+    if (found?.valid) {
+      if (found.parent !== undefined) {
+        throw new Fault(
+          `Index ${qualified(leaf.schema, name)}`,
+          'it is a part of another partitioned index',
+          'Give the new index another name.',
+        );
       }
-      await this.#session.concurrently(`DROP INDEX CONCURRENTLY ${qualified(leaf.schema, name)}`);
+      await this.#refuseOther(found, table);
+      this.#report('kept', leaf.name, done, total);
+      return;
     }
-    await this.#buildLeaf(leaf, name, leftover, done, total);
+    if (found) await this.#session.concurrently(`DROP INDEX CONCURRENTLY ${qualified(leaf.schema, name)}`);
+    await this.#buildLeaf(leaf, name, found !== undefined, done, total);
   }
 
   async #buildLeaf(leaf: Relation, name: string, again: boolean, done: number, total: number): Promise<void> {
@@ -200,14 +248,16 @@ class Build {
       );
     } catch (error) {
       // What is left of it costs every write and helps no read; it may be out of reach if the connection is gone.
-      if (error instanceof pg.DatabaseError) {
-        await this.#session
-          .concurrently(`DROP INDEX CONCURRENTLY IF EXISTS ${qualified(leaf.schema, name)}`)
-          .catch(() => undefined);
-      }
+      if (error instanceof pg.DatabaseError) await this.#dropInvalid(leaf, name).catch(() => undefined);
       throw error;
     }
     this.#report(again ? 'rebuilt' : 'built', leaf.name, done, total);
+  }
+
+  async #dropInvalid(leaf: Relation, name: string): Promise<void> {
+    const left = await findIndex(this.#session, leaf.schema, name);
+    if (left === undefined || left.table !== leaf.id || left.valid) return;
+    await this.#session.concurrently(`DROP INDEX CONCURRENTLY ${qualified(leaf.schema, name)}`);
   }
 
   async #attachedLeaf(parent: FoundIndex, leaf: Relation, done: number, total: number): Promise<void> {

@@ -71,19 +71,58 @@ export class IndexSession {
     return (await this.#db.query(text, values)).rows;
   }
 
+  /**
+   * Runs `work` while no other session does the same to a table: two builds would wait for each other's snapshots until
+   * one of them is ended as a deadlock. The lock is the session's, so a kill gives it back. Whoever has it is asked again
+   * and again instead of waited for, because a waiting statement holds a snapshot.
+   *
+   * @throws Fault when that takes longer than `concurrentLockTimeout`
+   */
+  async alone<Result>(table: string, work: () => Promise<Result>): Promise<Result> {
+    const key = `llama-db indexes of ${table}`;
+    const limit = this.#patience.concurrentLockTimeout;
+    const start = performance.now();
+    for (;;) {
+      const [row] = await this.rows(
+        'SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) AS locked',
+        [key],
+      );
+      if (row?.['locked'] === true) break;
+      if (limit > 0 && performance.now() - start > limit) {
+        throw new Fault(
+          `Building an index of ${table}`,
+          `another session builds or drops one, and has not finished after ${limit} ms`,
+          'Wait for it; then run again.',
+        );
+      }
+      await sleep(200);
+    }
+    try {
+      return await work();
+    } finally {
+      // A lost connection has given it back.
+      await this.rows('SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended($1, 0))', [
+        key,
+      ]).catch(() => undefined);
+    }
+  }
+
   /** A statement that blocks others for a moment: short wait, several attempts. */
   async briefly(statement: string): Promise<void> {
+    await this.#set(this.#patience.lockTimeout, 0);
+    await this.#repeatedly(`Index statement "${statement}"`, () => this.#db.query(statement));
+  }
+
+  async #repeatedly<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
     const { lockTimeout, attempts } = this.#patience;
-    await this.#set(lockTimeout, 0);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.#db.query(statement);
-        return;
+        return await work();
       } catch (error) {
         if (!isPassing(error)) throw error;
         if (attempt >= attempts) {
           throw new Fault(
-            `Index statement "${statement}"`,
+            what,
             `its lock was not free within ${lockTimeout} ms in ${attempts} attempts`,
             'Find what holds it in pg_locks (a long transaction, as a rule), end that, and run again: it continues where it stopped.',
             { cause: error },
@@ -133,12 +172,14 @@ export class IndexSession {
   /** Runs `work` in a transaction that is always rolled back. */
   async discarding<Result>(work: () => Promise<Result>): Promise<Result> {
     await this.#set(this.#patience.lockTimeout, 60_000);
-    await this.#db.query('BEGIN');
-    try {
-      return await work();
-    } finally {
-      await this.#db.query('ROLLBACK');
-    }
+    return this.#repeatedly('Comparing the definition of an index', async () => {
+      await this.#db.query('BEGIN');
+      try {
+        return await work();
+      } finally {
+        await this.#db.query('ROLLBACK');
+      }
+    });
   }
 
   async #set(lockTimeout: number, statementTimeout: number): Promise<void> {

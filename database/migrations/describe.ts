@@ -1,7 +1,8 @@
 /** The state of the migrations, for a person and for a machine. */
 import Table from 'cli-table3';
+import type { Reporter } from '../report.ts';
 import type { LedgerEntry } from './ledger.ts';
-import type { Status } from './migrate.ts';
+import type { Status, WouldRun } from './migrate.ts';
 import type { PlannedMigration } from './plan.ts';
 
 /** Whether files and ledger tell different histories. Pending files alone are no divergence. */
@@ -47,6 +48,25 @@ export function describeStatus({ migrations }: Status): string {
   for (const { state } of migrations) counts.set(state, (counts.get(state) ?? 0) + 1);
   const summary = [...counts].map(([state, number]) => `${number} ${state}`).join(', ');
   return `${table.toString()}\n${summary || 'no migrations'}`;
+}
+
+/** What a dry run found, a line each. */
+export function reportDryRun({ prepare, interrupted, pending }: WouldRun, reporter: Reporter): void {
+  if (prepare.length > 0) reporter.line(`Would prepare ${prepare.join(', ')}`);
+  for (const { version, description, appliedAt } of interrupted) {
+    reporter.line(`Would record ${version}_${description} of ${appliedAt.toISOString()} as interrupted`);
+  }
+  for (const { name } of pending) reporter.line(`Would apply ${name}`);
+  if (pending.length === 0) reporter.line('Nothing to migrate');
+}
+
+/** The same for `--json`. */
+export function dryRunDocument({ prepare, interrupted, pending }: WouldRun): object {
+  return {
+    prepare,
+    interrupted: interrupted.map(attempt),
+    pending: pending.map(({ name }) => name),
+  };
 }
 
 function note({ state, applied, file, lastAttempt }: PlannedMigration): string {

@@ -114,14 +114,19 @@ export async function openAttempt(
  * so that the ledger can never say something else than the schema. Time counts from the attempt's opening.
  */
 export function successStatement(attempt: string, file: MigrationFile, direction: Direction): string {
-  const close = `UPDATE llama.schema_migrations
-    SET outcome = 'applied', applied_at = pg_catalog.clock_timestamp(),
-        execution_time_ms = (EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - applied_at) * 1000)::integer
-    WHERE id = ${pg.escapeLiteral(attempt)}`;
+  const close = closing(pg.escapeLiteral(attempt));
   if (direction === 'up') return close;
   return `${close};
     UPDATE llama.schema_migrations SET outcome = 'rolled back'
     WHERE version = ${pg.escapeLiteral(file.version)} AND direction = 'up' AND outcome = 'applied'`;
+}
+
+/** Records an attempt as applied, named by an SQL expression. */
+export function closing(attempt: string): string {
+  return `UPDATE llama.schema_migrations
+    SET outcome = 'applied', applied_at = pg_catalog.clock_timestamp(),
+        execution_time_ms = (EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - applied_at) * 1000)::integer
+    WHERE id = ${attempt}`;
 }
 
 /** Closes an attempt as failed. Run as the owner, outside the transaction that failed. */

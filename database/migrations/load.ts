@@ -55,19 +55,30 @@ function wrap(
   action: Action,
   { client }: Connection,
 ): Action {
-  const role = file.runAs === 'login' ? 'NONE' : 'llama_owner';
   return async (pgm) => {
     // For statements that a migration runs itself (pgm.db) before the transaction begins, or without one.
-    await client.query(`SET ROLE ${role}`);
+    await client.query(`SET ROLE ${roleOf(file)}`);
     if (guard) pgm.sql(`SET LOCAL ROLE llama_owner; ${guard}`);
-    pgm.sql(
-      `SET LOCAL ROLE ${role}; SET LOCAL lock_timeout = ${limits.lockTimeout ?? 5000}; SET LOCAL statement_timeout = ${limits.statementTimeout ?? 900_000}`,
-    );
+    pgm.sql(opening(file, limits));
     await action(pgm);
     // Both tables of the ledger belong to the owner, whatever role the migration left behind.
     pgm.sql('SET ROLE llama_owner');
     pgm.sql(successStatement(attempt, file, direction));
   };
+}
+
+/** First statements of a migration's transaction: its role, and how long it may wait and run. */
+export function opening(file: Pick<MigrationFile, 'runAs'>, limits: Limits = {}): string {
+  return [
+    `SET LOCAL ROLE ${roleOf(file)}`,
+    `SET LOCAL lock_timeout = ${limits.lockTimeout ?? 5000}`,
+    `SET LOCAL statement_timeout = ${limits.statementTimeout ?? 900_000}`,
+  ].join('; ');
+}
+
+/** Role that a migration runs as; NONE is the login. */
+export function roleOf({ runAs }: Pick<MigrationFile, 'runAs'>): string {
+  return runAs === 'login' ? 'NONE' : 'llama_owner';
 }
 
 async function loadAction(file: MigrationFile, direction: Direction): Promise<Action> {

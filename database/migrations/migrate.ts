@@ -5,7 +5,7 @@ import { listMigrations, type MigrationFile } from './files.ts';
 import { type LedgerEntry, readLedger } from './ledger.ts';
 import type { Limits } from './load.ts';
 import { type Plan, plan, refuseDivergence } from './plan.ts';
-import { asOwner, isPrepared, prepare } from './prepare.ts';
+import { asOwner, isPrepared, preparation, prepare } from './prepare.ts';
 import { reconcile } from './reconcile.ts';
 
 export interface MigrateOptions {
@@ -17,6 +17,8 @@ export interface MigrateOptions {
   readonly limits?: Limits;
   /** Times a migration is tried when it could not have a lock. @default 5 */
   readonly attempts?: number;
+  /** Milliseconds between two lines about an index that is being built. @default 10000 */
+  readonly progressEvery?: number;
 }
 
 /**
@@ -51,6 +53,35 @@ export async function migrate(
   const { runMigrations } = await import('./run.ts');
   await runMigrations(connection, pending, 'up', options);
   return pending;
+}
+
+export interface WouldRun {
+  /** What `prepare` would make, as a person would name it. */
+  readonly prepare: readonly string[];
+  /** Attempts that a run which was killed left open; they would be recorded as interrupted. */
+  readonly interrupted: readonly LedgerEntry[];
+  readonly pending: readonly MigrationFile[];
+}
+
+/**
+ * What `migrate` would do, found out by reading. The server itself refuses to write for as long as the session lasts, so
+ * nothing is changed: no row, no lock that others wait for, no transaction id. Works on a standby too.
+ *
+ * @throws Fault where `migrate` would refuse before it changes anything
+ */
+export async function dryRun(
+  connection: Connection,
+  options: Pick<MigrateOptions, 'directory' | 'allowOutOfOrder'>,
+): Promise<WouldRun> {
+  await connection.client.query("SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false)");
+  const steps = await preparation(connection);
+  const current = await status(connection, options.directory);
+  refuseDivergence(current, options);
+  return {
+    prepare: [...new Set(steps.flatMap(({ makes }) => makes ?? []))],
+    interrupted: current.attempts.filter(({ outcome }) => outcome === 'running'),
+    pending: current.pending,
+  };
 }
 
 export interface Status extends Plan {

@@ -20,17 +20,48 @@ interface Foundation {
  * @throws Fault when the login may not act as `llama_owner`, or the schema belongs to somebody else.
  */
 export async function prepare(connection: Connection): Promise<readonly string[]> {
-  const made: string[] = [];
-  const { client } = connection;
-  const found = await inspect(connection);
-  if (!found.role) {
-    made.push('role llama_owner');
-    await tolerant(() => client.query('CREATE ROLE llama_owner NOLOGIN'));
+  const steps = await preparation(connection);
+  for (const { sql, shared } of steps) {
+    if (shared === undefined) await asOwner(connection, () => connection.client.query(sql));
+    else if (shared === 'membership') await becomeMember(connection, sql);
+    else if (shared === 'role') await tolerant(() => connection.client.query(sql));
+    else await connection.client.query(sql);
   }
-  if (!found.may_set) await becomeMember(connection);
+  return [...new Set(steps.flatMap(({ makes }) => makes ?? []))];
+}
+
+export interface PreparationStep {
+  /** What it makes, as a person would name it; absent for a means to that. */
+  readonly makes?: string;
+  readonly sql: string;
+  /** Run as the login; absent: as `llama_owner`. Roles and memberships belong to the whole server. */
+  readonly shared?: 'role' | 'membership' | 'schema';
+}
+
+/**
+ * What is missing, in the order in which it is made. Reads only.
+ *
+ * @throws Fault when the schema belongs to somebody else
+ */
+export async function preparation(connection: Connection): Promise<readonly PreparationStep[]> {
+  const found = await inspect(connection);
+  const steps: PreparationStep[] = [];
+  if (!found.role) {
+    steps.push({ makes: 'role llama_owner', sql: 'CREATE ROLE llama_owner NOLOGIN', shared: 'role' });
+  }
+  if (!found.may_set) {
+    // Since 16 whoever makes a role administers it and is still no member that may SET ROLE to it.
+    steps.push({
+      sql: 'GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE',
+      shared: 'membership',
+    });
+  }
   if (found.schema_owner === null) {
-    made.push('schema llama');
-    await client.query('CREATE SCHEMA llama AUTHORIZATION llama_owner');
+    steps.push({
+      makes: 'schema llama',
+      sql: 'CREATE SCHEMA llama AUTHORIZATION llama_owner',
+      shared: 'schema',
+    });
   } else if (found.schema_owner !== 'llama_owner') {
     throw new Fault(
       `Schema llama on ${connection.circumstances.target} belongs to ${found.schema_owner}`,
@@ -39,12 +70,9 @@ export async function prepare(connection: Connection): Promise<readonly string[]
     );
   }
   if (found.tables < ledgerTables.length) {
-    made.push('the ledger');
-    await asOwner(connection, async () => {
-      for (const { sql } of ledgerTables) await client.query(sql);
-    });
+    steps.push(...ledgerTables.map(({ sql }) => ({ makes: 'the ledger', sql })));
   }
-  return made;
+  return steps;
 }
 
 /** Whether there is anything to read: the ledger's tables exist. */
@@ -82,10 +110,9 @@ async function inspect({ client }: Connection): Promise<Foundation> {
   return row;
 }
 
-/** Since 16 whoever makes a role administers it and is still no member that may SET ROLE to it. */
-async function becomeMember({ client, circumstances }: Connection): Promise<void> {
+async function becomeMember({ client, circumstances }: Connection, sql: string): Promise<void> {
   try {
-    await tolerant(() => client.query('GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE'));
+    await tolerant(() => client.query(sql));
   } catch (error) {
     if (sqlState(error) !== '42501') throw error;
     throw new Fault(

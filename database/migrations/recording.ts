@@ -17,7 +17,13 @@ export type RecordedStep = {
   /** `now`: sent while the migration's function runs; `queued`: after it, in its transaction if it has one. */
   readonly when: 'now' | 'queued';
 } & (
-  | { readonly kind: 'sql'; readonly sql: string; readonly values: readonly unknown[] }
+  | {
+      readonly kind: 'sql';
+      readonly sql: string;
+      readonly values: readonly unknown[];
+      /** Written in the file as it is, so that its lines are the file's. */
+      readonly literal: boolean;
+    }
   | { readonly kind: 'index'; readonly action: 'build' | 'drop'; readonly index: PartitionedIndex }
 );
 
@@ -81,7 +87,14 @@ function recordingDatabase(path: string, steps: RecordedStep[]) {
     const sql = typeof query === 'string' ? query : String(Reflect.get(Object(query), 'text'));
     if (/^\s*(select|with|values|table|show|explain|fetch)\b/i.test(sql) || /\breturning\b/i.test(sql))
       throw new NeedsDatabase();
-    steps.push({ kind: 'sql', when: 'now', sql, values, line: lineIn(path, new Error()) ?? 1 });
+    steps.push({
+      kind: 'sql',
+      when: 'now',
+      sql,
+      values,
+      literal: true,
+      line: lineIn(path, new Error()) ?? 1,
+    });
     return { rows: [], rowCount: 0 };
   };
   return {
@@ -113,7 +126,7 @@ function observed(
         const result: unknown = member.apply(target, values);
         const line = lineIn(path, new Error()) ?? 1;
         for (const sql of target.getSqlSteps().slice(before)) {
-          steps.push({ kind: 'sql', when: 'queued', sql, values: [], line });
+          steps.push({ kind: 'sql', when: 'queued', sql, values: [], literal: name === 'sql', line });
         }
         return result;
       };

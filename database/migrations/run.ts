@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../connection.ts';
 import { diagnose, sqlState } from '../diagnosis.ts';
 import { Fault } from '../fault.ts';
+import { watchingIndexBuilds } from '../indexes/watch.ts';
 import { duration, type Reporter } from '../report.ts';
 import type { MigrationFile } from './files.ts';
 import { closeFailed, type Direction, openAttempt, runnerTable } from './ledger.ts';
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly attempts?: number;
   /** SQL for a step to run first, inside its transaction. @default - none */
   readonly guard?: (file: MigrationFile) => string | undefined;
+  /** Milliseconds between two lines about an index that is being built. @default 10000 */
+  readonly progressEvery?: number;
 }
 
 /** node-pg-migrate's logger prints failing statements whole, with whatever they contain. */
@@ -41,7 +44,12 @@ export async function runMigrations(
 ): Promise<void> {
   for (const file of files) {
     const start = performance.now();
-    await runOne(connection, file, direction, options);
+    await watchingIndexBuilds(
+      connection,
+      options.reporter,
+      () => runOne(connection, file, direction, options),
+      options.progressEvery === undefined ? {} : { every: options.progressEvery },
+    );
     const verb = direction === 'up' ? 'Applied' : 'Rolled back';
     options.reporter.line(`${verb} ${file.name} (${duration(performance.now() - start)})`);
   }

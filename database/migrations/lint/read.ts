@@ -123,7 +123,7 @@ async function readModule(content: string, path: string): Promise<Parts> {
 
 /** An index build as the one statement that says what it makes. */
 function textOf(step: RecordedStep): string {
-  if (step.kind === 'sql') return step.sql;
+  if (step.kind === 'sql') return step.literal ? step.sql : step.sql.replaceAll('\n', ' ');
   const { table, name, definition, where, using = 'btree', unique = false } = step.index;
   const [schema = ''] = table.split('.');
   if (step.action === 'drop') return `DROP INDEX IF EXISTS "${schema}"."${name}"`;

@@ -161,9 +161,17 @@ describe('the index builder', () => {
     expect(rows).toEqual([{ unique: false }]);
   });
 
-  it('builds a leaf again whose index has another definition, and refuses a parent that has', async () => {
+  it('refuses a name that a valid index of another definition has, on a leaf, a parent or a plain table', async () => {
     await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (total)`);
-    expect(await build()).toContain('rebuilt orders_y2026m01');
+    await expect(build()).rejects.toThrow(
+      /idx_orders_customer_y2026m01": it exists with another definition: .*\(total\)/,
+    );
+    await client.query(`DROP INDEX shop.idx_orders_customer_y2026m01`);
+    await build();
+    await client.query('CREATE TABLE shop.plain (a int, b int); CREATE INDEX plain_a ON shop.plain (b)');
+    await expect(build({ table: 'shop.plain', name: 'plain_a', definition: '(a)' })).rejects.toThrow(
+      /plain_a": it exists with another definition: .*\(b\)/,
+    );
     await expect(build({ ...index, definition: '(customer)' })).rejects.toThrow(
       /exists with another definition: CREATE INDEX/,
     );
@@ -268,6 +276,165 @@ describe('the index builder', () => {
     expect(await build(plain)).toEqual(['built customers']);
     expect(await build(plain)).toEqual(['kept customers']);
   });
+
+  it('builds expressions, and knows them again', async () => {
+    const expression = {
+      table: 'shop.orders',
+      name: 'idx_lower',
+      definition: "((lower(customer) || ' USING '), at) INCLUDE (total) WITH (fillfactor = 80)",
+    };
+    expect(await build(expression)).toContain('attached orders_y2026m03');
+    expect(await build(expression)).toEqual([
+      'kept orders_y2026m01',
+      'kept orders_y2026m02',
+      'kept orders_y2026m03',
+    ]);
+    await expect(build({ ...expression, definition: '((upper(customer)), at)' })).rejects.toThrow(
+      /another definition/,
+    );
+  });
+
+  it('refuses a name that PostgreSQL would cut', async () => {
+    await expect(build({ ...index, name: 'é'.repeat(32) })).rejects.toThrow(/more than 63 bytes/);
+    const name = `idx_${'x'.repeat(59)}`;
+    await build({ ...index, name });
+    expect((await indexes()).filter(({ part_of }) => part_of === `shop.${name}`)).toHaveLength(3);
+    expect(await build({ ...index, name })).toContain('kept orders_y2026m03');
+  });
+
+  it('refuses an index that is a part of another one already', async () => {
+    await client.query('CREATE INDEX other ON ONLY shop.orders (customer, at DESC)');
+    await client.query(
+      'CREATE INDEX idx_orders_customer_y2026m02 ON shop.orders_y2026m02 (customer, at DESC)',
+    );
+    await client.query('ALTER INDEX shop.other ATTACH PARTITION shop.idx_orders_customer_y2026m02');
+    await expect(build()).rejects.toThrow(/is a part of another partitioned index/);
+  });
+
+  describe('while others change the partitions', () => {
+    /** Builds with something done by another session once the first leaf is being built. */
+    const buildWhile = async (meanwhile: (other: pg.Client) => Promise<unknown>, leaf = 'm01') => {
+      const blocker = await connect();
+      await blocker.query(
+        `BEGIN; INSERT INTO shop.orders_y2026${leaf} VALUES ('open', '2026-0${leaf.at(-1)}-10 00:00:00+00', 1)`,
+      );
+      const building = build();
+      await until(async () => (await indexes()).some((row) => row.name.endsWith(leaf) && !row.valid));
+      const other = await connect();
+      const done = meanwhile(other);
+      await sleep(50);
+      await blocker.query('ROLLBACK');
+      await done;
+      return building;
+    };
+    const valid = async () => (await indexes()).every((row) => row.valid);
+
+    it('takes a partition in that is attached meanwhile', async () => {
+      await buildWhile(async (other) => {
+        await other.query('CREATE TABLE shop.orders_y2026m04 (LIKE shop.orders)');
+        await other.query(
+          `ALTER TABLE shop.orders ATTACH PARTITION shop.orders_y2026m04 FOR VALUES FROM ('2026-04-01 00:00:00+00') TO ('2026-05-01 00:00:00+00')`,
+        );
+      });
+      expect(await valid()).toBe(true);
+      expect((await indexes()).filter(({ part_of }) => part_of === 'shop.idx_orders_customer')).toHaveLength(
+        4,
+      );
+    });
+
+    it.each(['m01', 'm02', 'm03'])(
+      'leaves a partition alone that is detached meanwhile: %s',
+      async (leaf) => {
+        const steps = await buildWhile((other) =>
+          other.query(`ALTER TABLE shop.orders DETACH PARTITION shop.orders_y2026${leaf} CONCURRENTLY`),
+        );
+        expect(await valid()).toBe(true);
+        expect(
+          (await indexes()).filter(({ part_of }) => part_of === 'shop.idx_orders_customer'),
+        ).toHaveLength(2);
+        expect(
+          (await indexes()).filter(({ part_of, name }) => part_of === null && name.endsWith(leaf)),
+        ).toEqual([]);
+        expect(steps).not.toContain(`attached orders_y2026${leaf}`);
+      },
+    );
+
+    it('becomes valid when the last leaf without a part goes', async () => {
+      const blocker = await connect();
+      await build();
+      // As a build leaves it that was killed before its last leaf.
+      await dropPartitionedIndex({ db: client }, index);
+      await client.query('CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)');
+      for (const leaf of ['m01', 'm02']) {
+        await client.query(
+          `CREATE INDEX idx_orders_customer_y2026${leaf} ON shop.orders_y2026${leaf} (customer, at DESC)`,
+        );
+        await client.query(
+          `ALTER INDEX shop.idx_orders_customer ATTACH PARTITION shop.idx_orders_customer_y2026${leaf}`,
+        );
+      }
+      await blocker.query('DROP TABLE shop.orders_y2026m03');
+      expect((await indexes())[0]).toMatchObject({ name: 'idx_orders_customer', valid: false });
+      expect(await build()).toEqual(['kept orders_y2026m01', 'kept orders_y2026m02']);
+      expect(await valid()).toBe(true);
+    });
+
+    it('goes on when a leaf is dropped', async () => {
+      await buildWhile((other) => other.query('DROP TABLE shop.orders_y2026m03'));
+      expect(await valid()).toBe(true);
+    });
+  });
+
+  it('lets two builders of the same and of another index wait for each other', async () => {
+    const sessions = await Promise.all([connect(), connect(), connect()]);
+    const other = { ...index, name: 'idx_orders_total', definition: '(total)' };
+    const [first, second] = await Promise.all([
+      build(index, sessions[0]),
+      build(index, sessions[1]),
+      build(other, sessions[2]),
+    ]);
+    expect(
+      [first, second].map((steps) => steps?.filter((step) => step.startsWith('built')).length).sort(),
+    ).toEqual([0, 3]);
+    expect(await indexes()).toHaveLength(8);
+    expect((await indexes()).every((row) => row.valid)).toBe(true);
+  });
+
+  it('ends complete after a kill before each of its statements', async () => {
+    /** Ends the session before its nth statement; without a number, counts them. */
+    const killedBefore = async (statement: number): Promise<number> => {
+      const session = await connect();
+      const { rows } = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      let sent = 0;
+      const db = {
+        query: async (text: string, values?: unknown[]) => {
+          sent += 1;
+          if (sent === statement) {
+            await client.query('SELECT pg_terminate_backend($1, 5000)', [rows[0]?.pid]);
+          }
+          return session.query(text, values);
+        },
+      };
+      const ended = await buildPartitionedIndex({ db }, index).then(
+        () => 'finished',
+        () => 'killed',
+      );
+      expect(ended).toBe(statement > sent || statement === 0 ? 'finished' : 'killed');
+      return sent;
+    };
+    await client.query('DROP TABLE shop.orders_y2026m03');
+    const statements = await killedBefore(0);
+    expect(statements).toBeGreaterThan(25);
+    const reference = await indexes();
+    // The last ones give timeouts and lock back, which a kill does as well.
+    const restoring = 3;
+    for (let statement = 1; statement <= statements - restoring; statement += 1) {
+      await dropPartitionedIndex({ db: client }, index);
+      await killedBefore(statement);
+      await build();
+      expect(await indexes(), `killed before statement ${statement} of ${statements}`).toEqual(reference);
+    }
+  }, 120_000);
 
   it('refuses a transaction, a missing table, a name without schema and a name that is taken', async () => {
     await client.query('BEGIN');

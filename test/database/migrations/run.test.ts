@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { diagnose } from '../../../database/diagnosis.ts';
 import { Fault } from '../../../database/fault.ts';
 import { status } from '../../../database/migrations/migrate.ts';
+import { migrationsCopy } from '../../commands/run.ts';
 import { type History, makesTable, newHistory } from './history.ts';
 
 let history: History;
@@ -206,6 +207,34 @@ describe('migrating', () => {
     history.write('0001_slow.sql', '-- Up Migration\nSELECT pg_sleep(60);\n');
     const fault = await faultOf(history.migrate({ limits: { statementTimeout: 50 } }));
     expect(fault.message).toMatch(/0001_slow failed .*statement timeout/);
+  });
+});
+
+describe('an index that takes long to build', () => {
+  it('is told about while it lasts, by the migration’s one line', async () => {
+    const copy = migrationsCopy('empty');
+    const { directory } = copy;
+    copy.write('0001_first.sql', makesTable('t_first'));
+    await history.migrate({ directory });
+    copy.write(
+      '0002_index.ts',
+      `import { buildPartitionedIndex } from '../database/indexes/partitioned-index.ts';
+       export async function up(pgm) {
+         pgm.noTransaction();
+         await buildPartitionedIndex(pgm, { table: 'llama.t_first', name: 't_first_note', definition: '(note)' });
+       }`,
+    );
+    const busy = await history.database.connect('superuser');
+    await busy.query("BEGIN; INSERT INTO llama.t_first VALUES ('open')");
+    const migrating = history.migrate({ directory, progressEvery: 50 });
+    await expect
+      .poll(() => history.lines.join('\n'), { timeout: 10_000 })
+      .toMatch(
+        /Building llama\.t_first_note on llama\.t_first: waiting for .*, for 1 older transactions, now backend \d+/,
+      );
+    await busy.query('ROLLBACK');
+    expect(await migrating).toEqual(['0002_index']);
+    copy.drop();
   });
 });
 

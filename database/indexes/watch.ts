@@ -1,0 +1,89 @@
+/** Tells of index builds while something else waits for them: a build of hours must not look like one that hangs. */
+import { type Connection, connect } from '../connection.ts';
+import type { Reporter } from '../report.ts';
+
+export interface WatchOptions {
+  /** Milliseconds until the first line, and between lines. @default 10000 */
+  readonly every?: number;
+}
+
+/**
+ * Runs `work`, and while it lasts reports what the server says of the index that its session builds. The second
+ * connection is opened only when the work takes long enough to be told about, and one that fails is done without.
+ */
+export async function watchingIndexBuilds<Result>(
+  connection: Connection,
+  reporter: Reporter,
+  work: () => Promise<Result>,
+  { every = 10_000 }: WatchOptions = {},
+): Promise<Result> {
+  const watcher = new Watcher(connection, reporter);
+  const timer = setInterval(() => watcher.look(), every);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    await watcher.close();
+  }
+}
+
+class Watcher {
+  readonly #watched: Connection;
+  readonly #reporter: Reporter;
+  #opened: Promise<Connection> | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(watched: Connection, reporter: Reporter) {
+    this.#watched = watched;
+    this.#reporter = reporter;
+  }
+
+  look(): void {
+    this.#looking ??= this.#report()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#looking = undefined;
+      });
+  }
+
+  async close(): Promise<void> {
+    await this.#looking;
+    await this.#opened?.then(
+      (connection) => connection.close(),
+      () => undefined,
+    );
+  }
+
+  async #report(): Promise<void> {
+    const { target, credential, client } = this.#watched;
+    this.#opened ??= connect(target, {
+      credential,
+      applicationName: 'llama-db watch',
+      session: 'reading',
+      attempts: 1,
+    });
+    const opened = await this.#opened;
+    const { rows } = await opened.client.query<{
+      table: string;
+      index: string | null;
+      phase: string;
+      share: number | null;
+      waiting: string | null;
+    }>(
+      `SELECT p.relid::pg_catalog.regclass::text AS table, nullif(p.index_relid, 0)::pg_catalog.regclass::text AS index, p.phase,
+              CASE WHEN p.blocks_total > 0 THEN pg_catalog.round(100.0 * p.blocks_done / p.blocks_total)::int
+                   WHEN p.tuples_total > 0 THEN pg_catalog.round(100.0 * p.tuples_done / p.tuples_total)::int END AS share,
+              CASE WHEN p.lockers_total > p.lockers_done
+                   THEN (p.lockers_total - p.lockers_done) || ' older transactions, now backend ' || p.current_locker_pid END AS waiting
+         FROM pg_catalog.pg_stat_progress_create_index AS p WHERE p.pid = $1`,
+      [Reflect.get(client, 'processID')],
+    );
+    const [build] = rows;
+    if (!build) return;
+    const share = build.share === null ? '' : `, ${build.share} %`;
+    const waiting = build.waiting === null ? '' : `, for ${build.waiting}`;
+    this.#reporter.line(
+      `Building ${build.index ?? 'an index'} on ${build.table}: ${build.phase}${share}${waiting}`,
+    );
+  }
+}
