@@ -154,4 +154,14 @@ describe('the finished database', () => {
       await client.query('ROLLBACK');
     }
   });
+
+  it('evaluates the tenant once a query, which splinter 0003 doubts', async () => {
+    const client = await database.connect('superuser');
+    await client.query('BEGIN; SET LOCAL ROLE application_role');
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>('EXPLAIN SELECT FROM llama.tenant_configs');
+    await client.query('ROLLBACK');
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toMatch(/InitPlan/);
+    expect(plan).not.toMatch(/(Filter|Cond):.*current_setting/);
+  });
 });
