@@ -32,13 +32,18 @@ export interface Recording {
   /** Whether its queue runs in a transaction. */
   readonly transactional: boolean;
   /** Why the recording stops before the migration does. @default - it is complete */
-  readonly unseen?: { readonly line: number; readonly reason: string };
+  readonly unseen?: {
+    readonly line: number;
+    readonly reason: string;
+    /** Whether the migration cannot be run at all. */
+    readonly broken: boolean;
+  };
 }
 
 /** Stops a migration that asks for an answer. */
 class NeedsDatabase extends Error {}
 
-/** Never throws for what a migration does; a file that cannot be loaded is unseen as a whole. */
+/** Never throws for what a migration does; a file that cannot be loaded is broken. */
 export async function record(file: Pick<MigrationFile, 'path'>, direction: Direction): Promise<Recording> {
   const steps: RecordedStep[] = [];
   const db = recordingDatabase(file.path, steps);
@@ -65,10 +70,12 @@ async function run(
     const module: Record<string, unknown> = await import(pathToFileURL(path).href);
     action = module[direction];
   } catch (error) {
-    return { line: 1, reason: `the file cannot be loaded: ${firstLine(error)}` };
+    return { line: 1, reason: `the file cannot be loaded: ${firstLine(error)}`, broken: true };
   }
   if (typeof action !== 'function') {
-    return direction === 'up' ? { line: 1, reason: 'it exports no function up(pgm)' } : undefined;
+    return direction === 'up'
+      ? { line: 1, reason: 'it exports no function up(pgm)', broken: true }
+      : undefined;
   }
   try {
     await action(pgm);
@@ -78,7 +85,7 @@ async function run(
       error instanceof NeedsDatabase
         ? 'what it does from here on depends on the answer to a query'
         : `it fails without a database: ${firstLine(error)}`;
-    return { line: lineIn(path, error) ?? 1, reason };
+    return { line: lineIn(path, error) ?? 1, reason, broken: false };
   }
 }
 

@@ -32,7 +32,9 @@ describe('migrate', () => {
   it('with --dry-run names what it would apply and changes nothing at all', async () => {
     const { code, stdout } = await command('migrate', '--dry-run');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^Would apply 0001_first\nWould apply 0002_second$/m);
+    expect(stdout).toMatch(
+      /^Would prepare schema llama, the ledger\nWould apply 0001_first\nWould apply 0002_second$/m,
+    );
     expect(await schemas()).toEqual([]);
   });
 
@@ -64,6 +66,40 @@ describe('status', () => {
     );
     expect(stdout).toMatch(/0002_second +│ applied/);
     expect(stdout).toMatch(/^1 edited, 1 applied, 1 pending$/m);
+  });
+
+  it('tells each state apart in a history that has them all, to a person and to a machine', async () => {
+    migrations.write('0004_fourth.sql', '-- Up Migration\nSELECT 1;\n');
+    expect((await command('migrate')).code).toBe(0);
+    migrations.remove('0001_first.sql');
+    migrations.write('0002_second.sql', '-- Up Migration\nSELECT 1;\n');
+    migrations.write('0003_third.sql', '-- Up Migration\nSELECT 1;\n');
+    migrations.write('0005_fifth.sql', '-- Up Migration\nSELECT 1;\n');
+    const text = await command('status');
+    expect(text.code).toBe(1);
+    for (const [name, state, note] of [
+      ['0001_first', 'missing', 'its file is gone'],
+      ['0002_second', 'edited', 'applied [0-9a-f]{12}, file [0-9a-f]{12}'],
+      ['0003_third', 'out of order', ''],
+      ['0004_fourth', 'applied', ''],
+      ['0005_fifth', 'pending', ''],
+    ]) {
+      expect(text.stdout).toMatch(new RegExp(`${name} +│ ${state} +│.*${note}`));
+    }
+    expect(text.stdout).toMatch(/^1 missing, 1 edited, 1 out of order, 1 applied, 1 pending$/m);
+    const { code, stdout } = await command('status', '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      failures: [],
+      migrations: [
+        { name: '0001_first', state: 'missing', checksum: null, applied: { executor: 'database_admins' } },
+        { name: '0002_second', state: 'edited', checksum: expect.stringMatching(/^[0-9a-f]{64}$/) },
+        { name: '0003_third', state: 'out of order', applied: null },
+        { name: '0004_fourth', state: 'applied', applied: { executionTimeMs: expect.any(Number) } },
+        { name: '0005_fifth', state: 'pending', applied: null },
+      ],
+    });
   });
 
   it('tells a machine about failures too', async () => {

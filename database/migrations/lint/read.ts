@@ -5,7 +5,7 @@ import { Fault } from '../../fault.ts';
 import { headerOf, type MigrationFile } from '../files.ts';
 import type { Direction } from '../ledger.ts';
 import { sectionOf } from '../load.ts';
-import { type RecordedStep, record } from '../recording.ts';
+import { type RecordedStep, type Recording, record } from '../recording.ts';
 import { type Allowance, allowanceIn, commentsOfModule } from './allowances.ts';
 import type { Statement } from './rule.ts';
 import { parseSql } from './source.ts';
@@ -79,7 +79,10 @@ function readSql(content: string): Parts {
 }
 
 async function readModule(content: string, path: string): Promise<Parts> {
-  const recorded = { up: await record({ path }, 'up'), down: await record({ path }, 'down') };
+  const up = await record({ path }, 'up');
+  // What cannot be loaded is said once.
+  const down = up.unseen?.broken ? { steps: [], transactional: true } : await record({ path }, 'down');
+  const recorded: Readonly<Record<Direction, Recording>> = { up, down };
   const allowances: Allowance[] = [];
   const unseen: { line: number; reason: string }[] = [];
   const errors: { line: number; message: string }[] = [];
@@ -100,7 +103,10 @@ async function readModule(content: string, path: string): Promise<Parts> {
       return parsed.statements;
     });
   const sections = { up: read('up'), down: read('down') };
-  for (const { unseen: reason } of [recorded.up, recorded.down]) if (reason) unseen.push(reason);
+  for (const { unseen: found } of [recorded.up, recorded.down]) {
+    if (found?.broken) errors.push({ line: found.line, message: found.reason });
+    else if (found) unseen.push({ line: found.line, reason: found.reason });
+  }
   for (const comment of commentsOfModule(content)) {
     const allowance = allowanceIn(comment);
     if (!allowance) continue;

@@ -7,7 +7,7 @@ export const files: readonly Rule[] = [
   {
     id: 'syntax-error',
     severity: 'critical',
-    title: "PostgreSQL's parser accepts the file",
+    title: "PostgreSQL's parser accepts the file, or Node loads it",
     why: 'the migration fails, and nothing after the error was looked at',
     instead: 'Mend it.',
     source: 'the parser of PostgreSQL 18 (libpg-query)',

@@ -146,10 +146,12 @@ export async function down() {}
     ]);
   });
 
-  it('are said to be unseen when they cannot be loaded or fail', async () => {
-    expect((await lintTs("import './nothing.ts';\nexport const up = 1;")).unseen[0]?.reason).toMatch(
-      /cannot be loaded/,
-    );
+  it('are refused when they cannot be loaded, and unseen where they fail', async () => {
+    const { findings } = await lintTs("import './nothing.ts';\nexport const up = 1;\nexport const down = 1;");
+    expect(findings.map(brief)).toEqual(['1 syntax-error critical']);
+    expect(findings[0]?.detail).toMatch(/cannot be loaded/);
+    number += 1;
+    expect((await lintTs('export async function down() {}')).findings[0]?.detail).toMatch(/no function up/);
     const failing =
       'export async function up(pgm) {\n  throw new Error("no\\nway");\n}\nexport async function down() {}\n';
     number += 1;
