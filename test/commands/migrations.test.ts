@@ -33,7 +33,7 @@ describe('migrate', () => {
     const { code, stdout } = await command('migrate', '--dry-run');
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^Would prepare schema llama, the ledger\nWould apply 0001_first\nWould apply 0002_second$/m,
+      /^Would prepare (role llama_owner, )?schema llama, the ledger\nWould apply 0001_first\nWould apply 0002_second$/m,
     );
     expect(await schemas()).toEqual([]);
   });
