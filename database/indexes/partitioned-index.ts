@@ -122,6 +122,13 @@ async function drop(
   }
 }
 
+/** Times a build is begun that is ended as a deadlock. */
+const deadlocks = 5;
+
+function isDeadlock(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '40P01';
+}
+
 /** PostgreSQL's NAMEDATALEN - 1, in bytes. */
 const longestName = 63;
 
@@ -242,14 +249,18 @@ class Build {
   }
 
   async #buildLeaf(leaf: Relation, name: string, again: boolean, done: number, total: number): Promise<void> {
-    try {
-      await observed(this.#session, this.#options.observer, () =>
-        this.#session.concurrently(this.#create(leaf, name, 'CONCURRENTLY')),
-      );
-    } catch (error) {
-      // What is left of it costs every write and helps no read; it may be out of reach if the connection is gone.
-      if (error instanceof pg.DatabaseError) await this.#dropInvalid(leaf, name).catch(() => undefined);
-      throw error;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await observed(this.#session, this.#options.observer, () =>
+          this.#session.concurrently(this.#create(leaf, name, 'CONCURRENTLY')),
+        );
+        break;
+      } catch (error) {
+        // What is left of it costs every write and helps no read; it may be out of reach if the connection is gone.
+        if (error instanceof pg.DatabaseError) await this.#dropInvalid(leaf, name).catch(() => undefined);
+        // Whoever waits for the leaf in a transaction and is waited for by this build; one of the two is ended.
+        if (!isDeadlock(error) || attempt >= deadlocks) throw error;
+      }
     }
     this.#report(again ? 'rebuilt' : 'built', leaf.name, done, total);
   }

@@ -318,7 +318,7 @@ describe('the index builder', () => {
       await blocker.query(
         `BEGIN; INSERT INTO shop.orders_y2026${leaf} VALUES ('open', '2026-0${leaf.at(-1)}-10 00:00:00+00', 1)`,
       );
-      const building = build();
+      const building = build(index, await connect());
       await until(async () => (await indexes()).some((row) => row.name.endsWith(leaf) && !row.valid));
       const other = await connect();
       const done = meanwhile(other);
@@ -358,6 +358,20 @@ describe('the index builder', () => {
         expect(steps).not.toContain(`attached orders_y2026${leaf}`);
       },
     );
+
+    it('ends complete when the partition is detached that it builds on: a deadlock, which one of the two is ended by', async () => {
+      await buildWhile((other) =>
+        other
+          .query('ALTER TABLE shop.orders DETACH PARTITION shop.orders_y2026m01 CONCURRENTLY')
+          .catch((error) => expect(error).toMatchObject({ code: '40P01' })),
+      );
+      expect(await valid()).toBe(true);
+      const { rows } = await client.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM pg_inherits WHERE inhparent = 'shop.orders'::regclass AND NOT inhdetachpending`,
+      );
+      const parts = (await indexes()).filter(({ part_of }) => part_of === 'shop.idx_orders_customer');
+      expect(parts).toHaveLength(rows[0]?.count ?? 0);
+    });
 
     it('becomes valid when the last leaf without a part goes', async () => {
       const blocker = await connect();
