@@ -172,6 +172,7 @@ describe('the index builder', () => {
     await expect(build({ table: 'shop.plain', name: 'plain_a', definition: '(a)' })).rejects.toThrow(
       /plain_a": it exists with another definition: .*\(b\)/,
     );
+    await client.query('DROP TABLE shop.plain');
     await expect(build({ ...index, definition: '(customer)' })).rejects.toThrow(
       /exists with another definition: CREATE INDEX/,
     );
@@ -342,7 +343,7 @@ describe('the index builder', () => {
       );
     });
 
-    it.each(['m01', 'm02', 'm03'])(
+    it.each(['m02', 'm03'])(
       'leaves a partition alone that is detached meanwhile: %s',
       async (leaf) => {
         const steps = await buildWhile((other) =>
