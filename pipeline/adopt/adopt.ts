@@ -74,8 +74,10 @@ export async function adopt(options: AdoptOptions): Promise<AdoptResult> {
     reporter.line(`Kept ${address}`);
   }
   if (!options.apply) {
-    if (adoptable.length === 0) return { ...report, outcome: 'imported' };
-    const file = relative(process.cwd(), writeImports(stack.directory, adoptable));
+    // Terraform takes one import block a resource: what the stack imports itself is left to it.
+    const blocks = adoptable.filter(({ address }) => !stack.imported.has(address));
+    if (blocks.length === 0) return { ...report, outcome: 'imported' };
+    const file = relative(process.cwd(), writeImports(stack.directory, blocks));
     return { ...report, outcome: 'written', file };
   }
   for (const { address, importId } of adoptable) {

@@ -22,6 +22,8 @@ export type Backend =
 export class Stack {
   readonly resources: ReadonlyMap<string, StackResource>;
   readonly backend: Backend;
+  /** Addresses that the stack itself imports. */
+  readonly imported: ReadonlySet<string>;
   readonly #data: ReadonlyMap<string, StackResource>;
   readonly #document: JsonObject;
 
@@ -36,6 +38,7 @@ export class Stack {
     this.resources = collect('', document['resource']);
     this.#data = collect('data.', document['data']);
     this.backend = backendOf(document);
+    this.imported = new Set(objectsAt(document, 'import').flatMap((block) => textAt(block, 'to') ?? []));
   }
 
   /** A resource, or a data source, by its address. */

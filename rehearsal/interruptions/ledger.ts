@@ -19,7 +19,7 @@ const companions: readonly RegExp[] = [
   /\/privateDnsZones\/[^/]+\/(?:A|SOA)\/[^/]+$/i,
   /\/vaults\/[^/]+\/keys\/[^/]+$/i,
   /\/privateEndpointConnections\/[^/]+$/i,
-  /\/flexibleServers\/[^/]+\/(?:configurations|databases\/(?:postgres|azure_maintenance|azure_sys))(?:\/|$)/i,
+  /\/flexibleServers\/[^/]+\/(?:backups|configurations|databases\/(?:postgres|azure_maintenance|azure_sys))(?:\/|$)/i,
 ];
 
 interface StateInstance {

@@ -152,6 +152,18 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     expect(again).toMatchObject({ code: 0, stdout: 'Nothing to adopt in small.\n' });
   });
 
+  it('leaves to the stack what the stack imports itself: Terraform takes one block a resource', async (context) => {
+    context.skip(missing !== undefined, missing);
+    const identity = 'azurerm_user_assigned_identity.identity';
+    await stack.run(['state', 'rm', identity]);
+    const id = `${group()}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/small-identity`;
+    await stack.replace(JSON.stringify({ ...JSON.parse(document), import: [{ to: identity, id }] }));
+    const { stdout } = await adopt('--yes', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ adoptable: [{ address: identity, importId: id }] });
+    expect(existsSync(join(stack.directory, 'imports.tf.json'))).toBe(false);
+    expect((await stack.plan()).output).toMatch(/Plan: 1 to import, 0 to add, 0 to change/);
+  });
+
   it('tells no secret and asks Azure nothing that it does not know', async (context) => {
     context.skip(missing !== undefined, missing);
     const { stdout, stderr } = await adopt('--json', '--debug', '--yes');
