@@ -67,6 +67,10 @@ export async function proveIsolation(options: IsolationOptions): Promise<Isolate
       }
     }),
   );
+  for (const run of settled) {
+    if (run.status === 'rejected' && workers > 1)
+      say(run.reason instanceof Error ? run.reason.message : String(run.reason));
+  }
   const runs = settled.map((run) => {
     if (run.status === 'rejected') throw run.reason;
     return run.value;
