@@ -343,22 +343,19 @@ describe('the index builder', () => {
       );
     });
 
-    it.each(['m02', 'm03'])(
-      'leaves a partition alone that is detached meanwhile: %s',
-      async (leaf) => {
-        const steps = await buildWhile((other) =>
-          other.query(`ALTER TABLE shop.orders DETACH PARTITION shop.orders_y2026${leaf} CONCURRENTLY`),
-        );
-        expect(await valid()).toBe(true);
-        expect(
-          (await indexes()).filter(({ part_of }) => part_of === 'shop.idx_orders_customer'),
-        ).toHaveLength(2);
-        expect(
-          (await indexes()).filter(({ part_of, name }) => part_of === null && name.endsWith(leaf)),
-        ).toEqual([]);
-        expect(steps).not.toContain(`attached orders_y2026${leaf}`);
-      },
-    );
+    it.each(['m02', 'm03'])('leaves a partition alone that is detached meanwhile: %s', async (leaf) => {
+      const steps = await buildWhile((other) =>
+        other.query(`ALTER TABLE shop.orders DETACH PARTITION shop.orders_y2026${leaf} CONCURRENTLY`),
+      );
+      expect(await valid()).toBe(true);
+      expect((await indexes()).filter(({ part_of }) => part_of === 'shop.idx_orders_customer')).toHaveLength(
+        2,
+      );
+      expect(
+        (await indexes()).filter(({ part_of, name }) => part_of === null && name.endsWith(leaf)),
+      ).toEqual([]);
+      expect(steps).not.toContain(`attached orders_y2026${leaf}`);
+    });
 
     it('ends complete when the partition is detached that it builds on: a deadlock, which one of the two is ended by', async () => {
       await buildWhile((other) =>
@@ -474,10 +471,11 @@ describe('the index builder', () => {
     const built = buildPartitionedIndex({ db: client }, index, {
       observer: { db: second, every: 20, report: (progress) => seen.push(progress) },
     });
-    await until(async () => seen.length > 0);
+    const waiting = () => seen.filter(({ waitingFor }) => waitingFor > 0);
+    await until(async () => waiting().length > 0);
     await blocker.query('ROLLBACK');
     await built;
-    expect(seen[0]).toMatchObject({ phase: expect.stringContaining('waiting for'), waitingFor: 1 });
+    expect(waiting()[0]?.phase).toMatch(/^waiting for/);
   });
 
   it('drops the index with its parts, and what an unfinished build left', async () => {
