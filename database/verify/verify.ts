@@ -132,8 +132,12 @@ export async function renderReport(report: Report, options: RenderOptions): Prom
     }
     case 'html': {
       const { renderHtml } = await import('./report/html.ts');
-      const name = target.environment ? `${target.environment}: ` : '';
-      return renderHtml(report, { subject: `${name}${describeTarget(target)}` });
+      const { environment } = target;
+      return renderHtml(report, {
+        subject: describeTarget(target),
+        ...(environment ? { environment } : {}),
+        verdict,
+      });
     }
   }
 }

@@ -2,8 +2,10 @@
  * Seconds that verification takes on a server with five partitioned tables of 120 months: every check but those of
  * Azure's control plane, the two-tenant probe and the comparison with a reference included. Making the reference
  * (a server of its own, migrated) is counted by itself, as is the whole command, process and connection included.
+ * On a machine that is busy with other things only the processors' time says anything.
  * Run it with `node --import tsx test/bench/verify.ts [rounds]`.
  */
+import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { withConnection } from '../../database/connection.ts';
 import { migrationsDirectory } from '../../database/migrations/files.ts';
@@ -59,6 +61,14 @@ async function timed<Result>(into: number[], work: () => Promise<Result>): Promi
   }
 }
 
+/** Seconds of processor that this process and the server's own process for `client` took so far (Linux). */
+async function processor(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_catalog.pg_backend_pid() AS pid');
+  const { user, system } = process.cpuUsage();
+  const ticks = readFileSync(`/proc/${rows[0]?.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (user + system) / 1e6 + (Number(ticks[11]) + Number(ticks[12])) / 100;
+}
+
 /** How long each statement of one run takes, longest first. */
 function watch(client: pg.Client): Map<string, number> {
   const spent = new Map<string, number>();
@@ -104,7 +114,7 @@ try {
     );
     process.stdout.write(`PostgreSQL ${connection.version}, ${rows[0]?.leaves} leaves, ${rounds} rounds\n`);
   });
-  const [catalogs, whole, process_]: [number[], number[], number[]] = [[], [], []];
+  const [catalogs, whole, command, work]: [number[], number[], number[], number[]] = [[], [], [], []];
   let slowest = new Map<string, number>();
   for (let round = 1; round <= rounds; round += 1) {
     const options = { session: 'reading' } as const;
@@ -112,6 +122,7 @@ try {
       await timed(catalogs, () => runChecks({ client }));
     });
     await withConnection(target, options, async ({ client }) => {
+      const before = await processor(client);
       const spent = watch(client);
       const report = await timed(whole, () => runChecks({ client, reference: async () => reference }));
       if (round === 1) {
@@ -119,12 +130,14 @@ try {
         process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
       }
       slowest = spent;
+      work.push((await processor(client)) - before);
     });
-    await timed(process_, () => run(['verify', '--url', url, '--no-reference']));
+    await timed(command, () => run(['verify', '--url', url, '--no-reference']));
   }
   told('checks, without the comparison', catalogs);
   told('checks, with the comparison', whole, ` (limit ${limit} s)`);
-  told('the command, without the comparison', process_);
+  told('  of which processors worked, both sides', work);
+  told('the command, without the comparison', command);
   told('making the reference, beside all that', making);
   process.stdout.write('\nlongest statements of the last run, ms:\n');
   for (const [text, spent] of [...slowest].sort((a, b) => b[1] - a[1]).slice(0, 12)) {

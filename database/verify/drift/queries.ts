@@ -258,15 +258,24 @@ const leaves = `
     SELECT c.*, i.inhparent AS parent FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relispartition AND c.relkind IN ('r', 'p', 'f') AND ${inSchema}
+  ), default_of AS (
+    SELECT d.adrelid, d.adnum, md5(d.adbin::text) AS digest FROM pg_attrdef d
+    WHERE d.adrelid IN (SELECT c.oid FROM leaf c UNION SELECT c.parent FROM leaf c)
+  ), expression AS MATERIALIZED (
+    -- A default names no column, so what it says is the same on every leaf; written out once it takes no time.
+    SELECT x.digest, pg_get_expr(d.adbin, d.adrelid) AS text
+    FROM (SELECT digest, min(adrelid) AS adrelid FROM default_of GROUP BY digest) x,
+      LATERAL (SELECT p.* FROM pg_attrdef p WHERE p.adrelid = x.adrelid AND md5(p.adbin::text) = x.digest LIMIT 1) d
+  ), says_default AS MATERIALIZED (
+    SELECT d.adrelid, d.adnum, e.text FROM default_of d JOIN expression e USING (digest)
   ), apart AS (
     SELECT a.attrelid, string_agg(a.attname, ', ' ORDER BY a.attname) AS columns
     FROM leaf c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_attribute b ON b.attrelid = c.parent AND b.attname = a.attname
-    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    LEFT JOIN pg_attrdef e ON e.adrelid = b.attrelid AND e.adnum = b.attnum
+    LEFT JOIN says_default d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    LEFT JOIN says_default e ON e.adrelid = b.attrelid AND e.adnum = b.attnum
     WHERE a.attnotnull <> b.attnotnull OR a.attstorage <> b.attstorage OR a.attgenerated <> b.attgenerated
-      OR (d.oid IS NULL) <> (e.oid IS NULL AND b.attidentity = '')
-      OR pg_get_expr(d.adbin, d.adrelid) <> pg_get_expr(e.adbin, e.adrelid)
+      OR (d.text IS NULL) <> (e.text IS NULL AND b.attidentity = '') OR d.text <> e.text
     GROUP BY a.attrelid
   )
   SELECT '${schema}.' || c.relname AS object, '${schema}.' || (SELECT p.relname FROM pg_class p WHERE p.oid = c.parent) AS parent, ${says(

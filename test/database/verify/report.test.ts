@@ -161,13 +161,50 @@ describe('the documents for machines', () => {
   });
 
   it('the page needs nothing but itself, and shows text as text', () => {
-    const html = renderHtml(report, { subject: 'production <eu>', at: new Date('2026-11-23T00:00:00Z') });
-    expect(html).toContain('<title>Verification of production &lt;eu&gt;</title>');
-    expect(html).toContain('2 checks found something, 1 of them critical or high. 2 could not be looked at.');
+    const html = renderHtml(report, {
+      subject: 'host <eu>',
+      environment: 'production',
+      at: new Date('2026-11-23T00:00:00Z'),
+    });
+    expect(html).toContain('<title>Verification of production: host &lt;eu&gt;</title>');
+    expect(html).toContain("content=\"default-src 'none'; style-src 'unsafe-inline'\"");
     expect(html).not.toMatch(/<script|<link|<img|https?:|url\(|@import/);
     expect(html).not.toContain('is <open>');
-    expect(html.indexOf('ISO-002')).toBeLessThan(html.indexOf('PAR-009'));
-    expect(renderHtml(clean, { subject: 'x' })).toContain('Nothing was found. 1 check passed.');
+    expect(html).toContain('23 November 2026, 00:00 UTC');
+  });
+
+  it('the page says its verdict first, in words, then the worst, with how to mend it', () => {
+    const html = renderHtml(report, { subject: 'x' });
+    expect(html).toContain('1 serious problem must be mended.');
+    expect(html).toContain('1 high, 1 medium: 3 places in 2 checks of 3.');
+    expect(html).toContain('2 checks could not look, and say why below.');
+    const order = [
+      'must be mended.',
+      'Owners are bound',
+      'Close them &lt;now&gt;',
+      'Sizes are known',
+      'There is no pg_cron',
+      'Tables are closed',
+    ];
+    const places = order.map((text) => html.indexOf(text));
+    expect(places.every((place) => place > 0)).toBe(true);
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+  });
+
+  it('the page tells apart what holds, what nobody could see, and what is no hurry', () => {
+    expect(renderHtml(clean, { subject: 'x' })).toContain('Everything holds.');
+    const [unseen] = report.checks.slice(-1);
+    const seen = { passed: 1, failed: 0, skipped: 1 };
+    const partly = { ...clean, counts: seen, checks: [...clean.checks, ...(unseen ? [unseen] : [])] };
+    expect(renderHtml(partly, { subject: 'x' })).toContain('Nothing was found.');
+    const required = verdictOf(partly, { require: ['schedules'] });
+    expect(renderHtml(partly, { subject: 'x', verdict: required })).toContain(
+      'Nobody can say yet: what is required could not be looked at.',
+    );
+    const mild = { ...report, checks: report.checks.filter(({ check }) => check.id !== 'ISO-002') };
+    expect(renderHtml(mild, { subject: 'x' })).toContain(
+      'Nothing serious was found; some things should be mended.',
+    );
   });
 });
 
