@@ -8,6 +8,7 @@ import {
   type MigrationsOptions,
   reporterFor,
   targetOf,
+  wholeNumber,
   withMigrations,
   withTarget,
 } from './common/target.ts';
@@ -20,6 +21,7 @@ interface Options extends MigrationsOptions {
   readonly group?: readonly Group[];
   readonly only?: readonly string[];
   readonly all?: boolean;
+  readonly timeLimit: number;
   /** False: none is wanted. */
   readonly reference?: string | false;
 }
@@ -48,6 +50,7 @@ export function register(program: Command): void {
       '--reference <url>',
       'compare with this database; without it one is migrated on a server started for that',
     )
+    .option('--time-limit <seconds>', 'give up on a database that takes longer', wholeNumber, 300)
     .option('--no-reference', 'compare with none: the checks of group drift are skipped')
     .addHelpText(
       'after',
@@ -61,6 +64,7 @@ export function register(program: Command): void {
       const report = await verify(target, {
         reporter,
         migrationsDirectory: options.migrations,
+        timeLimitSeconds: options.timeLimit,
         ...(options.reference === false ? {} : { reference: await referenceOf(options.reference) }),
         ...(options.group ? { groups: options.group } : {}),
         ...(options.only ? { only: options.only } : {}),

@@ -44,7 +44,12 @@ export interface Finding {
 export type Outcome =
   | { readonly status: 'passed'; readonly looked: string }
   | { readonly status: 'failed'; readonly looked: string; readonly findings: readonly Finding[] }
-  | { readonly status: 'skipped'; readonly reason: string };
+  | {
+      readonly status: 'skipped';
+      readonly reason: string;
+      /** The check itself is at fault, not what it looks at. @default false */
+      readonly defective?: true;
+    };
 
 /** Where checks look. */
 export interface CheckContext {

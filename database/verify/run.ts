@@ -1,3 +1,6 @@
+import pg from 'pg';
+import { isConnectionError } from '../diagnosis.ts';
+import { Fault } from '../fault.ts';
 import { catalogue } from './catalogue.ts';
 import {
   type Check,
@@ -12,13 +15,15 @@ import {
 } from './check.ts';
 import { takeSnapshot } from './snapshot/snapshot.ts';
 
+const { DatabaseError } = pg;
+
 /**
  * Looks at the database and says what is not as it must be.
  *
  * Reads the catalogs once and judges that; nothing is written but by the two-tenant probe, whose transaction is
  * always rolled back. May be called inside a transaction, which is left as it was.
  *
- * @throws what the driver throws when the catalogs cannot be read
+ * @throws what the driver throws when the catalogs cannot be read, or the connection is lost on the way
  */
 export async function runChecks(context: CheckContext, options: RunOptions = {}): Promise<Report> {
   const started = performance.now();
@@ -49,14 +54,26 @@ export function chosen({ groups, only }: RunOptions): readonly Check[] {
   );
 }
 
-/** A statement that failed means that nobody looked, which is neither a pass nor a finding. */
+/**
+ * A statement that was refused means that nobody looked, which is neither a pass nor a finding. A lost connection ends
+ * the run: what follows could only be skipped, and a report full of skips reads like one that found nothing.
+ */
 async function answer(run: Check['run'], input: CheckInput): Promise<Outcome> {
   try {
     return await run(input);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    return { status: 'skipped', reason: `could not look: ${error.message}` };
+    if (!(error instanceof Error) || isConnectionError(error) || isLost(input, error)) throw error;
+    if (error instanceof DatabaseError || error instanceof Fault) {
+      return { status: 'skipped', reason: `could not look: ${error.message}` };
+    }
+    const reason = `this check is defective (${error.name}: ${error.message}); report it`;
+    return { status: 'skipped', reason, defective: true };
   }
+}
+
+/** What the driver says to whoever asks on a connection that is gone already. */
+function isLost({ client }: CheckInput, { message }: Error): boolean {
+  return /not queryable|Connection terminated/.test(message) || client?.connection?.stream.destroyed === true;
 }
 
 function count(results: readonly CheckResult[]): Report['counts'] {

@@ -2,7 +2,7 @@ import { type CheckResult, type Group, groups, type Report, type Severity } from
 import { failing } from './run.ts';
 
 export interface Verdict {
-  /** 0 clean; 1 findings; 2 a group that is required was not looked at. */
+  /** 0 clean; 1 findings; 2 a group that is required was not looked at, or a check is defective. */
   readonly exitCode: 0 | 1 | 2;
   /** One line for each reason that it is not 0. */
   readonly reasons: readonly string[];
@@ -23,6 +23,17 @@ export function verdictOf(report: Report, { failOn = 'high', require = [] }: Ver
   const bad = failing(report, failOn);
   const reasons = bad.map(({ check }) => `${check.id} (${check.severity}): ${check.title}`);
   if (bad.length > 0) return { exitCode: 1, reasons };
+  const defective = report.checks.filter(
+    ({ outcome }) => outcome.status === 'skipped' && outcome.defective === true,
+  );
+  if (defective.length > 0) {
+    return {
+      exitCode: 2,
+      reasons: defective.map(
+        ({ check, outcome }) => `${check.id}: ${outcome.status === 'skipped' ? outcome.reason : ''}`,
+      ),
+    };
+  }
   const unseen = report.checks.filter(
     ({ check, outcome }) => outcome.status === 'skipped' && require.includes(check.group),
   );

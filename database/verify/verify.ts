@@ -1,6 +1,6 @@
 /** Verification as a command runs it: connect, look, and say it in the form that was asked for. */
 import type { AzureAccess } from '../azure-access.ts';
-import { withConnection } from '../connection.ts';
+import { type Connection, withConnection } from '../connection.ts';
 import { Fault } from '../fault.ts';
 import type { Reporter } from '../report.ts';
 import { describeTarget, type Target } from '../target.ts';
@@ -23,6 +23,8 @@ export interface VerifyOptions extends RunOptions {
   readonly reference?: Target | OpenReference;
   /** @default - whoever is signed in here */
   readonly azureAccess?: AzureAccess;
+  /** Seconds that looking at the database may take in all. @default 300 */
+  readonly timeLimitSeconds?: number;
 }
 
 /**
@@ -44,16 +46,18 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
   const azure = asked('azure') ? beginAzure(target, options.azureAccess) : undefined;
   try {
     return await withConnection(target, connect, (connection) =>
-      runChecks(
-        {
-          client: connection.client,
-          migrationsDir: options.migrationsDirectory,
-          openDatabase: otherDatabases(connection),
-          ...(target.deployment ? { deployment: target.deployment } : {}),
-          ...(reference ? { reference: () => reference } : {}),
-          ...(azure ? { azure: () => azure } : {}),
-        },
-        options,
+      withinTime(connection, options.timeLimitSeconds ?? 300, () =>
+        runChecks(
+          {
+            client: connection.client,
+            migrationsDir: options.migrationsDirectory,
+            openDatabase: otherDatabases(connection),
+            ...(target.deployment ? { deployment: target.deployment } : {}),
+            ...(reference ? { reference: () => reference } : {}),
+            ...(azure ? { azure: () => azure } : {}),
+          },
+          options,
+        ),
       ),
     );
   } catch (error) {
@@ -62,6 +66,36 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
   } finally {
     // Its server must be gone before this returns, whatever happened.
     await reference?.catch(() => undefined);
+  }
+}
+
+/**
+ * Ends a session whose server has stopped answering: statements have their own limits, which only a server that
+ * answers can keep.
+ */
+async function withinTime<Result>(
+  { client, circumstances }: Connection,
+  seconds: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    // There is no gentler way: whatever is sent waits behind what is not answered.
+    client.connection.stream.destroy();
+  }, seconds * 1000);
+  try {
+    return await work();
+  } catch (error) {
+    if (!late) throw error;
+    throw new Fault(
+      `${circumstances.target} was not verified within ${seconds} s`,
+      'it stopped answering, or everything it was asked had to wait',
+      'Look at pg_stat_activity for what holds locks, and run the command again; --time-limit gives it longer.',
+      { exitCode: 2 },
+    );
+  } finally {
+    clearTimeout(timer);
   }
 }
 

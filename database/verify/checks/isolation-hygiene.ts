@@ -10,6 +10,15 @@ const commands = { r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE', '*': 'ALL
 const secret =
   /(^|_)(password|passwd|passphrase|secret|token|api_?key|private_?key|credential|ssn|social_security|credit_?card|card_number|iban|cvv|pin)(_|$)/i;
 
+/** FROM of a sub-select, not of IS DISTINCT FROM, nor of functions that take one. */
+function readsTable(condition: string): boolean {
+  const plain = condition
+    .replace(/'(?:[^']|'')*'/g, '')
+    .replace(/\bDISTINCT FROM\b/g, '')
+    .replace(/\b(EXTRACT|substring|trim|overlay|position)\([^()]*\bFROM\b/gi, '');
+  return /\bFROM\b/.test(plain);
+}
+
 export const isolationHygieneChecks: readonly Check[] = [
   {
     id: 'ISO-013',
@@ -59,9 +68,7 @@ export const isolationHygieneChecks: readonly Check[] = [
         counted(snapshot.policies.length, 'policy', 'policies'),
         snapshot.policies.flatMap(({ relation, name, using, check }): readonly Finding[] => {
           const table = model.relation(relation);
-          const looks = [using, check].some((condition) =>
-            /\bFROM\b/.test(condition?.replace(/'[^']*'/g, '') ?? ''),
-          );
+          const looks = [using, check].some((condition) => readsTable(condition ?? ''));
           return table && looks
             ? [
                 {

@@ -80,7 +80,11 @@ export const deployment: Deployment = {
   administrator: 'database_admins',
   authentication: 'entra',
   extensions: [...expectedExtensions, 'pg_cron'],
-  parameters: { work_mem: '4096', 'pgbouncer.enabled': 'true' },
+  parameters: {
+    work_mem: '4096',
+    'pgbouncer.enabled': 'true',
+    'pgbouncer.default_pool_size': '20',
+  },
   logins: [
     {
       name: applicationLogin,
@@ -163,7 +167,7 @@ export function asOnAzure(snapshot: Snapshot): Snapshot {
       server: { ...server, isAzure: true },
       availableExtensions: [...snapshot.availableExtensions, 'pg_cron', 'pgaudit'],
       cron: { jobs, runs, oldestRun: server.now },
-      activity: { ...snapshot.activity, statisticsDays: 40 },
+      activity: { ...snapshot.activity, statisticsDays: 40, indexUse: [] },
       replication: {
         standbys: [{ application: 'replica', state: 'streaming', lagBytes: 1024, lagSeconds: 0.2 }],
         slots: [

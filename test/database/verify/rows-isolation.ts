@@ -33,6 +33,8 @@ export const isolationRows: readonly Row[] = [
   },
   {
     breaks: 'ISO-007',
+    also: ['ISO-013'],
+    because: 'and it decides beside the policy that was there',
     sql: 'CREATE POLICY wide ON llama.model_metrics FOR SELECT TO application_role USING (true)',
   },
   { breaks: 'ISO-008', sql: `CREATE POLICY everybody ON llama.model_metrics FOR SELECT USING (${bound})` },
@@ -118,28 +120,28 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-050', sql: 'REVOKE INSERT ON llama.model_metrics FROM application_role' },
   {
     breaks: 'ISO-051',
-    also: ['ISO-006', 'ISO-007'],
+    also: ['ISO-006', 'ISO-007', 'ISO-013'],
     because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
     sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
       CREATE POLICY leak ON llama.detector_executions FOR SELECT TO application_role USING (${tenant} IS NOT NULL)`,
   },
   {
     breaks: 'ISO-052',
-    also: ['ISO-006', 'ISO-007'],
+    also: ['ISO-006', 'ISO-007', 'ISO-013'],
     because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
     sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
       CREATE POLICY leak ON llama.detector_executions FOR SELECT TO application_role USING (${tenant} IS NULL)`,
   },
   {
     breaks: 'ISO-053',
-    also: ['ISO-006', 'ISO-007'],
+    also: ['ISO-006', 'ISO-007', 'ISO-013'],
     because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
     sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
       CREATE POLICY leak ON llama.detector_executions FOR INSERT TO application_role WITH CHECK (${tenant} IS NOT NULL)`,
   },
   {
     breaks: 'ISO-054',
-    also: ['ISO-006', 'ISO-007', 'ISO-051'],
+    also: ['ISO-006', 'ISO-007', 'ISO-013', 'ISO-051'],
     because: 'a row is found before it is changed',
     sql: `${withoutFloor('tenant_configs', 'tenant_floor_configs')}
       CREATE POLICY leak ON llama.tenant_configs TO application_role USING (${tenant} IS NOT NULL)`,
