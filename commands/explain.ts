@@ -1,8 +1,13 @@
 import type { Command } from 'commander';
 import { catalogue } from '../database/verify/catalogue.ts';
-import { explain, listChecks } from '../database/verify/report/explain.ts';
+import { documentChecks, explain, listChecks } from '../database/verify/report/explain.ts';
 import { findCheck } from '../database/verify/verify.ts';
 import { printJson } from './common/target.ts';
+
+interface Options {
+  readonly json?: boolean;
+  readonly markdown?: boolean;
+}
 
 export function register(program: Command): void {
   program
@@ -10,9 +15,11 @@ export function register(program: Command): void {
     .description('say what a check looks at, why, how to mend it, and where it comes from')
     .argument('[check]', 'id of the check; without one they are listed')
     .option('--json', 'print the result as JSON on stdout')
+    .option('--markdown', 'print the whole catalogue as docs/checks.md has it')
     .addHelpText('after', '\nExample: llama-db explain ISO-006')
-    .action((id: string | undefined, { json }: { readonly json?: boolean }) => {
-      if (json) {
+    .action((id: string | undefined, { json, markdown }: Options) => {
+      if (markdown) process.stdout.write(documentChecks());
+      else if (json) {
         const checks = id === undefined ? catalogue.map(({ run: _, ...facts }) => facts) : [facts(id)];
         printJson({ checks });
       } else process.stdout.write(id === undefined ? listChecks() : explain(findCheck(id)));

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { CheckFacts, CheckResult, Outcome, Report } from '../../../database/verify/check.ts';
-import { explain } from '../../../database/verify/report/explain.ts';
+import { documentChecks, explain } from '../../../database/verify/report/explain.ts';
 import { renderHtml } from '../../../database/verify/report/html.ts';
 import { reportDocument } from '../../../database/verify/report/json.ts';
 import { renderJunit } from '../../../database/verify/report/junit.ts';
@@ -244,4 +246,9 @@ it('explain prints every text of a check', () => {
     Source     the manual
     "
   `);
+});
+
+it('docs/checks.md is what llama-db explain --markdown prints', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/checks.md'), 'utf8');
+  expect(page, 'write it again: npx llama-db explain --markdown > docs/checks.md').toBe(documentChecks());
 });
