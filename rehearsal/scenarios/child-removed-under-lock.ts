@@ -1,0 +1,73 @@
+import { objectAt, textAt } from '../azure/json.ts';
+import { lockType } from '../azure/locks.ts';
+import type { Scenario } from '../scenario.ts';
+import type { How, Stage } from '../stage.ts';
+
+const endpointType = 'Microsoft.DBforPostgreSQL/flexibleServers/virtualEndpoints';
+
+export const scenario: Scenario = {
+  name: 'child-removed-under-lock',
+  title:
+    'A child of a locked server is removed only with the lock lifted, which the next deployment puts back',
+  environments: ['production'],
+  begins: 'deployed',
+  async run(stage) {
+    const { azure } = stage;
+    const locks = () => azure.state.ofType(lockType).length;
+    if (stage.quick) await lockByHand(stage);
+    stage.check('servers and vault are locked', locks() === 3, () => `there are ${locks()} locks`);
+    const moment = Date.now();
+    await stage.refused(
+      /ScopeLocked/,
+      { change: (input) => delete input.virtualEndpoint },
+      'removing the virtual endpoint is refused',
+    );
+    stage.check('the virtual endpoint is still there', azure.state.ofType(endpointType).length === 1);
+    const notes = azure.state
+      .ofType(lockType)
+      .map(({ body }) => textAt(objectAt(body, 'properties'), 'notes'));
+    stage.check(
+      'the lock itself says how it is done',
+      notes.every((one) => one?.includes('deletionLock: lifted')),
+      () => notes.join('; '),
+    );
+    const deleted = stage.changesSince(moment).filter((change) => change.startsWith('DELETE'));
+    stage.check('one deletion was tried, and none more', deleted.length === 1, () => deleted.join(', '));
+
+    const mode = (deletionLock: 'lifted' | 'inPlace'): How => ({
+      change: (input) => {
+        input.protection = { ...input.protection, deletionLock };
+      },
+    });
+    await stage.deployed(mode('lifted'), "with deletionLock: 'lifted' the endpoint is removed");
+    stage.check('the virtual endpoint is gone', azure.state.ofType(endpointType).length === 0);
+    stage.check('the locks are lifted', locks() === 0);
+    await stage.deployed(mode('inPlace'), "with deletionLock: 'inPlace' the locks are put back");
+    stage.check('servers and vault are locked again', locks() === 3, () => `there are ${locks()} locks`);
+  },
+};
+
+/** Locks the targets as a person would, and lets the state take the locks over: azurerm watches none of them then. */
+async function lockByHand(stage: Stage): Promise<void> {
+  const { azure, settings } = stage;
+  const keep = ['azurerm_management_lock'] as const;
+  const { resource } = JSON.parse(await stage.synthesized({ keep }));
+  const names: Readonly<Record<string, string | undefined>> = {
+    server: settings.server.name,
+    replica: settings.replica?.name,
+    key_vault: settings.keyVault.name,
+  };
+  const imports: Record<string, string> = {};
+  for (const [key, lock] of Object.entries<Record<string, string>>(resource.azurerm_management_lock)) {
+    const name = names[key.replace('deletion_lock_', '')];
+    const target = azure.state
+      .list()
+      .find((one) => one.name === name && /\/(?:flexibleServers|vaults)$/.test(one.type));
+    if (!target) throw new Error(`nothing in Azure is what ${key} locks`);
+    const { id } = azure.state.put(`${target.id}/providers/${lockType}/${lock['name']}`, {
+      properties: { level: lock['lock_level'] ?? '', notes: lock['notes'] ?? '' },
+    });
+    imports[`azurerm_management_lock.${key}`] = id;
+  }
+  await stage.deployed({ keep, imports }, 'locks that were made by hand are taken over');
+}
