@@ -11,7 +11,12 @@ import { azurermVersion, findProvider, writeConfiguration } from './installation
 const source = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What a deployment writes, or what would lead one astray: a state of this machine must not be taken for another's. */
-const left = /^(?:cdktf\.out|tmp|\..*|.*\.tfstate(?:\..*)?|.*\.log)$/;
+const written = /^(?:cdktf\.out|tmp|\..*|.*\.tfstate(?:\..*)?|.*\.log)$/;
+
+/** Whether something at the top of the checkout is a source, which a scratch copy has too. */
+export function isSource(name: string): boolean {
+  return !written.test(name);
+}
 
 export class Project {
   private constructor(
@@ -99,5 +104,5 @@ function inherited(): Record<string, string> {
 
 async function linkSources(root: string): Promise<void> {
   for (const name of await readdir(source))
-    if (!left.test(name)) await symlink(path.join(source, name), path.join(root, name));
+    if (isSource(name)) await symlink(path.join(source, name), path.join(root, name));
 }
