@@ -341,21 +341,21 @@ export class Stage {
   }
 
   /** What is wrong with a rehearsal whatever it was about: requests nobody could answer, secrets left somewhere. */
-  async sound(reports: ReadonlyMap<string, string | Buffer> = new Map()): Promise<void> {
+  async sound(): Promise<void> {
     const { unknown } = this.azure;
     this.check(
       'the local Azure could answer every request',
       unknown.length === 0,
       () => `it could not answer: ${[...new Set(unknown)].join('; ')}`,
     );
-    const leaks = await this.leaks(reports);
+    const leaks = await this.leaks();
     this.check(`none of ${this.secrets.count} secrets was left anywhere`, leaks.length === 0, () =>
       leaks.map(({ what, where }) => `${what} is in ${where}`).join('; '),
     );
   }
 
-  /** Secrets in what the deployments left: files, blobs, output, PostgreSQL's log, and the reports that are given. */
-  async leaks(reports: ReadonlyMap<string, string | Buffer> = new Map()): Promise<readonly Leak[]> {
+  /** Secrets in what the deployments left: files, blobs, output, PostgreSQL's log. */
+  async leaks(): Promise<readonly Leak[]> {
     for (const [id, key] of this.azure.sharedKeys) this.secrets.add(`the shared key of ${id}`, key);
     const blobs = this.azure.blobs
       .list()
@@ -373,7 +373,6 @@ export class Stage {
       ...said,
       ['the log of PostgreSQL', this.postgres.log()],
       ['the local Azure’s operations', JSON.stringify(this.azure.operations)],
-      ...reports,
     ];
     return searched.flatMap(([where, content]) => this.secrets.search(where, content));
   }
