@@ -9,7 +9,7 @@ export interface Interval {
 }
 
 /** Shorter than this, waiting is the network's and nobody's rule; in milliseconds. */
-const shortestWait = 1500;
+const shortestWait = 3000;
 /** Lines of cdktf come a little late; in milliseconds. */
 const tolerance = 1000;
 

@@ -1,0 +1,104 @@
+/** What a rehearsal promises whatever it shows: secrets are found, Ctrl-C leaves nothing, an error is one line. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tokenScope } from '../../database/credentials.ts';
+import { administration } from '../../rehearsal/postgres/address.ts';
+import { within } from '../../rehearsal/postgres/bootstrap.ts';
+import { Stage } from '../../rehearsal/stage.ts';
+import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+
+const missing = await whyNoTerraform();
+const project = path.join(import.meta.dirname, '../..');
+
+describe.skipIf(missing !== undefined)('a stage before anything is deployed', () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await Stage.open({ environment: 'staging', quick: true });
+  });
+  afterAll(() => stage?.close());
+
+  it('finds a secret in every place that a deployment writes to, and nothing without one', async () => {
+    const { azure, project: scratch, postgres, settings } = stage;
+    expect(await stage.leaks()).toEqual([]);
+    const secret = azure.directory.options.clientSecret;
+    await writeFile(path.join(scratch.root, 'cdktf.log'), `login with ${secret}`);
+    const { state } = settings;
+    if (state.backend !== 'azurerm') throw new Error('staging keeps its state in a blob');
+    azure.blobs.container(state.storageAccount, state.container)?.set(state.key, {
+      ...{ content: Buffer.from(JSON.stringify({ password: secret })), contentType: 'application/json' },
+      ...{ metadata: { terraformlockid: Buffer.from(secret).toString('base64') }, lease: undefined },
+      ...{ etag: '"1"', modifiedAt: new Date() },
+    });
+    await within(administration(postgres), (client) =>
+      client.query(`SELECT pg_catalog.pg_log_backend_memory_contexts(0), ${pg.escapeLiteral(secret)}::int`),
+    ).catch(() => undefined);
+    const found = await stage.leaks();
+    expect(new Set(found.map(({ what }) => what))).toEqual(new Set(['the client secret']));
+    expect(found.map(({ where }) => where).sort()).toEqual([
+      `blob ${state.storageAccount}/${state.container}/${state.key}`,
+      'cdktf.log',
+      `metadata of blob ${state.storageAccount}/${state.container}/${state.key}`,
+      'the log of PostgreSQL',
+    ]);
+    await expect(stage.sound()).rejects.toThrow('the client secret is in cdktf.log');
+  });
+
+  it('takes a token as the password of a group only from its members, and only the latest', async () => {
+    const { azure, postgres, settings } = stage;
+    const [administrators] = settings.server.authentication.administrators;
+    if (!administrators) throw new Error('staging has administrators');
+    const { name, objectId } = administrators;
+    const server = `/subscriptions/${azure.subscriptionId}/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/${settings.server.name}`;
+    azure.state.put(`${server}/administrators/${objectId}`, { properties: { principalName: name } });
+    const issue = () => azure.directory.issue(tokenScope.replace(/\/\.default$/, ''));
+    const login = (password: string) =>
+      within(postgres.connection({ user: name, password }), async (client) => {
+        const { rows } = await client.query<{ who: string }>('SELECT current_user AS who');
+        return rows[0]?.who;
+      });
+    const first = await issue();
+    expect(await login(first)).toBe(name);
+    const second = await issue();
+    expect(await login(second)).toBe(name);
+    await expect(login(first)).rejects.toThrow('password authentication failed');
+    await expect(login(await azure.directory.issue('https://management.azure.com'))).rejects.toThrow(
+      'password authentication failed',
+    );
+    azure.directory.removeMember(objectId, azure.directory.options.client.objectId);
+    await expect(login(await issue())).rejects.toThrow('password authentication failed');
+    expect(postgres.log()).not.toContain(second);
+  });
+});
+
+describe('a rehearsal that is interrupted', () => {
+  it('ends what it started, removes everything, and says so', { timeout: 240_000 }, async ({ skip }) => {
+    skip(missing !== undefined, missing);
+    const child = spawn(
+      process.execPath,
+      ['commands/llama-db.mjs', 'rehearse', 'development', '--quick', '--verbose'],
+      { cwd: project, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let said = '';
+    const folders = new Set<string>();
+    let interrupted = false;
+    const listen = (chunk: Buffer) => {
+      said += chunk.toString();
+      for (const [folder] of said.matchAll(/\/\S*llama-rehearsal-\w+/g)) folders.add(folder);
+      if (interrupted || !/azurerm_resource_group\S* .*: Creating\.\.\.|apply_start/.test(said)) return;
+      interrupted = true;
+      child.kill('SIGINT');
+    };
+    child.stdout.on('data', listen);
+    child.stderr.on('data', listen);
+    const [status] = await once(child, 'close');
+    expect(said).toContain('Interrupted: ');
+    expect(status).toBe(130);
+    expect(interrupted).toBe(true);
+    for (const folder of folders) expect(existsSync(folder)).toBe(false);
+  });
+});
