@@ -24,6 +24,7 @@ import {
   startLocalAzure,
 } from './azure/index.ts';
 import { type JsonObject, objectAt, textAt } from './azure/json.ts';
+import { privateParts } from './azure/key-vault-data.ts';
 import { serverType } from './azure/postgresql/server.ts';
 import { nameOf } from './azure/resource-id.ts';
 import type { Blob } from './azure/storage-blobs.ts';
@@ -357,6 +358,12 @@ export class Stage {
   /** Secrets in what the deployments left: files, blobs, output, PostgreSQL's log. */
   async leaks(): Promise<readonly Leak[]> {
     for (const [id, key] of this.azure.sharedKeys) this.secrets.add(`the shared key of ${id}`, key);
+    for (const [id, pem] of privateParts(this.azure.azure)) {
+      // However the text is wrapped, some line of it stands somewhere as it is.
+      const lines = pem.split('\n').filter((line) => !line.startsWith('-') && line.length > 40);
+      for (const [index, line] of lines.entries())
+        this.secrets.add(`line ${index + 1} of the private part of key ${id}`, line);
+    }
     const blobs = this.azure.blobs
       .list()
       .flatMap(([name, { content, metadata }]): [string, string | Buffer][] => [

@@ -64,6 +64,18 @@ export function keyVersions(azure: Azure, key: string): readonly string[] {
   return resource ? versionsOf(azure, resource).map(({ version }) => version) : [];
 }
 
+/** Private parts of all keys that were used so far, PEM, by what they belong to; for a search where none may be. */
+export function privateParts(azure: Azure): ReadonlyMap<string, string> {
+  const all = azure.memory.map<KeyVersion[]>('keyVersions');
+  return new Map(
+    [...all].flatMap(([id, versions]) =>
+      versions.flatMap(({ version, privateKey }): [string, string][] =>
+        privateKey === undefined ? [] : [[`${id}/${version}`, privateKey]],
+      ),
+    ),
+  );
+}
+
 /** What a Crypto Officer may change of a version: `az keyvault key set-attributes`. Times in seconds since 1970. */
 export function setKeyAttributes(
   azure: Azure,

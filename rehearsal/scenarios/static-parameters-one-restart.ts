@@ -9,7 +9,8 @@ const changed = Object.keys(parameters);
 
 export const scenario: Scenario = {
   name: 'static-parameters-one-restart',
-  title: 'Several static parameters changed at once restart each server once, at the end, and nothing waits afterwards',
+  title:
+    'Several static parameters changed at once restart each server once, at the end, and nothing waits afterwards',
   environments: ['production', 'staging', 'development'],
   begins: 'deployed',
   async run(stage) {
@@ -34,7 +35,11 @@ export const scenario: Scenario = {
     const restarts = server.restarts - before;
     stage.check('PostgreSQL was restarted once', restarts === 1, () => `it was restarted ${restarts} times`);
     const words = run.steps.map(({ text }) => text).join('; ');
-    stage.check('the post-deploy step said what for', words.includes('track_activity_query_size'), () => words);
+    stage.check(
+      'the post-deploy step said what for',
+      words.includes('track_activity_query_size'),
+      () => words,
+    );
     const state = await inForce(stage);
     stage.check(
       'the values are in force, and nothing waits for a restart',

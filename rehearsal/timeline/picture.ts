@@ -13,6 +13,8 @@ const groupHeight = 24;
 const fewRows = 3;
 const large = { bar: 13, gap: 3 };
 const small = { bar: 5, gap: 1.5 };
+const tiny = { bar: 3, gap: 1 };
+const manyRows = 12;
 
 interface Lane {
   readonly name: string;
@@ -87,7 +89,7 @@ function laneOf(name: string, bars: readonly Bar[]): Lane {
     if (row) row.push(bar);
     else rows.push([bar]);
   }
-  const size = rows.length <= fewRows ? large : small;
+  const size = rows.length <= fewRows ? large : rows.length <= manyRows ? small : tiny;
   return { name, rows, size, height: 8 + rows.length * (size.bar + size.gap) - size.gap };
 }
 
@@ -120,7 +122,7 @@ function foldShape(fold: Fold, bottom: number): string {
     `<rect class="fold" x="${fold.x.toFixed(1)}" y="${header - 8}" width="${foldWidth}" height="${bottom - header + 8}"><title>${escaped(`Only the provider's own waits went on for ${length(fold.endedAt - fold.startedAt)}; the picture leaves the time out.`)}</title></rect>`,
     `<text class="folded" x="${middle.toFixed(1)}" y="16">provider</text>`,
     `<text class="folded" x="${middle.toFixed(1)}" y="28">waits</text>`,
-    `<text class="folded strong" x="${middle.toFixed(1)}" y="42">${length(fold.endedAt - fold.startedAt).replace(/\.\d+ s$/, ' s')}</text>`,
+    `<text class="folded strong" x="${middle.toFixed(1)}" y="42">${clock(Math.round((fold.endedAt - fold.startedAt) / 1000))}</text>`,
   ].join('');
 }
 
