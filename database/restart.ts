@@ -93,17 +93,18 @@ async function pendingParameters({ client }: Connection): Promise<readonly Pendi
 }
 
 async function askStandby(
-  { target, credential }: Connection,
+  { credential }: Connection,
   standby: Target,
   reporter: Reporter,
 ): Promise<readonly PendingParameter[] | undefined> {
-  if (target.address !== undefined) {
-    reporter.warn(`Replica ${standby.host} is not looked at: the given host address belongs to the writer`);
-    return undefined;
-  }
   try {
     const options = { acceptStandby: true, attempts: 1, session: 'reading', credential } as const;
-    return await withConnection(standby, options, pendingParameters);
+    return await withConnection(standby, options, async (connection) => {
+      // Azure's certificates are for all of its servers: only the server itself says which one an address leads to.
+      if (connection.inRecovery) return pendingParameters(connection);
+      reporter.warn(`Replica ${standby.host} is not looked at: the given host address leads to the writer`);
+      return undefined;
+    });
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     reporter.warn(`Replica ${standby.host} is not looked at: ${error.why}`);

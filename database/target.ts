@@ -50,12 +50,14 @@ export async function resolveTarget(request: TargetRequest, variables: Variables
   return checkTarget(address ? { ...target, address } : target);
 }
 
-/** The same login on the other server of the pair, read-only; undefined where the deployment has one server. */
+/**
+ * The same login on the other server of the pair, read-only; undefined where the deployment has one server. An address
+ * to dial stays: it may be a gateway that leads by name, or a tunnel to the writer, which only the server can tell.
+ */
 export function standbyTarget(target: Target): Target | undefined {
   const { deployment } = target;
   if (!deployment?.replica) return undefined;
-  const { address: _, ...rest } = target;
-  return { ...rest, host: deployment[deployment.writer === 'primary' ? 'replica' : 'primary']?.host ?? '' };
+  return { ...target, host: deployment[deployment.writer === 'primary' ? 'replica' : 'primary']?.host ?? '' };
 }
 
 /** How the target is called in messages: never with its password. */

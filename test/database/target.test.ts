@@ -55,7 +55,7 @@ describe('a target', () => {
     expect(target.host).toBe('replica.postgres.database.azure.com');
     const standby = standbyTarget(target);
     expect(standby?.host).toBe('primary.postgres.database.azure.com');
-    expect(standby?.address).toBeUndefined();
+    expect(standby?.address).toBe('10.1.2.3');
   });
 
   it('comes from Terraform outputs when no apply tells it', async () => {
