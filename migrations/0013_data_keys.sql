@@ -158,8 +158,13 @@ LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- 38 characters are the nonce and the tag of an empty text.
-  RETURN substring(sealed FROM '^gcm1:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):[A-Za-z0-9_-]{38,}$')::uuid;
+  -- 38 characters are the nonce and the tag of an empty text. A regular expression over the whole of a long value costs
+  -- milliseconds, translate() microseconds.
+  IF left(sealed, 42) ~ '^gcm1:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:$' AND length(sealed) >= 42 + 38
+     AND translate(substr(sealed, 43), 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-', '') = '' THEN
+    RETURN substr(sealed, 6, 36)::uuid;
+  END IF;
+  RETURN NULL;
 END
 $$;
 

