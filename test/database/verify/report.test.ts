@@ -162,6 +162,42 @@ describe('the documents for machines', () => {
     expect(run?.invocations[0]?.toolConfigurationNotifications).toHaveLength(2);
   });
 
+  it('SARIF has what version 2.1.0 of its schema requires', () => {
+    const document = sarifDocument(report);
+    expect(document.version).toBe('2.1.0');
+    expect(document.$schema).toMatch(
+      /^https:\/\/docs\.oasis-open\.org\/sarif\/.*sarif-schema-2\.1\.0\.json$/,
+    );
+    const levels = ['none', 'note', 'warning', 'error'];
+    for (const { tool, results, invocations } of document.runs) {
+      expect(tool.driver.name).not.toBe('');
+      const ids = tool.driver.rules.map(({ id }) => id);
+      // Items of rules are unique, and each has an id.
+      expect(new Set(ids).size).toBe(ids.length);
+      for (const { shortDescription, fullDescription, help, defaultConfiguration } of tool.driver.rules) {
+        for (const { text } of [shortDescription, fullDescription, help]) expect(text).not.toBe('');
+        expect(levels).toContain(defaultConfiguration.level);
+      }
+      for (const { message, level, ruleIndex, locations, partialFingerprints } of results) {
+        expect(message.text).not.toBe('');
+        expect(levels).toContain(level);
+        expect(ruleIndex).toBeGreaterThanOrEqual(0);
+        for (const { physicalLocation, logicalLocations } of locations) {
+          expect(physicalLocation.artifactLocation.uri).toMatch(/^[\w./-]+$/);
+          expect(logicalLocations[0]?.fullyQualifiedName).not.toBe('');
+        }
+        for (const print of Object.values(partialFingerprints)) expect(print).not.toBe('');
+      }
+      for (const { executionSuccessful, toolConfigurationNotifications } of invocations) {
+        expect(typeof executionSuccessful).toBe('boolean');
+        for (const { level, message } of toolConfigurationNotifications) {
+          expect(levels).toContain(level);
+          expect(message.text).not.toBe('');
+        }
+      }
+    }
+  });
+
   it('the page needs nothing but itself, and shows text as text', () => {
     const html = renderHtml(report, {
       subject: 'host <eu>',
