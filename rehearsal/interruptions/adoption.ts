@@ -2,9 +2,14 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runProgram } from '../terraform/program.ts';
-import type { TerraformStack } from '../terraform/stack.ts';
 
 const program = fileURLToPath(new URL('../../commands/llama-db.mjs', import.meta.url));
+
+/** Where it looks: the folder of a stack, and the environment under which Terraform runs there. */
+export interface Deployed {
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
 
 export interface AdoptAnswer {
   readonly exitCode: number;
@@ -26,7 +31,7 @@ export interface AdoptAnswer {
 }
 
 export async function runAdopt(
-  stack: TerraformStack,
+  stack: Deployed,
   environment: string,
   ...parameters: string[]
 ): Promise<AdoptAnswer> {
@@ -51,7 +56,7 @@ export async function runAdopt(
 
 /** Adopts, after breaking the lock that a killed run has left. */
 export async function adoptAll(
-  stack: TerraformStack,
+  stack: Deployed,
   environment: string,
 ): Promise<AdoptAnswer & { brokeLock: boolean }> {
   const first = await runAdopt(stack, environment);

@@ -11,6 +11,9 @@ import type { Injection } from './injection.ts';
 import { addressOf, compare, idsOf, type StateDocument } from './ledger.ts';
 import type { Operation } from './operations.ts';
 
+/** Address of an operation whose resource the state does not know. */
+const unknown = 'unknown';
+
 /** How a deployment came over a fault. */
 export type Recovery =
   /** The provider tried again, and the deployment went on. */
@@ -59,18 +62,21 @@ export interface CascadeOptions {
   readonly stack: TerraformStack;
   readonly injection: Injection;
   readonly hear?: (round: Round) => void;
+  /** Ends it after the deployment that is under way; what has recovered by then is told. @default - it goes to its end */
+  readonly signal?: AbortSignal;
   /** Deployments after which it is given up. @default 300 */
   readonly mostRounds?: number;
 }
 
 export async function cascade(options: CascadeOptions): Promise<CascadeResult> {
-  const { stack, hear, mostRounds = 300 } = options;
+  const { stack, hear, signal, mostRounds = 300 } = options;
   const rounds: Round[] = [];
   const problems: string[] = [];
   for (let number = 1; problems.length === 0; number++) {
     const round = await deploy(options, number, problems);
     rounds.push(round);
     hear?.(round);
+    if (signal?.aborted) break;
     if (round.happened.length > 0 && number < mostRounds) continue;
     if (round.happened.length > 0) problems.push(`not at its end after ${number} deployments`);
     if (round.exitCode !== 0)
@@ -80,9 +86,14 @@ export async function cascade(options: CascadeOptions): Promise<CascadeResult> {
       );
     break;
   }
-  if (problems.length === 0) problems.push(...(await unconverged(options)));
-  const state = await stateOf(stack);
-  return { cases: casesOf(rounds, options.fault, state), rounds, problems };
+  if (problems.length === 0 && !signal?.aborted) problems.push(...(await unconverged(options)));
+  const cases = casesOf(rounds, options.fault, await stateOf(stack));
+  // Whose resource the state does not know has not recovered yet.
+  return {
+    cases: signal?.aborted ? cases.filter(({ address }) => address !== unknown) : cases,
+    rounds,
+    problems,
+  };
 }
 
 async function deploy(options: CascadeOptions, number: number, problems: string[]): Promise<Round> {
@@ -176,7 +187,7 @@ async function unconverged({ stack, azure }: CascadeOptions): Promise<string[]> 
 function casesOf(rounds: readonly Round[], fault: FaultKind, state: StateDocument): Case[] {
   return rounds.flatMap(({ happened, errors, completed, adopted }) =>
     happened.map((operation): Case => {
-      const address = addressOf(operation, state) ?? 'unknown';
+      const address = addressOf(operation, state) ?? unknown;
       const said = errors.get(address) ?? '';
       const failed = said !== '' || (endsDeployment(fault) && !completed.has(address));
       const recovery = adopted.has(address)

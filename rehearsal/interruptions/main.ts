@@ -66,7 +66,10 @@ async function rehearse(environment: string, options: Options): Promise<number> 
   const pattern = new RegExp(options.only ?? '.', 'i');
   const cases = [...known];
   let wrong = 0;
+  const stopping = new AbortController();
+  process.once('SIGINT', () => stopping.abort());
   for (const name of options.fault.length > 0 ? options.fault : faultKinds.map((one) => one.name)) {
+    if (stopping.signal.aborted) break;
     const fault = faultKind(name);
     const done = known.filter((one) => one.fault === name).map(({ operation }) => operation);
     const injection = new Injection(({ key }) => pattern.test(key), done);

@@ -1,0 +1,52 @@
+import path from 'node:path';
+import { adoptAll } from '../interruptions/adoption.ts';
+import { faultKind } from '../interruptions/faults.ts';
+import { Injection } from '../interruptions/injection.ts';
+import type { Scenario } from '../scenario.ts';
+
+const server = 'azurerm_postgresql_flexible_server.server';
+
+export const scenario: Scenario = {
+  name: 'deploy-killed',
+  title:
+    'A first deployment is killed while Azure makes the server; after llama-db adopt the next one goes on',
+  environments: ['production', 'staging', 'development'],
+  begins: 'before the first deployment',
+  notInTests: 'test/rehearsal/interruptions.test.ts has it on a smaller stack',
+  async run(stage) {
+    const { name } = stage.settings.server;
+    const injection = new Injection(
+      ({ key }) => key.startsWith('PUT ') && key.endsWith(`flexibleServers/${name}`),
+    );
+    stage.intercept = injection.before;
+    stage.interceptAnswer = injection.after;
+    const stopping = new AbortController();
+    injection.arm(faultKind('kill-middle'), () => stopping.abort());
+    const killed = await stage.deploy({ kill: stopping.signal });
+    stage.check(
+      'the deployment was killed while Azure made the server',
+      injection.disarm().length === 1 && killed.exitCode !== 0,
+    );
+    // Azure goes on with what it was asked for.
+    for (const { id } of stage.azure.operations) await stage.azure.azure.operations.wait(id);
+
+    const adopted = await adoptAll(
+      {
+        directory: path.join(stage.project.root, 'cdktf.out/stacks', stage.environment),
+        environment: stage.variables,
+      },
+      stage.environment,
+    );
+    stage.check(
+      'adopt breaks the abandoned lock, where the state has one, and finds the server',
+      adopted.brokeLock === (stage.settings.state.backend === 'azurerm') &&
+        adopted.result?.adoptable.some(({ address }) => address === server) === true,
+      () => adopted.output,
+    );
+    const next = await stage.deployed({}, 'the next deployment imports it and goes on to its end');
+    stage.check(
+      'it did not make the server again',
+      !next.resources.some(({ address, action }) => address === server && action === 'create'),
+    );
+  },
+};
