@@ -189,6 +189,12 @@ export interface Break {
   readonly files?: (directory: string) => void;
 }
 
+/** A row that starts from the whole deployment means this server's version, not the one that is written there. */
+function deploymentOf(major: number, change: Partial<Deployment> = {}): Deployment {
+  const { version = deployment.version } = change;
+  return { ...deployment, ...change, version: version === deployment.version ? major : version };
+}
+
 /** Every answer of the whole catalogue with one thing broken; nothing of it stays. */
 export async function answersWith(verified: VerifiedServer, change: Break): Promise<readonly CheckResult[]> {
   const { superuser: client, server } = verified;
@@ -204,7 +210,7 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
     const input = {
       client,
       snapshot: change.bend?.(seen) ?? seen,
-      deployment: { ...deployment, version: majorOf(seen), ...change.deployment },
+      deployment: deploymentOf(majorOf(seen), change.deployment),
       migrationsDir: directory,
       reference: async () => verified.reference,
     };
