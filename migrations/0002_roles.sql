@@ -8,7 +8,7 @@ DECLARE
   role_name text;
   existing pg_catalog.pg_roles;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer']
+  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer', 'audit_sealer']
   LOOP
     SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname = role_name;
     IF NOT FOUND THEN
@@ -69,7 +69,7 @@ BEGIN
   );
   EXECUTE pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', pg_catalog.current_database());
 
-  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer']
+  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer', 'audit_sealer']
   LOOP
     SELECT oid INTO role_id FROM pg_catalog.pg_roles WHERE rolname = role_name;
     CONTINUE WHEN NOT FOUND;

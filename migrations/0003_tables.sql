@@ -34,6 +34,9 @@ COMMENT ON COLUMN llama.storage_records.source_data_hash IS 'SHA-256 of the sour
 COMMENT ON COLUMN llama.storage_records.s3_key IS 'Blob name of the exported record';
 COMMENT ON COLUMN llama.storage_records.backup_status IS 'Changed by llama.set_backup_status only';
 
+-- Rows are sealed in its order. CACHE 1: a session that keeps numbers for later would use them after they count as used.
+CREATE SEQUENCE llama.audit_sequence AS bigint CACHE 1;
+
 CREATE TABLE llama.audit_trail (
   id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
   tenant_id varchar(100) NOT NULL,
@@ -51,13 +54,17 @@ CREATE TABLE llama.audit_trail (
   record_timestamp timestamptz,
   content_hash varchar(64),
   login name NOT NULL DEFAULT SESSION_USER,
+  sequence bigint NOT NULL DEFAULT pg_catalog.nextval('llama.audit_sequence'),
   CONSTRAINT audit_trail_pkey PRIMARY KEY (tenant_id, id, "timestamp")
 ) PARTITION BY RANGE ("timestamp");
+
+ALTER SEQUENCE llama.audit_sequence OWNED BY llama.audit_trail.sequence;
 
 COMMENT ON COLUMN llama.audit_trail.table_name IS 'The table as applications name it, never one of its partitions';
 COMMENT ON COLUMN llama.audit_trail.record_id IS 'Key of the record where it is a uuid; record_key has every key';
 COMMENT ON COLUMN llama.audit_trail.record_timestamp IS 'Partition key of the record, to find it in one partition';
 COMMENT ON COLUMN llama.audit_trail.content_hash IS 'SHA-256 in hex of the row (jsonb as text) that a retention delete erased';
+COMMENT ON COLUMN llama.audit_trail.sequence IS 'Order in which rows are sealed; a rolled-back change leaves a gap, which is no missing row';
 COMMENT ON COLUMN llama.audit_trail.user_id IS 'Who acted, as the application says; login is who connected, as the server knows';
 
 CREATE TABLE llama.tenant_configs (

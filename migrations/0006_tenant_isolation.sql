@@ -71,7 +71,10 @@ GRANT SELECT, DELETE,
       UPDATE (source_data_hash, mapped_data, model_version, detector_type, confidence_score, metadata, s3_key, encrypted,
               correlation_id, azure_region)
   ON llama.storage_records TO application_role;
-GRANT SELECT ON llama.audit_trail TO application_role;
+-- All but the sequence, whose gaps would tell a tenant how busy the others are.
+GRANT SELECT (id, tenant_id, table_name, record_id, operation, user_id, "timestamp", old_values, new_values, correlation_id,
+              ip_address, user_agent, record_key, record_timestamp, content_hash, login)
+  ON llama.audit_trail TO application_role;
 GRANT SELECT, UPDATE (confidence_threshold, detector_whitelist, detector_blacklist, custom_taxonomy_mappings)
   ON llama.tenant_configs TO application_role;
 GRANT SELECT, INSERT ON llama.model_metrics, llama.detector_executions TO application_role;
@@ -89,6 +92,7 @@ GRANT SELECT (tenant_id, storage_retention_days) ON llama.tenant_configs TO main
 GRANT SELECT ON llama.partitioned_tables TO maintenance_role;
 
 GRANT INSERT ON llama.audit_trail TO audit_writer;
+GRANT USAGE ON SEQUENCE llama.audit_sequence TO audit_writer;
 GRANT SELECT (tenant_id, audit_level) ON llama.tenant_configs TO audit_writer;
 
 CREATE FUNCTION llama.set_tenant_context(
@@ -136,6 +140,7 @@ DROP FUNCTION llama.set_tenant_context(text, text, uuid, inet, text);
 
 REVOKE ALL ON llama.storage_records, llama.audit_trail, llama.tenant_configs, llama.model_metrics, llama.detector_executions
   FROM application_role, admin_role, analytics_role, maintenance_role, audit_writer;
+REVOKE ALL ON SEQUENCE llama.audit_sequence FROM audit_writer;
 REVOKE ALL ON llama.partitioned_tables FROM maintenance_role;
 
 DO $$

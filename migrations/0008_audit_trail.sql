@@ -84,6 +84,9 @@ DECLARE
   tenant text := nullif(current_setting('app.current_tenant_id', true), '');
   correlation text := nullif(current_setting('app.correlation_id', true), '');
   address text := nullif(current_setting('app.client_address', true), '');
+  record_id uuid;
+  correlation_id uuid;
+  ip_address inet := inet_client_addr();
 BEGIN
   IF tenant IS NULL THEN
     RAISE EXCEPTION 'no tenant is set for this transaction'
@@ -97,16 +100,20 @@ BEGIN
   IF coalesce(record_read.record_key, '') = '' THEN
     RAISE EXCEPTION 'an audited read names the key that was read' USING ERRCODE = 'invalid_parameter_value';
   END IF;
+  -- Sealing relies on a transaction having its id before its rows get their numbers; a change has one by then, a read has not.
+  PERFORM pg_current_xact_id();
+
+  -- Not in one expression with its question: the planner converts what it knows before anything is asked.
+  IF pg_input_is_valid(record_key, 'uuid') THEN record_id := record_key::uuid; END IF;
+  IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
+  IF pg_input_is_valid(address, 'inet') THEN ip_address := address::inet; END IF;
 
   INSERT INTO llama.audit_trail (tenant_id, table_name, record_id, record_key, record_timestamp, operation, user_id,
                                  correlation_id, ip_address, user_agent, login)
-  VALUES (tenant, record_read.table_name,
-          CASE WHEN pg_input_is_valid(record_read.record_key, 'uuid') THEN record_read.record_key::uuid END,
-          record_read.record_key, record_read.record_timestamp, 'SELECT',
+  VALUES (tenant, record_read.table_name, record_id, record_read.record_key, record_read.record_timestamp, 'SELECT',
           left(coalesce(nullif(current_setting('app.current_user_id', true), ''), SESSION_USER), 100),
-          CASE WHEN pg_input_is_valid(correlation, 'uuid') THEN correlation::uuid END,
-          coalesce(CASE WHEN pg_input_is_valid(address, 'inet') THEN address::inet END, inet_client_addr()),
-          coalesce(nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('application_name', true), '')),
+          correlation_id, ip_address,
+          left(coalesce(nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('application_name', true), '')), 1000),
           SESSION_USER);
 END
 $$;

@@ -159,6 +159,7 @@ AS $$
   VALUES
     ('refresh-performance-views', '*/15 * * * *', 'SET ROLE maintenance_role; SELECT llama.refresh_performance_views();'),
     ('create-partitions-ahead', '20 0 * * *', 'SET ROLE maintenance_role; SELECT llama.create_partitions_ahead();'),
+    ('seal-audit-trail', '* * * * *', 'SET ROLE maintenance_role; SELECT llama.seal_audit_trail();'),
     ('apply-retention', '*/5 * * * *', 'SET ROLE maintenance_role; SELECT llama.apply_retention(5000);'),
     ('analyze-partitioned-tables', '40 1 * * *', 'SET ROLE maintenance_role; SELECT llama.analyze_partitioned_tables();')
 $$;

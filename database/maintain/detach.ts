@@ -11,7 +11,8 @@ import { sqlState } from '../diagnosis.ts';
 import { Fault } from '../fault.ts';
 import { asOwner } from '../migrations/prepare.ts';
 import { duration } from '../report.ts';
-import { month } from './months.ts';
+import { closeAuditMonth, isAuditMonthClosed } from './closing.ts';
+import { monthOf } from './months.ts';
 import { briefly, type Run } from './run.ts';
 
 export interface DetachOptions {
@@ -132,6 +133,13 @@ async function detach(run: Run, { table, leaf, ...inhabited }: Due, options: Det
   if (reason) {
     run.act({ step: 'partitions', done: 'left attached', object: leaf, ...reason });
     return;
+  }
+  if (table === 'audit_trail') {
+    const reason = await closeAuditMonth(run, leaf);
+    if (reason !== undefined) {
+      run.act({ step: 'partitions', done: 'left attached', object: leaf, detail: reason });
+      return;
+    }
   }
   await mark(run, leaf, intention);
   await patiently(run, { table, leaf }, 'CONCURRENTLY', options);
@@ -306,7 +314,7 @@ async function dropUnlessProtected(
   keep: boolean,
 ): Promise<{ readonly detail: string; readonly tenants?: number } | undefined> {
   const { client } = run.connection;
-  const [, upper] = monthOf(leaf);
+  const { to: upper } = monthOf(leaf);
   await client.query('BEGIN');
   try {
     await client.query(`LOCK TABLE ${qualified(leaf)} IN ACCESS EXCLUSIVE MODE`);
@@ -318,6 +326,12 @@ async function dropUnlessProtected(
     if (past[0]?.due !== true) {
       await client.query('ROLLBACK');
       return { detail: 'it is no longer past its retention' };
+    }
+    if (table === 'audit_trail' && !(await isAuditMonthClosed(run, leaf))) {
+      await client.query('ROLLBACK');
+      return {
+        detail: 'no closing hash is kept of it, without which the audit trail could not be checked any more',
+      };
     }
     if (table === 'storage_records') {
       // Forced row-level security without a policy shows nobody a row, the owner included. Nobody else sees the
@@ -354,7 +368,10 @@ async function dropUnlessProtected(
 }
 
 async function attachAgain({ connection: { client } }: Run, { table, leaf }: Leaf): Promise<void> {
-  const [from, to] = monthOf(leaf).map((instant) => `'${instant.toISOString().slice(0, 10)} 00:00:00+00'`);
+  const bounds = monthOf(leaf);
+  const [from, to] = [bounds.from, bounds.to].map(
+    (instant) => `'${instant.toISOString().slice(0, 10)} 00:00:00+00'`,
+  );
   await client.query('BEGIN');
   try {
     await client.query(
@@ -375,14 +392,6 @@ async function attachAgain({ connection: { client } }: Run, { table, leaf }: Lea
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
-}
-
-/** First instants of the partition's month and of the next, from its name: a detached table has no bounds. */
-function monthOf(leaf: string): readonly [Date, Date] {
-  const [, year, number] = /_y(\d{4})m(\d{2})$/.exec(leaf) ?? [];
-  if (!year || !number) throw new Error(`${leaf} is not named like a partition`);
-  const first = new Date(`${year}-${number}-01T00:00:00Z`);
-  return [first, month(first, 1)];
 }
 
 function qualified(name: string): string {

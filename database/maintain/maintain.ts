@@ -2,6 +2,7 @@
  * `llama-db maintain`: what a partitioned database with retention needs done regularly, and all of it safe to run
  * again, twice at once, or after a run that ended anywhere.
  */
+import { seal } from '../audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../connection.ts';
 import { diagnose, isConnectionError } from '../diagnosis.ts';
 import { Fault } from '../fault.ts';
@@ -60,12 +61,13 @@ export function maintain(target: Target, options: MaintainOptions): Promise<Main
 async function requireSchema({ client, circumstances }: Connection): Promise<void> {
   const { rows } = await client.query<{ there: boolean }>(
     `SELECT pg_catalog.to_regclass('llama.partitioned_tables') IS NOT NULL
-        AND pg_catalog.to_regprocedure('llama.partitions_past_retention()') IS NOT NULL AS there`,
+        AND pg_catalog.to_regprocedure('llama.partitions_past_retention()') IS NOT NULL
+        AND pg_catalog.to_regprocedure('llama.seal_audit_trail(integer, integer)') IS NOT NULL AS there`,
   );
   if (rows[0]?.there === true) return;
   throw new Fault(
     `${circumstances.target} has nothing to maintain yet`,
-    'llama.partitioned_tables or llama.partitions_past_retention() is missing, which migrations 0005 and 0011 make',
+    'llama.partitioned_tables, llama.partitions_past_retention() or llama.seal_audit_trail() is missing, which migrations 0005, 0011 and 0012 make',
     'Deploy the environment, or run llama-db migrate, first.',
     { exitCode: 2 },
   );
@@ -108,6 +110,8 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
   await attempt('Months ahead', () => createMonthsAhead(run, registry));
   // Before partitions go: a record is erased by itself, so that its key and hash stay in the audit trail.
   await attempt('Records past retention', () => eraseExpired(run, options));
+  // Before partitions are removed: only what is sealed may go.
+  await attempt('Sealing the audit trail', () => sealTrail(run));
   // Without the environment's numbers in place, the old ones must not decide what is dropped.
   if (settled) {
     const tables = registry.map(({ table }) => table);
@@ -118,6 +122,13 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
   const [first] = failures;
   if (first) throw first;
   return actions;
+}
+
+async function sealTrail(run: Run): Promise<void> {
+  const rows = await seal(run.connection);
+  if (rows === 0) return;
+  const detail = `${rows} ${rows === 1 ? 'row' : 'rows'}`;
+  run.act({ step: 'seals', done: 'sealed', object: 'audit_trail', rows, detail });
 }
 
 async function eraseExpired(

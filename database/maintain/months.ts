@@ -21,6 +21,14 @@ export function leafName(table: string, date: Date): string {
   return `${table}_y${year}m${number}`;
 }
 
+/** The month that a partition's name says: a detached table has no bounds. */
+export function monthOf(leaf: string): Bounds {
+  const [, year, number] = /_y(\d{4})m(\d{2})$/.exec(leaf) ?? [];
+  if (!year || !number) throw new Error(`${leaf} is not named like a partition`);
+  const from = new Date(`${year}-${number}-01T00:00:00Z`);
+  return { from, to: month(from, 1) };
+}
+
 const range = /^FOR VALUES FROM \('([^']+)'\) TO \('([^']+)'\)$/;
 
 /** Bounds as pg_get_expr prints them; undefined for DEFAULT, MINVALUE and anything that is no pair of instants. */

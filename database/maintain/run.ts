@@ -6,7 +6,7 @@ import type { Reporter } from '../report.ts';
 
 /** One thing that was done, or was left undone for a reason. */
 export interface Action {
-  readonly step: 'settings' | 'months ahead' | 'partitions' | 'records' | 'statistics' | 'summary';
+  readonly step: 'settings' | 'months ahead' | 'seals' | 'partitions' | 'records' | 'statistics' | 'summary';
   readonly done:
     | 'changed'
     | 'created'
@@ -16,6 +16,8 @@ export interface Action {
     | 'attached again'
     | 'left attached'
     | 'left detached'
+    | 'sealed'
+    | 'closed'
     | 'erased'
     | 'analyzed'
     | 'refreshed';
@@ -25,14 +27,14 @@ export interface Action {
   readonly detail?: string;
   /** Tenants whose storage_retention_days protects rows in the partition. */
   readonly tenants?: number;
-  /** Rows erased. */
+  /** Rows erased or sealed. */
   readonly rows?: number;
 }
 
 /** One line: `Partition storage_records_y2025m01 dropped`. */
 export function describe({ step, done, object, detail }: Action): string {
-  const kind =
-    step === 'months ahead' || step === 'partitions' ? 'Partition' : step === 'summary' ? 'View' : 'Table';
+  const partition = step === 'months ahead' || step === 'partitions' || done === 'closed';
+  const kind = partition ? 'Partition' : step === 'summary' ? 'View' : 'Table';
   return `${kind} ${object} ${done}${detail ? `: ${detail}` : ''}`;
 }
 

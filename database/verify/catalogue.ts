@@ -22,6 +22,7 @@ import { roleChecks } from './checks/roles.ts';
 import { scheduleChecks } from './checks/schedules.ts';
 import { schemaChecks } from './checks/schema.ts';
 import { schemaTypeChecks } from './checks/schema-types.ts';
+import { sealingChecks } from './checks/sealing.ts';
 import { settingChecks } from './checks/settings.ts';
 import { upkeepChecks } from './checks/settings-upkeep.ts';
 
@@ -36,6 +37,7 @@ export const catalogue: readonly Check[] = [
   ...partitionChecks,
   ...indexChecks,
   ...auditChecks,
+  ...sealingChecks,
   ...encryptionChecks,
   ...dataKeyChecks,
   ...roleChecks,

@@ -47,6 +47,7 @@ export const expectedColumns: Readonly<Record<string, Readonly<Record<string, Ex
     ip_address: { type: 'inet' },
     user_agent: text,
     record_key: required(text),
+    sequence: required({ type: 'bigint' }),
   },
   tenant_configs: {
     tenant_id: required(name(100)),
@@ -174,6 +175,11 @@ export const expectedIndexes: readonly {
     on: 'btree (correlation_id) WHERE (correlation_id IS NOT NULL)',
   },
   {
+    name: 'idx_audit_trail_sequence',
+    table: 'audit_trail',
+    on: "brin (sequence) WITH (pages_per_range='32', autosummarize='on')",
+  },
+  {
     name: 'idx_model_metrics_version_type',
     table: 'model_metrics',
     on: 'btree (model_version, metric_type, "timestamp" DESC)',
@@ -202,6 +208,8 @@ export const expectedFunctions: readonly {
   { name: 'create_partitions_ahead', types: '', returns: 'integer' },
   { name: 'apply_retention', types: 'integer', returns: 'integer' },
   { name: 'analyze_partitioned_tables', types: '', returns: 'void' },
+  { name: 'seal_audit_trail', types: 'integer, integer', returns: 'bigint' },
+  { name: 'close_audit_partition', types: 'date', returns: 'bigint' },
 ];
 
 /** Extensions that the migrations make. */

@@ -5,14 +5,16 @@ export const schema = 'llama';
 export const owner = 'llama_owner';
 export const tenantRole = 'application_role';
 export const auditRole = 'audit_writer';
+export const sealRole = 'audit_sealer';
 export const maintenanceRole = 'maintenance_role';
 /** What logins are put into. */
 export const loginRoles = ['application_role', 'admin_role', 'analytics_role', 'maintenance_role'] as const;
 /** Every role that migrations write for. */
-export const groupRoles = [...loginRoles, auditRole, owner] as const;
+export const groupRoles = [...loginRoles, auditRole, sealRole, owner] as const;
 /** Column that says whose a row is. */
 export const tenantColumn = 'tenant_id';
 export const auditTable = 'llama.audit_trail';
+export const sealTable = 'llama.audit_seals';
 
 export interface Model {
   /** Tables of schema llama with a tenant column, leaves and detached leaves excepted. */

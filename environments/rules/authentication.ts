@@ -124,6 +124,7 @@ const rolesOfTheSchema = [
   'analytics_role',
   'maintenance_role',
   'audit_writer',
+  'audit_sealer',
 ];
 
 const loginNames: Rule = ({ server: { authentication }, database }) => {

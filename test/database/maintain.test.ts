@@ -29,7 +29,7 @@ async function keepHouse(options: Partial<MaintainOptions> = {}) {
 /** Actions that changed which rows or partitions there are. */
 const changes = (actions: Awaited<ReturnType<typeof keepHouse>>['actions']) =>
   actions
-    .filter(({ step }) => step !== 'statistics' && step !== 'summary')
+    .filter(({ step }) => !['statistics', 'summary', 'seals'].includes(step))
     .map(({ done, object }) => `${object} ${done}`);
 
 async function as(role: string, sql: string, values: unknown[] = []) {

@@ -12,7 +12,7 @@ const queries: readonly string[] = [
      FROM pg_default_acl d`,
   `SELECT 'relation', c.oid::regclass::text,
           concat_ws(' ', c.relkind, c.relowner::regrole, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.reloptions),
-          concat_ws(' ', ARRAY(SELECT unnest(coalesce(c.relacl, acldefault('r', c.relowner)))::text ORDER BY 1)::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
+          concat_ws(' ', ARRAY(SELECT unnest(coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)))::text ORDER BY 1)::text, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid),
                     CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, obj_description(c.oid, 'pg_class'))
      FROM pg_class c WHERE c.relnamespace = 'llama'::regnamespace`,
   `SELECT 'column', a.attrelid::regclass::text || '.' || a.attname,

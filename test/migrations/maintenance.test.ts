@@ -27,6 +27,7 @@ describe('scheduled maintenance', () => {
     expect(jobs.map((job) => job.job_name)).toEqual([
       'refresh-performance-views',
       'create-partitions-ahead',
+      'seal-audit-trail',
       'apply-retention',
       'analyze-partitioned-tables',
     ]);

@@ -110,7 +110,7 @@ describe('every migration, up and down', () => {
     await second.query('GRANT application_role TO app_login');
     for (const migration of [...migrations].reverse()) await apply(second, migration, 'down');
     const { rows: left } = await second.query<{ rolname: string }>(
-      `SELECT rolname FROM pg_roles WHERE rolname ~ '_role$|^audit_writer$' ORDER BY 1`,
+      `SELECT rolname FROM pg_roles WHERE rolname ~ '_role$|^audit_(writer|sealer)$' ORDER BY 1`,
     );
     expect(left).toEqual([{ rolname: 'application_role' }]);
     await second.query('DROP ROLE app_login');

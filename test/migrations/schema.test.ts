@@ -132,6 +132,7 @@ describe('the schema that all migrations make', () => {
       'audit_trail.login',
       'audit_trail.record_key',
       'audit_trail.record_timestamp',
+      'audit_trail.sequence',
     ]);
   });
 
@@ -183,7 +184,7 @@ describe('the schema that all migrations make', () => {
     expect(rows).toEqual([]);
   });
 
-  it('lets llama_owner own everything but what runs as the audit writer or for maintenance', async () => {
+  it('lets llama_owner own everything but what runs as the audit writer, the sealer or for maintenance', async () => {
     const { rows } = await client.query(
       `SELECT name, owner FROM (
          SELECT c.relname::text AS name, c.relowner::regrole::text AS owner FROM pg_class c WHERE c.relnamespace = 'llama'::regnamespace
@@ -192,6 +193,13 @@ describe('the schema that all migrations make', () => {
        ) AS object WHERE owner <> 'llama_owner' ORDER BY owner, name`,
     );
     expect(rows).toEqual([
+      ...[
+        'append_audit_seal',
+        'audit_content',
+        'close_audit_partition',
+        'is_audit_partition_closed',
+        'seal_audit_trail',
+      ].map((name) => ({ name, owner: 'audit_sealer' })),
       { name: 'record_read', owner: 'audit_writer' },
       { name: 'write_audit', owner: 'audit_writer' },
       { name: 'write_key_audit', owner: 'audit_writer' },
@@ -226,17 +234,22 @@ describe('the schema that all migrations make', () => {
       `SELECT rolname, rolcanlogin OR rolbypassrls OR rolsuper OR rolcreaterole AS strong,
               pg_has_role('llama_owner', oid, 'USAGE') AS inherited, pg_has_role(session_user, oid, 'SET') AS reachable
          FROM pg_roles
-        WHERE rolname IN ('application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer') ORDER BY 1`,
+        WHERE rolname IN ('application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer', 'audit_sealer') ORDER BY 1`,
     );
     expect(rows).toEqual(
-      ['admin_role', 'analytics_role', 'application_role', 'audit_writer', 'maintenance_role'].map(
-        (rolname) => ({
-          rolname,
-          strong: false,
-          inherited: false,
-          reachable: true,
-        }),
-      ),
+      [
+        'admin_role',
+        'analytics_role',
+        'application_role',
+        'audit_sealer',
+        'audit_writer',
+        'maintenance_role',
+      ].map((rolname) => ({
+        rolname,
+        strong: false,
+        inherited: false,
+        reachable: true,
+      })),
     );
   });
 

@@ -16,6 +16,7 @@ export type Role =
   | 'analytics_role'
   | 'maintenance_role'
   | 'audit_writer'
+  | 'audit_sealer'
   | 'llama_owner';
 
 /** A database with every migration applied. */

@@ -183,7 +183,11 @@ export const auditChecks: readonly Check[] = [
     mend: `REVOKE what is named FROM ${auditRole}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
-      const allowed = new Set([`${auditTable} INSERT`, 'llama.tenant_configs SELECT']);
+      const allowed = new Set([
+        `${auditTable} INSERT`,
+        'llama.tenant_configs SELECT',
+        'llama.audit_sequence USAGE',
+      ]);
       const model = modelOf(snapshot);
       const held = [
         ...snapshot.relations.flatMap((relation) =>

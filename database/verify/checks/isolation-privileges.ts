@@ -11,6 +11,7 @@ import {
   nameOf,
   owner,
   schema,
+  sealRole,
   tenantColumn,
   tenantRole,
 } from '../model.ts';
@@ -287,7 +288,7 @@ export const privilegeChecks: readonly Check[] = [
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const known = new Set<string>([...loginRoles, auditRole]);
+      const known = new Set<string>([...loginRoles, auditRole, sealRole]);
       return judge(
         counted(model.tenantTables.length, "tenants' table"),
         model.tenantTables.flatMap((table): Finding[] => {

@@ -10,6 +10,7 @@ import {
   nameOf,
   owner,
   schema,
+  sealRole,
   signatureOf,
 } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
@@ -50,12 +51,12 @@ export const roleChecks: readonly Check[] = [
     group: 'roles',
     severity: 'high',
     title: 'Schema llama and everything in it belong to roles that nobody logs in as',
-    looksAt: `owners of the schema, its relations and functions: ${owner}; functions and views also ${maintenanceRole} and ${auditRole}`,
+    looksAt: `owners of the schema, its relations and functions: ${owner}; functions and views also ${maintenanceRole}, ${auditRole} and ${sealRole}`,
     why: 'An owner can drop policies and disable triggers. What belongs to a person or an application goes with them, and no other administrator can alter it.',
     mend: `ALTER … OWNER TO ${owner}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
-      const acting = new Set<string>([owner, maintenanceRole, auditRole]);
+      const acting = new Set<string>([owner, maintenanceRole, auditRole, sealRole]);
       const llama = snapshot.schemas.find(({ name }) => name === schema);
       if (!llama) return skip(`schema ${schema} does not exist`);
       const relations = snapshot.relations.filter(

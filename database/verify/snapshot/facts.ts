@@ -1,6 +1,7 @@
 /**
  * What one look at the catalogs holds. Plain data, so that checks are functions of it and a test can bend it.
  */
+import type { Seal } from '../../audit/canonical.ts';
 import type { LedgerEntry } from '../../migrations/ledger.ts';
 
 export interface Snapshot {
@@ -37,6 +38,7 @@ export interface Snapshot {
   /** What node-pg-migrate's own table names as applied. */
   readonly runnerNames: OwnersRows<string>;
   readonly scheduledJobs: OwnersRows<ScheduledJob>;
+  readonly sealing: Sealing | { readonly unreadable: string };
   readonly cron: Cron | { readonly unreadable: string };
 }
 
@@ -59,6 +61,39 @@ export interface Cron {
   }[];
   /** When the oldest run began that is still kept; null without any. */
   readonly oldestRun: Date | null;
+}
+
+/** The sealed audit trail, as far as a look that takes no longer on a big one can see it. */
+export interface Sealing {
+  /** The newest seals, oldest first. */
+  readonly head: readonly Seal[];
+  /** What the rows of the newest of them hash to now. */
+  readonly contents: readonly {
+    readonly number: number;
+    readonly rows: number;
+    readonly hash: string | null;
+  }[];
+  readonly unsealed: {
+    /** Counted up to `limit`. */
+    readonly rows: number;
+    readonly limit: number;
+    readonly oldest: Date | null;
+  };
+  /** Months (`2026-11-01`) that have seals. */
+  readonly months: readonly {
+    readonly month: string;
+    readonly attached: boolean;
+    readonly closed: boolean;
+  }[];
+  /** What numbers the rows; undefined where the sequence is gone. */
+  readonly numbering?: {
+    readonly cache: number;
+    readonly increment: number;
+    readonly cycle: boolean;
+    /** Last number given; null before the first. */
+    readonly last: number | null;
+    readonly sealedThrough: number;
+  };
 }
 
 /** Rows that only llama_owner sees, or why they could not be read. */

@@ -3,6 +3,7 @@ import { readLedger, readRunnerNames } from '../../migrations/ledger.ts';
 import { attempt, readOnly } from '../transaction.ts';
 import type * as facts from './facts.ts';
 import * as queries from './queries.ts';
+import { readSealing } from './sealing.ts';
 
 export type { Snapshot } from './facts.ts';
 
@@ -64,6 +65,7 @@ export async function takeSnapshot(
       ledger: await asOwner(client, () => readLedger({ client })),
       runnerNames: await asOwner(client, () => readRunnerNames({ client })),
       scheduledJobs: await asOwner(client, () => rows(queries.scheduledJobs)),
+      sealing: await readSealing(client),
       cron: await scheduler(client, schedulerDatabase),
     };
   });

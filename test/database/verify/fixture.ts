@@ -57,6 +57,7 @@ export async function startVerifiedServer(): Promise<VerifiedServer> {
     `CREATE ROLE ${applicationLogin} LOGIN;
      GRANT application_role TO ${applicationLogin} WITH INHERIT TRUE, SET FALSE`,
   );
+  await sealSomething(superuser);
   return {
     server,
     superuser,
@@ -67,6 +68,21 @@ export async function startVerifiedServer(): Promise<VerifiedServer> {
       await server.stop();
     },
   };
+}
+
+/** Rows of last month and of this one, in three seals: what is not there cannot be broken. */
+async function sealSomething(superuser: pg.Client): Promise<void> {
+  for (const months of [1, 0, 0]) {
+    await superuser.query(
+      `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+       SELECT 'some tenant', 'storage_records', 'SELECT', n::text, now() - make_interval(months => $1)
+         FROM generate_series(1, 3) AS n`,
+      [months],
+    );
+    for (let run = 0; run < 2; run += 1) await superuser.query('SELECT llama.seal_audit_trail()');
+  }
+  // Autovacuum may come by and leave statistics of leaves that their table then lacks.
+  await superuser.query('ANALYZE llama.audit_trail');
 }
 
 /** What the deployment of that server would say of itself. */

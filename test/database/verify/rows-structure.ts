@@ -123,6 +123,10 @@ export const indexRows: readonly Row[] = [
   { breaks: 'IDX-008', sql: 'DROP INDEX llama.tenant_performance_summary_tenant_id_hour_idx' },
 ];
 
+/** Past the triggers that refuse it. */
+const unguarded = (sql: string) =>
+  `SET LOCAL session_replication_role = replica; ${sql}; SET LOCAL session_replication_role = origin`;
+
 export const auditRows: readonly Row[] = [
   { breaks: 'AUD-001', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER audit_update' },
   { breaks: 'AUD-001', sql: 'DROP TRIGGER audit_update ON llama.model_metrics' },
@@ -139,6 +143,66 @@ export const auditRows: readonly Row[] = [
   },
   { breaks: 'AUD-006', sql: 'GRANT INSERT ON llama.model_metrics TO audit_writer' },
   { breaks: 'AUD-007', sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'" },
+  {
+    breaks: 'AUD-010',
+    sql: `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+      VALUES ('some tenant', 'storage_records', 'SELECT', 'x', now() - interval '20 minutes')`,
+  },
+  {
+    breaks: 'AUD-011',
+    because: 'a sealed row was changed',
+    sql: unguarded(`UPDATE llama.audit_trail SET user_id = 'somebody else'
+      WHERE sequence = (SELECT max(last_sequence) FROM llama.audit_seals)`),
+  },
+  {
+    breaks: 'AUD-011',
+    because: 'a sealed row was removed',
+    sql: unguarded(`DELETE FROM llama.audit_trail
+      WHERE sequence = (SELECT max(last_sequence) FROM llama.audit_seals)`),
+  },
+  {
+    breaks: 'AUD-011',
+    because: 'a seal was rewritten',
+    sql: unguarded(`UPDATE llama.audit_seals SET sealed_at = now() - interval '1 year' WHERE number = 1`),
+  },
+  {
+    breaks: 'AUD-011',
+    because: 'a link was broken',
+    sql: unguarded('DELETE FROM llama.audit_seals WHERE number = 2'),
+  },
+  { breaks: 'AUD-012', sql: 'DROP TABLE {leaf:audit_trail:-1}' },
+  { breaks: 'AUD-013', sql: 'GRANT INSERT ON llama.audit_seals TO maintenance_role' },
+  { breaks: 'AUD-013', sql: 'GRANT UPDATE (noted_sequence) ON llama.audit_sealing TO maintenance_role' },
+  { breaks: 'AUD-013', sql: 'ALTER TABLE llama.audit_seals DISABLE TRIGGER append_only' },
+  { breaks: 'AUD-013', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_seals' },
+  { breaks: 'AUD-013', sql: 'ALTER TABLE llama.audit_seals NO FORCE ROW LEVEL SECURITY' },
+  { breaks: 'AUD-013', sql: 'CREATE POLICY slip ON llama.audit_seals TO llama_owner USING (true)' },
+  { breaks: 'AUD-014', sql: 'GRANT SELECT ON llama.partitioned_tables TO audit_sealer' },
+  { breaks: 'AUD-014', sql: 'ALTER FUNCTION llama.is_audit_partition_closed(date) OWNER TO llama_owner' },
+  {
+    breaks: 'AUD-014',
+    sql: 'GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer) TO admin_role',
+  },
+  {
+    breaks: 'AUD-015',
+    sql: `CREATE OR REPLACE FUNCTION llama.scheduled_jobs() RETURNS TABLE (job_name text, schedule text, command text)
+      LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+      AS $$ VALUES ('create-partitions-ahead', '20 0 * * *', 'SELECT llama.create_partitions_ahead()') $$`,
+  },
+  { breaks: 'AUD-016', sql: 'ALTER SEQUENCE llama.audit_sequence CACHE 20' },
+  { breaks: 'AUD-016', sql: 'ALTER TABLE llama.audit_trail ALTER COLUMN sequence SET DEFAULT 1' },
+  {
+    breaks: 'AUD-016',
+    because: 'the sequence begins again',
+    sql: 'ALTER SEQUENCE llama.audit_sequence RESTART',
+  },
+  {
+    breaks: 'AUD-016',
+    because: 'a read is numbered before its transaction has an id',
+    sql: `CREATE OR REPLACE FUNCTION llama.record_read(table_name text, record_key text, record_timestamp timestamptz DEFAULT NULL)
+      RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+      AS $$ BEGIN INSERT INTO llama.audit_trail (tenant_id) VALUES (current_setting('app.current_tenant_id')); END $$`,
+  },
   {
     breaks: 'AUD-050',
     because: "the trail gets a partition's name",

@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { describeTrail } from '../database/audit/describe.ts';
+import { formatHead, parseHead, readHead, readingTrail, seal } from '../database/audit/seals.ts';
+import { verifyTrail } from '../database/audit/verify.ts';
+import { withConnection } from '../database/connection.ts';
+import {
+  looking,
+  printJson,
+  reporterFor,
+  type TargetOptions,
+  targetOf,
+  withTarget,
+} from './common/target.ts';
+
+interface VerifyOptions extends TargetOptions {
+  readonly expect?: string;
+}
+
+export function register(program: Command): void {
+  const audit = program
+    .command('audit')
+    .description('the sealed audit trail: check it, name its head, seal it');
+
+  withTarget(audit.command('verify'))
+    .description('compute the chain of seals again from the rows; exit 1 when something was tampered with')
+    .option(
+      '--expect <number:hash>',
+      'an earlier head, kept elsewhere, that the chain must still contain: only this shows a chain that was computed anew',
+    )
+    .addHelpText('after', '\nExample: llama-db audit verify production --expect 4711:9f86d081…')
+    .action(async (environment: string | undefined, options: VerifyOptions) => {
+      const expect = options.expect === undefined ? {} : { expect: parseHead(options.expect) };
+      const reporter = reporterFor(options);
+      const trail = await looking(async () =>
+        verifyTrail(await targetOf(environment, options), { reporter, ...expect }),
+      );
+      for (const line of describeTrail(trail, options.expect !== undefined)) reporter.line(line);
+      if (options.json) printJson({ ...trail, intact: trail.findings.length === 0 });
+      if (trail.findings.length > 0) process.exitCode = 1;
+    });
+
+  withTarget(audit.command('head'))
+    .description('print number:hash of the newest seal, unchecked, to be kept elsewhere')
+    .addHelpText('after', '\nExample: llama-db audit head production >> heads.txt')
+    .action(async (environment: string | undefined, options: TargetOptions) => {
+      const reporter = reporterFor({ json: true });
+      const connect = {
+        reporter,
+        applicationName: 'llama-db audit',
+        session: 'reading',
+        acceptStandby: true,
+      } as const;
+      const head = await looking(async () =>
+        withConnection(await targetOf(environment, options), connect, (connection) =>
+          readingTrail(connection, () => readHead(connection.client)),
+        ),
+      );
+      if (options.json) printJson({ head: head ?? null });
+      else if (head) process.stdout.write(`${formatHead(head)}\n`);
+      else reporter.warn('Nothing is sealed yet');
+    });
+
+  withTarget(audit.command('seal'))
+    .description('seal what can be sealed now, as pg_cron does every minute where it is')
+    .addHelpText('after', '\nExample: llama-db audit seal development')
+    .action(async (environment: string | undefined, options: TargetOptions) => {
+      const reporter = reporterFor(options);
+      const connect = { reporter, applicationName: 'llama-db audit', session: 'maintenance' } as const;
+      const sealed = await withConnection(await targetOf(environment, options), connect, seal);
+      reporter.line(`${sealed} ${sealed === 1 ? 'row' : 'rows'} sealed`);
+      if (options.json) printJson({ sealed });
+    });
+}

@@ -1,0 +1,150 @@
+/** Reading the chain of seals, and asking for more of it. */
+import type pg from 'pg';
+import type { Connection } from '../connection.ts';
+import { Fault } from '../fault.ts';
+import type { Seal } from './canonical.ts';
+
+/** `number:hash` of a seal: what is kept elsewhere to prove later that the chain still contains it. */
+export interface Head {
+  readonly number: number;
+  /** Hex. */
+  readonly hash: string;
+}
+
+export function formatHead({ number, hash }: Head): string {
+  return `${number}:${hash}`;
+}
+
+/** @throws Fault (exit 2) when it is not `number:hash`. */
+export function parseHead(text: string): Head {
+  const [, number, hash] = /^([1-9]\d{0,15}):([0-9a-f]{64})$/i.exec(text.trim()) ?? [];
+  if (number && hash) return { number: Number(number), hash: hash.toLowerCase() };
+  throw new Fault(
+    `${JSON.stringify(text)} is no head of an audit trail`,
+    'a head is the number of a seal, a colon and its hash in 64 hexadecimal digits',
+    'Copy it from an earlier llama-db audit verify or audit head, or from the record of a release.',
+    { exitCode: 2 },
+  );
+}
+
+const columns = `number::text, kind, pg_catalog.to_char(month, 'YYYY-MM-DD') AS month,
+  first_sequence::text AS "firstSequence", last_sequence::text AS "lastSequence", row_count::text AS "rowCount",
+  pg_catalog.encode(content_hash, 'hex') AS "contentHash", pg_catalog.encode(previous_hash, 'hex') AS "previousHash",
+  pg_catalog.encode(hash, 'hex') AS hash, extract(epoch FROM sealed_at)::text AS "sealedAt"`;
+
+type Texts = { readonly [Key in keyof Seal]: string };
+
+/** Seals in order, some at a time: all, or those over the rows of one month. */
+export async function* sealsAfter(
+  client: pg.Client,
+  after: number,
+  { month, pageSize = 2000 }: { readonly month?: string; readonly pageSize?: number } = {},
+): AsyncGenerator<readonly Seal[]> {
+  for (let last = after; ; ) {
+    const { rows } = await client.query<Texts>(
+      `SELECT ${columns} FROM llama.audit_seals AS s
+        WHERE s.number > $1 AND ($2::date IS NULL OR s.month = $2 AND s.kind = 'rows')
+        ORDER BY s.number LIMIT $3`,
+      [last, month ?? null, pageSize],
+    );
+    if (rows.length === 0) return;
+    const page = rows.map(parse);
+    yield page;
+    last = page.at(-1)?.number ?? last;
+  }
+}
+
+/** The newest seals, oldest first. */
+export async function newestSeals(client: pg.Client, count: number): Promise<readonly Seal[]> {
+  const { rows } = await client.query<Texts>(
+    `SELECT ${columns} FROM llama.audit_seals AS s ORDER BY s.number DESC LIMIT $1`,
+    [count],
+  );
+  return rows.map(parse).reverse();
+}
+
+function parse(row: Texts): Seal {
+  return {
+    number: Number(row.number),
+    kind: row.kind === 'closing' ? 'closing' : 'rows',
+    month: row.month,
+    firstSequence: BigInt(row.firstSequence),
+    lastSequence: BigInt(row.lastSequence),
+    rowCount: BigInt(row.rowCount),
+    contentHash: row.contentHash,
+    previousHash: row.previousHash,
+    hash: row.hash,
+    sealedAt: row.sealedAt,
+  };
+}
+
+/** The newest seal as the table has it, unchecked; undefined while nothing was sealed. Needs a role that reads seals. */
+export async function readHead(client: pg.Client): Promise<Head | undefined> {
+  const { rows } = await client.query<{ number: string; hash: string }>(
+    `SELECT number::text, pg_catalog.encode(hash, 'hex') AS hash
+       FROM llama.audit_seals ORDER BY number DESC LIMIT 1`,
+  );
+  return rows[0] && { number: Number(rows[0].number), hash: rows[0].hash };
+}
+
+/**
+ * A read-only transaction as a role that sees the whole trail and its seals.
+ *
+ * @throws Fault (exit 2) when the trail is not sealed here yet, or the login may not read it.
+ */
+export async function readingTrail<Result>(
+  { client, circumstances }: Pick<Connection, 'client' | 'circumstances'>,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  try {
+    const { rows } = await client.query<{ there: boolean; may_set: boolean; has: boolean }>(
+      `SELECT pg_catalog.to_regclass('llama.audit_seals') IS NOT NULL AS there,
+              pg_catalog.pg_has_role(SESSION_USER, r.oid, 'SET') AS may_set,
+              pg_catalog.pg_has_role(SESSION_USER, r.oid, 'USAGE') AS has
+         FROM (SELECT pg_catalog.to_regrole('admin_role')::oid AS oid) AS r`,
+    );
+    const [found] = rows;
+    if (!found?.there) {
+      throw new Fault(
+        `The audit trail of ${circumstances.target} is not sealed`,
+        'table llama.audit_seals is missing, which migration 0012 makes',
+        'Deploy the environment, or run llama-db migrate, first.',
+        { exitCode: 2 },
+      );
+    }
+    if (!found.may_set && !found.has) {
+      throw new Fault(
+        `${circumstances.user} may not read the audit trail of ${circumstances.target}`,
+        'all tenants’ rows and the seals are shown to members of admin_role only',
+        `As the administrator: GRANT admin_role TO "${circumstances.user}".`,
+        { exitCode: 2 },
+      );
+    }
+    if (found.may_set) await client.query('SET LOCAL ROLE admin_role');
+    return await work();
+  } finally {
+    await client.query('ROLLBACK').catch(() => undefined);
+  }
+}
+
+/**
+ * Seals what can be sealed at this moment: one run notes how far the trail goes, the next may seal so far. What a
+ * transaction that still runs could add to waits for it.
+ *
+ * @returns rows sealed.
+ */
+export async function seal({ client }: Pick<Connection, 'client'>): Promise<number> {
+  let sealed = 0;
+  await client.query('SET ROLE maintenance_role');
+  try {
+    // The first finishes what was noted before, and can note only then.
+    for (let run = 0; run < 3; run += 1) {
+      const { rows } = await client.query<{ sealed: string }>('SELECT llama.seal_audit_trail() AS sealed');
+      sealed += Number(rows[0]?.sealed ?? 0);
+    }
+  } finally {
+    await client.query('RESET ROLE').catch(() => undefined);
+  }
+  return sealed;
+}

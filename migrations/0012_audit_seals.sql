@@ -1,0 +1,295 @@
+-- loses data of: audit_seals
+
+-- Up Migration
+
+-- A chain of hashes over the audit trail. A seal says how many rows of one month have a number in its range, and what
+-- they hash to; its own hash covers that and the seal before it. So that a month can leave with its partition, no seal
+-- spans two. A closing says the same of all seals of a month, after which its rows may go.
+CREATE TABLE llama.audit_seals (
+  number bigint CONSTRAINT audit_seals_pkey PRIMARY KEY CHECK (number >= 1),
+  kind varchar(10) NOT NULL CHECK (kind IN ('rows', 'closing')),
+  month date NOT NULL CHECK (pg_catalog.date_part('day', month) = 1),
+  first_sequence bigint NOT NULL,
+  last_sequence bigint NOT NULL,
+  row_count bigint NOT NULL CHECK (row_count >= 0),
+  content_hash bytea NOT NULL CHECK (pg_catalog.octet_length(content_hash) = 32),
+  previous_hash bytea NOT NULL CHECK (pg_catalog.octet_length(previous_hash) = 32),
+  hash bytea NOT NULL CHECK (pg_catalog.octet_length(hash) = 32),
+  sealed_at timestamptz NOT NULL,
+  CONSTRAINT audit_seals_range CHECK (first_sequence <= last_sequence)
+);
+
+CREATE INDEX idx_audit_seals_month ON llama.audit_seals (month, number);
+
+COMMENT ON TABLE llama.audit_seals IS 'The sealed audit trail: checked by llama-db audit verify, written by llama.seal_audit_trail() only';
+COMMENT ON COLUMN llama.audit_seals.month IS 'First day (UTC) of the month whose partition the rows lie in';
+COMMENT ON COLUMN llama.audit_seals.content_hash IS
+  'SHA-256 over the SHA-256 of each row, in order of sequence; of a closing: over the content_hash of each seal of the month';
+COMMENT ON COLUMN llama.audit_seals.hash IS 'SHA-256 over the other columns; previous_hash is that of the seal before, zeros for the first';
+
+-- How far may be sealed next. Nothing here proves anything: a wrong number delays sealing, or has the trail fail its check.
+CREATE TABLE llama.audit_sealing (
+  only_row boolean CONSTRAINT audit_sealing_pkey PRIMARY KEY DEFAULT true CHECK (only_row),
+  noted_sequence bigint,
+  noted_transaction xid8,
+  noted_at timestamptz
+);
+
+INSERT INTO llama.audit_sealing DEFAULT VALUES;
+
+ALTER TABLE llama.audit_seals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY seal_append ON llama.audit_seals FOR INSERT TO audit_sealer WITH CHECK (true);
+CREATE POLICY seal_read ON llama.audit_seals FOR SELECT TO audit_sealer USING (true);
+CREATE POLICY admin_read_seals ON llama.audit_seals FOR SELECT TO admin_role USING (true);
+CREATE POLICY seal_read_audit ON llama.audit_trail FOR SELECT TO audit_sealer USING (true);
+
+GRANT USAGE ON SCHEMA llama TO audit_sealer;
+GRANT SELECT, INSERT ON llama.audit_seals TO audit_sealer;
+GRANT SELECT, UPDATE ON llama.audit_sealing TO audit_sealer;
+GRANT SELECT ON llama.audit_trail TO audit_sealer;
+GRANT SELECT ON SEQUENCE llama.audit_sequence TO audit_sealer;
+GRANT SELECT ON llama.audit_seals TO admin_role;
+GRANT SELECT ON SEQUENCE llama.audit_sequence TO admin_role;
+
+-- Forced row-level security already leaves the owner no row; these stop whoever gives itself a policy.
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON llama.audit_seals
+  FOR EACH ROW EXECUTE FUNCTION llama.refuse_append_only_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_seals
+  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_append_only_change();
+
+-- The text of a row is a JSON array in which nothing depends on a setting of the session, on the order of columns or on the
+-- server's version: instants are seconds since 1970 as exact decimals. database/audit/canonical.ts says the same again,
+-- so that the check does not rest on what is checked.
+CREATE FUNCTION llama.audit_content(month date, after_sequence bigint, last_sequence bigint)
+RETURNS TABLE (content_month date, row_count bigint, content_hash bytea)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT date_trunc('month', a."timestamp" AT TIME ZONE 'UTC')::date, count(*),
+         sha256(string_agg(sha256(convert_to(jsonb_build_array(
+           a.sequence, a.id, a.tenant_id, a.table_name, a.record_id, a.operation, a.user_id,
+           extract(epoch FROM a."timestamp")::text, a.old_values, a.new_values, a.correlation_id, a.ip_address::text,
+           a.user_agent, a.record_key, extract(epoch FROM a.record_timestamp)::text, a.content_hash, a.login::text
+         )::text, 'UTF8')), ''::bytea ORDER BY a.sequence, a.id))
+    FROM llama.audit_trail AS a
+   WHERE a.sequence > audit_content.after_sequence AND a.sequence <= audit_content.last_sequence
+     AND a."timestamp" >= coalesce(audit_content.month::timestamp AT TIME ZONE 'UTC', '-infinity')
+     AND a."timestamp" < coalesce((audit_content.month::timestamp + interval '1 month') AT TIME ZONE 'UTC', 'infinity')
+   GROUP BY 1
+   ORDER BY 1
+$$;
+
+COMMENT ON FUNCTION llama.audit_content(date, bigint, bigint) IS
+  'What the rows numbered after one sequence up to another hash to, month by month; of one month when it is given';
+
+CREATE FUNCTION llama.append_audit_seal(
+  kind text, month date, first_sequence bigint, last_sequence bigint, row_count bigint, content_hash bytea
+) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  number bigint := 1;
+  previous_hash bytea := decode(repeat('00', 32), 'hex');
+  sealed_at timestamptz := clock_timestamp();
+  head record;
+BEGIN
+  SELECT s.number, s.hash INTO head FROM llama.audit_seals AS s ORDER BY s.number DESC LIMIT 1;
+  IF FOUND THEN
+    number := head.number + 1;
+    previous_hash := head.hash;
+  END IF;
+  INSERT INTO llama.audit_seals
+  VALUES (number, kind, month, first_sequence, last_sequence, row_count, content_hash, previous_hash,
+          sha256(convert_to(jsonb_build_array(
+            number, kind, to_char(month, 'YYYY-MM-DD'), first_sequence, last_sequence, row_count,
+            encode(content_hash, 'hex'), encode(previous_hash, 'hex'), extract(epoch FROM sealed_at)::text
+          )::text, 'UTF8')),
+          sealed_at);
+  RETURN number;
+END
+$$;
+
+-- Transactions become visible in another order than their rows were numbered. A transaction has its id before its first
+-- row is numbered (see llama.record_read), so whatever has a number up to N, read at a moment before this transaction got its
+-- own id X, was written by a transaction older than X. Once none of those is running any more, every row up to N is either
+-- visible or will never be: then, and not before, N is sealed. One run notes N and X, a later one seals up to N.
+-- The snapshot's xmax would not do for X: it counts from the latest *ended* transaction, and running ones lie above it.
+-- After a restore into another cluster the ids of transactions begin elsewhere. A noted id that this cluster has not
+-- reached is dropped; one that it has passed is right, because a restored row is visible.
+CREATE FUNCTION llama.seal_audit_trail(batch_size integer DEFAULT 10000, batches integer DEFAULT 100) RETURNS bigint
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '10s'
+AS $$
+DECLARE
+  noted llama.audit_sealing;
+  newest bigint;
+  notable boolean;
+  sealed_through bigint;
+  batch_end bigint;
+  part record;
+  found_rows boolean;
+  sealed bigint := 0;
+BEGIN
+  IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 OR batches IS NULL OR batches NOT BETWEEN 1 AND 10000 THEN
+    RAISE EXCEPTION 'batch_size must be between 1 and 100000, batches between 1 and 10000'
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  -- One at a time. Not an advisory lock, which any tenant could take for good, and not a row's, which would give this
+  -- transaction its id too early. Nobody who writes the trail asks for this one.
+  LOCK TABLE llama.audit_sealing IN SHARE ROW EXCLUSIVE MODE;
+  notable := pg_current_xact_id_if_assigned() IS NULL;
+  newest := coalesce(pg_sequence_last_value('llama.audit_sequence'), 0);
+  SELECT * INTO STRICT noted FROM llama.audit_sealing;
+  SELECT s.last_sequence INTO sealed_through
+    FROM llama.audit_seals AS s WHERE s.kind = 'rows' ORDER BY s.number DESC LIMIT 1;
+  sealed_through := coalesce(sealed_through, 0);
+
+  IF noted.noted_sequence > newest OR noted.noted_transaction >= pg_snapshot_xmax(pg_current_snapshot()) THEN
+    noted.noted_sequence := NULL;
+  END IF;
+  IF noted.noted_sequence IS NOT NULL AND pg_snapshot_xmin(pg_current_snapshot()) >= noted.noted_transaction THEN
+    WHILE sealed_through < noted.noted_sequence AND batches > 0 LOOP
+      batches := batches - 1;
+      batch_end := least(sealed_through + batch_size, noted.noted_sequence);
+      found_rows := false;
+      FOR part IN SELECT * FROM llama.audit_content(NULL, sealed_through, batch_end) LOOP
+        PERFORM llama.append_audit_seal(
+          'rows', part.content_month, sealed_through + 1, batch_end, part.row_count, part.content_hash
+        );
+        found_rows := true;
+        sealed := sealed + part.row_count;
+      END LOOP;
+      IF NOT found_rows THEN
+        -- Numbers without rows are passed over however many they are; the next seal's range begins with them.
+        SELECT min(a.sequence) - 1 INTO batch_end
+          FROM llama.audit_trail AS a WHERE a.sequence > batch_end AND a.sequence <= noted.noted_sequence;
+        EXIT WHEN batch_end IS NULL;
+        sealed_through := batch_end;
+        CONTINUE;
+      END IF;
+      sealed_through := batch_end;
+    END LOOP;
+    -- What is left of it stays noted for the next run.
+    IF sealed_through >= noted.noted_sequence OR batch_end IS NULL THEN noted.noted_sequence := NULL; END IF;
+  END IF;
+
+  IF notable AND noted.noted_sequence IS NULL AND newest > sealed_through THEN
+    UPDATE llama.audit_sealing
+       SET noted_sequence = newest, noted_transaction = pg_current_xact_id(), noted_at = clock_timestamp();
+  END IF;
+  RETURN sealed;
+END
+$$;
+
+COMMENT ON FUNCTION llama.seal_audit_trail(integer, integer) IS
+  'Seals what no running transaction can add to any more, and notes what the next run may seal; returns the rows sealed';
+
+-- SECURITY DEFINER, because whoever detaches a partition sees no row of it.
+CREATE FUNCTION llama.close_audit_partition(month date) RETURNS bigint
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET lock_timeout = '10s'
+AS $$
+DECLARE
+  first_day date := date_trunc('month', month::timestamp)::date;
+  seal record;
+  content record;
+  found_rows bigint;
+  closing record;
+  whole record;
+BEGIN
+  IF first_day IS NULL OR (first_day + interval '1 month') > now() - interval '1 day' THEN
+    RAISE EXCEPTION 'the audit partition of % may still get rows', coalesce(to_char(month, 'YYYY-MM'), 'no month')
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'A month can be closed a day after its end.';
+  END IF;
+  LOCK TABLE llama.audit_sealing IN SHARE ROW EXCLUSIVE MODE;
+
+  FOR seal IN
+    SELECT * FROM llama.audit_seals AS s WHERE s.month = first_day AND s.kind = 'rows' ORDER BY s.number
+  LOOP
+    SELECT * INTO content FROM llama.audit_content(first_day, seal.first_sequence - 1, seal.last_sequence);
+    IF content.row_count IS DISTINCT FROM seal.row_count OR content.content_hash IS DISTINCT FROM seal.content_hash THEN
+      RAISE EXCEPTION 'the audit partition of % is not what seal % says', to_char(first_day, 'YYYY-MM'), seal.number
+        USING ERRCODE = 'data_corrupted', HINT = 'Look at it with llama-db audit verify. It stays until then.';
+    END IF;
+  END LOOP;
+
+  SELECT count(*) INTO found_rows
+    FROM llama.audit_trail AS a
+   WHERE a."timestamp" >= first_day AND a."timestamp" < first_day + interval '1 month';
+  SELECT coalesce(min(s.first_sequence), 0) AS first_sequence, coalesce(max(s.last_sequence), 0) AS last_sequence,
+         coalesce(sum(s.row_count), 0)::bigint AS row_count,
+         sha256(coalesce(string_agg(s.content_hash, ''::bytea ORDER BY s.number), '')) AS content_hash
+    INTO STRICT whole
+    FROM llama.audit_seals AS s WHERE s.month = first_day AND s.kind = 'rows';
+  IF found_rows <> whole.row_count THEN
+    RAISE EXCEPTION 'the audit partition of % has % rows, of which % are sealed', to_char(first_day, 'YYYY-MM'), found_rows, whole.row_count
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT llama.seal_audit_trail(), twice, seals what can be sealed.';
+  END IF;
+
+  SELECT s.number, s.content_hash INTO closing
+    FROM llama.audit_seals AS s WHERE s.month = first_day AND s.kind = 'closing' ORDER BY s.number DESC LIMIT 1;
+  IF closing.content_hash IS NOT DISTINCT FROM whole.content_hash THEN RETURN closing.number; END IF;
+  RETURN llama.append_audit_seal(
+    'closing', first_day, whole.first_sequence, whole.last_sequence, whole.row_count, whole.content_hash
+  );
+END
+$$;
+
+COMMENT ON FUNCTION llama.close_audit_partition(date) IS
+  'Checks a month of the audit trail against its seals and adds the closing hash, without which its partition must not go; returns the number of that seal';
+
+CREATE FUNCTION llama.is_audit_partition_closed(month date) RETURNS boolean
+LANGUAGE sql STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (
+    SELECT FROM llama.audit_seals AS s
+     WHERE s.month = date_trunc('month', is_audit_partition_closed.month::timestamp)::date AND s.kind = 'closing'
+  )
+$$;
+
+COMMENT ON FUNCTION llama.is_audit_partition_closed(date) IS 'Whether the closing hash of that month of the audit trail is kept';
+
+REVOKE ALL ON FUNCTION llama.audit_content(date, bigint, bigint),
+                       llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea),
+                       llama.seal_audit_trail(integer, integer), llama.close_audit_partition(date),
+                       llama.is_audit_partition_closed(date) FROM PUBLIC;
+
+GRANT CREATE ON SCHEMA llama TO audit_sealer;
+ALTER FUNCTION llama.audit_content(date, bigint, bigint) OWNER TO audit_sealer;
+ALTER FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea) OWNER TO audit_sealer;
+ALTER FUNCTION llama.seal_audit_trail(integer, integer) OWNER TO audit_sealer;
+ALTER FUNCTION llama.close_audit_partition(date) OWNER TO audit_sealer;
+ALTER FUNCTION llama.is_audit_partition_closed(date) OWNER TO audit_sealer;
+REVOKE CREATE ON SCHEMA llama FROM audit_sealer;
+
+SET LOCAL ROLE audit_sealer;
+GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer) TO maintenance_role;
+GRANT EXECUTE ON FUNCTION llama.close_audit_partition(date), llama.is_audit_partition_closed(date) TO llama_owner;
+SET LOCAL ROLE llama_owner;
+
+-- Down Migration
+
+SET LOCAL ROLE audit_sealer;
+DROP FUNCTION llama.is_audit_partition_closed(date);
+DROP FUNCTION llama.close_audit_partition(date);
+DROP FUNCTION llama.seal_audit_trail(integer, integer);
+DROP FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea);
+DROP FUNCTION llama.audit_content(date, bigint, bigint);
+SET LOCAL ROLE llama_owner;
+
+DROP POLICY seal_read_audit ON llama.audit_trail;
+REVOKE ALL ON llama.audit_trail FROM audit_sealer;
+REVOKE ALL ON SEQUENCE llama.audit_sequence FROM audit_sealer, admin_role;
+REVOKE USAGE ON SCHEMA llama FROM audit_sealer;
+DROP TABLE llama.audit_sealing;
+DROP TABLE llama.audit_seals;

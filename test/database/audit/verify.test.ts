@@ -1,0 +1,312 @@
+import { createHash } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { hashOf } from '../../../database/audit/canonical.ts';
+import { describeTrail } from '../../../database/audit/describe.ts';
+import { parseHead, sealsAfter } from '../../../database/audit/seals.ts';
+import { run } from '../../commands/run.ts';
+import { change, makeTrail, sealAll, sealsOf, type Trail, tamper, verified } from './trail.ts';
+
+const now = new Date();
+const month = (offset: number) =>
+  new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset)).toISOString().slice(0, 10);
+const leaf = (offset: number) => `audit_trail_y${month(offset).slice(0, 7).replace('-', 'm')}`;
+
+/** Three seals of this month: rows 1 to 4, 5 to 7, 8. */
+async function sealedTrail(): Promise<Trail> {
+  const trail = await makeTrail();
+  for (const rows of [4, 3, 1]) {
+    await change(trail.client, 'alpha', rows);
+    await sealAll(trail);
+  }
+  return trail;
+}
+
+/** A partition of long ago with one sealed row, as the second last thing that was sealed. */
+async function addOldMonth(trail: Trail, day = '2023-01-10'): Promise<void> {
+  await trail.client.query('SET ROLE llama_owner');
+  await trail.client.query(`SELECT llama.create_monthly_partition('audit_trail', $1)`, [day]);
+  await trail.client.query('RESET ROLE');
+  await tamper(
+    trail,
+    `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+     VALUES ('alpha', 'storage_records', 'SELECT', 'x', '${day} 10:00:00+00')`,
+  );
+  await sealAll(trail);
+}
+
+const close = async ({ client }: Trail, day = '2023-01-01') => {
+  await client.query('SET ROLE llama_owner');
+  try {
+    const { rows } = await client.query<{ n: string }>('SELECT llama.close_audit_partition($1) AS n', [day]);
+    return Number(rows[0]?.n);
+  } finally {
+    await client.query('RESET ROLE');
+  }
+};
+
+/** The seals from `number` on computed anew, as one who owns everything can. */
+async function computeAnew(trail: Trail, number: number): Promise<void> {
+  let previousHash: string | undefined;
+  for await (const page of sealsAfter(trail.superuser, 0)) {
+    for (const seal of page) {
+      if (seal.number >= number) {
+        const anew = { ...seal, ...(previousHash ? { previousHash } : {}) };
+        const hash = hashOf(anew);
+        await tamper(
+          trail,
+          `UPDATE llama.audit_seals SET previous_hash = decode('${anew.previousHash}', 'hex'), hash = decode('${hash}', 'hex')
+            WHERE number = ${seal.number}`,
+        );
+        previousHash = hash;
+      } else previousHash = seal.hash;
+    }
+  }
+}
+
+describe('llama-db audit verify', () => {
+  let trail: Trail;
+  beforeAll(async () => {
+    trail = await sealedTrail();
+    await trail.superuser.query(
+      'CREATE TABLE public.rows AS TABLE llama.audit_trail; CREATE TABLE public.seals AS TABLE llama.audit_seals',
+    );
+  });
+  afterAll(() => trail.database.drop());
+  afterEach(() =>
+    tamper(
+      trail,
+      `TRUNCATE llama.audit_trail, llama.audit_seals;
+       DROP TABLE IF EXISTS llama.audit_trail_y2023m01, llama.audit_trail_y2023m02;
+       INSERT INTO llama.audit_trail TABLE public.rows; INSERT INTO llama.audit_seals TABLE public.seals;
+       SELECT setval('llama.audit_sequence', 8); UPDATE llama.audit_sealing SET noted_sequence = NULL`,
+    ),
+  );
+
+  const where = `seal 2, ${leaf(0)}, rows numbered 5 to 7`;
+  it.each([
+    [
+      'changed row',
+      `UPDATE llama.audit_trail SET user_id = 'somebody else' WHERE sequence = 6`,
+      `at least 1 of 3 rows changed (${where})`,
+    ],
+    ['removed row', 'DELETE FROM llama.audit_trail WHERE sequence = 6', `1 row of 3 removed (${where})`],
+    [
+      'inserted row',
+      `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence) VALUES ('alpha', 't', 'SELECT', 'x', 6)`,
+      `1 row inserted beside 3 (${where})`,
+    ],
+    [
+      'inserted row',
+      `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence, "timestamp")
+       VALUES ('alpha', 't', 'SELECT', 'x', 6, '${month(-1)}'), ('alpha', 't', 'SELECT', 'x', 7, '${month(-1)}')`,
+      `row 6 of ${leaf(-1)} and 1 more was inserted into a range that was sealed without it`,
+    ],
+    [
+      'inserted row',
+      `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence) VALUES ('alpha', 't', 'SELECT', 'x', -3)`,
+      `row -3 of ${leaf(0)} was inserted into a range that was sealed without it`,
+    ],
+    [
+      'rewritten seal',
+      "UPDATE llama.audit_seals SET sealed_at = sealed_at - interval '1 day' WHERE number = 2",
+      `seal 2 (${leaf(0)}) was rewritten: its hash is not that of what it says`,
+    ],
+    ['removed seal', 'DELETE FROM llama.audit_seals WHERE number = 2', 'seal 2 is missing'],
+  ])('names a %s and where: %s', async (kind, sql, detail) => {
+    await tamper(trail, sql);
+    const { findings } = await verified(trail);
+    // A seal that is gone leaves its rows without one, which is said too.
+    const [first, ...others] = findings;
+    expect(first).toMatchObject({ kind, detail });
+    expect(others.map((finding) => finding.kind)).toEqual(kind === 'removed seal' ? ['inserted row'] : []);
+  });
+
+  it('finds a row and its seal changed together by the link that breaks', async () => {
+    await tamper(trail, 'DELETE FROM llama.audit_trail WHERE sequence = 6');
+    const remaining = await trail.superuser.query(
+      `SELECT encode(c.content_hash, 'hex') AS hash FROM llama.audit_content(NULL, 4, 7) c`,
+    );
+    for await (const page of sealsAfter(trail.superuser, 1)) {
+      const [seal] = page;
+      if (!seal) throw new Error('there is no second seal');
+      const anew = { ...seal, rowCount: 2n, contentHash: String(remaining.rows[0]?.hash) };
+      await tamper(
+        trail,
+        `UPDATE llama.audit_seals SET row_count = 2, content_hash = decode('${anew.contentHash}', 'hex'),
+           hash = decode('${hashOf(anew)}', 'hex') WHERE number = 2`,
+      );
+      break;
+    }
+    expect((await verified(trail)).findings).toEqual([
+      { kind: 'broken link', seal: 3, detail: 'seal 3 does not hang on seal 2: one of them was replaced' },
+    ]);
+  });
+
+  it('finds a chain that was computed anew only beside a head that was kept elsewhere', async () => {
+    const { head } = await verified(trail);
+    if (!head) throw new Error('there is no head');
+    await change(trail.client, 'alpha');
+    await sealAll(trail);
+    expect(await verified(trail, head)).toMatchObject({ findings: [], head: { number: 4 } });
+
+    await tamper(
+      trail,
+      `UPDATE llama.audit_seals SET sealed_at = sealed_at - interval '1 second' WHERE number = 2`,
+    );
+    await computeAnew(trail, 2);
+    expect((await verified(trail)).findings).toEqual([]);
+    expect((await verified(trail, head)).findings).toMatchObject([
+      { kind: 'other chain', seal: 3, detail: expect.stringContaining('computed anew') },
+    ]);
+
+    await tamper(trail, 'DELETE FROM llama.audit_seals WHERE number > 2');
+    expect((await verified(trail)).findings).toEqual([]);
+    expect((await verified(trail, head)).findings).toMatchObject([
+      { kind: 'other chain', seal: 3, detail: expect.stringContaining('does not exist: the newest is 2') },
+    ]);
+  });
+
+  it('takes a closed month for accounted for, and one that went without for missing', async () => {
+    await addOldMonth(trail);
+    const closing = await close(trail);
+    expect(closing).toBe(5);
+    // Again is the same closing, while its rows are there to be compared.
+    expect(await close(trail)).toBe(closing);
+    expect(await verified(trail)).toMatchObject({ findings: [], closed: [{ seal: 5, present: true }] });
+
+    const [seal] = (await sealsOf(trail)).filter(({ kind }) => kind === 'closing');
+    const { rows } = await trail.superuser.query<{ hash: string }>(
+      `SELECT encode(content_hash, 'hex') AS hash FROM llama.audit_seals WHERE number = 4`,
+    );
+    await trail.superuser.query('DROP TABLE llama.audit_trail_y2023m01');
+    expect(await verified(trail)).toMatchObject({
+      findings: [],
+      rows: 8,
+      closed: [
+        {
+          partition: 'audit_trail_y2023m01',
+          from: '2023-01-01 00:00:00+00',
+          to: '2023-02-01 00:00:00+00',
+          firstSequence: String(seal?.first),
+          lastSequence: String(seal?.last),
+          rows: '1',
+          closingHash: createHash('sha256')
+            .update(Buffer.from(String(rows[0]?.hash), 'hex'))
+            .digest('hex'),
+          seal: 5,
+          present: false,
+        },
+      ],
+    });
+
+    await addOldMonth(trail, '2023-02-10');
+    await trail.superuser.query('DROP TABLE llama.audit_trail_y2023m02');
+    expect((await verified(trail)).findings).toEqual([
+      {
+        kind: 'missing partition',
+        partition: 'audit_trail_y2023m02',
+        detail: 'audit_trail_y2023m02 is gone with 1 sealed rows, and no closing hash was kept',
+      },
+    ]);
+  });
+
+  it('does not let a month be closed that is not what was sealed, not sealed, or not over', async () => {
+    await addOldMonth(trail);
+    await tamper(trail, `UPDATE llama.audit_trail SET user_id = 'x' WHERE record_key = 'x'`);
+    await expect(close(trail)).rejects.toMatchObject({
+      code: 'XX001',
+      message: 'the audit partition of 2023-01 is not what seal 4 says',
+    });
+    await addOldMonth(trail, '2023-02-10');
+    await tamper(
+      trail,
+      `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+       VALUES ('alpha', 't', 'SELECT', 'y', '2023-02-11')`,
+    );
+    await expect(close(trail, '2023-02-01')).rejects.toMatchObject({
+      code: '55000',
+      message: 'the audit partition of 2023-02 has 2 rows, of which 1 are sealed',
+    });
+    await expect(close(trail, month(0))).rejects.toMatchObject({ code: '55000' });
+    expect((await sealsOf(trail)).filter(({ kind }) => kind === 'closing')).toEqual([]);
+  });
+
+  it('finds a closing that says something else than the seals it closes', async () => {
+    await addOldMonth(trail);
+    await close(trail);
+    await tamper(trail, 'UPDATE llama.audit_seals SET row_count = 7 WHERE number = 5');
+    await computeAnew(trail, 5);
+    expect((await verified(trail)).findings).toMatchObject([{ kind: 'wrong closing', seal: 5 }]);
+  });
+
+  it('reads page after page, and lists no more than a screen can bear', async () => {
+    await change(trail.client, 'alpha', 1);
+    await tamper(
+      trail,
+      `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key)
+       SELECT 'alpha', 't', 'SELECT', n::text FROM generate_series(1, 12000) n`,
+    );
+    await trail.client.query('SET ROLE maintenance_role');
+    await trail.client.query('SELECT llama.seal_audit_trail()');
+    for (let left = 50; left > 0 && (await sealsOf(trail)).length < 100; left -= 1) {
+      await trail.client.query('SELECT llama.seal_audit_trail(20, 10000)');
+    }
+    await trail.client.query('RESET ROLE');
+    const intact = await verified(trail);
+    expect(intact).toMatchObject({ findings: [], rows: 12_009, seals: 604 });
+    await tamper(trail, 'UPDATE llama.audit_trail SET user_id = $$x$$');
+    const { findings, more } = await verified(trail);
+    expect(findings.length + more).toBe(604);
+    expect(findings).toHaveLength(100);
+    expect(describeTrail(await verified(trail), false).at(-2)).toBe('Tampered: and 504 more');
+  });
+});
+
+describe('the command', () => {
+  let trail: Trail;
+  beforeAll(async () => {
+    trail = await sealedTrail();
+  });
+  afterAll(() => trail.database.drop());
+
+  it('prints one line with the head, which --expect takes back', async () => {
+    const url = trail.database.url();
+    const first = await run(['audit', 'verify', '--url', url]);
+    expect(first.stdout).toMatch(
+      /\nThe audit trail of .+ is intact: 3 seals, 8 rows compared, 0 months closed; nothing waits to be sealed; head 3:[0-9a-f]{64} \(.+\)\n$/,
+    );
+    const head = /head (\S+)/.exec(first.stdout)?.[1] ?? '';
+    expect((await run(['audit', 'head', '--url', url])).stdout).toBe(`${head}\n`);
+    const again = await run(['audit', 'verify', '--url', url, '--expect', head, '--json']);
+    expect(again.code).toBe(0);
+    expect(JSON.parse(again.stdout)).toMatchObject({
+      ok: true,
+      intact: true,
+      findings: [],
+      head: { number: 3, hash: parseHead(head).hash },
+      unsealed: { rows: 0, oldest: null },
+    });
+    const other = await run(['audit', 'verify', '--url', url, '--expect', `3:${'0'.repeat(64)}`]);
+    expect(other.code).toBe(1);
+    expect(other.stdout).toMatch(/\nTampered: other chain: seal 3 is not the one that was expected/);
+  });
+
+  it('seals at once, and exits with 2 for a head that is none and a trail that is not there', async () => {
+    await change(trail.client, 'alpha', 2);
+    const sealed = await run(['audit', 'seal', '--url', trail.database.url(), '--json']);
+    expect(sealed.code).toBe(0);
+    expect(JSON.parse(sealed.stdout)).toMatchObject({ ok: true, sealed: expect.any(Number) });
+    const bad = await run(['audit', 'verify', '--url', trail.database.url(), '--expect', '3:abc']);
+    expect(bad).toMatchObject({ code: 2, stderr: expect.stringContaining('is no head of an audit trail') });
+    const elsewhere = await run([
+      'audit',
+      'verify',
+      '--url',
+      trail.database.url().replace(/\/[^/?]+(\?|$)/, '/postgres$1'),
+    ]);
+    expect(elsewhere).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('is not sealed: table llama.audit_seals is missing'),
+    });
+  });
+});
