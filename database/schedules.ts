@@ -91,8 +91,9 @@ async function hasScheduler({ client }: Connection): Promise<boolean> {
   return rows[0]?.there === true;
 }
 
-async function synchronise(
-  { client }: Connection,
+/** As `ensureSchedules`, on a connection to the database that pg_cron lives in. @returns what was changed */
+export async function synchronise(
+  { client }: Pick<Connection, 'client'>,
   database: string,
   wanted: readonly Job[],
 ): Promise<readonly string[]> {

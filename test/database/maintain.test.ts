@@ -130,6 +130,56 @@ describe('partitions past retention', () => {
     expect(changes((await keepHouse()).actions)).toEqual([]);
   });
 
+  it('lets a month of the audit trail go only when all of it is sealed as it is, and keeps its closing hash', async () => {
+    await makeOld('audit_trail');
+    const superuser = await database.connect('superuser');
+    const add = (key: string, month: string) =>
+      superuser.query(
+        `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+         VALUES ('alpha', 'storage_records', 'SELECT', $1, $2)`,
+        [key, `${month}-10`],
+      );
+    await add('first', '2023-01');
+    await until('the sealing', async () => {
+      await as('maintenance_role', 'SELECT llama.seal_audit_trail()');
+      return (await as('admin_role', 'SELECT FROM llama.audit_seals')).length > 0;
+    });
+    await superuser.query(`SET session_replication_role = replica;
+      UPDATE llama.audit_trail SET user_id = 'somebody else';
+      SET session_replication_role = origin`);
+    expect(changes((await keepHouse()).actions)).toEqual([`${oldAudit} left attached`]);
+    expect(lines).toContain(
+      `Partition ${oldAudit} left attached: the audit partition of 2023-01 is not what seal 1 says; llama-db audit verify says more`,
+    );
+
+    await superuser.query(`SET session_replication_role = replica;
+      UPDATE llama.audit_trail SET user_id = NULL;
+      SET session_replication_role = origin`);
+    const { actions } = await keepHouse();
+    expect(changes(actions)).toEqual([`${oldAudit} detached`, `${oldAudit} dropped`]);
+    expect(actions).toContainEqual(
+      expect.objectContaining({ step: 'seals', done: 'closed', object: oldAudit }),
+    );
+    expect(await as('admin_role', `SELECT kind, row_count FROM llama.audit_seals ORDER BY number`)).toEqual([
+      { kind: 'rows', row_count: '1' },
+      { kind: 'closing', row_count: '1' },
+    ]);
+    const checked = await run(['audit', 'verify', '--url', database.url()]);
+    expect(checked).toMatchObject({ code: 0, stdout: expect.stringContaining('1 month closed') });
+  });
+
+  it('attaches a month of the audit trail again that was marked to go and never closed', async () => {
+    await makeOld('audit_trail');
+    await as('llama_owner', `ALTER TABLE llama.audit_trail DETACH PARTITION llama.${oldAudit}`);
+    await as(
+      'llama_owner',
+      `COMMENT ON TABLE llama.${oldAudit} IS 'llama-db maintain: past its retention, to be dropped'`,
+    );
+    const { actions } = await keepHouse();
+    expect(changes(actions).slice(0, 1)).toEqual([`${oldAudit} attached again`]);
+    expect(lines.join('\n')).toContain('no closing hash is kept of it');
+  });
+
   it.each([
     ['longer days', 36_500],
     ['negative days, which erase nothing', -1],

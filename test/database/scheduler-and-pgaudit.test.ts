@@ -1,0 +1,152 @@
+/** pg_cron and pgaudit themselves, on the one server that has them; elsewhere they are played or absent. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { synchronise } from '../../database/schedules.ts';
+import { scheduleChecks } from '../../database/verify/checks/schedules.ts';
+import { evaluate } from '../../database/verify/run.ts';
+import { takeSnapshot } from '../../database/verify/snapshot/snapshot.ts';
+import { environments } from '../../environments/index.ts';
+import { serverParameters } from '../../environments/parameters.ts';
+import { type DebianPostgres, startDebianPostgres, whyNoDebianPostgres } from '../support/debian.ts';
+
+const reason = whyNoDebianPostgres();
+
+/** What production says of logging, as the server understands it. */
+function productionLogging(): Record<string, string> {
+  const production = environments().find(({ name }) => name === 'production');
+  if (!production) throw new Error('there is no production');
+  return Object.fromEntries(
+    serverParameters(production)
+      .filter(
+        ({ name }) =>
+          name.startsWith('pgaudit.') || /^log_(statement|min_duration_statement|parameter)/.test(name),
+      )
+      .map(({ name, value }) => [name, value]),
+  );
+}
+
+describe('on a server with pg_cron and pgaudit', () => {
+  let server: DebianPostgres;
+  let superuser: pg.Client;
+  let app: pg.Client;
+  let deployer: pg.Client;
+  let scheduledAt = 0;
+
+  beforeAll(async () => {
+    if (reason) return;
+    server = await startDebianPostgres(productionLogging());
+    superuser = await server.connect();
+    await superuser.query(`
+      CREATE EXTENSION pgaudit;
+      CREATE EXTENSION pg_cron;
+      CREATE ROLE deployer LOGIN;
+      CREATE ROLE mapper LOGIN;
+      GRANT llama_owner, maintenance_role, admin_role TO deployer;
+      GRANT application_role TO mapper;
+      GRANT USAGE ON SCHEMA cron TO deployer;
+      GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cron TO deployer`);
+    app = await server.connect('mapper');
+    await app.query("SELECT set_config('app.current_tenant_id', 'alpha', false)");
+    deployer = await server.connect('deployer');
+    await deployer.query('SELECT pg_catalog.set_config($1, $2, false)', ['search_path', '']);
+    const { rows } = await deployer.query<{ name: string; schedule: string; command: string }>(
+      `SELECT 'llama: ' || job_name AS name, schedule, command FROM llama.scheduled_jobs()`,
+    );
+    await app.query(
+      `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type)
+       VALUES ('alpha', 'h', '{}', 'm', 'd')`,
+    );
+    // As the run of a minute ago would have left it.
+    await deployer.query('SET ROLE maintenance_role; SELECT llama.seal_audit_trail(); RESET ROLE');
+    await synchronise({ client: deployer }, 'llama', rows);
+    scheduledAt = Date.now();
+  });
+  afterAll(() => server?.stop());
+
+  const logged = async (work: () => Promise<unknown>) => {
+    const before = server.log().length;
+    await work();
+    await sleep(100);
+    return server
+      .log()
+      .slice(before)
+      .split('\n')
+      .filter((line) => line.includes('AUDIT:'));
+  };
+
+  it('a read of tenants’ data leaves a line that names the table and no value', async (context) => {
+    if (reason) return context.skip(reason);
+    const lines = await logged(() =>
+      app.query(
+        'SELECT mapped_data FROM llama.storage_records WHERE source_data_hash = $1 AND s3_key IS DISTINCT FROM $2',
+        ['canary-4f7b', 'canary-90aa'],
+      ),
+    );
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('AUDIT: SESSION,');
+    expect(lines[0]).toContain(',READ,SELECT,,,SELECT mapped_data FROM llama.storage_records WHERE');
+    expect(server.log()).not.toContain('canary-');
+  });
+
+  it('a change leaves its row in the trail, and neither it nor the trail’s own statement a line', async (context) => {
+    if (reason) return context.skip(reason);
+    const count = async () =>
+      (await superuser.query('SELECT count(*)::int AS n FROM llama.audit_trail')).rows[0].n;
+    const before = await count();
+    const lines = await logged(async () => {
+      await app.query(`UPDATE llama.storage_records SET detector_type = 'changed'`);
+      await app.query(
+        `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type)
+         VALUES ('alpha', 'h2', '{}', 'm', 'd')`,
+      );
+      await app.query(`DELETE FROM llama.storage_records WHERE source_data_hash = 'h2'`);
+    });
+    expect(lines).toEqual([]);
+    expect(await count()).toBe(before + 3);
+  });
+
+  it('changes of roles and of the schema leave a line each', async (context) => {
+    if (reason) return context.skip(reason);
+    const lines = await logged(() =>
+      superuser.query(
+        'CREATE ROLE audited NOLOGIN; CREATE TABLE public.audited (n int); DROP TABLE public.audited',
+      ),
+    );
+    expect(lines.map((line) => line.replace(/.*SESSION,\d+,\d+,(\w+,[\w ]+),.*/, '$1'))).toEqual([
+      'ROLE,CREATE ROLE',
+      'DDL,CREATE TABLE',
+      'DDL,DROP TABLE',
+    ]);
+  });
+
+  it('the jobs run as they are scheduled, sealing included, and verification sees them', async (context) => {
+    if (reason) return context.skip(reason);
+    const runs = async () =>
+      (
+        await superuser.query<{ status: string; return_message: string }>(
+          `SELECT d.status, d.return_message FROM cron.job_run_details d JOIN cron.job j USING (jobid)
+            WHERE j.jobname = 'llama: seal-audit-trail' AND d.end_time IS NOT NULL`,
+        )
+      ).rows;
+    while ((await runs()).length === 0 && Date.now() - scheduledAt < 130_000) await sleep(250);
+    expect(await runs()).toMatchObject([{ status: 'succeeded' }]);
+    const { rows: seals } = await superuser.query(
+      `SELECT kind, first_sequence::int AS first, last_sequence::int AS last, row_count::int AS rows
+         FROM llama.audit_seals WHERE number = 1`,
+    );
+    expect(seals).toEqual([{ kind: 'rows', first: 1, last: 1, rows: 1 }]);
+
+    const snapshot = await takeSnapshot(deployer);
+    const ids = ['SCH-001', 'SCH-002', 'SCH-003', 'SCH-004'];
+    const checks = scheduleChecks.filter(({ id }) => ids.includes(id));
+    const judged = async () =>
+      (await evaluate({ client: deployer, snapshot: await takeSnapshot(deployer) }, checks)).map(
+        ({ check, outcome }) => [check.id, outcome.status],
+      );
+    expect('jobs' in snapshot.cron && snapshot.cron.jobs.length).toBeGreaterThan(4);
+    expect(await judged()).toEqual(ids.map((id) => [id, 'passed']));
+    await deployer.query(`SELECT cron.unschedule('llama: seal-audit-trail')`);
+    expect(await judged()).toContainEqual(['SCH-001', 'failed']);
+  }, 150_000);
+});
