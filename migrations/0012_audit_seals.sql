@@ -1,4 +1,4 @@
--- loses data of: audit_seals
+-- loses data of: audit_seals, audit_sealing
 
 -- Up Migration
 
