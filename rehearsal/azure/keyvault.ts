@@ -42,7 +42,7 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
     patch: true,
     accept: (sent, { name, id, existing }) => {
       const { createMode, ...properties } = objectAt(sent, 'properties');
-      const gone = deleted.get(name.toLowerCase());
+      const gone = stillDeleted(azure, deleted, name);
       if (!existing && gone) {
         if (createMode !== 'recover')
           throw new ArmError(
@@ -132,13 +132,30 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
   );
 }
 
+/** Milliseconds a deleted vault can be recovered: https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview */
+function retention(body: JsonObject): number {
+  return (numberAt(body, 'properties', 'softDeleteRetentionInDays') ?? 90) * 24 * 60 * 60 * 1000;
+}
+
+/** The deleted vault of that name, until its time is over and the name is free. */
+function stillDeleted(
+  azure: Azure,
+  deleted: Map<string, DeletedVault>,
+  name: string,
+): DeletedVault | undefined {
+  const found = deleted.get(name.toLowerCase());
+  if (found && found.deletedAt + retention(found.body) > azure.clock.now()) return found;
+  deleted.delete(name.toLowerCase());
+  return undefined;
+}
+
 function registerDeletedVaults(azure: Azure, deleted: Map<string, DeletedVault>): void {
   const { router } = azure;
   const template =
     '/subscriptions/{s}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{name}';
   const options = { apiVersions: vaultVersions };
   const find = (parameters: Readonly<Record<string, string>>): DeletedVault => {
-    const found = deleted.get((parameters['name'] ?? '').toLowerCase());
+    const found = stillDeleted(azure, deleted, parameters['name'] ?? '');
     if (!found || textAt(found.body, 'location') !== parameters['location'])
       throw new ArmError(
         404,
@@ -152,7 +169,6 @@ function registerDeletedVaults(azure: Azure, deleted: Map<string, DeletedVault>)
     template,
     ({ request, parameters }) => {
       const { id, body, deletedAt } = find(parameters);
-      const days = numberAt(body, 'properties', 'softDeleteRetentionInDays') ?? 90;
       return {
         status: 200,
         body: {
@@ -164,7 +180,7 @@ function registerDeletedVaults(azure: Azure, deleted: Map<string, DeletedVault>)
             location: body['location'],
             tags: body['tags'],
             deletionDate: new Date(deletedAt).toISOString(),
-            scheduledPurgeDate: new Date(deletedAt + days * 24 * 60 * 60 * 1000).toISOString(),
+            scheduledPurgeDate: new Date(deletedAt + retention(body)).toISOString(),
             purgeProtectionEnabled: at(body, 'properties', 'enablePurgeProtection') === true,
           },
         },

@@ -3,6 +3,7 @@ import ipaddr from 'ipaddr.js';
 import type { Azure } from './context.ts';
 import { ArmError } from './http.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from './json.ts';
+import { networkShapes } from './network-shapes.ts';
 import { serverType } from './postgresql/server.ts';
 import { registerPrivateDns } from './private-dns.ts';
 import { endpointType, rangesOf, registerEndpoints } from './private-endpoints.ts';
@@ -10,7 +11,6 @@ import { parentOf, sameId } from './resource-id.ts';
 import type { Resource } from './resource-store.ts';
 import { toDocument } from './resource-store.ts';
 import { type Change, keep, registerResourceType } from './resource-types.ts';
-import { networkShapes } from './shapes.ts';
 
 const apiVersions = ['2025-01-01'];
 const networkType = 'Microsoft.Network/virtualNetworks';

@@ -2,9 +2,9 @@
 import type { Azure } from './context.ts';
 import { ArmError } from './http.ts';
 import { objectAt, textAt } from './json.ts';
+import { networkShapes } from './network-shapes.ts';
 import { parentOf, sameId } from './resource-id.ts';
 import { keep, registerResourceType } from './resource-types.ts';
-import { networkShapes } from './shapes.ts';
 
 const apiVersions = ['2024-06-01'];
 const zoneType = 'Microsoft.Network/privateDnsZones';

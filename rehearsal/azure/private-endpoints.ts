@@ -3,12 +3,12 @@ import ipaddr from 'ipaddr.js';
 import type { Azure } from './context.ts';
 import { ArmError } from './http.ts';
 import { at, type JsonObject, objectAt, objectsAt, textAt, textsAt } from './json.ts';
+import { networkShapes } from './network-shapes.ts';
 import { serverType } from './postgresql/server.ts';
 import { recordAddress } from './private-dns.ts';
 import { nameOf, parentOf, resourceGroupOf, sameId, typeOf } from './resource-id.ts';
 import type { Resource } from './resource-store.ts';
 import { keep, registerList, registerResourceType } from './resource-types.ts';
-import { networkShapes } from './shapes.ts';
 
 const apiVersions = ['2025-01-01'];
 export const endpointType = 'Microsoft.Network/privateEndpoints';

@@ -45,6 +45,15 @@ describe('a Key Vault', () => {
     expect((await put({ createMode: 'recover' })).body.properties.enablePurgeProtection).toBe(true);
   });
 
+  it('frees its name once it can be recovered no more', async () => {
+    await put({ softDeleteRetentionInDays: 7 });
+    await fixture.client.arm('DELETE', vault(), undefined, '2023-02-01');
+    fixture.azure.clock.advance(6 * 24 * 3_600_000);
+    expect((await put()).body.error.code).toBe('ConflictError');
+    fixture.azure.clock.advance(24 * 3_600_000);
+    expect((await put()).status).toBe(201);
+  });
+
   it('makes a key once, and hardware keys only when it is premium', async () => {
     await put({ sku: { family: 'A', name: 'standard' } });
     const key = (name: string, kty: string) =>
