@@ -112,11 +112,16 @@ async function askStandby(
   }
 }
 
-/** The replica first when one of the inherited limits rises, the primary first when one falls. */
-function inOrder(
-  pending: readonly PendingServer[],
-  deployment: Deployment | undefined,
-): readonly PendingServer[] {
+/**
+ * Whoever follows first when one of the inherited limits rises, whoever takes writes first when one falls; after a
+ * switchover the follower is the server that the settings call the primary.
+ *
+ * @throws Fault when some rise and some fall, on two servers
+ */
+export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters'>>(
+  pending: readonly Server[],
+  deployment: Pick<Deployment, 'parameters' | 'writer'> | undefined,
+): readonly Server[] {
   const changes = pending
     .flatMap(({ parameters }) => parameters)
     .filter(({ name }) => inherited.has(name))
@@ -129,11 +134,13 @@ function inOrder(
   if (pending.length > 1 && rising.length > 0 && falling.length > 0) {
     throw new Fault(
       `Restarting for ${names(rising)} and ${names(falling)} together cannot be done`,
-      'what rises must reach the replica first and what falls the primary first (hot standby)',
+      'what rises must reach the follower first and what falls the writer first (hot standby)',
       'Deploy the rising ones alone, then the falling ones.',
     );
   }
-  const first = rising.length > 0 ? 'replica' : 'primary';
+  const writer = deployment?.writer ?? 'primary';
+  const follower = writer === 'primary' ? 'replica' : 'primary';
+  const first = rising.length > 0 ? follower : writer;
   return [...pending].sort((a, b) => Number(b.which === first) - Number(a.which === first));
 }
 
@@ -159,7 +166,8 @@ async function expectNothingPending(server: PendingServer, options: ConnectOptio
 }
 
 function names(parameters: readonly { readonly name: string }[]): string {
-  return parameters.map(({ name }) => name).join(', ');
+  // Of two servers that wait for the same, each says it.
+  return [...new Set(parameters.map(({ name }) => name))].join(', ');
 }
 
 /** A plain restart: nothing found says that a planned failover applies pending parameters. */
