@@ -24,6 +24,9 @@ const children: Readonly<Record<string, readonly string[]>> = {
   azurerm_postgresql_flexible_server: ['administrators', 'databases', 'firewallRules'],
 };
 
+/** Children of which a replica has the same as its primary, by no act of anybody. */
+const copied: ReadonlySet<string> = new Set(['administrators', 'databases']);
+
 /** Databases that every server has. */
 const own = /\/databases\/(?:postgres|azure_maintenance|azure_sys)$/i;
 
@@ -63,7 +66,12 @@ async function ownScopes(values: Values): Promise<{ path: string; apiVersion: st
     for (const parent of values.stack.ofType(type)) {
       const id = await values.id(parent);
       if (id === undefined) continue;
-      for (const name of names) scopes.push({ path: `${id}/${name}`, apiVersion: apiVersionOf(type) });
+      const apiVersion = apiVersionOf(type);
+      // Asked of Azure, because a switchover exchanges the roles.
+      const role = textAt(await values.azure.get(id, apiVersion), 'properties', 'replicationRole') ?? '';
+      for (const name of names)
+        if (!(role.endsWith('AsyncReplica') && copied.has(name)))
+          scopes.push({ path: `${id}/${name}`, apiVersion });
     }
   return scopes;
 }

@@ -87,13 +87,12 @@ export async function cascade(options: CascadeOptions): Promise<CascadeResult> {
     break;
   }
   if (problems.length === 0 && !signal?.aborted) problems.push(...(await unconverged(options)));
-  const cases = casesOf(rounds, options.fault, await stateOf(stack));
-  // Whose resource the state does not know has not recovered yet.
-  return {
-    cases: signal?.aborted ? cases.filter(({ address }) => address !== unknown) : cases,
-    rounds,
-    problems,
-  };
+  const atItsEnd = problems.length === 0 && !signal?.aborted;
+  // Before the end, whose resource the state does not know has not recovered.
+  const cases = casesOf(rounds, options.fault, await stateOf(stack)).filter(
+    ({ address }) => atItsEnd || address !== unknown,
+  );
+  return { cases, rounds, problems };
 }
 
 async function deploy(options: CascadeOptions, number: number, problems: string[]): Promise<Round> {

@@ -1,5 +1,6 @@
 /** Azure's books and Terraform's, held against each other. */
 import type { LocalAzure } from '../azure/index.ts';
+import { textAt } from '../azure/json.ts';
 import type { Operation } from './operations.ts';
 
 export interface Difference {
@@ -85,9 +86,16 @@ export function compare(azure: LocalAzure, state: StateDocument): Difference {
   const stated = new Set([...known.values()].flat().map((id) => id.toLowerCase()));
   const there = azure.state.list().map(({ id }) => id);
   const exists = new Set(there.map((id) => id.toLowerCase()));
+  const replicas = azure.state
+    .list()
+    .filter(({ body }) => /AsyncReplica$/.test(textAt(body, 'properties', 'replicationRole') ?? ''));
+  // A replica has the administrators and databases of its primary.
+  const isCopy = (id: string) =>
+    replicas.some((replica) => id.toLowerCase().startsWith(`${replica.id.toLowerCase()}/`)) &&
+    /\/(?:administrators|databases)\/[^/]+$/i.test(id);
   return {
     unknownToTerraform: there.filter(
-      (id) => !stated.has(id.toLowerCase()) && !companions.some((one) => one.test(id)),
+      (id) => !stated.has(id.toLowerCase()) && !companions.some((one) => one.test(id)) && !isCopy(id),
     ),
     goneFromAzure: [...known]
       // A parameter that was never set is no resource of the local Azure, and of Azure a resource from the first day.

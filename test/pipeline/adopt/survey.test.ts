@@ -236,6 +236,18 @@ describe('strays', () => {
     expect(await stray(stateWith({ 'azurerm_monitor_metric_alert.former': former }))).toEqual([]);
   });
 
+  it('are not the databases and administrators that a replica has from its primary; its firewall rules may be', async () => {
+    const replica = server()
+      .replace('production-rg', 'production-dr-rg')
+      .replace('llama-mapper-production', 'llama-mapper-replica-production');
+    there(replica, { replicationRole: 'GeoAsyncReplica' });
+    for (const child of ['administrators/group', 'databases/llama_mapper', 'firewallRules/everybody'])
+      there(`${replica}/${child}`);
+    expect(await stray()).toEqual([
+      '/providers/Microsoft.DBforPostgreSQL/flexibleServers/llama-mapper-replica-production/firewallRules/everybody',
+    ]);
+  });
+
   it('in groups of others are not looked for', async () => {
     there(
       `/subscriptions/${azure.subscriptionId}/resourceGroups/comply-ai-rg/providers/Microsoft.Storage/storageAccounts/theirs`,
