@@ -24,7 +24,7 @@ const after = (words: string): Rule => ({ words, when: 'after' });
 /** Read in internal/services/<service>/<resource>.go of the provider's version 4.55.0. */
 const rules: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   azurerm_resource_group: {
-    create: after('three looks, 10 s apart, whether the group is there'),
+    create: after('10 s, then two more looks, 5 s apart, whether the group is there'),
     delete: after('looks every 10 s whether the group is gone'),
   },
   azurerm_monitor_metric_alert: { create: after('ten looks, 15 s apart, whether the alert is there') },
