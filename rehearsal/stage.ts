@@ -139,18 +139,15 @@ export class Stage {
     const input = structuredClone(inputs[options.environment]);
     options.change?.(input);
     const postgres = await serverFor(deploymentOf(settingsOf(input)), 'created');
-    try {
-      return await Stage.#of({ options, input, postgres, project: await Project.open() });
-    } catch (error) {
-      await postgres.stop();
-      throw error;
-    }
+    const project = await orStop(Project.open(), postgres);
+    return Stage.#of({ options, input, postgres, project });
   }
 
   /** A second stage in the same condition: same resources in Azure, same state, same database, own copies of each. */
   async fork(options: Pick<StageOptions, 'hear' | 'tell' | 'signal' | 'tokenLifetime'> = {}): Promise<Stage> {
     const state = await this.azure.snapshot();
-    const [project, postgres] = await Promise.all([this.project.fork(), this.postgres.fork()]);
+    const postgres = await this.postgres.fork();
+    const project = await orStop(this.project.fork(), postgres);
     return Stage.#of({
       options: { ...this.#options, ...options },
       input: structuredClone(this.#input),
@@ -163,7 +160,17 @@ export class Stage {
 
   static async #of({ options, input, project, postgres, state, kept }: Parts): Promise<Stage> {
     const stage = new Stage(options, project, postgres, input, kept);
-    const { settings, secrets } = stage;
+    try {
+      await stage.#setUp(options, state);
+      return stage;
+    } catch (error) {
+      await stage.close();
+      throw error;
+    }
+  }
+
+  async #setUp(options: StageOptions, state: AzureSnapshot | undefined): Promise<void> {
+    const { settings, secrets, project, postgres } = this;
     const clientSecret = randomPassword();
     secrets.add('the client secret', clientSecret);
     secrets.add('the password of the migrating login', postgres.passwords.migrator);
@@ -171,44 +178,43 @@ export class Stage {
     let tokens = 0;
     const tokenIssued = async (issued: IssuedToken) => {
       secrets.add(`token ${++tokens} (${issued.audience})`, issued.token);
-      await admit(issued, stage.azure, await stage.writer());
+      await admit(issued, this.azure, await this.writer());
     };
     const behind = await PostgresBehind.start({
       server: settings.server.name,
       postgres,
-      resolve: (host) => serverBehind(stage.azure.azure, host),
+      resolve: (host) => serverBehind(this.azure.azure, host),
     });
-    stage.#behind = behind;
-    stage.#azure = await startLocalAzure({
+    this.#behind = behind;
+    this.#azure = await startLocalAzure({
       clientSecret,
       tokenIssued,
       ...(options.tokenLifetime === undefined ? {} : { tokenLifetime: options.tokenLifetime }),
       // As docs/bootstrap.md grants it: without sharedKeys/action the workspace's key cannot enter the state.
       mayReadSharedKeys: false,
-      intercept: (request) => stage.intercept?.(request),
-      interceptAnswer: (request, answer) => stage.interceptAnswer?.(request, answer),
+      intercept: (request) => this.intercept?.(request),
+      interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
       serverEvents: behind.events,
       containers:
         settings.state.backend === 'azurerm'
           ? [`${settings.state.storageAccount}/${settings.state.container}`]
           : [],
     });
-    if (state) await stage.azure.restore(state);
-    for (const { name, body } of stage.azure.state.ofType(serverType)) {
+    if (state) await this.azure.restore(state);
+    for (const { name, body } of this.azure.state.ofType(serverType)) {
       const source = textAt(body, 'properties', 'sourceServerResourceId');
       if (source !== undefined) behind.knowReplica(name, nameOf(source));
     }
-    const { directory, environment } = stage.azure;
+    const { directory, environment } = this.azure;
     for (const { objectId, type } of settings.server.authentication.administrators)
       if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
     const Kind = options.deployer === 'cdktf' ? CdktfDeployer : TerraformDeployer;
-    stage.#deployer = new Kind({
+    this.#deployer = new Kind({
       project,
       name: settings.name,
-      environment: { ...environment, ...stage.#loginEnvironment() },
+      environment: { ...environment, ...this.#loginEnvironment() },
       hear: options.hear,
     });
-    return stage;
   }
 
   get environment(): EnvironmentName {
@@ -446,6 +452,16 @@ export class Stage {
     const { signal } = this.#options;
     const signals = [interrupt, signal].filter((one) => one !== undefined);
     return { ...(signals.length > 0 ? { interrupt: AbortSignal.any(signals) } : {}), kill };
+  }
+}
+
+/** What was asked for; when that fails, the server does not outlive it. */
+async function orStop<Result>(asked: Promise<Result>, server: LocalPostgres): Promise<Result> {
+  try {
+    return await asked;
+  } catch (error) {
+    await server.stop();
+    throw error;
   }
 }
 
