@@ -20,23 +20,27 @@ export interface BaseBackup {
 export async function copyBase(primary: pg.ClientConfig, from: string, to: string): Promise<BaseBackup> {
   return within(primary, async (client) => {
     await client.query("SELECT pg_backup_start('standby', fast => true)");
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await run('cp', ['-a', `${from}/.`, to]);
-        break;
-      } catch (error) {
-        // A file that went away meanwhile is no fault of the copy: the log replays its end. Once more is enough.
-        if (attempt === 3) throw error;
-      }
-    }
+    await copyFolder(from, to);
     const { rows } = await client.query<{ labelfile: string }>(
       'SELECT labelfile FROM pg_backup_stop(wait_for_archive => false)',
     );
     // A standby is sent the end of the log; whoever goes its own way needs it here.
-    await run('cp', ['-a', `${from}/pg_wal/.`, join(to, 'pg_wal')]);
+    await copyFolder(join(from, 'pg_wal'), join(to, 'pg_wal'));
     for (const file of ['postmaster.pid', 'postmaster.opts']) rmSync(join(to, file), { force: true });
     return { label: rows[0]?.labelfile ?? '' };
   });
+}
+
+/** A file that goes away meanwhile is no fault of the copy: the log replays its end, and once more is enough. */
+async function copyFolder(from: string, to: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await run('cp', ['-a', `${from}/.`, to]);
+      return;
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
 }
 
 /** Lets a standby take writes, and waits until it does. */

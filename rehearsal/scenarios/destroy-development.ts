@@ -10,7 +10,10 @@ export const scenario: Scenario = {
   async run(stage) {
     const { keyVault, location } = stage.settings;
     const run = await stage.destroy();
-    stage.check('the destruction succeeds', run.exitCode === 0, () => reasonOf(run));
+    const failed = stage.azure.operations.flatMap(({ method, target, error }) =>
+      error ? [`${method} ${target}: ${error.code}, ${error.message}`] : [],
+    );
+    stage.check('the destruction succeeds', run.exitCode === 0, () => [reasonOf(run), ...failed].join('; '));
     const left = stage.azure.state.list().map(({ id }) => id);
     stage.check('no resource is left', left.length === 0, () => left.join(', '));
     const kept = [...stage.azure.azure.memory.map('deletedVaults').keys()];
