@@ -10,6 +10,16 @@ interface Job {
   readonly command: string;
 }
 
+/**
+ * pg_cron keeps the report of every run for ever, and a job every minute adds half a million a year. Its own table lies
+ * in its own database, so this one runs there; row-level security leaves the login only the reports of its own jobs.
+ */
+export const historyJob: Job = {
+  name: 'prune-job-history',
+  schedule: '10 2 * * *',
+  command: "DELETE FROM cron.job_run_details WHERE end_time < pg_catalog.now() - interval '30 days'",
+};
+
 interface ExistingJob extends Job {
   readonly id: string;
   readonly active: boolean;
@@ -29,7 +39,7 @@ export async function ensureSchedules(
   const { reporter, ...rest } = options;
   const { target, credential, circumstances } = connection;
   const { database } = circumstances;
-  const wanted = (await wantedJobs(connection)).map((job) => ({ ...job, name: `${database}: ${job.name}` }));
+  const wanted = await wantedJobs(connection);
   const changed = await withConnection(
     target,
     { ...rest, database: await homeOfScheduler(connection), credential },
@@ -91,27 +101,39 @@ async function hasScheduler({ client }: Connection): Promise<boolean> {
   return rows[0]?.there === true;
 }
 
-/** As `ensureSchedules`, on a connection to the database that pg_cron lives in. @returns what was changed */
+/**
+ * As `ensureSchedules`, on a connection to the database that pg_cron lives in.
+ *
+ * @param database whose jobs they are.
+ * @param asked what runs in that database, by its name there.
+ * @returns what was changed
+ */
 export async function synchronise(
   { client }: Pick<Connection, 'client'>,
   database: string,
-  wanted: readonly Job[],
+  asked: readonly Job[],
 ): Promise<readonly string[]> {
   const { rows: existing } = await client.query<ExistingJob>(
     `SELECT jobid::text AS id, jobname AS name, schedule, command, active FROM cron.job
-      WHERE username = CURRENT_USER AND database = $1 AND pg_catalog.starts_with(jobname, $1 || ': ')`,
-    [database],
+      WHERE username = CURRENT_USER AND pg_catalog.starts_with(jobname, $1 || ': ')
+        AND (database = $1 OR database = pg_catalog.current_database() AND jobname = $1 || ': ' || $2)`,
+    [database, historyJob.name],
   );
+  const named = (job: Job) => ({ ...job, name: `${database}: ${job.name}` });
+  const wanted = [
+    ...asked.map((job) => ({ ...named(job), home: false })),
+    // Without jobs there are no reports.
+    ...(asked.length > 0 ? [{ ...named(historyJob), home: true }] : []),
+  ];
   const changed: string[] = [];
-  for (const job of wanted) {
+  for (const { home, ...job } of wanted) {
     const found = existing.find(({ name }) => name === job.name);
     if (found?.active && found.schedule === job.schedule && found.command === job.command) continue;
-    await client.query('SELECT cron.schedule_in_database($1, $2, $3, $4, NULL, true)', [
-      job.name,
-      job.schedule,
-      job.command,
-      database,
-    ]);
+    await client.query(
+      `SELECT cron.schedule_in_database($1, $2, $3,
+                CASE WHEN $5 THEN pg_catalog.current_database() ELSE $4 END, NULL, true)`,
+      [job.name, job.schedule, job.command, database, home],
+    );
     changed.push(`${found ? 'changed' : 'added'} ${job.name}`);
   }
   for (const { id, name } of existing.filter((found) => !wanted.some((job) => job.name === found.name))) {

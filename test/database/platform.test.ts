@@ -225,13 +225,23 @@ describe('schedules', () => {
       'SELECT * FROM llama.scheduled_jobs() ORDER BY 1',
     );
     expect((await deploy({ extensions: ['pg_cron'] })).schedules).toBe('pg_cron');
-    const expected = wanted.map(({ job_name, schedule, command }) => ({
-      jobname: `llama: ${job_name}`,
-      schedule,
-      command,
-      database: 'llama',
-      active: true,
-    }));
+    const expected = [
+      ...wanted.map(({ job_name, schedule, command }) => ({
+        jobname: `llama: ${job_name}`,
+        schedule,
+        command,
+        database: 'llama',
+        active: true,
+      })),
+      // The reports of all that lie where pg_cron lives.
+      {
+        jobname: 'llama: prune-job-history',
+        schedule: '10 2 * * *',
+        command: "DELETE FROM cron.job_run_details WHERE end_time < pg_catalog.now() - interval '30 days'",
+        database: 'postgres',
+        active: true,
+      },
+    ].sort((a, b) => (a.jobname < b.jobname ? -1 : 1));
     expect(expected.length).toBeGreaterThan(1);
     expect(await jobs()).toEqual(expected);
     const ids = await ask('postgres', 'SELECT jobid, xmin::text FROM cron.job ORDER BY 1');

@@ -1,3 +1,4 @@
+import { historyJob } from '../../schedules.ts';
 import type { Check, Finding, Outcome } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Cron, ScheduledJob, Snapshot } from '../snapshot/facts.ts';
@@ -6,6 +7,9 @@ type Job = Cron['jobs'][number];
 
 /** Jobs carry their database's name: pg_cron keeps those of all databases in one place. */
 const jobName = ({ server }: Snapshot, { name }: ScheduledJob) => `${server.database}: ${name}`;
+
+/** What must be scheduled for this database: its own jobs, and the one that prunes their reports where pg_cron lives. */
+const askedFor = (jobs: readonly ScheduledJob[]) => (jobs.length > 0 ? [...jobs, historyJob] : jobs);
 
 /** Judges the jobs of this database beside what `llama.scheduled_jobs()` asks for. */
 function overSchedule(
@@ -16,10 +20,13 @@ function overSchedule(
   if ('unreadable' in cron) return skip(cron.unreadable);
   if ('unreadable' in scheduledJobs)
     return skip(`llama.scheduled_jobs() cannot be called: ${scheduledJobs.unreadable}`);
-  const jobs = cron.jobs.filter(({ database }) => database === server.database);
+  const wanted = askedFor(scheduledJobs.rows);
+  const jobs = cron.jobs.filter(
+    ({ database, name }) => database === server.database || name === jobName(snapshot, historyJob),
+  );
   return judge(
-    `${counted(jobs.length, 'job')} of ${server.login}, ${scheduledJobs.rows.length} asked for`,
-    find(scheduledJobs.rows, jobs, cron),
+    `${counted(jobs.length, 'job')} of ${server.login}, ${wanted.length} asked for`,
+    find(wanted, jobs, cron),
   );
 }
 
@@ -38,7 +45,7 @@ export const scheduleChecks: readonly Check[] = [
     group: 'schedules',
     severity: 'high',
     title: 'Every maintenance job is scheduled as written, active',
-    looksAt: 'cron.job of this login against llama.scheduled_jobs()',
+    looksAt: `cron.job of this login against llama.scheduled_jobs(), and ${historyJob.name}`,
     why: 'Without its jobs the server makes no partitions, erases nothing and shows old figures, without an error anywhere.',
     mend: 'llama-db post-deploy makes the jobs what llama.scheduled_jobs() says.',
     source: 'migrations/0011_maintenance.sql; citusdata/pg_cron',
@@ -123,7 +130,7 @@ export const scheduleChecks: readonly Check[] = [
     title: 'The history of the jobs is pruned',
     looksAt: 'the oldest run in cron.job_run_details, against 60 days',
     why: 'pg_cron never removes a run: a job every minute adds half a million rows a year, in a table that nobody vacuums on purpose.',
-    mend: "A job of its own: DELETE FROM cron.job_run_details WHERE end_time < now() - interval '30 days'.",
+    mend: `llama-db post-deploy schedules ${historyJob.name}; look at its latest run.`,
     source: 'supabase#50211; citusdata/pg_cron (job_run_details)',
     run: ({ snapshot: { cron, server } }) => {
       if ('unreadable' in cron) return skip(cron.unreadable);

@@ -8,6 +8,7 @@ import type { Deployment } from '../../../database/deployment.ts';
 import { migrationsDirectory } from '../../../database/migrations/files.ts';
 import { withLock } from '../../../database/migrations/lock.ts';
 import { migrate } from '../../../database/migrations/migrate.ts';
+import { historyJob } from '../../../database/schedules.ts';
 import { resolveTarget } from '../../../database/target.ts';
 import { catalogue } from '../../../database/verify/catalogue.ts';
 import type { CheckResult, Outcome } from '../../../database/verify/check.ts';
@@ -167,12 +168,11 @@ export function withSettings(
 export function asOnAzure(snapshot: Snapshot): Snapshot {
   const { server, scheduledJobs } = snapshot;
   const wanted = 'rows' in scheduledJobs ? scheduledJobs.rows : [];
-  const jobs = wanted.map(({ name, schedule, command }, place) => ({
+  const jobs = [...wanted, historyJob].map((job, place) => ({
+    ...job,
     id: place + 1,
-    name: `${server.database}: ${name}`,
-    schedule,
-    command,
-    database: server.database,
+    name: `${server.database}: ${job.name}`,
+    database: job === historyJob ? 'postgres' : server.database,
     active: true,
     owner: server.login,
   }));
@@ -223,10 +223,11 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
     // From here on the session has the rights of the login that verifies, and no others.
     await client.query(`RESET ROLE; SET LOCAL SESSION AUTHORIZATION ${server.administrator}`);
     const seen = asOnAzure(await takeSnapshot(client));
+    const snapshot = change.bend?.(seen) ?? seen;
     const input = {
       client,
-      snapshot: change.bend?.(seen) ?? seen,
-      deployment: deploymentOf(majorOf(seen), change.deployment),
+      snapshot,
+      deployment: deploymentOf(majorOf(snapshot), change.deployment),
       migrationsDir: directory,
       reference: async () => verified.reference,
     };
