@@ -162,14 +162,21 @@ function registerGroups(azure: Azure): void {
             /^\/subscriptions\/[^/]+\/resourcegroups\/[^/]+\/providers\/[^/]+\/[^/]+\/[^/]+$/i.test(id) &&
             !unlisted.test(id),
         );
+      const limit = Number(request.query.get('$top') ?? top.length);
+      const expanded = request.query.get('$expand')?.split(',') ?? [];
       return {
         status: 200,
         body: {
-          value: top.map(({ id, name, type, body }) => ({ id, name, type, location: body['location'] })),
+          value: top.slice(0, limit).map(({ id, name, type, body }) => ({
+            ...{ id, name, type, location: body['location'] },
+            ...(expanded.includes('provisioningState')
+              ? { provisioningState: textAt(body, 'properties', 'provisioningState') ?? 'Succeeded' }
+              : {}),
+          })),
         },
       };
     },
-    options,
+    { ...options, query: ['$expand', '$top'] },
   );
 }
 

@@ -30,6 +30,25 @@ describe('a lock', () => {
   });
 });
 
+describe('a resource group', () => {
+  it('lists what is in it as the provider asks before it deletes one: at most so many, with their state', async () => {
+    await fixture.client.done('PUT', fixture.server('main'), serverDocument());
+    const list = async (top: number) => {
+      const query = `$expand=provisioningState&$top=${top}&api-version=2023-07-01`;
+      const headers = await fixture.client.authorization('https://management.azure.com');
+      const { status, text } = await fixture.client.call('GET', `${fixture.group}/resources?${query}`, {
+        headers,
+      });
+      return { status, ...JSON.parse(text) };
+    };
+    expect(await list(10)).toMatchObject({
+      status: 200,
+      value: [{ id: fixture.server('main'), provisioningState: 'Succeeded' }],
+    });
+    expect(await list(0)).toEqual({ status: 200, value: [] });
+  });
+});
+
 describe('a Key Vault', () => {
   const vault = () => `${fixture.group}/providers/Microsoft.KeyVault/vaults/secrets`;
   const put = (properties: object = {}, version = '2023-02-01') =>
