@@ -19,6 +19,7 @@ const recordsEach = 500;
 const goal = 0.7;
 const [rounds = 7, seconds = 5] = process.argv.slice(2).map(Number);
 
+const opened: pg.Client[] = [];
 const silent = { line: () => {}, warn: () => {} };
 const server = await startPostgres({
   databases: ['bench'],
@@ -90,14 +91,15 @@ try {
       `audited updates keep ${ratio.toFixed(3)} of the throughput (goal ${goal}; every update left its row in the trail)\n`,
   );
   if (ratio < goal) process.exitCode = 1;
-  await superuser.end();
 } finally {
+  await Promise.all(opened.map((client) => client.end()));
   await server.stop();
 }
 
 async function connected(who: 'superuser' | { user: string; password: string }): Promise<pg.Client> {
   const client = new pg.Client(server.connection(who, { database: 'bench' }));
   await client.connect();
+  opened.push(client);
   return client;
 }
 
