@@ -54,6 +54,7 @@ describe('random statements of the application (npm run prove -- isolation)', ()
        CREATE POLICY look ON llama.storage_records FOR SELECT TO application_role USING (tenant_id LIKE '%')`,
     ],
   ])('find it when %s', { timeout: 180_000 }, async (_, hole) => {
-    await expect(prove(10_000, hole)).rejects.toThrow(Disproved);
+    // It ends with the first leak; most seeds need a tenth of this.
+    await expect(prove(60_000, hole)).rejects.toThrow(Disproved);
   });
 });

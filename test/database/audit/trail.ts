@@ -52,9 +52,9 @@ export async function sealOnce(client: pg.Client, ...args: readonly number[]): P
 }
 
 /** Seals until nothing is left: tests beside this one, on the same server, have transactions that it waits for. */
-export async function sealAll({ client, superuser }: Trail): Promise<void> {
-  for (let left = 300; left > 0; left -= 1) {
-    await sealOnce(client);
+export async function sealAll({ client, superuser }: Trail, ...args: readonly number[]): Promise<void> {
+  for (let left = 800; left > 0; left -= 1) {
+    await sealOnce(client, ...args);
     const { rows } = await superuser.query<{ left: number }>(
       `SELECT count(*)::int AS left FROM llama.audit_trail
         WHERE sequence > coalesce((SELECT max(last_sequence) FROM llama.audit_seals WHERE kind = 'rows'), 0)`,

@@ -246,12 +246,7 @@ describe('llama-db audit verify', () => {
       `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key)
        SELECT 'alpha', 't', 'SELECT', n::text FROM generate_series(1, 12000) n`,
     );
-    await trail.client.query('SET ROLE maintenance_role');
-    await trail.client.query('SELECT llama.seal_audit_trail()');
-    for (let left = 50; left > 0 && (await sealsOf(trail)).length < 100; left -= 1) {
-      await trail.client.query('SELECT llama.seal_audit_trail(20, 10000)');
-    }
-    await trail.client.query('RESET ROLE');
+    await sealAll(trail, 20, 10_000);
     const intact = await verified(trail);
     expect(intact).toMatchObject({ findings: [], rows: 12_009, seals: 604 });
     await tamper(trail, 'UPDATE llama.audit_trail SET user_id = $$x$$');
