@@ -54,11 +54,17 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
   }
   const skipped = byReason(byStatus(report, 'skipped'));
   if (skipped.size > 0) {
-    const rows = [...skipped].map(([reason, checks]) => [
-      checks.map(({ id }) => id).join('\n'),
-      [...checks.map(({ title }) => title), dim(`Why: ${reason}`)].join('\n'),
-    ]);
-    sections.push(table(['skipped', 'not looked at, and why'], rows, width, [9]));
+    // A row each: what draws the table takes a second for a cell of forty lines.
+    const rows: string[][] = [];
+    const joined = new Set<number>();
+    for (const [reason, checks] of skipped) {
+      for (const { id, title } of checks) {
+        rows.push([id, title]);
+        joined.add(rows.length);
+      }
+      rows.push(['', dim(`Why: ${reason}`)]);
+    }
+    sections.push(table(['skipped', 'not looked at, and why'], rows, width, [9], joined));
   }
   if (all) {
     const rows = byStatus(report, 'passed').map(({ check, outcome }) => [
@@ -105,8 +111,18 @@ function lookedOf(outcome: Outcome): string {
   return outcome.status === 'skipped' ? '' : outcome.looked;
 }
 
-/** The first columns as given, the last one what is left of the width. */
-function table(head: string[], rows: string[][], width: number, first: readonly number[]): string {
+/**
+ * The first columns as given, the last one what is left of the width.
+ *
+ * @param joined numbers of rows that have no line above them.
+ */
+function table(
+  head: string[],
+  rows: string[][],
+  width: number,
+  first: readonly number[],
+  joined: ReadonlySet<number> = new Set(),
+): string {
   const rest = Math.max(width - first.reduce((sum, one) => sum + one + 1, 0) - 2, 30);
   const drawn = new Table({
     head,
@@ -115,9 +131,15 @@ function table(head: string[], rows: string[][], width: number, first: readonly 
     style: { head: [], border: [] },
   });
   drawn.push(...rows);
+  let row = -1;
   return drawn
     .toString()
     .split('\n')
+    .filter((line) => {
+      if (stripVTControlCharacters(line).startsWith('├')) row += 1;
+      else return true;
+      return !joined.has(row);
+    })
     .map((line) => (stripVTControlCharacters(line) === line ? line.trimEnd() : line))
     .join('\n');
 }

@@ -110,6 +110,23 @@ describe('the table', () => {
     expect(text).toContain('and 4 more (--json has all)');
   });
 
+  it('keeps checks that were skipped for one reason together, and reasons apart', () => {
+    const skipped = (id: CheckFacts['id'], reason: string) => result({ id }, { status: 'skipped', reason });
+    const checks = [skipped('AZU-001', 'far'), skipped('AZU-002', 'far'), skipped('DRI-001', 'busy')];
+    const lines = renderTable({ ...report, checks, counts: { passed: 0, failed: 0, skipped: 3 } }).split(
+      '\n',
+    );
+    expect(lines.slice(2, 9).map((line) => line.slice(0, 22).trim())).toEqual([
+      '├─────────┼───────────',
+      '│ AZU-001 │ Tables are',
+      '│ AZU-002 │ Tables are',
+      '│         │ Why: far',
+      '├─────────┼───────────',
+      '│ DRI-001 │ Tables are',
+      '│         │ Why: busy',
+    ]);
+  });
+
   it('has colours for a terminal only', () => {
     const start = String.fromCharCode(27);
     expect(renderTable(report)).not.toContain(start);
