@@ -251,17 +251,36 @@ class Verification {
     return { rows: Number(rows[0]?.rows ?? 0), oldest: rows[0]?.oldest?.toISOString() ?? null };
   }
 
-  /** Months that have a partition. */
+  /**
+   * Months that have a partition. In one that is not a month's, a default one for example, rows could hide: it counts for
+   * every month that it has rows of.
+   */
   async #leaves(): Promise<readonly string[]> {
-    const { rows } = await this.#connection.client.query<{ bound: string }>(
-      `SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
+    const { client } = this.#connection;
+    const { rows } = await client.query<{ id: string; bound: string }>(
+      `SELECT c.oid::text AS id, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
          FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'llama.audit_trail'::pg_catalog.regclass AND NOT i.inhdetachpending`,
     );
-    return rows.flatMap(({ bound }) => {
+    const months = new Set<string>();
+    const others: string[] = [];
+    for (const { id, bound } of rows) {
       const bounds = parseBounds(bound);
-      return bounds ? [bounds.from.toISOString().slice(0, 10)] : [];
-    });
+      const month = bounds && `${monthName(bounds.from)}-01`;
+      if (month && bounds.to.getTime() === Date.parse(boundsOf(month)[1].slice(0, 10))) months.add(month);
+      else others.push(id);
+    }
+    if (others.length > 0) {
+      const { rows: found } = await client.query<{ month: string }>(
+        `SELECT DISTINCT pg_catalog.to_char(a."timestamp" AT TIME ZONE 'UTC', 'YYYY-MM-01') AS month
+           FROM llama.audit_trail AS a
+          WHERE a.tableoid = ANY ($1::oid[]) AND a."timestamp" >= '0001-01-01 00:00:00+00'
+            AND a."timestamp" < '9999-12-01 00:00:00+00'`,
+        [others],
+      );
+      for (const { month } of found) months.add(month);
+    }
+    return [...months];
   }
 
   /** Compares the rows of one month with its seals. @returns whether it has a partition with rows in it. */
@@ -282,7 +301,7 @@ class Verification {
     if (known?.closing && !(await this.#hasRows(month))) return false;
     const before = this.#rows;
     const limit = this.#last?.number ?? 0;
-    let from = -(2n ** 63n) + 1n;
+    let from = -(2n ** 63n);
     for await (const page of sealsAfter(this.#connection.client, 0, { month, pageSize })) {
       const seals = page.filter(({ number }) => number <= limit);
       const last = seals.at(-1);
@@ -318,7 +337,7 @@ class Verification {
       `DECLARE trail NO SCROLL CURSOR FOR
        SELECT a.sequence::text, ${rowHash} AS hash FROM llama.audit_trail AS a
         WHERE a."timestamp" >= '${boundsOf(month)[0]}' AND a."timestamp" < '${boundsOf(month)[1]}'
-          AND a.sequence BETWEEN ${from} AND ${to}
+          AND a.sequence BETWEEN '${from}' AND '${to}'
         ORDER BY a.sequence, a.id`,
     );
     const strangers = { rows: 0, first: 0n };

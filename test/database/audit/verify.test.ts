@@ -76,7 +76,7 @@ describe('llama-db audit verify', () => {
     tamper(
       trail,
       `TRUNCATE llama.audit_trail, llama.audit_seals;
-       DROP TABLE IF EXISTS llama.audit_trail_y2023m01, llama.audit_trail_y2023m02;
+       DROP TABLE IF EXISTS llama.audit_trail_y2023m01, llama.audit_trail_y2023m02, llama.audit_trail_rest;
        INSERT INTO llama.audit_trail TABLE public.rows; INSERT INTO llama.audit_seals TABLE public.seals;
        SELECT setval('llama.audit_sequence', 8); UPDATE llama.audit_sealing SET noted_sequence = NULL`,
     ),
@@ -105,6 +105,26 @@ describe('llama-db audit verify', () => {
       'inserted row',
       `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence) VALUES ('alpha', 't', 'SELECT', 'x', -3)`,
       `row -3 of ${leaf(0)} was inserted into a range that was sealed without it`,
+    ],
+    [
+      'inserted row',
+      `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence) VALUES ('alpha', 't', 'SELECT', 'x', '${-(2n ** 63n)}')`,
+      `row ${-(2n ** 63n)} of ${leaf(0)} was inserted into a range that was sealed without it`,
+    ],
+    [
+      'inserted row',
+      `CREATE TABLE llama.audit_trail_rest PARTITION OF llama.audit_trail DEFAULT;
+       INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence, "timestamp")
+       VALUES ('alpha', 't', 'SELECT', 'x', 6, '2019-05-05')`,
+      'row 6 of audit_trail_y2019m05 was inserted into a range that was sealed without it',
+    ],
+    [
+      'inserted row',
+      `CREATE TABLE llama.audit_trail_rest PARTITION OF llama.audit_trail
+         FOR VALUES FROM ('2019-01-01 00:00:00+00') TO ('2020-01-01 00:00:00+00');
+       INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence, "timestamp")
+       VALUES ('alpha', 't', 'SELECT', 'x', 6, '2019-05-05')`,
+      'row 6 of audit_trail_y2019m05 was inserted into a range that was sealed without it',
     ],
     [
       'rewritten seal',
