@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { tokenScope } from '../../database/credentials.ts';
 import { administration } from '../../rehearsal/postgres/address.ts';
 import { within } from '../../rehearsal/postgres/bootstrap.ts';
@@ -15,9 +15,11 @@ import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 const missing = await whyNoTerraform();
 const project = path.join(import.meta.dirname, '../..');
 
-describe.skipIf(missing !== undefined)('a stage before anything is deployed', () => {
+describe('a stage before anything is deployed', () => {
   let stage: Stage;
+  beforeEach((context) => context.skip(missing !== undefined, missing));
   beforeAll(async () => {
+    if (missing !== undefined) return;
     stage = await Stage.open({ environment: 'staging', quick: true });
   });
   afterAll(() => stage?.close());

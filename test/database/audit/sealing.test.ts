@@ -140,7 +140,7 @@ describe('sealing', () => {
     await trail.superuser.query(`SELECT setval('llama.audit_sequence', 50000)`);
     await change(trail.client, 'alpha', 2);
     await sealOnce(trail.client);
-    for (let left = 100; left > 0 && (await sealsOf(trail)).length < 1; left -= 1) {
+    for (let left = 1000; left > 0 && (await sealsOf(trail)).length < 1; left -= 1) {
       await sealOnce(trail.client, 2, 1);
       await sleep(20);
     }
