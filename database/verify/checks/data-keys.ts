@@ -10,32 +10,27 @@ const recordsTable = `${schema}.storage_records`;
 const missing = skip(`${keysTable} does not exist`);
 const source = 'docs/encryption.md; migrations/0013_data_keys.sql';
 
+/** What whoever makes a key says of it; state, dates and counts are the table's own. */
+const made = [
+  'tenant_id',
+  'key_id',
+  'purpose',
+  'algorithm',
+  'wrapping_key',
+  'wrapping_key_version',
+  'wrapped',
+] as const;
+
 /** Who may do what; columns matter for INSERT and UPDATE. */
 const allowed: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   application_role: {
     SELECT: [],
-    INSERT: [
-      'tenant_id',
-      'key_id',
-      'purpose',
-      'algorithm',
-      'wrapping_key',
-      'wrapping_key_version',
-      'wrapped',
-    ],
+    INSERT: made,
     UPDATE: ['state', 'values_reserved'],
   },
   admin_role: {
     SELECT: [],
-    INSERT: [
-      'tenant_id',
-      'key_id',
-      'purpose',
-      'algorithm',
-      'wrapping_key',
-      'wrapping_key_version',
-      'wrapped',
-    ],
+    INSERT: made,
     UPDATE: ['state', 'values_reserved', 'algorithm', 'wrapping_key', 'wrapping_key_version', 'wrapped'],
   },
 };
