@@ -58,6 +58,38 @@ GRANT SELECT,
       UPDATE (state, values_reserved, algorithm, wrapping_key, wrapping_key_version, wrapped)
   ON llama.data_keys TO admin_role;
 
+-- Making a key and erasing its tenant exclude each other until the end of the transaction: makers hold the tenant's keys
+-- together, an erasure holds them alone. Not by locks on rows: of the keys that another transaction is just making there
+-- is none to lock, and a tenant's first key has no other beside it. Whoever changes several rows takes it first: taken
+-- after locks on rows, it may deadlock.
+CREATE FUNCTION llama.hold_data_keys(tenant text, alone boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+-- Anybody can take an advisory lock for as long as a session lasts; this one is not waited for as long.
+SET lock_timeout = '10s'
+AS $$
+DECLARE
+  key constant bigint := hashtextextended('llama.data_keys:' || tenant, 0);
+BEGIN
+  -- What is decided once the lock is there must be decided by what has been committed until then.
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'data keys are made and erased at READ COMMITTED, not at %', upper(current_setting('transaction_isolation'))
+      USING ERRCODE = 'invalid_transaction_state',
+            HINT = 'Use a transaction of its own: a key must be committed before it is used anyway.';
+  END IF;
+  IF alone THEN
+    PERFORM pg_advisory_xact_lock(key);
+  ELSE
+    PERFORM pg_advisory_xact_lock_shared(key);
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION llama.hold_data_keys(text, boolean) IS
+  'Until the end of the transaction nobody erases the tenant''s data keys; alone: nor makes one';
+
+GRANT EXECUTE ON FUNCTION llama.hold_data_keys(text, boolean) TO application_role, admin_role;
+
 CREATE FUNCTION llama.guard_data_key() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -66,6 +98,7 @@ DECLARE
   states constant text[] := ARRAY['active', 'retiring', 'retired', 'destroyed'];
 BEGIN
   IF TG_OP = 'INSERT' THEN
+    PERFORM llama.hold_data_keys(NEW.tenant_id);
     IF EXISTS (SELECT FROM llama.data_keys AS k WHERE k.tenant_id = NEW.tenant_id AND k.state = 'erased') THEN
       RAISE EXCEPTION 'tenant % was erased and gets no data key any more', quote_literal(NEW.tenant_id)
         USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Take a new tenant id: what the old one had stays unreadable.';
@@ -83,6 +116,7 @@ BEGIN
       RAISE EXCEPTION 'a data key goes from active to retiring, retired and destroyed, never back: not from % to %', OLD.state, NEW.state
         USING ERRCODE = 'integrity_constraint_violation';
     END IF;
+    IF NEW.state = 'erased' THEN PERFORM llama.hold_data_keys(NEW.tenant_id, true); END IF;
     NEW.state_since := clock_timestamp();
   END IF;
   IF NEW.wrapped IS DISTINCT FROM OLD.wrapped AND NEW.wrapped IS NOT NULL THEN
@@ -96,6 +130,28 @@ COMMENT ON FUNCTION llama.guard_data_key() IS 'A data key changes its state in o
 
 CREATE TRIGGER guard_data_key BEFORE INSERT OR UPDATE ON llama.data_keys
   FOR EACH ROW EXECUTE FUNCTION llama.guard_data_key();
+
+-- A statement erases what was committed when it began, and may have waited for a key that was being made. This looks
+-- after it, at everything that is committed by then.
+CREATE FUNCTION llama.guard_erasure() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF EXISTS (SELECT FROM llama.data_keys AS k WHERE k.tenant_id = NEW.tenant_id AND k.state <> 'erased') THEN
+    RAISE EXCEPTION 'tenant % is erased with all of its data keys, or not at all', quote_literal(NEW.tenant_id)
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Use llama-db keys erase: it holds the tenant''s keys first, and then erases them in one statement.';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION llama.guard_erasure() IS 'A tenant''s data keys are all erased, or none is';
+
+CREATE TRIGGER guard_erasure AFTER UPDATE ON llama.data_keys
+  FOR EACH ROW WHEN (NEW.state = 'erased' AND OLD.state <> 'erased')
+  EXECUTE FUNCTION llama.guard_erasure();
 
 -- What happens to a key is audited; the wrapped key is not, because the trail is read by more people and kept longer.
 CREATE FUNCTION llama.write_key_audit() RETURNS trigger
@@ -240,4 +296,6 @@ SET LOCAL ROLE audit_writer;
 DROP FUNCTION llama.write_key_audit();
 SET LOCAL ROLE llama_owner;
 DROP TABLE llama.data_keys;
+DROP FUNCTION llama.guard_erasure();
 DROP FUNCTION llama.guard_data_key();
+DROP FUNCTION llama.hold_data_keys(text, boolean);

@@ -1,5 +1,6 @@
 /** Where a tenant's wrapped data keys are: table llama.data_keys, read and written as the application role. */
 import type pg from 'pg';
+import { asApplication, transaction } from './transaction.ts';
 import type { Purpose, WrappingAlgorithm } from './wrapping-key.ts';
 
 export type KeyState = 'active' | 'retiring' | 'retired' | 'destroyed' | 'erased';
@@ -51,10 +52,10 @@ export interface Pool {
  */
 export function keyStoreOf(pool: Pool): KeyStore {
   return {
-    list: (tenant) => transaction(pool, tenant, (client) => listKeys(client, tenant)),
-    add: (key, replaces) => transaction(pool, key.tenant, (client) => addKey(client, key, replaces)),
+    list: (tenant) => pooled(pool, tenant, (client) => listKeys(client, tenant)),
+    add: (key, replaces) => pooled(pool, key.tenant, (client) => addKey(client, key, replaces)),
     reserve: (tenant, keyId, values) =>
-      transaction(pool, tenant, (client) => reserveValues(client, tenant, keyId, values)),
+      pooled(pool, tenant, (client) => reserveValues(client, tenant, keyId, values)),
   };
 }
 
@@ -73,7 +74,7 @@ export function keyStoreWithin(client: pg.ClientBase): KeyStore {
   };
 }
 
-async function transaction<Result>(
+async function pooled<Result>(
   pool: Pool,
   tenant: string,
   work: (client: pg.ClientBase) => Promise<Result>,
@@ -81,45 +82,13 @@ async function transaction<Result>(
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    return await committed(client, tenant, undefined, () => work(client));
+    return await transaction(client, { tenant }, () => work(client));
   } catch (error) {
     broken = error instanceof Error ? error : new Error(String(error));
     throw error;
   } finally {
     // A connection whose transaction failed may be lost as well: the pool makes another one.
     client.release(broken);
-  }
-}
-
-/**
- * Runs work in a transaction of an administrator's connection as the application role with that tenant, so that not even
- * a defect of it reaches another one.
- */
-export function asApplication<Result>(
-  client: pg.ClientBase,
-  tenant: string,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  return committed(client, tenant, 'SET LOCAL ROLE application_role', work);
-}
-
-async function committed<Result>(
-  client: pg.ClientBase,
-  tenant: string,
-  role: string | undefined,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  await client.query('BEGIN');
-  try {
-    if (role !== undefined) await client.query(role);
-    // The acting user stays who the session says: set_tenant_context would empty it.
-    await client.query("SELECT pg_catalog.set_config('app.current_tenant_id', $1, true)", [tenant]);
-    const result = await work();
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
   }
 }
 
@@ -162,6 +131,8 @@ export function keyOfRow(row: Row): StoredKey {
 }
 
 async function addKey(client: pg.ClientBase, key: NewKey, replaces: string | undefined): Promise<void> {
+  // Before any row is locked: an erasure holds the tenant's keys first, too.
+  await client.query('SELECT llama.hold_data_keys($1)', [key.tenant]);
   if (replaces !== undefined) {
     const { rowCount } = await client.query(
       `UPDATE llama.data_keys SET state = 'retiring'

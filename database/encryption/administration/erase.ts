@@ -4,7 +4,8 @@
  */
 import { Fault } from '../../fault.ts';
 import type { Target } from '../../target.ts';
-import { asAdministrator, changingKeys, type KeysOptions } from './session.ts';
+import { asAdministrator } from '../transaction.ts';
+import { changingKeys, type KeysOptions } from './session.ts';
 
 export interface EraseOptions extends KeysOptions {
   readonly tenant: string;
@@ -32,6 +33,8 @@ export async function eraseTenant(target: Target, options: EraseOptions): Promis
   }
   return changingKeys(target, options, async ({ client, circumstances }) => {
     const { known, keys } = await asAdministrator(client, async () => {
+      // A key that is being made at this moment is erased as well: what follows sees it.
+      await client.query('SELECT llama.hold_data_keys($1, true)', [tenant]);
       const { rowCount: known } = await client.query(
         'SELECT FROM llama.data_keys WHERE tenant_id = $1 LIMIT 1',
         [tenant],

@@ -1,8 +1,9 @@
 /** Moves a tenant's records to its newest data key, in batches that are each whole or not at all. */
 import type { Connection } from '../../connection.ts';
 import type { FieldEncryption } from '../field-encryption.ts';
-import { asApplication, listKeys } from '../key-store.ts';
+import { listKeys } from '../key-store.ts';
 import { renewRecord, type StoredRecord } from '../records.ts';
+import { asApplication } from '../transaction.ts';
 
 export interface Reencryption {
   readonly encryption: FieldEncryption;

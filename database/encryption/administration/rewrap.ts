@@ -7,8 +7,9 @@ import { Fault } from '../../fault.ts';
 import type { Target } from '../../target.ts';
 import { EncryptionFault } from '../fault.ts';
 import { keyColumns, keyOfRow, type StoredKey } from '../key-store.ts';
+import { asAdministrator } from '../transaction.ts';
 import { unwrapDataKey, type WrappingKey, wrapDataKey } from '../wrapping-key.ts';
-import { asAdministrator, changingKeys, type KeysOptions } from './session.ts';
+import { changingKeys, type KeysOptions } from './session.ts';
 
 export interface RewrapOptions extends KeysOptions {
   /** Wraps from now on. */

@@ -8,10 +8,11 @@ import type { Connection } from '../../connection.ts';
 import { duration } from '../../report.ts';
 import type { Target } from '../../target.ts';
 import { FieldEncryption, makeDataKey } from '../field-encryption.ts';
-import { asApplication, keyStoreWithin, valuesPerKey } from '../key-store.ts';
+import { keyStoreWithin, valuesPerKey } from '../key-store.ts';
+import { asAdministrator, asApplication } from '../transaction.ts';
 import type { WrappingKey } from '../wrapping-key.ts';
 import { reencrypt } from './reencrypt.ts';
-import { asAdministrator, changingKeys, type KeysOptions } from './session.ts';
+import { changingKeys, type KeysOptions } from './session.ts';
 
 export interface RotateOptions extends KeysOptions {
   readonly wrapping: WrappingKey;

@@ -1,5 +1,4 @@
 /** What every command on data keys has in common: the connection, one run at a time, and who acts. */
-import type pg from 'pg';
 import { type Connection, type ConnectOptions, withConnection } from '../../connection.ts';
 import { Fault } from '../../fault.ts';
 import { withLock } from '../../migrations/lock.ts';
@@ -8,9 +7,6 @@ import type { Target } from '../../target.ts';
 
 /** Advisory lock of runs that change data keys; neither deployments nor maintenance wait for it. */
 const keysLock = 7_241_865_325_823_966n;
-
-/** Role that may see and change the keys of all tenants. */
-const administrator = 'admin_role';
 
 export interface KeysOptions extends ConnectOptions {
   readonly reporter: Reporter;
@@ -53,21 +49,4 @@ export async function requireKeys({ client, circumstances }: Connection): Promis
     'Deploy the environment, or run llama-db migrate, first.',
     { exitCode: 2 },
   );
-}
-
-/** Runs work in a transaction as the role that sees every tenant's keys. */
-export async function asAdministrator<Result>(
-  client: pg.ClientBase,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  await client.query('BEGIN');
-  try {
-    await client.query(`SET LOCAL ROLE ${administrator}`);
-    const result = await work();
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
 }

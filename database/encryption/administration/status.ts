@@ -3,8 +3,9 @@ import { type ConnectOptions, withConnection } from '../../connection.ts';
 import type { Reporter } from '../../report.ts';
 import type { Target } from '../../target.ts';
 import { type KeyState, valuesPerKey } from '../key-store.ts';
+import { asAdministrator } from '../transaction.ts';
 import type { Purpose, WrappingAlgorithm, WrappingKey } from '../wrapping-key.ts';
-import { asAdministrator, requireKeys } from './session.ts';
+import { requireKeys } from './session.ts';
 
 export interface StatusOptions extends ConnectOptions {
   readonly reporter: Reporter;

@@ -200,19 +200,21 @@ export const dataKeyChecks: readonly Check[] = [
     group: 'encryption',
     severity: 'high',
     title: 'Nothing is written as encrypted that is not, and no data key goes back',
-    looksAt: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record and guard_data_key`,
-    why: 'They keep `encrypted` true to the row, refuse values whose key is unknown or destroyed, and keep a destroyed key destroyed.',
+    looksAt: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key and guard_erasure`,
+    why: 'They keep `encrypted` true to the row, refuse values whose key is unknown or destroyed, and keep a destroyed key destroyed and an erased tenant without any.',
     mend: 'ALTER TABLE … ENABLE TRIGGER, or create them as migration 0013 does.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const guards = [
-        { table: recordsTable, calls: 'guard_sealed_record' },
-        { table: keysTable, calls: 'guard_data_key' },
-      ];
+        { table: recordsTable, calls: 'guard_sealed_record', on: ['inserts', 'updates'] },
+        { table: keysTable, calls: 'guard_data_key', on: ['inserts', 'updates'] },
+        { table: keysTable, calls: 'guard_erasure', on: ['updates'] },
+      ] as const;
+      const kinds = { inserts: 4, updates: 16 } as const;
       return judge(
         counted(guards.length, 'guard'),
-        guards.flatMap(({ table, calls }): Finding[] => {
+        guards.flatMap(({ table, calls, on }): Finding[] => {
           const relation = model.named(table);
           const triggers = relation
             ? model
@@ -222,11 +224,10 @@ export const dataKeyChecks: readonly Check[] = [
                     (enabled === 'O' || enabled === 'A') && model.routine(oid)?.name === calls,
                 )
             : [];
-          const open = [
-            ...(triggers.some(({ type }) => type & 4) ? [] : ['inserts']),
-            ...(triggers.some(({ type }) => type & 16) ? [] : ['updates']),
-          ];
-          return open.length > 0 ? [{ object: table, detail: `${open.join(' and ')} are not guarded` }] : [];
+          const open = on.filter((event) => !triggers.some(({ type }) => type & kinds[event]));
+          return open.length > 0
+            ? [{ object: table, detail: `${calls} does not guard ${open.join(' and ')}` }]
+            : [];
         }),
       );
     },

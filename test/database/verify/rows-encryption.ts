@@ -80,6 +80,7 @@ export const dataKeyRows: readonly Row[] = [
     sql: `${key()} ${record(sealed)} UPDATE llama.data_keys SET state = 'destroyed', wrapped = NULL`,
   },
   { breaks: 'ENC-010', sql: 'ALTER TABLE llama.data_keys DISABLE TRIGGER guard_data_key' },
+  { breaks: 'ENC-010', sql: 'DROP TRIGGER guard_erasure ON llama.data_keys' },
   { breaks: 'ENC-010', sql: 'ALTER TABLE llama.storage_records DISABLE TRIGGER guard_sealed_update' },
   {
     breaks: 'ENC-011',
