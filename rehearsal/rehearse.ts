@@ -1,15 +1,18 @@
 /** A rehearsal from its first line to its last: scenarios played, timelines written, everything removed. */
-import { rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { Fault } from '../database/fault.ts';
+import { ending, NotEnded } from './closing.ts';
+import { type Rehearsed, report, requireWritable } from './report.ts';
 import { play, type Scenario, scenarioNamed, scenarios } from './scenario.ts';
-import { type EnvironmentName, environmentNames, Stage, type StageEvent } from './stage.ts';
+import {
+  type EnvironmentName,
+  environmentNames,
+  Stage,
+  type StageEvent,
+  type StageOptions,
+} from './stage.ts';
 import { findCdktf, findProvider, findTerraform } from './terraform/installation.ts';
 import type { Line } from './terraform/program.ts';
-import { type Figures, type Timeline, timelineOf } from './timeline/model.ts';
-import { page } from './timeline/page.ts';
-import { figuresText, length, operationsText } from './timeline/text.ts';
+import { length } from './timeline/text.ts';
 
 export interface RehearsalOptions {
   readonly environment: string;
@@ -19,7 +22,10 @@ export interface RehearsalOptions {
   readonly all?: boolean | undefined;
   /** Leave out what the provider watches for minutes: metric alerts and locks. @default false */
   readonly quick?: boolean | undefined;
-  /** File of the page. @default - one in the system's temporary folder */
+  /**
+   * File of the page; of several scenarios each has a page of its own, with the scenario's name in the file's.
+   * @default - one in the system's temporary folder
+   */
   readonly report?: string | undefined;
   /** Shown everything that cdktf and Terraform write. @default - what matters of it */
   readonly verbose?: boolean | undefined;
@@ -28,84 +34,121 @@ export interface RehearsalOptions {
   readonly say: (line: string) => void;
   /** Takes what is going on now, to be written over by the next. @default - nobody */
   readonly progress?: ((text: string) => void) | undefined;
-  /** Called with the stage while all of it is still up, after the report. @default - it is taken down at once */
+  /** Called with the stage while all of it is still up, at the end or where it failed. @default - it is taken down */
   readonly hold?: ((stage: Stage) => Promise<void>) | undefined;
-}
-
-/** One scenario that was played to its end. */
-export interface Rehearsed {
-  readonly scenario: string;
-  readonly title: string;
-  readonly checks: readonly string[];
-  readonly figures: Figures;
-  /** File of the page. */
-  readonly report: string;
 }
 
 const firstDeploy = 'first-deploy';
 
 /**
- * @throws Fault when something does not hold; with exit status 2 for a name that there is not, 3 when Terraform or its
- *   provider is missing, 130 when it was interrupted
+ * @throws Fault when something does not hold; with exit status 2 for a name that there is not or a page that cannot be
+ *   written, 3 when Terraform or its provider is missing, 130 when it was interrupted
  */
 export async function rehearse(options: RehearsalOptions): Promise<readonly Rehearsed[]> {
+  const { say, signal } = options;
   const environment = environmentOf(options.environment);
   const chosen = await choose(environment, options);
+  await requireWritable(options, chosen);
   findTerraform();
   await findProvider();
   const deployer = findCdktf() === undefined ? 'terraform' : 'cdktf';
   if (deployer === 'terraform')
-    options.say(
+    say(
       'Note: cdktf-cli, an optional dependency, is not installed here: what it does (synthesis, terraform init, plan, apply) is run step by step instead.',
     );
-  const listener = listen(options);
-  const { quick, signal } = options;
-  const done: Rehearsed[] = [];
-  const open: Stage[] = [];
-  const raise = async (stage: Promise<Stage>) => {
-    open.push(await stage);
-    signal.throwIfAborted();
-    return stage;
-  };
+  const rehearsal = new Rehearsal(options, { environment, deployer });
   try {
-    const base = await raise(
-      Stage.open({ environment, quick: quick ?? false, deployer, signal, ...listener }),
+    return await ending(
+      () => rehearsal.run(chosen),
+      () => rehearsal.open.map((stage) => ({ name: 'a stage', close: () => stage.close() })),
     );
-    const first = await scenarioNamed(firstDeploy, environment);
-    const needsDeployment = chosen.some(({ begins, name }) => begins === 'deployed' || name === firstDeploy);
-    if (needsDeployment) {
-      options.say(`${first.name}: ${first.title}`);
-      await play(first, base);
-      if (chosen.includes(first)) done.push(await report(first, base, options));
-    }
-    const others = chosen.filter((scenario) => scenario !== first);
-    for (const scenario of others) {
-      options.say(`${scenario.name}: ${scenario.title}`);
-      // Alone it may have the deployment for itself, and the page shows both.
-      const alone = others.length === 1 && (scenario.begins === 'deployed' || !needsDeployment);
-      const stage = alone
-        ? base
-        : await raise(scenario.begins === 'deployed' ? base.fork({ signal, ...listener }) : fresh(base));
-      await play(scenario, stage);
-      done.push(await report(scenario, stage, options));
-      if (stage !== base && others.at(-1) !== scenario) await stage.close();
-    }
-    const last = open.at(-1);
-    if (last) await options.hold?.(last);
-    return done;
   } catch (error) {
     if (!signal.aborted) throw error;
-    throw new Fault('Interrupted', 'the rehearsal was ended from outside', 'Nothing was left running.', {
+    const left = error instanceof NotEnded ? error.left : 'Nothing was left running.';
+    throw new Fault('Interrupted', 'the rehearsal was ended from outside', left, {
       exitCode: 130,
       cause: error,
     });
   } finally {
     options.progress?.('');
-    for (const stage of open) await stage.close();
+  }
+}
+
+class Rehearsal {
+  /** Stages that are up. */
+  readonly open: Stage[] = [];
+  readonly #options: RehearsalOptions;
+  /** How each stage is set up. */
+  readonly #stage: StageOptions;
+
+  constructor(options: RehearsalOptions, stage: Pick<StageOptions, 'environment' | 'deployer'>) {
+    const { quick = false, signal } = options;
+    this.#options = options;
+    this.#stage = { ...stage, quick, signal, ...listen(options) };
   }
 
-  function fresh(base: Stage): Promise<Stage> {
-    return Stage.open({ environment: base.environment, quick: base.quick, deployer, signal, ...listener });
+  async run(chosen: readonly Scenario[]): Promise<readonly Rehearsed[]> {
+    const done: Rehearsed[] = [];
+    const base = await this.#fresh();
+    const first = await scenarioNamed(firstDeploy, this.#stage.environment);
+    const needsDeployment = chosen.some(({ begins, name }) => begins === 'deployed' || name === firstDeploy);
+    if (needsDeployment) {
+      await this.#play(first, base);
+      if (chosen.includes(first)) done.push(await this.#report(first, base));
+    }
+    const others = chosen.filter((scenario) => scenario !== first);
+    for (const scenario of others) {
+      // Alone it may have the deployment for itself, and the page shows both.
+      const alone = others.length === 1 && (scenario.begins === 'deployed' || !needsDeployment);
+      const stage = alone
+        ? base
+        : await (scenario.begins === 'deployed' ? this.#raise(base.fork()) : this.#fresh());
+      await this.#play(scenario, stage);
+      done.push(await this.#report(scenario, stage));
+      if (stage !== base && others.at(-1) !== scenario) await this.#close(stage);
+    }
+    const last = this.open.at(-1);
+    if (last) await this.#options.hold?.(last);
+    return done;
+  }
+
+  #fresh(): Promise<Stage> {
+    return this.#raise(Stage.open(this.#stage));
+  }
+
+  async #raise(rising: Promise<Stage>): Promise<Stage> {
+    const stage = await rising;
+    this.open.push(stage);
+    this.#options.signal.throwIfAborted();
+    return stage;
+  }
+
+  async #close(stage: Stage): Promise<void> {
+    this.open.splice(this.open.indexOf(stage), 1);
+    await stage.close();
+  }
+
+  /** Plays it; where it fails, its page is written and it may be looked at like one that ended well. */
+  async #play(scenario: Scenario, stage: Stage): Promise<void> {
+    const { say, signal, hold } = this.#options;
+    say(`${scenario.name}: ${scenario.title}`);
+    try {
+      await play(scenario, stage);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      // A page that cannot be had takes nothing from why the scenario failed.
+      if (stage.acts.length > 0) await this.#report(scenario, stage).catch(() => undefined);
+      if (hold) {
+        say(error instanceof Error ? error.message : String(error));
+        await hold(stage);
+      }
+      throw error;
+    }
+  }
+
+  async #report(scenario: Scenario, stage: Stage): Promise<Rehearsed> {
+    this.#options.progress?.('');
+    return report(scenario, stage, this.#options);
   }
 }
 
@@ -124,6 +167,13 @@ async function choose(
   environment: EnvironmentName,
   { scenario, all }: Pick<RehearsalOptions, 'scenario' | 'all'>,
 ): Promise<readonly Scenario[]> {
+  if (all && scenario !== undefined)
+    throw new Fault(
+      'Bad usage: --all and --scenario',
+      '--all plays every scenario, --scenario one',
+      'Leave out one of the two.',
+      { exitCode: 2 },
+    );
   if (!all) return [await scenarioNamed(scenario ?? firstDeploy, environment)];
   return (await scenarios()).filter(({ environments }) => environments.includes(environment));
 }
@@ -158,37 +208,4 @@ function listen({ say, progress, verbose }: RehearsalOptions) {
 function summaryOf(text: string): string {
   const message = /"@message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
   return message.trim().slice(0, 100);
-}
-
-async function report(scenario: Scenario, stage: Stage, options: RehearsalOptions): Promise<Rehearsed> {
-  const timeline = timelineOf(stage, scenario.title);
-  const { text, html } = render(timeline);
-  // Before anything is written or printed: a secret in the report itself must not get out.
-  const leaks = [...stage.secrets.search('the timeline', text), ...stage.secrets.search('the page', html)];
-  if (leaks.length > 0)
-    throw new Fault(
-      'The report of the rehearsal holds a secret and was not written',
-      leaks.map(({ what, where }) => `${what} is in ${where}`).join('; '),
-      'This is a defect of rehearsal/timeline/: leave out there what is named.',
-    );
-  const file = path.resolve(
-    options.report ?? path.join(os.tmpdir(), `llama-db-rehearsal-${stage.environment}-${scenario.name}.html`),
-  );
-  await rm(file, { force: true });
-  await writeFile(file, html);
-  options.progress?.('');
-  if (!options.all) options.say(`\n${operationsText(timeline)}`);
-  options.say(figuresText(timeline.figures));
-  options.say(`Page with the picture: ${file}\n`);
-  return {
-    scenario: scenario.name,
-    title: scenario.title,
-    checks: stage.checks.map(({ words }) => words),
-    figures: timeline.figures,
-    report: file,
-  };
-}
-
-function render(timeline: Timeline): { readonly text: string; readonly html: string } {
-  return { text: operationsText(timeline) + figuresText(timeline.figures), html: page(timeline) };
 }

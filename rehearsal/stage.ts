@@ -6,48 +6,23 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Deployment } from '../database/deployment.ts';
 import { Fault } from '../database/fault.ts';
-import { development } from '../environments/development.ts';
-import { parseEnvironments } from '../environments/index.ts';
-import { production } from '../environments/production.ts';
 import type { EnvironmentInput, EnvironmentSettings } from '../environments/settings.ts';
-import { staging } from '../environments/staging.ts';
-import { deploymentDocument, localAttributes } from '../stacks/deployment.ts';
-import {
-  type AzureRequest,
-  type AzureResponse,
-  type AzureSnapshot,
-  type Interception,
-  type IssuedToken,
-  type LocalAzure,
-  PostgresBehind,
-  serverBehind,
-  startLocalAzure,
-} from './azure/index.ts';
-import { type JsonObject, objectAt, textAt } from './azure/json.ts';
-import { privateParts } from './azure/key-vault-data.ts';
+import type { LocalAzure } from './azure/index.ts';
+import { type JsonObject, objectAt } from './azure/json.ts';
 import { serverType } from './azure/postgresql/server.ts';
-import { nameOf } from './azure/resource-id.ts';
 import type { Blob } from './azure/storage-blobs.ts';
-import { admit } from './entra-login.ts';
-import { serverFor } from './postgres/deployment.ts';
-import { type LocalPostgres, randomPassword } from './postgres/server.ts';
+import type { LocalPostgres } from './postgres/server.ts';
 import { type Leak, Secrets } from './secrets.ts';
+import { deploymentOf, type EnvironmentName, inputOf, isOwn, settingsOf } from './stage/environments.ts';
+import { Scenery } from './stage/scenery.ts';
+import { leaksOf } from './stage/search.ts';
 import type { Synthesis } from './terraform/app.ts';
-import { CdktfDeployer } from './terraform/cdktf.ts';
-import {
-  appFor,
-  type Deployer,
-  type DeployRun,
-  type Difference,
-  TerraformDeployer,
-} from './terraform/deployer.ts';
+import { appFor, type Deployer, type DeployRun, type Difference } from './terraform/deployer.ts';
 import { watched } from './terraform/documents.ts';
 import { type Line, runProgram, type StopSignals } from './terraform/program.ts';
-import { Project } from './terraform/project.ts';
+import type { Project } from './terraform/project.ts';
 
-const inputs = { development, staging, production } as const;
-export type EnvironmentName = keyof typeof inputs;
-export const environmentNames = Object.keys(inputs) as readonly EnvironmentName[];
+export { type EnvironmentName, environmentNames } from './stage/environments.ts';
 
 export interface StageOptions {
   readonly environment: EnvironmentName;
@@ -94,127 +69,44 @@ export interface Act {
   readonly run: DeployRun;
 }
 
-interface Parts {
-  readonly options: StageOptions;
-  readonly input: EnvironmentInput;
-  readonly project: Project;
-  readonly postgres: LocalPostgres;
-  readonly state?: AzureSnapshot;
-  readonly kept?: ReadonlySet<string>;
-}
-
 export class Stage {
   /** Everything deployed so far, oldest first. */
   readonly acts: Act[] = [];
   readonly checks: Check[] = [];
   readonly startedAt = Date.now();
-  readonly secrets = new Secrets();
-  /** Called for each request before it is answered, to fail it on purpose or to act in the middle of a deployment. */
-  intercept: ((request: AzureRequest) => Interception | Promise<Interception>) | undefined;
-  /** Called with each answer before it is sent, to say it otherwise. */
-  interceptAnswer:
-    | ((request: AzureRequest, answer: AzureResponse) => Interception | Promise<Interception>)
-    | undefined;
   readonly #options: StageOptions;
+  readonly #scenery: Scenery;
   readonly #kept: Set<string>;
   #input: EnvironmentInput;
-  #azure: LocalAzure | undefined;
-  #behind: PostgresBehind | undefined;
-  #deployer: Deployer | undefined;
 
   private constructor(
     options: StageOptions,
-    readonly project: Project,
-    readonly postgres: LocalPostgres,
     input: EnvironmentInput,
-    kept: ReadonlySet<string> = new Set(),
+    scenery: Scenery,
+    readonly secrets: Secrets,
+    kept: Iterable<string> = [],
   ) {
     this.#options = options;
     this.#input = input;
+    this.#scenery = scenery;
     this.#kept = new Set(kept);
   }
 
   /** Sets up everything for a first deployment. Close it, whatever happens. */
   static async open(options: StageOptions): Promise<Stage> {
-    const input = structuredClone(inputs[options.environment]);
+    const input = inputOf(options.environment);
     options.change?.(input);
-    const postgres = await serverFor(deploymentOf(settingsOf(input)), 'created');
-    const project = await orStop(Project.open(), postgres);
-    return Stage.#of({ options, input, postgres, project });
+    const secrets = new Secrets();
+    const scenery = await Scenery.build({ ...options, settings: settingsOf(input), secrets });
+    return new Stage(options, input, scenery, secrets);
   }
 
   /** A second stage in the same condition: same resources in Azure, same state, same database, own copies of each. */
   async fork(options: Pick<StageOptions, 'hear' | 'tell' | 'signal' | 'tokenLifetime'> = {}): Promise<Stage> {
-    const state = await this.azure.snapshot();
-    const postgres = await this.postgres.fork();
-    const project = await orStop(this.project.fork(), postgres);
-    return Stage.#of({
-      options: { ...this.#options, ...options },
-      input: structuredClone(this.#input),
-      project,
-      postgres,
-      state,
-      kept: this.#kept,
-    });
-  }
-
-  static async #of({ options, input, project, postgres, state, kept }: Parts): Promise<Stage> {
-    const stage = new Stage(options, project, postgres, input, kept);
-    try {
-      await stage.#setUp(options, state);
-      return stage;
-    } catch (error) {
-      await stage.close();
-      throw error;
-    }
-  }
-
-  async #setUp(options: StageOptions, state: AzureSnapshot | undefined): Promise<void> {
-    const { settings, secrets, project, postgres } = this;
-    const clientSecret = randomPassword();
-    secrets.add('the client secret', clientSecret);
-    secrets.add('the password of the migrating login', postgres.passwords.migrator);
-    secrets.add('the password of the superuser', postgres.passwords.superuser);
-    let tokens = 0;
-    const tokenIssued = async (issued: IssuedToken) => {
-      secrets.add(`token ${++tokens} (${issued.audience})`, issued.token);
-      await admit(issued, this.azure, await this.writer());
-    };
-    const behind = await PostgresBehind.start({
-      server: settings.server.name,
-      postgres,
-      resolve: (host) => serverBehind(this.azure.azure, host),
-    });
-    this.#behind = behind;
-    this.#azure = await startLocalAzure({
-      clientSecret,
-      tokenIssued,
-      ...(options.tokenLifetime === undefined ? {} : { tokenLifetime: options.tokenLifetime }),
-      // As docs/bootstrap.md grants it: without sharedKeys/action the workspace's key cannot enter the state.
-      mayReadSharedKeys: false,
-      intercept: (request) => this.intercept?.(request),
-      interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
-      serverEvents: behind.events,
-      containers:
-        settings.state.backend === 'azurerm'
-          ? [`${settings.state.storageAccount}/${settings.state.container}`]
-          : [],
-    });
-    if (state) await this.azure.restore(state);
-    for (const { name, body } of this.azure.state.ofType(serverType)) {
-      const source = textAt(body, 'properties', 'sourceServerResourceId');
-      if (source !== undefined) behind.knowReplica(name, nameOf(source));
-    }
-    const { directory, environment } = this.azure;
-    for (const { objectId, type } of settings.server.authentication.administrators)
-      if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
-    const Kind = options.deployer === 'cdktf' ? CdktfDeployer : TerraformDeployer;
-    this.#deployer = new Kind({
-      project,
-      name: settings.name,
-      environment: { ...environment, ...this.#loginEnvironment() },
-      hear: options.hear,
-    });
+    const all = { ...this.#options, ...options };
+    const secrets = new Secrets();
+    const scenery = await this.#scenery.copy({ ...all, settings: this.settings, secrets });
+    return new Stage(all, structuredClone(this.#input), scenery, secrets, this.#kept);
   }
 
   get environment(): EnvironmentName {
@@ -231,8 +123,26 @@ export class Stage {
   }
 
   get azure(): LocalAzure {
-    if (!this.#azure) throw new Error('the stage is not set up yet');
-    return this.#azure;
+    return this.#scenery.azure;
+  }
+
+  /** The server that the environment's primary begins with; after a switchover, {@link writer} is another one. */
+  get postgres(): LocalPostgres {
+    return this.#scenery.postgres;
+  }
+
+  get project(): Project {
+    return this.#scenery.project;
+  }
+
+  /** Called for each request before it is answered, to fail it on purpose or to act in the middle of a deployment. */
+  set intercept(act: Scenery['intercept']) {
+    this.#scenery.intercept = act;
+  }
+
+  /** Called with each answer before it is sent, to say it otherwise. */
+  set interceptAnswer(act: Scenery['interceptAnswer']) {
+    this.#scenery.interceptAnswer = act;
   }
 
   /** Resource id of one of the environment's servers. */
@@ -250,11 +160,8 @@ export class Stage {
   }
 
   /** The PostgreSQL behind the server that takes writes now; a switchover makes it another one. */
-  async writer(): Promise<LocalPostgres> {
-    const { name } = this.settings.server;
-    const server = this.azure.state.ofType(serverType).find((one) => one.name === name);
-    const source = textAt(server?.body, 'properties', 'sourceServerResourceId');
-    return (await this.#behind?.serverOf(source === undefined ? name : nameOf(source))) ?? this.postgres;
+  writer(): Promise<LocalPostgres> {
+    return this.#scenery.writer();
   }
 
   get quick(): boolean {
@@ -263,7 +170,7 @@ export class Stage {
 
   /** Who deploys. */
   get deployer(): Deployer['kind'] {
-    return this.#play.kind;
+    return this.#scenery.deployer.kind;
   }
 
   /** The stack as the next deployment would be: the text of its `cdk.tf.json`. */
@@ -280,7 +187,7 @@ export class Stage {
 
   /** Deploys, whatever comes of it. */
   async deploy(how: How = {}): Promise<DeployRun> {
-    return this.#act('deploy', this.#play.deploy(this.#synthesis(how), this.#stops(how)));
+    return this.#act('deploy', this.#scenery.deployer.deploy(this.#synthesis(how), this.#stops(how)));
   }
 
   /** Deploys, and fails the rehearsal when that fails. */
@@ -301,7 +208,7 @@ export class Stage {
 
   /** What a deployment would do now. */
   async diff(how: How = {}): Promise<Difference> {
-    const run = await this.#act('diff', this.#play.diff(this.#synthesis(how), this.#stops(how)));
+    const run = await this.#act('diff', this.#scenery.deployer.diff(this.#synthesis(how), this.#stops(how)));
     if (run.exitCode !== 0) throw new Fault('The plan failed', reasonOf(run), 'Mend what is named there.');
     return run;
   }
@@ -314,7 +221,7 @@ export class Stage {
 
   /** Destroys, whatever comes of it. */
   async destroy(how: How = {}): Promise<DeployRun> {
-    return this.#act('destroy', this.#play.destroy(this.#synthesis(how), this.#stops(how)));
+    return this.#act('destroy', this.#scenery.deployer.destroy(this.#synthesis(how), this.#stops(how)));
   }
 
   /**
@@ -362,47 +269,19 @@ export class Stage {
   }
 
   /** Secrets in what the deployments left: files, blobs, output, PostgreSQL's log. */
-  async leaks(): Promise<readonly Leak[]> {
-    for (const [id, key] of this.azure.sharedKeys) this.secrets.add(`the shared key of ${id}`, key);
-    for (const [id, pem] of privateParts(this.azure.azure)) {
-      // However the text is wrapped, some line of it stands somewhere as it is.
-      const lines = pem.split('\n').filter((line) => !line.startsWith('-') && line.length > 40);
-      for (const [index, line] of lines.entries())
-        this.secrets.add(`line ${index + 1} of the private part of key ${id}`, line);
-    }
-    const blobs = this.azure.blobs
-      .list()
-      .flatMap(([name, { content, metadata }]): [string, string | Buffer][] => [
-        [`blob ${name}`, content],
-        [`metadata of blob ${name}`, JSON.stringify(metadata)],
-      ]);
-    const said = this.acts.map(({ name, run }, index): [string, string] => [
-      `the output of ${name} (${index + 1})`,
-      run.output,
-    ]);
-    const searched: (readonly [string, string | Buffer])[] = [
-      ...(await this.project.artefacts()),
-      ...blobs,
-      ...said,
-      ['the log of PostgreSQL', this.postgres.log()],
-      ['the local Azure’s operations', JSON.stringify(this.azure.operations)],
-    ];
-    return searched.flatMap(([where, content]) => this.secrets.search(where, content));
+  leaks(): Promise<readonly Leak[]> {
+    return leaksOf(this.#scenery, this.acts, this.secrets);
   }
 
   /** Environment under which terraform, cdktf, psql and llama-db reach this stage. */
   get variables(): Readonly<Record<string, string>> {
-    return { ...this.project.environment, ...this.azure.environment, ...this.#loginEnvironment() };
+    const { project, azure, settings } = this;
+    return { ...project.environment, ...azure.environment, ...this.#scenery.loginEnvironment(settings) };
   }
 
-  async close(): Promise<void> {
-    await this.#behind?.stop();
-    await Promise.all([this.#azure?.stop(), this.postgres.stop(), this.project.close()]);
-  }
-
-  get #play(): Deployer {
-    if (!this.#deployer) throw new Error('the stage is not set up yet');
-    return this.#deployer;
+  /** Takes everything down. @throws NotEnded that names what did not end, when everything else has */
+  close(): Promise<void> {
+    return this.#scenery.close();
   }
 
   async #act<Run extends DeployRun>(name: Act['name'], running: Promise<Run>): Promise<Run> {
@@ -414,25 +293,6 @@ export class Stage {
     return run;
   }
 
-  #loginEnvironment(): Readonly<Record<string, string>> {
-    const { postgres, settings } = this;
-    const behind = this.#behind;
-    const { passwordLogin } = settings.server.authentication;
-    return {
-      PGHOSTADDR: '127.0.0.1',
-      // One port for all host names: it leads each where Azure's DNS would.
-      PGPORT: String(behind?.port ?? postgres.port),
-      PGSSLROOTCERT: postgres.caFile,
-      // Otherwise an Entra token is the password: entra-login.ts.
-      ...(passwordLogin
-        ? {
-            PGPASSWORD: postgres.passwords.migrator,
-            TF_VAR_administrator_password: postgres.passwords.migrator,
-          }
-        : {}),
-    };
-  }
-
   #synthesis({ change, keep = [], imports }: How): Synthesis | undefined {
     if (change) {
       const next = structuredClone(this.#input);
@@ -442,7 +302,7 @@ export class Stage {
     }
     for (const type of keep) this.#kept.add(type);
     const leftOut = this.quick ? watched.filter((type) => !this.#kept.has(type)) : [];
-    const own = JSON.stringify(this.#input) === JSON.stringify(inputs[this.environment]);
+    const own = isOwn(this.#input, this.environment);
     if (own && leftOut.length === 0 && !imports) return undefined;
     return { input: this.#input, leftOut, ...(imports ? { imports } : {}) };
   }
@@ -455,32 +315,10 @@ export class Stage {
   }
 }
 
-/** What was asked for; when that fails, the server does not outlive it. */
-async function orStop<Result>(asked: Promise<Result>, server: LocalPostgres): Promise<Result> {
-  try {
-    return await asked;
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
-}
-
 /** The first thing a failed run complains about, in one line. */
 export function reasonOf({ diagnostics, exitCode }: DeployRun): string {
   const error = diagnostics.find(({ severity }) => severity === 'error');
   if (!error) return `it ended with status ${exitCode} and said no reason`;
   const where = error.address === undefined ? '' : ` (${error.address})`;
   return [`${error.summary}${where}`, error.detail ?? ''].filter((part) => part !== '').join(': ');
-}
-
-/** @throws SettingsError with every rule that the settings break */
-function settingsOf(input: EnvironmentInput): EnvironmentSettings {
-  const others = Object.values(inputs).filter(({ name }) => name !== input.name);
-  const found = parseEnvironments([...others, input]).find(({ name }) => name === input.name);
-  if (!found) throw new Error(`no environment ${input.name}`);
-  return found;
-}
-
-function deploymentOf(settings: EnvironmentSettings): Deployment {
-  return deploymentDocument(settings, localAttributes(settings));
 }

@@ -77,6 +77,28 @@ describe('a stage before anything is deployed', () => {
   });
 });
 
+describe('a stage that is taken down', () => {
+  it('ends everything else when one part does not end, and names that part', async ({ skip }) => {
+    skip(missing !== undefined, missing);
+    const stage = await Stage.open({ environment: 'development', quick: true });
+    const { azure, postgres, project: scratch } = stage;
+    const connection = administration(postgres);
+    const stop = azure.stop;
+    azure.stop = () => Promise.reject(new Error('the port hangs'));
+    try {
+      await expect(stage.close()).rejects.toThrow(
+        'Not everything could be ended: the local Azure: the local Azure: the port hangs.',
+      );
+      expect(existsSync(scratch.root)).toBe(false);
+      expect(existsSync(postgres.dataDirectory)).toBe(false);
+      await expect(within(connection, async () => undefined)).rejects.toThrow('ECONNREFUSED');
+      await stage.close();
+    } finally {
+      await stop();
+    }
+  });
+});
+
 describe('a rehearsal that is interrupted', () => {
   it('ends what it started, removes everything, and says so', { timeout: 240_000 }, async ({ skip }) => {
     skip(missing !== undefined, missing);

@@ -1,6 +1,7 @@
 /** A real PostgreSQL behind each server of the local Azure: what happens to the one happens to the other. */
 
 import pg from 'pg';
+import { closeAll } from '../../closing.ts';
 import { within } from '../../postgres/bootstrap.ts';
 import { type Gateway, startGateway } from '../../postgres/gateway.ts';
 import type { LocalPostgres } from '../../postgres/server.ts';
@@ -73,12 +74,15 @@ export class PostgresBehind {
 
   /** Stops what it has started; the PostgreSQL it was given is its owner's to stop. */
   async stop(): Promise<void> {
-    await this.#gateway?.stop();
-    for (const [name, postgres] of [...this.#servers].reverse())
-      if (postgres !== this.options.postgres) {
-        this.#servers.delete(name);
-        await postgres.stop();
-      }
+    const own = [...this.#servers].filter(([, postgres]) => postgres !== this.options.postgres);
+    for (const [name] of own) this.#servers.delete(name);
+    await closeAll([
+      { name: 'the gateway', close: async () => this.#gateway?.stop() },
+      ...own.map(([name, postgres]) => ({
+        name: `the PostgreSQL behind ${name}`,
+        close: () => postgres.stop(),
+      })),
+    ]);
   }
 
   async #startStandby(name: string): Promise<LocalPostgres | undefined> {
