@@ -16,6 +16,8 @@ export interface ServerStorage {
   readonly tier?: string | undefined;
   /** Let Azure enlarge a filling disk; Terraform then leaves size and tier alone. */
   readonly autoGrow: boolean;
+  /** Set size and tier all the same; a plan that would replace the server for it is refused. @default false */
+  readonly resize?: boolean;
 }
 
 export interface ServerBackup {
@@ -99,6 +101,7 @@ type RoleConfig = Pick<
 /** The server and its identity. `role` is what only a primary, or only a replica, may say. */
 export function serverResource(scope: Construct, props: ServerProps, role: RoleConfig) {
   const { name, resourceGroupName, location, customerManagedKey: key } = props;
+  const { resize = false } = props.storage;
   const tags = props.tags && { tags: props.tags };
   // From the first day, because a server that loses its user-assigned identities is replaced (PGR, identity).
   const identity = new UserAssignedIdentity(scope, 'identity', {
@@ -139,8 +142,9 @@ export function serverResource(scope: Construct, props: ServerProps, role: RoleC
     // A terabyte copied to another region, or a standby of that size, takes longer than the provider's hour.
     timeouts: { create: '4h', update: '4h', delete: '2h' },
     lifecycle: {
-      preventDestroy: props.preventDestroy,
-      ignoreChanges: ignoredChanges(props.paired, props.storage.autoGrow),
+      // A disk that has outgrown the size that is set plans a replacement (PGR 403).
+      preventDestroy: props.preventDestroy || resize,
+      ignoreChanges: ignoredChanges(props.paired, props.storage.autoGrow && !resize),
     },
     ...(after.length > 0 && { dependsOn: after }),
   });
@@ -151,20 +155,14 @@ export function serverResource(scope: Construct, props: ServerProps, role: RoleC
  * What a failover, a switchover or a growing disk changes on its own. Planned back, it would fail the apply (zones)
  * or replace the server (source, geo-redundancy, storage); `docs/decisions.md`, 8.
  */
-function ignoredChanges(paired: boolean, autoGrow: boolean): string[] {
+function ignoredChanges(paired: boolean, disk: boolean): string[] {
   return [
     'zone',
     'high_availability[0].standby_availability_zone',
     ...(paired
-      ? [
-          'create_mode',
-          'source_server_id',
-          'replication_role',
-          'geo_redundant_backup_enabled',
-          'backup_retention_days',
-        ]
+      ? ['create_mode', 'source_server_id', 'replication_role', 'geo_redundant_backup_enabled']
       : []),
-    ...(autoGrow ? ['storage_mb', 'storage_tier'] : []),
+    ...(disk ? ['storage_mb', 'storage_tier'] : []),
   ];
 }
 

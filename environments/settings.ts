@@ -89,6 +89,11 @@ const storage = z.strictObject({
   tier: z.string().optional(),
   /** Let Azure enlarge a filling disk; Terraform then leaves the size alone. @default true */
   autoGrow: z.boolean().default(true),
+  /**
+   * Set size and tier once more, for the one deployment that enlarges a disk which may grow by itself; a size below
+   * what Azure has made of it meanwhile is refused. @default false
+   */
+  resize: z.boolean().default(false),
 });
 
 const entraPrincipal = z.strictObject({

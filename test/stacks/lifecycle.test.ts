@@ -6,13 +6,7 @@ const server = 'azurerm_postgresql_flexible_server.server';
 const replica = 'azurerm_postgresql_flexible_server.replica';
 
 const zones = ['zone', 'high_availability[0].standby_availability_zone'];
-const roles = [
-  'create_mode',
-  'source_server_id',
-  'replication_role',
-  'geo_redundant_backup_enabled',
-  'backup_retention_days',
-];
+const roles = ['create_mode', 'source_server_id', 'replication_role', 'geo_redundant_backup_enabled'];
 const disk = ['storage_mb', 'storage_tier'];
 
 describe('what Terraform leaves alone', () => {
@@ -38,6 +32,20 @@ describe('what Terraform leaves alone', () => {
     });
     expect(stack.at(server)).toHaveProperty('lifecycle.ignore_changes', zones);
     expect(stack.at(server)).toHaveProperty('auto_grow_enabled', false);
+  });
+
+  it('not the disk, where this deployment enlarges it; a plan that would replace the server for it is refused', () => {
+    const stack = stackOf('production', (input) => {
+      input.server.storage = { sizeGb: 1024, resize: true };
+      input.protection.preventDestroy = false;
+    });
+    for (const address of [server, replica]) {
+      expect(stack.at(address)).toMatchObject({
+        storage_mb: 1024 * 1024,
+        auto_grow_enabled: true,
+        lifecycle: { ignore_changes: [...zones, ...roles], prevent_destroy: true },
+      });
+    }
   });
 
   it('tags that a policy adds, on everything that has tags, and none of its own', () => {
