@@ -28,7 +28,7 @@ export function observability(
   scope: Construct,
   settings: EnvironmentSettings,
   base: Foundation,
-  { primary, replica }: Servers,
+  { primary, replica, last }: Servers,
   vault: Vault,
 ): Observability {
   const { tags, monitoring } = settings;
@@ -47,6 +47,8 @@ export function observability(
       targetResourceId: server.id,
       workspace,
       dedicatedTables: true,
+      // A change on the server like those of the chain, though one of another resource provider.
+      after: last,
     });
     const alerts = new ServerAlerts(scope, `${addressOf[id]}_alerts`, {
       ...common,

@@ -101,6 +101,15 @@ describe('operations on the servers', () => {
     expect(stack.addresses()).toEqual(production.addresses());
   });
 
+  it.each(variants)('have ended when a server’s logs are sent away: %s', (_name, stack) => {
+    const diagnostics = Object.keys(stack.all('azurerm_monitor_diagnostic_setting'))
+      .filter((name) => /^(?:server|replica)_/.test(name))
+      .map((name) => `azurerm_monitor_diagnostic_setting.${name}`);
+    expect(diagnostics.length).toBeGreaterThan(0);
+    for (const one of diagnostics)
+      expect(operationsOf(stack).filter((operation) => !stack.before(one).has(operation))).toEqual([]);
+  });
+
   it('set parameters in the order of the settings: the pooler’s switch before what it uncovers', () => {
     for (const owner of ['server', 'replica']) {
       const address = (name: string) =>
