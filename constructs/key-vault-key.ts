@@ -1,6 +1,6 @@
 import { ResourceGroupTemplateDeployment } from '@cdktf/provider-azurerm/lib/resource-group-template-deployment/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
-import { Fn, type ITerraformDependable, Token } from 'cdktf';
+import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import type { IKeyVault } from './key-vault.ts';
 
@@ -80,9 +80,8 @@ export class KeyVaultKey extends Construct {
       ...(props.tags ? { tags: props.tags } : {}),
       dependsOn: [props.vault.resource, ...(props.after ?? [])],
     });
-    this.versionlessId = Token.asString(
-      Fn.lookupNested(Fn.jsondecode(deployment.outputContent), ['keyUri', 'value']),
-    );
+    // Not from the deployment's outputs: a plan that changes a tag of the template would not know them.
+    this.versionlessId = `${props.vault.uri}keys/${props.name}`;
     this.resourceId = `${props.vault.id}/keys/${props.name}`;
     this.resources = [
       deployment,
@@ -106,12 +105,6 @@ function keyTemplate(props: KeyVaultKeyProps) {
   return {
     $schema: 'https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#',
     contentVersion: '1.0.0.0',
-    outputs: {
-      keyUri: {
-        type: 'string',
-        value: `[reference(resourceId('Microsoft.KeyVault/vaults/keys', '${props.vault.name}', '${props.name}')).keyUri]`,
-      },
-    },
     parameters: {
       // `utcNow()` is only allowed as a parameter's default, and the template stays the same text every day.
       createdAt: { defaultValue: '[utcNow()]', type: 'string' },

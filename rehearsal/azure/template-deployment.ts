@@ -182,10 +182,6 @@ class ExpressionParser {
         return plusDuration(first, String(values[1]));
       case 'datetimetoepoch':
         return Math.floor(Date.parse(first) / 1000);
-      case 'reference': {
-        const resource = azure.store.get(first);
-        return objectAt(resource?.body, 'properties');
-      }
       default:
         throw this.#unknown();
     }
