@@ -81,8 +81,14 @@ function sort(
 }
 
 /** States in which Azure still works on a resource. */
-const unfinished = /^(?:accepted|running|creating|provisioning|updating|starting|deleting|dropping)$/i;
-const failed = /^(?:failed|canceled|disabled)$/i;
+const unfinished =
+  /^(?:accepted|running|creating|provisioning|updating|starting|stopping|restarting|deleting|dropping)$/i;
+const failed = /^(?:failed|canceled)$/i;
+/**
+ * A server whose own key is out of reach. It holds its data all the same.
+ * https://learn.microsoft.com/azure/postgresql/security/security-data-encryption
+ */
+const closed = /^(?:disabled|inaccessible)$/i;
 
 function obstacleOf(address: string, type: string, id: string, document: unknown): Obstacle | undefined {
   const properties = isObject(document) ? document['properties'] : undefined;
@@ -95,6 +101,13 @@ function obstacleOf(address: string, type: string, id: string, document: unknown
       id,
       what: `Azure is still working on it (${state})`,
       remedy: 'Run the command again when it has ended.',
+    };
+  if (closed.test(state) && type === 'azurerm_postgresql_flexible_server')
+    return {
+      address,
+      id,
+      what: `it is ${state.toLowerCase()}: its encryption key is out of reach`,
+      remedy: 'Never delete it. Give its identity the key back, and run the command again when it is Ready.',
     };
   if (!failed.test(state)) return undefined;
   return type === 'azurerm_resource_group_template_deployment'

@@ -1,4 +1,5 @@
 /** The ways in which one operation of a deployment goes wrong, once. */
+import { Fault } from '../../database/fault.ts';
 import type { AzureResponse } from '../azure/index.ts';
 
 export interface FaultKind {
@@ -69,11 +70,16 @@ export const faultKinds: readonly FaultKind[] = [
   { name: 'kill-end', description: 'SIGKILL as it ends', moment: 'end', effect: 'kill' },
 ];
 
-/** @throws Error for a name that is none of theirs */
+/** @throws Fault (exit 2) for a name that is none of theirs */
 export function faultKind(name: string): FaultKind {
   const found = faultKinds.find((one) => one.name === name);
   if (found) return found;
-  throw new Error(`there is no fault ${name}; there are ${faultKinds.map((one) => one.name).join(', ')}`);
+  throw new Fault(
+    `There is no fault ${name}`,
+    `known are ${faultKinds.map((one) => one.name).join(', ')}`,
+    'Name some of them, with commas between.',
+    { exitCode: 2 },
+  );
 }
 
 /** Whether it ends the whole deployment rather than one request of it. */

@@ -59,11 +59,11 @@ async function rehearse(environment: string, options: Options): Promise<number> 
       'Name one of them.',
       { exitCode: 2 },
     );
+  const pattern = patternOf(options.only ?? '.');
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `interruptions-${environment}.jsonl`);
   if (!options.resume) writeFileSync(file, '');
   const known = existsSync(file) ? readCases(file) : [];
-  const pattern = new RegExp(options.only ?? '.', 'i');
   const cases = [...known];
   let wrong = 0;
   const stopping = new AbortController();
@@ -103,6 +103,19 @@ async function rehearse(environment: string, options: Options): Promise<number> 
       : `${wrong} things are not as they should be.`,
   );
   return wrong === 0 ? 0 : 1;
+}
+
+function patternOf(text: string): RegExp {
+  try {
+    return new RegExp(text, 'i');
+  } catch (error) {
+    throw new Fault(
+      '--only is no regular expression',
+      error instanceof Error ? error.message : String(error),
+      'Give a part of an operation’s name as the table has it, flexibleServers for instance.',
+      { exitCode: 2 },
+    );
+  }
 }
 
 async function leaks(

@@ -164,6 +164,19 @@ describe('a survey', () => {
     expect(obstacles).toHaveLength(1);
   });
 
+  it.for(['Inaccessible', 'Disabled'])('never advises to delete a server that is %s', async (state) => {
+    there(server(), { provisioningState: '', state });
+    const { adoptable, obstacles } = await look();
+    expect(adoptable).toEqual([]);
+    expect(obstacles).toMatchObject([
+      {
+        address: 'azurerm_postgresql_flexible_server.server',
+        what: `it is ${state.toLowerCase()}: its encryption key is out of reach`,
+        remedy: expect.stringMatching(/^Never delete it\./),
+      },
+    ]);
+  });
+
   it('leaves the post-deploy step tainted: the next deployment is to run it again', async () => {
     const { tainted } = await look(stateWith({ 'terraform_data.post_deploy': 'one!' }));
     expect(tainted).toEqual([]);
