@@ -1,5 +1,6 @@
-import { type ITerraformDependable, TerraformResource } from 'cdktf';
+import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { TerraformData } from './terraform-data.ts';
 
 export interface PostDeployStepProps {
   /** Shell command; its working directory is `workingDirectory`. */
@@ -28,21 +29,8 @@ const TOLD = '${jsonencode(self.triggers_replace.settings)}';
 export class PostDeployStep extends Construct {
   constructor(scope: Construct, id: string, props: PostDeployStepProps) {
     super(scope, id);
-    new TerraformData(this, 'Default', props);
-  }
-}
-
-/**
- * Terraform's built-in `terraform_data`. cdktf's own class for it (`DataResource`) runs `terraform version` while
- * synthesizing, and fails where Terraform is not installed.
- */
-class TerraformData extends TerraformResource {
-  readonly #triggers: object;
-
-  constructor(scope: Construct, id: string, props: PostDeployStepProps) {
-    super(scope, id, {
-      terraformResourceType: 'terraform_data',
-      terraformGeneratorMetadata: { providerName: 'terraform' },
+    new TerraformData(this, 'Default', {
+      triggersReplace: { ...props.triggers, settings: props.document },
       provisioners: [
         {
           type: 'local-exec',
@@ -54,10 +42,5 @@ class TerraformData extends TerraformResource {
       ],
       dependsOn: [...props.after],
     });
-    this.#triggers = { ...props.triggers, settings: props.document };
-  }
-
-  protected override synthesizeAttributes() {
-    return { triggers_replace: this.#triggers };
   }
 }

@@ -1,9 +1,13 @@
-/** What outlives a mistake: weekly backups of their own, a budget, and the lock that comes after everything else. */
+/**
+ * What outlives a mistake: weekly backups of their own, a budget, the guard of what a setting could take away, and the
+ * lock that comes after everything else.
+ */
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
 import { Budget } from '../constructs/budget.ts';
 import { DeletionLock } from '../constructs/deletion-lock.ts';
 import { LongTermBackup } from '../constructs/long-term-backup.ts';
+import { RemovalGuard } from '../constructs/removal-guard.ts';
 import type { EnvironmentSettings } from '../environments/settings.ts';
 import type { Foundation } from './foundation.ts';
 import type { Observability } from './observability.ts';
@@ -47,6 +51,15 @@ export function safeguards(
         }).resource,
       ]
     : [];
+  const guard = new RemovalGuard(scope, 'protected', {
+    present: {
+      replica: servers.replica !== undefined,
+      key_vault: vault.created,
+      log_analytics: !settings.logAnalytics.existing,
+      long_term_backup: longTermBackup !== undefined,
+    },
+    preventDestroy: protection.preventDestroy,
+  });
   const made = [...servers.last, ...vault.resources, ...observability.resources, ...backups];
   const locks = new DeletionLock(scope, 'deletion_lock', {
     targets: {
@@ -57,5 +70,5 @@ export function safeguards(
     mode: protection.deletionLock,
     after: made,
   });
-  return [...made, ...base.peering, ...budgets, ...locks.resources];
+  return [...made, ...base.peering, ...budgets, ...guard.resources, ...locks.resources];
 }

@@ -95,7 +95,7 @@ function barsOfAct({ name, run }: Act): Bar[] {
   const outcome = run.exitCode === 0 ? 'succeeded' : 'failed';
   const common = { group: 'Runs', outcome } as const;
   const failure = run.diagnostics.find(({ severity }) => severity === 'error')?.summary;
-  const step = run.resources.find(({ address }) => address.startsWith('terraform_data.'));
+  const step = run.resources.find(({ address }) => address === 'terraform_data.post_deploy');
   const told = step ? [{ at: step.startedAt, text: '' }, ...run.steps] : [];
   return [
     {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { EnvironmentInput } from '../../environments/settings.ts';
 import { type Block, expression, type Stack, stackOf } from './stack.ts';
 
 const production = stackOf('production');
@@ -94,6 +95,41 @@ describe('protection against destruction', () => {
       expect(development.at(address), address).toHaveProperty('lifecycle.prevent_destroy', false);
     }
     expect(development.all('azurerm_management_lock')).toEqual({});
+  });
+
+  describe('what the settings could leave out leaves a record behind', () => {
+    const guarded: readonly [string, (input: EnvironmentInput) => void][] = [
+      [
+        'replica',
+        (input) => {
+          delete input.replica;
+          delete input.virtualEndpoint;
+        },
+      ],
+      ['key_vault', (input) => Object.assign(input.keyVault, { existing: true })],
+      ['log_analytics', (input) => Object.assign(input.logAnalytics, { existing: true })],
+      ['long_term_backup', (input) => delete input.longTermBackup],
+    ];
+    const record = (stack: Stack, name: string) => stack.at(`terraform_data.protected_${name}`);
+
+    it.each(guarded)('%s: which may come, and may not go', (name, leaveOut) => {
+      expect(record(production, name)).toMatchObject({
+        triggers_replace: { in_the_settings: true },
+        lifecycle: { prevent_destroy: false },
+      });
+      expect(record(stackOf('production', leaveOut), name)).toMatchObject({
+        triggers_replace: { in_the_settings: false },
+        lifecycle: { prevent_destroy: true },
+      });
+    });
+
+    it.each(guarded)('%s: which may go where the settings protect nothing', (name, leaveOut) => {
+      const open = stackOf('production', (input) => {
+        leaveOut(input);
+        input.protection.preventDestroy = false;
+      });
+      expect(record(open, name)).toHaveProperty('lifecycle.prevent_destroy', false);
+    });
   });
 });
 
