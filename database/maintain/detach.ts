@@ -6,14 +6,23 @@
  * ever dropped: one that a person detached to archive it is nobody else's business.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { sqlState } from '../diagnosis.ts';
 import { Fault } from '../fault.ts';
 import { asOwner } from '../migrations/prepare.ts';
 import { duration } from '../report.ts';
-import { closeAuditMonth, isAuditMonthClosed } from './closing.ts';
-import { monthOf } from './months.ts';
-import { briefly, type Run } from './run.ts';
+import { closeAuditMonth } from './closing.ts';
+import {
+  type Inhabited,
+  intention,
+  kept,
+  type Leaf,
+  type Loose,
+  mark,
+  qualified,
+  settle,
+  whyItStays,
+} from './detached.ts';
+import type { Run } from './run.ts';
 
 export interface DetachOptions {
   /** Leave detached tables where they are. @default false */
@@ -22,27 +31,7 @@ export interface DetachOptions {
   readonly detachWaitSeconds?: number;
 }
 
-const intention = 'llama-db maintain: past its retention, to be dropped';
-const kept = 'llama-db maintain: past its retention, detached and kept';
-
-interface Leaf {
-  readonly table: string;
-  readonly leaf: string;
-}
-
 interface Due extends Leaf, Inhabited {}
-
-/** Whose rows a partition still holds; only one without any may go. */
-interface Inhabited {
-  /** Tenants whose retention protects rows in it, or who have none. */
-  readonly tenants: number;
-  /** Tenants whose rows there are due and not erased yet. */
-  readonly late: number;
-}
-
-interface Loose extends Leaf {
-  readonly comment: string | null;
-}
 
 /** Runs one part; on a fault keeps it for the end and says false. */
 export type Attempt = (doing: string, part: () => Promise<void>) => Promise<boolean>;
@@ -125,7 +114,7 @@ async function finishEarlier(run: Run, table: string, options: DetachOptions): P
     await patiently(run, pending, 'FINALIZE', options);
     run.act({ step: 'partitions', done: 'finalized', object: pending.leaf });
   }
-  for (const loose of await looseTables(run, table)) await settle(run, loose, options);
+  for (const loose of await looseTables(run, table)) await settle(run, loose, options.keepDetached ?? false);
 }
 
 async function detach(run: Run, { table, leaf, ...inhabited }: Due, options: DetachOptions): Promise<void> {
@@ -144,20 +133,7 @@ async function detach(run: Run, { table, leaf, ...inhabited }: Due, options: Det
   await mark(run, leaf, intention);
   await patiently(run, { table, leaf }, 'CONCURRENTLY', options);
   run.act({ step: 'partitions', done: 'detached', object: leaf });
-  await settle(run, { table, leaf, comment: intention }, options);
-}
-
-/** A record that left with its partition would leave neither key nor hash in the audit trail. */
-function whyItStays({
-  tenants,
-  late,
-}: Inhabited): { readonly detail: string; readonly tenants?: number } | undefined {
-  const count = (number: number) => `${number} ${number === 1 ? 'tenant' : 'tenants'}`;
-  if (tenants > 0) {
-    return { tenants, detail: `storage_retention_days of ${count(tenants)} still protects rows in it` };
-  }
-  if (late > 0) return { detail: `rows of ${count(late)} past their retention are still to be erased` };
-  return undefined;
+  await settle(run, { table, leaf, comment: intention }, options.keepDetached ?? false);
 }
 
 async function pendingDetaches({ connection }: Run, table: string): Promise<readonly Leaf[]> {
@@ -211,13 +187,6 @@ async function forgetOldIntentions(run: Run, due: readonly Due[]): Promise<void>
   for (const { leaf } of rows) if (!going.has(leaf)) await mark(run, leaf, undefined);
 }
 
-async function mark(run: Run, leaf: string, comment: string | undefined): Promise<void> {
-  const text = comment === undefined ? 'NULL' : pg.escapeLiteral(comment);
-  await briefly(run, `Marking partition ${leaf}`, () =>
-    run.connection.client.query(`COMMENT ON TABLE ${qualified(leaf)} IS ${text}`),
-  );
-}
-
 /**
  * Waits as long as it takes, within `detachWaitSeconds`: others are not stopped meanwhile, and a detach that gives up
  * early is pending for ever on a table that always has some reader.
@@ -266,134 +235,4 @@ async function oldestTransaction({ connection }: Run): Promise<string> {
   const [oldest] = rows;
   if (!oldest) return 'it waited for older transactions, of which none is to be seen now';
   return `it waits for older transactions, the oldest is that of backend ${oldest.pid}, ${oldest.name || 'unnamed application'}, login ${oldest.login}, since ${oldest.since.toISOString()}`;
-}
-
-/** What becomes of a detached table: dropped, kept, or attached again because rows have come or a tenant protects them. */
-async function settle(run: Run, { table, leaf, comment }: Loose, options: DetachOptions): Promise<void> {
-  if (comment === kept) {
-    run.act({
-      step: 'partitions',
-      done: 'left detached',
-      object: leaf,
-      detail: 'kept by an earlier --keep-detached',
-    });
-    return;
-  }
-  if (comment !== intention) {
-    const detail = 'it was not detached by this command: attach it again, archive it, or drop it';
-    run.act({ step: 'partitions', done: 'left detached', object: leaf, detail });
-    return;
-  }
-  const reason = await briefly(run, `Dropping partition ${leaf}`, () =>
-    dropUnlessProtected(run, { table, leaf }, options.keepDetached ?? false),
-  );
-  if (reason === undefined) {
-    if (options.keepDetached) {
-      await mark(run, leaf, kept);
-      run.act({
-        step: 'partitions',
-        done: 'left detached',
-        object: leaf,
-        detail: 'kept, as --keep-detached asks',
-      });
-    } else run.act({ step: 'partitions', done: 'dropped', object: leaf });
-    return;
-  }
-  await briefly(run, `Attaching partition ${leaf} again`, () => attachAgain(run, { table, leaf }));
-  run.act({ step: 'partitions', done: 'attached again', object: leaf, ...reason });
-}
-
-/**
- * Looks again before the table is gone for good: a detach may have waited for hours, and settings and tenants change.
- *
- * @returns why it must stay, undefined when it may go (and is gone, unless `keep`).
- */
-async function dropUnlessProtected(
-  run: Run,
-  { table, leaf }: Leaf,
-  keep: boolean,
-): Promise<{ readonly detail: string; readonly tenants?: number } | undefined> {
-  const { client } = run.connection;
-  const { to: upper } = monthOf(leaf);
-  await client.query('BEGIN');
-  try {
-    await client.query(`LOCK TABLE ${qualified(leaf)} IN ACCESS EXCLUSIVE MODE`);
-    const { rows: past } = await client.query<{ due: boolean }>(
-      `SELECT $2::timestamptz <= pg_catalog.now() - pg_catalog.make_interval(days => retention_days) AS due
-         FROM llama.partitioned_tables WHERE table_name = $1`,
-      [table, upper],
-    );
-    if (past[0]?.due !== true) {
-      await client.query('ROLLBACK');
-      return { detail: 'it is no longer past its retention' };
-    }
-    if (table === 'audit_trail' && !(await isAuditMonthClosed(run, leaf))) {
-      await client.query('ROLLBACK');
-      return {
-        detail: 'no closing hash is kept of it, without which the audit trail could not be checked any more',
-      };
-    }
-    if (table === 'storage_records') {
-      // Forced row-level security without a policy shows nobody a row, the owner included. Nobody else sees the
-      // table while this transaction holds it, and it ends dropped or rolled back.
-      await client.query(
-        `ALTER TABLE ${qualified(leaf)} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY`,
-      );
-      await client.query(`GRANT SELECT ON TABLE ${qualified(leaf)} TO maintenance_role`);
-      await client.query('SET LOCAL ROLE maintenance_role');
-      const { rows } = await client.query<Inhabited>(
-        `SELECT count(*) FILTER (WHERE h.kept)::int AS tenants, count(*) FILTER (WHERE NOT h.kept)::int AS late
-           FROM (SELECT s.tenant_id, pg_catalog.bool_or(
-                          c.storage_retention_days IS NULL OR c.storage_retention_days < 0 OR
-                          s."timestamp" >= pg_catalog.now() - pg_catalog.make_interval(days => c.storage_retention_days)) AS kept
-                   FROM ${qualified(leaf)} AS s LEFT JOIN llama.tenant_configs AS c ON c.tenant_id = s.tenant_id
-                  GROUP BY s.tenant_id) AS h`,
-      );
-      const [inhabited] = rows;
-      if (inhabited === undefined) throw new Error('the count of protecting tenants came back empty');
-      const reason = whyItStays(inhabited);
-      if (reason) {
-        await client.query('ROLLBACK');
-        return reason;
-      }
-      await client.query('SET LOCAL ROLE llama_owner');
-    }
-    if (!keep) await client.query(`DROP TABLE ${qualified(leaf)}`);
-    await client.query(keep ? 'ROLLBACK' : 'COMMIT');
-    return undefined;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
-}
-
-async function attachAgain({ connection: { client } }: Run, { table, leaf }: Leaf): Promise<void> {
-  const bounds = monthOf(leaf);
-  const [from, to] = [bounds.from, bounds.to].map(
-    (instant) => `'${instant.toISOString().slice(0, 10)} 00:00:00+00'`,
-  );
-  await client.query('BEGIN');
-  try {
-    await client.query(
-      `ALTER TABLE ${qualified(table)} ATTACH PARTITION ${qualified(leaf)} FOR VALUES FROM (${from}) TO (${to})`,
-    );
-    // DETACH … CONCURRENTLY left its bounds behind as a check of the leaf's own, which ATTACH has used by now.
-    const { rows } = await client.query<{ name: string }>(
-      `SELECT conname AS name FROM pg_catalog.pg_constraint
-        WHERE conrelid = $1::pg_catalog.regclass AND contype = 'c' AND conislocal AND coninhcount = 0`,
-      [qualified(leaf)],
-    );
-    for (const { name } of rows) {
-      await client.query(`ALTER TABLE ${qualified(leaf)} DROP CONSTRAINT ${pg.escapeIdentifier(name)}`);
-    }
-    await client.query(`COMMENT ON TABLE ${qualified(leaf)} IS NULL`);
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
-}
-
-function qualified(name: string): string {
-  return `llama.${pg.escapeIdentifier(name)}`;
 }

@@ -181,6 +181,49 @@ describe('partitions past retention', () => {
   });
 
   it.each([
+    ['was added', 'x2', `row 2 of ${oldAudit} was added to what was sealed of the month`],
+    ['was changed', undefined, `at least 1 of 1 row changed (seal 1, ${oldAudit}, rows numbered 1 to 1)`],
+  ])('keeps a month of the audit trail in which a row %s after its closing', async (_, added, detail) => {
+    await makeOld('audit_trail');
+    const superuser = await database.connect('superuser');
+    const add = (table: string, key: string) =>
+      superuser.query(
+        `INSERT INTO llama.${table} (tenant_id, table_name, operation, record_key, "timestamp", sequence)
+         VALUES ('alpha', 'storage_records', 'SELECT', $1, '2023-01-10', nextval('llama.audit_sequence'))`,
+        [key],
+      );
+    await add('audit_trail', 'x1');
+    await until('the sealing', async () => {
+      await as('maintenance_role', 'SELECT llama.seal_audit_trail()');
+      return (await as('admin_role', 'SELECT FROM llama.audit_seals')).length > 0;
+    });
+    await as('llama_owner', `SELECT llama.close_audit_partition('2023-01-01')`);
+    await as('llama_owner', `ALTER TABLE llama.audit_trail DETACH PARTITION llama.${oldAudit}`);
+    await as(
+      'llama_owner',
+      `COMMENT ON TABLE llama.${oldAudit} IS 'llama-db maintain: past its retention, to be dropped'`,
+    );
+    if (added) await add(oldAudit, added);
+    else await superuser.query(`UPDATE llama.${oldAudit} SET user_id = 'somebody else'`);
+
+    expect(changes((await keepHouse({ keepDetached: true })).actions).slice(0, 1)).toEqual([
+      `${oldAudit} attached again`,
+    ]);
+    expect(lines).toContain(
+      `Partition ${oldAudit} attached again: ${detail}; llama-db audit verify says more`,
+    );
+    expect(await state(oldAudit)).toBe('attached');
+    const [row] = await superuser
+      .query<{ open: boolean; grants: number }>(
+        `SELECT NOT (relrowsecurity AND relforcerowsecurity) AS open,
+                (SELECT count(*)::int FROM aclexplode(relacl) WHERE grantee <> relowner) AS grants
+           FROM pg_class WHERE oid = 'llama.${oldAudit}'::regclass`,
+      )
+      .then(({ rows }) => rows);
+    expect(row).toEqual({ open: false, grants: 0 });
+  });
+
+  it.each([
     ['longer days', 36_500],
     ['negative days, which erase nothing', -1],
     ['no end', null],

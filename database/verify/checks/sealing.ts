@@ -1,6 +1,6 @@
 /** Whether the audit trail is sealed, and whether its seals can be relied on. */
 import { hashOf } from '../../audit/canonical.ts';
-import { leafName } from '../../maintain/months.ts';
+import { partitionOf } from '../../audit/months.ts';
 import type { Check, Finding, Outcome } from '../check.ts';
 import {
   auditTable,
@@ -52,7 +52,7 @@ function contentFindings({ head, contents }: Sealing): readonly Finding[] {
       BigInt(rows) === seal.rowCount
         ? 'a row was changed since'
         : `${rows} rows are there, ${seal.rowCount} were sealed`;
-    const partition = leafName('audit_trail', new Date(`${seal.month}T00:00:00Z`));
+    const partition = partitionOf(seal.month);
     return [
       { object: `seal ${number}, ${partition}, ${seal.firstSequence} to ${seal.lastSequence}`, detail },
     ];
@@ -117,7 +117,7 @@ export const sealingChecks: readonly Check[] = [
     group: 'audit',
     severity: 'critical',
     title: 'No month of the audit trail is gone without its closing hash',
-    looksAt: 'months that have seals, their partitions, and their closings',
+    looksAt: 'months that have seals, their partitions, and whether the newest seal of each is its closing',
     why: 'Without it nobody can tell a month that was past its retention from one that somebody removed.',
     mend: 'Attach the partition again if it still exists; otherwise it was removed by other means than llama-db maintain.',
     source,
@@ -128,8 +128,8 @@ export const sealingChecks: readonly Check[] = [
           months
             .filter(({ attached, closed }) => !attached && !closed)
             .map(({ month }) => ({
-              object: `llama.${leafName('audit_trail', new Date(`${month}T00:00:00Z`))}`,
-              detail: 'has seals, no partition and no closing hash',
+              object: `llama.${partitionOf(month)}`,
+              detail: 'has seals, no partition and no closing hash of them',
             })),
         ),
       ),

@@ -1,6 +1,7 @@
 /** A bounded look at the sealed audit trail: its newest seals, never the whole of it. `llama-db audit verify` reads all. */
 import type pg from 'pg';
 import { rowHash } from '../../audit/canonical.ts';
+import { outsideOfMonths } from '../../audit/months.ts';
 import { newestSeals } from '../../audit/seals.ts';
 import { attempt } from '../transaction.ts';
 import type { Sealing, Snapshot } from './facts.ts';
@@ -46,7 +47,8 @@ async function read(client: pg.Client): Promise<Sealing> {
   );
   const { rows: unsealed } = await client.query<{ rows: number; oldest: Date | null }>(
     `SELECT count(*)::int AS rows, min(u."timestamp") AS oldest
-       FROM (SELECT a."timestamp" FROM llama.audit_trail AS a WHERE a.sequence > $1 LIMIT $2) AS u`,
+       FROM (SELECT a."timestamp" FROM llama.audit_trail AS a
+              WHERE a.sequence > $1 AND NOT ${outsideOfMonths} LIMIT $2) AS u`,
     [sealedThrough, limit],
   );
   const { rows: numbering } = await client.query<Omit<NonNullable<Sealing['numbering']>, 'sealedThrough'>>(
@@ -78,7 +80,8 @@ async function monthsOf(client: pg.Client): Promise<Sealing['months']> {
      SELECT to_char(m.month, 'YYYY-MM-DD') AS month,
             EXISTS (SELECT FROM leaves WHERE starts_with(bound, format('FOR VALUES FROM (%L)',
               to_char(m.month, 'YYYY-MM-DD') || ' 00:00:00+00'))) AS attached,
-            EXISTS (SELECT FROM llama.audit_seals AS s WHERE s.month = m.month AND s.kind = 'closing') AS closed
+            coalesce((SELECT s.kind = 'closing' FROM llama.audit_seals AS s WHERE s.month = m.month
+                       ORDER BY s.number DESC LIMIT 1), false) AS closed
        FROM sealed AS m WHERE m.month IS NOT NULL ORDER BY 1`,
   );
   return rows;

@@ -57,7 +57,8 @@ export async function sealAll({ client, superuser }: Trail, ...args: readonly nu
     await sealOnce(client, ...args);
     const { rows } = await superuser.query<{ left: number }>(
       `SELECT count(*)::int AS left FROM llama.audit_trail
-        WHERE sequence > coalesce((SELECT max(last_sequence) FROM llama.audit_seals WHERE kind = 'rows'), 0)`,
+        WHERE sequence > coalesce((SELECT max(last_sequence) FROM llama.audit_seals WHERE kind = 'rows'), 0)
+          AND "timestamp" BETWEEN '1970-01-01' AND '9999-01-01'`,
     );
     if (rows[0]?.left === 0) return;
     await sleep(30);

@@ -44,6 +44,16 @@ const close = async ({ client }: Trail, day = '2023-01-01') => {
   }
 };
 
+const isClosed = async ({ client }: Trail, day = '2023-01-01') => {
+  await client.query('SET ROLE llama_owner');
+  const { rows } = await client.query<{ closed: boolean }>(
+    'SELECT llama.is_audit_partition_closed($1) AS closed',
+    [day],
+  );
+  await client.query('RESET ROLE');
+  return rows[0]?.closed;
+};
+
 /** The seals from `number` on computed anew, as one who owns everything can. */
 async function computeAnew(trail: Trail, number: number): Promise<void> {
   let previousHash: string | undefined;
@@ -99,24 +109,24 @@ describe('llama-db audit verify', () => {
       'inserted row',
       `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence, "timestamp")
        VALUES ('alpha', 't', 'SELECT', 'x', 6, '${month(-1)}'), ('alpha', 't', 'SELECT', 'x', 7, '${month(-1)}')`,
-      `row 6 of ${leaf(-1)} and 1 more was inserted into a range that was sealed without it`,
+      `row 6 of ${leaf(-1)} and 1 more were added to what was sealed of the month`,
     ],
     [
       'inserted row',
       `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence) VALUES ('alpha', 't', 'SELECT', 'x', -3)`,
-      `row -3 of ${leaf(0)} was inserted into a range that was sealed without it`,
+      `row -3 of ${leaf(0)} was added to what was sealed of the month`,
     ],
     [
       'inserted row',
       `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence) VALUES ('alpha', 't', 'SELECT', 'x', '${-(2n ** 63n)}')`,
-      `row ${-(2n ** 63n)} of ${leaf(0)} was inserted into a range that was sealed without it`,
+      `row ${-(2n ** 63n)} of ${leaf(0)} was added to what was sealed of the month`,
     ],
     [
       'inserted row',
       `CREATE TABLE llama.audit_trail_rest PARTITION OF llama.audit_trail DEFAULT;
        INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence, "timestamp")
        VALUES ('alpha', 't', 'SELECT', 'x', 6, '2019-05-05')`,
-      'row 6 of audit_trail_y2019m05 was inserted into a range that was sealed without it',
+      'row 6 of audit_trail_rest was added to what was sealed of the month',
     ],
     [
       'inserted row',
@@ -124,7 +134,24 @@ describe('llama-db audit verify', () => {
          FOR VALUES FROM ('2019-01-01 00:00:00+00') TO ('2020-01-01 00:00:00+00');
        INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, sequence, "timestamp")
        VALUES ('alpha', 't', 'SELECT', 'x', 6, '2019-05-05')`,
-      'row 6 of audit_trail_y2019m05 was inserted into a range that was sealed without it',
+      'row 6 of audit_trail_rest was added to what was sealed of the month',
+    ],
+    ...['-infinity', '0044-03-15 BC', '1969-12-31 23:59:59+00', '9999-12-01 00:00:00+00', 'infinity'].map(
+      (time): [string, string, string] => [
+        'inserted row',
+        `CREATE TABLE llama.audit_trail_rest PARTITION OF llama.audit_trail DEFAULT;
+         INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+         VALUES ('alpha', 't', 'SELECT', 'x', '${time}'), ('alpha', 't', 'SELECT', 'x', '${time}')`,
+        'row 9 of audit_trail_rest and 1 more were added at a time that is in no month of the trail',
+      ],
+    ),
+    [
+      'rewritten seal',
+      `ALTER TABLE llama.audit_seals DROP CONSTRAINT audit_seals_month_check;
+       UPDATE llama.audit_seals SET month = '12026-01-01' WHERE number = 2;
+       ALTER TABLE llama.audit_seals ADD CONSTRAINT audit_seals_month_check
+         CHECK (date_part('day', month) = 1) NOT VALID`,
+      'seal 2 (audit_trail) was rewritten: its hash is not that of what it says',
     ],
     [
       'rewritten seal',
@@ -135,10 +162,51 @@ describe('llama-db audit verify', () => {
   ])('names a %s and where: %s', async (kind, sql, detail) => {
     await tamper(trail, sql);
     const { findings } = await verified(trail);
-    // A seal that is gone leaves its rows without one, which is said too.
+    // A seal that is gone, or of another month, leaves its rows without one, which is said too.
     const [first, ...others] = findings;
     expect(first).toMatchObject({ kind, detail });
-    expect(others.map((finding) => finding.kind)).toEqual(kind === 'removed seal' ? ['inserted row'] : []);
+    const more =
+      kind === 'removed seal'
+        ? ['inserted row']
+        : sql.includes('12026')
+          ? ['rewritten seal', 'inserted row']
+          : [];
+    expect(others.map((finding) => finding.kind)).toEqual(more);
+  });
+
+  it('names the partition that a month lies in, when it is not the usual one', async () => {
+    await tamper(
+      trail,
+      `CREATE TABLE llama.audit_trail_rest PARTITION OF llama.audit_trail
+         FOR VALUES FROM ('2019-01-01 00:00:00+00') TO ('2020-01-01 00:00:00+00');
+       INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+       VALUES ('alpha', 't', 'SELECT', 'x', '2019-05-05'), ('alpha', 't', 'SELECT', 'x', '2019-05-06')`,
+    );
+    await sealAll(trail);
+    expect((await verified(trail)).findings).toEqual([]);
+    await tamper(trail, 'DELETE FROM llama.audit_trail WHERE sequence = 9');
+    expect((await verified(trail)).findings).toMatchObject([
+      {
+        partition: 'audit_trail_rest',
+        detail: '1 row of 2 removed (seal 4, audit_trail_rest, rows numbered 9 to 10)',
+      },
+    ]);
+  });
+
+  it('seals what comes after a row at a time that is in no month', async () => {
+    await tamper(
+      trail,
+      `CREATE TABLE llama.audit_trail_rest PARTITION OF llama.audit_trail DEFAULT;
+       INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+       VALUES ('alpha', 't', 'SELECT', 'x', 'infinity'), ('alpha', 't', 'SELECT', 'x', '-infinity')`,
+    );
+    await change(trail.client, 'alpha', 2);
+    await sealAll(trail);
+    expect(await verified(trail)).toMatchObject({
+      findings: [{ kind: 'inserted row', partition: 'audit_trail_rest' }],
+      rows: 10,
+      unsealed: { rows: 0, oldest: null },
+    });
   });
 
   it('finds a row and its seal changed together by the link that breaks', async () => {
@@ -225,9 +293,40 @@ describe('llama-db audit verify', () => {
       {
         kind: 'missing partition',
         partition: 'audit_trail_y2023m02',
-        detail: 'audit_trail_y2023m02 is gone with 1 sealed rows, and no closing hash was kept',
+        detail: 'audit_trail_y2023m02 is gone with 1 row sealed, and no closing hash was kept',
       },
     ]);
+  });
+
+  it('takes a closing for what it closed, not for rows of that month that were sealed later', async () => {
+    await addOldMonth(trail);
+    await close(trail);
+    expect(await isClosed(trail)).toBe(true);
+    await addOldMonth(trail);
+    expect(await isClosed(trail)).toBe(false);
+    expect(await verified(trail)).toMatchObject({ findings: [], closed: [] });
+
+    await trail.superuser.query('DROP TABLE llama.audit_trail_y2023m01');
+    expect(await verified(trail)).toMatchObject({
+      closed: [],
+      findings: [
+        {
+          kind: 'missing partition',
+          partition: 'audit_trail_y2023m01',
+          detail: 'audit_trail_y2023m01 is gone with 1 row sealed after seal 5 had closed it',
+        },
+      ],
+    });
+  });
+
+  it('takes the newest of several closings', async () => {
+    await addOldMonth(trail);
+    await close(trail);
+    await addOldMonth(trail);
+    expect(await close(trail)).toBe(7);
+    expect(await isClosed(trail)).toBe(true);
+    await trail.superuser.query('DROP TABLE llama.audit_trail_y2023m01');
+    expect(await verified(trail)).toMatchObject({ findings: [], closed: [{ seal: 7, rows: '2' }] });
   });
 
   it('does not let a month be closed that is not what was sealed, not sealed, or not over', async () => {
@@ -257,6 +356,11 @@ describe('llama-db audit verify', () => {
     await tamper(trail, 'UPDATE llama.audit_seals SET row_count = 7 WHERE number = 5');
     await computeAnew(trail, 5);
     expect((await verified(trail)).findings).toMatchObject([{ kind: 'wrong closing', seal: 5 }]);
+    await tamper(trail, `UPDATE llama.audit_seals SET sealed_at = 'infinity' WHERE number = 5`);
+    expect(await verified(trail)).toMatchObject({
+      findings: [{ kind: 'rewritten seal', seal: 5 }, { kind: 'wrong closing' }],
+      closed: [{ closedAt: 'Infinity' }],
+    });
   });
 
   it('reads page after page, and lists no more than a screen can bear', async () => {

@@ -171,6 +171,14 @@ export const auditRows: readonly Row[] = [
     sql: unguarded('DELETE FROM llama.audit_seals WHERE number = 2'),
   },
   { breaks: 'AUD-012', sql: 'DROP TABLE {leaf:audit_trail:-1}' },
+  {
+    breaks: 'AUD-012',
+    because: 'rows were sealed after the closing',
+    sql: `SELECT llama.append_audit_seal('closing', s.month, s.first_sequence, s.last_sequence, s.row_count, s.content_hash),
+                 llama.append_audit_seal('rows', s.month, s.first_sequence, s.last_sequence, 1, s.content_hash)
+            FROM (SELECT * FROM llama.audit_seals ORDER BY month LIMIT 1) AS s;
+          DROP TABLE {leaf:audit_trail:-1}`,
+  },
   { breaks: 'AUD-013', sql: 'GRANT INSERT ON llama.audit_seals TO maintenance_role' },
   { breaks: 'AUD-013', sql: 'GRANT UPDATE (noted_sequence) ON llama.audit_sealing TO maintenance_role' },
   { breaks: 'AUD-013', sql: 'ALTER TABLE llama.audit_seals DISABLE TRIGGER append_only' },
