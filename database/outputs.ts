@@ -1,7 +1,7 @@
 /** The deployment document as Terraform keeps it once an apply has ended: output `deployment` of a stack. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Fault } from './fault.ts';
 
@@ -9,8 +9,9 @@ const execute = promisify(execFile);
 const couldNotLook = { exitCode: 2 };
 
 export interface OutputOptions {
-  /** Folder of the project, which holds `cdktf.out`. */
   readonly projectDirectory: string;
+  /** Folder of the synthesized stacks, from the project's unless it is absolute: CDKTF_OUTDIR. @default 'cdktf.out' */
+  readonly output?: string | undefined;
   /** Names of the environments there are. */
   readonly known: readonly string[];
   /** @default 'terraform' - found on the PATH */
@@ -23,7 +24,7 @@ export interface OutputOptions {
  * @throws Fault (exit 2) for an unknown environment, or when stack, program or output are missing.
  */
 export async function readDeploymentOutput(environment: string, options: OutputOptions): Promise<unknown> {
-  const { known, projectDirectory, program = 'terraform' } = options;
+  const { known, projectDirectory, output: folder = 'cdktf.out', program = 'terraform' } = options;
   if (!known.includes(environment)) {
     throw new Fault(
       `There is no environment ${environment}`,
@@ -32,8 +33,8 @@ export async function readDeploymentOutput(environment: string, options: OutputO
       couldNotLook,
     );
   }
-  const directory = join('cdktf.out', 'stacks', environment);
-  if (!existsSync(join(projectDirectory, directory, 'cdk.tf.json'))) {
+  const directory = join(folder, 'stacks', environment);
+  if (!existsSync(resolve(projectDirectory, directory, 'cdk.tf.json'))) {
     throw new Fault(
       `${directory} holds no stack`,
       `environment ${environment} is not synthesized here, so its Terraform state cannot be found`,

@@ -90,5 +90,9 @@ async function readOutputs(environment: string): Promise<unknown> {
     import('../../database/outputs.ts'),
   ]);
   const known = environments().map(({ name }) => name);
-  return readDeploymentOutput(environment, { projectDirectory, known });
+  return readDeploymentOutput(environment, {
+    projectDirectory,
+    known,
+    output: process.env['CDKTF_OUTDIR'],
+  });
 }

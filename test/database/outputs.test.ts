@@ -56,6 +56,17 @@ describe('the outputs of an environment', () => {
     await expect(read('staging')).rejects.toThrow(/cdktf\.out.stacks.staging holds no stack.*npm run synth/);
   });
 
+  it('are looked for where the stacks were synthesized to', async () => {
+    stack({});
+    const options = { projectDirectory: tmpdir(), known, program: 'no-such-terraform' };
+    await expect(
+      readDeploymentOutput('staging', { ...options, output: join(project, 'cdktf.out') }),
+    ).rejects.toThrow(/no-such-terraform was not found/);
+    await expect(readDeploymentOutput('staging', { ...options, output: 'elsewhere' })).rejects.toThrow(
+      /elsewhere.stacks.staging holds no stack/,
+    );
+  });
+
   it('are refused when Terraform is missing', async () => {
     stack({});
     await expect(read('staging', 'no-such-terraform')).rejects.toThrow(

@@ -28,7 +28,7 @@ const inherited = [
 ];
 
 /** Parameters that Azure sets for itself, by name or by what it calls their source. */
-const azures = /^(azure\.(?!extensions)|azure_|pg_qs\.|pgms_|intelligent_tuning|index_tuning|vacuum_)/;
+const azures = /^(azure\.(?!extensions)|azure_|pg_qs\.|pgms_|intelligent_tuning|index_tuning)/;
 
 const entries = (text: string) =>
   text

@@ -231,6 +231,11 @@ const rows: readonly AzureRow[] = [
     change: parameter('server', 'work_mem', { value: '65536' }),
   },
   {
+    breaks: 'AZU-026',
+    because: "tried by hand, and PostgreSQL's own although it is about vacuuming",
+    change: parameter('server', 'vacuum_cost_delay', { value: '20' }),
+  },
+  {
     breaks: 'AZU-027',
     because: 'one more',
     change: ({ azure, ids }) => {
