@@ -20,9 +20,11 @@ export interface Model {
   /** Tables of schema llama with a tenant column, leaves and detached leaves excepted. */
   readonly tenantTables: readonly Relation[];
   readonly partitioned: readonly Relation[];
-  /** Leaves, and tables that were leaves until they were detached. */
+  /** Whatever lies below a table of schema llama, at any depth, and tables that were leaves until they were detached. */
   readonly leaves: readonly Relation[];
   readonly detached: readonly Relation[];
+  /** The application role, and every role that may act as it, administrators excepted. */
+  readonly tenantRoles: readonly string[];
   leavesOf(parent: Relation): readonly Relation[];
   named(qualified: string): Relation | undefined;
   relation(oid: number): Relation | undefined;
@@ -93,6 +95,9 @@ function build(snapshot: Snapshot): Model {
   const isDetached = ({ kind, parent, name }: Relation) =>
     kind === 'r' && parent === null && parents.has(parentNameOf(name) ?? '');
   const detached = ours.filter(isDetached);
+  const below = (relation: Relation): readonly Relation[] =>
+    (leaves.get(relation.oid) ?? []).flatMap((leaf) => [leaf, ...below(leaf)]);
+  const reach = (role: string) => closure(snapshot, role, ({ inherit, set }) => inherit || set);
   return {
     tenantTables: ours.filter(
       (relation) =>
@@ -102,8 +107,11 @@ function build(snapshot: Snapshot): Model {
         (columns.get(relation.oid) ?? []).some(({ name }) => name === tenantColumn),
     ),
     partitioned,
-    leaves: [...partitioned.flatMap(({ oid }) => leaves.get(oid) ?? []), ...detached],
+    leaves: [...ours.filter(({ parent }) => parent === null).flatMap(below), ...detached],
     detached,
+    tenantRoles: snapshot.roles
+      .map(({ name }) => name)
+      .filter((name) => name === tenantRole || (reach(name).has(tenantRole) && !reach(name).has(owner))),
     leavesOf: ({ oid }) => leaves.get(oid) ?? [],
     named: (qualified) => byName.get(qualified),
     relation: (oid) => byOid.get(oid),
@@ -112,7 +120,7 @@ function build(snapshot: Snapshot): Model {
     triggersOf: ({ oid }) => triggers.get(oid) ?? [],
     routine: (oid) => routines.get(oid),
     rightsOf: (role) => new Set([...closure(snapshot, role, ({ inherit }) => inherit), 'PUBLIC']),
-    reach: (role) => closure(snapshot, role, ({ inherit, set }) => inherit || set),
+    reach,
   };
 }
 

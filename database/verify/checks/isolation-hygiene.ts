@@ -2,7 +2,7 @@
 import type { Check, Finding } from '../check.ts';
 import { modelOf, nameOf, schema } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
-import { reachesTenants } from '../reach.ts';
+import { grantsOn, reachesTenants } from '../reach.ts';
 
 const commands = { r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE', '*': 'ALL' } as const;
 
@@ -95,7 +95,7 @@ export const isolationHygieneChecks: readonly Check[] = [
       return judge(
         counted(foreign.length, 'foreign table'),
         foreign
-          .filter(({ grants }) => reachesTenants(snapshot, grants))
+          .filter((table) => reachesTenants(snapshot, grantsOn(snapshot, table)))
           .map((table) => ({ object: nameOf(table), detail: 'the application role reaches it' })),
       );
     },

@@ -16,7 +16,8 @@ import {
   tenantRole,
 } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
-import { reachesTenants } from '../reach.ts';
+import { reachesTenants, rightsOfTenants } from '../reach.ts';
+import type { Grant } from '../snapshot/facts.ts';
 
 export const privilegeChecks: readonly Check[] = [
   {
@@ -104,37 +105,48 @@ export const privilegeChecks: readonly Check[] = [
     id: 'ISO-030',
     group: 'isolation',
     severity: 'critical',
-    title: 'Only owners create objects in a schema',
-    looksAt: 'CREATE on every schema, for PUBLIC and the group roles',
+    title: 'Only owners create objects in a schema, and only administrators create schemas',
+    looksAt: `CREATE on every schema and on the database, for PUBLIC, the group roles and tenants' logins; on schema ${schema} for everybody`,
     why: 'Whoever may create in a schema that a search path names can put a function or table in the place of another. Azure leaves schema public open to everyone.',
-    mend: 'REVOKE CREATE ON SCHEMA … FROM PUBLIC (or the role).',
+    mend: 'REVOKE CREATE ON SCHEMA … (or ON DATABASE …) FROM PUBLIC (or the role).',
     source: 'CVE-2018-1058; Microsoft Learn, Access management (schema public)',
-    run: ({ snapshot }) =>
-      judge(
-        counted(snapshot.schemas.length, 'schema'),
-        snapshot.schemas.flatMap((entry): Finding[] => {
-          const grants = foreignGrants(entry.grants, entry.owner).filter(
-            ({ privilege, grantee }) =>
-              privilege === 'CREATE' && (grantee === 'PUBLIC' || groupRoles.some((role) => role === grantee)),
-          );
-          return grants.length > 0
-            ? [{ object: `schema ${entry.name}`, detail: describeGrants(grants) }]
-            : [];
-        }),
-      ),
+    run: ({ snapshot }) => {
+      const outsiders = new Set<string>([...rightsOfTenants(snapshot), ...groupRoles]);
+      const created = (grants: readonly Grant[], by: string, everybody = false) =>
+        foreignGrants(grants, by).filter(
+          ({ privilege, grantee }) => privilege === 'CREATE' && (everybody || outsiders.has(grantee)),
+        );
+      const { server, schemas } = snapshot;
+      const places = [
+        ...schemas.map(({ name, owner: by, grants }) => ({
+          object: `schema ${name}`,
+          grants: created(grants, by, name === schema),
+        })),
+        {
+          object: `database ${server.database}`,
+          grants: created(server.databaseGrants, server.databaseOwner),
+        },
+      ];
+      return judge(
+        `${counted(schemas.length, 'schema')} and the database`,
+        places
+          .filter(({ grants }) => grants.length > 0)
+          .map(({ object, grants }) => ({ object, detail: describeGrants(grants) })),
+      );
+    },
   },
   {
     id: 'ISO-031',
     group: 'isolation',
     severity: 'medium',
     title: 'Tenants make no temporary objects',
-    looksAt: `TEMPORARY on the database, for PUBLIC and ${tenantRole}`,
+    looksAt: `TEMPORARY on the database, for PUBLIC, ${tenantRole} and its logins`,
     why: 'A temporary table or function is the usual way to shadow a name that something with more rights looks up.',
     mend: 'REVOKE TEMPORARY ON DATABASE … FROM PUBLIC.',
     source: 'PostgreSQL manual, Writing SECURITY DEFINER Functions Safely',
     run: ({ snapshot }) => {
       const grants = snapshot.server.databaseGrants.filter(({ privilege }) => privilege === 'TEMPORARY');
-      const rights = modelOf(snapshot).rightsOf(tenantRole);
+      const rights = rightsOfTenants(snapshot);
       const open = grants.filter(({ grantee }) => rights.has(grantee));
       return judge(
         'pg_database.datacl',
@@ -207,7 +219,7 @@ export const privilegeChecks: readonly Check[] = [
     group: 'isolation',
     severity: 'medium',
     title: 'Tenants cannot read or set sequences',
-    looksAt: `SELECT and UPDATE on sequences, for ${tenantRole} and PUBLIC`,
+    looksAt: `SELECT and UPDATE on sequences, for ${tenantRole}, its logins and PUBLIC`,
     why: "A sequence counts everybody's rows, and setval() makes the next insert of any tenant fail.",
     mend: 'REVOKE SELECT, UPDATE ON SEQUENCE …; USAGE is enough to insert.',
     source: 'PostgreSQL manual, GRANT',

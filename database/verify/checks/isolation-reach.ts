@@ -1,17 +1,20 @@
 /** Ways around the policies by acting as somebody else: roles, views, functions, rules. */
 import type { Check, Finding } from '../check.ts';
 import { viewIsTenantBound } from '../expression.ts';
-import { describeGrants, groupRoles, modelOf, nameOf, owner, signatureOf, tenantRole } from '../model.ts';
+import { describeGrants, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
-import { reachesTenants } from '../reach.ts';
+import { grantsOn, reachesTenants } from '../reach.ts';
 import type { Relation, Routine } from '../snapshot/facts.ts';
 
-/** `search_path` of a function that nobody can shadow: set, and temporary objects last or not at all. */
+/**
+ * `search_path` of a function that nobody can shadow: set, and temporary objects last. Not named they come first, before
+ * pg_catalog, and so they do on an empty path.
+ */
 function isFixed({ settings }: Routine): boolean {
   const path = settings.find((setting) => setting.startsWith('search_path='))?.slice('search_path='.length);
   if (path === undefined) return false;
   const schemas = path.split(',').map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
-  return path === '""' || path === '' || schemas.at(-1) === 'pg_temp';
+  return schemas.at(-1) === 'pg_temp';
 }
 
 const isPlatform = (name: string) => name.startsWith('azure') || name.startsWith('pg_');
@@ -51,15 +54,10 @@ export const reachChecks: readonly Check[] = [
     source: 'docs/decisions.md, 11a; pgrls SEC029',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const members = snapshot.roles
-        .map(({ name }) => name)
-        .filter((name) => {
-          const reach = model.reach(name);
-          return name === tenantRole || (reach.has(tenantRole) && name !== owner && !reach.has(owner));
-        });
+      const members = model.tenantRoles.filter((name) => name !== tenantRole);
       return judge(
-        `${tenantRole} and ${counted(members.length - 1, 'member')}`,
-        members.flatMap((member): Finding[] => {
+        `${tenantRole} and ${counted(members.length, 'member')}`,
+        model.tenantRoles.flatMap((member): Finding[] => {
           const reach = model.reach(member);
           const more = groupRoles.filter((role) => role !== tenantRole && reach.has(role));
           return more.length > 0
@@ -74,7 +72,7 @@ export const reachChecks: readonly Check[] = [
     group: 'isolation',
     severity: 'critical',
     title: 'No materialized view is open to the application role',
-    looksAt: 'privileges on materialized views',
+    looksAt: 'privileges on materialized views and their columns, of the role and of its logins',
     why: "A materialized view cannot have row-level security: whoever may read it reads every tenant's rows.",
     mend: `REVOKE ALL ON … FROM ${tenantRole}; put a security_barrier view with the tenant's condition in front.`,
     source: 'splinter 0016; pgrls VIEW003; PostgreSQL manual, CREATE POLICY',
@@ -83,17 +81,10 @@ export const reachChecks: readonly Check[] = [
       return judge(
         counted(views.length, 'materialized view'),
         views
-          .filter(
-            ({ oid, grants }) =>
-              reachesTenants(snapshot, grants) ||
-              reachesTenants(
-                snapshot,
-                snapshot.columnGrants.filter(({ relation }) => relation === oid),
-              ),
-          )
+          .filter((view) => reachesTenants(snapshot, grantsOn(snapshot, view)))
           .map((view) => ({
             object: nameOf(view),
-            detail: describeGrants(view.grants) || 'columns are granted',
+            detail: describeGrants(grantsOn(snapshot, view)),
           })),
       );
     },
@@ -103,13 +94,13 @@ export const reachChecks: readonly Check[] = [
     group: 'isolation',
     severity: 'critical',
     title: 'Every view that tenants read shows them their own rows only',
-    looksAt: `views granted to ${tenantRole} or PUBLIC: security_invoker, or security_barrier with the tenant's condition`,
+    looksAt: `views of which anything is granted to ${tenantRole}, its logins or PUBLIC: security_invoker, or security_barrier, one relation and the tenant's condition`,
     why: "A view reads with its owner's rights. Without security_barrier a condition of the tenant's own may run before the filter and tell what it saw in an error.",
     mend: "ALTER VIEW … SET (security_invoker = true), or end it with the tenant's condition and SET (security_barrier = true).",
     source: 'splinter 0010; pgrls VIEW001, VIEW002; PostgreSQL manual, Rules and Privileges',
     run: ({ snapshot }) => {
       const views = snapshot.relations.filter(
-        ({ kind, grants }) => kind === 'v' && reachesTenants(snapshot, grants),
+        (relation) => relation.kind === 'v' && reachesTenants(snapshot, grantsOn(snapshot, relation)),
       );
       const has = ({ options }: Relation, option: string) =>
         options.some((entry) => new RegExp(`^${option}=(true|on|1|yes)$`).test(entry));
@@ -175,7 +166,7 @@ export const reachChecks: readonly Check[] = [
     group: 'isolation',
     severity: 'critical',
     title: 'SECURITY DEFINER functions that tenants may call work on the tenant of the transaction',
-    looksAt: `functions with SECURITY DEFINER that ${tenantRole} may execute, and whether they read app.current_tenant_id`,
+    looksAt: `functions with SECURITY DEFINER that ${tenantRole} or its logins may execute, and whether they read app.current_tenant_id`,
     why: "Such a function runs with its owner's policies. Unless it asks for the tenant itself, the caller chooses whose rows it works on.",
     mend: `Read the tenant inside the function and filter by it, or REVOKE EXECUTE FROM ${tenantRole}.`,
     source: 'pgrls SEC014',

@@ -12,11 +12,31 @@ import {
   schema,
   sealRole,
   signatureOf,
+  tenantRole,
 } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
+import type { Snapshot } from '../snapshot/facts.ts';
 
 /** Read and change files or run programs on the server's machine. */
 const fileRoles = ['pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program'] as const;
+
+/** Show what others run, or stop it. */
+const watching = [
+  'pg_monitor',
+  'pg_read_all_stats',
+  'pg_stat_scan_tables',
+  'pg_signal_backend',
+  'pg_signal_autovacuum_worker',
+] as const;
+
+/** The group roles that logins are put into, and whoever reaches one of them and is no administrator. */
+function inGroups(snapshot: Snapshot): Snapshot['roles'] {
+  const model = modelOf(snapshot);
+  return snapshot.roles.filter(({ name }) => {
+    const reach = model.reach(name);
+    return loginRoles.some((role) => reach.has(role)) && !reach.has('azure_pg_admin') && !reach.has(owner);
+  });
+}
 
 export const roleChecks: readonly Check[] = [
   {
@@ -285,17 +305,58 @@ export const roleChecks: readonly Check[] = [
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const wide = ['pg_read_all_data', 'pg_write_all_data', 'pg_maintain'];
-      const ours = snapshot.roles.filter(({ name }) => {
-        const reach = model.reach(name);
-        return (
-          loginRoles.some((role) => reach.has(role)) && !reach.has('azure_pg_admin') && !reach.has(owner)
-        );
-      });
+      const ours = inGroups(snapshot);
       return judge(
         counted(ours.length, 'role'),
         ours.flatMap(({ name }): Finding[] => {
           const reach = model.reach(name);
           const held = wide.filter((role) => reach.has(role));
+          return held.length > 0 ? [{ object: `role ${name}`, detail: `reaches ${held.join(', ')}` }] : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'ROL-011',
+    group: 'roles',
+    severity: 'critical',
+    title: 'A login in a group role may do nothing beyond it',
+    looksAt: `REPLICATION, CREATEROLE and CREATEDB of whoever is in ${loginRoles.join(', ')}, administrators excepted`,
+    why: 'REPLICATION reads the log, where every row of every tenant passes by and no policy holds; whoever makes roles or databases is not bound by the grants of this one.',
+    mend: 'ALTER ROLE … NOREPLICATION NOCREATEROLE NOCREATEDB.',
+    source: 'PostgreSQL manual, Role Attributes; docs/decisions.md, 11a',
+    run: ({ snapshot }) => {
+      // The groups' own attributes are ROL-001's to say.
+      const members = inGroups(snapshot).filter(({ name }) => !groupRoles.some((group) => group === name));
+      return judge(
+        counted(members.length, 'role'),
+        members.flatMap(({ name, replication, createRole, createDatabase }): Finding[] => {
+          const held = [
+            replication && 'REPLICATION',
+            createRole && 'CREATEROLE',
+            createDatabase && 'CREATEDB',
+          ].filter((attribute) => attribute !== false);
+          return held.length > 0 ? [{ object: `role ${name}`, detail: `has ${held.join(', ')}` }] : [];
+        }),
+      );
+    },
+  },
+  {
+    id: 'ROL-012',
+    group: 'roles',
+    severity: 'high',
+    title: "Tenants' logins neither watch nor end the sessions of others",
+    looksAt: `membership of ${tenantRole} and its logins in ${watching.join(', ')}`,
+    why: 'Statements of administrators and analysts hold what tenants must not see; a session that anybody may end does not finish its work.',
+    mend: 'REVOKE the predefined role; monitoring gets a login of its own.',
+    source: 'PostgreSQL manual, Predefined Roles',
+    run: ({ snapshot }) => {
+      const model = modelOf(snapshot);
+      return judge(
+        counted(model.tenantRoles.length, 'role'),
+        model.tenantRoles.flatMap((name): Finding[] => {
+          const reach = model.reach(name);
+          const held = watching.filter((role) => reach.has(role));
           return held.length > 0 ? [{ object: `role ${name}`, detail: `reaches ${held.join(', ')}` }] : [];
         }),
       );

@@ -29,6 +29,8 @@ describe('a condition keeps to one tenant', () => {
     [`((owner)::text = ${setting})`, 'another column'],
     [`((tenant_id)::text = ${setting.replace('tenant_id', 'user_id')})`, 'another setting'],
     [`(model_version = '${bound.replaceAll("'", "''")}'::text)`, 'only a text'],
+    [`((${bound} AND true) IS DISTINCT FROM true)`, 'an AND inside something else'],
+    [`((tenant_id)::character varying(1) = ${setting})`, 'the beginning of a name'],
   ])('but not %s (%s)', (condition) => {
     expect(isTenantBound(condition)).toBe(false);
   });
@@ -42,6 +44,27 @@ describe('a view keeps to one tenant', () => {
   it('but not when a UNION brings others in, or there is no WHERE', () => {
     expect(viewIsTenantBound(` SELECT tenant_id FROM llama.t UNION ALL ${view}`)).toBe(false);
     expect(viewIsTenantBound(' SELECT tenant_id FROM llama.t;')).toBe(false);
+  });
+
+  it.each([
+    [`llama.records r\n     JOIN llama.summary s ON true\n  WHERE ${bound}`, 'of a join one side is bound'],
+    [`llama.records r,\n    llama.summary s\n  WHERE ${bound}`, 'written with a comma too'],
+    [
+      `llama.records r\n  WHERE (r.version IN ( SELECT s.version\n   FROM llama.summary s\n  WHERE ${bound}))`,
+      'the condition is that of a sub-select',
+    ],
+    [`( SELECT 'mine' AS tenant_id FROM llama.records) r\n  WHERE ${bound}`, 'FROM says whose rows they are'],
+  ])('but not when it reads FROM %s (%s)', (from) => {
+    expect(viewIsTenantBound(` SELECT r.tenant_id\n   FROM ${from};`)).toBe(false);
+  });
+
+  it('but not when a column is a query of its own', () => {
+    const column = '( SELECT max(r.version) AS max\n   FROM llama.records r) AS newest';
+    expect(viewIsTenantBound(view.replace('hour', column))).toBe(false);
+  });
+
+  it('in groups and order as well', () => {
+    expect(viewIsTenantBound(`${view.slice(0, -1)}\n  GROUP BY tenant_id, hour\n ORDER BY hour;`)).toBe(true);
   });
 });
 

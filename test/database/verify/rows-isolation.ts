@@ -23,6 +23,23 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-003', sql: 'ALTER TABLE {leaf:model_metrics:0} DISABLE ROW LEVEL SECURITY' },
   { breaks: 'ISO-004', sql: 'GRANT SELECT ON {leaf:model_metrics:0} TO analytics_role' },
   { breaks: 'ISO-004', sql: 'GRANT SELECT (tenant_id) ON {leaf:model_metrics:0} TO PUBLIC' },
+  {
+    breaks: 'ISO-004',
+    also: ['PAR-004'],
+    because: 'a partition of a partition is reached like any other, and is no month',
+    sql: `SET LOCAL ROLE llama_owner; DROP TABLE {leaf:model_metrics:-1};
+      CREATE TABLE llama.model_metrics_parted (LIKE llama.model_metrics INCLUDING ALL) PARTITION BY RANGE ("timestamp");
+      ALTER TABLE llama.model_metrics_parted ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+      ALTER TABLE llama.model_metrics ATTACH PARTITION llama.model_metrics_parted FOR VALUES FROM ({month:-1}) TO ({month:0});
+      CREATE TABLE llama.model_metrics_half PARTITION OF llama.model_metrics_parted DEFAULT;
+      ALTER TABLE llama.model_metrics_half ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+      GRANT SELECT ON llama.model_metrics_half TO analytics_role`,
+  },
+  {
+    breaks: 'ISO-003',
+    because: 'a table that inherits has none of its parent’s policies',
+    sql: `SET LOCAL ROLE llama_owner; CREATE TABLE llama.child () INHERITS (llama.tenant_configs)`,
+  },
   { breaks: 'ISO-005', sql: 'CREATE POLICY open ON {leaf:model_metrics:0} TO application_role USING (true)' },
   { breaks: 'ISO-006', sql: withoutFloor('model_metrics', 'tenant_floor_metrics') },
   {
@@ -68,6 +85,7 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-021', sql: 'GRANT admin_role TO verify_app WITH INHERIT FALSE, SET TRUE' },
   { breaks: 'ISO-021', sql: 'GRANT analytics_role TO application_role' },
   { breaks: 'ISO-022', sql: 'GRANT SELECT ON llama.tenant_performance_summary TO application_role' },
+  { breaks: 'ISO-022', sql: 'GRANT SELECT ON llama.tenant_performance_summary TO verify_app' },
   { breaks: 'ISO-023', sql: 'ALTER VIEW llama.tenant_performance RESET (security_barrier)' },
   {
     breaks: 'ISO-023',
@@ -75,6 +93,14 @@ export const isolationRows: readonly Row[] = [
     sql: `SET LOCAL ROLE llama_owner;
       CREATE VIEW llama.versions WITH (security_barrier = true) AS SELECT model_version FROM llama.model_metrics;
       GRANT SELECT ON llama.versions TO application_role`,
+  },
+  {
+    breaks: 'ISO-023',
+    because: 'of a join only one side is bound, and a column is enough',
+    sql: `SET LOCAL ROLE llama_owner;
+      CREATE VIEW llama.versions WITH (security_barrier = true) AS
+        SELECT m.model_version FROM llama.model_metrics AS m JOIN llama.tenant_configs AS c ON true WHERE c.${bound};
+      GRANT SELECT (model_version) ON llama.versions TO verify_app`,
   },
   {
     breaks: 'ISO-024',
@@ -85,8 +111,14 @@ export const isolationRows: readonly Row[] = [
     because: 'pg_temp is searched first unless it is named',
     sql: 'ALTER FUNCTION llama.record_read(text, text, timestamptz) SET search_path = llama',
   },
+  {
+    breaks: 'ISO-024',
+    because: 'on an empty path temporary objects come before pg_catalog',
+    sql: "ALTER FUNCTION llama.record_read(text, text, timestamptz) SET search_path = ''",
+  },
   { breaks: 'ISO-025', sql: 'GRANT EXECUTE ON FUNCTION llama.scheduled_jobs() TO PUBLIC' },
   { breaks: 'ISO-026', sql: 'GRANT EXECUTE ON FUNCTION llama.apply_retention(integer) TO application_role' },
+  { breaks: 'ISO-026', sql: 'GRANT EXECUTE ON FUNCTION llama.apply_retention(integer) TO verify_app' },
   { breaks: 'ISO-027', sql: 'GRANT TRIGGER ON llama.model_metrics TO analytics_role' },
   {
     breaks: 'ISO-028',
@@ -97,12 +129,16 @@ export const isolationRows: readonly Row[] = [
     sql: 'ALTER DEFAULT PRIVILEGES FOR ROLE llama_owner GRANT EXECUTE ON FUNCTIONS TO PUBLIC',
   },
   { breaks: 'ISO-030', sql: 'GRANT CREATE ON SCHEMA extensions TO maintenance_role' },
+  { breaks: 'ISO-030', sql: 'CREATE ROLE verify_role; GRANT CREATE ON SCHEMA llama TO verify_role' },
+  { breaks: 'ISO-030', sql: 'GRANT CREATE ON SCHEMA public TO verify_app' },
+  { breaks: 'ISO-030', sql: 'GRANT CREATE ON DATABASE llama_mapper TO application_role' },
   {
     breaks: 'ISO-031',
     also: ['ISO-056'],
     because: 'tried live, the temporary table is made as well',
     sql: 'GRANT TEMPORARY ON DATABASE llama_mapper TO PUBLIC',
   },
+  { breaks: 'ISO-031', sql: 'GRANT TEMPORARY ON DATABASE llama_mapper TO verify_app' },
   { breaks: 'ISO-032', sql: 'CREATE UNIQUE INDEX spanning ON llama.tenant_configs (detector_whitelist)' },
   {
     breaks: 'ISO-033',

@@ -48,6 +48,9 @@ export const roleRows: readonly Row[] = [
   { breaks: 'ROL-008', sql: 'GRANT SELECT ON llama.model_metrics TO admin_role WITH GRANT OPTION' },
   { breaks: 'ROL-009', sql: 'CREATE ROLE verify_role; GRANT pg_read_server_files TO verify_role' },
   { breaks: 'ROL-010', sql: 'GRANT pg_read_all_data TO verify_app' },
+  { breaks: 'ROL-011', sql: 'ALTER ROLE verify_app REPLICATION' },
+  { breaks: 'ROL-012', sql: 'GRANT pg_monitor TO verify_app' },
+  { breaks: 'ROL-012', sql: 'GRANT pg_signal_backend TO application_role' },
 ];
 
 export const extensionRows: readonly Row[] = [
