@@ -59,8 +59,8 @@ export function listMigrations(directory: string): MigrationFile[] {
       );
     }
     const path = join(directory, file);
-    const content = readFileSync(path, 'utf8');
-    if (kind === 'sql' && upMarker(content) < 0) {
+    const content = readMigration(path);
+    if (kind === 'sql' && sectionOf(content, 'up') === undefined) {
       throw new Fault(
         `Migration ${path}`,
         'it has no line "-- Up Migration"',
@@ -78,6 +78,30 @@ export function listMigrations(directory: string): MigrationFile[] {
     });
   }
   return migrations;
+}
+
+/** Text of a migration, without the byte order mark that some editors put before its first line. */
+export function readMigration(path: string): string {
+  return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
+}
+
+export interface Section {
+  readonly sql: string;
+  /** Line of the file, from 1, on which it starts. */
+  readonly line: number;
+}
+
+/** A section of a `.sql` migration, by node-pg-migrate's own markers. */
+export function sectionOf(content: string, direction: 'up' | 'down'): Section | undefined {
+  const start = marker(content, direction);
+  if (start < 0) return undefined;
+  const other = marker(content, direction === 'up' ? 'down' : 'up');
+  const sql = content.slice(start, other > start ? other : undefined);
+  return { sql, line: content.slice(0, start).split('\n').length };
+}
+
+function marker(content: string, direction: 'up' | 'down'): number {
+  return content.search(new RegExp(`^[ \\t]*--[\\s-]*${direction}\\s+migration`, 'im'));
 }
 
 function filesIn(directory: string): string[] {
@@ -119,12 +143,8 @@ export function headerOf(content: string, kind: MigrationFile['kind'], path: str
   return kind === 'sql' ? sqlHeader(content, path) : moduleHeader(content, path);
 }
 
-function upMarker(content: string): number {
-  return content.search(/^\s*--\s*Up Migration\b/im);
-}
-
 function sqlHeader(content: string, path: string): Header {
-  const start = upMarker(content);
+  const start = marker(content, 'up');
   const head = start < 0 ? '' : content.slice(0, start);
   return {
     runAs: runAs(/^--\s*run as:(.*)$/im.exec(head)?.[1]?.trim(), path),

@@ -2,13 +2,12 @@
  * One migration as node-pg-migrate runs it: the file's own steps between the role and limits before them and
  * the ledger's row after them, all in the same transaction.
  */
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { MigrationBuilder, RunnerOption } from 'node-pg-migrate';
 import type { Connection } from '../connection.ts';
 import { Fault } from '../fault.ts';
-import type { MigrationFile } from './files.ts';
+import { type MigrationFile, readMigration, sectionOf } from './files.ts';
 import { type Direction, successStatement } from './ledger.ts';
 
 export interface Limits {
@@ -82,7 +81,7 @@ export function roleOf({ runAs }: Pick<MigrationFile, 'runAs'>): string {
 }
 
 async function loadAction(file: MigrationFile, direction: Direction): Promise<Action> {
-  const action = file.kind === 'sql' ? await loadSql(file, direction) : await loadTypeScript(file, direction);
+  const action = file.kind === 'sql' ? loadSql(file, direction) : await loadTypeScript(file, direction);
   if (action) return action;
   throw new Fault(
     `Migration ${file.name} cannot be run ${direction}`,
@@ -99,26 +98,7 @@ async function loadTypeScript(file: MigrationFile, direction: Direction): Promis
   return typeof action === 'function' ? (pgm) => action(pgm) : undefined;
 }
 
-async function loadSql(file: MigrationFile, direction: Direction): Promise<Action | undefined> {
-  const section = sectionOf(await readFile(file.path, 'utf8'), direction);
+function loadSql(file: MigrationFile, direction: Direction): Action | undefined {
+  const section = sectionOf(readMigration(file.path), direction);
   return section && ((pgm) => pgm.sql(section.sql));
-}
-
-export interface Section {
-  readonly sql: string;
-  /** Line of the file, from 1, on which it starts. */
-  readonly line: number;
-}
-
-/** A section of a `.sql` migration, by node-pg-migrate's own markers. */
-export function sectionOf(content: string, direction: Direction): Section | undefined {
-  const start = marker(content, direction);
-  if (start < 0) return undefined;
-  const other = marker(content, direction === 'up' ? 'down' : 'up');
-  const sql = content.slice(start, other > start ? other : undefined);
-  return { sql, line: content.slice(0, start).split('\n').length };
-}
-
-function marker(content: string, direction: Direction): number {
-  return content.search(new RegExp(`^[ \\t]*--[\\s-]*${direction}\\s+migration`, 'im'));
 }

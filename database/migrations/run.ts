@@ -1,5 +1,4 @@
 /** Runs one migration after the other through node-pg-migrate, each leaving its row in the ledger. */
-import { readFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../connection.ts';
@@ -7,9 +6,9 @@ import { diagnose, sqlState } from '../diagnosis.ts';
 import { Fault } from '../fault.ts';
 import { watchingIndexBuilds } from '../indexes/watch.ts';
 import { duration, type Reporter } from '../report.ts';
-import type { MigrationFile } from './files.ts';
+import { type MigrationFile, readMigration, sectionOf } from './files.ts';
 import { closeFailed, type Direction, openAttempt, runnerTable } from './ledger.ts';
-import { allBut, type Limits, type Step, sectionOf, strategiesFor } from './load.ts';
+import { allBut, type Limits, type Step, strategiesFor } from './load.ts';
 import { asOwner } from './prepare.ts';
 
 export interface RunOptions {
@@ -82,7 +81,7 @@ async function runOne(
         await sleep(pause);
         continue;
       }
-      const fault = await explain(error, step, connection);
+      const fault = explain(error, step, connection);
       if (usable) {
         // A disk that is full refuses this row too; what failed is worth more than why it could not be noted.
         await asOwner(connection, () => closeFailed(connection, attempt, fault.message)).catch(
@@ -130,8 +129,8 @@ async function cleanUp(connection: Connection): Promise<boolean> {
   }
 }
 
-async function explain(error: unknown, step: Step, connection: Connection): Promise<Fault> {
-  const place = await placeOf(error, step);
+function explain(error: unknown, step: Step, connection: Connection): Fault {
+  const place = placeOf(error, step);
   const doing = `Migration ${step.file.name} failed (${place})`;
   const cause = unwrap(error);
   const fault = diagnose(cause, connection.circumstances, doing);
@@ -149,11 +148,11 @@ function unwrap(error: unknown): unknown {
 }
 
 /** File, and the line where the server could tell. */
-async function placeOf(error: unknown, { file, direction }: Step): Promise<string> {
+function placeOf(error: unknown, { file, direction }: Step): string {
   const path = relative(process.cwd(), file.path);
   const position = error instanceof Error ? Number(Reflect.get(error, 'position')) : Number.NaN;
   if (file.kind !== 'sql' || !Number.isInteger(position)) return path;
-  const section = sectionOf(await readFile(file.path, 'utf8'), direction);
+  const section = sectionOf(readMigration(file.path), direction);
   if (!section) return path;
   const before = Array.from(section.sql).slice(0, position).join('');
   return `${path}:${section.line + before.split('\n').length - 1}`;

@@ -5,14 +5,13 @@
  * What a script cannot do that the runner does: try again when a lock is taken (it stops), compare the definition of an
  * index that exists, record a failure (its attempt stays open, and the next run records it as interrupted).
  */
-import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import type { Connection } from '../connection.ts';
 import { Fault } from '../fault.ts';
 import { indexScript } from '../indexes/script.ts';
-import type { MigrationFile } from './files.ts';
+import { type MigrationFile, readMigration, sectionOf } from './files.ts';
 import { closing, type LedgerEntry, runnerTable } from './ledger.ts';
-import { opening, roleOf, sectionOf } from './load.ts';
+import { opening, roleOf } from './load.ts';
 import { deploymentLock } from './lock.ts';
 import { dryRun, type MigrateOptions, status } from './migrate.ts';
 import { preparation } from './prepare.ts';
@@ -136,7 +135,7 @@ interface Parts {
 }
 
 function sqlParts({ name, path }: MigrationFile): Parts {
-  const section = sectionOf(readFileSync(path, 'utf8'), 'up');
+  const section = sectionOf(readMigration(path), 'up');
   if (!section) throw new Error(`${name} was listed and has no Up section`);
   return { before: [], queue: [section.sql], transactional: true };
 }

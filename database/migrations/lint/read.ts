@@ -1,10 +1,8 @@
 /** One migration file as the lint sees it: statements of both sections, comments, and what cannot be read. */
-import { readFileSync } from 'node:fs';
 import { loadModule } from 'libpg-query';
 import { Fault } from '../../fault.ts';
-import { headerOf, type MigrationFile } from '../files.ts';
+import { headerOf, type MigrationFile, readMigration, sectionOf } from '../files.ts';
 import type { Direction } from '../ledger.ts';
-import { sectionOf } from '../load.ts';
 import { type RecordedStep, type Recording, record } from '../recording.ts';
 import { type Allowance, allowanceIn, commentsOfModule } from './allowances.ts';
 import type { Statement } from './rule.ts';
@@ -33,7 +31,7 @@ export async function readForLint(path: string): Promise<ReadFile> {
   }
   let content: string;
   try {
-    content = readFileSync(path, 'utf8');
+    content = readMigration(path);
   } catch (error) {
     throw new Fault(
       `File ${path}`,

@@ -78,7 +78,7 @@ export class KnownSchema {
     const as = is(node, 'CreateTableAsStmt');
     if (as) {
       const kind = as.objtype === 'OBJECT_MATVIEW' ? 'materialized view' : 'table';
-      this.tables.set(nameOf(as.into?.rel), { ...empty(), kind });
+      this.tables.set(nameOf(as.into?.rel), { ...empty(), kind, columns: this.#columnsOf(as.query) });
     }
     const view = is(node, 'ViewStmt');
     if (view) this.tables.set(nameOf(view.view), { ...empty(), kind: 'view' });
@@ -90,6 +90,13 @@ export class KnownSchema {
     }
     const fn = is(node, 'CreateFunctionStmt');
     if (fn) this.functions.add(dotted(fn.funcname));
+    const changed = is(node, 'AlterPolicyStmt');
+    const policies = this.tables.get(nameOf(changed?.table))?.policies;
+    const known = policies?.get(changed?.policy_name ?? '');
+    if (known && changed?.roles) {
+      const roles = all(changed.roles, 'RoleSpec').map(roleName);
+      policies?.set(changed.policy_name ?? '', { ...known, roles });
+    }
     const policy = is(node, 'CreatePolicyStmt');
     if (policy) {
       this.tables.get(nameOf(policy.table))?.policies.set(policy.policy_name ?? '', {
@@ -99,6 +106,22 @@ export class KnownSchema {
     }
   }
 
+  /** Columns that a query gives, as far as it names them or takes all of a table; of a type that nobody asks for. */
+  #columnsOf(query: Node | undefined): Map<string, string> {
+    const columns = new Map<string, string>();
+    const select = is(query, 'SelectStmt');
+    for (const { name, val } of all(select?.targetList, 'ResTarget')) {
+      const fields = is(val, 'ColumnRef')?.fields ?? [];
+      const last = all(fields.slice(-1), 'String')[0]?.sval;
+      if (fields.some((field) => is(field, 'A_Star'))) {
+        for (const relation of relationsIn(select?.fromClause)) {
+          for (const [own, type] of this.tables.get(nameOf(relation))?.columns ?? []) columns.set(own, type);
+        }
+      } else if (name !== undefined || last !== undefined) columns.set(name ?? last ?? '', '');
+    }
+    return columns;
+  }
+
   #createTable(create: CreateStmt): void {
     const table: KnownTable = {
       ...empty(),
@@ -106,7 +129,8 @@ export class KnownSchema {
       partition: create.partbound !== undefined,
     };
     for (const column of all(create.tableElts, 'ColumnDef')) addColumn(table, column);
-    for (const { relation } of all(create.tableElts, 'TableLikeClause')) {
+    const like = all(create.tableElts, 'TableLikeClause').map(({ relation }) => relation);
+    for (const relation of [...like, ...all(create.inhRelations, 'RangeVar')]) {
       for (const [name, type] of this.tables.get(nameOf(relation))?.columns ?? [])
         table.columns.set(name, type);
     }

@@ -62,8 +62,9 @@ export function option(options: readonly Node[] | undefined, name: string): DefE
 export function isOn(options: readonly Node[] | undefined, name: string): boolean {
   const found = option(options, name);
   if (found === undefined) return false;
-  const text = textOf(found.arg);
-  return text === undefined || !['false', 'off', '0', 'no'].includes(text.toLowerCase());
+  // A word that is none of the grammar's, as off and no, stands there as the name of a type.
+  const text = textOf(found.arg) ?? dotted(is(found.arg, 'TypeName')?.names);
+  return !['false', 'off', '0', 'no'].includes(text.toLowerCase());
 }
 
 /** A constant as text. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checksumOf, listMigrations } from '../../../database/migrations/files.ts';
+import { checksumOf, listMigrations, readMigration, sectionOf } from '../../../database/migrations/files.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -58,6 +58,14 @@ describe('listMigrations', () => {
   ])('refuses %s', (name, content, message) => {
     write(name, content);
     expect(() => listMigrations(directory)).toThrow(message);
+  });
+
+  it('reads the head of a file behind a byte order mark', () => {
+    write('0001_a.sql', '\uFEFF-- run as: login\n-- loses data of: a\n\n-- Up Migration\nselect 1;\n');
+    write('0002_b.sql', '\uFEFF-- Up Migration\nselect 1;\n');
+    const [first, second] = listMigrations(directory);
+    expect(first).toMatchObject({ runAs: 'login', losesDataOf: ['a'] });
+    expect(sectionOf(readMigration(second?.path ?? ''), 'up')?.sql).toBe('-- Up Migration\nselect 1;\n');
   });
 
   it('refuses two files with one version', () => {

@@ -13,6 +13,7 @@ export const groupRoles = [
   'analytics_role',
   'maintenance_role',
   'audit_writer',
+  'audit_sealer',
 ];
 
 export interface Change {

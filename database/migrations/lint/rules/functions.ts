@@ -1,8 +1,20 @@
 /** Functions, triggers and the search path. */
-import type { CreateFunctionStmt } from 'libpg-query';
-import { type Rule, standIn } from '../rule.ts';
-import { all, dotted, every, is, objectNames, option, relationsIn, roleName, textOf } from '../tree.ts';
+import type { AlterFunctionStmt, CreateFunctionStmt } from 'libpg-query';
+import { type Problem, type Rule, standIn } from '../rule.ts';
+import {
+  all,
+  dotted,
+  every,
+  is,
+  nameOf,
+  objectNames,
+  option,
+  relationsIn,
+  roleName,
+  textOf,
+} from '../tree.ts';
 import { changes } from './common.ts';
+import { dropped } from './locks.ts';
 
 export const functions: readonly Rule[] = [
   {
@@ -13,9 +25,11 @@ export const functions: readonly Rule[] = [
     instead: 'SET search_path = pg_catalog, pg_temp, and every name with its schema.',
     source: 'reproduced on 15 and 18; splinter 0011; pgrls SEC015',
     *check({ node }) {
+      const changed = is(node, 'AlterFunctionStmt');
+      if (changed) yield* searchPathAfter(changed);
       const fn = is(node, 'CreateFunctionStmt');
       if (!fn || textOf(option(fn.options, 'security')?.arg) !== 'true') return;
-      const path = searchPath(fn);
+      const path = searchPath(fn.options);
       if (path === undefined) yield { detail: `${dotted(fn.funcname)} sets none` };
       else if (path.at(-1) !== 'pg_temp')
         yield { detail: `${dotted(fn.funcname)} sets ${path.join(', ') || 'an empty one'}` };
@@ -32,7 +46,7 @@ export const functions: readonly Rule[] = [
       const fn = is(node, 'CreateFunctionStmt');
       if (!fn || textOf(option(fn.options, 'security')?.arg) === 'true') return;
       // BEGIN ATOMIC is bound when the function is made.
-      if (fn.sql_body === undefined && searchPath(fn) === undefined)
+      if (fn.sql_body === undefined && searchPath(fn.options) === undefined)
         yield { detail: `${dotted(fn.funcname)} sets none` };
     },
   },
@@ -85,7 +99,7 @@ export const functions: readonly Rule[] = [
         // With its own path a function finds the catalogs first; NEW, OLD and transition tables are no relations.
         if (
           place === 'function' &&
-          (name.startsWith('pg_') ? searchPath(fn) !== undefined : /^(new|old)(_rows|_table)?$/.test(name))
+          (name.startsWith('pg_') ? searchPath(fn?.options) !== undefined : /^(new|old)(_rows|_table)?$/.test(name))
         )
           continue;
         if (name === '' || name.includes(standIn)) continue;
@@ -116,13 +130,44 @@ export const functions: readonly Rule[] = [
       }
     },
   },
+  {
+    id: 'trigger-dropped',
+    severity: 'critical',
+    title: 'A trigger stays, or one of its table is made again in the same file',
+    why: 'the audit trail is written by triggers: what is changed after the file has never happened',
+    instead: 'CREATE TRIGGER in the same file, after the DROP.',
+    source: 'migrations/0008_audit_trail.sql',
+    *check(statement, at) {
+      for (const name of dropped(statement, 'OBJECT_TRIGGER')) {
+        const table = name.split('.').slice(0, -1).join('.');
+        const later = at.statements.slice(at.statements.indexOf(statement) + 1);
+        const again = later.some(({ node }) => nameOf(is(node, 'CreateTrigStmt')?.relation) === table);
+        if (!again) yield { detail: `${name.split('.').at(-1)} of ${table}` };
+      }
+    },
+  },
 ];
 
+/** What ALTER FUNCTION leaves of a search path. */
+function* searchPathAfter({ func, actions }: AlterFunctionStmt): Iterable<Problem> {
+  const name = dotted(func?.objname);
+  const sets = all(actions, 'DefElem').flatMap(({ arg }) => is(arg, 'VariableSetStmt') ?? []);
+  const lost = sets.some(
+    ({ kind, name: of }) => kind === 'VAR_RESET_ALL' || (kind === 'VAR_RESET' && of === 'search_path'),
+  );
+  const path = searchPath(actions);
+  if (lost) yield { detail: `${name} loses it` };
+  else if (path && path.at(-1) !== 'pg_temp')
+    yield { detail: `${name} sets ${path.join(', ') || 'an empty one'}` };
+  else if (!path && textOf(option(actions, 'security')?.arg) === 'true')
+    yield { detail: `${name} becomes one, and sets none here` };
+}
+
 /** The schemas of a function's SET search_path; undefined where it has none. */
-function searchPath(fn: CreateFunctionStmt | undefined): string[] | undefined {
-  for (const { defname, arg } of all(fn?.options, 'DefElem')) {
+function searchPath(options: CreateFunctionStmt['options'] | undefined): string[] | undefined {
+  for (const { defname, arg } of all(options, 'DefElem')) {
     const set = is(arg, 'VariableSetStmt');
-    if (defname !== 'set' || set?.name !== 'search_path') continue;
+    if (defname !== 'set' || set?.name !== 'search_path' || set.kind !== 'VAR_SET_VALUE') continue;
     return (set.args ?? []).map((schema) => textOf(schema) ?? '').filter((name) => name !== '');
   }
   return undefined;

@@ -2,7 +2,7 @@
 import type { GrantStmt, Node } from 'libpg-query';
 import type { Rule, Statement } from '../rule.ts';
 import { all, every, is, nameOf, option, roleName, textOf } from '../tree.ts';
-import { groupRoles, tenantRoles } from './common.ts';
+import { changes, groupRoles, tenantRoles } from './common.ts';
 
 interface Grant {
   readonly statement: GrantStmt;
@@ -151,6 +151,39 @@ export const privileges: readonly Rule[] = [
       for (const { defname = '', arg, location } of all(role?.options, 'DefElem')) {
         const attribute = named[defname];
         if (attribute !== undefined && textOf(arg) === 'true') yield { detail: attribute, location };
+      }
+    },
+  },
+  {
+    id: 'predefined-role',
+    severity: 'critical',
+    title: 'No role of this schema is given one of PostgreSQL’s own',
+    why: 'pg_read_all_data opens every table without a policy, partitions and materialized views among them; pg_monitor shows what others run',
+    instead: 'GRANT what is needed, by name.',
+    source: 'PostgreSQL manual, Predefined Roles; checks ROL-009, ROL-010 and ROL-012',
+    *check({ node }) {
+      const grant = is(node, 'GrantRoleStmt');
+      if (grant?.is_grant !== true) return;
+      const given = all(grant.granted_roles, 'AccessPriv')
+        .map(({ priv_name = '' }) => priv_name)
+        .filter((name) => name.startsWith('pg_'));
+      const to = all(grant.grantee_roles, 'RoleSpec').map(roleName);
+      const ours = to.filter((role) => role === 'llama_owner' || groupRoles.includes(role));
+      if (given.length > 0 && ours.length > 0) yield { detail: `${given.join(', ')} to ${ours.join(', ')}` };
+    },
+  },
+  {
+    id: 'table-owner',
+    severity: 'critical',
+    title: 'Tables belong to llama_owner',
+    why: 'an owner can drop policies and disable triggers, and the next migration cannot alter what another role owns',
+    instead: 'Leave the owner, and GRANT what the role needs.',
+    source: 'decision 11a; check ROL-002',
+    *check(statement) {
+      if (is(statement.node, 'AlterTableStmt')?.objtype !== 'OBJECT_TABLE') return;
+      for (const { table, command } of changes(statement)) {
+        const role = command.subtype === 'AT_ChangeOwner' ? roleName(command.newowner) : 'llama_owner';
+        if (role !== 'llama_owner') yield { detail: `${table} becomes ${role || 'the current role'}'s` };
       }
     },
   },

@@ -2,7 +2,7 @@
 import type { CreatePolicyStmt, Node } from 'libpg-query';
 import type { Context, Rule, Statement } from '../rule.ts';
 import { tenantTablesIn } from '../schema.ts';
-import { all, dotted, every, is, isOn, nameOf, relationsIn, roleName, textOf } from '../tree.ts';
+import { all, dotted, every, is, isOn, nameOf, option, relationsIn, roleName, textOf } from '../tree.ts';
 import { addedConstraints, changes, tenantRoles } from './common.ts';
 import { dropped } from './locks.ts';
 
@@ -60,11 +60,10 @@ export const tenants: readonly Rule[] = [
     why: 'without TO it is for everybody: permissive policies are ORed, so one meant for analysts opens the table to tenants',
     instead: 'CREATE POLICY … TO role.',
     source: 'reproduced on 15 and 18; pgrls SEC003; decision 15',
-    *check(statement) {
-      const created = is(statement.node, 'CreatePolicyStmt');
-      if (created && policyOf(statement)?.roles.includes('public')) {
-        yield { detail: `${created.policy_name} of ${nameOf(created.table)} is for PUBLIC` };
-      }
+    *check(statement, at) {
+      const policy = policyOf(statement, at);
+      if (policy?.roles.includes('public'))
+        yield { detail: `${policy.name} of ${policy.table} is for PUBLIC` };
     },
   },
   {
@@ -74,8 +73,8 @@ export const tenants: readonly Rule[] = [
     why: 'a bare current_setting() is evaluated for every row: 5 to 6 times the time of a scan',
     instead: `tenant_id = ${read}`,
     source: 'measured on 15 and 18 (2 million rows); splinter 0003; pgrls PERF001',
-    *check(statement) {
-      for (const call of settingsIn(policyOf(statement))) {
+    *check(statement, at) {
+      for (const call of settingsIn(policyOf(statement, at))) {
         if (!call.inside.includes('SubLink'))
           yield { detail: 'current_setting() outside a sub-select', location: call.location };
       }
@@ -88,8 +87,8 @@ export const tenants: readonly Rule[] = [
     why: "current_setting() with one argument raises in a fresh session, and after one SET LOCAL the setting is '' for the rest of the session",
     instead: `tenant_id = ${read}`,
     source: 'reproduced on 15 and 18; pgrls SEC019, which wants half of it',
-    *check(statement) {
-      const policy = policyOf(statement);
+    *check(statement, at) {
+      const policy = policyOf(statement, at);
       const guarded = new Set(
         (policy?.expressions ?? []).flatMap((expression) =>
           every(expression, 'A_Expr')
@@ -113,8 +112,8 @@ export const tenants: readonly Rule[] = [
     why: 'a cast of the column makes its index useless: 394 ms instead of 0.6 for one tenant of 200',
     instead: 'Cast the setting, not the column.',
     source: 'measured on 15 and 18 (2 million rows)',
-    *check(statement) {
-      for (const expression of policyOf(statement)?.expressions ?? []) {
+    *check(statement, at) {
+      for (const expression of policyOf(statement, at)?.expressions ?? []) {
         for (const cast of every(expression, 'TypeCast')) {
           const column = dotted(is(cast.arg, 'ColumnRef')?.fields);
           if (column !== '') yield { detail: `${column} is cast`, location: cast.location };
@@ -129,8 +128,8 @@ export const tenants: readonly Rule[] = [
     why: 'the OR costs the index (571 to 1,355 ms instead of 0.6), and a setting that bypasses can be set by anybody',
     instead: 'CREATE POLICY … TO admin_role USING (true).',
     source: 'measured on 15 and 18 (2 million rows); pgrls SEC011; decision 15',
-    *check(statement) {
-      const policy = policyOf(statement);
+    *check(statement, at) {
+      const policy = policyOf(statement, at);
       if (!policy?.roles.some((role) => role === 'public' || tenantRoles.includes(role))) return;
       for (const expression of policy.expressions) {
         for (const or of every(expression, 'BoolExpr')) {
@@ -147,8 +146,8 @@ export const tenants: readonly Rule[] = [
     why: 'a policy that is true for every row lets every tenant see or write every row that nothing else keeps from it',
     instead: `USING (tenant_id = ${read})`,
     source: 'splinter 0024; pgrls SEC005, SEC008, SEC020 and SEC028',
-    *check(statement) {
-      const policy = policyOf(statement);
+    *check(statement, at) {
+      const policy = policyOf(statement, at);
       if (!policy?.roles.some((role) => tenantRoles.includes(role))) return;
       for (const expression of policy.expressions) {
         if (every(expression, 'ColumnRef').length === 0) {
@@ -181,8 +180,18 @@ export const tenants: readonly Rule[] = [
     instead:
       'CREATE VIEW … WITH (security_invoker = true), or a filter by tenant with security_barrier and a reason.',
     source: 'splinter 0010; pgrls VIEW001',
-    *check({ node }, at) {
-      const view = is(node, 'ViewStmt');
+    *check(statement, at) {
+      for (const { table, command } of changes(statement)) {
+        const options = is(command.def, 'List')?.items;
+        const lost = ['security_invoker', 'security_barrier'].filter(
+          (name) =>
+            option(options, name) &&
+            (command.subtype === 'AT_ResetRelOptions' ||
+              (command.subtype === 'AT_SetRelOptions' && !isOn(options, name))),
+        );
+        if (lost.length > 0) yield { detail: `${table} loses ${lost.join(', ')}` };
+      }
+      const view = is(statement.node, 'ViewStmt');
       if (!view || isOn(view.options, 'security_invoker')) return;
       const names = relationsIn(view.query).map(nameOf);
       const open = names.filter(
@@ -211,18 +220,22 @@ export const tenants: readonly Rule[] = [
   },
 ];
 
-function policyOf({ node }: Statement): Policy | undefined {
+/** ALTER POLICY without TO leaves the roles that the policy has. */
+function policyOf({ node }: Statement, { schema }: Context): Policy | undefined {
   const policy:
     | Pick<CreatePolicyStmt, 'table' | 'policy_name' | 'roles' | 'qual' | 'with_check'>
     | undefined = is(node, 'CreatePolicyStmt') ?? is(node, 'AlterPolicyStmt');
-  return (
-    policy && {
-      table: nameOf(policy.table),
-      name: policy.policy_name ?? '',
-      roles: all(policy.roles, 'RoleSpec').map(roleName),
-      expressions: [policy.qual, policy.with_check].flatMap((expression) => expression ?? []),
-    }
-  );
+  if (!policy) return undefined;
+  const table = nameOf(policy.table);
+  const name = policy.policy_name ?? '';
+  const roles = all(policy.roles, 'RoleSpec').map(roleName);
+  const before = schema.tables.get(table)?.policies.get(name)?.roles ?? [];
+  return {
+    table,
+    name,
+    roles: roles.length > 0 ? roles : before,
+    expressions: [policy.qual, policy.with_check].flatMap((expression) => expression ?? []),
+  };
 }
 
 function settingsIn(policy: Policy | undefined) {
