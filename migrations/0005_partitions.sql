@@ -7,7 +7,8 @@
 -- grants guard it: under row-level security a reader without a policy would see an empty registry and conclude that
 -- nothing is partitioned.
 CREATE TABLE llama.partitioned_tables (
-  table_name text CONSTRAINT partitioned_tables_pkey PRIMARY KEY,
+  -- Of the 63 bytes of a name nine are for the month.
+  table_name text CONSTRAINT partitioned_tables_pkey PRIMARY KEY CHECK (pg_catalog.octet_length(table_name) <= 54),
   months_ahead integer NOT NULL DEFAULT 3 CHECK (months_ahead BETWEEN 1 AND 36),
   retention_days integer NOT NULL CHECK (retention_days >= 1),
   append_only boolean NOT NULL DEFAULT false

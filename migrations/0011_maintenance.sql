@@ -101,7 +101,8 @@ DECLARE
 BEGIN
   FOR leaf IN
     SELECT p.table_name AS parent, c.relname AS name, p.retention_days AS days,
-           (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS lower,
+           -- MINVALUE has no first instant.
+           coalesce((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\)'))[1], '-infinity')::timestamptz AS lower,
            (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''([^'']+)''\)'))[1]::timestamptz AS upper
       FROM llama.partitioned_tables AS p
       JOIN pg_inherits AS i ON i.inhparent = format('llama.%I', p.table_name)::regclass

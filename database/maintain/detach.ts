@@ -19,9 +19,11 @@ import {
   type Loose,
   mark,
   qualified,
+  type Reason,
   settle,
   whyItStays,
 } from './detached.ts';
+import { leafName, month } from './months.ts';
 import type { Run } from './run.ts';
 
 export interface DetachOptions {
@@ -31,7 +33,10 @@ export interface DetachOptions {
   readonly detachWaitSeconds?: number;
 }
 
-interface Due extends Leaf, Inhabited {}
+interface Due extends Leaf, Inhabited {
+  /** First instant that it does not hold. */
+  readonly upper: Date;
+}
 
 /** Runs one part; on a fault keeps it for the end and says false. */
 export type Attempt = (doing: string, part: () => Promise<void>) => Promise<boolean>;
@@ -117,8 +122,9 @@ async function finishEarlier(run: Run, table: string, options: DetachOptions): P
   for (const loose of await looseTables(run, table)) await settle(run, loose, options.keepDetached ?? false);
 }
 
-async function detach(run: Run, { table, leaf, ...inhabited }: Due, options: DetachOptions): Promise<void> {
-  const reason = whyItStays(inhabited);
+async function detach(run: Run, due: Due, options: DetachOptions): Promise<void> {
+  const { table, leaf } = due;
+  const reason = whyDueStays(due);
   if (reason) {
     run.act({ step: 'partitions', done: 'left attached', object: leaf, ...reason });
     return;
@@ -134,6 +140,12 @@ async function detach(run: Run, { table, leaf, ...inhabited }: Due, options: Det
   await patiently(run, { table, leaf }, 'CONCURRENTLY', options);
   run.act({ step: 'partitions', done: 'detached', object: leaf });
   await settle(run, { table, leaf, comment: intention }, options.keepDetached ?? false);
+}
+
+/** One that is named otherwise was not made here: once it is detached, nothing says any more which month it holds. */
+function whyDueStays(due: Due): Reason | undefined {
+  if (due.leaf === leafName(due.table, month(due.upper, -1))) return whyItStays(due);
+  return { detail: `it is no month of ${due.table} by its name (PAR-004): detach it by hand` };
 }
 
 async function pendingDetaches({ connection }: Run, table: string): Promise<readonly Leaf[]> {
@@ -166,7 +178,8 @@ async function looseTables({ connection }: Run, table: string): Promise<readonly
 
 async function partitionsPastRetention({ connection }: Run): Promise<readonly Due[]> {
   const { rows } = await connection.client.query<Due>(
-    `SELECT table_name AS "table", partition_name AS leaf, protected_by::int AS tenants, to_be_erased_of::int AS late
+    `SELECT table_name AS "table", partition_name AS leaf, upper_bound AS upper, protected_by::int AS tenants,
+            to_be_erased_of::int AS late
        FROM llama.partitions_past_retention()`,
   );
   return rows;
@@ -183,7 +196,7 @@ async function forgetOldIntentions(run: Run, due: readonly Due[]): Promise<void>
       WHERE pg_catalog.obj_description(c.oid, 'pg_class') IN ($1, $2)`,
     [intention, kept],
   );
-  const going = new Set(due.filter((partition) => !whyItStays(partition)).map(({ leaf }) => leaf));
+  const going = new Set(due.filter((partition) => !whyDueStays(partition)).map(({ leaf }) => leaf));
   for (const { leaf } of rows) if (!going.has(leaf)) await mark(run, leaf, undefined);
 }
 

@@ -328,6 +328,31 @@ describe('partitions past retention', () => {
     expect(await state(old)).toBe('detached');
   });
 
+  it('leaves a partition that is no month of its table where it is, and goes on with the others', async () => {
+    await makeOld();
+    await as(
+      'llama_owner',
+      `CREATE TABLE llama.storage_records_before (LIKE llama.storage_records INCLUDING ALL);
+       ALTER TABLE llama.storage_records ATTACH PARTITION llama.storage_records_before
+         FOR VALUES FROM (MINVALUE) TO ('2023-01-01 00:00:00+00')`,
+    );
+    await record('keeper', '2019-05-05');
+    const past = await as(
+      'maintenance_role',
+      'SELECT partition_name, protected_by::int FROM llama.partitions_past_retention() ORDER BY 1',
+    );
+    expect(past).toEqual([
+      { partition_name: 'storage_records_before', protected_by: 1 },
+      { partition_name: old, protected_by: 0 },
+    ]);
+    await tenant('keeper', 0);
+    const { actions } = await keepHouse();
+    expect(await state('storage_records_before')).toBe('attached');
+    expect(await state(old)).toBe('gone');
+    const left = actions.find(({ object }) => object === 'storage_records_before');
+    expect(left).toMatchObject({ done: 'left attached', detail: expect.stringMatching(/is no month/) });
+  });
+
   it('never drops a table that somebody else detached', async () => {
     await makeOld();
     await as('llama_owner', `ALTER TABLE llama.storage_records DETACH PARTITION llama.${old}`);

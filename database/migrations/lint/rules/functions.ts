@@ -99,7 +99,9 @@ export const functions: readonly Rule[] = [
         // With its own path a function finds the catalogs first; NEW, OLD and transition tables are no relations.
         if (
           place === 'function' &&
-          (name.startsWith('pg_') ? searchPath(fn?.options) !== undefined : /^(new|old)(_rows|_table)?$/.test(name))
+          (name.startsWith('pg_')
+            ? searchPath(fn?.options) !== undefined
+            : /^(new|old)(_rows|_table)?$/.test(name))
         )
           continue;
         if (name === '' || name.includes(standIn)) continue;
