@@ -58,7 +58,8 @@ export function safeguards(
       log_analytics: !settings.logAnalytics.existing,
       long_term_backup: longTermBackup !== undefined,
     },
-    preventDestroy: protection.preventDestroy,
+    // Whoever has lifted the lock is about to remove something: docs/decisions.md, 8a.
+    preventDestroy: protection.preventDestroy && protection.deletionLock !== 'lifted',
   });
   const made = [...servers.last, ...vault.resources, ...observability.resources, ...backups];
   const locks = new DeletionLock(scope, 'deletion_lock', {

@@ -12,7 +12,7 @@ export const scenario: Scenario = {
     const kept: Pick<EnvironmentInput, 'replica' | 'virtualEndpoint'> = {};
     const servers = () => stage.azure.state.ofType(serverType).map(({ name }) => name);
     const lifted = (input: EnvironmentInput) => {
-      input.protection = { deletionLock: 'lifted', preventDestroy: false };
+      input.protection.deletionLock = 'lifted';
     };
     await stage.deployed({ change: lifted }, 'the protection is lifted');
     const without = (input: EnvironmentInput) => {
@@ -28,7 +28,7 @@ export const scenario: Scenario = {
 
     const again = (input: EnvironmentInput) => {
       Object.assign(input, kept);
-      input.protection = { deletionLock: 'inPlace', preventDestroy: true };
+      input.protection.deletionLock = 'inPlace';
     };
     await stage.deployed({ change: again }, 'the replica is made again');
     stage.check('there are two servers', servers().length === 2, () => servers().join());

@@ -123,12 +123,14 @@ describe('protection against destruction', () => {
       });
     });
 
-    it.each(guarded)('%s: which may go where the settings protect nothing', (name, leaveOut) => {
-      const open = stackOf('production', (input) => {
-        leaveOut(input);
-        input.protection.preventDestroy = false;
-      });
-      expect(record(open, name)).toHaveProperty('lifecycle.prevent_destroy', false);
+    it.each(guarded)('%s: which may go once the lock is lifted or nothing is protected', (name, leaveOut) => {
+      for (const protection of [{ deletionLock: 'lifted' as const }, { preventDestroy: false }]) {
+        const open = stackOf('production', (input) => {
+          leaveOut(input);
+          Object.assign(input.protection, protection);
+        });
+        expect(record(open, name)).toHaveProperty('lifecycle.prevent_destroy', false);
+      }
     });
   });
 });
