@@ -25,7 +25,10 @@ export function register(program: Command): void {
     .option('--all', 'play every scenario of the environment, each on a copy of one deployment')
     .option('--quick', 'leave out metric alerts and locks, which azurerm watches for two minutes each')
     .option('--keep', 'leave everything up until Ctrl-C, and say how to use terraform and psql on it')
-    .option('--report <file>', 'where to write the page with the picture; with --all one file a scenario, file-<scenario>')
+    .option(
+      '--report <file>',
+      'where to write the page with the picture; with --all one file a scenario, file-<scenario>',
+    )
     .option('--verbose', 'show everything that cdktf and Terraform write')
     .option('--json', 'print the result as JSON on stdout, progress on stderr')
     .addHelpText('after', '\nExample: llama-db rehearse production --quick')
