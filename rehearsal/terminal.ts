@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { WriteStream } from 'node:tty';
 import type { Stage } from './stage.ts';
+import { folderVariable } from './terraform/processes.ts';
 
 export interface Screen {
   readonly say: (line: string) => void;
@@ -39,7 +40,8 @@ export function holdStage(say: Screen['say'], signal: AbortSignal): (stage: Stag
     const file = path.join(project.root, 'environment.sh');
     const quoted = (value: string) => `'${value.replaceAll("'", String.raw`'\''`)}'`;
     const lines = Object.entries(variables)
-      .filter(([name]) => !['PATH', 'HOME', 'USER', 'TMPDIR'].includes(name))
+      // A shell of the user's own is not to be ended with what the rehearsal has started.
+      .filter(([name]) => !['PATH', 'HOME', 'USER', 'TMPDIR', folderVariable].includes(name))
       .map(([name, value]) => `export ${name}=${quoted(value)}\n`);
     await writeFile(file, lines.join(''), { mode: 0o600 });
     say(

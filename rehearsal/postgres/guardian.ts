@@ -6,11 +6,11 @@ import { once } from 'node:events';
  * that the program is gone, however it ended, SIGKILL included.
  *
  * A process that has ended still answers `kill -0` until somebody reaps it, which in a container may be nobody:
- * where there is a /proc, its state tells.
+ * where there is a /proc, its state tells. There, too, a process is known by a variable that it has inherited.
  */
 const script = `
 trap '' HUP INT TERM
-directory=$1 watched=
+directory=$1 variable=$2 watched=
 runs() {
   kill -0 "$1" 2>/dev/null || return 1
   read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || return 0
@@ -34,6 +34,17 @@ if [ -n "$watched" ]; then
   runs "$watched" && kill -KILL "$watched" 2>/dev/null
 fi
 tries=0
+while [ -n "$variable" ] && [ $tries -lt 50 ]; do
+  left=$(grep -lF "$variable=$directory" /proc/[0-9]*/environ 2>/dev/null)
+  [ -n "$left" ] || break
+  for file in $left; do
+    file=\${file#/proc/}
+    kill -KILL "\${file%/environ}" 2>/dev/null
+  done
+  sleep 0.1
+  tries=$((tries + 1))
+done
+tries=0
 until rm -rf "$directory" 2>/dev/null || [ $tries -ge 20 ]; do
   sleep 0.1
   tries=$((tries + 1))
@@ -47,8 +58,12 @@ done
 export class Guardian {
   readonly #shell: ChildProcess;
 
-  constructor(directory: string) {
-    this.#shell = spawn('/bin/sh', ['-c', script, 'llama-db-guardian', directory], {
+  /**
+   * @param variable whatever has the directory in this environment variable ends as well, at once, before the directory
+   *   is removed. @default - only what is watched ends
+   */
+  constructor(directory: string, variable = '') {
+    this.#shell = spawn('/bin/sh', ['-c', script, 'llama-db-guardian', directory, variable], {
       cwd: '/',
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],

@@ -1,5 +1,4 @@
 /** What a person does with an environment: deploy it, look at what a deployment would do, destroy it. */
-import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Synthesis } from './app.ts';
@@ -73,15 +72,15 @@ export class TerraformDeployer implements Deployer {
 
   async deploy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
     return this.#steps(synthesis, stop, async (stack, run) => {
-      const planned = await run('plan', stack.plan());
-      if (planned.exitCode === 0 && !isStopped(stop)) await run('apply', stack.apply(stop));
+      const planned = await run('plan', () => stack.plan(stop));
+      if (planned.exitCode === 0) await run('apply', () => stack.apply(stop));
     });
   }
 
   async diff(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<Difference> {
     const found: { isEmpty: boolean; changes: readonly string[] } = { isEmpty: false, changes: [] };
     const done = await this.#steps(synthesis, stop, async (stack, run) => {
-      const { isEmpty, changes } = await run('plan', stack.plan());
+      const { isEmpty, changes } = await run('plan', () => stack.plan(stop));
       Object.assign(found, { isEmpty, changes });
     });
     return { ...done, ...found };
@@ -89,7 +88,7 @@ export class TerraformDeployer implements Deployer {
 
   async destroy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
     return this.#steps(synthesis, stop, async (stack, run) => {
-      await run('destroy', stack.destroy());
+      await run('destroy', () => stack.destroy(stop));
     });
   }
 
@@ -102,28 +101,40 @@ export class TerraformDeployer implements Deployer {
     this.#stack ??= await TerraformStack.in(project, name, environment, hear);
     const stack = this.#stack;
     const runs: { readonly name: string; readonly ended: Ended }[] = [];
-    const collect: Collect = async (phase, running) => {
-      const ended = await running;
+    const collect: Collect = async (phase, start) => {
+      if (isStopped(stop)) throw new Stopped();
+      const ended = await start();
       runs.push({ name: phase, ended });
       return ended;
     };
-    const synthesized = await collect(
-      'synthesis',
-      runProgram(process.execPath, await appFor(project, synthesis), {
-        ...{ cwd: project.root, environment: stack.environment, hear },
-        ...stop,
-      }),
-    );
-    if (synthesized.exitCode === 0 && !isStopped(stop)) {
-      const isInitialised = existsSync(path.join(stack.directory, '.terraform'));
-      const ready = isInitialised || (await collect('initialisation', stack.init())).exitCode === 0;
-      if (ready && !isStopped(stop)) await steps(stack, collect);
+    const all = async () => {
+      const app = await appFor(project, synthesis);
+      const synthesized = await collect('synthesis', () =>
+        runProgram(process.execPath, app, {
+          ...{ cwd: project.root, environment: stack.environment, hear },
+          ...stop,
+        }),
+      );
+      if (synthesized.exitCode !== 0) return;
+      const ready =
+        stack.isInitialised || (await collect('initialisation', () => stack.init(stop))).exitCode === 0;
+      if (ready) await steps(stack, collect);
+    };
+    try {
+      await all();
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+      // The step before may have ended well: the whole has not.
+      return { ...joined(runs), exitCode: 130 };
     }
     return joined(runs);
   }
 }
 
-type Collect = <Run extends Ended>(phase: string, running: Promise<Run>) => Promise<Run>;
+type Collect = <Run extends Ended>(phase: string, start: () => Promise<Run>) => Promise<Run>;
+
+/** Thrown instead of starting another step. */
+class Stopped extends Error {}
 
 function isStopped(stop: StopSignals | undefined): boolean {
   return (stop?.interrupt?.aborted ?? false) || (stop?.kill?.aborted ?? false);

@@ -1,7 +1,8 @@
 /** One program of a deployment, run to its end or to its interruption, with the time of each line it writes. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { endProcessesOf, folderVariable, signalAll } from './processes.ts';
 
 /** A line of standard output or standard error, and when it came (milliseconds since the epoch). */
 export interface Line {
@@ -37,6 +38,7 @@ export interface ProgramOptions extends StopSignals {
 /** Longest an interrupted program may take to end, in milliseconds, before it is killed. */
 const patience = 30_000;
 
+/** Runs a program to its end. One that was stopped leaves nothing that belongs to its scratch project. */
 export async function runProgram(
   program: string,
   parameters: readonly string[],
@@ -60,9 +62,9 @@ export async function runProgram(
     }
   };
   let last: NodeJS.Timeout | undefined;
-  const kill = () => end(child.pid, 'SIGKILL');
+  const kill = () => signalAll(child.pid, 'SIGKILL');
   const interrupt = () => {
-    end(child.pid, 'SIGINT');
+    signalAll(child.pid, 'SIGINT');
     last ??= setTimeout(kill, patience);
   };
   const closed = new Promise<number>((resolve, reject) => {
@@ -85,38 +87,8 @@ export async function runProgram(
   } finally {
     clearTimeout(last);
     for (const [signal, stop] of stops) signal?.removeEventListener('abort', stop);
+    // Terraform that is killed cannot end its provider, nor cdktf what it gave a terminal of its own.
+    const folder = environment[folderVariable];
+    if (folder !== undefined && stops.some(([signal]) => signal?.aborted)) await endProcessesOf(folder);
   }
-}
-
-/** Sends a signal to a program's group and to what it started in groups of their own, as in a terminal of its own. */
-function end(pid: number | undefined, signal: 'SIGINT' | 'SIGKILL'): void {
-  if (pid === undefined) return;
-  const others = descendants(pid);
-  for (const target of [-pid, ...others.filter((one) => one.group !== pid).map((one) => one.pid)])
-    try {
-      process.kill(target, signal);
-    } catch {
-      // It ended in the meantime.
-    }
-}
-
-interface Process {
-  readonly pid: number;
-  readonly parent: number;
-  readonly group: number;
-}
-
-function descendants(root: number): Process[] {
-  const all = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,pgid='], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .map(([pid = 0, parent = 0, group = 0]): Process => ({ pid, parent, group }));
-  const found: Process[] = [];
-  const open = [root];
-  for (let next = open.pop(); next !== undefined; next = open.pop())
-    for (const child of all.filter(({ parent }) => parent === next)) {
-      found.push(child);
-      open.push(child.pid);
-    }
-  return found;
 }

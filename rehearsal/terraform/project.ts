@@ -6,7 +6,9 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'n
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Guardian } from '../postgres/guardian.ts';
 import { azurermVersion, findProvider, writeConfiguration } from './installation.ts';
+import { endProcessesOf, folderVariable } from './processes.ts';
 
 const source = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -19,42 +21,43 @@ export function isSource(name: string): boolean {
 }
 
 export class Project {
+  readonly #guardian: Guardian;
+
   private constructor(
     /** What `../../..` is for a stack. */
     readonly root: string,
     /** Environment of whatever runs in it, before anything of the rehearsal's own. */
     readonly environment: Readonly<Record<string, string>>,
-  ) {}
+    guardian: Guardian,
+  ) {
+    this.#guardian = guardian;
+  }
 
   /**
    * @param postDeployProgram program that plays `commands/llama-db.mjs` (an ES module's text), for stacks that the
    *   real one knows nothing of. @default - the project's own, with all of the project around it
    */
   static async open(postDeployProgram?: string): Promise<Project> {
-    const root = await mkdtemp(path.join(os.tmpdir(), 'llama-rehearsal-'));
-    if (postDeployProgram === undefined) await linkSources(root);
-    else {
+    return Project.#made(async (root) => {
+      if (postDeployProgram === undefined) return linkSources(root);
       await mkdir(path.join(root, 'commands'));
       await writeFile(path.join(root, 'commands/llama-db.mjs'), postDeployProgram);
-    }
-    return Project.#at(root);
+    });
   }
 
-  static async #at(root: string): Promise<Project> {
-    const configuration = path.join(root, '.terraformrc');
-    await writeConfiguration(configuration, await findProvider(azurermVersion));
-    return new Project(root, {
-      ...inherited(),
-      TF_CLI_CONFIG_FILE: configuration,
-      TF_IN_AUTOMATION: '1',
-      TF_INPUT: '0',
-      CHECKPOINT_DISABLE: '1',
-      // Without these the cdktf command line writes to the user's home.
-      CDKTF_DISABLE_PLUGIN_CACHE_ENV: '1',
-      CDKTF_HOME: path.join(root, '.cdktf'),
-      CDKTF_LOG_FILE_DIRECTORY: root,
-      FORCE_COLOR: '0',
-    });
+  static async #made(fill: (root: string) => Promise<void>): Promise<Project> {
+    const root = await mkdtemp(path.join(os.tmpdir(), 'llama-rehearsal-'));
+    // It outlives this program by what it takes to end what runs in the folder and to remove it.
+    const guardian = new Guardian(root, folderVariable);
+    try {
+      await fill(root);
+      const configuration = path.join(root, '.terraformrc');
+      await writeConfiguration(configuration, await findProvider(azurermVersion));
+      return new Project(root, environmentOf(root, configuration), guardian);
+    } catch (error) {
+      await guardian.finish();
+      throw error;
+    }
   }
 
   /** Folder of a stack, made when it is not there. */
@@ -66,9 +69,7 @@ export class Project {
 
   /** A second one in the same condition: what was synthesized, initialised and applied here counts there too. */
   async fork(): Promise<Project> {
-    const root = await mkdtemp(path.join(os.tmpdir(), 'llama-rehearsal-'));
-    await cp(this.root, root, { recursive: true, verbatimSymlinks: true });
-    return Project.#at(root);
+    return Project.#made((root) => cp(this.root, root, { recursive: true, verbatimSymlinks: true }));
   }
 
   /** Every file a deployment left here: stacks, state, plans, logs. */
@@ -86,9 +87,28 @@ export class Project {
     return found;
   }
 
-  close(): Promise<void> {
-    return rm(this.root, { recursive: true, force: true });
+  /** Removes it, and ends whatever still runs in it. */
+  async close(): Promise<void> {
+    await endProcessesOf(this.root);
+    await this.#guardian.finish();
+    await rm(this.root, { recursive: true, force: true });
   }
+}
+
+function environmentOf(root: string, configuration: string): Record<string, string> {
+  return {
+    ...inherited(),
+    [folderVariable]: root,
+    TF_CLI_CONFIG_FILE: configuration,
+    TF_IN_AUTOMATION: '1',
+    TF_INPUT: '0',
+    CHECKPOINT_DISABLE: '1',
+    // Without these the cdktf command line writes to the user's home.
+    CDKTF_DISABLE_PLUGIN_CACHE_ENV: '1',
+    CDKTF_HOME: path.join(root, '.cdktf'),
+    CDKTF_LOG_FILE_DIRECTORY: root,
+    FORCE_COLOR: '0',
+  };
 }
 
 function inherited(): Record<string, string> {

@@ -2,6 +2,7 @@
  * The real Terraform on a synthesized stack in a scratch project, told by its machine-readable output
  * (https://developer.hashicorp.com/terraform/internals/machine-readable-ui) what it did.
  */
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { findTerraform } from './installation.ts';
@@ -111,8 +112,13 @@ export class TerraformStack {
     await writeFile(path.join(this.directory, 'cdk.tf.json'), document);
   }
 
-  init(): Promise<TerraformRun> {
-    return this.run(['init', '-json', '-no-color']);
+  /** Whether {@link init} has ended well here: the lock file is the last that it writes. */
+  get isInitialised(): boolean {
+    return existsSync(path.join(this.directory, '.terraform.lock.hcl'));
+  }
+
+  init(stop?: StopSignals): Promise<TerraformRun> {
+    return this.run(['init', '-json', '-no-color'], stop);
   }
 
   async validate(): Promise<TerraformRun> {
@@ -123,8 +129,8 @@ export class TerraformStack {
   }
 
   /** Plans into the file `plan`, which {@link apply} takes. */
-  async plan(...extra: string[]): Promise<PlanRun> {
-    const run = await this.run(['plan', '-json', '-no-color', '-detailed-exitcode', '-out=plan', ...extra]);
+  async plan(stop?: StopSignals): Promise<PlanRun> {
+    const run = await this.run(['plan', '-json', '-no-color', '-detailed-exitcode', '-out=plan'], stop);
     const changes = messagesOf(run).flatMap(({ message }) => {
       const change = message['type'] === 'planned_change' ? message['change'] : undefined;
       if (!isRecord(change) || !isRecord(change['resource'])) return [];
@@ -141,9 +147,9 @@ export class TerraformStack {
     );
   }
 
-  async destroy(...extra: string[]): Promise<ApplyRun> {
+  async destroy(stop?: StopSignals): Promise<ApplyRun> {
     const how = ['-json', '-no-color', `-parallelism=${parallelism}`, '-auto-approve'];
-    return withResources(await this.run(['destroy', ...how, ...extra]));
+    return withResources(await this.run(['destroy', ...how], stop));
   }
 
   /** State, or with a file name a plan, as `terraform show -json` tells it. */
