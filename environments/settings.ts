@@ -319,7 +319,8 @@ export const environmentSettings = z.strictObject({
   /**
    * Which of the two servers takes a change first. Azure refuses a server that is larger than its replica, or has a
    * higher inherited limit (`max_connections` and four more): what grows, grows on the follower first, and what
-   * shrinks, on the writer. A first deployment needs `primary`, because the replica is made from it.
+   * shrinks, on the writer. A first deployment needs `primary`, because the replica is made from it, and so does
+   * a destruction, because Azure deletes no primary before its replica.
    * @default primary
    */
   changeFirst: z.enum(['primary', 'replica']).default('primary'),

@@ -267,6 +267,17 @@ describe('a Flexible Server', () => {
     });
   });
 
+  it('gets a standby of another mode only after it had none', async () => {
+    await fixture.create('main', { properties: { highAvailability: { mode: 'ZoneRedundant' } } });
+    const patch = (mode: string) =>
+      fixture.client.done('PATCH', fixture.server('main'), { properties: { highAvailability: { mode } } });
+    const { error } = (await patch('SameZone')).body;
+    expect(error.message).toContain('directly from ZoneRedundant to SameZone');
+    expect((await patch('Disabled')).body.status).toBe('Succeeded');
+    expect((await patch('SameZone')).body.status).toBe('Succeeded');
+    expect((await patch('ZoneRedundant')).body.error.code).toBe('InvalidParameterValue');
+  });
+
   it('fails over to its standby, and exchanges the zones', async () => {
     await fixture.create('main', {
       properties: {

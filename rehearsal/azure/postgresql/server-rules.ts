@@ -222,6 +222,13 @@ export function refuseUpdate(
     );
   refuseVersionChange(before, after);
   const availability = (body: JsonObject) => property(body, 'highAvailability', 'mode');
+  // https://learn.microsoft.com/azure/postgresql/high-availability/how-to-configure-high-availability
+  const modes = [availability(before), availability(after)];
+  if (modes[0] !== modes[1] && !modes.includes('Disabled'))
+    throw refused(
+      'InvalidParameterValue',
+      `Cannot switch Properties.HighAvailability.Mode directly from ${modes.join(' to ')}. Please disable HA and then enable HA.`,
+    );
   // azurerm issue 27612: leaving Burstable and turning availability on cannot be one change.
   if (
     textAt(before, 'sku', 'tier') === 'Burstable' &&
