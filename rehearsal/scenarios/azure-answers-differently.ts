@@ -1,56 +1,77 @@
 import type { AzureResponse } from '../azure/http.ts';
-import { isObject, type Json, type JsonObject } from '../azure/json.ts';
+import { isObject, type Json, type JsonObject, objectAt } from '../azure/json.ts';
 import type { Scenario } from '../scenario.ts';
 
+const displayNames: Readonly<Record<string, string>> = { eastus: 'East US', westus2: 'West US 2' };
+
 /** Azure’s answer as another version of Azure might give it: the same facts, said otherwise. */
-function saidOtherwise(answer: AzureResponse): AzureResponse {
+function saidOtherwise(path: string, answer: AzureResponse): AzureResponse {
   const { body } = answer;
-  return isObject(body) && !Buffer.isBuffer(body) ? { ...answer, body: documentOtherwise(body) } : answer;
+  return isObject(body) && !Buffer.isBuffer(body)
+    ? { ...answer, body: documentOtherwise(path, body) }
+    : answer;
 }
 
-function documentOtherwise(document: JsonObject): JsonObject {
-  const { location, properties, value } = document;
+function documentOtherwise(path: string, document: JsonObject): JsonObject {
+  const { location, properties, identity, value } = document;
+  const isServer = /\/flexibleServers\/[^/]+$/i.test(path);
   return {
     ...document,
     ...(Array.isArray(value)
-      ? { value: value.map((one) => (isObject(one) ? documentOtherwise(one) : one)) }
+      ? { value: value.map((one) => (isObject(one) ? documentOtherwise(path, one) : one)) }
       : {}),
-    ...(location === 'eastus' ? { location: 'East US' } : {}),
-    ...(location === 'westus2' ? { location: 'West US 2' } : {}),
-    ...(isObject(properties) ? { properties: propertiesOtherwise(properties) } : {}),
+    ...(typeof location === 'string' ? { location: displayNames[location] ?? location } : {}),
+    ...(isObject(properties)
+      ? { properties: { ...(isServer ? serverOtherwise(properties) : properties), ...unheardOf } }
+      : {}),
+    ...(isServer && isObject(identity) ? { identity: identityOtherwise(identity) } : {}),
     systemData: { createdAt: '2026-01-01T00:00:00Z', createdByType: 'Application' },
   };
 }
 
-/** Properties nobody has heard of yet, and one that an old server does not have. */
-function propertiesOtherwise(properties: JsonObject): JsonObject {
-  const availability = properties['highAvailability'];
+const unheardOf = { somethingNew: { enabled: true, since: '2027-01-01' } };
+
+/** What is not there said as null or as an empty text, no zone of the standby, and a replica that says it has backups. */
+function serverOtherwise(properties: JsonObject): JsonObject {
+  const { sourceServerResourceId: source, network } = properties;
+  const { standbyAvailabilityZone: _zone, ...availability } = objectAt(properties, 'highAvailability');
   return {
     ...properties,
-    somethingNew: { enabled: true, since: '2027-01-01' },
-    ...(isObject(availability) ? { highAvailability: withoutStandbyZone(availability) } : {}),
+    administratorLogin: properties['administratorLogin'] ?? null,
+    sourceServerResourceId: source ?? '',
+    pointInTimeUTC: null,
+    highAvailability: availability,
+    network: { delegatedSubnetResourceId: '', privateDnsZoneArmResourceId: null, ...Object(network) },
+    ...(typeof source === 'string'
+      ? { backup: { backupRetentionDays: 35, geoRedundantBackup: 'Enabled' } }
+      : {}),
   };
 }
 
-function withoutStandbyZone({
-  standbyAvailabilityZone: _zone,
-  ...rest
-}: JsonObject): Record<string, Json | undefined> {
-  return rest;
+/** Managed identities come back in the spelling of another resource provider. */
+function identityOtherwise(identity: JsonObject): JsonObject {
+  const assigned = Object.entries(objectAt(identity, 'userAssignedIdentities'));
+  return {
+    ...identity,
+    userAssignedIdentities: Object.fromEntries(
+      assigned.map(([id, one]): [string, Json | undefined] => [
+        id.replace('/resourceGroups/', '/resourcegroups/'),
+        one,
+      ]),
+    ),
+  };
 }
 
 export const scenario: Scenario = {
   name: 'azure-answers-differently',
   title:
-    'Regions by their display name, properties nobody knows yet, and a standby without a zone change nothing',
+    'Regions by their display name, properties nobody knows yet, empty texts, another spelling of identities, and a standby without a zone change nothing',
   environments: ['production', 'staging', 'development'],
   begins: 'deployed',
   async run(stage) {
     stage.interceptAnswer = ({ method, host, path }, answer) =>
-      method === 'GET' &&
-      host === 'management.azure.com' &&
-      /providers\/Microsoft\.DBforPostgreSQL/i.test(path)
-        ? saidOtherwise(answer)
+      method === 'GET' && host === 'management.azure.com' && answer.status === 200
+        ? saidOtherwise(path, answer)
         : undefined;
     await stage.unchanged('the plan is empty although Azure answers otherwise');
     const run = await stage.deployed({}, 'a deployment succeeds');
