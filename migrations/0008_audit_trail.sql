@@ -1,5 +1,27 @@
 -- Up Migration
 
+-- A header that a client sent must not decide whether the write succeeds: what is too long is cut, what is none left out.
+CREATE FUNCTION llama.acting_client(
+  OUT user_id text, OUT correlation_id uuid, OUT ip_address inet, OUT user_agent text
+)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  correlation text := nullif(current_setting('app.correlation_id', true), '');
+  address text := nullif(current_setting('app.client_address', true), '');
+BEGIN
+  user_id := left(coalesce(nullif(current_setting('app.current_user_id', true), ''), SESSION_USER), 100);
+  user_agent := left(coalesce(nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('application_name', true), '')), 1000);
+  -- Not in one expression with its question: the planner converts what it knows before anything is asked.
+  IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
+  IF pg_input_is_valid(address, 'inet') THEN ip_address := address::inet; ELSE ip_address := inet_client_addr(); END IF;
+END
+$$;
+
+COMMENT ON FUNCTION llama.acting_client() IS
+  'Who acts, in which request, from where and by what, as the transaction''s context says, or else the connection';
+
 -- SECURITY DEFINER, because whoever changes a row must not be able to write the trail in any other way. Arguments: table as
 -- applications name it (TG_TABLE_NAME is the leaf), key column, partition column or '', and 'erase' where the content
 -- must not outlive the row.
@@ -28,7 +50,7 @@ BEGIN
   shown := coalesce(new_row, old_row);
   tenant := shown ->> 'tenant_id';
 
-  -- A header that a client sent must not decide whether the write succeeds.
+  -- What llama.acting_client() does, once more: the call of a function for each row made an update 8 us slower, of 120.
   IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
   correlation_id := coalesce(correlation_id, (shown ->> 'correlation_id')::uuid);
   IF pg_input_is_valid(address, 'inet') THEN ip_address := address::inet; END IF;
@@ -82,11 +104,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   tenant text := nullif(current_setting('app.current_tenant_id', true), '');
-  correlation text := nullif(current_setting('app.correlation_id', true), '');
-  address text := nullif(current_setting('app.client_address', true), '');
+  acting record := llama.acting_client();
   record_id uuid;
-  correlation_id uuid;
-  ip_address inet := inet_client_addr();
 BEGIN
   IF tenant IS NULL THEN
     RAISE EXCEPTION 'no tenant is set for this transaction'
@@ -103,24 +122,19 @@ BEGIN
   -- Sealing relies on a transaction having its id before its rows get their numbers; a change has one by then, a read has not.
   PERFORM pg_current_xact_id();
 
-  -- Not in one expression with its question: the planner converts what it knows before anything is asked.
   IF pg_input_is_valid(record_key, 'uuid') THEN record_id := record_key::uuid; END IF;
-  IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
-  IF pg_input_is_valid(address, 'inet') THEN ip_address := address::inet; END IF;
 
   INSERT INTO llama.audit_trail (tenant_id, table_name, record_id, record_key, record_timestamp, operation, user_id,
                                  correlation_id, ip_address, user_agent, login)
   VALUES (tenant, record_read.table_name, record_id, record_read.record_key, record_read.record_timestamp, 'SELECT',
-          left(coalesce(nullif(current_setting('app.current_user_id', true), ''), SESSION_USER), 100),
-          correlation_id, ip_address,
-          left(coalesce(nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('application_name', true), '')), 1000),
-          SESSION_USER);
+          acting.user_id, acting.correlation_id, acting.ip_address, acting.user_agent, SESSION_USER);
 END
 $$;
 
 COMMENT ON FUNCTION llama.record_read(text, text, timestamptz) IS
   'Leaves a SELECT in the audit trail of the transaction''s tenant: triggers never see reads';
 
+REVOKE ALL ON FUNCTION llama.acting_client() FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.write_audit() FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.record_read(text, text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.record_read(text, text, timestamptz) TO application_role, admin_role, analytics_role;
@@ -161,6 +175,7 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_trail
   FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_append_only_change();
 
 GRANT CREATE ON SCHEMA llama TO audit_writer;
+ALTER FUNCTION llama.acting_client() OWNER TO audit_writer;
 ALTER FUNCTION llama.write_audit() OWNER TO audit_writer;
 ALTER FUNCTION llama.record_read(text, text, timestamptz) OWNER TO audit_writer;
 REVOKE CREATE ON SCHEMA llama FROM audit_writer;
@@ -190,4 +205,5 @@ DROP TRIGGER audit_change ON llama.storage_records;
 SET LOCAL ROLE audit_writer;
 DROP FUNCTION llama.record_read(text, text, timestamptz);
 DROP FUNCTION llama.write_audit();
+DROP FUNCTION llama.acting_client();
 SET LOCAL ROLE llama_owner;

@@ -160,16 +160,10 @@ SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  correlation text := nullif(current_setting('app.correlation_id', true), '');
-  address text := nullif(current_setting('app.client_address', true), '');
-  correlation_id uuid;
-  ip_address inet;
+  acting record := llama.acting_client();
   before_change jsonb;
   after_change jsonb;
 BEGIN
-  -- Not inside the INSERT: there a value that is none fails while the statement is planned, whatever CASE says.
-  IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
-  IF pg_input_is_valid(address, 'inet') THEN ip_address := address::inet; END IF;
   IF TG_OP <> 'INSERT' THEN
     before_change := jsonb_build_object('purpose', OLD.purpose, 'state', OLD.state, 'algorithm', OLD.algorithm,
       'wrapping_key', OLD.wrapping_key, 'wrapping_key_version', OLD.wrapping_key_version);
@@ -183,10 +177,7 @@ BEGIN
   VALUES (CASE TG_OP WHEN 'DELETE' THEN OLD.tenant_id ELSE NEW.tenant_id END, 'data_keys',
           CASE TG_OP WHEN 'DELETE' THEN OLD.key_id ELSE NEW.key_id END,
           CASE TG_OP WHEN 'DELETE' THEN OLD.key_id ELSE NEW.key_id END, TG_OP,
-          left(coalesce(nullif(current_setting('app.current_user_id', true), ''), SESSION_USER), 100),
-          before_change, after_change,
-          correlation_id, coalesce(ip_address, inet_client_addr()),
-          coalesce(nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('application_name', true), '')),
+          acting.user_id, before_change, after_change, acting.correlation_id, acting.ip_address, acting.user_agent,
           SESSION_USER);
   RETURN NULL;
 END

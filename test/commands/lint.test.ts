@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../support/postgres.ts';
+import { parseSarif } from '../support/sarif.ts';
 import { type MigrationsCopy, migrationsCopy, run } from './run.ts';
 
 let migrations: MigrationsCopy;
@@ -76,10 +77,9 @@ describe('lint', () => {
 
   it('tells code scanning where, and what is allowed why', async () => {
     const { stdout } = await lint('--format', 'sarif');
-    const { version, runs } = JSON.parse(stdout);
-    expect(version).toBe('2.1.0');
-    expect(runs[0].tool.driver.rules.length).toBeGreaterThan(80);
-    const truncate = runs[0].results.find(({ ruleId }: { ruleId: string }) => ruleId === 'truncate');
+    const [log] = parseSarif(stdout).runs;
+    expect(log?.tool.driver.rules.length).toBeGreaterThan(80);
+    const truncate = log?.results.find(({ ruleId }) => ruleId === 'truncate');
     expect(truncate).toMatchObject({
       level: 'error',
       locations: [
@@ -92,7 +92,6 @@ describe('lint', () => {
       ],
       suppressions: [{ kind: 'inSource', justification: 'nothing has ever been written to it' }],
     });
-    expect(runs[0].tool.driver.rules[truncate.ruleIndex].id).toBe('truncate');
   });
 
   it('ends with 2 when it could not look', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { catalogue } from '../../database/verify/catalogue.ts';
 import { type LocalPostgres, startPostgres } from '../../rehearsal/postgres/server.ts';
+import { parseSarif } from '../support/sarif.ts';
 import { run } from './run.ts';
 
 /** A server of its own: roles of other tests would be findings here. */
@@ -116,6 +117,7 @@ describe('llama-db verify', () => {
       expect(stdout).toMatch(/\d+ passed, 0 failed, 0 skipped/);
       expect(readFileSync(file, 'utf8')).toContain('ISO-001');
       expect(readFileSync(file, 'utf8')).not.toContain('SCH-001');
+      if (format === 'sarif') expect(parseSarif(readFileSync(file, 'utf8')).runs).toHaveLength(1);
       expect(readFileSync(file, 'utf8')).not.toContain(server.passwords.migrator);
     },
   );

@@ -127,6 +127,40 @@ describe('the audit trail', () => {
     });
   });
 
+  it.each([
+    ['a change', 'storage_records', 'UPDATE', `UPDATE llama.storage_records SET metadata = '{"a": 1}'`],
+    ['a read', 'storage_records', 'SELECT', `SELECT llama.record_read('storage_records', 'x')`],
+    [
+      'a data key',
+      'data_keys',
+      'INSERT',
+      `INSERT INTO llama.data_keys (tenant_id, key_id, purpose, algorithm, wrapping_key, wrapping_key_version, wrapped)
+       VALUES (current_setting('app.current_tenant_id'), gen_random_uuid(), 'index', 'A256GCM', 'local', 'v', '\\x00')`,
+    ],
+  ])(
+    'cuts what a client says too much of, and leaves out what is none, of %s',
+    async (_, table, operation, sql) => {
+      const said = async (...settings: [string, string, string, string]) => {
+        await as(client, 'application_role', tenant, async () => {
+          await client.query(
+            `SELECT set_config('app.current_user_id', $1, true), set_config('app.user_agent', $2, true),
+                  set_config('app.correlation_id', $3, true), set_config('app.client_address', $4, true)`,
+            settings,
+          );
+          await client.query(sql);
+        });
+        return (await trail(table, operation)).at(-1);
+      };
+      const agent = `${'é'.repeat(999)}ab`;
+      expect(await said('ü'.repeat(101), agent, 'no uuid', '999.0.0.1')).toMatchObject({
+        user_id: 'ü'.repeat(100),
+        user_agent: `${'é'.repeat(999)}a`,
+        correlation_id: null,
+        ip_address: '127.0.0.1',
+      });
+    },
+  );
+
   it('keeps at standard what changed, whole rows that came or went', async () => {
     await application(`UPDATE llama.storage_records SET metadata = '{"a": 1}', confidence_score = 0.5`);
     await application(`DELETE FROM llama.storage_records`);

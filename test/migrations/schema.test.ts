@@ -200,6 +200,7 @@ describe('the schema that all migrations make', () => {
         'is_audit_partition_closed',
         'seal_audit_trail',
       ].map((name) => ({ name, owner: 'audit_sealer' })),
+      { name: 'acting_client', owner: 'audit_writer' },
       { name: 'record_read', owner: 'audit_writer' },
       { name: 'write_audit', owner: 'audit_writer' },
       { name: 'write_key_audit', owner: 'audit_writer' },

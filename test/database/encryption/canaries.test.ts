@@ -25,6 +25,7 @@ import { resolveTarget } from '../../../database/target.ts';
 import { type LocalPostgres, startPostgres } from '../../../rehearsal/postgres/server.ts';
 import { migrationsCopy, run } from '../../commands/run.ts';
 import { Canaries, type Sighting } from './canaries.ts';
+import { withTenant } from './fixture.ts';
 
 const canaries = new Canaries();
 /** Found on purpose: what proves that the places are looked at. */
@@ -176,24 +177,8 @@ function overheard(wrapping: WrappingKey): WrappingKey {
 
 const keyFile = () => join(folder, 'key');
 
-async function within<Result>(
-  tenant: string,
-  work: (client: pg.PoolClient) => Promise<Result>,
-): Promise<Result> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    await client.query('SELECT llama.set_tenant_context($1)', [tenant]);
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK');
-    throw error;
-  } finally {
-    client.release();
-  }
-}
+const within = <Result>(tenant: string, work: (client: pg.PoolClient) => Promise<Result>) =>
+  withTenant(pool, tenant, work);
 
 async function fields(): Promise<void> {
   const first = randomBytes(32);

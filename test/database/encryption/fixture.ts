@@ -58,21 +58,7 @@ export async function startEncryption(): Promise<EncryptionFixture> {
       made.push(one);
       return one;
     },
-    async within(tenant, work) {
-      const client = await pool.connect();
-      try {
-        await client.query('BEGIN');
-        await client.query('SELECT llama.set_tenant_context($1)', [tenant]);
-        const result = await work(client);
-        await client.query('COMMIT');
-        return result;
-      } catch (error) {
-        await client.query('ROLLBACK');
-        throw error;
-      } finally {
-        client.release();
-      }
-    },
+    within: (tenant, work) => withTenant(pool, tenant, work),
     async asAdmin<Row extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []) {
       await migrator.query('SET ROLE admin_role');
       try {
@@ -89,6 +75,27 @@ export async function startEncryption(): Promise<EncryptionFixture> {
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+/** A transaction as an application has it. */
+export async function withTenant<Result>(
+  pool: pg.Pool,
+  tenant: string,
+  work: (client: pg.PoolClient) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('SELECT llama.set_tenant_context($1)', [tenant]);
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  } finally {
+    client.release();
+  }
 }
 
 /** A wrapping key that counts what it is asked. */
