@@ -1,5 +1,10 @@
 import { type Check, groups } from './check.ts';
 import { auditChecks } from './checks/audit.ts';
+import { azureAccessChecks } from './checks/azure-access.ts';
+import { azureAvailabilityChecks } from './checks/azure-availability.ts';
+import { azureBackupChecks } from './checks/azure-backups.ts';
+import { azurePairChecks } from './checks/azure-pair.ts';
+import { azureParameterChecks } from './checks/azure-parameters.ts';
 import { azureServerChecks } from './checks/azure-servers.ts';
 import { azureSurroundingChecks } from './checks/azure-surroundings.ts';
 import { connectionChecks } from './checks/connections.ts';
@@ -52,7 +57,12 @@ export const catalogue: readonly Check[] = [
   ...schemaTypeChecks,
   ...driftChecks,
   ...replicationChecks,
+  ...azureAvailabilityChecks,
+  ...azureBackupChecks,
   ...azureServerChecks,
+  ...azurePairChecks,
+  ...azureAccessChecks,
+  ...azureParameterChecks,
   ...azureSurroundingChecks,
 ].sort((a, b) => groupOrder(a) - groupOrder(b) || a.id.localeCompare(b.id));
 

@@ -4,6 +4,10 @@ import type { CheckInput, Finding, Outcome } from '../check.ts';
 import { judge, skip } from '../outcome.ts';
 import type { AzureFacts, ParameterFacts, Read, ServerFacts, ServerReadings } from './facts.ts';
 
+/** Source of checks that look at what Terraform does not. */
+export const leftToAzure =
+  'docs/decisions.md, 8 (Terraform ignores it after the first deployment; verification compares it)';
+
 type Surroundings = NonNullable<Deployment['surroundings']>;
 
 export interface AzureInput {
