@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { resolveTarget } from '../database/target.ts';
 import { type Group, groups, type Severity, severities } from '../database/verify/check.ts';
+import { requireWritable } from '../database/verify/report/place.ts';
 import { isGroup, verdictOf } from '../database/verify/verdict.ts';
 import { type Format, formats, renderReport, verify } from '../database/verify/verify.ts';
 import {
@@ -58,6 +59,7 @@ export function register(program: Command): void {
     )
     .action(async (environment: string | undefined, options: Options) => {
       const format = options.json ? 'json' : options.format;
+      if (options.output !== undefined) requireWritable(options.output);
       const target = await targetOf(environment, options);
       // Progress must not stand among what a machine reads.
       const reporter = reporterFor({ json: format !== 'table' && options.output === undefined });

@@ -30,10 +30,18 @@ export interface VerifyOptions extends RunOptions {
 /**
  * Verifies one server; a replica too, where what needs writing is skipped.
  *
- * @throws Fault (exit 2) when nothing could be looked at, or a check is asked for that there is not.
+ * @throws Fault (exit 2) when nothing could be looked at, a check is asked for that there is not, or none is.
  */
 export async function verify(target: Target, options: VerifyOptions): Promise<Report> {
   for (const id of options.only ?? []) findCheck(id);
+  if (chosen(options).length === 0) {
+    throw new Fault(
+      'No check was asked for',
+      `none of ${options.only?.join(', ')} is of group ${options.groups?.join(', ')}`,
+      'Name checks or groups, not both.',
+      { exitCode: 2 },
+    );
+  }
   const connect = {
     reporter: options.reporter,
     applicationName: 'llama-db verify',

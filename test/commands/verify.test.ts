@@ -145,6 +145,26 @@ describe('llama-db verify', () => {
     const { code, stderr } = await run(['verify', '--no-reference', '--url', url, '--only', 'ISO-999']);
     expect(code).toBe(2);
     expect(stderr).toContain('There is no check ISO-999');
+    const none = await run([
+      'verify',
+      '--no-reference',
+      '--url',
+      url,
+      '--only',
+      'ISO-001',
+      '--group',
+      'audit',
+    ]);
+    expect(none.code).toBe(2);
+    expect(none.stderr).toContain('none of ISO-001 is of group audit');
+  });
+
+  it('says that its report cannot be written before it looks', async () => {
+    const output = join(folder, 'no folder', 'report.html');
+    const { code, stderr } = await run(['verify', '--no-reference', '--url', url, '--output', output]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^The report cannot be written to .*no such file.*Name another file/);
+    expect(stderr).not.toContain('Connected');
   });
 });
 

@@ -201,7 +201,7 @@ export const dataKeyChecks: readonly Check[] = [
     severity: 'high',
     title: 'Nothing is written as encrypted that is not, and no data key goes back',
     looksAt: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key and guard_erasure`,
-    why: 'They keep `encrypted` true to the row, refuse values whose key is unknown or destroyed, and keep a destroyed key destroyed and an erased tenant without any.',
+    why: 'These triggers keep the column encrypted true to the row, refuse values whose key is unknown or destroyed, and keep a destroyed key destroyed and an erased tenant without any.',
     mend: 'ALTER TABLE … ENABLE TRIGGER, or create them as migration 0013 does.',
     source,
     run: ({ snapshot }) => {

@@ -27,6 +27,8 @@ async function compare(
   find: Judge,
 ): Promise<Outcome> {
   if (!input.reference) return skip('no reference was asked for: llama-db verify makes one and compares');
+  // First, because a reference is still being made.
+  const found = await describedOnce(input);
   let reference: Description;
   try {
     reference = await input.reference();
@@ -35,7 +37,6 @@ async function compare(
       return skip(`there is no reference to compare with: ${error.what}: ${error.why}`);
     throw error;
   }
-  const found = await describedOnce(input);
   return judge(
     `${counted(sizeOf(found, area), ...noun)} against ${sizeOf(reference, area)} of the reference (PostgreSQL ${reference.major})`,
     find(reference, found, input),

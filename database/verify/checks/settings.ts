@@ -37,7 +37,8 @@ export const settingChecks: readonly Check[] = [
     source: 'Microsoft Learn, TLS in Azure Database for PostgreSQL',
     run: ({ snapshot }) => {
       const value = (name: string) => snapshot.settings.get(name)?.value;
-      const minimum = value('ssl_min_protocol_version') ?? '';
+      const minimum = value('ssl_min_protocol_version');
+      if (minimum === undefined) return skip('the login may not read ssl_min_protocol_version');
       const findings: Finding[] = [];
       if (value('ssl') !== 'on') findings.push({ object: 'parameter ssl', detail: `is ${value('ssl')}` });
       if (!strongEnough(minimum)) {

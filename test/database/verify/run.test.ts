@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { catalogue } from '../../../database/verify/catalogue.ts';
 import { groups, type Report } from '../../../database/verify/check.ts';
@@ -159,11 +160,35 @@ describe('a run', () => {
         'ENC-002',
         'CON-003',
         'CON-006',
+        'SET-002',
       ]) {
         expect(skipped).toContain(id);
       }
+      // What it may not see is no finding either; but this session is the superuser's, and shows its TLS to nobody else.
+      expect(idsOf(report.checks, 'failed')).toEqual(['SET-003']);
     } finally {
       await superuser.query('ROLLBACK');
+    }
+  });
+});
+
+describe('an empty database', () => {
+  it('passes nothing that is about tables: there are none', async () => {
+    await verified.server.createDatabase('nothing');
+    const client = new pg.Client(verified.server.connection('migrator', { database: 'nothing' }));
+    await client.connect();
+    try {
+      const report = await runChecks({ client });
+      const about = new Set(['isolation', 'partitions', 'indexes', 'audit']);
+      expect(
+        report.checks.filter(({ check, outcome }) => about.has(check.group) && outcome.status === 'passed'),
+      ).toEqual([]);
+      expect(skips(report)['PAR-001']).toBe(
+        "schema llama has no table with tenants' rows: there is nothing to look at",
+      );
+      expect(idsOf(report.checks, 'failed')).toContain('SCM-001');
+    } finally {
+      await client.end();
     }
   });
 });
