@@ -3,6 +3,7 @@
  *
  * It can be run again at any time and after any interruption; a run with nothing to do only looks.
  */
+import { headOfDeployment } from './audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
 import { ensureExtensions } from './extensions.ts';
@@ -41,6 +42,8 @@ export interface PostDeployResult {
   readonly schedules: 'pg_cron' | 'skipped';
   readonly outcome: Release['outcome'];
   readonly checks: Release['counts'];
+  /** `number:hash` of the audit trail's newest seal, for `llama-db audit verify --expect`; null without one. */
+  readonly auditHead: Release['auditHead'];
   /** Milliseconds. */
   readonly durationMs: number;
 }
@@ -109,30 +112,35 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
     ...(passwords ? { passwords } : {}),
   });
   const scheduled = await ensureSchedules(connection, options);
-  const record = (verification: Pick<Release, 'outcome' | 'counts'>) =>
+  const record = (verification: Pick<Release, 'outcome' | 'counts'>, auditHead: string | null) =>
     recordRelease(connection, {
       environment: connection.target.environment ?? 'none',
       migrationsDigest: digestOfMigrations(listMigrations(directory)),
       settingsDigest: digestOfSettings(deployment ?? {}),
       outcome: verification.outcome,
       counts: verification.counts,
+      auditHead,
     });
   const verification = await verify(connection, directory, options).catch(async (error) => {
     // What was deployed stays deployed; that nobody knows its state is what promotion has to see.
     await connection.client
       .query('ROLLBACK')
       .then(() => connection.restoreSession())
-      .then(() => record({ outcome: 'not verified', counts: { passed: 0, failed: 0, skipped: 0 } }))
+      .then(() => record({ outcome: 'not verified', counts: { passed: 0, failed: 0, skipped: 0 } }, null))
       .catch(() => undefined);
     throw error;
   });
-  await record(verification);
+  const auditHead = await headOfDeployment(connection);
+  await record(verification, auditHead);
+  // In the log of the deployment it is out of reach of whoever owns the database.
+  if (auditHead) reporter.line(`Audit trail: its head is ${auditHead}`);
   return {
     target: connection.circumstances.target,
     applied: applied.map(({ name }) => name),
     schedules: scheduled ? 'pg_cron' : 'skipped',
     outcome: verification.outcome,
     checks: verification.counts,
+    auditHead,
     ...(verification.finding ? { finding: verification.finding } : {}),
   };
 }

@@ -12,15 +12,17 @@ export interface Release {
   readonly settingsDigest: string;
   readonly outcome: 'verified' | 'findings' | 'not verified';
   readonly counts: { readonly passed: number; readonly failed: number; readonly skipped: number };
+  /** `number:hash` of the audit trail's newest seal; null while nothing is sealed, or when it could not be read. */
+  readonly auditHead: string | null;
 }
 
 export async function recordRelease(connection: Connection, release: Release): Promise<void> {
-  const { environment, migrationsDigest, settingsDigest, outcome, counts } = release;
+  const { environment, migrationsDigest, settingsDigest, outcome, counts, auditHead } = release;
   await asOwner(connection, () =>
     connection.client.query(
       `INSERT INTO llama.releases (environment, migrations_digest, settings_digest, executor, outcome,
-                                   checks_passed, checks_failed, checks_skipped)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+                                   checks_passed, checks_failed, checks_skipped, audit_head)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
       [
         environment,
         migrationsDigest,
@@ -30,6 +32,7 @@ export async function recordRelease(connection: Connection, release: Release): P
         counts.passed,
         counts.failed,
         counts.skipped,
+        auditHead,
       ],
     ),
   );

@@ -88,6 +88,22 @@ export async function readHead(client: pg.Client): Promise<Head | undefined> {
 }
 
 /**
+ * The head as a deployment records it: without one where nothing is sealed yet, or where the trail is not to be read,
+ * which the verification of a deployment judges.
+ */
+export async function headOfDeployment(
+  connection: Pick<Connection, 'client' | 'circumstances'>,
+): Promise<string | null> {
+  try {
+    const head = await readingTrail(connection, () => readHead(connection.client));
+    return head ? formatHead(head) : null;
+  } catch (error) {
+    if (error instanceof Fault) return null;
+    throw error;
+  }
+}
+
+/**
  * A read-only transaction as a role that sees the whole trail and its seals.
  *
  * @throws Fault (exit 2) when the trail is not sealed here yet, or the login may not read it.

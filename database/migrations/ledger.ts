@@ -71,7 +71,9 @@ export const ledgerTables: readonly { readonly name: string; readonly sql: strin
       outcome text NOT NULL CHECK (outcome IN ('verified', 'findings', 'not verified')),
       checks_passed integer NOT NULL,
       checks_failed integer NOT NULL,
-      checks_skipped integer NOT NULL
+      checks_skipped integer NOT NULL,
+      -- number:hash of the newest seal at that time; NULL while nothing was sealed.
+      audit_head text
     )`,
   },
 ];

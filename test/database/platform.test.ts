@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 /** What belongs to the whole server: each test has one of its own, with the functions that only Azure has played by SQL. */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parseHead } from '../../database/audit/seals.ts';
+import { verifyTrail } from '../../database/audit/verify.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import { Fault } from '../../database/fault.ts';
 import { type PostDeployOptions, postDeploy } from '../../database/post-deploy.ts';
@@ -322,6 +324,39 @@ describe('the release', () => {
     expect(second?.settings_digest).toBe(first?.settings_digest);
     expect(changed?.settings_digest).not.toBe(first?.settings_digest);
     expect(new Set(rows.map(({ migrations_digest }) => migrations_digest)).size).toBe(1);
+  });
+});
+
+describe('the head of the audit trail', () => {
+  const heads = async () => {
+    const rows = await ask<{ audit_head: string | null }>(
+      'llama',
+      'SELECT audit_head FROM llama.releases ORDER BY id DESC LIMIT 1',
+    );
+    return rows[0]?.audit_head;
+  };
+
+  it('is printed and recorded with the release, and the chain is known by it later', async () => {
+    expect((await deploy({})).auditHead).toBeNull();
+    expect(await heads()).toBeNull();
+    expect(lines.join('\n')).not.toContain('Audit trail');
+    await ask('llama', "INSERT INTO llama.tenant_configs (tenant_id) VALUES ('sealed')");
+    await vi.waitFor(
+      async () => {
+        await ask('llama', 'SELECT llama.seal_audit_trail()');
+        expect(await ask('llama', 'SELECT FROM llama.audit_seals')).toHaveLength(1);
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+    const { auditHead } = await deploy({});
+    expect(auditHead).toMatch(/^1:[0-9a-f]{64}$/);
+    expect(await heads()).toBe(auditHead);
+    expect(lines).toContain(`Audit trail: its head is ${auditHead}`);
+
+    const target = await resolveTarget({ url: server.url('migrator', { database: 'llama' }) }, {});
+    const reporter = { line: () => undefined, warn: () => undefined };
+    const expectHead = parseHead(auditHead ?? '');
+    expect((await verifyTrail(target, { reporter, expect: expectHead })).findings).toEqual([]);
   });
 });
 
