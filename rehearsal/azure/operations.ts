@@ -208,6 +208,27 @@ export class Operations {
     return { status: 200, headers: { 'retry-after': String(this.options.retryAfterSeconds) }, body };
   }
 
+  /**
+   * Answer to an operation's `Location`: 202 while it runs, then what the request would have been answered at once.
+   * https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
+   *
+   * @param shown the document of what was changed
+   */
+  async result(
+    id: string,
+    request: AzureRequest,
+    shown: (target: string) => Promise<AzureResponse>,
+  ): Promise<AzureResponse> {
+    const running = this.#running.get(id);
+    if (!running) throw new ArmError(404, 'OperationNotFound', `The operation '${id}' could not be found.`);
+    await Promise.race([running.ended, this.#pause(1000)]);
+    const { record } = running;
+    if (record.outcome === 'InProgress')
+      return { status: 202, headers: this.pollingHeaders(record, request) };
+    if (record.error) throw new ArmError(409, record.error.code, record.error.message);
+    return record.method === 'DELETE' || record.method === 'POST' ? { status: 204 } : shown(record.target);
+  }
+
   /** Waits until nothing runs. */
   async settled(): Promise<void> {
     for (;;) {

@@ -33,10 +33,15 @@ export function registerResources(azure: Azure): void {
   registerSubscription(azure);
   registerGroups(azure);
   registerDeployments(azure);
-  for (const path of ['azureAsyncOperation', 'operationResults'])
-    azure.router.on('GET', `/subscriptions/{s}/providers/{n}/locations/{l}/${path}/{id}`, ({ parameters }) =>
-      azure.operations.poll(parameters['id'] ?? ''),
-    );
+  const operation = (path: string) => `/subscriptions/{s}/providers/{n}/locations/{l}/${path}/{id}`;
+  azure.router.on('GET', operation('azureAsyncOperation'), ({ parameters }) =>
+    azure.operations.poll(parameters['id'] ?? ''),
+  );
+  azure.router.on('GET', operation('operationResults'), ({ parameters, request }) =>
+    azure.operations.result(parameters['id'] ?? '', request, (target) =>
+      azure.dispatch({ ...request, path: target }),
+    ),
+  );
 }
 
 function registerSubscription(azure: Azure): void {

@@ -32,6 +32,28 @@ describe('a Flexible Server', () => {
     ]);
   });
 
+  it('tells at an operation’s Location that it runs, and then what came of it', async () => {
+    const { client } = fixture;
+    const at = async (location: unknown) => {
+      const { pathname, search } = new URL(String(location));
+      const headers = await client.authorization('https://management.azure.com');
+      return client.call('GET', pathname + search, { headers });
+    };
+    const release = fixture.hold();
+    const created = await client.arm('PUT', fixture.server('main'), serverDocument());
+    const running = await at(created.headers['location']);
+    expect(running).toMatchObject({ status: 202, headers: { 'retry-after': '0' }, text: '' });
+    release();
+    expect(await at(running.headers['location'])).toMatchObject({
+      status: 200,
+      body: { name: 'main', properties: { state: 'Ready' } },
+    });
+    const restarted = await client.arm('POST', `${fixture.server('main')}/restart`, {});
+    expect(await at(restarted.headers['location'])).toMatchObject({ status: 204 });
+    const gone = await client.arm('DELETE', fixture.server('main'));
+    expect(await at(gone.headers['location'])).toMatchObject({ status: 204 });
+  });
+
   it('is busy while a private endpoint to it is made', async () => {
     await fixture.client.done('PUT', fixture.server('main'), serverDocument());
     const network = `${fixture.group}/providers/Microsoft.Network/virtualNetworks/net`;
