@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import type { Reporter } from '../report.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { Status, WouldRun } from './migrate.ts';
-import type { PlannedMigration } from './plan.ts';
+import { howEdited, type PlannedMigration } from './plan.ts';
 
 /** Whether files and ledger tell different histories. Pending files alone are no divergence. */
 export function diverges({ migrations }: Status): boolean {
@@ -69,9 +69,9 @@ export function dryRunDocument({ prepare, interrupted, pending }: WouldRun): obj
   };
 }
 
-function note({ state, applied, file, lastAttempt }: PlannedMigration): string {
-  if (state === 'edited')
-    return `applied ${applied?.checksum.slice(0, 12)}, file ${file?.checksum.slice(0, 12)}`;
+function note(migration: PlannedMigration): string {
+  const { state, lastAttempt } = migration;
+  if (state === 'edited') return howEdited(migration, 12);
   if (state === 'missing') return 'its file is gone';
   if (!lastAttempt) return '';
   const when = lastAttempt.appliedAt.toISOString().slice(0, 19).replace('T', ' ');

@@ -36,7 +36,8 @@ export function plan(files: readonly MigrationFile[], ledger: readonly LedgerEnt
     const { version, name } = file;
     const entry = applied.get(version);
     if (entry) {
-      const state = entry.checksum === file.checksum ? 'applied' : 'edited';
+      const same = entry.checksum === file.checksum && nameOf(entry) === name;
+      const state = same ? 'applied' : 'edited';
       return { version, name, state, file, applied: entry };
     }
     const lastAttempt = ledger.findLast((attempt) => attempt.version === version);
@@ -45,7 +46,7 @@ export function plan(files: readonly MigrationFile[], ledger: readonly LedgerEnt
   });
   for (const [version, entry] of applied) {
     if (known.has(version)) continue;
-    migrations.push({ version, name: `${version}_${entry.description}`, state: 'missing', applied: entry });
+    migrations.push({ version, name: nameOf(entry), state: 'missing', applied: entry });
   }
   migrations.sort((a, b) => a.version.localeCompare(b.version));
   const pending = migrations.flatMap(({ state, file }) =>
@@ -67,10 +68,8 @@ export function refuseDivergence(
   if (edited.length > 0) {
     throw new Fault(
       `${names(edited)} edited after being applied`,
-      edited
-        .map(({ name, applied, file }) => `${name}: applied ${applied?.checksum}, file ${file?.checksum}`)
-        .join('; '),
-      'Put back the content that was applied (git log shows it) and write the change as a new migration.',
+      edited.map((migration) => `${migration.name}: ${howEdited(migration)}`).join('; '),
+      'Put back the name and content that were applied (git log shows them) and write the change as a new migration.',
     );
   }
   const missing = migrations.filter(({ state }) => state === 'missing');
@@ -89,6 +88,17 @@ export function refuseDivergence(
       'Give it the next free index; or, knowing that order does not matter here, run llama-db migrate --allow-out-of-order.',
     );
   }
+}
+
+/** How an edited file differs from what was applied. @param digits of the checksums. @default 64 */
+export function howEdited({ name, applied, file }: PlannedMigration, digits = 64): string {
+  if (applied && nameOf(applied) !== name) return `applied as ${nameOf(applied)}`;
+  return `applied ${applied?.checksum.slice(0, digits)}, file ${file?.checksum.slice(0, digits)}`;
+}
+
+/** Name of the file that an attempt was made with, without its ending. */
+export function nameOf({ version, description }: Pick<LedgerEntry, 'version' | 'description'>): string {
+  return `${version}_${description}`;
 }
 
 function names(migrations: readonly PlannedMigration[]): string {

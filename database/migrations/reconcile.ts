@@ -5,6 +5,7 @@
 import type { Connection } from '../connection.ts';
 import { Fault } from '../fault.ts';
 import { type LedgerEntry, readLedger, readRunnerNames, runnerTable } from './ledger.ts';
+import { nameOf } from './plan.ts';
 
 export interface Reconciled {
   readonly ledger: readonly LedgerEntry[];
@@ -49,8 +50,4 @@ export async function reconcile(connection: Connection): Promise<Reconciled> {
     await client.query(`DELETE FROM llama.${runnerTable} WHERE name = $1`, [name]);
   }
   return { ledger, interrupted };
-}
-
-function nameOf({ version, description }: LedgerEntry): string {
-  return `${version}_${description}`;
 }

@@ -77,7 +77,7 @@ function choose(
     throw new Fault(
       `${name} cannot be rolled back`,
       file
-        ? 'its file was changed after it was applied, so its Down section may not fit'
+        ? 'its file was changed or renamed after it was applied, so its Down section may not fit'
         : 'its file is missing, and only the file knows how',
       'Check out the version that applied it and roll back from there.',
     );

@@ -1,5 +1,5 @@
 import { listMigrations, migrationsDirectory } from '../../migrations/files.ts';
-import { type MigrationState, type Plan, plan } from '../../migrations/plan.ts';
+import { howEdited, type MigrationState, type Plan, plan } from '../../migrations/plan.ts';
 import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
 import { describeGrants, foreignGrants, modelOf, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
@@ -43,13 +43,18 @@ export const ledgerChecks: readonly Check[] = [
     group: 'ledger',
     severity: 'high',
     title: 'No applied migration was edited',
-    looksAt: 'checksums of the files against those in the ledger',
+    looksAt: 'checksums and names of the files against those in the ledger',
     why: 'The file no longer says what was done here: a new environment is built from other statements than this one.',
-    mend: 'Put back the content that was applied, and write the change as a new migration.',
+    mend: 'Put back the name and content that were applied, and write the change as a new migration.',
     source: 'docs/decisions.md, 12; dbmate#672, flyway#189',
     run: (input) =>
       overPlan(input, (current) =>
-        inState(current, 'edited', 'has another checksum than when it was applied'),
+        current.migrations
+          .filter(({ state }) => state === 'edited')
+          .map((migration) => ({
+            object: `migration ${migration.name}`,
+            detail: `is not as it was applied: ${howEdited(migration, 12)}`,
+          })),
       ),
   },
   {

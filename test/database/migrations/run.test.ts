@@ -255,6 +255,17 @@ describe('a history that differs from the files is refused', () => {
     expect(await history.migrate()).toEqual([]);
   });
 
+  it('when an applied file has another name, whose rollback nobody would find', async () => {
+    history.remove('0003_third.sql');
+    history.write('0003_renamed.sql', makesTable('t_third'));
+    expect((await faultOf(history.migrate())).message).toMatch(
+      /0003_renamed was edited.*applied as 0003_third/,
+    );
+    await expect(history.rollback()).rejects.toThrow(
+      /0003_renamed cannot be rolled back: its file was changed or renamed/,
+    );
+  });
+
   it('but not when only its line ends changed', async () => {
     history.write('0001_first.sql', makesTable('t_first').replaceAll('\n', '  \r\n'));
     expect(await history.migrate()).toEqual([]);
