@@ -118,7 +118,7 @@ export const auditChecks: readonly Check[] = [
     severity: 'high',
     title: 'The owner cannot change audit rows by mistake',
     looksAt:
-      'enabled triggers on llama.audit_trail that refuse UPDATE, DELETE and TRUNCATE, and TRUNCATE on each of its leaves',
+      'enabled triggers on llama.audit_trail that refuse UPDATE, DELETE and TRUNCATE, and TRUNCATE on each of its leaves; append_only of llama.partitioned_tables, which gives it to the leaves to come',
     why: 'Grants do not bind an owner: a careless migration could rewrite history without an error.',
     mend: 'Create the triggers append_only and append_only_truncate as migration 0008 does, or enable them.',
     source: 'migrations/0008_audit_trail.sql',
@@ -137,9 +137,19 @@ export const auditChecks: readonly Check[] = [
         ...(guards.some((guard) => on(guard, 'truncate')) ? [] : ['truncate']),
       ];
       const leaves = model.leavesOf(trail);
+      const registered =
+        'rows' in snapshot.registry && snapshot.registry.rows.find(({ name }) => name === trail.name);
       return judge(`${auditTable}, ${counted(leaves.length, 'leaf', 'leaves')}`, [
         ...(open.length > 0
           ? [{ object: auditTable, detail: `${open.join(', ')} by the owner is not refused` }]
+          : []),
+        ...(registered && !registered.appendOnly
+          ? [
+              {
+                object: auditTable,
+                detail: 'is registered as not append_only: truncate of its next leaves will not be refused',
+              },
+            ]
           : []),
         // Row triggers are cloned to leaves, statement triggers are not.
         ...leaves
@@ -213,10 +223,11 @@ export const auditChecks: readonly Check[] = [
     id: 'AUD-007',
     group: 'audit',
     severity: 'critical',
-    title: 'No login switches triggers off by its settings',
-    looksAt: 'session_replication_role in the settings of roles and of the database, and on the server',
+    title: 'No login switches triggers off',
+    looksAt:
+      'session_replication_role in the settings of roles and of the database, on the server, and who was given the right to set it, administrators excepted',
     why: "With 'replica' no ordinary trigger fires: neither the audit's nor those that keep the trail append-only.",
-    mend: 'ALTER ROLE … RESET session_replication_role; the server parameter must be origin.',
+    mend: 'ALTER ROLE … RESET session_replication_role; REVOKE SET ON PARAMETER session_replication_role FROM the role; the server parameter must be origin.',
     source: 'PostgreSQL manual, session_replication_role; Microsoft Learn, server parameters',
     run: ({ snapshot }) => {
       const server = snapshot.settings.get('session_replication_role');
@@ -229,7 +240,12 @@ export const auditChecks: readonly Check[] = [
       if (server && server.value !== 'origin') {
         findings.push({ object: 'parameter session_replication_role', detail: `is ${server.value}` });
       }
-      return judge('settings of roles, database and server', findings);
+      const model = modelOf(snapshot);
+      for (const { parameter, grantee } of snapshot.parameterGrants) {
+        if (parameter !== 'session_replication_role' || model.reach(grantee).has('azure_pg_admin')) continue;
+        findings.push({ object: grantee === 'PUBLIC' ? grantee : `role ${grantee}`, detail: 'may set it' });
+      }
+      return judge('settings of roles, database and server, and grants on parameters', findings);
     },
   },
 ];

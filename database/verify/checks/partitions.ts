@@ -136,8 +136,8 @@ export const partitionChecks: readonly Check[] = [
     group: 'partitions',
     severity: 'high',
     title: 'Every leaf is one month of UTC and is named after it',
-    looksAt: 'kinds, bounds and names of leaves',
-    why: "Bounds without an offset are read in the session's time zone; a name that lies about its month leads retention to the wrong rows; a leaf that is partitioned itself, or lies on another server, is one that neither maintenance nor index builds know.",
+    looksAt: 'kinds, schemas, bounds and names of leaves',
+    why: "Bounds without an offset are read in the session's time zone; a name that lies about its month leads retention to the wrong rows; a leaf that is partitioned itself, or lies in another schema or on another server, is one that neither maintenance nor index builds know.",
     mend: 'Detach the leaf, make the month with llama.create_monthly_partition, and move the rows.',
     source: 'docs/decisions.md, 14',
     run: ({ snapshot }) =>
@@ -150,6 +150,8 @@ export const partitionChecks: readonly Check[] = [
               const kind = leaf.kind === 'p' ? 'is partitioned itself' : 'is a foreign table';
               return [{ object: nameOf(leaf), detail: kind }];
             }
+            if (leaf.schema !== schema)
+              return [{ object: nameOf(leaf), detail: `lies outside schema ${schema}` }];
             const bounds = parseBounds(leaf.bound);
             const whole =
               bounds &&

@@ -31,6 +31,7 @@ export interface Snapshot {
   readonly availableExtensions: readonly string[];
   readonly defaultPrivileges: readonly DefaultPrivilege[];
   readonly publications: readonly Publication[];
+  readonly parameterGrants: readonly ParameterGrant[];
   readonly activity: Activity;
   readonly replication: Replication;
   readonly registry: OwnersRows<RegisteredTable>;
@@ -318,6 +319,11 @@ export interface DefaultPrivilege {
   /** r tables, S sequences, f functions, T types, n schemas. */
   readonly objects: string;
   readonly grants: readonly Grant[];
+}
+
+/** A parameter of superusers that somebody else was given. */
+export interface ParameterGrant extends Grant {
+  readonly parameter: string;
 }
 
 export interface Publication {

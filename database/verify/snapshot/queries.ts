@@ -160,6 +160,11 @@ export const publications = `
     FROM pg_publication_tables t WHERE t.pubname = p.pubname AND NOT p.puballtables), '[]') AS tables
   FROM pg_publication p`;
 
+export const parameterGrants = `
+  SELECT p.parname AS parameter, a.privilege_type AS privilege, a.is_grantable AS grantable,
+    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END AS grantee
+  FROM pg_parameter_acl p, aclexplode(p.paracl) a WHERE a.grantee <> 10`;
+
 const seconds = (since: string) => `extract(epoch FROM clock_timestamp() - ${since})::float8`;
 
 export const sessions = `

@@ -51,6 +51,7 @@ export async function takeSnapshot(
       ),
       defaultPrivileges: await rows(queries.defaultPrivileges),
       publications: await rows(queries.publications),
+      parameterGrants: await rows(queries.parameterGrants),
       activity: {
         sessions: await rows(queries.sessions),
         complete: monitor?.complete ?? false,

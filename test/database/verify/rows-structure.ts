@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseBounds } from '../../../database/maintain/months.ts';
 import type { Snapshot } from '../../../database/verify/snapshot/facts.ts';
@@ -25,6 +25,11 @@ export const partitionRows: readonly Row[] = [
   {
     breaks: 'PAR-003',
     sql: "SET LOCAL ROLE llama_owner; SELECT llama.create_monthly_partition('model_metrics', {month:-3})",
+  },
+  {
+    breaks: 'PAR-004',
+    because: 'maintenance looks in one schema',
+    sql: 'CREATE SCHEMA elsewhere; ALTER TABLE {leaf:model_metrics:-1} SET SCHEMA elsewhere',
   },
   {
     breaks: 'PAR-004',
@@ -136,6 +141,10 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-004', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_trail' },
   { breaks: 'AUD-004', sql: 'DROP TRIGGER append_only_truncate ON {leaf:audit_trail:0}' },
   {
+    breaks: 'AUD-004',
+    sql: "UPDATE llama.partitioned_tables SET append_only = false WHERE table_name = 'audit_trail'",
+  },
+  {
     breaks: 'AUD-005',
     sql: `SET LOCAL ROLE llama_owner;
       CREATE FUNCTION llama.second_audit() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -143,6 +152,7 @@ export const auditRows: readonly Row[] = [
   },
   { breaks: 'AUD-006', sql: 'GRANT INSERT ON llama.model_metrics TO audit_writer' },
   { breaks: 'AUD-007', sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'" },
+  { breaks: 'AUD-007', sql: 'GRANT SET ON PARAMETER session_replication_role TO verify_app' },
   {
     breaks: 'AUD-010',
     sql: `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
@@ -232,6 +242,11 @@ export const ledgerRows: readonly Row[] = [
   {
     breaks: 'LED-001',
     files: (directory) => writeFileSync(join(directory, '9999_later.sql'), migration),
+  },
+  {
+    breaks: 'LED-002',
+    because: 'a file that was renamed is not the one that was applied',
+    files: (directory) => renameSync(join(directory, '0003_tables.sql'), join(directory, '0003_other.sql')),
   },
   {
     breaks: 'LED-002',
