@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import type { Place } from './ciphertext.ts';
 import { EncryptionFault } from './fault.ts';
 import type { BlindIndexOptions, FieldEncryption } from './field-encryption.ts';
 
@@ -22,7 +23,7 @@ export interface PlainContent {
 
 export interface PlainRecord extends PlainContent {
   readonly tenantId: string;
-  /** @default - a new one */
+  /** A uuid, in any form that PostgreSQL takes. @default - a new one */
   readonly id?: string;
   /** Values to be found by equality later, by name (`findableBy`); they are not part of the metadata. @default - none */
   readonly search?: Readonly<Record<string, string>>;
@@ -53,7 +54,7 @@ export interface OpenedRecord {
 const sealedKey = '$enc';
 const searchKey = '$search';
 
-/** Encrypts the content of a record. @throws EncryptionFault */
+/** Encrypts the content of a record. @throws EncryptionFault, and TypeError for an id that is no uuid */
 export async function sealRecord(
   encryption: FieldEncryption,
   record: PlainRecord & { readonly id: string },
@@ -109,7 +110,7 @@ export async function insertRecord(
     readonly azureRegion?: string;
   } = {},
 ): Promise<string> {
-  const id = record.id ?? randomUUID();
+  const id = record.id === undefined ? randomUUID() : canonicalId(record.id);
   const content = (await wantsEncryption(client, record.tenantId))
     ? await sealRecord(encryption, { ...record, id })
     : clear(record);
@@ -152,7 +153,7 @@ export async function renewRecord(
   const renew = async <Value>(column: string, value: Value): Promise<Value | undefined> => {
     const text = sealedText(value);
     if (text === undefined) return undefined;
-    const renewed = await encryption.renew({ tenant, table, column, record }, text);
+    const renewed = await encryption.renew(placeOf({ tenant, record, column }), text);
     return renewed === undefined ? undefined : { ...value, [sealedKey]: renewed };
   };
   const [content, described] = [await renew('mapped_data', mapped), await renew('metadata', metadata)];
@@ -204,6 +205,25 @@ interface ColumnOf {
   readonly column: string;
 }
 
+/**
+ * A uuid as PostgreSQL gives it back. What was encrypted for another spelling of it could never be read again.
+ *
+ * @throws TypeError for what is no uuid
+ */
+function canonicalId(id: string): string {
+  const digits = id
+    .replace(/^\{(.*)\}$/, '$1')
+    .replaceAll('-', '')
+    .toLowerCase();
+  const parts = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/.exec(digits)?.slice(1);
+  if (parts) return parts.join('-');
+  throw new TypeError('the id of a storage record is a uuid');
+}
+
+function placeOf({ tenant, record, column }: ColumnOf): Place {
+  return { tenant, table, column, record: canonicalId(record) };
+}
+
 async function sealValue(
   encryption: FieldEncryption,
   place: ColumnOf,
@@ -211,7 +231,7 @@ async function sealValue(
 ): Promise<Readonly<Record<string, string>>> {
   const text = JSON.stringify(value);
   if (text === undefined) throw new TypeError(`${place.column} is no JSON value`);
-  return { [sealedKey]: await encryption.encrypt({ ...place, table }, text) };
+  return { [sealedKey]: await encryption.encrypt(placeOf(place), text) };
 }
 
 async function openValue(
@@ -221,7 +241,7 @@ async function openValue(
 ): Promise<{ readonly value: Json; readonly stale: boolean }> {
   const text = sealedText(value);
   if (text === undefined) return { value, stale: false };
-  const { plaintext, stale } = await encryption.decrypt({ ...place, table }, text);
+  const { plaintext, stale } = await encryption.decrypt(placeOf(place), text);
   try {
     return { value: JSON.parse(plaintext.toString('utf8')), stale };
   } catch {

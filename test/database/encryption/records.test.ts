@@ -63,6 +63,20 @@ describe('a storage record', () => {
     expect(await openRecord(fixture.encryption(), stored)).toEqual({ ...content, stale: false });
   });
 
+  it('comes back whatever spelling of its id it was written with', async () => {
+    const tenant = randomName('tenant');
+    for (const spell of [
+      (id: string) => id.toUpperCase(),
+      (id: string) => `{${id}}`,
+      (id: string) => id.replaceAll('-', ''),
+    ]) {
+      const id = randomUUID();
+      expect(await insert(tenant, { id: spell(id) })).toBe(id);
+      expect(await openRecord(fixture.encryption(), await row(tenant, id))).toMatchObject(content);
+    }
+    await expect(insert(tenant, { id: 'no uuid' })).rejects.toThrow(TypeError);
+  });
+
   it('stays in clear, and says so, where its tenant wants none', async () => {
     const tenant = randomName('tenant');
     await fixture.asAdmin(
