@@ -72,6 +72,8 @@ BEGIN
           AND s."timestamp" < now() - make_interval(days => c.storage_retention_days)
         ORDER BY s."timestamp"
         LIMIT batch_size
+          -- Who holds one row of one tenant must not keep the rows of all from being erased.
+          FOR UPDATE SKIP LOCKED
      ) AS r
      WHERE c.storage_retention_days >= 0
      LIMIT batch_size
@@ -85,7 +87,7 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.apply_retention(integer) IS
-  'Erases one batch of storage records past their tenant''s storage_retention_days; returns how many, 0 when none is left';
+  'Erases one batch of storage records past their tenant''s storage_retention_days; returns how many, 0 when none is left but what somebody holds locked';
 
 -- SECURITY DEFINER as maintenance_role: whether a tenant still protects a row is a question about all tenants.
 CREATE FUNCTION llama.partitions_past_retention()

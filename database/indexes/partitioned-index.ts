@@ -18,7 +18,6 @@ import {
   type Relation,
   type Table,
 } from './catalog.ts';
-import { observed, type ProgressObserver } from './progress.ts';
 import { IndexSession, type Patience, type Queryable } from './session.ts';
 
 export interface PartitionedIndex {
@@ -49,8 +48,6 @@ export interface BuildOptions {
   readonly patience?: Patience;
   /** Called after each step. @default - nobody is told */
   readonly report?: (step: IndexStep) => void;
-  /** Watches pg_stat_progress_create_index over a second connection while a leaf is built. @default - not watched */
-  readonly observer?: ProgressObserver;
 }
 
 /** Stands in for a database while a migration is only read: it hears of builds instead of running them. */
@@ -251,9 +248,7 @@ class Build {
   async #buildLeaf(leaf: Relation, name: string, again: boolean, done: number, total: number): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await observed(this.#session, this.#options.observer, () =>
-          this.#session.concurrently(this.#create(leaf, name, 'CONCURRENTLY')),
-        );
+        await this.#session.concurrently(this.#create(leaf, name, 'CONCURRENTLY'));
         break;
       } catch (error) {
         // What is left of it costs every write and helps no read; it may be out of reach if the connection is gone.

@@ -106,6 +106,27 @@ describe('scheduled maintenance', () => {
     await expect(maintain('SELECT llama.apply_retention(0)')).rejects.toMatchObject({ code: '22023' });
   });
 
+  it('passes over a row that somebody holds, and erases it later', async () => {
+    await as(client, 'admin_role', undefined, async () => {
+      await client.query(
+        "INSERT INTO llama.tenant_configs (tenant_id, storage_retention_days) VALUES ('a held', 0), ('b free', 0)",
+      );
+      await client.query(
+        `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type)
+         VALUES ('a held', 'h', '{}', 'm', 'd'), ('b free', 'h', '{}', 'm', 'd')`,
+      );
+    });
+    const holder = await database.connect();
+    await holder.query(
+      "BEGIN; SET LOCAL ROLE admin_role; SELECT FROM llama.storage_records WHERE tenant_id = 'a held' FOR UPDATE",
+    );
+    expect(await maintain('SELECT llama.apply_retention() AS n')).toEqual([{ n: 1 }]);
+    expect(await maintain('SELECT llama.apply_retention() AS n')).toEqual([{ n: 0 }]);
+    await holder.query('ROLLBACK');
+    await holder.end();
+    expect(await maintain('SELECT llama.apply_retention() AS n')).toEqual([{ n: 1 }]);
+  });
+
   it('lets the maintenance role change nothing else', async () => {
     for (const statement of [
       `UPDATE llama.storage_records SET mapped_data = '{}'`,

@@ -8,7 +8,6 @@ import {
   leafIndexName,
   type PartitionedIndex,
 } from '../../../database/indexes/partitioned-index.ts';
-import type { BuildProgress } from '../../../database/indexes/progress.ts';
 import { freshDatabase, type TestDatabase } from '../../support/postgres.ts';
 
 const index: PartitionedIndex = {
@@ -459,23 +458,6 @@ describe('the index builder', () => {
       /the name is taken by CREATE INDEX idx_orders_customer ON shop\.other/,
     );
     await expect(dropPartitionedIndex({ db: client }, index)).rejects.toThrow(/the name is taken/);
-  });
-
-  it('tells an observer how far the server is', async () => {
-    const blocker = await connect();
-    await blocker.query(
-      `BEGIN; INSERT INTO shop.orders_y2026m01 VALUES ('open', '2026-01-10 00:00:00+00', 1)`,
-    );
-    const second = await connect();
-    const seen: BuildProgress[] = [];
-    const built = buildPartitionedIndex({ db: client }, index, {
-      observer: { db: second, every: 20, report: (progress) => seen.push(progress) },
-    });
-    const waiting = () => seen.filter(({ waitingFor }) => waitingFor > 0);
-    await until(async () => waiting().length > 0);
-    await blocker.query('ROLLBACK');
-    await built;
-    expect(waiting()[0]?.phase).toMatch(/^waiting for/);
   });
 
   it('drops the index with its parts, and what an unfinished build left', async () => {
