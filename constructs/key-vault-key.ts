@@ -1,6 +1,6 @@
 import { ResourceGroupTemplateDeployment } from '@cdktf/provider-azurerm/lib/resource-group-template-deployment/index.js';
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
-import type { ITerraformDependable } from 'cdktf';
+import { Fn, type ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import type { IKeyVault } from './key-vault.ts';
 
@@ -81,7 +81,7 @@ export class KeyVaultKey extends Construct {
       dependsOn: [props.vault.resource, ...(props.after ?? [])],
     });
     // Not from the deployment's outputs: a plan that changes a tag of the template would not know them.
-    this.versionlessId = `${props.vault.uri}keys/${props.name}`;
+    this.versionlessId = `${Fn.trimsuffix(props.vault.uri, '/')}/keys/${props.name}`;
     this.resourceId = `${props.vault.id}/keys/${props.name}`;
     this.resources = [
       deployment,
