@@ -13,8 +13,8 @@ export const azureBackupChecks: readonly Check[] = [
     title: 'Backups are kept as long as the settings say',
     looksAt: 'properties.backup.backupRetentionDays of the server that takes writes',
     why: 'Damage that is noticed after the retention cannot be undone.',
-    mend: 'The command that the finding names: Terraform leaves the retention of a pair alone.',
-    source: `PSRule AZR-000158; ${leftToAzure}`,
+    mend: 'Deploy the environment, or the command that the finding names.',
+    source: 'PSRule AZR-000158',
     run: (input) =>
       overAzure(input, (azure) =>
         overServers(
