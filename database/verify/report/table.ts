@@ -54,17 +54,11 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
   }
   const skipped = byReason(byStatus(report, 'skipped'));
   if (skipped.size > 0) {
-    // A row each: what draws the table takes a second for a cell of forty lines.
-    const rows: string[][] = [];
-    const joined = new Set<number>();
-    for (const [reason, checks] of skipped) {
-      for (const { id, title } of checks) {
-        rows.push([id, title]);
-        joined.add(rows.length);
-      }
-      rows.push(['', dim(`Why: ${reason}`)]);
-    }
-    sections.push(table(['skipped', 'not looked at, and why'], rows, width, [9], joined));
+    const rows = [...skipped].map(([reason, checks]) => [
+      checks.map(({ id }) => id).join('\n'),
+      [...checks.map(({ title }) => title), dim(`Why: ${reason}`)].join('\n'),
+    ]);
+    sections.push(table(['skipped', 'not looked at, and why'], rows, width, [9]));
   }
   if (all) {
     const rows = byStatus(report, 'passed').map(({ check, outcome }) => [
@@ -114,15 +108,9 @@ function lookedOf(outcome: Outcome): string {
 /**
  * The first columns as given, the last one what is left of the width.
  *
- * @param joined numbers of rows that have no line above them.
+ * Every line of a cell is drawn as a row of its own: what draws the table takes seconds for a cell of twenty lines.
  */
-function table(
-  head: string[],
-  rows: string[][],
-  width: number,
-  first: readonly number[],
-  joined: ReadonlySet<number> = new Set(),
-): string {
+function table(head: string[], rows: string[][], width: number, first: readonly number[]): string {
   const rest = Math.max(width - first.reduce((sum, one) => sum + one + 1, 0) - 2, 30);
   const drawn = new Table({
     head,
@@ -130,7 +118,15 @@ function table(
     wordWrap: true,
     style: { head: [], border: [] },
   });
-  drawn.push(...rows);
+  /** Numbers of rows that belong to the one above. */
+  const joined = new Set<number>();
+  for (const cells of rows) {
+    const lines = cells.map((cell) => cell.split('\n'));
+    for (let line = 0; line < Math.max(...lines.map(({ length }) => length)); line += 1) {
+      if (line > 0) joined.add(drawn.length);
+      drawn.push(lines.map((cell) => cell[line] ?? ''));
+    }
+  }
   let row = -1;
   return drawn
     .toString()

@@ -102,6 +102,22 @@ describe('the table', () => {
     expect(renderTable(clean, { all: true })).toContain('5 tables');
   });
 
+  it('is drawn at once however much was found', () => {
+    const findings = Array.from({ length: 600 }, (_, n) => ({
+      object: `llama.storage_records_y2026m${n}`,
+      detail:
+        'differs from its table in something that takes more than one line to say at this width of a terminal',
+    }));
+    const checks = report.checks.map(({ check }) => ({
+      check,
+      outcome: { status: 'failed', looked: 'leaves', findings } as const,
+    }));
+    const start = performance.now();
+    renderTable({ ...report, checks });
+    // Seconds for each of them, when the findings of a check were one cell.
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+
   it('keeps a check with very many findings readable', () => {
     const findings = Array.from({ length: 14 }, (_, n) => ({ object: `llama.t${n}`, detail: 'is open' }));
     const many = { ...report, checks: [result({}, { status: 'failed', looked: '', findings })] };
