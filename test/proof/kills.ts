@@ -275,6 +275,11 @@ async function makeRows(stage: Stage, database: string, rows: number): Promise<v
        FROM generate_series(1, $1) AS n`,
     [rows],
   );
+  // Unsealed for a quarter of an hour they would be a finding of their own in every run that comes later than that.
+  for (let sealed = 0; sealed < rows; ) {
+    const [found] = await stage.query(database, 'SELECT llama.seal_audit_trail()::int AS sealed');
+    sealed += Number(found?.['sealed']);
+  }
 }
 
 /** Indexes that an index may be found half made of, in each state that its builder knows. */
