@@ -69,11 +69,24 @@ function noLogin(target: Target, why: string, remedy: string, cause?: unknown): 
   return new Fault(`No login for ${target.user} on ${target.host}`, why, remedy, { ...options, exitCode: 2 });
 }
 
+/**
+ * What deployments meet most of what Entra refuses.
+ * https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+ */
+const entraRefusals: Readonly<Record<string, string>> = {
+  AADSTS7000222: 'the client secret has expired',
+  AADSTS7000215: 'the client secret is wrong',
+  AADSTS700016: 'the directory has no such application',
+  AADSTS700024: 'the federated assertion has expired',
+};
+
 /** Names and codes only: messages of identity errors can quote what was sent. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown reason';
   // What Entra itself refused comes first: the list of sources that were tried buries it.
   const code = /AADSTS\d+/.exec(error.message)?.[0];
+  const known = code === undefined ? undefined : entraRefusals[code];
+  if (known !== undefined) return `${known} (${code})`;
   if (code) return `${error.name} ${code}`;
   if (error.name === 'CredentialUnavailableError' || error.name === 'AggregateAuthenticationError') {
     return 'no identity is signed in here (environment, workload identity, managed identity, Azure CLI, PowerShell, azd)';

@@ -21,8 +21,6 @@ export interface Scenario {
    * @default true
    */
   readonly endsDeployed?: boolean;
-  /** Why `npm test` leaves it out; it is then played by `npm run rehearse` alone. @default - it is played */
-  readonly notInTests?: string;
   /** Plays it. What does not hold is said by `stage.check`, which throws. */
   run(stage: Stage): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** Values that a deployment knows and must leave nowhere, and the search for them. */
-import { inflateRawSync } from 'node:zlib';
+import { gunzipSync, inflateRawSync } from 'node:zlib';
 
 /** A secret found where it must not be. */
 export interface Leak {
@@ -23,10 +23,12 @@ export class Secrets {
     return this.#values.size;
   }
 
-  /** Looks for every secret, as it is and as JSON, URLs, base64 and compressed archives (Terraform's plans) hold it. */
+  /**
+   * Looks for every secret, as it is and as JSON, URLs and base64 hold it, also inside zip archives (Terraform's plans),
+   * gzip (archives, bodies) and what `base64gzip` makes of a text, and inside of these once more.
+   */
   search(where: string, content: string | Buffer): Leak[] {
-    const bytes = Buffer.from(content);
-    const texts = [bytes, ...unpacked(bytes)];
+    const texts = unfolded(Buffer.from(content));
     const found = new Set<string>();
     for (const [value, what] of this.#values)
       if (spellings(value).some((spelling) => texts.some((text) => text.includes(spelling)))) found.add(what);
@@ -49,11 +51,42 @@ function spellings(value: string): string[] {
   ];
 }
 
+/** How often something packed may be packed once more. */
+const deepest = 4;
+
+/** What is there, and what is packed in it. */
+function unfolded(bytes: Buffer, depth = 0): Buffer[] {
+  if (depth === deepest) return [bytes];
+  const packed = [...unzipped(bytes), ...gunzipped(bytes), ...encodedGzip(bytes).flatMap(gunzipped)];
+  return [bytes, ...packed.flatMap((inner) => unfolded(inner, depth + 1))];
+}
+
+/** Larger than anything a deployment writes; more is somebody's bomb. In bytes. */
+const maxOutputLength = 256 * 1024 * 1024;
+
+/** The content of a gzip file; nothing for anything else. https://www.rfc-editor.org/rfc/rfc1952, 2.3.1 */
+function gunzipped(bytes: Buffer): Buffer[] {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b || bytes[2] !== 8) return [];
+  try {
+    return [gunzipSync(bytes, { maxOutputLength })];
+  } catch {
+    return []; // It only begins like one.
+  }
+}
+
+/** Gzip in base64, as Terraform's base64gzip() puts it into a document: its first three bytes are always the same. */
+function encodedGzip(bytes: Buffer): Buffer[] {
+  if (!bytes.includes('H4sI')) return [];
+  return (bytes.toString('latin1').match(/H4sI[A-Za-z0-9+/]+={0,2}/g) ?? []).map((text) =>
+    Buffer.from(text, 'base64'),
+  );
+}
+
 /**
  * The files inside a zip archive; nothing for anything else.
  * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3: the central directory tells where each begins.
  */
-function unpacked(archive: Buffer): Buffer[] {
+function unzipped(archive: Buffer): Buffer[] {
   const end = archive.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
   if (end < 0 || archive.readUInt32LE(0) !== 0x04034b50) return [];
   const files: Buffer[] = [];

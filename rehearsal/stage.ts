@@ -17,9 +17,9 @@ import { deploymentOf, type EnvironmentName, inputOf, isOwn, settingsOf } from '
 import { Scenery } from './stage/scenery.ts';
 import { leaksOf } from './stage/search.ts';
 import type { Synthesis } from './terraform/app.ts';
-import { appFor, type Deployer, type DeployRun, type Difference } from './terraform/deployer.ts';
+import { type Deployer, type DeployRun, type Difference, synthesize } from './terraform/deployer.ts';
 import { watched } from './terraform/documents.ts';
-import { type Line, runProgram, type StopSignals } from './terraform/program.ts';
+import { type Ended, type Line, runProgram, type StopSignals } from './terraform/program.ts';
 import type { Project } from './terraform/project.ts';
 
 export { type EnvironmentName, environmentNames } from './stage/environments.ts';
@@ -176,11 +176,8 @@ export class Stage {
   /** The stack as the next deployment would be: the text of its `cdk.tf.json`. */
   async synthesized(how: How = {}): Promise<string> {
     const { project, settings, variables: environment } = this;
-    const run = await runProgram(process.execPath, await appFor(project, this.#synthesis(how)), {
-      cwd: project.root,
-      environment,
-    });
-    if (run.exitCode !== 0)
+    const run = await synthesize(project, this.#synthesis(how), { cwd: project.root, environment });
+    if (run && run.exitCode !== 0)
       throw new Fault('The stack does not synthesize', run.output.trim(), 'Mend what is named there.');
     return readFile(path.join(await project.stackFolder(settings.name), 'cdk.tf.json'), 'utf8');
   }
@@ -214,14 +211,24 @@ export class Stage {
   }
 
   /** Fails the rehearsal when a deployment would change anything now. */
-  async unchanged(words = 'the plan is empty'): Promise<void> {
-    const { isEmpty, changes } = await this.diff();
+  async unchanged(words = 'the plan is empty', how: How = {}): Promise<void> {
+    const { isEmpty, changes } = await this.diff(how);
     this.check(words, isEmpty, () => `it would ${changes.join(', ') || 'change outputs'}`);
   }
 
   /** Destroys, whatever comes of it. */
   async destroy(how: How = {}): Promise<DeployRun> {
     return this.#act('destroy', this.#scenery.deployer.destroy(this.#synthesis(how), this.#stops(how)));
+  }
+
+  /** Runs `llama-db`, as a person does who looks after what is deployed. */
+  async command(...parameters: string[]): Promise<Ended> {
+    const { root } = this.project;
+    return runProgram(process.execPath, [path.join(root, 'commands/llama-db.mjs'), ...parameters], {
+      cwd: root,
+      environment: { ...this.variables, CDKTF_OUTDIR: path.join(root, 'cdktf.out') },
+      ...this.#stops({}),
+    });
   }
 
   /**
@@ -238,6 +245,20 @@ export class Stage {
       );
     this.checks.push({ words, at: Date.now() });
     this.#options.tell?.({ kind: 'check', words });
+  }
+
+  /**
+   * Takes everything of a type away behind Terraform's back, so that it need not do so itself: what it deletes, the
+   * provider goes on looking for, a link of a DNS zone for two minutes.
+   *
+   * @param scope what it lies on or in. @default - anything
+   */
+  removeByHand(type: string, scope?: string): void {
+    const { state } = this.azure;
+    const within = scope === undefined ? state.list() : state.within(scope);
+    const there = within.filter((one) => one.type.toLowerCase() === type.toLowerCase());
+    if (there.length === 0) throw new Error(`there is no ${type} to take away`);
+    for (const { id } of there) state.delete(id);
   }
 
   /** Changes that Azure was asked for since a moment, `DELETE <id>`, whether it did them or not. */

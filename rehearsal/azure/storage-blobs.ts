@@ -17,9 +17,14 @@ export interface Blob {
   modifiedAt: Date;
 }
 
+/** What a blob once was: a storage account with versions keeps every one, for whoever may read them. */
+export type BlobVersion = Pick<Blob, 'content' | 'metadata'>;
+
 /** Storage account, container and blob name to blob; a container that exists may hold none. */
 export class BlobStore {
   readonly #containers: Map<string, Map<string, Blob>>;
+  /** By `account/container/name`, oldest first. A history, like the requests: no part of what a snapshot keeps. */
+  readonly #versions = new Map<string, BlobVersion[]>();
 
   constructor(memory: Memory) {
     this.#containers = memory.map('blobs');
@@ -38,6 +43,20 @@ export class BlobStore {
     return [...this.#containers].flatMap(([path, blobs]) =>
       [...blobs].map(([name, blob]): [string, Blob] => [`${path}/${name}`, blob]),
     );
+  }
+
+  /** Everything that was ever written to each blob, `account/container/name` first; also to those deleted since. */
+  versions(): [string, readonly BlobVersion[]][] {
+    return [...this.#versions];
+  }
+
+  /** Keeps what a blob is now. */
+  keep(path: string, { content, metadata }: Blob): void {
+    const versions = this.#versions.get(path) ?? [];
+    this.#versions.set(path, versions);
+    const last = versions.at(-1);
+    // A lease is given and taken without a change.
+    if (last?.content !== content || last.metadata !== metadata) versions.push({ content, metadata });
   }
 }
 
@@ -59,9 +78,12 @@ export function registerBlobs(azure: Azure, blobs: BlobStore): void {
         if (!directory.holdsToken(request, audience))
           return refusal(401, 'NoAuthenticationInformation', 'Server failed to authenticate the request.');
         const account = request.host.split('.')[0] ?? '';
-        const container = blobs.container(account, parameters['container'] ?? '');
+        const { container: containerName = '', name = '' } = parameters;
+        const container = blobs.container(account, containerName);
         if (!container) return refusal(404, 'ContainerNotFound', 'The specified container does not exist.');
-        const answer = handler(match, container, parameters['name'] ?? '');
+        const answer = handler(match, container, name);
+        const blob = method === 'PUT' ? container.get(name) : undefined;
+        if (blob) blobs.keep(`${account}/${containerName}/${name}`, blob);
         return answer === 'unknown'
           ? refusal(501, 'NotImplemented', `${method} ${request.path}?${request.query} is not known here.`)
           : answer;

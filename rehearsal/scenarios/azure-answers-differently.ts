@@ -73,7 +73,6 @@ export const scenario: Scenario = {
       method === 'GET' && host === 'management.azure.com' && answer.status === 200
         ? saidOtherwise(path, answer)
         : undefined;
-    await stage.unchanged('the plan is empty although Azure answers otherwise');
     const run = await stage.deployed({}, 'a deployment succeeds');
     stage.check('it changed nothing', run.resources.length === 0);
   },

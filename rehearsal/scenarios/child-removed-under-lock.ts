@@ -1,8 +1,9 @@
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { objectAt, textAt } from '../azure/json.ts';
 import { lockType } from '../azure/locks.ts';
+import { keep, lockByHand } from '../locks-by-hand.ts';
 import type { Scenario } from '../scenario.ts';
-import type { How, Stage } from '../stage.ts';
+import type { How } from '../stage.ts';
 
 const endpointType = 'Microsoft.DBforPostgreSQL/flexibleServers/virtualEndpoints';
 
@@ -15,7 +16,7 @@ export const scenario: Scenario = {
   async run(stage) {
     const { azure } = stage;
     const locks = () => azure.state.ofType(lockType).length;
-    if (stage.quick) await lockByHand(stage, { keep });
+    if (stage.quick) await lockByHand(stage);
     stage.check('servers and vault are locked', locks() === 3, () => `there are ${locks()} locks`);
     const moment = Date.now();
     let endpoint: EnvironmentInput['virtualEndpoint'];
@@ -66,29 +67,3 @@ export const scenario: Scenario = {
     stage.check('servers and vault are locked again', locks() === 3, () => `there are ${locks()} locks`);
   },
 };
-
-const keep = ['azurerm_management_lock'] as const;
-
-/** Locks the targets as a person would, and lets the state take the locks over: azurerm watches none of them then. */
-async function lockByHand(stage: Stage, how: How): Promise<void> {
-  const { azure, settings } = stage;
-  const { resource } = JSON.parse(await stage.synthesized(how));
-  const names: Readonly<Record<string, string | undefined>> = {
-    server: settings.server.name,
-    replica: settings.replica?.name,
-    key_vault: settings.keyVault.name,
-  };
-  const imports: Record<string, string> = {};
-  for (const [key, lock] of Object.entries<Record<string, string>>(resource.azurerm_management_lock)) {
-    const name = names[key.replace('deletion_lock_', '')];
-    const target = azure.state
-      .list()
-      .find((one) => one.name === name && /\/(?:flexibleServers|vaults)$/.test(one.type));
-    if (!target) throw new Error(`nothing in Azure is what ${key} locks`);
-    const { id } = azure.state.put(`${target.id}/providers/${lockType}/${lock['name']}`, {
-      properties: { level: lock['lock_level'] ?? '', notes: lock['notes'] ?? '' },
-    });
-    imports[`azurerm_management_lock.${key}`] = id;
-  }
-  await stage.deployed({ imports }, 'locks that were made by hand are taken over');
-}

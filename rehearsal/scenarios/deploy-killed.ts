@@ -3,6 +3,7 @@ import { adoptAll } from '../interruptions/adoption.ts';
 import { faultKind } from '../interruptions/faults.ts';
 import { Injection } from '../interruptions/injection.ts';
 import type { Scenario } from '../scenario.ts';
+import { processesOf } from '../terraform/processes.ts';
 
 const server = 'azurerm_postgresql_flexible_server.server';
 
@@ -10,9 +11,8 @@ export const scenario: Scenario = {
   name: 'deploy-killed',
   title:
     'A first deployment is killed while Azure makes the server; after llama-db adopt the next one goes on',
-  environments: ['production', 'staging', 'development'],
+  environments: ['staging', 'production', 'development'],
   begins: 'before the first deployment',
-  notInTests: 'test/rehearsal/interruptions.test.ts has it on a smaller stack',
   async run(stage) {
     const { name } = stage.settings.server;
     const injection = new Injection(
@@ -27,6 +27,8 @@ export const scenario: Scenario = {
       'the deployment was killed while Azure made the server',
       injection.disarm().length === 1 && killed.exitCode !== 0,
     );
+    const left = processesOf(stage.project.root);
+    stage.check('nothing of it still runs', left.length === 0, () => `processes ${left.join(', ')}`);
     // Azure goes on with what it was asked for.
     for (const { id } of stage.azure.operations) await stage.azure.azure.operations.wait(id);
 

@@ -14,6 +14,5 @@ export const scenario: Scenario = {
       changes.every((change) => !change.includes('azurerm_postgresql_flexible_server.')),
       () => changes.join(', '),
     );
-    await stage.unchanged('the plan is empty');
   },
 };

@@ -6,7 +6,6 @@ export const scenario: Scenario = {
   environments: ['production', 'staging', 'development'],
   begins: 'deployed',
   async run(stage) {
-    await stage.unchanged('the plan is empty before');
     const run = await stage.deployed({}, 'the second deployment succeeds');
     stage.check('it worked on no resource', run.resources.length === 0, () =>
       run.resources.map(({ action, address }) => `${action} ${address}`).join(', '),

@@ -23,6 +23,23 @@ export const scenario: Scenario = {
     await stage.refused(/Error acquiring the state lock.*pipeline@build-agent-7/s);
     const changes = stage.changesSince(moment);
     stage.check('Azure was sent no change', changes.length === 0, () => changes.join(', '));
+    const adopt = await stage.command('adopt', stage.environment, '--yes');
+    stage.check(
+      'llama-db adopt says in one line who holds the state, since when, and what to do',
+      adopt.exitCode === 2 &&
+        adopt.output
+          .split('\n')
+          .some(
+            (line) =>
+              line.startsWith(
+                `The state of ${stage.environment} is locked by ${info.Who} (apply) since ${info.Created}, `,
+              ) &&
+              line.endsWith(
+                `Wait for it. If it is dead: llama-db adopt ${stage.environment} --break-lock ${id}.`,
+              ),
+          ),
+      () => adopt.output,
+    );
     stage.check('the other run still holds its lock', stage.stateBlob?.lease === id);
     // The other run ends.
     blob.lease = undefined;

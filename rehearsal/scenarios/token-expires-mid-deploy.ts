@@ -7,16 +7,17 @@ export const scenario: Scenario = {
   name: 'token-expires-mid-deploy',
   title:
     'A token that stops being valid in the middle of a deployment ends it with a clear line; the next one converges',
-  environments: ['production', 'staging', 'development'],
+  environments: ['development', 'staging', 'production'],
   begins: 'deployed',
   async run(stage) {
     const names = Object.keys(parameters);
-    stage.intercept = ({ method, path }) => {
+    const moment = Date.now();
+    stage.interceptAnswer = ({ method, path }) => {
       if (method === 'GET' || !names.some((name) => path.endsWith(`/configurations/${name}`)))
         return undefined;
-      stage.intercept = undefined;
-      // The first one is still done; whatever comes after it carries a token that is no longer taken.
-      setTimeout(() => stage.azure.directory.revokeTokens('https://management.azure.com'), 5);
+      stage.interceptAnswer = undefined;
+      // The first one is accepted; whatever comes after it carries a token that is no longer taken.
+      stage.azure.directory.revokeTokens('https://management.azure.com');
       return undefined;
     };
     await stage.refused(/InvalidAuthenticationToken|401/, {
@@ -24,6 +25,12 @@ export const scenario: Scenario = {
         input.server.parameters = { ...input.server.parameters, ...parameters };
       },
     });
+    const done = stage.azure.operations.filter(
+      ({ startedAt, outcome }) => startedAt >= moment && outcome !== 'Refused',
+    );
+    stage.check('Azure took one change, and none more', done.length === 1, () =>
+      done.map(({ method, target }) => `${method} ${target}`).join(', '),
+    );
     await stage.deployed({}, 'the next deployment converges');
     const set = names.map(
       (name) =>

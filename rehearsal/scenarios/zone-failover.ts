@@ -20,7 +20,6 @@ export const scenario: Scenario = {
     await stage.azure.incidents.failOver(stage.serverId('primary'));
     stage.check('PostgreSQL crashed and recovered', stage.postgres.restarts === restarts + 1);
     stage.check('the zones are exchanged', zones() === before.split(',').reverse().join(), zones);
-    await stage.unchanged('the plan is empty after the failover');
     const run = await stage.deployed({}, 'a deployment in the other zone succeeds');
     stage.check('it changed nothing', run.resources.length === 0);
   },

@@ -1,8 +1,8 @@
 /** What a person does with an environment: deploy it, look at what a deployment would do, destroy it. */
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Synthesis } from './app.ts';
-import { type Ended, type Line, runProgram, type StopSignals } from './program.ts';
+import { type Ended, type Line, type ProgramOptions, runProgram, type StopSignals } from './program.ts';
 import type { Project } from './project.ts';
 import { complaints, type Diagnostic, type ResourceRun, type TerraformRun, TerraformStack } from './stack.ts';
 
@@ -60,6 +60,26 @@ export async function appFor(project: Project, synthesis: Synthesis | undefined)
   return ['--import', 'tsx', app, file];
 }
 
+/**
+ * Synthesizes the stack of a scratch project, unless the one that is there was made of the same: the same settings and
+ * the same sources give the same bytes (test/stacks/synthesis.test.ts).
+ *
+ * @returns nothing when there was nothing to do
+ */
+export async function synthesize(
+  project: Project,
+  synthesis: Synthesis | undefined,
+  options: ProgramOptions,
+): Promise<Ended | undefined> {
+  const made = path.join(project.root, 'synthesized.json');
+  const wanted = JSON.stringify(synthesis ?? {});
+  if ((await readFile(made, 'utf8').catch(() => undefined)) === wanted) return undefined;
+  await rm(made, { force: true });
+  const ended = await runProgram(process.execPath, await appFor(project, synthesis), options);
+  if (ended.exitCode === 0) await writeFile(made, wanted);
+  return ended;
+}
+
 /** Synthesis by node, then Terraform, step by step: what the cdktf command line does, without what it adds. */
 export class TerraformDeployer implements Deployer {
   readonly kind = 'terraform';
@@ -108,14 +128,11 @@ export class TerraformDeployer implements Deployer {
       return ended;
     };
     const all = async () => {
-      const app = await appFor(project, synthesis);
-      const synthesized = await collect('synthesis', () =>
-        runProgram(process.execPath, app, {
-          ...{ cwd: project.root, environment: stack.environment, hear },
-          ...stop,
-        }),
-      );
-      if (synthesized.exitCode !== 0) return;
+      if (isStopped(stop)) throw new Stopped();
+      const options = { ...{ cwd: project.root, environment: stack.environment, hear }, ...stop };
+      const synthesized = await synthesize(project, synthesis, options);
+      if (synthesized) runs.push({ name: 'synthesis', ended: synthesized });
+      if ((synthesized?.exitCode ?? 0) !== 0) return;
       const ready =
         stack.isInitialised || (await collect('initialisation', () => stack.init(stop))).exitCode === 0;
       if (ready) await steps(stack, collect);

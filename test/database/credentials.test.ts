@@ -69,7 +69,7 @@ describe('a login', () => {
         name: 'AuthenticationError',
       });
     });
-    expect(fault.message).toMatch(/AuthenticationError AADSTS7000215/);
+    expect(fault.message).toMatch(/the client secret is wrong \(AADSTS7000215\)/);
     expect(JSON.stringify([fault.message, fault.stack, (fault.cause as Error).message])).not.toContain(
       'hunter22',
     );

@@ -47,7 +47,6 @@ describe('rehearsal', () => {
     { timeout },
     async (scenario, context) => {
       context.skip(missing !== undefined, missing);
-      context.skip(scenario.notInTests !== undefined && !complete, scenario.notInTests);
       const [environment] = scenario.environments;
       const stage =
         scenario.begins === 'deployed'

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { deflateRawSync } from 'node:zlib';
+import { deflateRawSync, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Secrets } from '../../rehearsal/secrets.ts';
 import { whyNoTerraform } from '../support/terraform.ts';
@@ -29,6 +29,9 @@ describe('the search for secrets', () => {
     ['in base64, one byte in', Buffer.from(`x${secret} and more`).toString('base64')],
     ['in base64, two bytes in', Buffer.from(`xy${secret} and more`).toString('base64')],
     ['in bytes that are no text', Buffer.concat([Buffer.from([0, 255, 254]), Buffer.from(secret)])],
+    ['in gzip', gzipSync(`password=${secret}`)],
+    ['in gzip in base64 in a document', JSON.stringify({ data: gzipSync(secret).toString('base64') })],
+    ['in gzip in an archive', archive('body.gz', gzipSync(secret))],
     ['compressed in an archive', archive('tfstate', `{"password": ${JSON.stringify(secret)}}`)],
   ])('finds one %s', (_, content) => {
     expect(secrets().search('a state', content)).toEqual([{ what: 'the client secret', where: 'a state' }]);
@@ -38,6 +41,12 @@ describe('the search for secrets', () => {
     const all = secrets();
     expect(all.search('a state', 'the client secret')).toEqual([]);
     expect(all.search('a plan', archive('tfstate', '{"password": null}'))).toEqual([]);
+  });
+
+  it('takes what only begins like gzip for what it is', () => {
+    const broken = Buffer.concat([gzipSync('nothing').subarray(0, 6), Buffer.from(secret)]);
+    expect(secrets().search('a file', broken)).toHaveLength(1);
+    expect(secrets().search('a file', broken.subarray(0, 8))).toEqual([]);
   });
 
   it('takes no value that would be found by chance', () => {
@@ -69,8 +78,8 @@ describe('the search for secrets', () => {
 });
 
 /** A zip archive of one file, as Terraform's plan is one of several. */
-function archive(name: string, text: string): Buffer {
-  const data = deflateRawSync(Buffer.from(text));
+function archive(name: string, content: string | Buffer): Buffer {
+  const data = deflateRawSync(content);
   const local = Buffer.alloc(30 + name.length);
   local.writeUInt32LE(0x04034b50, 0);
   local.writeUInt16LE(8, 8);

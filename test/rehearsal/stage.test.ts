@@ -7,6 +7,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { tokenScope } from '../../database/credentials.ts';
 import { administration } from '../../rehearsal/postgres/address.ts';
 import { within } from '../../rehearsal/postgres/bootstrap.ts';
+import { Secrets } from '../../rehearsal/secrets.ts';
+import { inputOf, settingsOf } from '../../rehearsal/stage/environments.ts';
+import { Scenery } from '../../rehearsal/stage/scenery.ts';
+import { leaksOf } from '../../rehearsal/stage/search.ts';
 import { Stage } from '../../rehearsal/stage.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
@@ -42,9 +46,34 @@ describe('a stage before anything is deployed', () => {
       `blob ${state.storageAccount}/${state.container}/${state.key}`,
       'cdktf.log',
       `metadata of blob ${state.storageAccount}/${state.container}/${state.key}`,
-      'the log of PostgreSQL',
+      `the log of ${settings.server.name}`,
     ]);
     await expect(stage.sound()).rejects.toThrow('the client secret is in cdktf.log');
+  });
+
+  it('finds one that a blob held for a moment', async () => {
+    const { azure, settings } = stage;
+    const { state } = settings;
+    if (state.backend !== 'azurerm') throw new Error('staging keeps its state in a blob');
+    const write = async (content: string) => {
+      const token = await azure.directory.issue('https://storage.azure.com');
+      const { status } = await azure.azure.dispatch({
+        ...{ method: 'PUT', host: `${state.storageAccount}.blob.core.windows.net` },
+        ...{ path: `/${state.container}/passing.tfstate`, query: new URLSearchParams() },
+        ...{ headers: { authorization: `Bearer ${token}` }, body: Buffer.from(content) },
+      });
+      expect(status).toBe(201);
+    };
+    await write('{"password": null}');
+    await write(JSON.stringify({ password: azure.directory.options.clientSecret }));
+    await write('{}');
+    const found = (await stage.leaks()).filter(({ where }) => where.endsWith('passing.tfstate'));
+    expect(found).toEqual([
+      {
+        what: 'the client secret',
+        where: `version 2 of blob ${state.storageAccount}/${state.container}/passing.tfstate`,
+      },
+    ]);
   });
 
   it('takes a token as the password of a group only from its members, and only the latest', async () => {
@@ -71,6 +100,34 @@ describe('a stage before anything is deployed', () => {
     azure.directory.removeMember(objectId, azure.directory.options.client.objectId);
     await expect(login(await issue())).rejects.toThrow('password authentication failed');
     expect(postgres.log()).not.toContain(second);
+  });
+});
+
+describe('what stands on a stage with a replica', () => {
+  it('is searched for secrets in the log of the replica’s server as well, also once it is deleted', async ({
+    skip,
+  }) => {
+    skip(missing !== undefined, missing);
+    const secrets = new Secrets();
+    const settings = settingsOf(inputOf('production'));
+    const name = settings.replica?.name ?? '';
+    const scenery = await Scenery.build({ settings, secrets });
+    try {
+      const { behind, azure } = scenery;
+      behind.knowReplica(name, settings.server.name);
+      const standby = await behind.serverOf(name);
+      if (!standby) throw new Error('production has a replica');
+      const secret = azure.directory.options.clientSecret;
+      await within(administration(standby), (client) =>
+        client.query(`SELECT ${pg.escapeLiteral(secret)}::int`),
+      ).catch(() => undefined);
+      const leak = { what: 'the client secret', where: `the log of ${name}` };
+      expect(await leaksOf(scenery, [], secrets)).toEqual([leak]);
+      await behind.events({ kind: 'deleted', server: `/servers/${name}` });
+      expect(await leaksOf(scenery, [], secrets)).toEqual([leak]);
+    } finally {
+      await scenery.close();
+    }
   });
 });
 

@@ -29,6 +29,8 @@ export class PostgresBehind {
     string,
     { readonly source: string; readonly parameters: Map<string, string> }
   >();
+  /** Logs of servers that are deleted: what was written there is not forgotten with them. */
+  readonly #deleted: [string, string][] = [];
   readonly #starting = new Map<string, Promise<LocalPostgres | undefined>>();
   #gateway: Gateway | undefined;
 
@@ -65,6 +67,12 @@ export class PostgresBehind {
     const starting = this.#startStandby(name).finally(() => this.#starting.delete(name));
     this.#starting.set(name, starting);
     return starting;
+  }
+
+  /** What every server has written to its log, by the server's name; deleted ones included. */
+  logs(): readonly (readonly [string, string])[] {
+    const running = [...this.#servers].map(([name, postgres]): [string, string] => [name, postgres.log()]);
+    return [...running, ...this.#deleted];
   }
 
   /** Says that a server is a replica of another one, for a state of the local Azure that was not built here. */
@@ -125,6 +133,7 @@ export class PostgresBehind {
   async #delete(postgres: LocalPostgres, name: string): Promise<void> {
     if (postgres === this.options.postgres) return dropDatabases(postgres);
     this.#servers.delete(name);
+    this.#deleted.push([name, postgres.log()]);
     await postgres.stop();
   }
 
