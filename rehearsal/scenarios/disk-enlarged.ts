@@ -4,7 +4,7 @@ import type { Scenario } from '../scenario.ts';
 export const scenario: Scenario = {
   name: 'disk-enlarged',
   title: 'A disk that grows by itself is enlarged by the settings in the one deployment that says so',
-  environments: ['development', 'staging'],
+  environments: ['staging'],
   begins: 'deployed',
   async run(stage) {
     const size = () => numberAt(stage.serverProperties('primary'), 'storage', 'storageSizeGB') ?? 0;
