@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './test/support/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -8,6 +9,7 @@ export default defineConfig({
     // Processes, not threads: synthesis changes the working directory and the environment.
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     // Tests that start servers or programs of their own are slow on a busy machine, none is slower than this.
     testTimeout: 30_000,
     hookTimeout: 60_000,
