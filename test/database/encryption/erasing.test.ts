@@ -82,28 +82,28 @@ async function statesOf(tenant: string): Promise<readonly string[]> {
   return rows.map(({ state }) => state);
 }
 
+/** A key of the other purpose, which waits for an erasure that has not ended. */
+async function makingDuringErasure() {
+  const tenant = randomName('tenant');
+  await withKey(tenant, 'encryption');
+  const eraser = await begin('admin_role', tenant);
+  await erase(eraser, tenant);
+  const maker = await begin('application_role', tenant);
+  const making = outcome(insert(maker, tenant, 'index'));
+  await waits(maker);
+  return { tenant, eraser, maker, making };
+}
+
 describe('a data key and the erasure of its tenant', () => {
   it('are made one after the other: a key of the other purpose waits for the erasure, and is refused', async () => {
-    const tenant = randomName('tenant');
-    await withKey(tenant, 'encryption');
-    const eraser = await begin('admin_role', tenant);
-    await erase(eraser, tenant);
-    const maker = await begin('application_role', tenant);
-    const making = outcome(insert(maker, tenant, 'index'));
-    await waits(maker);
+    const { tenant, eraser, making } = await makingDuringErasure();
     await eraser.query('COMMIT');
     expect(await making).toBe('55000');
     expect(await statesOf(tenant)).toEqual(['erased']);
   });
 
   it('make the key when the erasure is taken back', async () => {
-    const tenant = randomName('tenant');
-    await withKey(tenant, 'encryption');
-    const eraser = await begin('admin_role', tenant);
-    await erase(eraser, tenant);
-    const maker = await begin('application_role', tenant);
-    const making = outcome(insert(maker, tenant, 'index'));
-    await waits(maker);
+    const { tenant, eraser, maker, making } = await makingDuringErasure();
     await eraser.query('ROLLBACK');
     expect(await making).toBeUndefined();
     await maker.query('COMMIT');
