@@ -1,7 +1,7 @@
 /**
  * `llama-db bootstrap`: finds the environment, checks what was asked for, and prints, previews or runs the template.
  */
-import { Fault } from '../database/fault.ts';
+import { Fault } from '../core/fault.ts';
 import { environments } from '../environments/index.ts';
 import type { EnvironmentSettings } from '../environments/settings.ts';
 import { previewBootstrap, runBootstrap } from './run.ts';

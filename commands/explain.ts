@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { catalogue } from '../database/verify/catalogue.ts';
-import { documentChecks, explain, listChecks } from '../database/verify/report/explain.ts';
-import { findCheck } from '../database/verify/verify.ts';
+import { catalogue } from '../verification/catalogue.ts';
+import { documentChecks, explain, listChecks } from '../verification/report/explain.ts';
+import { findCheck } from '../verification/verify.ts';
 import { printJson } from './common/target.ts';
 
 interface Options {

@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { Fault } from '../database/fault.ts';
+import { Fault } from '../core/fault.ts';
 
 export interface CommandModule {
   register(program: Command): void;

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import { withConnection } from '../database/connection.ts';
-import { dryRunDocument, reportDryRun } from '../database/migrations/describe.ts';
-import { withLock } from '../database/migrations/lock.ts';
-import { dryRun, migrate } from '../database/migrations/migrate.ts';
+import { dryRunDocument, reportDryRun } from '../database/migrator/describe.ts';
+import { withLock } from '../database/migrator/lock.ts';
+import { dryRun, migrate } from '../database/migrator/migrate.ts';
 import {
   type MigrationsOptions,
   printJson,
@@ -39,7 +39,7 @@ export function register(program: Command): void {
       const reading = { applicationName, session: 'reading', acceptStandby: true } as const;
       if (options.sql) {
         // Loaded here: it needs node-pg-migrate, which the rest of this command may do without.
-        const { migrationScript } = await import('../database/migrations/script.ts');
+        const { migrationScript } = await import('../database/migrator/script.ts');
         const quiet = reporterFor({ json: true });
         const script = await withConnection(target, { ...reading, reporter: quiet }, (connection) =>
           migrationScript(connection, look),

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import { postDeploy } from '../database/post-deploy.ts';
 import { loginPasswords } from '../database/principals.ts';
+import { postDeploy } from '../pipeline/release/post-deploy.ts';
 import {
   type MigrationsOptions,
   printJson,

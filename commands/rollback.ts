@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { withConnection } from '../database/connection.ts';
-import { withLock } from '../database/migrations/lock.ts';
-import { rollback } from '../database/migrations/rollback.ts';
+import { withLock } from '../database/migrator/lock.ts';
+import { rollback } from '../database/migrator/rollback.ts';
 import {
   type MigrationsOptions,
   printJson,

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { Listr, type ListrTask } from 'listr2';
+import { Fault } from '../core/fault.ts';
 import type { Deployment } from '../database/deployment.ts';
-import { Fault } from '../database/fault.ts';
+import type { LocalPostgres } from '../local/postgres/server.ts';
 import {
   type ApplicationLogin,
   type ApplicationView,
@@ -12,8 +13,7 @@ import {
   type SynthesizedStack,
   serverFor,
   synthesize,
-} from '../rehearsal/postgres/deployment.ts';
-import type { LocalPostgres } from '../rehearsal/postgres/server.ts';
+} from '../rehearsal/start.ts';
 
 /** What one run has made so far. */
 interface Made {

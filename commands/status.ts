@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { withConnection } from '../database/connection.ts';
-import { describeStatus, diverges, statusDocument } from '../database/migrations/describe.ts';
-import { status } from '../database/migrations/migrate.ts';
+import { describeStatus, diverges, statusDocument } from '../database/migrator/describe.ts';
+import { status } from '../database/migrator/migrate.ts';
 import {
   looking,
   type MigrationsOptions,

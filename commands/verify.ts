@@ -1,10 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Severity, severities } from '../core/severity.ts';
 import { resolveTarget } from '../database/target.ts';
-import { type Group, groups, type Severity, severities } from '../database/verify/check.ts';
-import { requireWritable } from '../database/verify/report/place.ts';
-import { isGroup, verdictOf } from '../database/verify/verdict.ts';
-import { type Format, formats, renderReport, verify } from '../database/verify/verify.ts';
+import { type Group, groups } from '../verification/check.ts';
+import { requireWritable } from '../verification/report/place.ts';
+import { isGroup, verdictOf } from '../verification/verdict.ts';
+import { type Format, formats, renderReport, verify } from '../verification/verify.ts';
 import {
   type MigrationsOptions,
   reporterFor,
@@ -96,7 +97,7 @@ async function referenceOf(url: string | undefined) {
   // What else the environment says of a connection belongs to the target.
   const { PGPASSWORD, PGSSLROOTCERT } = process.env;
   if (url !== undefined) return resolveTarget({ url }, { PGPASSWORD, PGSSLROOTCERT });
-  const { openReference } = await import('../rehearsal/postgres/reference.ts');
+  const { openReference } = await import('../verification/drift/reference-server.ts');
   return openReference;
 }
 

@@ -8,10 +8,10 @@ import { hostname } from 'node:os';
 import { checkServerIdentity } from 'node:tls';
 import pg from 'pg';
 import { majorVersion, supportedVersions } from '../azure/versions.ts';
+import { Fault } from '../core/fault.ts';
+import { duration, type Reporter } from '../core/report.ts';
 import { type Credential, credentialFor, type TokenSource } from './credentials.ts';
 import { type Circumstances, diagnose, isConnectionError } from './diagnosis.ts';
-import { Fault } from './fault.ts';
-import { duration, type Reporter } from './report.ts';
 import { describeTarget, type Target } from './target.ts';
 
 /**

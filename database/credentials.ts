@@ -1,7 +1,7 @@
 /**
  * How a login proves itself: with the password it was given, or with a token of Microsoft Entra ID.
  */
-import { Fault } from './fault.ts';
+import { Fault } from '../core/fault.ts';
 import type { Target } from './target.ts';
 
 /** Scope of tokens that Azure Database for PostgreSQL takes as a password. */

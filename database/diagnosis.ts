@@ -1,7 +1,7 @@
 /**
  * Turns what pg, TLS and PostgreSQL throw into a line a person can act on.
  */
-import { Fault } from './fault.ts';
+import { Fault } from '../core/fault.ts';
 
 /** What is known about the connection when something fails on it. */
 export interface Circumstances {

@@ -1,9 +1,9 @@
 /** Extensions of the deployment, created as the login: only a member of azure_pg_admin may. */
 import pg from 'pg';
 import { extension } from '../azure/extensions.ts';
+import { Fault } from '../core/fault.ts';
+import type { Reporter } from '../core/report.ts';
 import type { Connection } from './connection.ts';
-import { Fault } from './fault.ts';
-import type { Reporter } from './report.ts';
 
 /** Lives in one database of the server only, and is looked after with the schedules. */
 const elsewhere = new Set(['pg_cron']);

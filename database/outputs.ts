@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { Fault } from './fault.ts';
+import { Fault } from '../core/fault.ts';
 
 const execute = promisify(execFile);
 const couldNotLook = { exitCode: 2 };

@@ -4,11 +4,11 @@
  */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { Fault } from '../core/fault.ts';
+import type { Reporter } from '../core/report.ts';
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
-import { Fault } from './fault.ts';
-import { tolerant } from './migrations/prepare.ts';
-import type { Reporter } from './report.ts';
+import { tolerant } from './migrator/prepare.ts';
 
 type Login = Deployment['logins'][number];
 

@@ -2,11 +2,12 @@
  * Static parameters take effect at a restart. Terraform sets them without one; here the servers restart once,
  * only when something is pending, and in the order that keeps the replica able to follow.
  */
+
+import { Fault } from '../core/fault.ts';
+import { duration, type Reporter } from '../core/report.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from './azure-access.ts';
 import { type Connection, type ConnectOptions, connect, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
-import { Fault } from './fault.ts';
-import { duration, type Reporter } from './report.ts';
 import { standbyTarget, type Target } from './target.ts';
 
 /** Restarts one server by its Azure resource id and returns when Azure says that it is done. */

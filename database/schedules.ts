@@ -1,8 +1,9 @@
 /** Jobs of pg_cron: what the database does by itself. Without pg_cron `llama-db maintain` does the same work. */
+
+import type { Reporter } from '../core/report.ts';
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
-import { asOwner } from './migrations/prepare.ts';
-import type { Reporter } from './report.ts';
+import { asOwner } from './migrator/prepare.ts';
 
 interface Job {
   readonly name: string;

@@ -2,8 +2,8 @@
  * Where a command connects: told by the apply that runs it, by an environment's Terraform outputs, or by URL.
  */
 import { isIP } from 'node:net';
+import { Fault } from '../core/fault.ts';
 import { type Deployment, deploymentSchema } from './deployment.ts';
-import { Fault } from './fault.ts';
 
 export interface Target {
   /** Name to print; absent for a target given by URL alone. */

@@ -1,5 +1,5 @@
 /** The end of what runs beside each other: one part that does not end must not leave the others running. */
-import { Fault } from '../database/fault.ts';
+import { Fault } from '../core/fault.ts';
 
 /** Something that was started, and how it is ended. */
 export interface Part {

@@ -7,13 +7,14 @@
  * as long as it is valid, and only when its owner is the administrator of that name or a member of that group. What
  * differs: with two tokens, the later one alone counts.
  */
+
+import { textAt } from '../core/json.ts';
 import { tokenScope } from '../database/credentials.ts';
-import type { IssuedToken, LocalAzure } from './azure/index.ts';
-import { textAt } from './azure/json.ts';
-import { administration } from './postgres/address.ts';
-import { within } from './postgres/bootstrap.ts';
-import { setPassword } from './postgres/password.ts';
-import type { LocalPostgres } from './postgres/server.ts';
+import type { IssuedToken, LocalAzure } from '../local/azure/index.ts';
+import { administration } from '../local/postgres/address.ts';
+import { within } from '../local/postgres/bootstrap.ts';
+import { setPassword } from '../local/postgres/password.ts';
+import type { LocalPostgres } from '../local/postgres/server.ts';
 
 const audience = tokenScope.replace(/\/\.default$/, '');
 

@@ -1,6 +1,6 @@
 /** Real locks on a quick stage, without the two minutes for which azurerm watches each that it makes itself. */
-import { lockType } from './azure/locks.ts';
-import type { How, Stage } from './stage.ts';
+import { lockType } from '../local/azure/core/locks.ts';
+import type { How, Stage } from './stage/stage.ts';
 
 /** What a quick stage deploys as well, once its locks are there. */
 export const keep = ['azurerm_management_lock'] as const;

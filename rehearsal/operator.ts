@@ -1,6 +1,7 @@
 /** Somebody with the portal or `az`, who changes Azure beside the deployments: by the same API, under the same rules. */
-import type { LocalAzure } from './azure/index.ts';
-import { isObject, type JsonObject, textAt } from './azure/json.ts';
+
+import { isObject, type JsonObject, textAt } from '../core/json.ts';
+import type { LocalAzure } from '../local/azure/index.ts';
 
 export class Operator {
   constructor(readonly azure: LocalAzure) {}

@@ -1,5 +1,5 @@
 /** A rehearsal from its first line to its last: scenarios played, timelines written, everything removed. */
-import { Fault } from '../database/fault.ts';
+import { Fault } from '../core/fault.ts';
 import { ending, NotEnded } from './closing.ts';
 import { type Rehearsed, report, requireWritable } from './report.ts';
 import { play, type Scenario, scenarioNamed, scenarios } from './scenario.ts';
@@ -9,7 +9,7 @@ import {
   Stage,
   type StageEvent,
   type StageOptions,
-} from './stage.ts';
+} from './stage/stage.ts';
 import { findCdktf, findProvider, findTerraform } from './terraform/installation.ts';
 import type { Line } from './terraform/program.ts';
 import { length } from './timeline/text.ts';

@@ -1,8 +1,8 @@
 /** What a rehearsal shows: one file a scenario in `scenarios/`, found by its name. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { Fault } from '../database/fault.ts';
-import type { EnvironmentName, Stage } from './stage.ts';
+import { Fault } from '../core/fault.ts';
+import type { EnvironmentName, Stage } from './stage/stage.ts';
 
 export interface Scenario {
   /** Name of its file: `second-deploy-changes-nothing`. */

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { WriteStream } from 'node:tty';
-import type { Stage } from './stage.ts';
+import type { Stage } from './stage/stage.ts';
 import { folderVariable } from './terraform/processes.ts';
 
 export interface Screen {

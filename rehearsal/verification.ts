@@ -1,6 +1,6 @@
 /** The real `llama-db verify`, as a person or a pipeline runs it against what is deployed. */
-import { Fault } from '../database/fault.ts';
-import type { Stage } from './stage.ts';
+import { Fault } from '../core/fault.ts';
+import type { Stage } from './stage/stage.ts';
 
 export interface Verified {
   /** Ids of the checks that found something, each with what it found. */

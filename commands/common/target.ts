@@ -1,9 +1,9 @@
 /** What every command that connects has in common: its target, and where it prints. */
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { Fault } from '../../database/fault.ts';
-import { migrationsDirectory } from '../../database/migrations/files.ts';
-import type { Reporter } from '../../database/report.ts';
+import { Fault } from '../../core/fault.ts';
+import type { Reporter } from '../../core/report.ts';
+import { migrationsDirectory } from '../../database/migrator/files.ts';
 import { resolveTarget, type Target } from '../../database/target.ts';
 
 export interface TargetOptions {

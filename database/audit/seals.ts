@@ -1,7 +1,7 @@
 /** Reading the chain of seals, and asking for more of it. */
 import type pg from 'pg';
+import { Fault } from '../../core/fault.ts';
 import type { Connection } from '../connection.ts';
-import { Fault } from '../fault.ts';
 import type { Seal } from './canonical.ts';
 
 /** `number:hash` of a seal: what is kept elsewhere to prove later that the chain still contains it. */

@@ -4,8 +4,9 @@
  * The chain is read in one transaction, each month in another: sealed rows never change, so nothing is lost by it, and
  * no snapshot is held open for as long as the whole takes. Memory does not grow with the trail.
  */
+
+import type { Reporter } from '../../core/report.ts';
 import { type Connection, withConnection } from '../connection.ts';
-import type { Reporter } from '../report.ts';
 import type { Target } from '../target.ts';
 import type { Seal } from './canonical.ts';
 import { Chain } from './chain.ts';

@@ -1,6 +1,6 @@
 /** What the catalogs say about tables, leaves and indexes; nothing here changes anything. */
 import pg from 'pg';
-import { Fault } from '../fault.ts';
+import { Fault } from '../../core/fault.ts';
 import type { IndexSession } from './session.ts';
 
 export interface Relation {

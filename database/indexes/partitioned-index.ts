@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
-import { Fault } from '../fault.ts';
+import { Fault } from '../../core/fault.ts';
 import {
   type FoundIndex,
   findIndex,

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { Fault } from '../fault.ts';
+import { Fault } from '../../core/fault.ts';
 
 /** What `pgm.db` and `pg.Client` both can. */
 export interface Queryable {

@@ -1,6 +1,7 @@
 /** Tells of index builds while something else waits for them: a build of hours must not look like one that hangs. */
+
+import type { Reporter } from '../../core/report.ts';
 import { type Connection, connect } from '../connection.ts';
-import type { Reporter } from '../report.ts';
 
 export interface WatchOptions {
   /** Milliseconds until the first line, and between lines. @default 10000 */

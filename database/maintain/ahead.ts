@@ -1,6 +1,6 @@
 /** The registry of partitioned tables, and the partitions that must be there before their month begins. */
 import type { Deployment } from '../deployment.ts';
-import { asOwner } from '../migrations/prepare.ts';
+import { asOwner } from '../migrator/prepare.ts';
 import { leafName, month, monthName } from './months.ts';
 import { briefly, type Run } from './run.ts';
 

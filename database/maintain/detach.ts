@@ -6,10 +6,10 @@
  * ever dropped: one that a person detached to archive it is nobody else's business.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Fault } from '../../core/fault.ts';
+import { duration } from '../../core/report.ts';
 import { sqlState } from '../diagnosis.ts';
-import { Fault } from '../fault.ts';
-import { asOwner } from '../migrations/prepare.ts';
-import { duration } from '../report.ts';
+import { asOwner } from '../migrator/prepare.ts';
 import { closeAuditMonth } from './closing.ts';
 import {
   type Inhabited,

@@ -2,13 +2,14 @@
  * `llama-db maintain`: what a partitioned database with retention needs done regularly, and all of it safe to run
  * again, twice at once, or after a run that ended anywhere.
  */
+
+import { Fault } from '../../core/fault.ts';
+import { duration, type Reporter } from '../../core/report.ts';
 import { seal } from '../audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../connection.ts';
 import { diagnose, isConnectionError } from '../diagnosis.ts';
-import { Fault } from '../fault.ts';
-import { withLock } from '../migrations/lock.ts';
-import { asOwner } from '../migrations/prepare.ts';
-import { duration, type Reporter } from '../report.ts';
+import { withLock } from '../migrator/lock.ts';
+import { asOwner } from '../migrator/prepare.ts';
 import type { Target } from '../target.ts';
 import { createMonthsAhead, followSettings, readRegistry } from './ahead.ts';
 import { type Attempt, type DetachOptions, detachExpired } from './detach.ts';

@@ -1,8 +1,9 @@
 /** What the parts of a maintenance run share: what they report, and how their statements wait. */
+
+import { Fault } from '../../core/fault.ts';
+import type { Reporter } from '../../core/report.ts';
 import type { Connection } from '../connection.ts';
 import { sqlState } from '../diagnosis.ts';
-import { Fault } from '../fault.ts';
-import type { Reporter } from '../report.ts';
 
 /** One thing that was done, or was left undone for a reason. */
 export interface Action {

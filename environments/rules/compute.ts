@@ -3,7 +3,7 @@ import { region, regions, regionsSource } from '../../azure/regions.ts';
 import { parseSku, skus, skusSource } from '../../azure/skus.ts';
 import { storageSizesGb, storageSource, storageTiers } from '../../azure/storage.ts';
 import { majorVersion, supportedVersions, versionsSource } from '../../azure/versions.ts';
-import { nearest } from '../nearest.ts';
+import { nearest } from '../../core/nearest.ts';
 import type { EnvironmentSettings, ServerSettings } from '../settings.ts';
 import { check, type Finding, finding, isProtected, type Rule, urls } from './rule.ts';
 

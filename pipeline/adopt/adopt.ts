@@ -3,8 +3,8 @@
  * would fail on "already exists" for ever (docs/recovery.md).
  */
 import { relative } from 'node:path';
-import { Fault } from '../../database/fault.ts';
-import type { Reporter } from '../../database/report.ts';
+import { Fault } from '../../core/fault.ts';
+import type { Reporter } from '../../core/report.ts';
 import { type Azure, signedIn } from './azure.ts';
 import { Values } from './expressions.ts';
 import { readImports, removeImports, writeImports } from './imports.ts';

@@ -3,8 +3,8 @@
  * NODE_EXTRA_CA_CERTS hold for it, as they do for Terraform.
  */
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
-import { Fault } from '../../database/fault.ts';
-import { isObject, type JsonObject, objectsAt, textAt } from './json.ts';
+import { Fault } from '../../core/fault.ts';
+import { isObject, type Json, type JsonObject, objectsAt, parseJson, textAt } from '../../core/json.ts';
 
 export interface Azure {
   readonly subscriptionId: string;
@@ -40,7 +40,8 @@ export async function signedIn(subscriptionId: string): Promise<Azure> {
   const get = async (url: string): Promise<JsonObject | undefined> => {
     const answer = await arm('GET', url, {});
     if (answer.status === 404) return undefined;
-    const body: unknown = parse(answer.bodyAsText);
+    // A proxy's page, for instance, is not JSON.
+    const body = parseJson(answer.bodyAsText ?? '');
     if (answer.status !== 200) throw refused(new URL(url).pathname, answer.status, body);
     return isObject(body) ? body : {};
   };
@@ -98,7 +99,7 @@ function address(path: string, apiVersion: string, filter?: string): string {
   return `${manager}${path.split('/').map(encodeURIComponent).join('/')}?${query}`;
 }
 
-function refused(path: string, status: number, body: unknown): Fault {
+function refused(path: string, status: number, body: Json | undefined): Fault {
   const code = textAt(body, 'error', 'code') ?? 'no code';
   return new Fault(
     `Azure does not say whether ${decodeURIComponent(path)} exists`,
@@ -124,13 +125,4 @@ function unreachable(url: string, error: unknown): Fault {
       : 'Look at the network and HTTPS_PROXY, then run the command again.',
     { exitCode: 2 },
   );
-}
-
-function parse(text: string | null | undefined): unknown {
-  if (!text) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // Not Azure's own answer: a proxy's page, for instance.
-  }
 }

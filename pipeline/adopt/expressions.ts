@@ -2,8 +2,9 @@
  * The values of a stack's arguments. What Terraform works out while it applies is taken from Azure instead, which
  * already has it: the principal of an identity, say.
  */
+
+import { textAt } from '../../core/json.ts';
 import type { Azure } from './azure.ts';
-import { textAt } from './json.ts';
 import { apiVersionOf, idOf } from './resource-types.ts';
 import type { Stack, StackResource } from './stack.ts';
 

@@ -4,9 +4,9 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { Fault } from '../../database/fault.ts';
+import { Fault } from '../../core/fault.ts';
+import { parseJson, textAt } from '../../core/json.ts';
 import type { Azure } from './azure.ts';
-import { textAt } from './json.ts';
 import type { Backend, Stack } from './stack.ts';
 
 export interface StateLock {
@@ -131,12 +131,8 @@ function readOrEmpty(file: string): string {
 }
 
 function parseLockInfo(text: string): StateLock {
-  let info: unknown;
-  try {
-    info = JSON.parse(text);
-  } catch {
-    // Killed between taking the lease and saying who took it.
-  }
+  // A run killed between taking the lease and writing its description leaves no JSON here.
+  const info = parseJson(text);
   return {
     id: textAt(info, 'ID') ?? 'unknown',
     who: textAt(info, 'Who') ?? 'a run that did not say who it was',

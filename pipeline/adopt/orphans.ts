@@ -1,6 +1,7 @@
 /** What lies in the environment's own resource groups and belongs to nobody that Terraform knows. */
+
+import { textAt } from '../../core/json.ts';
 import type { Values } from './expressions.ts';
-import { textAt } from './json.ts';
 import { apiVersionOf } from './resource-types.ts';
 import { eachOf } from './survey.ts';
 import type { State } from './terraform.ts';

@@ -4,10 +4,10 @@
  * `Importer` and the `Create` of that resource in https://github.com/hashicorp/terraform-provider-azurerm (v4.55.0);
  * the API versions are the ones it asks with.
  */
-import { Fault } from '../../database/fault.ts';
+import { Fault } from '../../core/fault.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { textAt } from '../../core/json.ts';
 import type { Values } from './expressions.ts';
-import type { JsonObject } from './json.ts';
-import { textAt } from './json.ts';
 import { findRoleAssignment } from './role-assignments.ts';
 import type { StackResource } from './stack.ts';
 

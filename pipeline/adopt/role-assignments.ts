@@ -1,6 +1,8 @@
 /** Role assignments, whose names the provider makes up: found by scope, role and principal. */
+
+import { idKey } from '../../azure/resource-id.ts';
+import { textAt } from '../../core/json.ts';
 import type { Values } from './expressions.ts';
-import { sameId, textAt } from './json.ts';
 import type { Existing } from './resource-types.ts';
 import type { StackResource } from './stack.ts';
 
@@ -22,8 +24,8 @@ export async function findRoleAssignment(
   const document = assignments.find(
     ({ properties }) =>
       // A list at a scope has what is inherited and what lies below, too.
-      sameId(textAt(properties, 'scope') ?? '', scope) &&
-      sameId(textAt(properties, 'principalId') ?? '', principal) &&
+      idKey(textAt(properties, 'scope') ?? '') === idKey(scope) &&
+      idKey(textAt(properties, 'principalId') ?? '') === idKey(principal) &&
       lastOf(textAt(properties, 'roleDefinitionId')) === lastOf(role),
   );
   const name = lastOf(textAt(document, 'id'));

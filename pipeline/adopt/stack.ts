@@ -1,8 +1,8 @@
 /** A synthesized stack as Terraform reads it: `cdktf.out/stacks/<environment>/cdk.tf.json`. */
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { Fault } from '../../database/fault.ts';
-import { isObject, type JsonObject, objectsAt, textAt } from './json.ts';
+import { Fault } from '../../core/fault.ts';
+import { isObject, type JsonObject, objectsAt, textAt } from '../../core/json.ts';
 
 /** A resource, or with `data.` before its address a data source. */
 export interface StackResource {

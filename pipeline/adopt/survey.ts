@@ -1,6 +1,7 @@
 /** What the stack asks for, what the state knows, and what Azure has: where the three differ. */
+
+import { isObject, textAt } from '../../core/json.ts';
 import type { Values } from './expressions.ts';
-import { isObject, textAt } from './json.ts';
 import { type Existing, findInAzure, resourceType } from './resource-types.ts';
 import type { StackResource } from './stack.ts';
 import type { State } from './terraform.ts';

@@ -2,8 +2,8 @@
 import { execFile } from 'node:child_process';
 import { relative } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
-import { Fault } from '../../database/fault.ts';
-import { isObject, objectsAt, textAt } from './json.ts';
+import { Fault } from '../../core/fault.ts';
+import { isObject, type Json, objectsAt, textAt } from '../../core/json.ts';
 
 const execute = promisify(execFile);
 
@@ -49,7 +49,7 @@ export function terraformIn(directory: string, program = 'terraform'): Terraform
 
 /** @param text what `terraform state pull` prints: nothing while there is no state */
 export function parseState(text: string): State {
-  const document: unknown = text.trim() === '' ? {} : JSON.parse(text);
+  const document: Json = text.trim() === '' ? {} : JSON.parse(text);
   const resources = new Map<string, StateResource>();
   for (const one of objectsAt(document, 'resources')) {
     if (one['mode'] !== 'managed') continue;

@@ -1,5 +1,5 @@
-import type { AzureResponse } from '../azure/http.ts';
-import { isObject, type Json, type JsonObject, objectAt } from '../azure/json.ts';
+import { isObject, type Json, type JsonObject, objectAt } from '../../core/json.ts';
+import type { AzureResponse } from '../../local/azure/core/http.ts';
 import type { Scenario } from '../scenario.ts';
 
 const displayNames: Readonly<Record<string, string>> = { eastus: 'East US', westus2: 'West US 2' };

@@ -1,9 +1,9 @@
+import { objectAt, textAt } from '../../core/json.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
-import { objectAt, textAt } from '../azure/json.ts';
-import { lockType } from '../azure/locks.ts';
+import { lockType } from '../../local/azure/core/locks.ts';
 import { keep, lockByHand } from '../locks-by-hand.ts';
 import type { Scenario } from '../scenario.ts';
-import type { How } from '../stage.ts';
+import type { How } from '../stage/stage.ts';
 
 const endpointType = 'Microsoft.DBforPostgreSQL/flexibleServers/virtualEndpoints';
 

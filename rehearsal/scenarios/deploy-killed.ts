@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { adoptAll } from '../interruptions/adoption.ts';
-import { faultKind } from '../interruptions/faults.ts';
-import { Injection } from '../interruptions/injection.ts';
+import { adoptAll } from '../faults/adoption.ts';
+import { faultKind } from '../faults/faults.ts';
+import { Injection } from '../faults/injection.ts';
 import type { Scenario } from '../scenario.ts';
 import { processesOf } from '../terraform/processes.ts';
 

@@ -1,5 +1,5 @@
 import type { Scenario } from '../scenario.ts';
-import { reasonOf } from '../stage.ts';
+import { reasonOf } from '../stage/stage.ts';
 
 export const scenario: Scenario = {
   name: 'destroy-production-refused',

@@ -1,4 +1,4 @@
-import { numberAt } from '../azure/json.ts';
+import { numberAt } from '../../core/json.ts';
 import type { Scenario } from '../scenario.ts';
 
 export const scenario: Scenario = {

@@ -1,6 +1,6 @@
-import { textAt } from '../azure/json.ts';
+import { textAt } from '../../core/json.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 import { Operator } from '../operator.ts';
-import { within } from '../postgres/bootstrap.ts';
 import type { Scenario } from '../scenario.ts';
 
 const name = 'log_min_duration_statement';

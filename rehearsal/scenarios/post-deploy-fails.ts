@@ -1,7 +1,7 @@
-import { administration } from '../postgres/address.ts';
-import { within } from '../postgres/bootstrap.ts';
+import { administration } from '../../local/postgres/address.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../stage/stage.ts';
 
 export const scenario: Scenario = {
   name: 'post-deploy-fails',

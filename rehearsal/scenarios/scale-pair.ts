@@ -1,6 +1,6 @@
-import { nameOf } from '../azure/resource-id.ts';
+import { nameOf } from '../../azure/resource-id.ts';
 import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../stage/stage.ts';
 
 /** Servers whose size was changed since then, in order. */
 function scaledSince(stage: Stage, from: number): string[] {

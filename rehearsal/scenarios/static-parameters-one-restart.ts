@@ -1,7 +1,7 @@
-import { administration } from '../postgres/address.ts';
-import { within } from '../postgres/bootstrap.ts';
+import { administration } from '../../local/postgres/address.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../stage/stage.ts';
 
 /** Static parameters that no limit of the replica follows, so that the order of the two servers is free. */
 const parameters = { track_activity_query_size: 2048, wal_buffers: 1024, max_logical_replication_workers: 6 };

@@ -1,10 +1,10 @@
-import { serverBehind } from '../azure/index.ts';
-import { textAt } from '../azure/json.ts';
-import { nameOf } from '../azure/resource-id.ts';
+import { nameOf } from '../../azure/resource-id.ts';
+import { textAt } from '../../core/json.ts';
+import { serverBehind } from '../../local/azure/index.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 import { Operator } from '../operator.ts';
-import { within } from '../postgres/bootstrap.ts';
 import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../stage/stage.ts';
 
 type Which = 'primary' | 'replica';
 

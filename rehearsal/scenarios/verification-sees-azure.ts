@@ -1,6 +1,6 @@
 import { Operator } from '../operator.ts';
 import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../stage/stage.ts';
 import { verified } from '../verification.ts';
 
 /** Alerts and locks, which a quick rehearsal leaves out: verification must miss them. */

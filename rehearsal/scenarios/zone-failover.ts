@@ -1,4 +1,4 @@
-import { textAt } from '../azure/json.ts';
+import { textAt } from '../../core/json.ts';
 import type { Scenario } from '../scenario.ts';
 
 export const scenario: Scenario = {

@@ -1,4 +1,7 @@
 /** What stands on a stage: a local Azure, the PostgreSQL behind its servers, a scratch project, and who deploys it. */
+
+import { nameOf } from '../../azure/resource-id.ts';
+import { textAt } from '../../core/json.ts';
 import type { EnvironmentSettings } from '../../environments/settings.ts';
 import {
   type AzureRequest,
@@ -10,15 +13,13 @@ import {
   PostgresBehind,
   serverBehind,
   startLocalAzure,
-} from '../azure/index.ts';
-import { textAt } from '../azure/json.ts';
-import { serverType } from '../azure/postgresql/server.ts';
-import { nameOf } from '../azure/resource-id.ts';
+} from '../../local/azure/index.ts';
+import { serverType } from '../../local/azure/providers/postgresql/server.ts';
+import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
 import { closeAll, ending, type Part } from '../closing.ts';
 import { admit } from '../entra-login.ts';
-import { serverFor } from '../postgres/deployment.ts';
-import { type LocalPostgres, randomPassword } from '../postgres/server.ts';
 import type { Secrets } from '../secrets.ts';
+import { serverFor } from '../start.ts';
 import { CdktfDeployer } from '../terraform/cdktf.ts';
 import { type Deployer, TerraformDeployer } from '../terraform/deployer.ts';
 import type { Line } from '../terraform/program.ts';

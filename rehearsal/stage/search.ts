@@ -1,6 +1,6 @@
 /** Where a rehearsal looks for secrets: in everything that its deployments left, wherever that is. */
-import { privateParts } from '../azure/key-vault-data.ts';
-import type { BlobVersion } from '../azure/storage-blobs.ts';
+import { privateParts } from '../../local/azure/providers/key-vault/data.ts';
+import type { BlobVersion } from '../../local/azure/providers/storage-blobs.ts';
 import type { Leak, Secrets } from '../secrets.ts';
 import type { DeployRun } from '../terraform/deployer.ts';
 import type { Scenery } from './scenery.ts';

@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Fault } from '../../database/fault.ts';
+import { Fault } from '../../core/fault.ts';
 import { development } from '../../environments/development.ts';
 import { parseEnvironments } from '../../environments/index.ts';
 import { SettingsError } from '../../environments/problems.ts';

@@ -4,7 +4,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { Fault } from '../../database/fault.ts';
+import { Fault } from '../../core/fault.ts';
 
 const minimumVersion = [1, 11] as const;
 /** What the bindings of this project pin (@cdktf/provider-azurerm 14.23.1). */

@@ -6,7 +6,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'n
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Guardian } from '../postgres/guardian.ts';
+import { Guardian } from '../../local/postgres/guardian.ts';
 import { azurermVersion, findProvider, writeConfiguration } from './installation.ts';
 import { endProcessesOf, folderVariable } from './processes.ts';
 

@@ -1,6 +1,6 @@
 /** What happened in a rehearsal, as bars in lanes: runs and their phases, operations of Azure, the provider's waiting. */
-import type { OperationRecord } from '../azure/index.ts';
-import type { Act, Check, Stage } from '../stage.ts';
+import type { OperationRecord } from '../../local/azure/index.ts';
+import type { Act, Check, Stage } from '../stage/stage.ts';
 import type { ResourceRun } from '../terraform/stack.ts';
 import { placeOf } from './lanes.ts';
 import { hardCodedWait, type Interval, providerOnly, waitOf } from './waits.ts';

@@ -1,5 +1,5 @@
 /** Where azurerm 4.55.0 waits because its code says so, whatever Azure answers, and how long that is all there is. */
-import type { OperationRecord } from '../azure/index.ts';
+import type { OperationRecord } from '../../local/azure/index.ts';
 import type { ResourceRun } from '../terraform/stack.ts';
 
 /** Milliseconds since the epoch. */

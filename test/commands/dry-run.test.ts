@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type LocalPostgres, startPostgres } from '../../rehearsal/postgres/server.ts';
+import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
 import { type MigrationsCopy, migrationsCopy, run } from './run.ts';
 
 // A server of its own, on which nothing else takes a transaction id.

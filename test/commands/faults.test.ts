@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, it } from 'vitest';
-import { issueCertificate } from '../../rehearsal/postgres/certificates.ts';
-import { whyNoSmallDisk } from '../../rehearsal/postgres/disk.ts';
-import { startPostgres } from '../../rehearsal/postgres/server.ts';
+import { issueCertificate } from '../../local/postgres/certificates.ts';
+import { whyNoSmallDisk } from '../../local/postgres/disk.ts';
+import { startPostgres } from '../../local/postgres/server.ts';
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts';
 import { type Finished, migrationsCopy, run, start } from './run.ts';
 

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { catalogue } from '../../database/verify/catalogue.ts';
-import { type LocalPostgres, startPostgres } from '../../rehearsal/postgres/server.ts';
+import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
+import { catalogue } from '../../verification/catalogue.ts';
 import { parseSarif } from '../support/sarif.ts';
 import { run } from './run.ts';
 

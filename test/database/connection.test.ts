@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Fault } from '../../core/fault.ts';
 import { type ConnectOptions, checkServer, connect, withConnection } from '../../database/connection.ts';
-import { Fault } from '../../database/fault.ts';
 import { resolveTarget } from '../../database/target.ts';
-import { issueCertificate } from '../../rehearsal/postgres/certificates.ts';
+import { issueCertificate } from '../../local/postgres/certificates.ts';
 import { freshDatabase, randomName, type TestDatabase } from '../support/postgres.ts';
 
 let database: TestDatabase;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { Fault } from '../../core/fault.ts';
 import { credentialFor, type TokenSource, tokenScope } from '../../database/credentials.ts';
-import { Fault } from '../../database/fault.ts';
 import type { Target } from '../../database/target.ts';
 
 const target: Target = { host: 'db.example.test', port: 5432, database: 'd', user: 'Database Admins' };

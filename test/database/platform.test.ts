@@ -3,14 +3,14 @@ import { dirname, join } from 'node:path';
 /** What belongs to the whole server: each test has one of its own, with the functions that only Azure has played by SQL. */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Fault } from '../../core/fault.ts';
 import { parseHead } from '../../database/audit/seals.ts';
 import { verifyTrail } from '../../database/audit/verify.ts';
 import type { Deployment } from '../../database/deployment.ts';
-import { Fault } from '../../database/fault.ts';
-import { type PostDeployOptions, postDeploy } from '../../database/post-deploy.ts';
 import { scramVerifier } from '../../database/principals.ts';
 import { resolveTarget } from '../../database/target.ts';
-import { type LocalPostgres, startPostgres } from '../../rehearsal/postgres/server.ts';
+import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
+import { type PostDeployOptions, postDeploy } from '../../pipeline/release/post-deploy.ts';
 
 let server: LocalPostgres;
 let lines: string[];

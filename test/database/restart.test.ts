@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { Fault } from '../../core/fault.ts';
 import type { AzureAccess } from '../../database/azure-access.ts';
-import { Fault } from '../../database/fault.ts';
 import { restartThroughAzure } from '../../database/restart.ts';
 
 const id =

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { Fault } from '../../core/fault.ts';
 import type { Deployment } from '../../database/deployment.ts';
-import { Fault } from '../../database/fault.ts';
 import { describeTarget, resolveTarget, standbyTarget } from '../../database/target.ts';
 
 const deployment: Deployment = {

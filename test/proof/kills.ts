@@ -6,8 +6,8 @@
  * outside a transaction over partitions that have rows.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectionOf, copyDatabase } from '../../rehearsal/postgres/address.ts';
-import { within } from '../../rehearsal/postgres/bootstrap.ts';
+import { connectionOf, copyDatabase } from '../../local/postgres/address.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 import { type Finished, migrationsCopy, type Running } from '../commands/run.ts';
 import { catalogOf } from '../database/catalog.ts';
 import { count, Disproved, difference, type Proved, quantile, type Say } from './proof.ts';

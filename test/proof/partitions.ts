@@ -7,8 +7,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { connectionOf } from '../../rehearsal/postgres/address.ts';
-import { type LocalPostgres, randomPassword } from '../../rehearsal/postgres/server.ts';
+import { connectionOf } from '../../local/postgres/address.ts';
+import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
 import { start } from '../commands/run.ts';
 import { migratedServer } from './migrated.ts';
 import { Disproved, type Proved, quantile, type Say } from './proof.ts';

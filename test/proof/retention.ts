@@ -5,8 +5,8 @@
 import pg from 'pg';
 import { maintain } from '../../database/maintain/maintain.ts';
 import { resolveTarget } from '../../database/target.ts';
-import { connectionOf } from '../../rehearsal/postgres/address.ts';
-import { within } from '../../rehearsal/postgres/bootstrap.ts';
+import { connectionOf } from '../../local/postgres/address.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 import { migratedServer } from './migrated.ts';
 import { Disproved, type Proved, type Say } from './proof.ts';
 

@@ -9,10 +9,10 @@ import {
   dropDatabase,
   type ServerAddress,
   urlOf,
-} from '../../rehearsal/postgres/address.ts';
-import { superuser, within } from '../../rehearsal/postgres/bootstrap.ts';
-import { applicationLogin, serverFor } from '../../rehearsal/postgres/deployment.ts';
-import type { LocalPostgres } from '../../rehearsal/postgres/server.ts';
+} from '../../local/postgres/address.ts';
+import { superuser, within } from '../../local/postgres/bootstrap.ts';
+import type { LocalPostgres } from '../../local/postgres/server.ts';
+import { applicationLogin, serverFor } from '../../rehearsal/start.ts';
 import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts';
 import { type Running, start } from '../commands/run.ts';
 

@@ -1,6 +1,6 @@
 /** What runs beside each other is ended beside each other: a failing end leaves nothing else running. */
 import { describe, expect, it } from 'vitest';
-import { Fault } from '../../database/fault.ts';
+import { Fault } from '../../core/fault.ts';
 import { closeAll, ending, NotEnded, type Part } from '../../rehearsal/closing.ts';
 
 function parts(...broken: string[]): { readonly parts: Part[]; readonly ended: string[] } {

@@ -1,7 +1,7 @@
 /** Every scenario of rehearsal/scenarios/, on the environment it names first, without the provider's longest waits. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { play, scenarios } from '../../rehearsal/scenario.ts';
-import { type EnvironmentName, environmentNames, Stage } from '../../rehearsal/stage.ts';
+import { type EnvironmentName, environmentNames, Stage } from '../../rehearsal/stage/stage.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();

@@ -5,13 +5,13 @@ import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { tokenScope } from '../../database/credentials.ts';
-import { administration } from '../../rehearsal/postgres/address.ts';
-import { within } from '../../rehearsal/postgres/bootstrap.ts';
+import { administration } from '../../local/postgres/address.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 import { Secrets } from '../../rehearsal/secrets.ts';
 import { inputOf, settingsOf } from '../../rehearsal/stage/environments.ts';
 import { Scenery } from '../../rehearsal/stage/scenery.ts';
 import { leaksOf } from '../../rehearsal/stage/search.ts';
-import { Stage } from '../../rehearsal/stage.ts';
+import { Stage } from '../../rehearsal/stage/stage.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();

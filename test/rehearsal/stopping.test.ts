@@ -5,11 +5,11 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Stage } from '../../rehearsal/stage.ts';
+import { Stage } from '../../rehearsal/stage/stage.ts';
 import type { DeployRun } from '../../rehearsal/terraform/deployer.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 import type { Line, StopSignals } from '../../rehearsal/terraform/program.ts';
-import { processesAbout, tellsProcesses } from './left-behind.ts';
+import { processesAbout, tellsProcesses } from '../support/left-behind.ts';
 
 const missing = await whyNoTerraform();
 const project = path.join(import.meta.dirname, '../..');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { OperationRecord } from '../../rehearsal/azure/index.ts';
+import type { OperationRecord } from '../../local/azure/index.ts';
 import type { ResourceRun } from '../../rehearsal/terraform/stack.ts';
 import { placeOf } from '../../rehearsal/timeline/lanes.ts';
 import type { Timeline } from '../../rehearsal/timeline/model.ts';

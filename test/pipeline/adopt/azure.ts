@@ -1,7 +1,8 @@
 /** The local Azure as `adopt` asks it, without a network in between. */
+
+import { isObject, objectsAt } from '../../../core/json.ts';
+import type { LocalAzure } from '../../../local/azure/index.ts';
 import type { Azure } from '../../../pipeline/adopt/azure.ts';
-import { isObject, objectsAt } from '../../../pipeline/adopt/json.ts';
-import type { LocalAzure } from '../../../rehearsal/azure/index.ts';
 
 export function within(local: LocalAzure): Azure {
   const ask = async (path: string, query: Record<string, string>) => {

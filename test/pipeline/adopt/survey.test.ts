@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type LocalAzure, startLocalAzure } from '../../../local/azure/index.ts';
 import { Values } from '../../../pipeline/adopt/expressions.ts';
 import { orphans } from '../../../pipeline/adopt/orphans.ts';
 import { Stack } from '../../../pipeline/adopt/stack.ts';
 import { type Survey, survey } from '../../../pipeline/adopt/survey.ts';
 import { parseState, type State } from '../../../pipeline/adopt/terraform.ts';
-import { type LocalAzure, startLocalAzure } from '../../../rehearsal/azure/index.ts';
 import { stackOf } from '../../stacks/stack.ts';
 import { within } from './azure.ts';
 

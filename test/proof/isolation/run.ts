@@ -13,9 +13,9 @@ import {
   copyDatabase,
   dropDatabase,
   type ServerAddress,
-} from '../../../rehearsal/postgres/address.ts';
-import { within } from '../../../rehearsal/postgres/bootstrap.ts';
-import { randomPassword } from '../../../rehearsal/postgres/server.ts';
+} from '../../../local/postgres/address.ts';
+import { within } from '../../../local/postgres/bootstrap.ts';
+import { randomPassword } from '../../../local/postgres/server.ts';
 import { count, Disproved, type Proved, type Say, tally } from '../proof.ts';
 import { Random } from '../random.ts';
 import { Grammar, type Statement } from './grammar.ts';

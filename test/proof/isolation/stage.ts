@@ -1,6 +1,6 @@
 /** A server for statements by the thousand: nothing on it runs by itself and moves what is compared. */
-import { within } from '../../../rehearsal/postgres/bootstrap.ts';
-import type { LocalPostgres } from '../../../rehearsal/postgres/server.ts';
+import { within } from '../../../local/postgres/bootstrap.ts';
+import type { LocalPostgres } from '../../../local/postgres/server.ts';
 import { database, migratedServer } from '../migrated.ts';
 
 export interface IsolationStage {

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { Fault } from '../../core/fault.ts';
+import { within } from './bootstrap.ts';
+
+/**
+ * Lets a running server read its configuration file again.
+ *
+ * @param name the parameter that was changed
+ * @returns whether it is in force now, or waits for a restart
+ * @throws Fault when PostgreSQL refuses the new value; whoever wrote the file writes the one before again
+ */
+export async function reload(administration: pg.ClientConfig, name: string): Promise<'inForce' | 'pending'> {
+  return within(administration, async (client) => {
+    const loaded = async () => {
+      const { rows } = await client.query<{ at: string }>('SELECT pg_conf_load_time()::text AS at');
+      return rows[0]?.at;
+    };
+    const before = await loaded();
+    await client.query('SELECT pg_reload_conf()');
+    const deadline = Date.now() + 10_000;
+    while ((await loaded()) === before) {
+      if (Date.now() > deadline)
+        throw refusal(name, 'it has not read its configuration within ten seconds', 'Look at its log.');
+      await sleep(10);
+    }
+    // What waits for a restart could not be applied either, and is pending; what is refused is not.
+    const { rows } = await client.query<{ error: string }>(
+      `SELECT file.error
+         FROM pg_file_settings AS file LEFT JOIN pg_settings AS shown ON lower(shown.name) = lower(file.name)
+        WHERE file.error IS NOT NULL AND lower(file.name) = lower($1) AND shown.pending_restart IS NOT TRUE`,
+      [name],
+    );
+    if (rows[0]) throw refusal(name, rows[0].error, 'Give it a value that PostgreSQL takes.');
+    const { rows: shown } = await client.query<{ pending: boolean }>(
+      'SELECT pending_restart AS pending FROM pg_settings WHERE lower(name) = lower($1)',
+      [name],
+    );
+    return shown[0]?.pending ? 'pending' : 'inForce';
+  });
+}
+
+function refusal(name: string, why: string, remedy: string): Fault {
+  return new Fault(`The local PostgreSQL refuses ${name}`, why, remedy);
+}

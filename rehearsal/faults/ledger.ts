@@ -1,0 +1,106 @@
+/** Azure's books and Terraform's, held against each other. */
+
+import { textAt } from '../../core/json.ts';
+import type { LocalAzure } from '../../local/azure/index.ts';
+import type { Operation } from './operations.ts';
+
+export interface Difference {
+  /** In Azure, and not in the state: azure ids. */
+  readonly unknownToTerraform: readonly string[];
+  /** In the state, and not in Azure: state ids. */
+  readonly goneFromAzure: readonly string[];
+}
+
+/**
+ * What Azure keeps that is no resource of Terraform's: made by Azure beside something, or by something that is one
+ * (a template's key, an endpoint's records).
+ */
+const companions: readonly RegExp[] = [
+  /\/networkInterfaces\/[^/]+$/i,
+  /\/privateDnsZoneGroups\/[^/]+$/i,
+  /\/privateDnsZones\/[^/]+\/(?:A|SOA)\/[^/]+$/i,
+  /\/vaults\/[^/]+\/keys\/[^/]+$/i,
+  /\/privateEndpointConnections\/[^/]+$/i,
+  /\/flexibleServers\/[^/]+\/(?:backups|configurations|databases\/(?:postgres|azure_maintenance|azure_sys))(?:\/|$)/i,
+];
+
+interface StateInstance {
+  readonly status?: string;
+  readonly attributes?: Readonly<Record<string, unknown>>;
+}
+
+export interface StateDocument {
+  readonly resources?: readonly {
+    readonly mode: string;
+    readonly type: string;
+    readonly name: string;
+    readonly instances: readonly StateInstance[];
+  }[];
+}
+
+/** Azure ids that a state has, by address; an id of two resources is two. */
+export function idsIn(state: StateDocument): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, readonly string[]>();
+  for (const { mode, type, name, instances } of state.resources ?? []) {
+    const id = instances[0]?.attributes?.['id'];
+    if (mode !== 'managed' || type === 'terraform_data' || typeof id !== 'string') continue;
+    found.set(`${type}.${name}`, idsOf(type, id));
+  }
+  return found;
+}
+
+/** Azure's ids behind an id of the provider. */
+export function idsOf(type: string, id: string): readonly string[] {
+  const [first = '', second = ''] = id.split('|');
+  if (type === 'azurerm_monitor_diagnostic_setting')
+    return [`${first}/providers/Microsoft.Insights/diagnosticSettings/${second}`];
+  // The endpoint lies under one of the two servers.
+  return [first];
+}
+
+/** The resource of the stack that an operation was for. */
+export function addressOf({ target, key }: Operation, state: StateDocument): string | undefined {
+  const instances = (state.resources ?? []).flatMap(({ mode, type, name, instances: [instance] }) =>
+    mode === 'managed' && instance ? [{ address: `${type}.${name}`, type, ...instance.attributes }] : [],
+  );
+  if (/\/roleAssignments\//i.test(target)) {
+    const scope = target.replace(/\/providers\/Microsoft\.Authorization\/roleAssignments\/[^/]+$/i, '');
+    return instances.find(
+      (one) => Reflect.get(one, 'scope') === scope && key.endsWith(`/${Reflect.get(one, 'principal_id')}`),
+    )?.address;
+  }
+  const association = key.endsWith('(security group)');
+  const isAssociation = (address: string) =>
+    address.startsWith('azurerm_subnet_network_security_group_association.');
+  let best: { readonly address: string; readonly length: number } | undefined;
+  for (const [address, ids] of idsIn(state))
+    for (const id of ids) {
+      const within = `${target}/`.toLowerCase().startsWith(`${id}/`.toLowerCase());
+      if (!within || id.length <= (best?.length ?? 0) || isAssociation(address) !== association) continue;
+      best = { address, length: id.length };
+    }
+  return best?.address;
+}
+
+export function compare(azure: LocalAzure, state: StateDocument): Difference {
+  const known = idsIn(state);
+  const stated = new Set([...known.values()].flat().map((id) => id.toLowerCase()));
+  const there = azure.state.list().map(({ id }) => id);
+  const exists = new Set(there.map((id) => id.toLowerCase()));
+  const replicas = azure.state
+    .list()
+    .filter(({ body }) => /AsyncReplica$/.test(textAt(body, 'properties', 'replicationRole') ?? ''));
+  // A replica has the administrators and databases of its primary.
+  const isCopy = (id: string) =>
+    replicas.some((replica) => id.toLowerCase().startsWith(`${replica.id.toLowerCase()}/`)) &&
+    /\/(?:administrators|databases)\/[^/]+$/i.test(id);
+  return {
+    unknownToTerraform: there.filter(
+      (id) => !stated.has(id.toLowerCase()) && !companions.some((one) => one.test(id)) && !isCopy(id),
+    ),
+    goneFromAzure: [...known]
+      // A parameter that was never set is no resource of the local Azure, and of Azure a resource from the first day.
+      .filter(([address]) => !address.startsWith('azurerm_postgresql_flexible_server_configuration.'))
+      .flatMap(([, ids]) => ids.filter((id) => !exists.has(id.toLowerCase()))),
+  };
+}
