@@ -2,9 +2,11 @@
  * The command line. Each command is a file beside this one that exports `register(program)`; only the one that
  * was asked for is loaded, so that a step that runs in every deployment starts fast.
  */
+
 import { readdirSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { Fault } from '../core/fault.ts';
+import { messageOf } from '../core/text.ts';
 
 export interface CommandModule {
   register(program: Command): void;
@@ -80,12 +82,15 @@ function inherit(command: Command, program: Command): void {
 
 function fail(error: unknown, how: { readonly debug: boolean; readonly json: boolean }): number {
   const known = isExplained(error);
+  const code = error instanceof Fault ? ` [${error.code}]` : '';
   const line = known
-    ? error.message
+    ? `${error.message}${code}`
     : `This is a defect of llama-db: ${messageOf(error)}. Run it with --debug and report it.`;
   if (how.json) {
     const detail =
-      error instanceof Fault ? { what: error.what, why: error.why, remedy: error.remedy } : { what: line };
+      error instanceof Fault
+        ? { code: error.code, what: error.what, why: error.why, remedy: error.remedy }
+        : { what: line };
     printError(detail);
   }
   process.stderr.write(`${line}\n`);
@@ -101,10 +106,6 @@ function printError(detail: object): void {
 /** Settings that were refused explain themselves as well as a Fault does. */
 function isExplained(error: unknown): error is Error {
   return error instanceof Fault || (error instanceof Error && error.name === 'SettingsError');
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function stackOf(error: unknown): string {

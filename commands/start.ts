@@ -58,7 +58,7 @@ async function start(environment: string, { keep = false }: { readonly keep?: bo
     if (keep) await held(made, interrupted.signal);
   } catch (error) {
     if (!interrupted.signal.aborted) throw error;
-    throw new Fault('Interrupted', 'the run was ended from outside', 'Nothing was left running.', {
+    throw new Fault('start/1', 'Interrupted', 'the run was ended from outside', 'Nothing was left running.', {
       exitCode: 130,
       cause: error,
     });
@@ -138,6 +138,7 @@ async function describe(
   const settings = all.find(({ name }) => name === environment);
   if (settings) return { names, deployment: deploymentDocument(settings, localAttributes(settings)) };
   throw new Fault(
+    'start/2',
     `There is no environment ${environment}`,
     `environments/ has ${names.join(', ')}`,
     'Name one of them, or none for production.',

@@ -9,7 +9,8 @@ import { checkServerIdentity } from 'node:tls';
 import pg from 'pg';
 import { majorVersion, supportedVersions } from '../azure/versions.ts';
 import { Fault } from '../core/fault.ts';
-import { duration, type Reporter } from '../core/report.ts';
+import type { Reporter } from '../core/report.ts';
+import { duration } from '../core/text.ts';
 import { type Credential, credentialFor, type TokenSource } from './credentials.ts';
 import { type Circumstances, diagnose, isConnectionError } from './diagnosis.ts';
 import { describeTarget, type Target } from './target.ts';
@@ -178,6 +179,7 @@ function readAuthority(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     throw new Fault(
+      'connection/1',
       `Certificate authority ${file} cannot be read`,
       error instanceof Error ? error.message : String(error),
       'Give the path of a PEM file with sslrootcert= or PGSSLROOTCERT.',
@@ -249,7 +251,7 @@ export function checkServer(
   acceptStandby: boolean,
 ): void {
   const refuse = (what: string, why: string, remedy: string): Fault =>
-    new Fault(what, why, remedy, { exitCode: 2 });
+    new Fault('connection/2', what, why, remedy, { exitCode: 2 });
   const major = Math.floor(server.version / 10_000);
   const oldest = Math.min(...supportedVersions);
   if (major < oldest) {

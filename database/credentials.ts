@@ -66,7 +66,10 @@ const signIn =
 function noLogin(target: Target, why: string, remedy: string, cause?: unknown): Fault {
   // The cause is kept as a name only: messages and properties of identity errors can quote token requests.
   const options = cause instanceof Error ? { cause: new Error(cause.name) } : {};
-  return new Fault(`No login for ${target.user} on ${target.host}`, why, remedy, { ...options, exitCode: 2 });
+  return new Fault('credentials/1', `No login for ${target.user} on ${target.host}`, why, remedy, {
+    ...options,
+    exitCode: 2,
+  });
 }
 
 /**

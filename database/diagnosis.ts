@@ -225,7 +225,7 @@ export function diagnose(error: unknown, about: Circumstances, doing?: string): 
         seen.hint ?? 'Mend the cause and run the command again.',
       ] as const);
   const clean = (text: string): string => scrub(text, about.secrets);
-  return new Fault(clean(doing ? `${doing}: ${what}` : what), clean(why), clean(remedy), {
+  return new Fault('diagnosis/1', clean(doing ? `${doing}: ${what}` : what), clean(why), clean(remedy), {
     cause: scrubbedCause(error, about.secrets),
     exitCode: about.connected ? 1 : couldNotLook,
   });

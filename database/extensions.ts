@@ -69,6 +69,7 @@ async function look({ client }: Connection, names: readonly string[]): Promise<R
 function refuseUnlisted(name: string, allowed: readonly string[], { circumstances }: Connection): void {
   if (allowed.length === 0 || allowed.includes(name.toLowerCase())) return;
   throw new Fault(
+    'extensions/1',
     `Extension ${name} is not allowed on ${circumstances.target}`,
     `azure.extensions lists ${allowed.join(', ')}`,
     'Add it to server.extensions in the environment file and deploy.',

@@ -27,6 +27,7 @@ export async function readDeploymentOutput(environment: string, options: OutputO
   const { known, projectDirectory, output: folder = 'cdktf.out', program = 'terraform' } = options;
   if (!known.includes(environment)) {
     throw new Fault(
+      'outputs/1',
       `There is no environment ${environment}`,
       `known are ${known.join(', ')}`,
       'Name one of them, or give --url instead of an environment.',
@@ -36,6 +37,7 @@ export async function readDeploymentOutput(environment: string, options: OutputO
   const directory = join(folder, 'stacks', environment);
   if (!existsSync(resolve(projectDirectory, directory, 'cdk.tf.json'))) {
     throw new Fault(
+      'outputs/2',
       `${directory} holds no stack`,
       `environment ${environment} is not synthesized here, so its Terraform state cannot be found`,
       `Run npm run synth and terraform -chdir=${directory} init, or give --url instead of an environment.`,
@@ -46,6 +48,7 @@ export async function readDeploymentOutput(environment: string, options: OutputO
   const output: unknown = isRecord(outputs) ? outputs['deployment'] : undefined;
   if (!isRecord(output) || output['value'] === undefined) {
     throw new Fault(
+      'outputs/3',
       `Environment ${environment} has no output deployment`,
       'its state is empty or older than this project',
       `Deploy it first: cdktf deploy ${environment}.`,
@@ -67,6 +70,7 @@ async function run(program: string, directory: string, cwd: string): Promise<unk
     if (error instanceof Fault) throw error;
     const missing = error instanceof Error && Reflect.get(error, 'code') === 'ENOENT';
     throw new Fault(
+      'outputs/4',
       missing ? `${program} was not found` : `${program} could not read the outputs in ${directory}`,
       missing ? 'the outputs of an environment are read with it' : lastWords(error),
       missing
@@ -82,6 +86,7 @@ function parse(text: string): unknown {
     return JSON.parse(text);
   } catch {
     throw new Fault(
+      'outputs/5',
       'The Terraform outputs are not JSON',
       'terraform output -json printed something else',
       'Run it by hand and look.',

@@ -69,9 +69,15 @@ export function loginPasswords(
   const text = variables['LLAMA_DB_LOGIN_PASSWORDS'];
   if (!text) return new Map();
   const refuse = (why: string): Fault =>
-    new Fault('LLAMA_DB_LOGIN_PASSWORDS cannot be used', why, 'Write {"login": "password", ..}.', {
-      exitCode: 2,
-    });
+    new Fault(
+      'principals/1',
+      'LLAMA_DB_LOGIN_PASSWORDS cannot be used',
+      why,
+      'Write {"login": "password", ..}.',
+      {
+        exitCode: 2,
+      },
+    );
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -112,6 +118,7 @@ function refuseOtherPrincipal({ name, objectId }: Login, existing: Existing | un
   const oid = /\boid=([^,]+)/i.exec(existing?.label ?? '')?.[1]?.trim();
   if (oid === undefined || oid.toLowerCase() === objectId.toLowerCase()) return;
   throw new Fault(
+    'principals/2',
     `Login ${name} belongs to another principal`,
     `the server has it for object id ${oid}, the settings for ${objectId}`,
     `If the old principal is gone: DROP ROLE ${pg.escapeIdentifier(name)} as an administrator, then run the command again.`,
@@ -164,6 +171,7 @@ async function create(
 function refuseWithoutEntra(deployment: Deployment | undefined): void {
   if (deployment?.authentication !== 'entra' || deployment.primary.id === undefined) return;
   throw new Fault(
+    'principals/3',
     `Server ${deployment.primary.host} has no pgaadauth functions in database postgres`,
     'logins are Entra principals here, and Entra authentication is not in force on the server',
     'Switch Entra authentication on and let an Entra administrator deploy.',

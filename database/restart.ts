@@ -4,7 +4,8 @@
  */
 
 import { Fault } from '../core/fault.ts';
-import { duration, type Reporter } from '../core/report.ts';
+import type { Reporter } from '../core/report.ts';
+import { duration } from '../core/text.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from './azure-access.ts';
 import { type Connection, type ConnectOptions, connect, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
@@ -134,6 +135,7 @@ export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters
   const falling = changes.filter(({ by }) => by < 0);
   if (pending.length > 1 && rising.length > 0 && falling.length > 0) {
     throw new Fault(
+      'restart/1',
       `Restarting for ${names(rising)} and ${names(falling)} together cannot be done`,
       'what rises must reach the follower first and what falls the writer first (hot standby)',
       'Deploy the rising ones alone, then the falling ones.',
@@ -157,6 +159,7 @@ async function expectNothingPending(server: PendingServer, options: ConnectOptio
     const left = await pendingParameters(connection);
     if (left.length === 0) return;
     throw new Fault(
+      'restart/2',
       `The ${server.which} ${server.target.host} still waits for a restart after one`,
       `pending: ${names(left)}`,
       'Look at its activity log (az monitor activity-log list); a failed restart is listed there.',
@@ -176,6 +179,7 @@ export async function restartThroughAzure(resourceId: string, access?: AzureAcce
   const server = parseResourceId(resourceId);
   if (server?.type.toLowerCase() !== 'microsoft.dbforpostgresql/flexibleservers') {
     throw new Fault(
+      'restart/3',
       `${resourceId} is not the id of a Flexible Server`,
       'it must be the id of a Microsoft.DBforPostgreSQL/flexibleServers in a resource group',
       'Deploy again with this version of the project.',
@@ -189,6 +193,7 @@ export async function restartThroughAzure(resourceId: string, access?: AzureAcce
     await client.servers.beginRestartAndWait(server.group, server.name);
   } catch (error) {
     throw new Fault(
+      'restart/4',
       `Azure did not restart ${server.name}`,
       azureReason(error),
       'The deploying identity needs Microsoft.DBforPostgreSQL/flexibleServers/restart/action; when the server is busy, run the command again.',

@@ -75,6 +75,7 @@ async function resolveDeployment(
     const deployment = parseDeployment(parseJson(given), 'LLAMA_DB_DEPLOYMENT');
     if (request.environment && request.environment !== deployment.environment) {
       throw new Fault(
+        'target/1',
         `Environment ${request.environment} was asked for, LLAMA_DB_DEPLOYMENT describes ${deployment.environment}`,
         'working on one environment with the description of another is refused',
         'Unset LLAMA_DB_DEPLOYMENT or name the environment it describes.',
@@ -93,6 +94,7 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     throw new Fault(
+      'target/2',
       'LLAMA_DB_DEPLOYMENT is not JSON',
       error instanceof Error ? error.message : String(error),
       'It is the document of database/deployment.ts; the apply sets it, and Terraform output `deployment` holds it.',
@@ -108,6 +110,7 @@ function parseDeployment(document: unknown, source: string): Deployment {
     (issue) => `${issue.path.join('.') || 'document'}: ${issue.message}`,
   );
   throw new Fault(
+    'target/3',
     `${source} does not describe a deployment`,
     problems.join('; '),
     'Synthesize and deploy with the version of this project that you run now (database/deployment.ts).',
@@ -122,6 +125,7 @@ function fromDeployment(
 ): Target {
   if (!deployment) {
     throw new Fault(
+      'target/4',
       environment ? `Nothing describes environment ${environment}` : 'No target given',
       'a command needs an environment, --url, or LLAMA_DB_DEPLOYMENT (set by the apply)',
       'Example: llama-db status production, or llama-db status --url postgresql://user@host/database.',
@@ -131,6 +135,7 @@ function fromDeployment(
   const writer = deployment[deployment.writer];
   if (!writer) {
     throw new Fault(
+      'target/5',
       `Environment ${deployment.environment} says that its replica takes the writes, and has no replica`,
       'writer is "replica" and the deployment lists no replica',
       'Set writer to primary in the environment file, or add the replica.',
@@ -154,7 +159,7 @@ const urlParameters = new Set(['sslmode', 'sslrootcert', 'hostaddr']);
 
 function fromUrl(text: string, variables: Variables, deployment: Deployment | undefined): Target {
   const refuse = (why: string, remedy: string): Fault =>
-    new Fault('--url cannot be used', why, remedy, usage);
+    new Fault('target/6', '--url cannot be used', why, remedy, usage);
   const example = 'Example: postgresql://user@host:5432/database?sslmode=verify-full.';
   // Never quote the text itself in a message: it may carry a password.
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -217,12 +222,19 @@ function urlParts(url: URL, refuse: (why: string, remedy: string) => Fault): Url
 function parsePort(text: string, source: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port > 0 && port < 65536) return port;
-  throw new Fault(`${source} gives port ${JSON.stringify(text)}`, 'a port is 1-65535', 'Mend it.', usage);
+  throw new Fault(
+    'target/7',
+    `${source} gives port ${JSON.stringify(text)}`,
+    'a port is 1-65535',
+    'Mend it.',
+    usage,
+  );
 }
 
 function checkTarget(target: Target): Target {
   if (target.port === 6432 || /pgbouncer|pooler/i.test(target.host)) {
     throw new Fault(
+      'target/8',
       `${target.host}:${target.port} is a connection pooler`,
       'through transaction pooling an advisory lock and SET belong to whichever client comes next, so two runs could migrate at once and a lock could stay behind',
       'Use the server itself, port 5432.',
@@ -231,6 +243,7 @@ function checkTarget(target: Target): Target {
   }
   if (target.address !== undefined && isIP(target.address) === 0) {
     throw new Fault(
+      'target/9',
       `Host address ${JSON.stringify(target.address)} is not an IP address`,
       "it only says where to dial, as libpq's hostaddr; the name to check stays the host's",
       'Give an IP address, e.g. 127.0.0.1 for a tunnel.',

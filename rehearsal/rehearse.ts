@@ -1,6 +1,6 @@
 /** A rehearsal from its first line to its last: scenarios played, timelines written, everything removed. */
 import { Fault } from '../core/fault.ts';
-import { ending, NotEnded } from './closing.ts';
+import { ending, NotEnded } from '../local/closing.ts';
 import { type Rehearsed, report, requireWritable } from './report.ts';
 import { play, type Scenario, scenarioNamed, scenarios } from './scenario.ts';
 import {
@@ -65,7 +65,7 @@ export async function rehearse(options: RehearsalOptions): Promise<readonly Rehe
   } catch (error) {
     if (!signal.aborted) throw error;
     const left = error instanceof NotEnded ? error.left : 'Nothing was left running.';
-    throw new Fault('Interrupted', 'the rehearsal was ended from outside', left, {
+    throw new Fault('rehearse/1', 'Interrupted', 'the rehearsal was ended from outside', left, {
       exitCode: 130,
       cause: error,
     });
@@ -156,6 +156,7 @@ function environmentOf(name: string): EnvironmentName {
   const found = environmentNames.find((one) => one === name);
   if (found) return found;
   throw new Fault(
+    'rehearse/2',
     `There is no environment ${name}`,
     `environments/ has ${environmentNames.join(', ')}`,
     'Name one of them.',
@@ -169,6 +170,7 @@ async function choose(
 ): Promise<readonly Scenario[]> {
   if (all && scenario !== undefined)
     throw new Fault(
+      'rehearse/3',
       'Bad usage: --all and --scenario',
       '--all plays every scenario, --scenario one',
       'Leave out one of the two.',

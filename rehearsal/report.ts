@@ -40,6 +40,7 @@ export async function requireWritable(place: ReportPlace, scenarios: readonly Sc
       await tryToWrite(file);
     } catch (error) {
       throw new Fault(
+        'report/1',
         `The page of the rehearsal cannot be written to ${file}`,
         error instanceof Error ? error.message : String(error),
         'Name another file in a folder that exists: --report <file>.',
@@ -87,6 +88,7 @@ export async function report(
   const leaks = [...stage.secrets.search('the timeline', text), ...stage.secrets.search('the page', html)];
   if (leaks.length > 0)
     throw new Fault(
+      'report/2',
       'The report of the rehearsal holds a secret and was not written',
       leaks.map(({ what, where }) => `${what} is in ${where}`).join('; '),
       'This is a defect of rehearsal/timeline/: leave out there what is named.',

@@ -45,6 +45,7 @@ export async function scenarioNamed(name: string, environment: EnvironmentName):
   const found = all.find((scenario) => scenario.name === name);
   if (!found)
     throw new Fault(
+      'scenario/1',
       `There is no scenario ${name}`,
       `rehearsal/scenarios/ has ${all.map((scenario) => scenario.name).join(', ')}`,
       'Name one of them; --list says what each shows.',
@@ -52,6 +53,7 @@ export async function scenarioNamed(name: string, environment: EnvironmentName):
     );
   if (found.environments.includes(environment)) return found;
   throw new Fault(
+    'scenario/2',
     `Scenario ${name} is not for ${environment}`,
     `it needs what only ${found.environments.join(', ')} has`,
     `Run it there: npm run rehearse -- ${found.environments[0]} --scenario ${name}.`,

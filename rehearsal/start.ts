@@ -36,6 +36,7 @@ export async function synthesize(
   const app = await run(['--import', 'tsx', 'main.ts'], { signal });
   if (app.status !== 0) {
     throw new Fault(
+      'start/1',
       'The environments do not synthesize',
       app.errors.join('\n') || `main.ts ended with status ${app.status}`,
       'Mend the settings that are named and run the command again.',
@@ -49,6 +50,7 @@ export async function synthesize(
     const path = join(folder, stacks[name]?.synthesizedStackPath ?? name);
     if (stacks[name] && existsSync(resolve(project, path))) return { name, path };
     throw new Fault(
+      'start/2',
       `Environment ${name} was not written to ${folder}`,
       'main.ts ended well, and its manifest or the file the manifest names is missing',
       `Remove ${folder} and run the command again.`,
@@ -94,6 +96,7 @@ export function applicationLogin(deployment: Deployment): ApplicationLogin {
   const login = deployment.logins.find(({ role }) => role === 'application_role');
   if (login) return { user: login.name, password: randomPassword() };
   throw new Fault(
+    'start/3',
     `Environment ${deployment.environment} has no login for the application`,
     'none of database.logins has the role application_role',
     `Add one to environments/${deployment.environment}.ts.`,
@@ -143,9 +146,10 @@ export async function runPostDeploy(step: PostDeployRun): Promise<PostDeployed> 
     .safeParse(parseJson(ended.output));
   if (refused.success) {
     const { what, why, remedy } = refused.data.error;
-    throw new Fault(what, why, remedy);
+    throw new Fault('start/4', what, why, remedy);
   }
   throw new Fault(
+    'start/5',
     'The post-deploy step failed',
     ended.errors.at(-1) ?? `it ended with status ${ended.status}`,
     'Run npm start -- --debug and report it.',
@@ -156,6 +160,7 @@ export async function runPostDeploy(step: PostDeployRun): Promise<PostDeployed> 
 function verified(deployed: PostDeployed, { environment }: Deployment): PostDeployed {
   if (deployed.checks.passed > 0) return deployed;
   throw new Fault(
+    'start/6',
     `The database of ${environment} was built and not verified`,
     'not one check of verification/ could look at it',
     'Look at which checks verification/catalogue.ts lists, and why each of them was skipped.',
@@ -189,6 +194,7 @@ export async function lookAsApplication(
     const [found] = rows;
     if (!found || found.tables === 0 || found.rows_seen > 0) {
       throw new Fault(
+        'start/7',
         `The application's login ${application.user} has the wrong rights`,
         found?.tables ? 'it reads rows without a tenant' : 'it can read no table of schema llama',
         'See migrations/0002_roles.sql and llama-db verify.',

@@ -24,7 +24,12 @@ export async function verified(stage: Stage, ...parameters: string[]): Promise<V
   const text = ended.lines.find((line) => line.text.startsWith('{"ok"'))?.text ?? '{}';
   const { checks }: Partial<Answer> = JSON.parse(text);
   if (!checks)
-    throw new Fault('llama-db verify did not look', ended.output.trim(), 'Mend what is named there.');
+    throw new Fault(
+      'verification/1',
+      'llama-db verify did not look',
+      ended.output.trim(),
+      'Mend what is named there.',
+    );
   const found = checks.filter(({ status }) => status === 'failed');
   return {
     failed: new Map(

@@ -4,8 +4,10 @@
  * Everything happens in one transaction that is always rolled back. A refusal counts only when the server gave
  * the reason that was expected: an attempt that failed for another reason has proved nothing, and says so.
  */
+
 import { randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { messageOf } from '../core/text.ts';
 import { sqlState } from '../database/diagnosis.ts';
 import { month, parseBounds } from '../database/maintain/months.ts';
 import type { CheckInput, Finding } from './check.ts';
@@ -61,10 +63,6 @@ async function run({ client, snapshot }: CheckInput): Promise<Readonly<Record<Pa
     for (const name of Object.keys(parts) as PartName[]) results[name] = await probe.section(parts[name]);
     return results;
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** What a statement may end with: it was carried out, or it was refused for want of a right. */

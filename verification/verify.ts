@@ -37,6 +37,7 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
   for (const id of options.only ?? []) findCheck(id);
   if (chosen(options).length === 0) {
     throw new Fault(
+      'verify/1',
       'No check was asked for',
       `none of ${options.only?.join(', ')} is of group ${options.groups?.join(', ')}`,
       'Name checks or groups, not both.',
@@ -71,7 +72,7 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
     );
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    throw new Fault(error.what, error.why, error.remedy, { exitCode: 2, cause: error });
+    throw new Fault('verify/2', error.what, error.why, error.remedy, { exitCode: 2, cause: error });
   } finally {
     // Its server must be gone before this returns, whatever happened.
     await reference?.catch(() => undefined);
@@ -98,6 +99,7 @@ async function withinTime<Result>(
   } catch (error) {
     if (!late) throw error;
     throw new Fault(
+      'verify/3',
       `${circumstances.target} was not verified within ${seconds} s`,
       'it stopped answering, or everything it was asked had to wait',
       'Look at pg_stat_activity for what holds locks, and run the command again; --time-limit gives it longer.',
@@ -136,6 +138,7 @@ export function findCheck(id: string): CheckFacts {
   const check = catalogue.find((candidate) => candidate.id === id.toUpperCase());
   if (check) return check;
   throw new Fault(
+    'verify/4',
     `There is no check ${id}`,
     `the catalogue has ${catalogue.length}, ${catalogue[0]?.id} to ${catalogue.at(-1)?.id}`,
     'llama-db explain lists them.',

@@ -1,5 +1,5 @@
 /** What a verification of the trail says to a person. */
-import { duration } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import { formatHead } from './seals.ts';
 import type { VerifiedTrail } from './verify.ts';
 

@@ -20,6 +20,7 @@ export function parseHead(text: string): Head {
   const [, number, hash] = /^([1-9]\d{0,15}):([0-9a-f]{64})$/i.exec(text.trim()) ?? [];
   if (number && hash) return { number: Number(number), hash: hash.toLowerCase() };
   throw new Fault(
+    'seals/1',
     `${JSON.stringify(text)} is no head of an audit trail`,
     'a head is the number of a seal, a colon and its hash in 64 hexadecimal digits',
     'Copy it from an earlier llama-db audit verify or audit head, or from the record of a release.',
@@ -123,6 +124,7 @@ export async function readingTrail<Result>(
     const [found] = rows;
     if (!found?.there) {
       throw new Fault(
+        'seals/2',
         `The audit trail of ${circumstances.target} is not sealed`,
         'table llama.audit_seals is missing, which migration 0012 makes',
         'Deploy the environment, or run llama-db migrate, first.',
@@ -131,6 +133,7 @@ export async function readingTrail<Result>(
     }
     if (!found.may_set && !found.has) {
       throw new Fault(
+        'seals/3',
         `${circumstances.user} may not read the audit trail of ${circumstances.target}`,
         'all tenants’ rows and the seals are shown to members of admin_role only',
         `As the administrator: GRANT admin_role TO "${circumstances.user}".`,

@@ -34,7 +34,7 @@ export function qualified(schema: string, name: string): string {
 export async function findTable(session: IndexSession, table: string): Promise<Table> {
   const [schema, name, ...rest] = table.split('.');
   if (schema === undefined || name === undefined || rest.length > 0) {
-    throw new Fault(`Table "${table}"`, 'its name is not schema.table', 'Write the schema too.');
+    throw new Fault('catalog/1', `Table "${table}"`, 'its name is not schema.table', 'Write the schema too.');
   }
   const [row] = await session.rows(
     `SELECT c.oid, c.relkind FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -42,7 +42,12 @@ export async function findTable(session: IndexSession, table: string): Promise<T
     [schema, name],
   );
   if (row === undefined) {
-    throw new Fault(`Table ${qualified(schema, name)}`, 'there is no such table', 'Create it first.');
+    throw new Fault(
+      'catalog/2',
+      `Table ${qualified(schema, name)}`,
+      'there is no such table',
+      'Create it first.',
+    );
   }
   return { id: Number(row['oid']), schema, name, partitioned: row['relkind'] === 'p' };
 }
@@ -62,6 +67,7 @@ export async function leavesOf(session: IndexSession, table: Table): Promise<Rel
     const leaf = { id: Number(row['oid']), schema: String(row['nspname']), name: String(row['relname']) };
     if (row['relkind'] === 'r') return leaf;
     throw new Fault(
+      'catalog/3',
       `Partition ${qualified(leaf.schema, leaf.name)}`,
       'it is no ordinary table (sub-partitioned or foreign), and indexes are built one level deep',
       'Build the index on it first, under a name of its own.',

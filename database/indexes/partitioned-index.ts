@@ -68,6 +68,7 @@ export async function buildPartitionedIndex(
 ): Promise<void> {
   if (Buffer.byteLength(index.name) > longestName) {
     throw new Fault(
+      'partitioned-index/1',
       `Index ${index.name}`,
       `its name has more than ${longestName} bytes, and PostgreSQL would cut it`,
       'Give it a shorter one.',
@@ -179,6 +180,7 @@ class Build {
   async #refuseOther(found: FoundIndex, table: Table): Promise<void> {
     if (await matches(this.#session, found, table, this.#index)) return;
     throw new Fault(
+      'partitioned-index/2',
       `Index ${qualified(found.schema, found.name)}`,
       `it exists with another definition: ${found.definition}`,
       'Give the new index another name, or drop the old one in a migration before.',
@@ -218,6 +220,7 @@ class Build {
     }
     if (finished.valid) return;
     throw new Fault(
+      'partitioned-index/3',
       `Index ${qualified(table.schema, this.#index.name)}`,
       `it is still invalid with ${finished.attached.size} of ${(await leavesOf(this.#session, table)).length} leaves attached`,
       'Run the migration again; if that does not help, drop it with dropPartitionedIndex and build it anew.',
@@ -232,6 +235,7 @@ class Build {
     if (found?.valid) {
       if (found.parent !== undefined) {
         throw new Fault(
+          'partitioned-index/4',
           `Index ${qualified(leaf.schema, name)}`,
           'it is a part of another partitioned index',
           'Give the new index another name.',
@@ -285,6 +289,7 @@ class Build {
     const found = await indexOf(this.#session, table, this.#index.name);
     if (found !== undefined) return found;
     throw new Fault(
+      'partitioned-index/5',
       `Index ${qualified(table.schema, this.#index.name)}`,
       'it disappeared while it was being built',
       'Find what else changes indexes of this table, and run again.',
@@ -316,6 +321,7 @@ async function indexOf(
   const found = await findIndex(session, relation.schema, name);
   if (found === undefined || found.table === relation.id) return found;
   throw new Fault(
+    'partitioned-index/6',
     `Index ${qualified(relation.schema, name)}`,
     `the name is taken by ${found.definition ?? 'a relation that is no index'}, not by an index of ${relation.name}`,
     'Give the index another name.',

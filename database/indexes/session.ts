@@ -90,6 +90,7 @@ export class IndexSession {
       if (row?.['locked'] === true) break;
       if (limit > 0 && performance.now() - start > limit) {
         throw new Fault(
+          'session/1',
           `Building an index of ${table}`,
           `another session builds or drops one, and has not finished after ${limit} ms`,
           'Wait for it; then run again.',
@@ -122,6 +123,7 @@ export class IndexSession {
         if (!isPassing(error)) throw error;
         if (attempt >= attempts) {
           throw new Fault(
+            'session/2',
             what,
             `its lock was not free within ${lockTimeout} ms in ${attempts} attempts`,
             'Find what holds it in pg_locks (a long transaction, as a rule), end that, and run again: it continues where it stopped.',
@@ -160,6 +162,7 @@ export class IndexSession {
       if (holder === undefined) return;
       if (limit > 0 && performance.now() - start > limit) {
         throw new Fault(
+          'session/3',
           'Building an index',
           `backend ${String(holder['pid'])} still changes the same table after ${limit} ms`,
           'Wait for it, or end it with pg_terminate_backend; then run again.',
@@ -204,6 +207,7 @@ export class IndexSession {
     }
     if (ids[0] !== ids[1]) return;
     throw new Fault(
+      'session/4',
       'Building an index concurrently',
       'the connection is inside a transaction, where PostgreSQL refuses CONCURRENTLY',
       'Call pgm.noTransaction() in the migration before it.',

@@ -25,6 +25,7 @@ export async function eraseTenant(target: Target, options: EraseOptions): Promis
   const { tenant, confirm, reporter } = options;
   if (confirm !== tenant) {
     throw new Fault(
+      'erase/1',
       `Tenant ${tenant} is not erased`,
       confirm === undefined ? 'it was not confirmed' : 'the confirmation names another tenant',
       `What is encrypted for it can never be read again. If that is meant: --confirm ${tenant}.`,
@@ -48,6 +49,7 @@ export async function eraseTenant(target: Target, options: EraseOptions): Promis
     });
     if (!known) {
       throw new Fault(
+        'erase/2',
         `Tenant ${tenant} has no data keys`,
         'nothing was ever encrypted for it here, so destroying keys erases nothing',
         'Check the id; records in clear are deleted, not erased.',

@@ -21,6 +21,7 @@ export function wrappingKeyFor(
   const key = named ?? deployment?.fieldEncryptionKeyId ?? variables['LLAMA_DB_WRAPPING_KEY'];
   if (key) return wrappingKeyNamed(key);
   throw new Fault(
+    'keeper/1',
     'No wrapping key is named',
     'the deployment names none, and data keys cannot be unwrapped without it',
     'Give --wrapping-key https://NAME.vault.azure.net/keys/KEY, or local:<file> for an embedded server.',

@@ -58,6 +58,7 @@ export function rewrap(target: Target, options: RewrapOptions): Promise<Rewrappe
     const [first] = failures;
     if (first) {
       throw new Fault(
+        'rewrap/1',
         `${failures.length} data keys could not be wrapped again`,
         `the first: ${first.what}: ${first.why}`,
         first.remedy,

@@ -5,7 +5,7 @@
  *   active ──new key──► retiring ──no record holds it, grace over──► retired ──audit trail too old──► destroyed
  */
 
-import { duration } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import { FieldEncryption, makeDataKey } from '../../runtime/encryption/field-encryption.ts';
 import { keyStoreWithin, valuesPerKey } from '../../runtime/encryption/key-store.ts';
 import { asAdministrator, asApplication } from '../../runtime/encryption/transaction.ts';

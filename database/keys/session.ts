@@ -45,6 +45,7 @@ export async function requireKeys({ client, circumstances }: Connection): Promis
   );
   if (rows[0]?.there === true) return;
   throw new Fault(
+    'session/1',
     `${circumstances.target} has no data keys`,
     'llama.data_keys is missing, which migration 0013 makes',
     'Deploy the environment, or run llama-db migrate, first.',

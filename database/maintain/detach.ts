@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
-import { duration } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import { sqlState } from '../diagnosis.ts';
 import { asOwner } from '../migrator/prepare.ts';
 import { closeAuditMonth } from './closing.ts';
@@ -105,6 +105,7 @@ async function letOthersFinish(
     const waited = performance.now() - start;
     if (detachWaitSeconds > 0 && waited >= detachWaitSeconds * 1000) {
       throw new Fault(
+        'detach/1',
         `Partition ${other.leaf} could not be detached`,
         `backend ${other.pid}, login ${other.login}, is detaching it; gave up after ${duration(waited)}`,
         'Let it finish or end it, then run llama-db maintain again.',
@@ -225,6 +226,7 @@ async function patiently(
     if (sqlState(error) !== '57014') throw error;
     await limit(0);
     throw new Fault(
+      'detach/2',
       `Partition ${leaf} could not be detached`,
       `${await oldestTransaction(run)}; gave up after ${duration(performance.now() - start)}`,
       'End that transaction, or wait longer with --detach-wait <seconds>; the next run finishes what this one began.',

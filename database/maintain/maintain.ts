@@ -4,7 +4,8 @@
  */
 
 import { Fault } from '../../core/fault.ts';
-import { duration, type Reporter } from '../../core/report.ts';
+import type { Reporter } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import { seal } from '../audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../connection.ts';
 import { diagnose, isConnectionError } from '../diagnosis.ts';
@@ -67,6 +68,7 @@ async function requireSchema({ client, circumstances }: Connection): Promise<voi
   );
   if (rows[0]?.there === true) return;
   throw new Fault(
+    'maintain/1',
     `${circumstances.target} has nothing to maintain yet`,
     'llama.partitioned_tables, llama.partitions_past_retention() or llama.seal_audit_trail() is missing, which migrations 0005, 0011 and 0012 make',
     'Deploy the environment, or run llama-db migrate, first.',

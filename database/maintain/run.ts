@@ -81,6 +81,7 @@ export async function briefly<Result>(
   } catch (error) {
     if (!passing.has(sqlState(error) ?? '')) throw error;
     throw new Fault(
+      'run/1',
       what,
       `its lock was not free in ${attempts} attempts`,
       'Find what holds it in pg_locks (a long transaction, as a rule), end that, and run llama-db maintain again.',

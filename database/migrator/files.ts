@@ -45,6 +45,7 @@ export function listMigrations(directory: string): MigrationFile[] {
     const [, version, kind] = NAME.exec(file) ?? [];
     if (version === undefined || (kind !== 'sql' && kind !== 'ts')) {
       throw new Fault(
+        'files/1',
         `Migration ${join(directory, file)}`,
         'its name is not NNNN_lower_case_name.sql or .ts, so its place in the order is unknown',
         'Rename it, or move it out of the folder.',
@@ -53,6 +54,7 @@ export function listMigrations(directory: string): MigrationFile[] {
     const previous = migrations.at(-1);
     if (previous?.version === version) {
       throw new Fault(
+        'files/2',
         `Migration ${join(directory, file)}`,
         `${previous.file} has the same version, so which of them comes first is unknown`,
         'Give the one that is not yet applied anywhere the next free version.',
@@ -62,6 +64,7 @@ export function listMigrations(directory: string): MigrationFile[] {
     const content = readMigration(path);
     if (kind === 'sql' && sectionOf(content, 'up') === undefined) {
       throw new Fault(
+        'files/3',
         `Migration ${path}`,
         'it has no line "-- Up Migration"',
         'Add it above the statements to apply.',
@@ -109,6 +112,7 @@ function filesIn(directory: string): string[] {
     return readdirSync(directory).sort();
   } catch (error) {
     throw new Fault(
+      'files/4',
       `Folder of migrations ${directory}`,
       error instanceof Error ? error.message : String(error),
       'Name a folder that can be read.',
@@ -169,7 +173,7 @@ function moduleHeader(content: string, path: string): Header {
 function runAs(value: string | undefined, path: string): MigrationFile['runAs'] {
   if (value === undefined) return 'owner';
   if (value === 'login' || value === 'owner') return value;
-  throw new Fault(`Migration ${path}`, `"run as" is "${value}"`, 'Write login or owner.');
+  throw new Fault('files/5', `Migration ${path}`, `"run as" is "${value}"`, 'Write login or owner.');
 }
 
 function tables(values: readonly string[] | undefined, path: string): string[] {
@@ -177,6 +181,7 @@ function tables(values: readonly string[] | undefined, path: string): string[] {
     const table = value.trim();
     if (TABLE.test(table)) return table;
     throw new Fault(
+      'files/6',
       `Migration ${path}`,
       `"loses data of" names "${table}", which is not the name of a table`,
       'Write table names, separated by commas.',

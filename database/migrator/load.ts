@@ -84,6 +84,7 @@ async function loadAction(file: MigrationFile, direction: Direction): Promise<Ac
   const action = file.kind === 'sql' ? loadSql(file, direction) : await loadTypeScript(file, direction);
   if (action) return action;
   throw new Fault(
+    'load/1',
     `Migration ${file.name} cannot be run ${direction}`,
     file.kind === 'sql'
       ? `it has no "-- ${direction === 'up' ? 'Up' : 'Down'} Migration" section`

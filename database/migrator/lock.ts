@@ -3,7 +3,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
-import { duration, type Reporter } from '../../core/report.ts';
+import type { Reporter } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import type { Connection } from '../connection.ts';
 
 /**
@@ -55,6 +56,7 @@ async function acquire(connection: Connection, key: bigint, options: LockOptions
     const holder = await describeHolder(connection, key);
     if (waited >= patience) {
       throw new Fault(
+        'lock/1',
         `Another run works on ${connection.circumstances.target}`,
         `${holder}; waited ${duration(waited)}`,
         'Wait until it has finished and run the command again, or wait longer with --lock-wait <seconds>.',

@@ -1,6 +1,7 @@
 /** Applies what is pending: the part of the post-deploy step that changes the schema. */
 
-import { duration, type Reporter } from '../../core/report.ts';
+import type { Reporter } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import type { Connection } from '../connection.ts';
 import { listMigrations, type MigrationFile } from './files.ts';
 import { type LedgerEntry, readLedger } from './ledger.ts';

@@ -67,6 +67,7 @@ export function refuseDivergence(
   const edited = migrations.filter(({ state }) => state === 'edited');
   if (edited.length > 0) {
     throw new Fault(
+      'plan/1',
       `${names(edited)} edited after being applied`,
       edited.map((migration) => `${migration.name}: ${howEdited(migration)}`).join('; '),
       'Put back the name and content that were applied (git log shows them) and write the change as a new migration.',
@@ -75,6 +76,7 @@ export function refuseDivergence(
   const missing = migrations.filter(({ state }) => state === 'missing');
   if (missing.length > 0) {
     throw new Fault(
+      'plan/2',
       `${names(missing)} applied here and missing from the files`,
       'the database is ahead of these files, or a file was removed or renumbered',
       'Deploy the version that has it, or put the file back; to take it out of the database use llama-db rollback with that version.',
@@ -83,6 +85,7 @@ export function refuseDivergence(
   const late = migrations.filter(({ state }) => state === 'out of order');
   if (late.length > 0 && !options.allowOutOfOrder) {
     throw new Fault(
+      'plan/3',
       `${names(late)} still pending, though later ones are applied`,
       'environments would have applied the same files in different orders',
       'Give it the next free index; or, knowing that order does not matter here, run llama-db migrate --allow-out-of-order.',

@@ -65,6 +65,7 @@ export async function preparation(connection: Connection): Promise<readonly Prep
     });
   } else if (found.schema_owner !== 'llama_owner') {
     throw new Fault(
+      'prepare/1',
       `Schema llama on ${connection.circumstances.target} belongs to ${found.schema_owner}`,
       'everything in it must belong to llama_owner, or the next administrator cannot change it',
       `As ${found.schema_owner}: ALTER SCHEMA llama OWNER TO llama_owner.`,
@@ -117,6 +118,7 @@ async function becomeMember({ client, circumstances }: Connection, sql: string):
   } catch (error) {
     if (sqlState(error) !== '42501') throw error;
     throw new Fault(
+      'prepare/2',
       `${circumstances.user} may not act as llama_owner on ${circumstances.target}`,
       'another administrator made the role, and only its maker can let others in',
       `As that administrator: GRANT llama_owner TO "${circumstances.user}" WITH INHERIT FALSE, SET TRUE.`,

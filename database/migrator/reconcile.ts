@@ -37,6 +37,7 @@ export async function reconcile(connection: Connection): Promise<Reconciled> {
   const foreign = names.filter((name) => !attempted.has(name));
   if (foreign.length > 0) {
     throw new Fault(
+      'reconcile/1',
       `llama.${runnerTable} lists ${foreign.join(', ')}, which the ledger does not know`,
       'somebody ran node-pg-migrate itself, so nobody recorded what content was applied',
       `Compare the database with the file; then delete the name from llama.${runnerTable} to have it applied here, or undo it first.`,

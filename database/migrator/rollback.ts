@@ -60,6 +60,7 @@ function choose(
   const { to, count = 1 } = options;
   if (to !== undefined && to !== '0000' && !applied.some(({ version }) => version === to)) {
     throw new Fault(
+      'rollback/1',
       `Version ${to} is not applied here`,
       applied.length === 0
         ? 'no migration is'
@@ -75,6 +76,7 @@ function choose(
   return chosen.map(({ name, state, file }) => {
     if (file && state === 'applied') return file;
     throw new Fault(
+      'rollback/2',
       `${name} cannot be rolled back`,
       file
         ? 'its file was changed or renamed after it was applied, so its Down section may not fit'
@@ -93,6 +95,7 @@ async function refuseDataLoss(
   const unknown = accepted.filter((table) => !losing.includes(table));
   if (unknown.length > 0) {
     throw new Fault(
+      'rollback/3',
       `--accept-data-loss names ${unknown.join(', ')}`,
       losing.length === 0
         ? 'this rollback destroys no rows'
@@ -108,6 +111,7 @@ async function refuseDataLoss(
   }
   if (full.length === 0) return;
   throw new Fault(
+    'rollback/4',
     `Rolling back ${targets.map(({ name }) => name).join(', ')} would destroy data`,
     `rows would be lost from ${full.join(', ')}`,
     'Nothing was changed. To go on, agree for each table: --accept-data-loss <table>.',

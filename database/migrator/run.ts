@@ -2,7 +2,8 @@
 import { dirname, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
-import { duration, type Reporter } from '../../core/report.ts';
+import type { Reporter } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import type { Connection } from '../connection.ts';
 import { diagnose, sqlState } from '../diagnosis.ts';
 import { watchingIndexBuilds } from '../indexes/watch.ts';
@@ -136,9 +137,9 @@ function explain(error: unknown, step: Step, connection: Connection): Fault {
   const fault = diagnose(cause, connection.circumstances, doing);
   if (fault instanceof Fault) {
     if (fault !== cause) return fault;
-    return new Fault(`${doing}: ${fault.what}`, fault.why, fault.remedy, { cause });
+    return new Fault('run/1', `${doing}: ${fault.what}`, fault.why, fault.remedy, { cause });
   }
-  return new Fault(doing, fault.message, 'Mend the migration and run the command again.', { cause });
+  return new Fault('run/2', doing, fault.message, 'Mend the migration and run the command again.', { cause });
 }
 
 /** node-pg-migrate wraps what a migration file throws while it is loaded. */

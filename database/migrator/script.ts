@@ -145,6 +145,7 @@ function moduleParts({ name }: MigrationFile, { steps, transactional, unseen }: 
   const reason = unseen?.reason ?? (bound ? 'it binds values to a statement' : undefined);
   if (reason !== undefined) {
     throw new Fault(
+      'script/1',
       `Migration ${name} cannot be printed (line ${unseen?.line ?? bound?.line})`,
       reason,
       'Let llama-db migrate run it; --dry-run names what is pending.',

@@ -24,6 +24,7 @@ export function serverAccount(): Account | undefined {
     if (uid && gid) return { uid, gid };
   }
   throw new Fault(
+    'account/1',
     'The local PostgreSQL cannot start as root',
     'PostgreSQL refuses to run as root and this machine has neither an account `postgres` nor `nobody`',
     'Run the command as an ordinary user.',

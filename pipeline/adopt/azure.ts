@@ -102,6 +102,7 @@ function address(path: string, apiVersion: string, filter?: string): string {
 function refused(path: string, status: number, body: Json | undefined): Fault {
   const code = textAt(body, 'error', 'code') ?? 'no code';
   return new Fault(
+    'azure/1',
     `Azure does not say whether ${decodeURIComponent(path)} exists`,
     `it answered ${code} (HTTP ${status})`,
     status === 401 || status === 403
@@ -118,6 +119,7 @@ function unreachable(url: string, error: unknown): Fault {
   const entra = error instanceof Error ? /AADSTS\d+/.exec(error.message)?.[0] : undefined;
   const identity = /Credential|Authentication/.test(name) || entra !== undefined;
   return new Fault(
+    'azure/2',
     identity ? 'No identity to ask Azure with' : `${new URL(url).host} was not reached`,
     [name, entra ?? (typeof code === 'string' ? code : '')].join(' ').trim(),
     identity

@@ -33,6 +33,7 @@ export async function stateLock(stack: Stack, azure: Azure): Promise<StateLock |
 export async function breakLock(stack: Stack, azure: Azure, lock: StateLock): Promise<void> {
   if (stack.backend.kind !== 'azurerm')
     throw new Fault(
+      'lock/1',
       'The lock on a local state cannot be broken',
       `process ${lock.id} holds it, and it ends with that process`,
       'Wait for it, or end it.',
@@ -40,6 +41,7 @@ export async function breakLock(stack: Stack, azure: Azure, lock: StateLock): Pr
   const now = await leaseOn(stack.backend, azure);
   if (now?.id !== lock.id)
     throw new Fault(
+      'lock/2',
       `The state is not locked by ${lock.id} any more`,
       now ? `${now.who} has locked it since` : 'its lock is gone',
       'Run the command again without --break-lock.',
@@ -89,6 +91,7 @@ function refusedBlob(
 ): Fault {
   const code = headers['x-ms-error-code'] ?? 'no code';
   return new Fault(
+    'lock/3',
     `Azure did not ${what} ${url}`,
     `it answered ${code} (HTTP ${status})`,
     'The identity needs Storage Blob Data Contributor on the container of the state (docs/bootstrap.md).',

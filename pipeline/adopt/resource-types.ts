@@ -47,6 +47,7 @@ export function resourceType(type: string): ResourceType {
   const found = types[type];
   if (found) return found;
   throw new Fault(
+    'resource-types/1',
     `${type} cannot be looked for in Azure`,
     'its import id is not known here',
     'Import its resources by hand, and add the type to pipeline/adopt/resource-types.ts.',

@@ -70,6 +70,7 @@ export function readStack(output: string, environment: string): Stack {
     const missing = error instanceof Error && Reflect.get(error, 'code') === 'ENOENT';
     const where = relative(process.cwd(), directory);
     throw new Fault(
+      'stack/1',
       `${where} holds no stack that can be read`,
       missing ? `environment ${environment} has not been synthesized there` : String(error),
       `Run npm run synth, then terraform -chdir=${where} init.`,

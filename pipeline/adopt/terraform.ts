@@ -70,6 +70,7 @@ function failure(what: string, directory: string, program: string, error: unknow
   const missing = error instanceof Error && Reflect.get(error, 'code') === 'ENOENT';
   if (missing)
     return new Fault(
+      'terraform/1',
       `${program} was not found`,
       'the state of an environment is read with it',
       'Install Terraform 1.11 or newer.',
@@ -79,6 +80,7 @@ function failure(what: string, directory: string, program: string, error: unknow
   const where = relative(process.cwd(), directory) || '.';
   const uninitialised = /initiali[sz]|init/i.test(reason);
   return new Fault(
+    'terraform/2',
     `Terraform did not ${what} in ${where}`,
     reason,
     uninitialised ? `Run terraform -chdir=${where} init with access to the state.` : 'Run it again.',

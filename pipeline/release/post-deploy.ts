@@ -5,7 +5,8 @@
  */
 
 import { Fault } from '../../core/fault.ts';
-import { duration, type Reporter } from '../../core/report.ts';
+import type { Reporter } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import { headOfDeployment } from '../../database/audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../../database/connection.ts';
 import type { Deployment } from '../../database/deployment.ts';
@@ -67,6 +68,7 @@ export async function postDeploy(target: Target, options: PostDeployOptions): Pr
   const result = { ...done, restarted: first === undefined, durationMs };
   if (done.finding) {
     throw new Fault(
+      'post-deploy/1',
       `Deployed ${result.target}, and its verification found what must be mended`,
       done.finding,
       `Look at it with llama-db verify${target.environment ? ` ${target.environment}` : ''}, mend it and deploy again.`,

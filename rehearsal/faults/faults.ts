@@ -75,6 +75,7 @@ export function faultKind(name: string): FaultKind {
   const found = faultKinds.find((one) => one.name === name);
   if (found) return found;
   throw new Fault(
+    'faults/1',
     `There is no fault ${name}`,
     `known are ${faultKinds.map((one) => one.name).join(', ')}`,
     'Name some of them, with commas between.',

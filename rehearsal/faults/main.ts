@@ -52,6 +52,7 @@ async function rehearse(environment: string, options: Options): Promise<number> 
   const settings = environments().find(({ name }) => name === environment);
   if (!settings)
     throw new Fault(
+      'main/1',
       `There is no environment ${environment}`,
       `known are ${environments()
         .map(({ name }) => name)
@@ -110,6 +111,7 @@ function patternOf(text: string): RegExp {
     return new RegExp(text, 'i');
   } catch (error) {
     throw new Fault(
+      'main/2',
       '--only is no regular expression',
       error instanceof Error ? error.message : String(error),
       'Give a part of an operation’s name as the table has it, flexibleServers for instance.',

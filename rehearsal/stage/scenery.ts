@@ -15,8 +15,8 @@ import {
   startLocalAzure,
 } from '../../local/azure/index.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
+import { closeAll, ending, type Part } from '../../local/closing.ts';
 import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
-import { closeAll, ending, type Part } from '../closing.ts';
 import { admit } from '../entra-login.ts';
 import type { Secrets } from '../secrets.ts';
 import { serverFor } from '../start.ts';

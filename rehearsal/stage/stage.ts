@@ -178,7 +178,12 @@ export class Stage {
     const { project, settings, variables: environment } = this;
     const run = await synthesize(project, this.#synthesis(how), { cwd: project.root, environment });
     if (run && run.exitCode !== 0)
-      throw new Fault('The stack does not synthesize', run.output.trim(), 'Mend what is named there.');
+      throw new Fault(
+        'stage/1',
+        'The stack does not synthesize',
+        run.output.trim(),
+        'Mend what is named there.',
+      );
     return readFile(path.join(await project.stackFolder(settings.name), 'cdk.tf.json'), 'utf8');
   }
 
@@ -206,7 +211,8 @@ export class Stage {
   /** What a deployment would do now. */
   async diff(how: How = {}): Promise<Difference> {
     const run = await this.#act('diff', this.#scenery.deployer.diff(this.#synthesis(how), this.#stops(how)));
-    if (run.exitCode !== 0) throw new Fault('The plan failed', reasonOf(run), 'Mend what is named there.');
+    if (run.exitCode !== 0)
+      throw new Fault('stage/2', 'The plan failed', reasonOf(run), 'Mend what is named there.');
     return run;
   }
 
@@ -239,6 +245,7 @@ export class Stage {
   check(words: string, holds: boolean, detail: () => string = () => 'it does not'): void {
     if (!holds)
       throw new Fault(
+        'stage/3',
         `The rehearsal of ${this.environment} fails at "${words}"`,
         detail(),
         'Run it again with --keep to look at what was deployed, or with --debug to see everything that was said.',

@@ -23,6 +23,7 @@ export function findTerraform(): string {
   const remedy = `Install Terraform ${needed} or newer: https://developer.hashicorp.com/terraform/install`;
   if (!version)
     throw new Fault(
+      'installation/1',
       'No Terraform to rehearse with',
       'the program `terraform` is not on the PATH',
       remedy,
@@ -31,6 +32,7 @@ export function findTerraform(): string {
   const [major, minor] = [Number(version[1]), Number(version[2])];
   if (major < minimumVersion[0] || (major === minimumVersion[0] && minor < minimumVersion[1]))
     throw new Fault(
+      'installation/2',
       'Terraform is too old to rehearse with',
       `write-only arguments and ephemeral values need ${needed}, and \`terraform\` is ${major}.${minor}`,
       remedy,
@@ -57,6 +59,7 @@ export async function findProvider(version: string = azurermVersion): Promise<st
     if (unpacked.some((name) => name.startsWith('terraform-provider-azurerm'))) return root;
   }
   throw new Fault(
+    'installation/3',
     'No azurerm provider to rehearse with',
     `version ${version} for ${platform()} is neither in ~/.terraform.d/plugins/${inside} nor in TF_PLUGIN_CACHE_DIR`,
     'Put it there: npm run synth, then in cdktf.out/stacks/development: terraform providers mirror ~/.terraform.d/plugins',

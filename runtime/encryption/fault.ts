@@ -20,6 +20,6 @@ export class EncryptionFault extends Fault {
     remedy: string,
     options?: ErrorOptions & { readonly exitCode?: number },
   ) {
-    super(what, why, remedy, options);
+    super(`encryption/${problem}`, what, why, remedy, options);
   }
 }

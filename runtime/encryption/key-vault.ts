@@ -45,6 +45,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
     const [, vaultUrl, name] = keyId.exec(id) ?? [];
     if (vaultUrl === undefined || name === undefined) {
       throw new Fault(
+        'key-vault/1',
         `${JSON.stringify(id)} does not name a wrapping key`,
         'a key is named by its address without a version, so that rotation needs no new setting',
         'Give https://NAME.vault.azure.net/keys/KEY (Terraform output field_encryption_key_id).',

@@ -120,5 +120,5 @@ function unusable(
   why: string,
   remedy = 'Make one with: openssl rand -base64 32 > key && chmod 600 key.',
 ): Fault {
-  return new Fault(`${source} cannot be used`, why, remedy, { exitCode: 2 });
+  return new Fault('local-key/1', `${source} cannot be used`, why, remedy, { exitCode: 2 });
 }

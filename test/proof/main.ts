@@ -3,7 +3,7 @@
  * prints its seed, its progress and its result, and exits 0 when the claim held, 1 when it did not.
  */
 import { Command, InvalidArgumentError } from 'commander';
-import { duration } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
 import { Disproved, type Proved, type Say } from './proof.ts';
 import { Random } from './random.ts';
 

@@ -166,6 +166,7 @@ describe('without a reference', () => {
     expect(none.map(({ outcome }) => outcome.status)).toEqual(driftChecks.map(() => 'skipped'));
     const reference = async () => {
       throw new Fault(
+        'drift/1',
         'The local PostgreSQL has no server programs',
         'the package is not installed',
         'Install it.',

@@ -1,5 +1,5 @@
-import { duration } from '../../core/report.ts';
 import { type Severity, severities } from '../../core/severity.ts';
+import { duration } from '../../core/text.ts';
 import { type CheckResult, groups, type Report } from '../check.ts';
 import { counted } from '../outcome.ts';
 import type { Verdict } from '../verdict.ts';

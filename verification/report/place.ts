@@ -13,6 +13,7 @@ export function requireWritable(file: string): void {
     if (!there) rmSync(file);
   } catch (error) {
     throw new Fault(
+      'place/1',
       `The report cannot be written to ${file}`,
       error instanceof Error ? error.message : String(error),
       'Name another file, in a folder that exists: --output <file>.',

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
-import { duration } from '../../core/report.ts';
 import { type Severity, severities } from '../../core/severity.ts';
+import { duration } from '../../core/text.ts';
 import { type CheckFacts, type CheckResult, groups, type Outcome, type Report } from '../check.ts';
 import { counted } from '../outcome.ts';
 

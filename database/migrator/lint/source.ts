@@ -1,5 +1,7 @@
 /** SQL as a file has it, taken apart by PostgreSQL's own parser: statements, what is inside them, and comments. */
+
 import { type Node, parseSync } from 'libpg-query';
+import { messageOf } from '../../../core/text.ts';
 import type { Direction } from '../ledger.ts';
 import { bodyOf } from './bodies.ts';
 import type { Statement } from './rule.ts';
@@ -120,8 +122,4 @@ function errorOffset(error: unknown, sql: string): number {
       .slice(0, Math.max(Number(position) || 0, 0))
       .join(''),
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@
 
 import pg from 'pg';
 import { nameOf } from '../../../../azure/resource-id.ts';
-import { closeAll } from '../../../../rehearsal/closing.ts';
+import { closeAll } from '../../../closing.ts';
 import { within } from '../../../postgres/bootstrap.ts';
 import { type Gateway, startGateway } from '../../../postgres/gateway.ts';
 import type { LocalPostgres } from '../../../postgres/server.ts';

@@ -1,7 +1,7 @@
 /** What runs beside each other is ended beside each other: a failing end leaves nothing else running. */
 import { describe, expect, it } from 'vitest';
 import { Fault } from '../../core/fault.ts';
-import { closeAll, ending, NotEnded, type Part } from '../../rehearsal/closing.ts';
+import { closeAll, ending, NotEnded, type Part } from '../../local/closing.ts';
 
 function parts(...broken: string[]): { readonly parts: Part[]; readonly ended: string[] } {
   const ended: string[] = [];
@@ -63,7 +63,7 @@ describe('work that ends what it used', () => {
 
   it('throws what the work threw', async () => {
     const { parts: all, ended } = parts();
-    const failure = new Fault('It fails', 'because', 'Mend it.', { exitCode: 3 });
+    const failure = new Fault('closing/1', 'It fails', 'because', 'Mend it.', { exitCode: 3 });
     await expect(
       ending(
         () => Promise.reject(failure),
@@ -75,7 +75,8 @@ describe('work that ends what it used', () => {
 
   it('says both when the work failed and something did not end', async () => {
     const { parts: all, ended } = parts('the third');
-    const work = () => Promise.reject(new Fault('It fails', 'because', 'Mend it.', { exitCode: 3 }));
+    const work = () =>
+      Promise.reject(new Fault('closing/2', 'It fails', 'because', 'Mend it.', { exitCode: 3 }));
     const failure = await ending(work, () => all).catch((error) => error);
     expect(failure.message).toMatch(
       /^It fails: because\. Mend it\. Not everything could be ended: the third \(/,

@@ -1,5 +1,7 @@
 /** The end of what runs beside each other: one part that does not end must not leave the others running. */
+
 import { Fault } from '../core/fault.ts';
+import { messageOf } from '../core/text.ts';
 
 /** Something that was started, and how it is ended. */
 export interface Part {
@@ -31,9 +33,12 @@ export class NotEnded extends Fault {
     const left = `${what} (${why}). ${remedy}`;
     const { failure } = after ?? {};
     if (failure instanceof Fault)
-      super(failure.what, failure.why, `${failure.remedy} ${left}`, { cause, exitCode: failure.exitCode });
-    else if (after) super('The rehearsal failed', messageOf(failure), left, { cause });
-    else super(what, why, remedy, { cause });
+      super(failure.code, failure.what, failure.why, `${failure.remedy} ${left}`, {
+        cause,
+        exitCode: failure.exitCode,
+      });
+    else if (after) super('parts/failed', 'The rehearsal failed', messageOf(failure), left, { cause });
+    else super('parts/not-ended', what, why, remedy, { cause });
     this.failures = all;
     this.left = left;
   }
@@ -72,8 +77,4 @@ async function failuresOf(parts: readonly Part[]): Promise<readonly Failure[]> {
   return ended.flatMap((end, index) =>
     end.status === 'rejected' ? [{ name: parts[index]?.name ?? '', reason: end.reason }] : [],
   );
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
