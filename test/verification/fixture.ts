@@ -40,7 +40,7 @@ export async function startVerifiedServer(): Promise<VerifiedServer> {
     const target = await resolveTarget({ url: server.url('migrator', { database }) }, {});
     return withConnection(target, { reporter: silent }, (connection) =>
       withLock(connection, { reporter: silent }, async () => {
-        await migrate(connection, { reporter: silent, directory: migrationsDirectory });
+        await migrate(connection, { reporter: silent, migrationsDirectory });
         await connection.restoreSession();
         return describeSchema(connection.client);
       }),

@@ -28,7 +28,7 @@ export async function freshReference(open: OpenReference, directory: string): Pr
   try {
     return await withConnection(target, { applicationName: 'llama-db verify' }, (connection) =>
       withLock(connection, { reporter: silent }, async () => {
-        await migrate(connection, { reporter: silent, directory });
+        await migrate(connection, { reporter: silent, migrationsDirectory: directory });
         await connection.restoreSession();
         return describeSchema(connection.client);
       }),

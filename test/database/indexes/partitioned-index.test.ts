@@ -235,7 +235,7 @@ describe('the index builder', () => {
     await blocker.query('BEGIN; LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE');
     await client.query(`SET lock_timeout = '77s'; SET statement_timeout = '66s'`);
     await expect(
-      buildPartitionedIndex({ db: client }, index, { patience: { lockTimeout: 20, attempts: 2 } }),
+      buildPartitionedIndex({ db: client }, index, { limits: { lockTimeout: 20, attempts: 2 } }),
     ).rejects.toThrow(/its lock was not free within 20 ms in 2 attempts/);
     await blocker.query('ROLLBACK');
     await build();

@@ -51,9 +51,17 @@ export async function newHistory(): Promise<History> {
     remove: (name) => rmSync(join(directory, name)),
     connect: open,
     migrate: async (options) =>
-      names(await locked((connection) => migrate(connection, { reporter, directory, ...options }))),
+      names(
+        await locked((connection) =>
+          migrate(connection, { reporter, migrationsDirectory: directory, ...options }),
+        ),
+      ),
     rollback: async (options) =>
-      names(await locked((connection) => rollback(connection, { reporter, directory, ...options }))),
+      names(
+        await locked((connection) =>
+          rollback(connection, { reporter, migrationsDirectory: directory, ...options }),
+        ),
+      ),
     rows: <Row extends object>(sql: string) =>
       database.query<Row & Record<string, unknown>>('superuser', sql),
     async drop() {

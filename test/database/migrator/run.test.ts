@@ -150,7 +150,7 @@ describe('migrating', () => {
     try {
       const { migrate } = await import('../../../database/migrator/migrate.ts');
       const { reporter, directory } = history;
-      await faultOf(migrate(connection, { reporter, directory }));
+      await faultOf(migrate(connection, { reporter, migrationsDirectory: directory }));
       const { rows } = await connection.client.query(
         "SELECT CURRENT_USER = SESSION_USER AS self, current_setting('search_path') AS path, current_setting('work_mem') AS mem",
       );
@@ -215,7 +215,7 @@ describe('an index that takes long to build', () => {
     const copy = migrationsCopy('empty');
     const { directory } = copy;
     copy.write('0001_first.sql', makesTable('t_first'));
-    await history.migrate({ directory });
+    await history.migrate({ migrationsDirectory: directory });
     copy.write(
       '0002_index.ts',
       `import { buildPartitionedIndex } from '../database/indexes/partitioned-index.ts';
@@ -226,7 +226,7 @@ describe('an index that takes long to build', () => {
     );
     const busy = await history.database.connect('superuser');
     await busy.query("BEGIN; INSERT INTO llama.t_first VALUES ('open')");
-    const migrating = history.migrate({ directory, progressEvery: 50 });
+    const migrating = history.migrate({ migrationsDirectory: directory, progressEvery: 50 });
     await expect
       .poll(() => history.lines.join('\n'), { timeout: 10_000 })
       .toMatch(

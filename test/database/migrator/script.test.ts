@@ -33,7 +33,7 @@ afterEach(async () => {
 const scriptFor = async (history: History, directory = copy.directory) => {
   const connection = await history.connect();
   try {
-    return await migrationScript(connection, { directory });
+    return await migrationScript(connection, { migrationsDirectory: directory });
   } finally {
     await connection.close();
   }
@@ -53,7 +53,7 @@ const ledgerOf = (history: History) =>
 
 /** The same files by both ways; then both must be the same to the last privilege. */
 const both = async (): Promise<string> => {
-  await byRunner.migrate({ directory: copy.directory });
+  await byRunner.migrate({ migrationsDirectory: copy.directory });
   const script = await scriptFor(byScript);
   await runScript(byScript, script);
   expect(await catalogOf(byScript.database)).toEqual(await catalogOf(byRunner.database));
@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     cpSync(migrationsDirectory, copy.directory, { recursive: true });
     const script = await both();
     expect(script).toContain('CREATE POLICY tenant_floor_storage');
-    expect((await byScript.migrate({ directory: copy.directory })).length).toBe(0);
+    expect((await byScript.migrate({ migrationsDirectory: copy.directory })).length).toBe(0);
   });
 
   it('builds indexes on partitions that there are, of every kind', async () => {
@@ -117,8 +117,8 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
 
   it('builds a leftover of a broken build again, and does nothing to what is complete', async () => {
     copy.write('0001_tables.sql', partitioned);
-    await byScript.migrate({ directory: copy.directory });
-    await byRunner.migrate({ directory: copy.directory });
+    await byScript.migrate({ migrationsDirectory: copy.directory });
+    await byRunner.migrate({ migrationsDirectory: copy.directory });
     await byScript.rows(
       "INSERT INTO llama.t_parts SELECT 1, 'twin', '2026-01-05' FROM generate_series(1, 2)",
     );
@@ -129,7 +129,7 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     await byScript.rows('ALTER TABLE llama.t_parts_y2026m01 OWNER TO llama_owner');
     const script = await scriptFor(byScript);
     await runScript(byScript, script);
-    await byRunner.migrate({ directory: copy.directory });
+    await byRunner.migrate({ migrationsDirectory: copy.directory });
     expect(await catalogOf(byScript.database)).toEqual(await catalogOf(byRunner.database));
   });
 
@@ -145,7 +145,7 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
       stderr: expect.stringMatching(/nonsense/),
     });
     copy.write('0002_broken.sql', makesTable('t_half'));
-    expect(await byScript.migrate({ directory: copy.directory })).toEqual(['0002_broken']);
+    expect(await byScript.migrate({ migrationsDirectory: copy.directory })).toEqual(['0002_broken']);
     expect((await ledgerOf(byScript)).map((row) => row['outcome'])).toEqual([
       'applied',
       'interrupted',
