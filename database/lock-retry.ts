@@ -20,11 +20,12 @@ export function pauseAfter(attempt: number, first: number): number {
  * Runs `work`, one transaction or one statement, until it gets its lock.
  *
  * @param what the work, for the message: `Analyzing storage_records`
+ * @param limits the attempts, and the `lock_timeout` of the session in milliseconds
  * @throws Fault if no attempt got the lock; any other error at once
  */
 export async function retryOnLock<Result>(
   what: string,
-  attempts: number,
+  { attempts, lockTimeout }: { readonly attempts: number; readonly lockTimeout: number },
   work: () => Promise<Result>,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
@@ -36,7 +37,7 @@ export async function retryOnLock<Result>(
         throw new Fault(
           'lock/not-free',
           what,
-          `its lock was not free in ${counted(attempts, 'attempt')}`,
+          `its lock was not free within ${lockTimeout} ms in ${counted(attempts, 'attempt')}`,
           'Find the holder in pg_locks (usually a long transaction), end it, and run the command again: it continues from there.',
           { cause: error },
         );

@@ -103,9 +103,8 @@ export class IndexSession {
 
   /** Runs a statement that blocks others for a moment, with a short lock timeout and several attempts. */
   async briefly(statement: string): Promise<void> {
-    const { lockTimeout, attempts } = this.#limits;
-    await this.#set(lockTimeout, 0);
-    await retryOnLock(`Index statement "${statement}"`, attempts, () => this.#db.query(statement));
+    await this.#set(this.#limits.lockTimeout, 0);
+    await retryOnLock(`Index statement "${statement}"`, this.#limits, () => this.#db.query(statement));
   }
 
   /** Runs a statement that blocks neither readers nor writers and may take hours. */
@@ -154,9 +153,8 @@ export class IndexSession {
 
   /** Runs `work` in a transaction that is always rolled back. */
   async discarding<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { lockTimeout, attempts } = this.#limits;
-    await this.#set(lockTimeout, 60_000);
-    return retryOnLock('Comparing the definition of an index', attempts, async () => {
+    await this.#set(this.#limits.lockTimeout, 60_000);
+    return retryOnLock('Comparing the definition of an index', this.#limits, async () => {
       await this.#db.query('BEGIN');
       try {
         return await work();

@@ -49,8 +49,7 @@ export interface Run {
  * Milliseconds that a statement waits for its lock. Writers do not queue behind any of these statements. The wait exceeds
  * deadlock_timeout (1 s), after which autovacuum gives up its lock.
  */
-const lockTimeout = 5_000;
-const attempts = 5;
+const limits = { lockTimeout: 5_000, attempts: 5 };
 
 /**
  * Runs one transaction or statement that holds a lock for a moment: with a lock timeout and several attempts, about half
@@ -63,9 +62,9 @@ export async function briefly<Result>(
   what: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  await client.query("SELECT pg_catalog.set_config('lock_timeout', $1, false)", [String(lockTimeout)]);
+  await client.query("SELECT pg_catalog.set_config('lock_timeout', $1, false)", [String(limits.lockTimeout)]);
   try {
-    return await retryOnLock(what, attempts, work);
+    return await retryOnLock(what, limits, work);
   } finally {
     await client.query("SELECT pg_catalog.set_config('lock_timeout', '0', false)").catch(() => undefined);
   }

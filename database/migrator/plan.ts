@@ -77,9 +77,9 @@ export function refuseDivergence(
   if (missing.length > 0) {
     throw new Fault(
       'migration/file-missing',
-      `${names(missing)} applied here and has no file`,
+      `${names(missing)} applied here and not found among the files`,
       'the database is ahead of these files, or a file was removed or renumbered',
-      'Deploy a version with the file, or restore the file. To undo the migration, run llama-db rollback with a version that has the file.',
+      'Deploy a version that contains the file, or restore the file. To undo the migration, run llama-db rollback with a version that contains the file.',
     );
   }
   const late = migrations.filter(({ state }) => state === 'out of order');

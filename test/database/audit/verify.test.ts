@@ -392,7 +392,7 @@ describe('the command', () => {
     const url = trail.database.url();
     const first = await run(['audit', 'verify', '--url', url]);
     expect(first.stdout).toMatch(
-      /\nThe audit trail of .+ is intact: 3 seals, 8 rows compared, 0 months closed; nothing waits to be sealed; head 3:[0-9a-f]{64} \(.+\)\n$/,
+      /\nThe audit trail of .+ is intact: 3 seals, 8 rows compared, 0 months closed; all rows are sealed; head 3:[0-9a-f]{64} \(.+\)\n$/,
     );
     const head = /head (\S+)/.exec(first.stdout)?.[1] ?? '';
     expect((await run(['audit', 'head', '--url', url])).stdout).toBe(`${head}\n`);
@@ -407,16 +407,19 @@ describe('the command', () => {
     });
     const other = await run(['audit', 'verify', '--url', url, '--expect', `3:${'0'.repeat(64)}`]);
     expect(other.code).toBe(1);
-    expect(other.stdout).toMatch(/\nTampered: other chain: seal 3 is not the one that was expected/);
+    expect(other.stdout).toMatch(/\nTampered: other chain: seal 3 /);
   });
 
-  it('seals at once, and exits with 2 for a head that is none and a trail that is not there', async () => {
+  it('seals at once, and exits with 2 for a malformed head and a missing trail', async () => {
     await change(trail.client, 'alpha', 2);
     const sealed = await run(['audit', 'seal', '--url', trail.database.url(), '--json']);
     expect(sealed.code).toBe(0);
     expect(JSON.parse(sealed.stdout)).toMatchObject({ ok: true, sealed: expect.any(Number) });
     const bad = await run(['audit', 'verify', '--url', trail.database.url(), '--expect', '3:abc']);
-    expect(bad).toMatchObject({ code: 2, stderr: expect.stringContaining('is no head of an audit trail') });
+    expect(bad).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/"3:abc".*\[audit\/head-malformed\]/),
+    });
     const elsewhere = await run([
       'audit',
       'verify',
@@ -425,7 +428,7 @@ describe('the command', () => {
     ]);
     expect(elsewhere).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('is not sealed: table llama.audit_seals is missing'),
+      stderr: expect.stringMatching(/llama\.audit_seals.*\[audit\/not-sealed\]/),
     });
   });
 });

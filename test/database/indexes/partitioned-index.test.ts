@@ -160,23 +160,29 @@ describe('the index builder', () => {
     expect(rows).toEqual([{ unique: false }]);
   });
 
-  it('refuses a name that a valid index of another definition has, on a leaf, a parent or a plain table', async () => {
+  it('refuses the name of a valid index with another definition, on a leaf, a parent or a plain table', async () => {
+    const code = 'index/other-definition';
     await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (total)`);
-    await expect(build()).rejects.toThrow(
-      /idx_orders_customer_y2026m01": it exists with another definition: .*\(total\)/,
-    );
+    await expect(build()).rejects.toMatchObject({
+      code,
+      what: expect.stringContaining('idx_orders_customer_y2026m01'),
+      why: expect.stringContaining('(total)'),
+    });
     await client.query(`DROP INDEX shop.idx_orders_customer_y2026m01`);
     await build();
     await client.query('CREATE TABLE shop.plain (a int, b int); CREATE INDEX plain_a ON shop.plain (b)');
-    await expect(build({ table: 'shop.plain', name: 'plain_a', definition: '(a)' })).rejects.toThrow(
-      /plain_a": it exists with another definition: .*\(b\)/,
-    );
+    await expect(build({ table: 'shop.plain', name: 'plain_a', definition: '(a)' })).rejects.toMatchObject({
+      code,
+      what: expect.stringContaining('plain_a'),
+      why: expect.stringContaining('(b)'),
+    });
     await client.query('DROP TABLE shop.plain');
-    await expect(build({ ...index, definition: '(customer)' })).rejects.toThrow(
-      /exists with another definition: CREATE INDEX/,
-    );
-    await expect(build({ ...index, where: 'total > 0' })).rejects.toThrow(/another definition/);
-    await expect(build({ ...index, unique: true })).rejects.toThrow(/another definition/);
+    await expect(build({ ...index, definition: '(customer)' })).rejects.toMatchObject({
+      code,
+      why: expect.stringContaining('CREATE INDEX'),
+    });
+    await expect(build({ ...index, where: 'total > 0' })).rejects.toMatchObject({ code });
+    await expect(build({ ...index, unique: true })).rejects.toMatchObject({ code });
     expect(await indexes()).toEqual(complete);
   });
 
@@ -230,13 +236,13 @@ describe('the index builder', () => {
     expect(await indexes()).toEqual(complete);
   });
 
-  it('steps back from a lock that stays taken, says so, and gives the timeouts back', async () => {
+  it('gives up on a lock that stays taken, and restores the timeouts', async () => {
     const blocker = await connect();
     await blocker.query('BEGIN; LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE');
     await client.query(`SET lock_timeout = '77s'; SET statement_timeout = '66s'`);
     await expect(
       buildPartitionedIndex({ db: client }, index, { limits: { lockTimeout: 20, attempts: 2 } }),
-    ).rejects.toThrow(/its lock was not free within 20 ms in 2 attempts/);
+    ).rejects.toMatchObject({ code: 'lock/not-free', why: expect.stringMatching(/20 ms in 2 attempts/) });
     await blocker.query('ROLLBACK');
     await build();
     const { rows } = await client.query(
@@ -289,26 +295,29 @@ describe('the index builder', () => {
       'kept orders_y2026m02',
       'kept orders_y2026m03',
     ]);
-    await expect(build({ ...expression, definition: '((upper(customer)), at)' })).rejects.toThrow(
-      /another definition/,
-    );
+    await expect(build({ ...expression, definition: '((upper(customer)), at)' })).rejects.toMatchObject({
+      code: 'index/other-definition',
+    });
   });
 
-  it('refuses a name that PostgreSQL would cut', async () => {
-    await expect(build({ ...index, name: 'é'.repeat(32) })).rejects.toThrow(/more than 63 bytes/);
+  it('refuses a name that PostgreSQL would truncate', async () => {
+    await expect(build({ ...index, name: 'é'.repeat(32) })).rejects.toMatchObject({
+      code: 'index/name-too-long',
+      why: expect.stringContaining('63 bytes'),
+    });
     const name = `idx_${'x'.repeat(59)}`;
     await build({ ...index, name });
     expect((await indexes()).filter(({ part_of }) => part_of === `shop.${name}`)).toHaveLength(3);
     expect(await build({ ...index, name })).toContain('kept orders_y2026m03');
   });
 
-  it('refuses an index that is a part of another one already', async () => {
+  it('refuses an index that is part of another one already', async () => {
     await client.query('CREATE INDEX other ON ONLY shop.orders (customer, at DESC)');
     await client.query(
       'CREATE INDEX idx_orders_customer_y2026m02 ON shop.orders_y2026m02 (customer, at DESC)',
     );
     await client.query('ALTER INDEX shop.other ATTACH PARTITION shop.idx_orders_customer_y2026m02');
-    await expect(build()).rejects.toThrow(/is a part of another partitioned index/);
+    await expect(build()).rejects.toMatchObject({ code: 'index/part-of-another' });
   });
 
   describe('while others change the partitions', () => {
@@ -447,20 +456,32 @@ describe('the index builder', () => {
     }
   }, 120_000);
 
-  it('refuses a transaction, a missing table, a name without schema and a name that is taken', async () => {
+  it('refuses a transaction, a missing table, a name without schema and a taken name', async () => {
     await client.query('BEGIN');
-    await expect(build()).rejects.toThrow(/inside a transaction.*noTransaction/);
+    await expect(build()).rejects.toMatchObject({
+      code: 'index/inside-transaction',
+      remedy: expect.stringContaining('noTransaction'),
+    });
     await client.query('ROLLBACK');
-    await expect(build({ ...index, table: 'shop.nothing' })).rejects.toThrow(/there is no such table/);
-    await expect(build({ ...index, table: 'orders' })).rejects.toThrow(/not schema\.table/);
+    await expect(build({ ...index, table: 'shop.nothing' })).rejects.toMatchObject({
+      code: 'index/table-missing',
+      what: expect.stringContaining('nothing'),
+    });
+    await expect(build({ ...index, table: 'orders' })).rejects.toMatchObject({
+      code: 'index/table-without-schema',
+      why: expect.stringContaining('schema.table'),
+    });
     await client.query('CREATE TABLE shop.other (x int); CREATE INDEX idx_orders_customer ON shop.other (x)');
-    await expect(build()).rejects.toThrow(
-      /the name is taken by CREATE INDEX idx_orders_customer ON shop\.other/,
-    );
-    await expect(dropPartitionedIndex({ db: client }, index)).rejects.toThrow(/the name is taken/);
+    await expect(build()).rejects.toMatchObject({
+      code: 'index/name-taken',
+      why: expect.stringContaining('CREATE INDEX idx_orders_customer ON shop.other'),
+    });
+    await expect(dropPartitionedIndex({ db: client }, index)).rejects.toMatchObject({
+      code: 'index/name-taken',
+    });
   });
 
-  it('drops the index with its parts, and what an unfinished build left', async () => {
+  it('drops the index with its parts, and the remains of an unfinished build', async () => {
     await build();
     await dropPartitionedIndex({ db: client }, index);
     expect(await indexes()).toEqual([]);
