@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
 import { type MigrationsCopy, migrationsCopy, run } from './run.ts';
 
-// A server of its own, on which nothing else takes a transaction id.
+// A separate server, because other tests would use transaction ids.
 describe('migrate --dry-run and --sql', () => {
   let server: LocalPostgres;
   let migrations: MigrationsCopy;

@@ -4,7 +4,7 @@ import { type History, makesTable, newHistory } from './history.ts';
 
 let history: History;
 
-/** Row-level security hides the rows from the owner, as it does in every table of tenants. */
+/** Row-level security hides the rows from the owner, as in every table with tenant data. */
 const guarded = `-- loses data of: t_guarded
 
 -- Up Migration

@@ -36,7 +36,7 @@ async function faultOf(promise: Promise<unknown>): Promise<Fault> {
 }
 
 describe('migrating', () => {
-  it('applies in order, as the owner, and records who, what and for how long', async () => {
+  it('applies in order, as the owner, and records executor, content and duration', async () => {
     history.write('0001_first.sql', makesTable('t_first'));
     history.write('0002_second.sql', makesTable('t_second'));
     expect(await history.migrate()).toEqual(['0001_first', '0002_second']);
@@ -63,7 +63,7 @@ describe('migrating', () => {
     ]);
   });
 
-  it('writes nothing when there is nothing to do', async () => {
+  it('writes nothing without pending migrations', async () => {
     history.write('0001_first.sql', makesTable('t_first'));
     await history.migrate();
     const written = () =>
@@ -76,7 +76,7 @@ describe('migrating', () => {
     expect(history.lines.at(-1)).toBe('Nothing to migrate: 1 of 1 applied');
   });
 
-  it("runs as the login where a migration asks for it, and keeps the ledger the owner's", async () => {
+  it('runs a migration as the login on request; the ledger still belongs to the owner', async () => {
     history.write(
       '0001_login.sql',
       '-- run as: login\n-- Up Migration\nCREATE SCHEMA beside;\n-- Down Migration\nDROP SCHEMA beside;\n',

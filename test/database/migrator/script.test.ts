@@ -51,7 +51,7 @@ const ledgerOf = (history: History) =>
        FROM llama.schema_migrations ORDER BY id`,
   );
 
-/** The same files by both ways; then both must be the same to the last privilege. */
+/** Runs the same files both ways and compares the catalogs, including privileges. */
 const both = async (): Promise<string> => {
   await byRunner.migrate({ migrationsDirectory: copy.directory });
   const script = await scriptFor(byScript);
@@ -82,14 +82,14 @@ export async function down() {}
 const long = 'i_whose_name_is_so_long_that_its_parts_need_cutting_down_a_bit';
 
 describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `: ${missing}` : ''}`, () => {
-  it('leaves the same catalogs and the same ledger as the runner, of all the project’s migrations', async () => {
+  it('produces the same catalogs and the same ledger as migrate, for all migrations of the project', async () => {
     cpSync(migrationsDirectory, copy.directory, { recursive: true });
     const script = await both();
     expect(script).toContain('CREATE POLICY tenant_floor_storage');
     expect((await byScript.migrate({ migrationsDirectory: copy.directory })).length).toBe(0);
   });
 
-  it('builds indexes on partitions that there are, of every kind', async () => {
+  it('builds indexes of every kind on existing partitions', async () => {
     copy.write('0001_tables.sql', partitioned);
     copy.write(
       '0002_indexes.ts',
@@ -115,7 +115,7 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     expect(names).toHaveLength(2);
   });
 
-  it('builds a leftover of a broken build again, and does nothing to what is complete', async () => {
+  it('rebuilds an invalid index, and leaves a complete one alone', async () => {
     copy.write('0001_tables.sql', partitioned);
     await byScript.migrate({ migrationsDirectory: copy.directory });
     await byRunner.migrate({ migrationsDirectory: copy.directory });
@@ -133,7 +133,7 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     expect(await catalogOf(byScript.database)).toEqual(await catalogOf(byRunner.database));
   });
 
-  it('stops at the first error, and the runner goes on from there', async () => {
+  it('stops at the first error, and migrate continues from there', async () => {
     copy.write('0001_first.sql', makesTable('t_first'));
     copy.write(
       '0002_broken.sql',
@@ -153,7 +153,7 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     ]);
   });
 
-  it('refuses a server whose history has moved on, and one on which another run works', async () => {
+  it('refuses a server with a changed history, and one on which another run works', async () => {
     copy.write('0001_first.sql', makesTable('t_first'));
     const script = await scriptFor(byScript);
     const { database } = byScript;
