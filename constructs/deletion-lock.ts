@@ -19,7 +19,7 @@ export interface DeletionLockProps {
 
 /**
  * Locks against deletion, for people and scripts outside Terraform. Terraform itself removes its lock first when it
- * destroys (azurerm 22866); `preventDestroy` on the resources is what stops that.
+ * destroys (azurerm 22866); `prevent_destroy` on the resources and on the lock is what stops that.
  */
 export class DeletionLock extends Construct {
   /** Empty unless the locks are in place. The post-deploy step, which checks them, comes after these. */
@@ -38,6 +38,8 @@ export class DeletionLock extends Construct {
                 notes:
                   'Holds data of all tenants. To remove or replace something below it, deploy with ' +
                   'deletionLock: lifted first, and with inPlace again afterwards.',
+                // Every argument replaces a lock, and another wording is not worth a moment without one.
+                lifecycle: { ignoreChanges: ['notes'] },
                 dependsOn: [...props.after],
               }),
           )

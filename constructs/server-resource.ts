@@ -79,8 +79,6 @@ export interface ServerProps {
   readonly customerManagedKey?: ServerCustomerManagedKey | undefined;
   /** The server is one of a pair whose roles a switchover exchanges. */
   readonly paired: boolean;
-  /** Refuse every plan that destroys the server. */
-  readonly preventDestroy: boolean;
   /** What must be finished before. @default - nothing beyond what is referred to */
   readonly after?: readonly ITerraformDependable[];
   /** @default - none */
@@ -143,7 +141,7 @@ export function serverResource(scope: Construct, props: ServerProps, role: RoleC
     timeouts: { create: '4h', update: '4h', delete: '2h' },
     lifecycle: {
       // A disk that has outgrown the size that is set plans a replacement (PGR 403).
-      preventDestroy: props.preventDestroy || resize,
+      ...(resize && { preventDestroy: true }),
       ignoreChanges: ignoredChanges(props.paired, props.storage.autoGrow && !resize),
     },
     ...(after.length > 0 && { dependsOn: after }),

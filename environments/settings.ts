@@ -225,9 +225,14 @@ const monitoring = z.strictObject({
 });
 
 const protection = z.strictObject({
-  /** `lifted` removes the lock for one deployment, which removing or replacing a child needs. */
+  /**
+   * `inPlace` locks servers and vault in Azure, and Terraform refuses every plan that destroys or replaces what holds
+   * data. `lifted` removes the locks for one deployment, which removing or replacing a child needs.
+   */
   deletionLock: z.enum(['none', 'inPlace', 'lifted']),
-  /** Refuse any plan that destroys a server, database or vault. */
+  /**
+   * Refuse those plans without a lock as well. While the lock is lifted, only what is taken out of the settings may go.
+   */
   preventDestroy: z.boolean(),
 });
 

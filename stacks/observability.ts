@@ -102,7 +102,7 @@ const addressOf = { primary: 'server', replica: 'replica' } as const;
 
 function logAnalytics(
   scope: Construct,
-  { logAnalytics: given, location, protection, tags }: EnvironmentSettings,
+  { logAnalytics: given, location, tags }: EnvironmentSettings,
   ownGroup: string,
 ): ILogAnalytics {
   const { name, retentionDays, dailyQuotaGb } = given;
@@ -119,7 +119,6 @@ function logAnalytics(
         location,
         retentionDays,
         ...(dailyQuotaGb !== undefined && { dailyQuotaGb }),
-        preventDestroy: protection.preventDestroy,
         tags,
       });
 }
