@@ -119,6 +119,10 @@ describe('a run', () => {
     expect(new Set(report.checks.map(({ check }) => check.group))).toEqual(new Set(['audit', 'ledger']));
     const one = await runChecks({ client: verified.migrator }, { only: ['ISO-001'] });
     expect(idsOf(one.checks, 'passed')).toEqual(['ISO-001']);
+    for (const asked of ['iso-001', 'tenant-tables-enable-row-security']) {
+      const { checks } = await runChecks({ client: verified.migrator }, { only: [asked] });
+      expect(idsOf(checks, 'passed')).toEqual(['ISO-001']);
+    }
   });
 
   it('inside a transaction leaves it open, with its role and settings', async () => {
@@ -199,6 +203,9 @@ describe('the catalogue', () => {
     expect(new Set(ids).size).toBe(ids.length);
     for (const id of ids) expect(id).toMatch(/^[A-Z]{3}-\d{3}$/);
     expect(ids.length).toBeGreaterThanOrEqual(70);
+    const names = catalogue.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) expect(name).toMatch(/^[a-z]+[a-z0-9]*(-[a-z0-9]+)+$/);
   });
 
   it('has checks of every group, one prefix a group', () => {
@@ -211,8 +218,8 @@ describe('the catalogue', () => {
   });
 
   it('says of each what it looks at, why, how to mend it and where it comes from', () => {
-    for (const { title, looksAt, why, mend, source } of catalogue) {
-      for (const text of [looksAt, why, mend, source]) expect(text.length).toBeGreaterThan(8);
+    for (const { title, inspects, why, remedy, source } of catalogue) {
+      for (const text of [inspects, why, remedy, source]) expect(text.length).toBeGreaterThan(8);
       expect(title).not.toMatch(/\.$/);
     }
   });

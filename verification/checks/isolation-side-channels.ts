@@ -11,12 +11,14 @@ const release = (version: number) => `${Math.floor(version / 10_000)}.${version 
 export const sideChannelChecks: readonly Check[] = [
   {
     id: 'ISO-060',
+    name: 'no-large-objects',
     group: 'isolation',
     severity: 'medium',
     title: 'There are no large objects, which belong to no tenant',
-    looksAt: 'pg_largeobject_metadata',
+    inspects: 'pg_largeobject_metadata',
     why: 'Anybody who can connect may make large objects, and every tenant served by the same login reads them: row-level security does not know them, nor does retention.',
-    mend: 'Find who writes them (lo_create, lo_from_bytea), move the content into a table, then SELECT lo_unlink(oid).',
+    remedy:
+      'Find who writes them (lo_create, lo_from_bytea), move the content into a table, then SELECT lo_unlink(oid).',
     source: 'docs/isolation.md; tried on PostgreSQL 17',
     run: ({ client }) =>
       rolledBack(client, async () => {
@@ -35,12 +37,13 @@ export const sideChannelChecks: readonly Check[] = [
   },
   {
     id: 'ISO-061',
+    name: 'release-has-row-security-fixes',
     group: 'isolation',
     severity: 'medium',
     title: 'The release has the known defects of row-level security mended',
-    looksAt: 'server_version_num',
+    inspects: 'server_version_num',
     why: 'Plans were reused under another role (CVE-2024-10976), and statistics told of rows behind policies and partitions (CVE-2025-8713).',
-    mend: "Let the server's maintenance window install the newest release of its major version.",
+    remedy: "Let the server's maintenance window install the newest release of its major version.",
     source: 'https://www.postgresql.org/support/security/ (CVE-2024-10976, CVE-2025-8713)',
     run: ({ snapshot }) => {
       const { version } = snapshot.server;

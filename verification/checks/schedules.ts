@@ -42,12 +42,13 @@ function period(schedule: string): number {
 export const scheduleChecks: readonly Check[] = [
   {
     id: 'SCH-001',
+    name: 'jobs-scheduled',
     group: 'schedules',
     severity: 'high',
     title: 'Every maintenance job is scheduled as written, active',
-    looksAt: `cron.job of this login against llama.scheduled_jobs(), and ${historyJob.name}`,
+    inspects: `cron.job of this login against llama.scheduled_jobs(), and ${historyJob.name}`,
     why: 'Without its jobs the server makes no partitions, erases nothing and shows old figures, without an error anywhere.',
-    mend: 'llama-db post-deploy makes the jobs what llama.scheduled_jobs() says.',
+    remedy: 'llama-db post-deploy makes the jobs what llama.scheduled_jobs() says.',
     source: 'migrations/0011_maintenance.sql; citusdata/pg_cron',
     run: ({ snapshot }) =>
       overSchedule(snapshot, (wanted, jobs) =>
@@ -67,12 +68,13 @@ export const scheduleChecks: readonly Check[] = [
   },
   {
     id: 'SCH-002',
+    name: 'latest-runs-succeeded',
     group: 'schedules',
     severity: 'high',
     title: 'The latest run of every job succeeded',
-    looksAt: 'cron.job_run_details: the latest ended run of each job',
+    inspects: 'cron.job_run_details: the latest ended run of each job',
     why: 'pg_cron tells nobody when a job fails.',
-    mend: 'Mend what the message names, then run the job by hand once.',
+    remedy: 'Mend what the message names, then run the job by hand once.',
     source: 'citusdata/pg_cron (job_run_details)',
     run: ({ snapshot }) =>
       overSchedule(snapshot, (_, jobs, { runs }) =>
@@ -86,12 +88,14 @@ export const scheduleChecks: readonly Check[] = [
   },
   {
     id: 'SCH-003',
+    name: 'jobs-run-on-time',
     group: 'schedules',
     severity: 'high',
     title: 'Every job has run when it was due',
-    looksAt: 'age of the latest run of each job that has run at all, against three times its period',
+    inspects: 'age of the latest run of each job that has run at all, against three times its period',
     why: 'A job that never starts (no worker free, the launcher gone) leaves no failed run to find.',
-    mend: 'Look at max_worker_processes and cron.max_running_jobs; restart the server when the launcher is gone.',
+    remedy:
+      'Look at max_worker_processes and cron.max_running_jobs; restart the server when the launcher is gone.',
     source: 'citusdata/pg_cron',
     run: ({ snapshot }) =>
       overSchedule(snapshot, (_, jobs, { runs }) =>
@@ -107,13 +111,14 @@ export const scheduleChecks: readonly Check[] = [
   },
   {
     id: 'SCH-004',
+    name: 'no-unknown-job',
     group: 'schedules',
     severity: 'medium',
     title: 'Nothing else is scheduled in this database, and nothing twice',
-    looksAt:
+    inspects:
       'cron.job of this login and database that llama.scheduled_jobs() does not name, and commands scheduled more than once',
     why: 'Jobs are unique by name and login only: a deployment under another name leaves its jobs behind, and both run.',
-    mend: 'SELECT cron.unschedule(jobid).',
+    remedy: 'SELECT cron.unschedule(jobid).',
     source: 'citusdata/pg_cron; a redeployment under another identity duplicated the jobs on PostgreSQL 15',
     run: ({ snapshot }) =>
       overSchedule(snapshot, (wanted, jobs) => {
@@ -125,12 +130,13 @@ export const scheduleChecks: readonly Check[] = [
   },
   {
     id: 'SCH-005',
+    name: 'job-history-pruned',
     group: 'schedules',
     severity: 'low',
     title: 'The history of the jobs is pruned',
-    looksAt: 'the oldest run in cron.job_run_details, against 60 days',
+    inspects: 'the oldest run in cron.job_run_details, against 60 days',
     why: 'pg_cron never removes a run: a job every minute adds half a million rows a year, in a table that nobody vacuums on purpose.',
-    mend: `llama-db post-deploy schedules ${historyJob.name}; look at its latest run.`,
+    remedy: `llama-db post-deploy schedules ${historyJob.name}; look at its latest run.`,
     source: 'supabase#50211; citusdata/pg_cron (job_run_details)',
     run: ({ snapshot: { cron, server } }) => {
       if ('unreadable' in cron) return skip(cron.unreadable);

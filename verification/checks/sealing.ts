@@ -78,12 +78,14 @@ function sealers(snapshot: Snapshot): readonly Routine[] {
 export const sealingChecks: readonly Check[] = [
   {
     id: 'AUD-010',
+    name: 'audit-trail-sealed-in-time',
     group: 'audit',
     severity: 'high',
     title: 'The audit trail is sealed up to now',
-    looksAt: `rows of ${auditTable} numbered after the newest seal; fails when the oldest is older than ${patience} minutes`,
+    inspects: `rows of ${auditTable} numbered after the newest seal; fails when the oldest is older than ${patience} minutes`,
     why: 'What is not sealed yet can be changed without a trace by whoever owns the database.',
-    mend: 'Find what keeps pg_cron from llama.seal_audit_trail(), or the transaction that has been writing since then; where there is no pg_cron, run llama-db audit seal every minute.',
+    remedy:
+      'Find what keeps pg_cron from llama.seal_audit_trail(), or the transaction that has been writing since then; where there is no pg_cron, run llama-db audit seal every minute.',
     source,
     run: ({ snapshot }) =>
       overSealing(snapshot, ({ unsealed: { rows, limit, oldest } }) => {
@@ -96,13 +98,15 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-011',
+    name: 'newest-seals-match-rows',
     group: 'audit',
     severity: 'critical',
     title: 'The newest part of the audit trail is what was sealed',
-    looksAt:
+    inspects:
       'hashes and links of the newest 50 seals, rows of the newest 3; llama-db audit verify looks at all of them',
     why: 'A seal that does not fit its rows or the seal before it means that somebody changed the trail.',
-    mend: 'llama-db audit verify says what and where. Keep the server as it is, and compare it with a backup.',
+    remedy:
+      'llama-db audit verify says what and where. Keep the server as it is, and compare it with a backup.',
     source,
     run: ({ snapshot }) =>
       overSealing(snapshot, (sealing) =>
@@ -114,12 +118,14 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-012',
+    name: 'missing-months-were-closed',
     group: 'audit',
     severity: 'critical',
     title: 'No month of the audit trail is gone without its closing hash',
-    looksAt: 'months that have seals, their partitions, and whether the newest seal of each is its closing',
+    inspects: 'months that have seals, their partitions, and whether the newest seal of each is its closing',
     why: 'Without it nobody can tell a month that was past its retention from one that somebody removed.',
-    mend: 'Attach the partition again if it still exists; otherwise it was removed by other means than llama-db maintain.',
+    remedy:
+      'Attach the partition again if it still exists; otherwise it was removed by other means than llama-db maintain.',
     source,
     run: ({ snapshot }) =>
       overSealing(snapshot, ({ months }) =>
@@ -136,12 +142,13 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-013',
+    name: 'seals-append-only',
     group: 'audit',
     severity: 'critical',
     title: 'Seals are out of reach, and only ever added to',
-    looksAt: `grants, forced row-level security, policies and refusing triggers of ${sealTable}; grants of ${progressTable}`,
+    inspects: `grants, forced row-level security, policies and refusing triggers of ${sealTable}; grants of ${progressTable}`,
     why: 'A chain that its subjects can rewrite proves nothing.',
-    mend: 'REVOKE what is named; create or enable the triggers and policies as migration 0012 does.',
+    remedy: 'REVOKE what is named; create or enable the triggers and policies as migration 0012 does.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -182,12 +189,13 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-014',
+    name: 'sealing-functions-run-as-sealer',
     group: 'audit',
     severity: 'high',
     title: 'What seals the trail runs as the role that may do nothing else',
-    looksAt: `owner, SECURITY DEFINER and EXECUTE of the functions that use ${sealTable}; every privilege of ${sealRole}`,
+    inspects: `owner, SECURITY DEFINER and EXECUTE of the functions that use ${sealTable}; every privilege of ${sealRole}`,
     why: 'Whoever else may run it can delay or forge seals; whatever else it may do, a fault in it may do.',
-    mend: `ALTER FUNCTION … OWNER TO ${sealRole}; REVOKE what is named.`,
+    remedy: `ALTER FUNCTION … OWNER TO ${sealRole}; REVOKE what is named.`,
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -231,12 +239,13 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-015',
+    name: 'sealing-scheduled-every-minute',
     group: 'audit',
     severity: 'high',
     title: 'Sealing is among the jobs, every minute',
-    looksAt: 'llama.scheduled_jobs(); whether pg_cron has them is SCH-001’s question',
+    inspects: 'llama.scheduled_jobs(); whether pg_cron has them is SCH-001’s question',
     why: 'A trail that nothing seals is a trail that its owner can rewrite.',
-    mend: 'Put seal-audit-trail back into llama.scheduled_jobs() in a migration, then deploy.',
+    remedy: 'Put seal-audit-trail back into llama.scheduled_jobs() in a migration, then deploy.',
     source: 'migrations/0011_maintenance.sql',
     run: ({ snapshot: { scheduledJobs } }) => {
       if ('unreadable' in scheduledJobs) {
@@ -254,13 +263,15 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-016',
+    name: 'audit-sequence-safe-for-sealing',
     group: 'audit',
     severity: 'critical',
     title: 'Rows are numbered so that sealing passes none by',
-    looksAt:
+    inspects:
       'default of audit_trail.sequence; cache, step and cycle of llama.audit_sequence, and whether it is behind the seals; what else than a trigger writes the trail',
     why: 'Numbers that a session keeps for later, or that begin again, land in a range that was sealed without them: honest rows then look like forged ones.',
-    mend: 'ALTER SEQUENCE llama.audit_sequence CACHE 1 INCREMENT 1 NO CYCLE; after a restore without sequences, setval() it to the newest seal’s last_sequence.',
+    remedy:
+      'ALTER SEQUENCE llama.audit_sequence CACHE 1 INCREMENT 1 NO CYCLE; after a restore without sequences, setval() it to the newest seal’s last_sequence.',
     source,
     run: ({ snapshot }) =>
       overSealing(snapshot, ({ numbering }) => {
