@@ -92,6 +92,11 @@ export interface Check {
   run(input: CheckInput): Outcome | Promise<Outcome>;
 }
 
+/** The checks of one group, as a file of `checks/` exports them. */
+export function checksOf(group: Group, checks: readonly Omit<Check, 'group'>[]): readonly Check[] {
+  return checks.map((check) => ({ ...check, group }));
+}
+
 /** What `explain` and the reports need to know of a check. */
 export type CheckFacts = Omit<Check, 'run'>;
 

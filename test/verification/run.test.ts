@@ -1,7 +1,9 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { catalogue } from '../../verification/catalogue.ts';
-import { groups, type Report } from '../../verification/check.ts';
+import { type Check, groups, type Report } from '../../verification/check.ts';
 import { failing, runChecks } from '../../verification/run.ts';
 import { deployment, idsOf, startVerifiedServer, type VerifiedServer } from './fixture.ts';
 
@@ -198,6 +200,19 @@ describe('an empty database', () => {
 });
 
 describe('the catalogue', () => {
+  it('has the checks of every file of checks/', async () => {
+    const folder = join(import.meta.dirname, '../../verification/checks');
+    const ids = new Set(catalogue.map(({ id }) => id));
+    for (const file of readdirSync(folder)) {
+      const { checks } = (await import(join(folder, file))) as { readonly checks: readonly Check[] };
+      expect(checks.length, file).toBeGreaterThan(0);
+      expect(
+        checks.filter(({ id }) => !ids.has(id)),
+        file,
+      ).toEqual([]);
+    }
+  });
+
   it('names each check once, under a stable kind of name', () => {
     const ids = catalogue.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);

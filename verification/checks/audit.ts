@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { auditRole, auditTable, describeGrants, modelOf, nameOf, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Relation, Routine, Snapshot, Trigger } from '../snapshot/facts.ts';
@@ -28,11 +28,10 @@ function auditTriggers(snapshot: Snapshot, table: Relation): readonly Trigger[] 
     .filter((trigger) => functions.has(trigger.function) && on(trigger, 'row') && !on(trigger, 'before'));
 }
 
-export const auditChecks: readonly Check[] = [
+export const checks = checksOf('audit', [
   {
     id: 'AUD-001',
     name: 'tenant-changes-audited',
-    group: 'audit',
     severity: 'critical',
     title: "Every change of a tenants' row is audited",
     inspects:
@@ -59,7 +58,6 @@ export const auditChecks: readonly Check[] = [
   {
     id: 'AUD-002',
     name: 'leaves-have-enabled-triggers',
-    group: 'audit',
     severity: 'critical',
     title: 'Every leaf has the triggers of its table, enabled',
     inspects: 'triggers of partitioned tables and their clones on leaves',
@@ -89,7 +87,6 @@ export const auditChecks: readonly Check[] = [
   {
     id: 'AUD-003',
     name: 'audit-rows-append-only',
-    group: 'audit',
     severity: 'critical',
     title: 'Nobody is granted to change or remove audit rows',
     inspects:
@@ -118,7 +115,6 @@ export const auditChecks: readonly Check[] = [
   {
     id: 'AUD-004',
     name: 'owner-cannot-change-audit-rows',
-    group: 'audit',
     severity: 'high',
     title: 'The owner cannot change audit rows by mistake',
     inspects:
@@ -166,7 +162,6 @@ export const auditChecks: readonly Check[] = [
   {
     id: 'AUD-005',
     name: 'audit-functions-run-as-audit-writer',
-    group: 'audit',
     severity: 'high',
     title: 'What writes the trail runs as the role that may do nothing else',
     inspects: `owner and SECURITY DEFINER of the trigger functions that write llama.audit_trail`,
@@ -192,7 +187,6 @@ export const auditChecks: readonly Check[] = [
   {
     id: 'AUD-006',
     name: 'audit-writer-has-least-privilege',
-    group: 'audit',
     severity: 'high',
     title: 'The role that writes the trail may do nothing else',
     inspects: `every privilege and policy of ${auditRole}`,
@@ -229,7 +223,6 @@ export const auditChecks: readonly Check[] = [
   {
     id: 'AUD-007',
     name: 'logins-keep-triggers-on',
-    group: 'audit',
     severity: 'critical',
     title: 'No login switches triggers off',
     inspects:
@@ -257,4 +250,4 @@ export const auditChecks: readonly Check[] = [
       return judge('settings of roles, database and server, and grants on parameters', findings);
     },
   },
-];
+]);

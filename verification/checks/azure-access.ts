@@ -1,13 +1,12 @@
 /** Who reaches the servers in Azure: network, endpoints, logins, administrators. */
 import { overAzure, overPart, overParts, overServers, serverObject } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
-export const azureAccessChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-020',
     name: 'network-access',
-    group: 'azure',
     severity: 'critical',
     title: 'The servers are reachable from where the settings say, and from nowhere else',
     inspects: 'network.publicNetworkAccess, and the firewall rules of public servers',
@@ -42,7 +41,6 @@ export const azureAccessChecks: readonly Check[] = [
   {
     id: 'AZU-021',
     name: 'private-endpoints-approved',
-    group: 'azure',
     severity: 'high',
     title: 'The private endpoints are approved',
     inspects: 'privateEndpointConnections of both servers',
@@ -73,7 +71,6 @@ export const azureAccessChecks: readonly Check[] = [
   {
     id: 'AZU-022',
     name: 'login-methods',
-    group: 'azure',
     severity: 'critical',
     title: 'Logins are allowed as the settings say',
     inspects: 'authConfig of the server that takes writes: passwords and Entra',
@@ -108,7 +105,6 @@ export const azureAccessChecks: readonly Check[] = [
   {
     id: 'AZU-023',
     name: 'entra-administrators',
-    group: 'azure',
     severity: 'high',
     title: 'Nobody administers the database but whom the settings name',
     inspects: 'Entra administrators of the server that takes writes, by object id',
@@ -136,4 +132,4 @@ export const azureAccessChecks: readonly Check[] = [
         }),
       ),
   },
-];
+]);

@@ -1,12 +1,11 @@
 /** Servers and standby as Azure has them: ready, healthy, in their zones. */
 import { azUpdate, leftToAzure, overAzure, overServers, serverObject } from '../azure/judging.ts';
-import type { Check } from '../check.ts';
+import { checksOf } from '../check.ts';
 
-export const azureAvailabilityChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-001',
     name: 'servers-ready',
-    group: 'azure',
     severity: 'critical',
     title: 'Both servers are ready',
     inspects: 'properties.state of the Flexible Servers',
@@ -27,7 +26,6 @@ export const azureAvailabilityChecks: readonly Check[] = [
   {
     id: 'AZU-002',
     name: 'high-availability-mode',
-    group: 'azure',
     severity: 'high',
     title: 'High availability is as the settings say',
     inspects: 'properties.highAvailability.mode, by the role of each server',
@@ -57,7 +55,6 @@ export const azureAvailabilityChecks: readonly Check[] = [
   {
     id: 'AZU-003',
     name: 'standby-healthy',
-    group: 'azure',
     severity: 'high',
     title: 'The standby is healthy',
     inspects: 'properties.highAvailability.state where a standby is asked for and there is one',
@@ -79,7 +76,6 @@ export const azureAvailabilityChecks: readonly Check[] = [
   {
     id: 'AZU-004',
     name: 'availability-zones',
-    group: 'azure',
     severity: 'medium',
     title: 'Server and standby lie in the zones of the settings, whichever has which',
     inspects: 'availabilityZone and standbyAvailabilityZone; a failover exchanges the two',
@@ -112,4 +108,4 @@ export const azureAvailabilityChecks: readonly Check[] = [
         ),
       ),
   },
-];
+]);

@@ -1,15 +1,14 @@
 /** Backups of the servers, as far as Azure says that they are there. */
 import { azUpdate, leftToAzure, overAzure, overPart, overServers, serverObject } from '../azure/judging.ts';
-import type { Check } from '../check.ts';
+import { checksOf } from '../check.ts';
 import { counted, judge } from '../outcome.ts';
 
 const day = 24 * 3600 * 1000;
 
-export const azureBackupChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-005',
     name: 'backup-retention',
-    group: 'azure',
     severity: 'high',
     title: 'Backups are kept as long as the settings say',
     inspects: 'properties.backup.backupRetentionDays of the server that takes writes',
@@ -36,7 +35,6 @@ export const azureBackupChecks: readonly Check[] = [
   {
     id: 'AZU-006',
     name: 'restore-point-reaches-back',
-    group: 'azure',
     severity: 'high',
     title: 'The database can be restored to every moment of its retention',
     inspects:
@@ -86,7 +84,6 @@ export const azureBackupChecks: readonly Check[] = [
   {
     id: 'AZU-007',
     name: 'recent-backup',
-    group: 'azure',
     severity: 'high',
     title: 'A backup was completed within two days',
     inspects:
@@ -117,7 +114,6 @@ export const azureBackupChecks: readonly Check[] = [
   {
     id: 'AZU-008',
     name: 'geo-redundant-backup',
-    group: 'azure',
     severity: 'high',
     title: 'Backups are copied to the paired region as the settings say',
     inspects: 'properties.backup.geoRedundantBackup of the server that takes writes',
@@ -141,4 +137,4 @@ export const azureBackupChecks: readonly Check[] = [
         ),
       ),
   },
-];
+]);

@@ -1,13 +1,12 @@
 /** The pair that primary and replica are, after switchovers too. */
 import { overAzure, overPart, overServers, sameText, serverObject } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
-export const azurePairChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-013',
     name: 'writer-is-primary',
-    group: 'azure',
     severity: 'critical',
     title: 'The server that the settings call the writer is the primary',
     inspects: 'replicationRole and sourceServerResourceId of both servers',
@@ -43,7 +42,6 @@ export const azurePairChecks: readonly Check[] = [
   {
     id: 'AZU-014',
     name: 'replication-active',
-    group: 'azure',
     severity: 'high',
     title: 'The replica follows, as Azure sees it',
     inspects: 'properties.replica.replicationState',
@@ -71,7 +69,6 @@ export const azurePairChecks: readonly Check[] = [
   {
     id: 'AZU-015',
     name: 'pair-alike',
-    group: 'azure',
     severity: 'high',
     title: 'Both servers of the pair are alike',
     inspects: 'tier, size, storage and version of the two',
@@ -102,7 +99,6 @@ export const azurePairChecks: readonly Check[] = [
   {
     id: 'AZU-016',
     name: 'virtual-endpoint',
-    group: 'azure',
     severity: 'high',
     title: 'The virtual endpoint leads to both servers',
     inspects: 'members of the virtual endpoint of the writer',
@@ -130,4 +126,4 @@ export const azurePairChecks: readonly Check[] = [
         });
       }),
   },
-];
+]);

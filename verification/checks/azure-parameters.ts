@@ -1,7 +1,7 @@
 /** Parameters of both servers, as the control plane has them. */
 import type { ParameterFacts } from '../azure/facts.ts';
 import { overAzure, overParts, serverObject, valuesOf } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, skip } from '../outcome.ts';
 import { sameValue } from '../parameters.ts';
 
@@ -35,11 +35,10 @@ function parameterFindings(
   });
 }
 
-export const azureParameterChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-024',
     name: 'azure-parameters-match-settings',
-    group: 'azure',
     severity: 'high',
     title: "Every parameter has the environment's value, on both servers",
     inspects:
@@ -74,7 +73,6 @@ export const azureParameterChecks: readonly Check[] = [
   {
     id: 'AZU-025',
     name: 'azure-parameters-need-no-restart',
-    group: 'azure',
     severity: 'high',
     title: 'No parameter waits for a restart, on either server',
     inspects: 'isConfigPendingRestart of every parameter',
@@ -97,7 +95,6 @@ export const azureParameterChecks: readonly Check[] = [
   {
     id: 'AZU-026',
     name: 'azure-parameters-known',
-    group: 'azure',
     severity: 'medium',
     title: 'Nobody set a parameter that the settings do not name',
     inspects: "parameters whose source is user-override and that are in no settings; Azure's own are Azure's",
@@ -127,7 +124,6 @@ export const azureParameterChecks: readonly Check[] = [
   {
     id: 'AZU-027',
     name: 'azure-extensions-allowed',
-    group: 'azure',
     severity: 'medium',
     title: 'Extensions are allowed as the settings say, and no others',
     inspects: 'parameter azure.extensions of both servers',
@@ -160,7 +156,6 @@ export const azureParameterChecks: readonly Check[] = [
   {
     id: 'AZU-028',
     name: 'replica-limits',
-    group: 'azure',
     severity: 'high',
     title: 'The replica has at least the limits of its primary',
     inspects: inherited.join(', '),
@@ -195,4 +190,4 @@ export const azureParameterChecks: readonly Check[] = [
         );
       }),
   },
-];
+]);

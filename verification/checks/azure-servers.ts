@@ -1,12 +1,11 @@
 /** What the servers are: size, storage, version, maintenance. Terraform leaves some of it alone after the first day. */
 import { azUpdate, leftToAzure, overAzure, overServers, serverObject } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 
-export const azureServerChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-009',
     name: 'server-size',
-    group: 'azure',
     severity: 'high',
     title: 'Size and tier are as the settings say',
     inspects: 'sku of both servers',
@@ -33,7 +32,6 @@ export const azureServerChecks: readonly Check[] = [
   {
     id: 'AZU-010',
     name: 'server-storage',
-    group: 'azure',
     severity: 'high',
     title: 'Storage and its growing are as the settings say',
     inspects: 'properties.storage: size (no less, where it may grow) and autoGrow',
@@ -72,7 +70,6 @@ export const azureServerChecks: readonly Check[] = [
   {
     id: 'AZU-011',
     name: 'server-version',
-    group: 'azure',
     severity: 'high',
     title: "Both servers run the settings' version",
     inspects: 'properties.version of both servers',
@@ -99,7 +96,6 @@ export const azureServerChecks: readonly Check[] = [
   {
     id: 'AZU-012',
     name: 'maintenance-window',
-    group: 'azure',
     severity: 'low',
     title: 'Maintenance happens when the settings say',
     inspects: 'properties.maintenanceWindow',
@@ -124,4 +120,4 @@ export const azureServerChecks: readonly Check[] = [
         ),
       ),
   },
-];
+]);

@@ -9,7 +9,7 @@ import {
   sameText,
   serverObject,
 } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
 const day = 24 * 3600 * 1000;
@@ -51,11 +51,10 @@ function alertFindings(input: AzureInput, kind: 'metricAlerts' | 'activityAlerts
   );
 }
 
-export const azureSurroundingChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-030',
     name: 'metric-alerts',
-    group: 'azure',
     severity: 'high',
     title: 'Every alert on a metric is there and switched on',
     inspects: 'metric alerts of the environment, by name',
@@ -67,7 +66,6 @@ export const azureSurroundingChecks: readonly Check[] = [
   {
     id: 'AZU-031',
     name: 'activity-alerts',
-    group: 'azure',
     severity: 'high',
     title: 'Every alert on what is done to the servers is there and switched on',
     inspects: 'activity log alerts of the environment, by name',
@@ -79,7 +77,6 @@ export const azureSurroundingChecks: readonly Check[] = [
   {
     id: 'AZU-032',
     name: 'alerts-notify-action-group',
-    group: 'azure',
     severity: 'high',
     title: 'Every alert tells the people of the environment',
     inspects: "actions of the environment's metric alerts and activity alerts",
@@ -99,7 +96,6 @@ export const azureSurroundingChecks: readonly Check[] = [
   {
     id: 'AZU-033',
     name: 'action-group-has-receivers',
-    group: 'azure',
     severity: 'high',
     title: 'The action group is switched on and has somebody to tell',
     inspects: 'the action group of the environment: enabled, and its receivers',
@@ -119,7 +115,6 @@ export const azureSurroundingChecks: readonly Check[] = [
   {
     id: 'AZU-034',
     name: 'diagnostic-settings',
-    group: 'azure',
     severity: 'high',
     title: 'Logs of servers and vault reach the workspace',
     inspects: 'diagnostic setting log-analytics of both servers and the vault: workspace and log categories',
@@ -149,7 +144,6 @@ export const azureSurroundingChecks: readonly Check[] = [
   {
     id: 'AZU-035',
     name: 'deletion-locks',
-    group: 'azure',
     severity: 'high',
     title: 'Servers and vault are locked against deletion as the settings say',
     inspects: 'management locks on both servers and the vault',
@@ -185,7 +179,6 @@ export const azureSurroundingChecks: readonly Check[] = [
   {
     id: 'AZU-036',
     name: 'wrapping-key-rotates',
-    group: 'azure',
     severity: 'high',
     title: 'The key that wraps the data keys is enabled, far from its end, and rotates',
     inspects: 'attributes and rotation policy of the field-encryption key, through Resource Manager',
@@ -211,4 +204,4 @@ export const azureSurroundingChecks: readonly Check[] = [
         }),
       ),
   },
-];
+]);

@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Session, Snapshot } from '../snapshot/facts.ts';
 
@@ -20,11 +20,10 @@ function who({ pid, application, user }: Session): string {
 
 const minutes = (seconds: number) => `${Math.round(seconds / 60)} min`;
 
-export const connectionChecks: readonly Check[] = [
+export const checks = checksOf('connections', [
   {
     id: 'CON-001',
     name: 'pools-fit-server',
-    group: 'connections',
     severity: 'high',
     title: 'All pools at full size fit into the server',
     inspects:
@@ -54,7 +53,6 @@ export const connectionChecks: readonly Check[] = [
   {
     id: 'CON-002',
     name: 'connections-available',
-    group: 'connections',
     severity: 'medium',
     title: 'Connections are not nearly used up',
     inspects: 'sessions in pg_stat_activity against max_connections less what is reserved',
@@ -73,7 +71,6 @@ export const connectionChecks: readonly Check[] = [
   {
     id: 'CON-003',
     name: 'no-long-transaction',
-    group: 'connections',
     severity: 'medium',
     title: 'No transaction has been open for an hour',
     inspects: 'pg_stat_activity.xact_start',
@@ -96,7 +93,6 @@ export const connectionChecks: readonly Check[] = [
   {
     id: 'CON-004',
     name: 'no-idle-transaction',
-    group: 'connections',
     severity: 'medium',
     title: 'No session sits idle in a transaction',
     inspects: 'sessions in state "idle in transaction" for more than ten minutes',
@@ -116,7 +112,6 @@ export const connectionChecks: readonly Check[] = [
   {
     id: 'CON-005',
     name: 'no-forgotten-prepared-transaction',
-    group: 'connections',
     severity: 'high',
     title: 'No prepared transaction is forgotten',
     inspects: 'pg_prepared_xacts older than ten minutes',
@@ -134,7 +129,6 @@ export const connectionChecks: readonly Check[] = [
   {
     id: 'CON-006',
     name: 'sessions-encrypted',
-    group: 'connections',
     severity: 'high',
     title: 'Everybody who is connected is encrypted',
     inspects: 'pg_stat_ssl of every session from another machine',
@@ -155,7 +149,6 @@ export const connectionChecks: readonly Check[] = [
   {
     id: 'CON-007',
     name: 'no-long-lock-wait',
-    group: 'connections',
     severity: 'medium',
     title: 'Nobody has been waiting for a lock for a minute',
     inspects: 'pg_locks.waitstart of sessions that wait for a lock',
@@ -177,7 +170,6 @@ export const connectionChecks: readonly Check[] = [
   {
     id: 'CON-008',
     name: 'pooler-fits-server',
-    group: 'connections',
     severity: 'high',
     title: 'What the pooler may open fits into the server',
     inspects:
@@ -201,4 +193,4 @@ export const connectionChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

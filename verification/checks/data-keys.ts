@@ -1,6 +1,6 @@
 /** Data keys and what they encrypt: docs/encryption.md. */
 import type pg from 'pg';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
+import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { describeGrants, modelOf, owner, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import { rolledBack } from '../transaction.ts';
@@ -49,11 +49,10 @@ interface KeyRow {
   readonly length: number | null;
 }
 
-export const dataKeyChecks: readonly Check[] = [
+export const checks = checksOf('encryption', [
   {
     id: 'ENC-005',
     name: 'data-keys-least-privilege',
-    group: 'encryption',
     severity: 'critical',
     title: 'Data keys are open to the application and to administrators, and nobody deletes one',
     inspects: `privileges on ${keysTable} and its columns`,
@@ -85,7 +84,6 @@ export const dataKeyChecks: readonly Check[] = [
   {
     id: 'ENC-006',
     name: 'data-keys-use-wrapping-key',
-    group: 'encryption',
     severity: 'high',
     title: 'Every data key is wrapped as this environment wraps',
     inspects: `algorithm, length and wrapping key of every row of ${keysTable} that is not destroyed`,
@@ -97,7 +95,6 @@ export const dataKeyChecks: readonly Check[] = [
   {
     id: 'ENC-007',
     name: 'data-keys-avoid-expiring-version',
-    group: 'encryption',
     severity: 'medium',
     title: 'No data key stays with a version of the wrapping key that is about to expire',
     inspects: `wrapped_at in ${keysTable}, against the newest version seen there and the two years a version lives`,
@@ -129,7 +126,6 @@ export const dataKeyChecks: readonly Check[] = [
   {
     id: 'ENC-008',
     name: 'data-keys-rotated-in-time',
-    group: 'encryption',
     severity: 'medium',
     title: 'Data keys are replaced in time',
     inspects: `created_at and values_reserved of active keys, state_since of replaced ones in ${keysTable}`,
@@ -155,7 +151,6 @@ export const dataKeyChecks: readonly Check[] = [
   {
     id: 'ENC-009',
     name: 'encrypted-rows-hold-ciphertext',
-    group: 'encryption',
     severity: 'critical',
     title: 'What is marked as encrypted is encrypted, with a key that is there',
     inspects: `a sample of ${recordsTable} (about 200 pages): rows with encrypted, the form of their values and the keys these name`,
@@ -203,7 +198,6 @@ export const dataKeyChecks: readonly Check[] = [
   {
     id: 'ENC-010',
     name: 'encryption-triggers-in-place',
-    group: 'encryption',
     severity: 'high',
     title: 'Nothing is written as encrypted that is not, and no data key goes back',
     inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key and guard_erasure`,
@@ -241,7 +235,6 @@ export const dataKeyChecks: readonly Check[] = [
   {
     id: 'ENC-011',
     name: 'encrypting-tenants-have-key',
-    group: 'encryption',
     severity: 'medium',
     title: 'Every tenant that wants encryption and has records has a data key',
     inspects: `tenant_configs.encryption_enabled, records and ${keysTable}`,
@@ -268,7 +261,6 @@ export const dataKeyChecks: readonly Check[] = [
   {
     id: 'ENC-012',
     name: 'encrypting-tenants-have-no-plaintext',
-    group: 'encryption',
     severity: 'medium',
     title: 'Tenants that want encryption have no readable records',
     inspects: `a sample of ${recordsTable} (about 200 pages): rows without encrypted, of tenants with encryption_enabled`,
@@ -298,7 +290,6 @@ export const dataKeyChecks: readonly Check[] = [
   {
     id: 'ENC-013',
     name: 'data-key-changes-audited-without-keys',
-    group: 'encryption',
     severity: 'high',
     title: 'The audit trail is told of data keys, and not the keys',
     inspects: `functions that triggers of ${keysTable} call`,
@@ -323,7 +314,7 @@ export const dataKeyChecks: readonly Check[] = [
       );
     },
   },
-];
+]);
 
 type KeyJudge = (input: CheckInput) => Promise<readonly Finding[]>;
 

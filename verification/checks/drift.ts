@@ -255,7 +255,7 @@ const areas: readonly Drift[] = [
   },
 ];
 
-export const driftChecks: readonly Check[] = areas.map((drift) => {
+export const checks: readonly Check[] = areas.map((drift) => {
   const { area, noun, find, remedy = byMigration, ...facts } = drift;
   return {
     ...facts,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
+import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { groupRoles, modelOf, owner, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import { attempt, rolledBack } from '../transaction.ts';
@@ -11,11 +11,10 @@ const mayCall = 'admin_role';
 /** Settings that hold, or look as if they held, a key. */
 const keyLike = /^app\..*(key|secret|password)/i;
 
-export const encryptionChecks: readonly Check[] = [
+export const checks = checksOf('encryption', [
   {
     id: 'ENC-001',
     name: 'break-glass-functions-admin-only',
-    group: 'encryption',
     severity: 'critical',
     title: `Only administrators may call the break-glass encryption functions`,
     inspects: `EXECUTE on ${breakGlass.map((name) => `${schema}.${name}`).join(', ')}`,
@@ -47,7 +46,6 @@ export const encryptionChecks: readonly Check[] = [
   {
     id: 'ENC-002',
     name: 'break-glass-functions-work',
-    group: 'encryption',
     severity: 'high',
     title: 'The break-glass functions encrypt, name their key, and refuse another one',
     inspects: 'a round trip with a random key, as admin_role, in a transaction that is rolled back',
@@ -59,7 +57,6 @@ export const encryptionChecks: readonly Check[] = [
   {
     id: 'ENC-003',
     name: 'no-key-in-settings',
-    group: 'encryption',
     severity: 'critical',
     title: 'No key stands in the settings of a role or a database',
     inspects: 'names in pg_db_role_setting that look like a key, secret or password',
@@ -81,7 +78,6 @@ export const encryptionChecks: readonly Check[] = [
   {
     id: 'ENC-004',
     name: 'no-key-in-statement-statistics',
-    group: 'encryption',
     severity: 'critical',
     title: 'No key stands in the statistics of statements',
     inspects:
@@ -107,7 +103,7 @@ export const encryptionChecks: readonly Check[] = [
       });
     },
   },
-];
+]);
 
 async function roundTrip({ client, snapshot }: CheckInput): Promise<Outcome> {
   if (snapshot.server.inRecovery) return skip('the server is in recovery');

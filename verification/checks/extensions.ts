@@ -1,4 +1,4 @@
-import type { Check, CheckInput, Finding } from '../check.ts';
+import { type CheckInput, checksOf, type Finding } from '../check.ts';
 import { expectedExtensions, preloadOf } from '../expected.ts';
 import { schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
@@ -35,11 +35,10 @@ export function listSetting(snapshot: Snapshot, name: string): readonly string[]
     .filter((entry) => entry !== '');
 }
 
-export const extensionChecks: readonly Check[] = [
+export const checks = checksOf('extensions', [
   {
     id: 'EXT-001',
     name: 'requested-extensions-created',
-    group: 'extensions',
     severity: 'high',
     title: 'Every extension that is asked for is created',
     inspects:
@@ -61,7 +60,6 @@ export const extensionChecks: readonly Check[] = [
   {
     id: 'EXT-002',
     name: 'extensions-outside-public-and-llama',
-    group: 'extensions',
     severity: 'medium',
     title: `Extensions keep out of schemas public and ${schema}`,
     inspects: 'pg_extension.extnamespace',
@@ -82,7 +80,6 @@ export const extensionChecks: readonly Check[] = [
   {
     id: 'EXT-003',
     name: 'extensions-up-to-date',
-    group: 'extensions',
     severity: 'medium',
     title: 'Extensions have the version that the server brings',
     inspects: 'pg_extension.extversion against the default version of pg_available_extensions',
@@ -103,7 +100,6 @@ export const extensionChecks: readonly Check[] = [
   {
     id: 'EXT-004',
     name: 'requested-extensions-allowed',
-    group: 'extensions',
     severity: 'high',
     title: 'azure.extensions allows every extension that is asked for',
     inspects: 'server parameter azure.extensions',
@@ -124,7 +120,6 @@ export const extensionChecks: readonly Check[] = [
   {
     id: 'EXT-005',
     name: 'extension-libraries-preloaded',
-    group: 'extensions',
     severity: 'high',
     title: 'Extensions that need a library have it loaded',
     inspects: 'server parameter shared_preload_libraries',
@@ -150,7 +145,6 @@ export const extensionChecks: readonly Check[] = [
   {
     id: 'EXT-006',
     name: 'no-outbound-extension',
-    group: 'extensions',
     severity: 'medium',
     title: 'No extension leads out of the database',
     inspects: `whether one of ${dangerous.join(', ')} is created`,
@@ -169,4 +163,4 @@ export const extensionChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

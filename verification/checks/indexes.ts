@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { expectedIndexes } from '../expected.ts';
 import { modelOf, nameOf, schema, tenantColumn } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
@@ -16,11 +16,10 @@ function isPartitioned(snapshot: Snapshot, index: Index): boolean {
   return modelOf(snapshot).relation(index.relation)?.kind === 'p';
 }
 
-export const indexChecks: readonly Check[] = [
+export const checks = checksOf('indexes', [
   {
     id: 'IDX-001',
     name: 'indexes-valid',
-    group: 'indexes',
     severity: 'high',
     title: 'Every index is valid',
     inspects: 'pg_index.indisvalid and indisready of every index that holds entries',
@@ -42,7 +41,6 @@ export const indexChecks: readonly Check[] = [
   {
     id: 'IDX-002',
     name: 'leaves-have-parent-indexes',
-    group: 'indexes',
     severity: 'high',
     title: 'Every leaf has every index of its table',
     inspects: 'indexes of partitioned tables, and for each leaf the index that is attached to them',
@@ -83,7 +81,6 @@ export const indexChecks: readonly Check[] = [
   {
     id: 'IDX-003',
     name: 'designed-indexes-exist',
-    group: 'indexes',
     severity: 'high',
     title: 'The indexes of the design exist as designed',
     inspects: `${expectedIndexes.length} indexes by name, with their columns, order, method and condition`,
@@ -113,7 +110,6 @@ export const indexChecks: readonly Check[] = [
   {
     id: 'IDX-004',
     name: 'no-duplicate-index',
-    group: 'indexes',
     severity: 'low',
     title: 'No two indexes of a table do the same work',
     inspects: 'method, columns, operator classes, order and condition of indexes of one table',
@@ -137,7 +133,6 @@ export const indexChecks: readonly Check[] = [
   {
     id: 'IDX-005',
     name: 'foreign-keys-indexed',
-    group: 'indexes',
     severity: 'medium',
     title: 'Every foreign key has an index on its own side',
     inspects: 'foreign keys of schema llama, and indexes that start with their columns',
@@ -173,7 +168,6 @@ export const indexChecks: readonly Check[] = [
   {
     id: 'IDX-006',
     name: 'tables-have-primary-key',
-    group: 'indexes',
     severity: 'medium',
     title: 'Every table has a primary key',
     inspects: 'tables of schema llama that are no leaves',
@@ -201,7 +195,6 @@ export const indexChecks: readonly Check[] = [
   {
     id: 'IDX-007',
     name: 'tenant-tables-indexed-by-tenant',
-    group: 'indexes',
     severity: 'medium',
     title: "Every tenants' table has an index that starts with the tenant",
     inspects: "valid indexes of tenants' tables whose first column is tenant_id, without a condition",
@@ -224,7 +217,6 @@ export const indexChecks: readonly Check[] = [
   {
     id: 'IDX-008',
     name: 'materialized-views-refresh-concurrently',
-    group: 'indexes',
     severity: 'high',
     title: 'Every materialized view can be refreshed without stopping its readers',
     inspects: 'unique indexes without a condition or expression on materialized views',
@@ -258,7 +250,6 @@ export const indexChecks: readonly Check[] = [
   {
     id: 'IDX-009',
     name: 'indexes-used',
-    group: 'indexes',
     severity: 'low',
     title: 'No index has gone unused for a month',
     inspects:
@@ -277,4 +268,4 @@ export const indexChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

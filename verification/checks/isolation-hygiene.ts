@@ -1,5 +1,5 @@
 /** What weakens isolation slowly: policies that pile up, look elsewhere, or guard what nobody thought secret. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { modelOf, nameOf, schema } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 import { grantsOn, reachesTenants } from '../reach.ts';
@@ -19,11 +19,10 @@ function readsTable(condition: string): boolean {
   return /\bFROM\b/.test(plain);
 }
 
-export const isolationHygieneChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-013',
     name: 'one-permissive-policy-per-command',
-    group: 'isolation',
     severity: 'low',
     title: 'One permissive policy decides for each role and command',
     inspects: "permissive policies of tenants' tables, by role and command",
@@ -57,7 +56,6 @@ export const isolationHygieneChecks: readonly Check[] = [
   {
     id: 'ISO-014',
     name: 'policies-read-own-table-only',
-    group: 'isolation',
     severity: 'medium',
     title: 'No policy looks into another table',
     inspects: 'FROM in the conditions of policies',
@@ -86,7 +84,6 @@ export const isolationHygieneChecks: readonly Check[] = [
   {
     id: 'ISO-015',
     name: 'foreign-tables-closed-to-tenants',
-    group: 'isolation',
     severity: 'high',
     title: 'No foreign table is open to the application role',
     inspects: 'grants on foreign tables',
@@ -106,7 +103,6 @@ export const isolationHygieneChecks: readonly Check[] = [
   {
     id: 'ISO-041',
     name: 'secret-columns-encrypted',
-    group: 'isolation',
     severity: 'medium',
     title: 'No column that sounds like a secret lies open',
     inspects: `names of columns in schema ${schema} whose table somebody but the owner may read`,
@@ -137,4 +133,4 @@ export const isolationHygieneChecks: readonly Check[] = [
       return judge(counted(snapshot.columns.length, 'column'), columns);
     },
   },
-];
+]);

@@ -1,5 +1,5 @@
 /** Ways around the policies that they do not see: privileges, defaults, keys, copies. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import {
   auditRole,
   describeGrants,
@@ -19,11 +19,10 @@ import { counted, judge } from '../outcome.ts';
 import { reachesTenants, rightsOfTenants } from '../reach.ts';
 import type { Grant } from '../snapshot/facts.ts';
 
-export const privilegeChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-027',
     name: 'structural-privileges-owner-only',
-    group: 'isolation',
     severity: 'high',
     title: 'Nobody but the owner may TRUNCATE, REFERENCE, put triggers on or MAINTAIN a table',
     inspects: 'privileges on tables of schema llama',
@@ -52,7 +51,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-028',
     name: 'default-privileges-grant-nothing',
-    group: 'isolation',
     severity: 'high',
     title: 'What is created later is open to nobody by default',
     inspects: 'pg_default_acl of every role that creates objects in schema llama',
@@ -87,7 +85,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-029',
     name: 'new-functions-closed-to-public',
-    group: 'isolation',
     severity: 'medium',
     title: "New functions of the owner are not everybody's",
     inspects: `default privileges of ${owner} on functions, in all schemas`,
@@ -107,7 +104,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-030',
     name: 'schema-creation-owner-only',
-    group: 'isolation',
     severity: 'critical',
     title: 'Only owners create objects in a schema, and only administrators create schemas',
     inspects: `CREATE on every schema and on the database, for PUBLIC, the group roles and tenants' logins; on schema ${schema} for everybody`,
@@ -142,7 +138,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-031',
     name: 'tenants-create-no-temporary-objects',
-    group: 'isolation',
     severity: 'medium',
     title: 'Tenants make no temporary objects',
     inspects: `TEMPORARY on the database, for PUBLIC, ${tenantRole} and its logins`,
@@ -164,7 +159,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-032',
     name: 'unique-keys-carry-tenant',
-    group: 'isolation',
     severity: 'high',
     title: 'No unique key spans tenants',
     inspects: "unique indexes of tenants' tables: each contains the tenant column",
@@ -193,7 +187,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-033',
     name: 'foreign-keys-carry-tenant',
-    group: 'isolation',
     severity: 'high',
     title: "Foreign keys between tenants' tables carry the tenant",
     inspects: 'pg_constraint, columns of both sides',
@@ -224,7 +217,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-034',
     name: 'sequences-closed-to-tenants',
-    group: 'isolation',
     severity: 'medium',
     title: 'Tenants cannot read or set sequences',
     inspects: `SELECT and UPDATE on sequences, for ${tenantRole}, its logins and PUBLIC`,
@@ -247,7 +239,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-037',
     name: 'publications-carry-no-tenant-rows',
-    group: 'isolation',
     severity: 'medium',
     title: "No publication carries tenants' rows away unseen",
     inspects: "publications with a tenants' table",
@@ -274,7 +265,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-038',
     name: 'no-tenant-rows-outside-schema',
-    group: 'isolation',
     severity: 'high',
     title: "No copy of tenants' rows lies outside schema llama",
     inspects: 'tables and materialized views of other schemas with a column tenant_id',
@@ -303,7 +293,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-039',
     name: 'tenant-tables-granted-to-known-roles',
-    group: 'isolation',
     severity: 'high',
     title: "Nothing but the documented group roles is granted tenants' tables",
     inspects: "grantees of every tenants' table and its columns",
@@ -328,7 +317,6 @@ export const privilegeChecks: readonly Check[] = [
   {
     id: 'ISO-040',
     name: 'no-default-tenant',
-    group: 'isolation',
     severity: 'critical',
     title: 'Nobody has a tenant before saying which',
     inspects: 'app.current_tenant_id in the settings of roles, of the database and of the server',
@@ -346,4 +334,4 @@ export const privilegeChecks: readonly Check[] = [
           })),
       ),
   },
-];
+]);

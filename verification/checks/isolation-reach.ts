@@ -1,5 +1,5 @@
 /** Ways around the policies by acting as somebody else: roles, views, functions, rules. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { viewIsTenantBound } from '../expression.ts';
 import { describeGrants, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
@@ -19,11 +19,10 @@ function isFixed({ settings }: Routine): boolean {
 
 const isPlatform = (name: string) => name.startsWith('azure') || name.startsWith('pg_');
 
-export const reachChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-020',
     name: 'no-role-bypasses-row-security',
-    group: 'isolation',
     severity: 'critical',
     title: 'No role passes row-level security by',
     inspects: "SUPERUSER and BYPASSRLS in pg_roles, the platform's own roles excepted",
@@ -47,7 +46,6 @@ export const reachChecks: readonly Check[] = [
   {
     id: 'ISO-021',
     name: 'tenant-reaches-no-group-role',
-    group: 'isolation',
     severity: 'critical',
     title: 'Whoever acts as the application role can become nobody who sees more',
     inspects: `roles that ${tenantRole} and its members reach by membership, administrators excepted`,
@@ -72,7 +70,6 @@ export const reachChecks: readonly Check[] = [
   {
     id: 'ISO-022',
     name: 'materialized-views-closed-to-tenants',
-    group: 'isolation',
     severity: 'critical',
     title: 'No materialized view is open to the application role',
     inspects: 'privileges on materialized views and their columns, of the role and of its logins',
@@ -95,7 +92,6 @@ export const reachChecks: readonly Check[] = [
   {
     id: 'ISO-023',
     name: 'tenant-views-bind-tenant',
-    group: 'isolation',
     severity: 'critical',
     title: 'Every view that tenants read shows them their own rows only',
     inspects: `views of which anything is granted to ${tenantRole}, its logins or PUBLIC: security_invoker, or security_barrier, one relation and the tenant's condition`,
@@ -128,7 +124,6 @@ export const reachChecks: readonly Check[] = [
   {
     id: 'ISO-024',
     name: 'definer-functions-fix-search-path',
-    group: 'isolation',
     severity: 'high',
     title: 'Every SECURITY DEFINER function fixes its search path, temporary objects last',
     inspects: 'pg_proc.prosecdef and proconfig',
@@ -153,7 +148,6 @@ export const reachChecks: readonly Check[] = [
   {
     id: 'ISO-025',
     name: 'functions-closed-to-public',
-    group: 'isolation',
     severity: 'high',
     title: "No function is everybody's to call",
     inspects: 'EXECUTE for PUBLIC on functions outside extensions',
@@ -171,7 +165,6 @@ export const reachChecks: readonly Check[] = [
   {
     id: 'ISO-026',
     name: 'tenant-definer-functions-bind-tenant',
-    group: 'isolation',
     severity: 'critical',
     title: 'SECURITY DEFINER functions that tenants may call work on the tenant of the transaction',
     inspects: `functions with SECURITY DEFINER that ${tenantRole} or its logins may execute, and whether they read app.current_tenant_id`,
@@ -197,7 +190,6 @@ export const reachChecks: readonly Check[] = [
   {
     id: 'ISO-035',
     name: 'functions-not-leakproof',
-    group: 'isolation',
     severity: 'high',
     title: 'No function of ours claims to be leakproof',
     inspects: 'pg_proc.proleakproof outside extensions',
@@ -215,7 +207,6 @@ export const reachChecks: readonly Check[] = [
   {
     id: 'ISO-036',
     name: 'tables-have-no-rewrite-rule',
-    group: 'isolation',
     severity: 'medium',
     title: 'No rewrite rule changes what a statement on a table does',
     inspects: 'pg_rewrite of tables',
@@ -232,4 +223,4 @@ export const reachChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

@@ -1,5 +1,5 @@
 /** Ways around the policies that are no statement on a table: docs/isolation.md. */
-import type { Check } from '../check.ts';
+import { checksOf } from '../check.ts';
 import { counted, judge } from '../outcome.ts';
 import { rolledBack } from '../transaction.ts';
 
@@ -8,11 +8,10 @@ const mended: Readonly<Record<number, number>> = { 16: 160_010, 17: 170_006, 18:
 
 const release = (version: number) => `${Math.floor(version / 10_000)}.${version % 10_000}`;
 
-export const sideChannelChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-060',
     name: 'no-large-objects',
-    group: 'isolation',
     severity: 'medium',
     title: 'There are no large objects, which belong to no tenant',
     inspects: 'pg_largeobject_metadata',
@@ -38,7 +37,6 @@ export const sideChannelChecks: readonly Check[] = [
   {
     id: 'ISO-061',
     name: 'release-has-row-security-fixes',
-    group: 'isolation',
     severity: 'medium',
     title: 'The release has the known defects of row-level security mended',
     inspects: 'server_version_num',
@@ -56,4 +54,4 @@ export const sideChannelChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

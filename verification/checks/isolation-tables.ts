@@ -1,5 +1,5 @@
 /** Row-level security as the catalogs have it: which tables, which policies. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { isTenantBound, readsSettingPerRow, readsTenantUnsafely } from '../expression.ts';
 import { describeGrants, foreignGrants, modelOf, nameOf, tenantColumn, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
@@ -25,11 +25,10 @@ function policyName(snapshot: Snapshot, policy: Policy): string {
   return `policy ${policy.name} on ${table ? nameOf(table) : policy.relation}`;
 }
 
-export const tableChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-001',
     name: 'tenant-tables-enable-row-security',
-    group: 'isolation',
     severity: 'critical',
     title: "Row-level security is enabled on every table that holds tenants' rows",
     inspects:
@@ -48,7 +47,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-002',
     name: 'tenant-tables-force-row-security',
-    group: 'isolation',
     severity: 'high',
     title: 'Row-level security binds the owner of the tables too',
     inspects: "pg_class.relforcerowsecurity of every tenants' table",
@@ -69,7 +67,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-003',
     name: 'leaves-enable-row-security',
-    group: 'isolation',
     severity: 'critical',
     title: 'Row-level security is enabled on every leaf, detached ones included',
     inspects: 'pg_class.relrowsecurity of every partition and every table that was one',
@@ -88,7 +85,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-004',
     name: 'leaves-granted-to-owner-only',
-    group: 'isolation',
     severity: 'critical',
     title: 'Nobody but the owner has a privilege on a leaf',
     inspects: 'pg_class.relacl and pg_attribute.attacl of every leaf',
@@ -114,7 +110,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-005',
     name: 'leaves-have-no-policy',
-    group: 'isolation',
     severity: 'high',
     title: 'No leaf has a policy of its own',
     inspects: 'pg_policy of every leaf',
@@ -137,7 +132,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-006',
     name: 'tenant-tables-have-floor-policy',
-    group: 'isolation',
     severity: 'critical',
     title: "Every tenants' table has a restrictive floor that keeps the application role inside its tenant",
     inspects: `restrictive policies FOR ALL that concern ${tenantRole}, and whether their conditions compare ${tenantColumn} with app.current_tenant_id`,
@@ -167,7 +161,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-007',
     name: 'tenant-policies-bind-tenant',
-    group: 'isolation',
     severity: 'high',
     title: "What the application role is allowed stays inside its tenant by each policy's own condition",
     inspects: `conditions of every permissive policy that concerns ${tenantRole}`,
@@ -191,7 +184,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-008',
     name: 'policies-name-roles',
-    group: 'isolation',
     severity: 'high',
     title: 'Every policy names the roles it is for',
     inspects: "permissive policies of tenants' tables without TO role",
@@ -213,7 +205,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-009',
     name: 'granted-tables-have-policy',
-    group: 'isolation',
     severity: 'high',
     title: 'A role that is granted a table also has a policy that lets it see rows',
     inspects: "roles with SELECT on a tenants' table, and the permissive policies that concern them",
@@ -249,7 +240,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-010',
     name: 'policies-read-tenant-once-per-query',
-    group: 'isolation',
     severity: 'medium',
     title: 'Policies compute the tenant once a query, not once a row',
     inspects: 'current_setting() outside a sub-select in the conditions of policies',
@@ -271,7 +261,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-011',
     name: 'empty-tenant-matches-no-rows',
-    group: 'isolation',
     severity: 'high',
     title: 'An unset and an emptied tenant mean no tenant',
     inspects: 'how policies and views read app.current_tenant_id',
@@ -298,7 +287,6 @@ export const tableChecks: readonly Check[] = [
   {
     id: 'ISO-012',
     name: 'tenant-column-not-null',
-    group: 'isolation',
     severity: 'high',
     title: 'Every row belongs to a tenant',
     inspects: "NOT NULL on the tenant column of every tenants' table",
@@ -317,4 +305,4 @@ export const tableChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

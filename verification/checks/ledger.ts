@@ -1,6 +1,6 @@
 import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
 import { howEdited, type MigrationState, type Plan, plan } from '../../database/migrator/plan.ts';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
+import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { describeGrants, foreignGrants, modelOf, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
@@ -26,11 +26,10 @@ function inState(current: Plan, state: MigrationState, detail: string): readonly
     .map(({ name }) => ({ object: `migration ${name}`, detail }));
 }
 
-export const ledgerChecks: readonly Check[] = [
+export const checks = checksOf('ledger', [
   {
     id: 'LED-001',
     name: 'migrations-applied',
-    group: 'ledger',
     severity: 'critical',
     title: 'Every migration is applied',
     inspects: 'files of migrations/ against llama.schema_migrations',
@@ -42,7 +41,6 @@ export const ledgerChecks: readonly Check[] = [
   {
     id: 'LED-002',
     name: 'applied-migrations-unedited',
-    group: 'ledger',
     severity: 'high',
     title: 'No applied migration was edited',
     inspects: 'checksums and names of the files against those in the ledger',
@@ -62,7 +60,6 @@ export const ledgerChecks: readonly Check[] = [
   {
     id: 'LED-003',
     name: 'applied-migrations-have-files',
-    group: 'ledger',
     severity: 'high',
     title: 'Every applied migration has its file',
     inspects: 'rows of the ledger without a file',
@@ -75,7 +72,6 @@ export const ledgerChecks: readonly Check[] = [
   {
     id: 'LED-004',
     name: 'migrations-applied-in-order',
-    group: 'ledger',
     severity: 'high',
     title: 'No migration was passed over',
     inspects: 'files that are not applied though later ones are',
@@ -88,7 +84,6 @@ export const ledgerChecks: readonly Check[] = [
   {
     id: 'LED-005',
     name: 'ledgers-agree',
-    group: 'ledger',
     severity: 'high',
     title: 'Both ledgers tell the same history',
     inspects: "llama.schema_migrations against node-pg-migrate's own llama.pgmigrations",
@@ -122,7 +117,6 @@ export const ledgerChecks: readonly Check[] = [
   {
     id: 'LED-006',
     name: 'no-unfinished-migration',
-    group: 'ledger',
     severity: 'medium',
     title: 'No attempt at a migration was left behind',
     inspects: 'the latest attempt at each version: running for more than an hour, failed or interrupted',
@@ -153,7 +147,6 @@ export const ledgerChecks: readonly Check[] = [
   {
     id: 'LED-007',
     name: 'ledger-written-by-owner-only',
-    group: 'ledger',
     severity: 'high',
     title: 'Only the owner writes the ledger',
     inspects: `privileges on ${tables.map((name) => `${schema}.${name}`).join(', ')}`,
@@ -178,4 +171,4 @@ export const ledgerChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

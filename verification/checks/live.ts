@@ -10,7 +10,7 @@ interface LiveCheck extends Omit<CheckFacts, 'source'> {
 
 const source = 'docs/decisions.md, 18; a catalog can look right and behave wrong (Cyoda#363, spiralclass#59)';
 
-const checks: readonly LiveCheck[] = [
+const rows: readonly LiveCheck[] = [
   {
     id: 'ISO-050',
     name: 'tenant-uses-own-rows',
@@ -112,7 +112,7 @@ const checks: readonly LiveCheck[] = [
   },
 ];
 
-export const liveChecks: readonly Check[] = checks.map(({ part, ...facts }) => ({
+export const checks: readonly Check[] = rows.map(({ part, ...facts }) => ({
   ...facts,
   source,
   run: async (input) => judged(await probed(input, part)),

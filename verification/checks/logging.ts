@@ -1,13 +1,12 @@
 /** What the server's log tells, and what it must not. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { judge, skip } from '../outcome.ts';
 import { on, parameters, type Wanted } from '../parameters.ts';
 
-export const loggingChecks: readonly Check[] = [
+export const checks = checksOf('settings', [
   {
     id: 'SET-004',
     name: 'statements-kept-out-of-log',
-    group: 'settings',
     severity: 'high',
     title: "Statements with tenants' data stay out of the log",
     inspects: 'parameter log_statement, and what roles and the database set it to',
@@ -31,7 +30,6 @@ export const loggingChecks: readonly Check[] = [
   {
     id: 'SET-005',
     name: 'parameters-kept-out-of-log',
-    group: 'settings',
     severity: 'high',
     title: 'Bound values stay out of the log',
     inspects: 'parameters log_parameter_max_length and log_parameter_max_length_on_error',
@@ -51,7 +49,6 @@ export const loggingChecks: readonly Check[] = [
   {
     id: 'SET-007',
     name: 'connections-logged',
-    group: 'settings',
     severity: 'medium',
     title: 'Connections are logged',
     inspects: 'parameters log_connections and log_disconnections',
@@ -68,7 +65,6 @@ export const loggingChecks: readonly Check[] = [
   {
     id: 'SET-008',
     name: 'slow-operations-logged',
-    group: 'settings',
     severity: 'medium',
     title: 'What makes a server slow is logged',
     inspects:
@@ -94,7 +90,6 @@ export const loggingChecks: readonly Check[] = [
   {
     id: 'SET-009',
     name: 'log-lines-identify-session',
-    group: 'settings',
     severity: 'medium',
     title: 'Every line of the log says who and where',
     inspects: 'parameter log_line_prefix: user (%u), database (%d) and time (%t, %m or %n)',
@@ -119,7 +114,6 @@ export const loggingChecks: readonly Check[] = [
   {
     id: 'SET-015',
     name: 'pgaudit-configured',
-    group: 'settings',
     severity: 'high',
     title: 'pgaudit records what triggers cannot see',
     inspects: 'parameters pgaudit.log and pgaudit.log_parameter',
@@ -147,4 +141,4 @@ export const loggingChecks: readonly Check[] = [
       return judge(`pgaudit.log = ${classes.value}`, findings);
     },
   },
-];
+]);

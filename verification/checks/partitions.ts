@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { type Bounds, leafName, month, monthName, parseBounds } from '../../database/maintain/months.ts';
-import type { Check, Finding, Outcome } from '../check.ts';
+import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { modelOf, nameOf, owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { RegisteredTable, Relation, Snapshot } from '../snapshot/facts.ts';
@@ -73,11 +73,10 @@ async function protectedLeaves(client: pg.Client): Promise<ReadonlySet<string>> 
   });
 }
 
-export const partitionChecks: readonly Check[] = [
+export const checks = checksOf('partitions', [
   {
     id: 'PAR-001',
     name: 'current-month-has-partition',
-    group: 'partitions',
     severity: 'critical',
     title: 'Every partitioned table has a partition for now',
     inspects: 'bounds of the attached leaves against the clock of the server',
@@ -95,7 +94,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-002',
     name: 'coming-months-have-partitions',
-    group: 'partitions',
     severity: 'high',
     title: 'Partitions are ready for the months ahead',
     inspects:
@@ -117,7 +115,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-003',
     name: 'months-have-no-gap',
-    group: 'partitions',
     severity: 'high',
     title: 'Months follow each other without a hole',
     inspects: 'upper bound of each leaf and lower bound of the next, from the oldest leaf to the newest',
@@ -139,7 +136,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-004',
     name: 'leaves-span-one-utc-month',
-    group: 'partitions',
     severity: 'high',
     title: 'Every leaf is one month of UTC and is named after it',
     inspects: 'kinds, schemas, bounds and names of leaves',
@@ -174,7 +170,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-005',
     name: 'no-default-partition',
-    group: 'partitions',
     severity: 'high',
     title: 'No table has a default partition',
     inspects: 'leaves with bound DEFAULT',
@@ -192,7 +187,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-006',
     name: 'no-pending-detach',
-    group: 'partitions',
     severity: 'high',
     title: 'No detach is half done',
     inspects: 'pg_inherits.inhdetachpending',
@@ -210,7 +204,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-007',
     name: 'registry-matches-partitioned-tables',
-    group: 'partitions',
     severity: 'high',
     title: 'The registry names exactly the tables that are partitioned',
     inspects: 'llama.partitioned_tables and the partitioned tables of schema llama, with their partition key',
@@ -242,7 +235,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-008',
     name: 'expired-partitions-removed',
-    group: 'partitions',
     severity: 'medium',
     title: 'No partition outlives its retention without a reason',
     inspects:
@@ -280,7 +272,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-009',
     name: 'partitioned-tables-analyzed',
-    group: 'partitions',
     severity: 'medium',
     title: 'The planner knows the size of partitioned tables',
     inspects: 'pg_class.reltuples of parents whose leaves have rows',
@@ -301,7 +292,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-010',
     name: 'leaves-logged-and-owned',
-    group: 'partitions',
     severity: 'high',
     title: 'Leaves survive a crash and belong to the owner of their table',
     inspects: 'pg_class.relpersistence and relowner of leaves',
@@ -323,7 +313,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-011',
     name: 'no-forgotten-detached-partition',
-    group: 'partitions',
     severity: 'low',
     title: 'No detached partition is forgotten',
     inspects: 'tables of schema llama that are named like a leaf and attached to nothing',
@@ -342,7 +331,6 @@ export const partitionChecks: readonly Check[] = [
   {
     id: 'PAR-012',
     name: 'partition-policy-matches-settings',
-    group: 'partitions',
     severity: 'high',
     title: "Months ahead and retention are the environment's",
     inspects: 'llama.partitioned_tables against the settings of the deployment',
@@ -375,4 +363,4 @@ export const partitionChecks: readonly Check[] = [
       });
     },
   },
-];
+]);

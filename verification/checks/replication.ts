@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
 const gigabyte = 2 ** 30;
@@ -6,11 +6,10 @@ const inGigabytes = (bytes: number) => `${(bytes / gigabyte).toFixed(1)} GB`;
 
 const simulated = "the server is not Azure's, which makes the replica";
 
-export const replicationChecks: readonly Check[] = [
+export const checks = checksOf('replication', [
   {
     id: 'REP-001',
     name: 'server-is-writer',
-    group: 'replication',
     severity: 'critical',
     title: 'This server is the writer',
     inspects: 'pg_is_in_recovery()',
@@ -28,7 +27,6 @@ export const replicationChecks: readonly Check[] = [
   {
     id: 'REP-002',
     name: 'replica-streams',
-    group: 'replication',
     severity: 'high',
     title: 'The replica follows',
     inspects: 'pg_stat_replication: one standby that streams for the replica of the deployment',
@@ -52,7 +50,6 @@ export const replicationChecks: readonly Check[] = [
   {
     id: 'REP-003',
     name: 'replica-lag-low',
-    group: 'replication',
     severity: 'medium',
     title: 'Replicas are close behind',
     inspects: 'pg_stat_replication: 1 GB of WAL not replayed, or five minutes',
@@ -75,7 +72,6 @@ export const replicationChecks: readonly Check[] = [
   {
     id: 'REP-004',
     name: 'no-inactive-slot-retains-wal',
-    group: 'replication',
     severity: 'high',
     title: 'No replication slot holds WAL for nobody',
     inspects: 'pg_replication_slots: inactive ones that keep more than 1 GB, and any whose WAL is being lost',
@@ -95,4 +91,4 @@ export const replicationChecks: readonly Check[] = [
         }),
       ),
   },
-];
+]);

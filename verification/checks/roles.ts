@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import {
   auditRole,
   describeGrants,
@@ -38,11 +38,10 @@ function inGroups(snapshot: Snapshot): Snapshot['roles'] {
   });
 }
 
-export const roleChecks: readonly Check[] = [
+export const checks = checksOf('roles', [
   {
     id: 'ROL-001',
     name: 'group-roles-cannot-log-in',
-    group: 'roles',
     severity: 'critical',
     title: 'Group roles exist, cannot log in and have no attribute beyond membership',
     inspects: `pg_roles: ${groupRoles.join(', ')}`,
@@ -70,7 +69,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-002',
     name: 'objects-owned-by-group-roles',
-    group: 'roles',
     severity: 'high',
     title: 'Schema llama and everything in it belong to roles that nobody logs in as',
     inspects: `owners of the schema, its relations and functions: ${owner}; functions and views also ${maintenanceRole}, ${auditRole} and ${sealRole}`,
@@ -105,7 +103,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-003',
     name: 'owner-does-not-inherit',
-    group: 'roles',
     severity: 'high',
     title: 'The owner does not inherit the roles it hands out',
     inspects: `inherit option of ${owner}'s and the administrators' memberships in ${loginRoles.join(', ')}`,
@@ -129,7 +126,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-004',
     name: 'only-administrators-act-as-owner',
-    group: 'roles',
     severity: 'critical',
     title: 'Only administrators may act as the owner',
     inspects: `every role that reaches ${owner}, and whether it is a member of azure_pg_admin`,
@@ -153,7 +149,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-005',
     name: 'logins-have-their-group-role',
-    group: 'roles',
     severity: 'high',
     title: 'Every login of the environment exists and has exactly its group role',
     inspects: 'logins of the deployment, pg_roles and the group roles they inherit',
@@ -184,7 +179,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-006',
     name: 'group-roles-have-known-members',
-    group: 'roles',
     severity: 'medium',
     title: "Nobody else is in the environment's group roles",
     inspects: `members of ${loginRoles.join(', ')} against the logins of the deployment`,
@@ -215,7 +209,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-007',
     name: 'analytics-reads-only',
-    group: 'roles',
     severity: 'high',
     title: 'The analytics role changes nothing',
     inspects: 'privileges of analytics_role on relations and columns of schema llama, other than SELECT',
@@ -249,7 +242,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-008',
     name: 'grants-not-grantable',
-    group: 'roles',
     severity: 'medium',
     title: 'Nobody may pass on what was granted to them',
     inspects: 'GRANT OPTION in schema llama, and ADMIN OPTION on group roles for others than administrators',
@@ -280,7 +272,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-009',
     name: 'roles-reach-no-server-files',
-    group: 'roles',
     severity: 'critical',
     title: "No role of ours reaches the server's files or programs",
     inspects: `membership in ${fileRoles.join(', ')}`,
@@ -305,7 +296,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-010',
     name: 'tenant-logins-lack-read-all-data',
-    group: 'roles',
     severity: 'high',
     title: "Tenants' logins cannot read or write everything by a predefined role",
     inspects: `pg_read_all_data, pg_write_all_data and pg_maintain for whoever is in a group role`,
@@ -329,7 +319,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-011',
     name: 'logins-have-no-rights-of-their-own',
-    group: 'roles',
     severity: 'critical',
     title: 'A login in a group role may do nothing beyond it',
     inspects: `REPLICATION, CREATEROLE and CREATEDB of whoever is in ${loginRoles.join(', ')}, administrators excepted`,
@@ -355,7 +344,6 @@ export const roleChecks: readonly Check[] = [
   {
     id: 'ROL-012',
     name: 'tenant-logins-see-no-sessions',
-    group: 'roles',
     severity: 'high',
     title: "Tenants' logins neither watch nor end the sessions of others",
     inspects: `membership of ${tenantRole} and its logins in ${watching.join(', ')}`,
@@ -374,4 +362,4 @@ export const roleChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

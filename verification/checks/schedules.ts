@@ -1,5 +1,5 @@
 import { historyJob } from '../../database/schedules.ts';
-import type { Check, Finding, Outcome } from '../check.ts';
+import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Cron, ScheduledJob, Snapshot } from '../snapshot/facts.ts';
 
@@ -39,11 +39,10 @@ function period(schedule: string): number {
   return day === '*' ? 24 * 3600 : 31 * 24 * 3600;
 }
 
-export const scheduleChecks: readonly Check[] = [
+export const checks = checksOf('schedules', [
   {
     id: 'SCH-001',
     name: 'jobs-scheduled',
-    group: 'schedules',
     severity: 'high',
     title: 'Every maintenance job is scheduled as written, active',
     inspects: `cron.job of this login against llama.scheduled_jobs(), and ${historyJob.name}`,
@@ -69,7 +68,6 @@ export const scheduleChecks: readonly Check[] = [
   {
     id: 'SCH-002',
     name: 'latest-runs-succeeded',
-    group: 'schedules',
     severity: 'high',
     title: 'The latest run of every job succeeded',
     inspects: 'cron.job_run_details: the latest ended run of each job',
@@ -89,7 +87,6 @@ export const scheduleChecks: readonly Check[] = [
   {
     id: 'SCH-003',
     name: 'jobs-run-on-time',
-    group: 'schedules',
     severity: 'high',
     title: 'Every job has run when it was due',
     inspects: 'age of the latest run of each job that has run at all, against three times its period',
@@ -112,7 +109,6 @@ export const scheduleChecks: readonly Check[] = [
   {
     id: 'SCH-004',
     name: 'no-unknown-job',
-    group: 'schedules',
     severity: 'medium',
     title: 'Nothing else is scheduled in this database, and nothing twice',
     inspects:
@@ -131,7 +127,6 @@ export const scheduleChecks: readonly Check[] = [
   {
     id: 'SCH-005',
     name: 'job-history-pruned',
-    group: 'schedules',
     severity: 'low',
     title: 'The history of the jobs is pruned',
     inspects: 'the oldest run in cron.job_run_details, against 60 days',
@@ -149,4 +144,4 @@ export const scheduleChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

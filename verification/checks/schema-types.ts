@@ -1,5 +1,5 @@
 /** Types and names that hold today and fail later. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { auditTable, modelOf, nameOf, schema } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 
@@ -12,11 +12,10 @@ const sealedOrder = `${auditTable}.sequence`;
 /** NAMEDATALEN less one: what is longer is cut without an error. */
 const longestName = 63;
 
-export const schemaTypeChecks: readonly Check[] = [
+export const checks = checksOf('schema', [
   {
     id: 'SCM-010',
     name: 'columns-survive-upgrade',
-    group: 'schema',
     severity: 'medium',
     title: 'No column holds what an upgrade cannot carry over',
     inspects: 'columns of types regclass, regproc, regtype and the like',
@@ -43,7 +42,6 @@ export const schemaTypeChecks: readonly Check[] = [
   {
     id: 'SCM-011',
     name: 'identity-columns-bigint',
-    group: 'schema',
     severity: 'low',
     title: 'What is numbered has room, and its numbers are its own',
     inspects: 'integer and smallint columns with a sequence, and defaults that call nextval, in schema llama',
@@ -73,7 +71,6 @@ export const schemaTypeChecks: readonly Check[] = [
   {
     id: 'SCM-012',
     name: 'names-not-truncated',
-    group: 'schema',
     severity: 'low',
     title: 'No name was cut',
     inspects: `names of ${longestName} bytes: relations, columns, policies, constraints and functions, leaves excepted`,
@@ -103,4 +100,4 @@ export const schemaTypeChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
+import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { expectedChecks, expectedColumns, expectedFunctions } from '../expected.ts';
 import { modelOf, nameOf, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
@@ -8,11 +8,10 @@ import { rolledBack } from '../transaction.ts';
 const summary = 'llama.tenant_performance_summary';
 const tableNames = Object.keys(expectedColumns);
 
-export const schemaChecks: readonly Check[] = [
+export const checks = checksOf('schema', [
   {
     id: 'SCM-001',
     name: 'tables-have-expected-columns',
-    group: 'schema',
     severity: 'critical',
     title: 'The five tables have every column, with its type',
     inspects: `columns of ${tableNames.join(', ')}: name, type, NOT NULL`,
@@ -42,7 +41,6 @@ export const schemaChecks: readonly Check[] = [
   {
     id: 'SCM-002',
     name: 'value-constraints-exist',
-    group: 'schema',
     severity: 'high',
     title: 'The constraints that keep bad values out are there',
     inspects: `${expectedChecks.length} check constraints, by what they say`,
@@ -69,7 +67,6 @@ export const schemaChecks: readonly Check[] = [
   {
     id: 'SCM-003',
     name: 'constraints-validated',
-    group: 'schema',
     severity: 'high',
     title: 'Every constraint holds for the rows that were there before it',
     inspects: 'pg_constraint.convalidated',
@@ -92,7 +89,6 @@ export const schemaChecks: readonly Check[] = [
   {
     id: 'SCM-004',
     name: 'timestamps-have-time-zone',
-    group: 'schema',
     severity: 'medium',
     title: 'Instants carry their time zone',
     inspects:
@@ -120,7 +116,6 @@ export const schemaChecks: readonly Check[] = [
   {
     id: 'SCM-005',
     name: 'called-functions-exist',
-    group: 'schema',
     severity: 'high',
     title: 'Every function that something calls is there, with its arguments',
     inspects: expectedFunctions.map(({ name }) => name).join(', '),
@@ -145,7 +140,6 @@ export const schemaChecks: readonly Check[] = [
   {
     id: 'SCM-006',
     name: 'performance-summary-filled',
-    group: 'schema',
     severity: 'high',
     title: 'The summary of the last days is filled when there are records',
     inspects: `whether ${summary} is populated, and has a row while storage_records has one of the last six days that is an hour old`,
@@ -157,7 +151,6 @@ export const schemaChecks: readonly Check[] = [
   {
     id: 'SCM-007',
     name: 'updated-at-maintained',
-    group: 'schema',
     severity: 'medium',
     title: 'Changes leave their time',
     inspects: 'enabled BEFORE UPDATE row triggers on tables with a column updated_at',
@@ -192,7 +185,6 @@ export const schemaChecks: readonly Check[] = [
   {
     id: 'SCM-008',
     name: 'sequences-not-exhausted',
-    group: 'schema',
     severity: 'high',
     title: 'No sequence is running out',
     inspects: 'pg_sequences: last value against the limit',
@@ -210,7 +202,6 @@ export const schemaChecks: readonly Check[] = [
   {
     id: 'SCM-009',
     name: 'functions-pin-names',
-    group: 'schema',
     severity: 'medium',
     title: 'What functions name does not depend on who calls them',
     inspects:
@@ -230,7 +221,7 @@ export const schemaChecks: readonly Check[] = [
       );
     },
   },
-];
+]);
 
 async function judgeSummary({ snapshot, client }: CheckInput): Promise<Outcome> {
   const view = modelOf(snapshot).named(summary);

@@ -1,7 +1,7 @@
 /** Whether the audit trail is sealed, and whether its seals can be relied on. */
 import { hashOf } from '../../database/audit/canonical.ts';
 import { partitionOf } from '../../database/audit/months.ts';
-import type { Check, Finding, Outcome } from '../check.ts';
+import { checksOf, type Finding, type Outcome } from '../check.ts';
 import {
   auditTable,
   describeGrants,
@@ -75,11 +75,10 @@ function sealers(snapshot: Snapshot): readonly Routine[] {
   return snapshot.functions.filter(({ source: text }) => /\bllama\.audit_(seals|sealing)\b/i.test(text));
 }
 
-export const sealingChecks: readonly Check[] = [
+export const checks = checksOf('audit', [
   {
     id: 'AUD-010',
     name: 'audit-trail-sealed-in-time',
-    group: 'audit',
     severity: 'high',
     title: 'The audit trail is sealed up to now',
     inspects: `rows of ${auditTable} numbered after the newest seal; fails when the oldest is older than ${patience} minutes`,
@@ -99,7 +98,6 @@ export const sealingChecks: readonly Check[] = [
   {
     id: 'AUD-011',
     name: 'newest-seals-match-rows',
-    group: 'audit',
     severity: 'critical',
     title: 'The newest part of the audit trail is what was sealed',
     inspects:
@@ -119,7 +117,6 @@ export const sealingChecks: readonly Check[] = [
   {
     id: 'AUD-012',
     name: 'missing-months-were-closed',
-    group: 'audit',
     severity: 'critical',
     title: 'No month of the audit trail is gone without its closing hash',
     inspects: 'months that have seals, their partitions, and whether the newest seal of each is its closing',
@@ -143,7 +140,6 @@ export const sealingChecks: readonly Check[] = [
   {
     id: 'AUD-013',
     name: 'seals-append-only',
-    group: 'audit',
     severity: 'critical',
     title: 'Seals are out of reach, and only ever added to',
     inspects: `grants, forced row-level security, policies and refusing triggers of ${sealTable}; grants of ${progressTable}`,
@@ -190,7 +186,6 @@ export const sealingChecks: readonly Check[] = [
   {
     id: 'AUD-014',
     name: 'sealing-functions-run-as-sealer',
-    group: 'audit',
     severity: 'high',
     title: 'What seals the trail runs as the role that may do nothing else',
     inspects: `owner, SECURITY DEFINER and EXECUTE of the functions that use ${sealTable}; every privilege of ${sealRole}`,
@@ -240,7 +235,6 @@ export const sealingChecks: readonly Check[] = [
   {
     id: 'AUD-015',
     name: 'sealing-scheduled-every-minute',
-    group: 'audit',
     severity: 'high',
     title: 'Sealing is among the jobs, every minute',
     inspects: 'llama.scheduled_jobs(); whether pg_cron has them is SCH-001’s question',
@@ -264,7 +258,6 @@ export const sealingChecks: readonly Check[] = [
   {
     id: 'AUD-016',
     name: 'audit-sequence-safe-for-sealing',
-    group: 'audit',
     severity: 'critical',
     title: 'Rows are numbered so that sealing passes none by',
     inspects:
@@ -311,4 +304,4 @@ export const sealingChecks: readonly Check[] = [
         return judge(object, findings);
       }),
   },
-];
+]);

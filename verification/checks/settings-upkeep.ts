@@ -1,5 +1,5 @@
 /** Limits of roles, what Azure records, and whether the server keeps its house. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
 const limits = [
@@ -9,11 +9,10 @@ const limits = [
   'transaction_timeout',
 ];
 
-export const upkeepChecks: readonly Check[] = [
+export const checks = checksOf('settings', [
   {
     id: 'SET-020',
     name: 'roles-keep-limits',
-    group: 'settings',
     severity: 'high',
     title: 'No role lifts the limits for itself',
     inspects: `what ALTER ROLE and ALTER DATABASE set ${limits.join(', ')} to`,
@@ -36,7 +35,6 @@ export const upkeepChecks: readonly Check[] = [
   {
     id: 'SET-021',
     name: 'query-store-keeps-no-values',
-    group: 'settings',
     severity: 'high',
     title: 'The query store keeps no values',
     inspects:
@@ -64,7 +62,6 @@ export const upkeepChecks: readonly Check[] = [
   {
     id: 'SET-022',
     name: 'vacuum-keeps-up',
-    group: 'settings',
     severity: 'medium',
     title: 'Vacuum keeps up',
     inspects: 'n_dead_tup against n_live_tup of tables and leaves with more than 10,000 dead rows',
@@ -85,7 +82,6 @@ export const upkeepChecks: readonly Check[] = [
   {
     id: 'SET-023',
     name: 'data-checksums-enabled',
-    group: 'settings',
     severity: 'medium',
     title: 'Pages carry checksums',
     inspects: 'parameter data_checksums',
@@ -103,4 +99,4 @@ export const upkeepChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

@@ -1,5 +1,5 @@
 import { majorVersion, majorVersions, supportedVersions } from '../../azure/versions.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import { limited, parameters, sameValue } from '../parameters.ts';
 
@@ -8,11 +8,10 @@ const day = 24 * 3600 * 1000;
 const protocols = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 const strongEnough = (protocol: string) => protocols.indexOf(protocol) >= protocols.indexOf('TLSv1.2');
 
-export const settingChecks: readonly Check[] = [
+export const checks = checksOf('settings', [
   {
     id: 'SET-001',
     name: 'no-pending-restart',
-    group: 'settings',
     severity: 'high',
     title: 'No parameter waits for a restart',
     inspects: 'pg_settings.pending_restart',
@@ -30,7 +29,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-002',
     name: 'tls-1-2-required',
-    group: 'settings',
     severity: 'critical',
     title: 'The server speaks TLS 1.2 or newer and nothing else',
     inspects:
@@ -58,7 +56,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-003',
     name: 'connection-encrypted',
-    group: 'settings',
     severity: 'critical',
     title: 'This very connection is encrypted',
     inspects: 'pg_stat_ssl of the session that verifies: what was negotiated, not what is configured',
@@ -77,7 +74,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-006',
     name: 'sessions-have-timeouts',
-    group: 'settings',
     severity: 'high',
     title: 'No session can wait or hold on for ever',
     inspects: 'parameters statement_timeout, lock_timeout, idle_in_transaction_session_timeout',
@@ -93,7 +89,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-010',
     name: 'autovacuum-enabled',
-    group: 'settings',
     severity: 'high',
     title: 'Autovacuum works everywhere',
     inspects: 'parameters autovacuum and track_counts, and autovacuum_enabled of tables',
@@ -119,7 +114,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-011',
     name: 'server-accepts-writes',
-    group: 'settings',
     severity: 'critical',
     title: 'The server takes writes',
     inspects:
@@ -146,7 +140,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-012',
     name: 'commits-durable',
-    group: 'settings',
     severity: 'high',
     title: 'A commit that was confirmed survives a crash',
     inspects: 'parameter synchronous_commit, on the server and in the settings of roles and the database',
@@ -174,7 +167,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-013',
     name: 'encoding-utf8',
-    group: 'settings',
     severity: 'high',
     title: 'The database stores UTF-8',
     inspects: 'pg_database.encoding',
@@ -192,7 +184,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-014',
     name: 'passwords-scram',
-    group: 'settings',
     severity: 'high',
     title: 'Passwords are stored as SCRAM verifiers',
     inspects: 'parameter password_encryption',
@@ -210,7 +201,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-016',
     name: 'parameters-match-settings',
-    group: 'settings',
     severity: 'high',
     title: "Every parameter has the environment's value",
     inspects:
@@ -238,7 +228,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-017',
     name: 'version-supported',
-    group: 'settings',
     severity: 'high',
     title: 'The version is supported, for half a year at least',
     inspects: 'server_version_num, and the dates on which versions stop getting fixes',
@@ -264,7 +253,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-018',
     name: 'version-matches-settings',
-    group: 'settings',
     severity: 'high',
     title: "The version is the environment's",
     inspects: 'server_version_num against the version of the deployment',
@@ -285,7 +273,6 @@ export const settingChecks: readonly Check[] = [
   {
     id: 'SET-019',
     name: 'transaction-ids-not-exhausted',
-    group: 'settings',
     severity: 'critical',
     title: 'Transaction ids are far from running out',
     inspects: 'age(pg_database.datfrozenxid) against one billion of the two that there are',
@@ -304,4 +291,4 @@ export const settingChecks: readonly Check[] = [
       );
     },
   },
-];
+]);
