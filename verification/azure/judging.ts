@@ -42,7 +42,7 @@ export interface Pairing {
 export function overServers(
   { facts, deployment, expected }: AzureInput,
   find: (pairing: Pairing) => readonly Finding[],
-  looked: (pairing: Pairing) => string,
+  inspected: (pairing: Pairing) => string,
 ): Outcome {
   const pairings: Pairing[] = [];
   for (const readings of facts.servers) {
@@ -58,7 +58,7 @@ export function overServers(
     });
   }
   return judge(
-    pairings.map((one) => `${one.server.name}: ${looked(one)}`).join('; '),
+    pairings.map((one) => `${one.server.name}: ${inspected(one)}`).join('; '),
     pairings.flatMap(find),
   );
 }
@@ -68,7 +68,7 @@ export function overParts<Value>(
   input: AzureInput,
   part: (readings: ServerReadings) => Read<Value>,
   find: (value: Value, pairing: Pairing) => readonly Finding[],
-  looked: (value: Value, pairing: Pairing) => string,
+  inspected: (value: Value, pairing: Pairing) => string,
 ): Outcome {
   for (const readings of input.facts.servers) {
     const read = part(readings);
@@ -82,7 +82,7 @@ export function overParts<Value>(
   return overServers(
     input,
     (pairing) => find(partOf(pairing), pairing),
-    (pairing) => looked(partOf(pairing), pairing),
+    (pairing) => inspected(partOf(pairing), pairing),
   );
 }
 
