@@ -1,6 +1,7 @@
 import { ManagementLock } from '@cdktf/provider-azurerm/lib/management-lock/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import type { DeletionLockMode } from '../azure/vocabulary.ts';
 
 export interface DeletionLockProps {
   /** Azure resource ids to lock, each by a name that is unique in the stack: servers, replicas, the vault. */
@@ -9,7 +10,7 @@ export interface DeletionLockProps {
    * `inPlace` locks; `none` and `lifted` do not. `lifted` is for the one deployment that must remove or replace a
    * child: locks are inherited, and with one in place Azure answers 409 ScopeLocked.
    */
-  readonly mode: 'none' | 'inPlace' | 'lifted';
+  readonly mode: DeletionLockMode;
   /**
    * Everything that is created on or under the targets. A lock comes after all of it, so that it is created last and
    * removed first; before, it would refuse its own stack's changes.

@@ -8,6 +8,7 @@ import {
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
+import type { HighAvailabilityMode, NetworkMode } from '../azure/vocabulary.ts';
 
 export interface ServerStorage {
   /** GB; a size the service sells. */
@@ -27,7 +28,7 @@ export interface ServerBackup {
 }
 
 export interface ServerHighAvailability {
-  readonly mode: 'ZoneRedundant' | 'SameZone';
+  readonly mode: HighAvailabilityMode;
   /** @default - Azure chooses */
   readonly standbyZone?: string | undefined;
 }
@@ -47,8 +48,7 @@ export interface ServerCustomerManagedKey {
 
 /** How clients reach a server; chosen at creation, Azure refuses mixtures and changes. */
 export type ServerNetwork =
-  | { readonly mode: 'privateEndpoint' }
-  | { readonly mode: 'public' }
+  | { readonly mode: Exclude<NetworkMode, 'virtualNetworkInjected'> }
   | {
       readonly mode: 'virtualNetworkInjected';
       /** Subnet delegated to Flexible Server. */

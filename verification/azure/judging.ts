@@ -1,4 +1,5 @@
 /** How checks of group azure come to their facts, and what they have in common. */
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import type { Deployment, ExpectedAzure, ExpectedServer } from '../../database/deployment.ts';
 import type { CheckInput, Finding, Outcome } from '../check.ts';
 import { judge, skip } from '../outcome.ts';
@@ -31,7 +32,7 @@ export async function overAzure(
 
 /** One server of the pair with what the settings say of it. */
 export interface Pairing {
-  readonly role: 'primary' | 'replica';
+  readonly role: ServerRole;
   readonly writes: boolean;
   readonly server: ServerFacts;
   readonly readings: ServerReadings;

@@ -1,18 +1,10 @@
 /** Parameters of both servers, as the control plane has them. */
+import { parametersInheritedByStandby } from '../../azure/parameters.ts';
 import type { ParameterFacts } from '../azure/facts.ts';
 import { overAzure, overParts, serverObject, valuesOf } from '../azure/judging.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { counted, skip } from '../outcome.ts';
 import { sameValue } from '../parameters.ts';
-
-/** A replica does not start with less of these than its primary has. */
-const inherited = [
-  'max_connections',
-  'max_worker_processes',
-  'max_wal_senders',
-  'max_prepared_transactions',
-  'max_locks_per_transaction',
-];
 
 /** Parameters that Azure sets for itself, by name or by what it calls their source. */
 const azures = /^(azure\.(?!extensions)|azure_|pg_qs\.|pgms_|intelligent_tuning|index_tuning)/;
@@ -158,7 +150,7 @@ export const checks = checksOf('azure', [
     name: 'replica-limits',
     severity: 'high',
     title: 'The replica has at least the limits of its primary',
-    inspects: inherited.join(', '),
+    inspects: parametersInheritedByStandby.join(', '),
     why: 'With less of one of them a replica does not start again after its next restart.',
     remedy: 'Raise it on the replica first, then on the primary; lower it on the primary first.',
     source: 'PostgreSQL manual, Hot Standby (administration); docs/decisions.md, 9',
@@ -174,7 +166,7 @@ export const checks = checksOf('azure', [
           (parameters, { server, writes }) => {
             if (writes) return [];
             const values = valuesOf(parameters);
-            return inherited.flatMap((name): readonly Finding[] => {
+            return parametersInheritedByStandby.flatMap((name): readonly Finding[] => {
               const [own, primary] = [Number(values.get(name)?.value), Number(limits.get(name)?.value)];
               return own < primary
                 ? [
@@ -186,7 +178,7 @@ export const checks = checksOf('azure', [
                 : [];
             });
           },
-          () => counted(inherited.length, 'limit'),
+          () => counted(parametersInheritedByStandby.length, 'limit'),
         );
       }),
   },
