@@ -1,34 +1,38 @@
 import { serverType } from '../azure/postgresql/server.ts';
 import type { Scenario } from '../scenario.ts';
+import type { How } from '../stage.ts';
 
 export const scenario: Scenario = {
   name: 'server-dropped',
-  title:
-    'A server that somebody deleted in Azure is not made again, empty, before a person has lifted the lock',
+  title: 'A server that was deleted in Azure is not created again, empty, unless the lock is lifted',
   environments: ['staging'],
   begins: 'deployed',
-  // Nothing can be migrated on a server that was only just made of nothing.
-  endsDeployed: false,
   async run(stage) {
-    const { azure } = stage;
+    const { state } = stage.azure;
+    const id = stage.serverId('primary');
+    const deleted = [state.get(id), ...state.within(id)].filter((one) => one !== undefined);
     const begun = Date.now();
-    azure.state.delete(stage.serverId('primary'));
+    state.delete(id);
     await stage.refused(
       /terraform_data\.protected_(?:server|database)_id has lifecycle\.prevent_destroy/,
       {},
-      'a deployment that would make it again is refused',
+      'a deployment that would create it again is refused',
     );
     const changes = stage.changesSince(begun);
     stage.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
-    stage.check('there is no server', azure.state.ofType(serverType).length === 0);
-    const { changes: planned } = await stage.diff({
-      change: (input) => {
-        input.protection.deletionLock = 'lifted';
+    stage.check('there is no server', state.ofType(serverType).length === 0);
+    const lock = (deletionLock: 'inPlace' | 'lifted'): How => ({
+      change: ({ protection }) => {
+        protection.deletionLock = deletionLock;
       },
     });
-    const again = 'create azurerm_postgresql_flexible_server.server';
-    stage.check('with the lock lifted it would be made again', planned.includes(again), () =>
-      planned.join(', '),
+    const { changes: planned } = await stage.diff(lock('lifted'));
+    stage.check(
+      'with the lock lifted the plan creates it',
+      planned.includes('create azurerm_postgresql_flexible_server.server'),
+      () => planned.join(', '),
     );
+    for (const one of deleted) state.put(one.id, one.body);
+    await stage.unchanged('once it is restored, the plan with the lock in place is empty', lock('inPlace'));
   },
 };
