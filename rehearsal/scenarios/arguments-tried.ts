@@ -3,7 +3,7 @@ import path from 'node:path';
 import { lockByHand } from '../locks-by-hand.ts';
 import { type Trial, trials } from '../replacements.ts';
 import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../stage/stage.ts';
 import { TerraformStack } from '../terraform/stack.ts';
 
 type Json = Readonly<Record<string, unknown>>;

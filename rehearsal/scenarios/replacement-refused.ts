@@ -1,6 +1,6 @@
 import type { EnvironmentInput } from '../../environments/settings.ts';
-import { lockType } from '../azure/locks.ts';
-import { serverType } from '../azure/postgresql/server.ts';
+import { lockType } from '../../local/azure/core/locks.ts';
+import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import { lockByHand } from '../locks-by-hand.ts';
 import type { Scenario } from '../scenario.ts';
 import { TerraformStack } from '../terraform/stack.ts';

@@ -1,6 +1,6 @@
-import { serverType } from '../azure/postgresql/server.ts';
+import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import type { Scenario } from '../scenario.ts';
-import type { How } from '../stage.ts';
+import type { How } from '../stage/stage.ts';
 
 export const scenario: Scenario = {
   name: 'server-dropped',
