@@ -6,6 +6,7 @@
  * there); afterwards the same document is the Terraform output `deployment`.
  */
 import { z } from 'zod';
+import { loginRoles } from './schema/roles.ts';
 
 const server = z.object({
   /** Azure resource id; absent for a target given by URL. */
@@ -93,7 +94,7 @@ export const deploymentSchema = z.object({
       name: z.string(),
       objectId: z.string(),
       type: z.enum(['Group', 'ServicePrincipal', 'User']),
-      role: z.enum(['application_role', 'admin_role', 'analytics_role', 'maintenance_role']),
+      role: z.enum(loginRoles),
     }),
   ),
   pools: z.array(z.object({ name: z.string(), maxSize: z.number().int(), instances: z.number().int() })),

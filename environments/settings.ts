@@ -5,6 +5,7 @@
  * that every problem of every environment can be reported together before a file is written.
  */
 import { z } from 'zod';
+import { loginRoles } from '../database/schema/roles.ts';
 
 const tags = z.record(z.string(), z.string());
 
@@ -261,7 +262,7 @@ const state = z.discriminatedUnion('backend', [
 
 /** A login of the database: an Entra principal (or, with password login, a password role) put in one group role. */
 const databaseLogin = entraPrincipal.extend({
-  role: z.enum(['application_role', 'admin_role', 'analytics_role', 'maintenance_role']),
+  role: z.enum(loginRoles),
 });
 
 const connectionPool = z.strictObject({
