@@ -9,7 +9,7 @@ import { catalogue } from './catalogue.ts';
 import type { CheckFacts, Group, Report, RunOptions } from './check.ts';
 import { otherDatabases } from './databases.ts';
 import { renderTable } from './report/table.ts';
-import { chosen, runChecks } from './run.ts';
+import { chosen, isNamed, runChecks } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
 export const formats = ['table', 'json', 'junit', 'sarif', 'html'] as const;
@@ -109,16 +109,16 @@ function beginAzure({ deployment }: Target, access: AzureAccess | undefined) {
 }
 
 /**
- * The check of that id, in any case.
+ * Finds a check by its id, in any case, or by its name.
  *
  * @throws Fault (exit 2) when there is none.
  */
-export function findCheck(id: string): CheckFacts {
-  const check = catalogue.find((candidate) => candidate.id === id.toUpperCase());
+export function findCheck(asked: string): CheckFacts {
+  const check = catalogue.find((candidate) => isNamed(candidate, asked));
   if (check) return check;
   throw new Fault(
     'verify/4',
-    `There is no check ${id}`,
+    `There is no check ${asked}`,
     `the catalogue has ${catalogue.length}, ${catalogue[0]?.id} to ${catalogue.at(-1)?.id}`,
     'llama-db explain lists them.',
     { exitCode: 2 },

@@ -12,7 +12,7 @@ import {
 } from '../../database/schema/describe.ts';
 import { expectedOn } from '../../database/schema/manifest.ts';
 import { formatManifest, readManifest } from '../../database/schema/manifest-file.ts';
-import { driftChecks } from '../../verification/checks/drift.ts';
+import { checks as driftChecks } from '../../verification/checks/drift.ts';
 import { differences } from '../../verification/drift/compare.ts';
 import { evaluate } from '../../verification/run.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';

@@ -1,4 +1,4 @@
-import { driftChecks } from '../../verification/checks/drift.ts';
+import { checks as driftChecks } from '../../verification/checks/drift.ts';
 import type { Break } from './fixture.ts';
 
 /** One way to break the database, and every check that must say so: all others must not. */

@@ -2,7 +2,7 @@
 import type { Severity } from '../../core/severity.ts';
 import { manifestFile } from '../../database/migrator/files.ts';
 import { type Area, type Description, describeSchema } from '../../database/schema/describe.ts';
-import type { Check, CheckInput, Outcome } from '../check.ts';
+import { type Check, type CheckInput, checksOf, type Outcome } from '../check.ts';
 import { type Difference, differences, sizeOf } from '../drift/compare.ts';
 import { expectation, manifestFor, noManifest, outdated } from '../drift/manifest.ts';
 import { owner, schema } from '../model.ts';
@@ -82,15 +82,16 @@ const notForeign: Judge = (expected, found) =>
 
 interface Drift {
   readonly id: Check['id'];
+  readonly name: string;
   readonly area: Area;
   readonly severity: Severity;
   readonly title: string;
-  readonly looksAt: string;
+  readonly inspects: string;
   readonly why: string;
   readonly noun: readonly [string, string];
   /** @default - every difference of the area */
   readonly find?: Judge;
-  readonly mend?: string;
+  readonly remedy?: string;
 }
 
 const byMigration =
@@ -101,193 +102,212 @@ const source =
 const areas: readonly Drift[] = [
   {
     id: 'DRI-019',
+    name: 'tables-and-columns-exist',
     area: 'columns',
     severity: 'critical',
     title: 'Every table and column that the migrations make exists, with its type',
-    looksAt: `tables of schema ${schema}; type and NOT NULL of their columns`,
+    inspects: `tables of schema ${schema}; type and NOT NULL of their columns`,
     why: 'A ledger records which files ran; only the catalogs show what exists. The application fails at its first use of a missing column.',
     noun: ['column', 'columns'],
     find: shapes,
   },
   {
     id: 'DRI-001',
+    name: 'objects-match-migrations',
     area: 'objects',
     severity: 'high',
     title: 'Schema llama holds the objects that the migrations make, and no other',
-    looksAt: `tables, views, sequences, types, statistics and everything else in schema ${schema}`,
+    inspects: `tables, views, sequences, types, statistics and everything else in schema ${schema}`,
     why: 'A table that no migration makes has no policy, no trigger and no retention that anybody reviewed. A missing view or sequence fails when it is first used.',
     noun: ['object', 'objects'],
     find: besideShapes('objects'),
   },
   {
     id: 'DRI-002',
+    name: 'columns-match-migrations',
     area: 'columns',
     severity: 'high',
     title: 'Every column is as the migrations make it, and no other exists',
-    looksAt: 'default, generation, identity, collation, storage and statistics target of columns',
+    inspects: 'default, generation, identity, collation, storage and statistics target of columns',
     why: 'A missing default admits rows that nothing expects. A column that no migration makes may be in the way of the next one.',
     noun: ['column', 'columns'],
     find: besideShapes('columns'),
   },
   {
     id: 'DRI-003',
+    name: 'constraints-match-migrations',
     area: 'constraints',
     severity: 'high',
     title: 'Every constraint is as the migrations make it',
-    looksAt: 'pg_get_constraintdef of keys, checks and exclusions',
+    inspects: 'pg_get_constraintdef of keys, checks and exclusions',
     why: 'Without its constraint a table accepts values that the application never expects to read. An additional one rejects its writes.',
     noun: ['constraint', 'constraints'],
   },
   {
     id: 'DRI-018',
+    name: 'indexes-of-migrations-exist',
     area: 'indexes',
     severity: 'high',
     title: 'Every index that the migrations make exists as they make it',
-    looksAt: 'pg_get_indexdef of indexes on tables, partitioned tables and materialized views',
+    inspects: 'pg_get_indexdef of indexes on tables, partitioned tables and materialized views',
     why: 'IF NOT EXISTS accepts any index of that name. Queries over millions of rows need its columns, order and condition.',
     noun: ['index', 'indexes'],
     find: notForeign,
-    mend: 'Drop an index of another definition; run the migration that builds it again.',
+    remedy: 'Drop an index of another definition; run the migration that builds it again.',
   },
   {
     id: 'DRI-004',
+    name: 'no-unknown-index',
     area: 'indexes',
     severity: 'medium',
     title: 'No index exists that no migration makes',
-    looksAt: 'indexes on tables, partitioned tables and materialized views',
+    inspects: 'indexes on tables, partitioned tables and materialized views',
     why: 'An index that was tried by hand and forgotten makes every write slower.',
     noun: ['index', 'indexes'],
     find: foreign,
   },
   {
     id: 'DRI-005',
+    name: 'row-security-matches-migrations',
     area: 'policies',
     severity: 'critical',
     title: 'Row-level security is as the migrations make it',
-    looksAt: 'pg_policy (kind, command, roles, USING, WITH CHECK), relrowsecurity and relforcerowsecurity',
+    inspects: 'pg_policy (kind, command, roles, USING, WITH CHECK), relrowsecurity and relforcerowsecurity',
     why: "A policy that was widened for one afternoon's work keeps its name and leaves the table open.",
     noun: ['table or policy', 'tables and policies'],
   },
   {
     id: 'DRI-006',
+    name: 'functions-match-migrations',
     area: 'functions',
     severity: 'high',
     title: 'Every function is as the migrations make it',
-    looksAt: 'arguments, result, language, body, definer, volatility, settings and cost of functions',
+    inspects: 'arguments, result, language, body, definer, volatility, settings and cost of functions',
     why: 'A SECURITY DEFINER function is production code. Replaced by hand it does something that no review has seen; dropped, it fails its callers.',
     noun: ['function', 'functions'],
   },
   {
     id: 'DRI-007',
+    name: 'triggers-match-migrations',
     area: 'triggers',
     severity: 'high',
     title: 'Every trigger and rule is as the migrations make it',
-    looksAt: 'pg_get_triggerdef and state of triggers, pg_get_ruledef of rules',
+    inspects: 'pg_get_triggerdef and state of triggers, pg_get_ruledef of rules',
     why: 'Triggers write the audit trail: one with another condition omits changes.',
     noun: ['trigger or rule', 'triggers and rules'],
   },
   {
     id: 'DRI-008',
+    name: 'views-match-migrations',
     area: 'views',
     severity: 'high',
     title: 'Every view is as the migrations make it',
-    looksAt: 'pg_get_viewdef and options of views and materialized views',
+    inspects: 'pg_get_viewdef and options of views and materialized views',
     why: "A view reads with its owner's rights: its condition keeps tenants apart.",
     noun: ['view', 'views'],
   },
   {
     id: 'DRI-009',
+    name: 'storage-matches-migrations',
     area: 'storage',
     severity: 'medium',
     title: 'Tables and sequences are stored as the migrations define',
-    looksAt:
+    inspects:
       'persistence, options, partition key, access method, replica identity, inheritance; bounds and step of sequences',
     why: 'An unlogged table is empty after a crash. A sequence with another step gives numbers twice.',
     noun: ['table or sequence', 'tables and sequences'],
   },
   {
     id: 'DRI-010',
+    name: 'grants-match-migrations',
     area: 'privileges',
     severity: 'critical',
     title: 'Every grant comes from a migration, and none is missing',
-    looksAt:
+    inspects:
       'privileges on relations, columns, functions, the schemas and this database, except those of owners and of Azure',
     why: 'A GRANT typed in a hurry is in no file and survives every deployment.',
     noun: ['object', 'objects'],
-    mend: 'REVOKE it, or write and review the migration that grants it.',
+    remedy: 'REVOKE it, or write and review the migration that grants it.',
   },
   {
     id: 'DRI-011',
+    name: 'owners-match-migrations',
     area: 'owners',
     severity: 'high',
     title: 'Every object has the owner that the migrations give it',
-    looksAt: 'owners of relations, functions and schemas',
+    inspects: 'owners of relations, functions and schemas',
     why: 'An owner may do anything with an object, and the next migration cannot alter what another role owns.',
     noun: ['object', 'objects'],
-    mend: `ALTER … OWNER TO ${owner} (or the role that the finding names).`,
+    remedy: `ALTER … OWNER TO ${owner} (or the role that the finding names).`,
   },
   {
     id: 'DRI-012',
+    name: 'default-privileges-match-migrations',
     area: 'defaultPrivileges',
     severity: 'high',
     title: 'Default privileges are as the migrations make them',
-    looksAt: "pg_default_acl of schema llama and of the project's roles",
+    inspects: "pg_default_acl of schema llama and of the project's roles",
     why: 'They grant on objects that do not exist yet: the next table is open as soon as a migration creates it.',
     noun: ['entry', 'entries'],
   },
   {
     id: 'DRI-013',
+    name: 'roles-match-migrations',
     area: 'roles',
     severity: 'high',
     title: "The project's roles are as the migrations make them",
-    looksAt: "attributes, settings and memberships of the project's roles, and the settings of this database",
+    inspects:
+      "attributes, settings and memberships of the project's roles, and the settings of this database",
     why: 'A role that inherits one more role, or a setting of every new session, changes what all members may do.',
     noun: ['role, membership or setting', 'roles, memberships and settings'],
   },
   {
     id: 'DRI-014',
+    name: 'extensions-match-migrations',
     area: 'extensions',
     severity: 'medium',
     title: 'Migrations and settings ask for every extension',
-    looksAt: 'pg_extension: names and schemas, not versions',
+    inspects: 'pg_extension: names and schemas, not versions',
     why: 'An extension brings functions that PUBLIC may call and that no review has seen.',
     noun: ['extension', 'extensions'],
     find: notAskedFor,
-    mend: 'DROP EXTENSION, or add it to server.extensions of the environment.',
+    remedy: 'DROP EXTENSION, or add it to server.extensions of the environment.',
   },
   {
     id: 'DRI-015',
+    name: 'partitions-match-template',
     area: 'leaves',
     severity: 'high',
     title: 'Every partition is as llama.create_monthly_partition makes it',
-    looksAt:
+    inspects:
       'row-level security, owner, grants and policies of each leaf, and the columns, triggers, constraints, indexes and options in which it differs from its table',
     why: 'A month that was made or changed by hand is open, unaudited, or without an index.',
     noun: ['leaf', 'leaves'],
-    mend: 'Remove the difference; make partitions with llama.create_monthly_partition only.',
+    remedy: 'Remove the difference; make partitions with llama.create_monthly_partition only.',
   },
   {
     id: 'DRI-016',
+    name: 'comments-match-migrations',
     area: 'comments',
     severity: 'low',
     title: 'Comments are as the migrations write them',
-    looksAt: 'pg_description of objects in schema llama',
+    inspects: 'pg_description of objects in schema llama',
     why: 'The engineer on call reads the comments and believes them.',
     noun: ['comment', 'comments'],
   },
 ];
 
 /** Without a manifest of these very migrations every other drift check is skipped. */
-const describesMigrations: Check = {
+const describesMigrations = {
   id: 'DRI-017',
-  group: 'drift',
+  name: 'manifest-describes-migrations',
   severity: 'medium',
   title: 'The schema manifest describes the migrations of this folder',
-  looksAt: `names of the migration files against those in ${manifestFile}`,
+  inspects: `names of the migration files against those in ${manifestFile}`,
   why: 'A manifest of other migrations cannot show drift: the comparison is skipped.',
-  mend: 'Run llama-db schema --write and commit the file with the migration.',
+  remedy: 'Run llama-db schema --write and commit the file with the migration.',
   source: 'docs/migrations.md',
-  run: (input) => {
+  run: (input: CheckInput) => {
     const manifest = manifestFor(input);
     if (!manifest) return skip(noManifest(input));
     return judge(
@@ -295,19 +315,15 @@ const describesMigrations: Check = {
       outdated(manifest, input).map((detail) => ({ object: manifestFile, detail })),
     );
   },
-};
+} as const;
 
-export const driftChecks: readonly Check[] = [
-  ...areas.map((drift): Check => {
-    const { area, noun, find, mend = byMigration, ...facts } = drift;
-    return {
-      ...facts,
-      group: 'drift',
-      mend,
-      source,
-      run: (input) =>
-        compare(input, area, noun, find ?? ((expected, found) => differences(expected, found, area))),
-    };
-  }),
+export const checks = checksOf('drift', [
+  ...areas.map(({ area, noun, find, remedy = byMigration, ...facts }) => ({
+    ...facts,
+    remedy,
+    source,
+    run: (input: CheckInput) =>
+      compare(input, area, noun, find ?? ((expected, found) => differences(expected, found, area))),
+  })),
   describesMigrations,
-];
+]);
