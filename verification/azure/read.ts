@@ -4,6 +4,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { PostgreSQLManagementFlexibleServerClient, Server } from '@azure/arm-postgresql-flexible';
+import { versionFor } from '../../azure/resource-types.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../database/azure-access.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import type { AzureFacts, Diagnostics, Read, ServerFacts, ServerReadings } from './facts.ts';
@@ -68,7 +69,7 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
       // The client for Azure Monitor speaks a version that does not know groups of categories.
       const setting = `${withoutSlash(id)}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`;
       return found(async () =>
-        diagnostics(await clients.resources.resources.getById(setting, '2021-05-01-preview', abort)),
+        diagnostics(await clients.resources.resources.getById(setting, versionFor(setting), abort)),
       );
     });
 
@@ -168,7 +169,11 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
     surroundings
       ? read('the key', async () =>
           keyFacts(
-            await clients.resources.resources.getById(withoutSlash(surroundings.keyId), '2023-07-01', abort),
+            await clients.resources.resources.getById(
+              withoutSlash(surroundings.keyId),
+              versionFor(surroundings.keyId),
+              abort,
+            ),
           ),
         )
       : none<never>(),
