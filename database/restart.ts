@@ -2,6 +2,8 @@
  * Restarts servers whose static parameters are pending. Terraform sets such parameters without a restart. Here each
  * server restarts once, only if something is pending, and in the order in which the replica can still follow.
  */
+import { parametersInheritedByStandby } from '../azure/parameters.ts';
+import { otherRole, type ServerRole } from '../azure/vocabulary.ts';
 import { Fault } from '../core/fault.ts';
 import type { Reporter } from '../core/report.ts';
 import { duration } from '../core/text.ts';
@@ -20,22 +22,10 @@ interface PendingParameter {
 }
 
 interface PendingServer {
-  readonly which: 'primary' | 'replica';
+  readonly which: ServerRole;
   readonly target: Target;
   readonly parameters: readonly PendingParameter[];
 }
-
-/**
- * A replica does not start with a lower value than its primary for these parameters
- * (https://www.postgresql.org/docs/17/hot-standby.html#HOT-STANDBY-ADMIN).
- */
-const inherited = new Set([
-  'max_connections',
-  'max_worker_processes',
-  'max_wal_senders',
-  'max_prepared_transactions',
-  'max_locks_per_transaction',
-]);
 
 /** Servers of the deployment with pending parameters. A replica that cannot be reached causes a warning. */
 export async function pendingRestarts(
@@ -47,7 +37,7 @@ export async function pendingRestarts(
   const found: PendingServer[] = [{ which: writer, target, parameters: await pendingParameters(connection) }];
   const standby = standbyTarget(target);
   if (standby) {
-    const which = writer === 'primary' ? 'replica' : 'primary';
+    const which = otherRole(writer);
     const parameters = await askStandby(connection, standby, reporter);
     if (parameters) found.push({ which, target: standby, parameters });
   }
@@ -123,7 +113,7 @@ export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters
 ): readonly Server[] {
   const changes = pending
     .flatMap(({ parameters }) => parameters)
-    .filter(({ name }) => inherited.has(name))
+    .filter(({ name }) => parametersInheritedByStandby.includes(name))
     .map(({ name, current }) => ({
       name,
       by: Number(deployment?.parameters[name] ?? current) - Number(current),
@@ -139,7 +129,7 @@ export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters
     );
   }
   const writer = deployment?.writer ?? 'primary';
-  const follower = writer === 'primary' ? 'replica' : 'primary';
+  const follower = otherRole(writer);
   const first = rising.length > 0 ? follower : writer;
   return [...pending].sort((a, b) => Number(b.which === first) - Number(a.which === first));
 }

@@ -3,6 +3,7 @@
  * Terraform outputs of an environment.
  */
 import { isIP } from 'node:net';
+import { otherRole } from '../azure/vocabulary.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
 import { messageOf } from '../core/text.ts';
 import { type Deployment, deploymentSchema } from './deployment.ts';
@@ -61,7 +62,7 @@ export async function resolveTarget(request: TargetRequest, variables: Variables
 export function standbyTarget(target: Target): Target | undefined {
   const { deployment } = target;
   if (!deployment?.replica) return undefined;
-  return { ...target, host: deployment[deployment.writer === 'primary' ? 'replica' : 'primary']?.host ?? '' };
+  return { ...target, host: deployment[otherRole(deployment.writer)]?.host ?? '' };
 }
 
 /** The target for messages, without its password. */

@@ -14,6 +14,9 @@ import { messageOf } from '../../core/text.ts';
 /** The project's own migrations. */
 export const migrationsDirectory = fileURLToPath(new URL('../../migrations', import.meta.url));
 
+/** The schema manifest, which lies beside the migrations that it describes. */
+export const manifestFile = 'schema.json';
+
 export interface MigrationFile {
   /** Four digits, the order of application: `0003`. */
   readonly version: string;
@@ -35,14 +38,14 @@ const NAME = /^(\d{4})_[a-z0-9_]+\.(sql|ts)$/;
 const TABLE = /^[a-z_][a-z0-9_]*$/;
 
 /**
- * Every migration of a folder, sorted by version. Hidden files and `.md` files are skipped.
+ * Every migration of a folder, sorted by version. Hidden files, `.md` files and the manifest are skipped.
  *
  * @throws Fault if a name or header is malformed, or if two files have the same version
  */
 export function listMigrations(directory: string): MigrationFile[] {
   const migrations: MigrationFile[] = [];
   for (const file of filesIn(directory)) {
-    if (file.startsWith('.') || file.endsWith('.md')) continue;
+    if (file.startsWith('.') || file.endsWith('.md') || file === manifestFile) continue;
     const [, version, kind] = NAME.exec(file) ?? [];
     if (version === undefined || (kind !== 'sql' && kind !== 'ts')) {
       throw new Fault(

@@ -9,6 +9,7 @@ import {
   type Parameter,
   parameter,
   parameterCatalogue,
+  parametersInheritedByStandby,
   refusal,
 } from '../../../../azure/parameters.ts';
 import { parentOf } from '../../../../azure/resource-id.ts';
@@ -23,7 +24,6 @@ import { notFound, refuseStrangers } from '../../core/resource-types.ts';
 import type { Shape } from '../../core/shape.ts';
 import type { ServerEvents } from './events.ts';
 import {
-  apiVersions,
   isReplica,
   namespace,
   property,
@@ -34,7 +34,7 @@ import {
   sourceServerOf,
 } from './server.ts';
 
-const type = `${serverType}/configurations`;
+const type = `${serverType}/configurations` as const;
 const list = `${namespace}/flexibleServers/{server}/configurations`;
 
 const shape: Shape = {
@@ -54,15 +54,6 @@ const shape: Shape = {
   systemData: 'readOnly',
 };
 
-/** Limits a standby sizes its shared memory by: https://www.postgresql.org/docs/17/hot-standby.html#HOT-STANDBY-ADMIN */
-const inherited = new Set([
-  'max_connections',
-  'max_prepared_transactions',
-  'max_locks_per_transaction',
-  'max_wal_senders',
-  'max_worker_processes',
-]);
-
 export function registerParameters(azure: Azure, events: ServerEvents): void {
   const { router, store } = azure;
   const serverAt = (id: string): Resource => {
@@ -81,7 +72,7 @@ export function registerParameters(azure: Azure, events: ServerEvents): void {
       );
       return { status: 200, body: { value: names.map((name) => parameterDocument(azure, server, name)) } };
     },
-    { apiVersions },
+    { type },
   );
   router.on(
     'GET',
@@ -90,14 +81,14 @@ export function registerParameters(azure: Azure, events: ServerEvents): void {
       status: 200,
       body: parameterDocument(azure, serverAt(parentOf(request.path)), lastSegment(request.path)),
     }),
-    { apiVersions },
+    { type },
   );
   for (const method of ['PUT', 'PATCH'])
     router.on(
       method,
       `${list}/{name}`,
       ({ request }) => set(azure, serverAt(parentOf(request.path)), request, events),
-      { apiVersions },
+      { type },
     );
 }
 
@@ -268,7 +259,7 @@ function refusedExtensions(server: Resource, name: string, value: string): strin
  * configured on the primary server": …/read-replica/concepts-read-replicas, "Server parameters".
  */
 function refuseInherited(azure: Azure, server: Resource, name: string, value: string): void {
-  if (!inherited.has(name)) return;
+  if (!parametersInheritedByStandby.includes(name)) return;
   const limitOf = (one: Resource) =>
     Number(objectAt(parameterDocument(azure, one, name), 'properties')['value']);
   const source = isReplica(server) ? sourceServerOf(azure, server.body) : undefined;

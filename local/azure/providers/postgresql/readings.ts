@@ -3,6 +3,7 @@ import { region } from '../../../../azure/regions.ts';
 import { skus } from '../../../../azure/skus.ts';
 import { storageSizesGb, storageTiers } from '../../../../azure/storage.ts';
 import { majorVersions } from '../../../../azure/versions.ts';
+import { availabilityZones, tiers } from '../../../../azure/vocabulary.ts';
 import { type JsonObject, objectsAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { ArmError, jsonBody } from '../../core/http.ts';
@@ -10,7 +11,7 @@ import { canonicalLocation } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { notFound, refuseStrangers } from '../../core/resource-types.ts';
-import { apiVersions, namespace, replicasOf } from './server.ts';
+import { namespace, replicasOf, serverType } from './server.ts';
 import { refuseName } from './server-rules.ts';
 
 export function registerReadings(azure: Azure): void {
@@ -28,7 +29,7 @@ export function registerReadings(azure: Azure): void {
         if (!server) throw notFound(azure, id);
         return { status: 200, body: answer(server) };
       },
-      { apiVersions },
+      { type: serverType },
     );
   read('replicas', (server) => ({ value: replicasOf(azure, server.id).map(toDocument) }));
   read('privateEndpointConnections', (server) => ({
@@ -53,7 +54,7 @@ export function registerReadings(azure: Azure): void {
     'GET',
     '/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/locations/{location}/capabilities',
     ({ parameters }) => ({ status: 200, body: capabilities(parameters['location'] ?? '') }),
-    { apiVersions },
+    { type: serverType },
   );
   for (const template of ['checkNameAvailability', 'locations/{location}/checkNameAvailability'])
     router.on(
@@ -64,7 +65,7 @@ export function registerReadings(azure: Azure): void {
         refuseStrangers(sent, { name: 'any', type: 'any' }, 'a question about a name');
         return { status: 200, body: availability(azure, textAt(sent, 'name') ?? '') };
       },
-      { apiVersions },
+      { type: serverType },
     );
 }
 
@@ -102,7 +103,7 @@ function capabilities(given: string): JsonObject {
         zoneRedundantHaAndGeoBackupSupported: flag(found.hasZones && found.pair !== undefined),
         geoBackupSupported: flag(found.pair !== undefined),
         supportedServerVersions: majorVersions.map(({ version }) => ({ name: String(version) })),
-        supportedServerEditions: ['Burstable', 'GeneralPurpose', 'MemoryOptimized'].map((tier) => ({
+        supportedServerEditions: tiers.map((tier) => ({
           name: tier,
           supportedServerSkus: skus
             .filter((sku) => sku.tier === tier)
@@ -110,7 +111,7 @@ function capabilities(given: string): JsonObject {
               name: size,
               vCores,
               supportedMemoryPerVcoreMb: (memoryGb * 1024) / vCores,
-              supportedZones: found.hasZones ? ['1', '2', '3'] : [],
+              supportedZones: found.hasZones ? [...availabilityZones] : [],
               supportedHaMode:
                 tier === 'Burstable' ? [] : ['SameZone', ...(found.hasZones ? ['ZoneRedundant'] : [])],
             })),
