@@ -10,6 +10,7 @@ import { azureSurroundingChecks } from './checks/azure-surroundings.ts';
 import { connectionChecks } from './checks/connections.ts';
 import { dataKeyChecks } from './checks/data-keys.ts';
 import { driftChecks } from './checks/drift.ts';
+import { encryptedColumnChecks } from './checks/encrypted-columns.ts';
 import { encryptionChecks } from './checks/encryption.ts';
 import { extensionChecks } from './checks/extensions.ts';
 import { indexChecks } from './checks/indexes.ts';
@@ -45,6 +46,7 @@ export const catalogue: readonly Check[] = [
   ...sealingChecks,
   ...encryptionChecks,
   ...dataKeyChecks,
+  ...encryptedColumnChecks,
   ...roleChecks,
   ...extensionChecks,
   ...settingChecks,

@@ -75,6 +75,7 @@ export const expectedColumns: Readonly<Record<string, Readonly<Record<string, Ex
     wrapped_at: required(instant),
     state_since: required(instant),
   },
+  encrypted_columns: { table_name: required(text), column_name: required(text) },
   model_metrics: {
     id: required(uuid),
     model_version: required(name(100)),
@@ -201,6 +202,8 @@ export const expectedFunctions: readonly {
   { name: 'encrypt_sensitive_data', types: 'text, text', returns: 'text' },
   { name: 'decrypt_sensitive_data', types: 'text, text', returns: 'text' },
   { name: 'data_key_of', types: 'text', returns: 'uuid' },
+  { name: 'register_encrypted_column', types: 'regclass, name, name, text, text', returns: 'void' },
+  { name: 'data_key_uses', types: 'text, uuid', returns: 'record' },
   { name: 'refresh_performance_views', types: '', returns: 'void' },
   { name: 'set_tenant_context', types: 'text, text, uuid, inet, text', returns: 'void' },
   { name: 'set_backup_status', types: 'uuid, timestamp with time zone, text, text', returns: 'void' },
