@@ -67,7 +67,7 @@ export async function looking<Result>(work: () => Promise<Result>): Promise<Resu
     return await work();
   } catch (error) {
     if (!(error instanceof Fault) || error.exitCode === 2) throw error;
-    throw new Fault('target/1', error.what, error.why, error.remedy, { cause: error.cause, exitCode: 2 });
+    throw new Fault(error.code, error.what, error.why, error.remedy, { cause: error.cause, exitCode: 2 });
   }
 }
 

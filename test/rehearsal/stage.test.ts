@@ -4,7 +4,6 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { tokenScope } from '../../database/credentials.ts';
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { Secrets } from '../../rehearsal/secrets.ts';
@@ -13,6 +12,7 @@ import { Scenery } from '../../rehearsal/stage/scenery.ts';
 import { leaksOf } from '../../rehearsal/stage/search.ts';
 import { Stage } from '../../rehearsal/stage/stage.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+import { tokenScope } from '../../runtime/credentials.ts';
 
 const missing = await whyNoTerraform();
 
