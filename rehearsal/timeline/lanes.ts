@@ -1,7 +1,7 @@
-/** Which lane of a timeline a resource of Azure belongs to. */
+/** Assigns each Azure resource to a lane of the timeline. */
 
 export interface Place {
-  /** What belongs together: a server by its name, the network, monitoring. */
+  /** A server by its name, the network, monitoring and so on. */
   readonly group: string;
   readonly lane: string;
 }
@@ -18,7 +18,7 @@ const serverLanes: Readonly<Record<string, string>> = {
   backups: 'backups',
 };
 
-/** By the last type in an id, which is what is changed; the first that fits. */
+/** Patterns for an id, with group and lane. The first match counts. */
 const others: readonly (readonly [RegExp, string, string])[] = [
   [/\/microsoft\.authorization\/locks\//, 'Protection', 'locks'],
   [/\/microsoft\.authorization\/roleassignments\//, 'Protection', 'role assignments'],
@@ -37,7 +37,7 @@ const others: readonly (readonly [RegExp, string, string])[] = [
   [/\/microsoft\.managedidentity\//, 'Resource groups', 'identities'],
 ];
 
-/** The order in which groups are read, from what everything stands on to what comes last; servers are between. */
+/** Groups in the order of dependencies. Servers come between Network and Monitoring. */
 export const groupOrder = ['Runs', 'Resource groups', 'Network', 'Key Vault', 'Monitoring', 'Protection'];
 
 export function placeOf(target: string): Place {

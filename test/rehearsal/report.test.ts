@@ -1,11 +1,11 @@
-/** Where the pages of a rehearsal go, which is looked at before anything is started. */
+/** The files of a rehearsal's pages, which are checked before anything is started. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { reportFile, requireWritable } from '../../rehearsal/report.ts';
-import { scenarios } from '../../rehearsal/scenario.ts';
+import { scenarios } from '../../rehearsal/sandbox/scenario.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'llama-report-'));
 afterAll(() => rmSync(folder, { recursive: true }));
