@@ -46,7 +46,7 @@ export function register(program: Command): void {
     )
     .option('--require <groups>', 'exit with 2 when a check of these groups was skipped', groupList, [])
     .option('--group <groups>', 'run the checks of these groups only', groupList)
-    .option('--only <checks>', 'run these checks only, by id', idList)
+    .option('--only <checks>', 'run these checks only, by id or name', checkList)
     .option('--all', 'name what passed too')
     .option(
       '--reference <url>',
@@ -109,6 +109,6 @@ function groupList(text: string): readonly Group[] {
   return names.filter(isGroup);
 }
 
-function idList(text: string): readonly string[] {
-  return text.split(',').map((id) => id.trim().toUpperCase());
+function checkList(text: string): readonly string[] {
+  return text.split(',').map((check) => check.trim());
 }

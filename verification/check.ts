@@ -39,8 +39,8 @@ export interface Finding {
  * What a check answers. A check that could not look says `skipped`, never `passed`.
  */
 export type Outcome =
-  | { readonly status: 'passed'; readonly looked: string }
-  | { readonly status: 'failed'; readonly looked: string; readonly findings: readonly Finding[] }
+  | { readonly status: 'passed'; readonly inspected: string }
+  | { readonly status: 'failed'; readonly inspected: string; readonly findings: readonly Finding[] }
   | {
       readonly status: 'skipped';
       readonly reason: string;
@@ -75,18 +75,26 @@ export interface CheckInput extends CheckContext {
 export interface Check {
   /** Stable; never used again for another check. */
   readonly id: `${Uppercase<string>}-${number}`;
+  /** Readable and unique, in kebab case; accepted wherever the id is. */
+  readonly name: string;
   readonly group: Group;
   readonly severity: Severity;
-  /** What holds when it passes, as a sentence. */
+  /** The assertion that holds if the check passes, without a full stop. */
   readonly title: string;
-  /** Catalogs, settings or statements it reads. */
-  readonly looksAt: string;
-  /** What goes wrong when it does not hold. */
+  /** Catalogs, settings or statements that it reads. */
+  readonly inspects: string;
+  /** What goes wrong if the assertion does not hold. */
   readonly why: string;
-  readonly mend: string;
+  /** What to do about a finding. */
+  readonly remedy: string;
   /** Rule, manual or experiment it comes from. */
   readonly source: string;
   run(input: CheckInput): Outcome | Promise<Outcome>;
+}
+
+/** The checks of one group, as a file of `checks/` exports them. */
+export function checksOf(group: Group, checks: readonly Omit<Check, 'group'>[]): readonly Check[] {
+  return checks.map((check) => ({ ...check, group }));
 }
 
 /** What `explain` and the reports need to know of a check. */
@@ -112,6 +120,6 @@ export interface Report {
 export interface RunOptions {
   /** @default - every group */
   readonly groups?: readonly Group[];
-  /** Ids of checks. @default - every check of the groups */
+  /** Ids or names of checks. @default - every check of the groups */
   readonly only?: readonly string[];
 }

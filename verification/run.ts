@@ -63,10 +63,16 @@ function isIdle({ group }: CheckFacts, { status }: Outcome, { snapshot }: CheckI
   return status === 'passed' && aboutTables.includes(group) && modelOf(snapshot).tenantTables.length === 0;
 }
 
+/** Whether a check has this id, in any case, or this name. */
+export function isNamed({ id, name }: Check, asked: string): boolean {
+  return id === asked.toUpperCase() || name === asked.toLowerCase();
+}
+
 /** The checks that `options` asks for, in the catalogue's order. */
 export function chosen({ groups, only }: RunOptions): readonly Check[] {
   return catalogue.filter(
-    (check) => (!groups || groups.includes(check.group)) && (!only || only.includes(check.id)),
+    (check) =>
+      (!groups || groups.includes(check.group)) && (!only || only.some((asked) => isNamed(check, asked))),
   );
 }
 

@@ -11,7 +11,7 @@ import { otherDatabases } from './databases.ts';
 import type { Description } from './drift/description.ts';
 import { freshReference, givenReference, type OpenReference } from './drift/reference.ts';
 import { renderTable } from './report/table.ts';
-import { chosen, runChecks } from './run.ts';
+import { chosen, isNamed, runChecks } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
 export const formats = ['table', 'json', 'junit', 'sarif', 'html'] as const;
@@ -130,16 +130,16 @@ function begin({ reference, migrationsDirectory }: VerifyOptions): Promise<Descr
 }
 
 /**
- * The check of that id, in any case.
+ * Finds a check by its id, in any case, or by its name.
  *
  * @throws Fault (exit 2) when there is none.
  */
-export function findCheck(id: string): CheckFacts {
-  const check = catalogue.find((candidate) => candidate.id === id.toUpperCase());
+export function findCheck(asked: string): CheckFacts {
+  const check = catalogue.find((candidate) => isNamed(candidate, asked));
   if (check) return check;
   throw new Fault(
     'verify/4',
-    `There is no check ${id}`,
+    `There is no check ${asked}`,
     `the catalogue has ${catalogue.length}, ${catalogue[0]?.id} to ${catalogue.at(-1)?.id}`,
     'llama-db explain lists them.',
     { exitCode: 2 },

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import { Fault } from '../../core/fault.ts';
 import { type JsonObject, objectAt } from '../../core/json.ts';
 import type { Deployment } from '../../database/deployment.ts';
@@ -154,7 +155,7 @@ export class Sandbox {
   }
 
   /** Azure id of one of the environment's servers. */
-  serverId(which: 'primary' | 'replica'): string {
+  serverId(which: ServerRole): string {
     const { server, replica } = this.settings;
     const name = which === 'primary' ? server.name : replica?.name;
     const found = this.azure.state.ofType(serverType).find((one) => one.name === name);
@@ -163,7 +164,7 @@ export class Sandbox {
   }
 
   /** Properties of one of the environment's servers, as the control plane returns them. */
-  serverProperties(which: 'primary' | 'replica'): JsonObject {
+  serverProperties(which: ServerRole): JsonObject {
     return objectAt(this.azure.state.get(this.serverId(which))?.body, 'properties');
   }
 

@@ -1,4 +1,5 @@
 import { nameOf } from '../../azure/resource-id.ts';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
@@ -22,8 +23,8 @@ export const scenario: Scenario = {
   async run(sandbox) {
     const { server, replica } = sandbox.settings;
     const names = [server.name, replica?.name ?? ''];
-    const size = (sku: string, first: 'primary' | 'replica') => ({
-      change: (input: { server: { sku: string }; changeFirst?: 'primary' | 'replica' | undefined }) => {
+    const size = (sku: string, first: ServerRole) => ({
+      change: (input: { server: { sku: string }; changeFirst?: ServerRole | undefined }) => {
         input.server.sku = sku;
         input.changeFirst = first;
       },

@@ -1,4 +1,5 @@
 import { nameOf } from '../../azure/resource-id.ts';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import { textAt } from '../../core/json.ts';
 import { serverBehind } from '../../local/azure/index.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
@@ -6,10 +7,8 @@ import { Operator } from '../sandbox/operator.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
-type Which = 'primary' | 'replica';
-
 /** High availability mode of a server; only the server that accepts writes has one. */
-function availability(sandbox: Sandbox, which: Which): string | undefined {
+function availability(sandbox: Sandbox, which: ServerRole): string | undefined {
   return textAt(sandbox.serverProperties(which), 'highAvailability', 'mode');
 }
 
@@ -27,7 +26,7 @@ async function ledger(sandbox: Sandbox): Promise<string> {
   );
 }
 
-async function switchTo(sandbox: Sandbox, to: Which, from: Which): Promise<void> {
+async function switchTo(sandbox: Sandbox, to: ServerRole, from: ServerRole): Promise<void> {
   const { virtualEndpoint } = sandbox.settings;
   const resolved = (role: string) =>
     nameOf(
@@ -48,7 +47,7 @@ async function switchTo(sandbox: Sandbox, to: Which, from: Which): Promise<void>
   );
   sandbox.check('the switchover has disabled high availability', availability(sandbox, from) === 'Disabled');
 
-  const follow = (input: { writer?: Which | undefined }) => {
+  const follow = (input: { writer?: ServerRole | undefined }) => {
     input.writer = to;
   };
   const run = await sandbox.assertDeploys({ change: follow }, `a deployment with writer: '${to}' succeeds`);

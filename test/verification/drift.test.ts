@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Fault } from '../../core/fault.ts';
 import { migrationsDirectory } from '../../database/migrator/files.ts';
-import { driftChecks } from '../../verification/checks/drift.ts';
+import { checks as driftChecks } from '../../verification/checks/drift.ts';
 import { differences } from '../../verification/drift/compare.ts';
 import {
   type Area,

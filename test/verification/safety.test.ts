@@ -119,7 +119,7 @@ describe('a check that does not end well', () => {
   it('was refused by the server: it could not look', async () => {
     const checks = await answered(async ({ client }) => {
       await client.query("SELECT pg_catalog.pg_ls_dir('/')");
-      return { status: 'passed', looked: '' };
+      return { status: 'passed', inspected: '' };
     });
     expect(checks[0]?.outcome).toEqual({
       status: 'skipped',
@@ -150,7 +150,7 @@ describe('a check that does not end well', () => {
     const cut = checkThat(async () => {
       await verified.superuser.query('SELECT pg_terminate_backend($1)', [Reflect.get(client, 'processID')]);
       await client.query('SELECT 1');
-      return { status: 'passed', looked: '' };
+      return { status: 'passed', inspected: '' };
     });
     await expect(evaluate({ client, snapshot }, [cut])).rejects.toThrow();
   });

@@ -1,4 +1,5 @@
 /** How checks of group azure come to their facts, and what they have in common. */
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import type { Deployment, ExpectedAzure, ExpectedServer } from '../../database/deployment.ts';
 import type { CheckInput, Finding, Outcome } from '../check.ts';
 import { judge, skip } from '../outcome.ts';
@@ -31,7 +32,7 @@ export async function overAzure(
 
 /** One server of the pair with what the settings say of it. */
 export interface Pairing {
-  readonly role: 'primary' | 'replica';
+  readonly role: ServerRole;
   readonly writes: boolean;
   readonly server: ServerFacts;
   readonly readings: ServerReadings;
@@ -42,7 +43,7 @@ export interface Pairing {
 export function overServers(
   { facts, deployment, expected }: AzureInput,
   find: (pairing: Pairing) => readonly Finding[],
-  looked: (pairing: Pairing) => string,
+  inspected: (pairing: Pairing) => string,
 ): Outcome {
   const pairings: Pairing[] = [];
   for (const readings of facts.servers) {
@@ -58,7 +59,7 @@ export function overServers(
     });
   }
   return judge(
-    pairings.map((one) => `${one.server.name}: ${looked(one)}`).join('; '),
+    pairings.map((one) => `${one.server.name}: ${inspected(one)}`).join('; '),
     pairings.flatMap(find),
   );
 }
@@ -68,7 +69,7 @@ export function overParts<Value>(
   input: AzureInput,
   part: (readings: ServerReadings) => Read<Value>,
   find: (value: Value, pairing: Pairing) => readonly Finding[],
-  looked: (value: Value, pairing: Pairing) => string,
+  inspected: (value: Value, pairing: Pairing) => string,
 ): Outcome {
   for (const readings of input.facts.servers) {
     const read = part(readings);
@@ -82,7 +83,7 @@ export function overParts<Value>(
   return overServers(
     input,
     (pairing) => find(partOf(pairing), pairing),
-    (pairing) => looked(partOf(pairing), pairing),
+    (pairing) => inspected(partOf(pairing), pairing),
   );
 }
 

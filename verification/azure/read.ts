@@ -4,6 +4,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { PostgreSQLManagementFlexibleServerClient, Server } from '@azure/arm-postgresql-flexible';
+import { serverRoles } from '../../azure/vocabulary.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../database/azure-access.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import type { AzureFacts, Diagnostics, Read, ServerFacts, ServerReadings } from './facts.ts';
@@ -72,7 +73,7 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
       );
     });
 
-  const both = (['primary', 'replica'] as const).filter((role) => deployment[role]?.id !== undefined);
+  const both = serverRoles.filter((role) => deployment[role]?.id !== undefined);
   const { surroundings } = deployment;
   const writer = parseResourceId(deployment[deployment.writer]?.id) ?? primary;
   const none = <Value>(): Read<Value> => ({ unreadable: 'the deployment does not name it' });

@@ -1,17 +1,17 @@
 /** Who reaches the servers in Azure: network, endpoints, logins, administrators. */
 import { overAzure, overPart, overParts, overServers, serverObject } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
-export const azureAccessChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-020',
-    group: 'azure',
+    name: 'network-access',
     severity: 'critical',
     title: 'The servers are reachable from where the settings say, and from nowhere else',
-    looksAt: 'network.publicNetworkAccess, and the firewall rules of public servers',
+    inspects: 'network.publicNetworkAccess, and the firewall rules of public servers',
     why: 'One click in the portal opens a server to the internet, and the rule for "Azure services" opens it to every tenant of Azure.',
-    mend: 'az postgres flexible-server update --public-access Disabled, or deploy the environment.',
+    remedy: 'az postgres flexible-server update --public-access Disabled, or deploy the environment.',
     source: 'CIS Microsoft Azure Foundations, 4.3; PSRule AZR-000149; docs/decisions.md, 6',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -40,12 +40,12 @@ export const azureAccessChecks: readonly Check[] = [
   },
   {
     id: 'AZU-021',
-    group: 'azure',
+    name: 'private-endpoints-approved',
     severity: 'high',
     title: 'The private endpoints are approved',
-    looksAt: 'privateEndpointConnections of both servers',
+    inspects: 'privateEndpointConnections of both servers',
     why: 'Rejected or disconnected, it resolves and does not answer: clients find out one timeout at a time.',
-    mend: 'az network private-endpoint-connection approve, or deploy the environment.',
+    remedy: 'az network private-endpoint-connection approve, or deploy the environment.',
     source: 'Microsoft Learn, Private Link for Azure Database for PostgreSQL',
     run: (input) =>
       overAzure(input, (azure) => {
@@ -70,12 +70,13 @@ export const azureAccessChecks: readonly Check[] = [
   },
   {
     id: 'AZU-022',
-    group: 'azure',
+    name: 'login-methods',
     severity: 'critical',
     title: 'Logins are allowed as the settings say',
-    looksAt: 'authConfig of the server that takes writes: passwords and Entra',
+    inspects: 'authConfig of the server that takes writes: passwords and Entra',
     why: 'Password login is one leaked secret for ever; Entra tokens end within a day and obey conditional access.',
-    mend: 'az postgres flexible-server update --password-auth Disabled --microsoft-entra-auth Enabled (or deploy).',
+    remedy:
+      'az postgres flexible-server update --password-auth Disabled --microsoft-entra-auth Enabled (or deploy).',
     source: 'CIS Microsoft Azure Foundations; PSRule AZR-000390; docs/decisions.md, 5',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -103,12 +104,13 @@ export const azureAccessChecks: readonly Check[] = [
   },
   {
     id: 'AZU-023',
-    group: 'azure',
+    name: 'entra-administrators',
     severity: 'high',
     title: 'Nobody administers the database but whom the settings name',
-    looksAt: 'Entra administrators of the server that takes writes, by object id',
+    inspects: 'Entra administrators of the server that takes writes, by object id',
     why: 'An Entra administrator is a member of azure_pg_admin: one more of them reads all of it.',
-    mend: 'Deploy the environment; az postgres flexible-server microsoft-entra-admin delete for one too many.',
+    remedy:
+      'Deploy the environment; az postgres flexible-server microsoft-entra-admin delete for one too many.',
     source: 'docs/decisions.md, 11a; Microsoft Learn, Manage Entra users',
     run: (input) =>
       overAzure(input, ({ facts, expected }) =>
@@ -130,4 +132,4 @@ export const azureAccessChecks: readonly Check[] = [
         }),
       ),
   },
-];
+]);

@@ -1,16 +1,17 @@
 /** Servers and standby as Azure has them: ready, healthy, in their zones. */
 import { azUpdate, leftToAzure, overAzure, overServers, serverObject } from '../azure/judging.ts';
-import type { Check } from '../check.ts';
+import { checksOf } from '../check.ts';
 
-export const azureAvailabilityChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-001',
-    group: 'azure',
+    name: 'servers-ready',
     severity: 'critical',
     title: 'Both servers are ready',
-    looksAt: 'properties.state of the Flexible Servers',
+    inspects: 'properties.state of the Flexible Servers',
     why: 'A server that is stopped, disabled (its key is gone) or being dropped serves nobody, and one that is updating refuses the next change.',
-    mend: 'az postgres flexible-server show, then start it, or wait; a disabled server needs its customer-managed key back.',
+    remedy:
+      'az postgres flexible-server show, then start it, or wait; a disabled server needs its customer-managed key back.',
     source: 'Microsoft Learn, Azure Database for PostgreSQL (server states)',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -24,12 +25,13 @@ export const azureAvailabilityChecks: readonly Check[] = [
   },
   {
     id: 'AZU-002',
-    group: 'azure',
+    name: 'high-availability-mode',
     severity: 'high',
     title: 'High availability is as the settings say',
-    looksAt: 'properties.highAvailability.mode, by the role of each server',
+    inspects: 'properties.highAvailability.mode, by the role of each server',
     why: 'Without its standby a failing zone takes the database with it for as long as a restore takes.',
-    mend: 'az postgres flexible-server update with the option that the finding names; a switchover leaves the new writer without a standby.',
+    remedy:
+      'az postgres flexible-server update with the option that the finding names; a switchover leaves the new writer without a standby.',
     source: `APRL and azqr (zone redundancy); ${leftToAzure}`,
     run: (input) =>
       overAzure(input, (azure) =>
@@ -52,12 +54,12 @@ export const azureAvailabilityChecks: readonly Check[] = [
   },
   {
     id: 'AZU-003',
-    group: 'azure',
+    name: 'standby-healthy',
     severity: 'high',
     title: 'The standby is healthy',
-    looksAt: 'properties.highAvailability.state where a standby is asked for and there is one',
+    inspects: 'properties.highAvailability.state where a standby is asked for and there is one',
     why: 'A standby that is still copying, or that lost its connection, cannot take over: the mode alone says nothing.',
-    mend: 'Wait while it replicates; open Resource health of the server when it stays that way.',
+    remedy: 'Wait while it replicates; open Resource health of the server when it stays that way.',
     source: 'Microsoft Learn, High availability (states)',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -73,12 +75,13 @@ export const azureAvailabilityChecks: readonly Check[] = [
   },
   {
     id: 'AZU-004',
-    group: 'azure',
+    name: 'availability-zones',
     severity: 'medium',
     title: 'Server and standby lie in the zones of the settings, whichever has which',
-    looksAt: 'availabilityZone and standbyAvailabilityZone; a failover exchanges the two',
+    inspects: 'availabilityZone and standbyAvailabilityZone; a failover exchanges the two',
     why: 'Applications are placed beside the zones of the settings; in a third one every query crosses zones, and in the same one a standby is worth nothing.',
-    mend: 'Switch high availability off and on again with the zones of the settings, or take the new zones into them.',
+    remedy:
+      'Switch high availability off and on again with the zones of the settings, or take the new zones into them.',
     source: leftToAzure,
     run: (input) =>
       overAzure(input, (azure) =>
@@ -105,4 +108,4 @@ export const azureAvailabilityChecks: readonly Check[] = [
         ),
       ),
   },
-];
+]);

@@ -1,19 +1,19 @@
 /** Backups of the servers, as far as Azure says that they are there. */
 import { azUpdate, leftToAzure, overAzure, overPart, overServers, serverObject } from '../azure/judging.ts';
-import type { Check } from '../check.ts';
+import { checksOf } from '../check.ts';
 import { counted, judge } from '../outcome.ts';
 
 const day = 24 * 3600 * 1000;
 
-export const azureBackupChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-005',
-    group: 'azure',
+    name: 'backup-retention',
     severity: 'high',
     title: 'Backups are kept as long as the settings say',
-    looksAt: 'properties.backup.backupRetentionDays of the server that takes writes',
+    inspects: 'properties.backup.backupRetentionDays of the server that takes writes',
     why: 'Damage that is noticed after the retention cannot be undone.',
-    mend: 'Deploy the environment, or the command that the finding names.',
+    remedy: 'Deploy the environment, or the command that the finding names.',
     source: 'PSRule AZR-000158',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -34,13 +34,14 @@ export const azureBackupChecks: readonly Check[] = [
   },
   {
     id: 'AZU-006',
-    group: 'azure',
+    name: 'restore-point-reaches-back',
     severity: 'high',
     title: 'The database can be restored to every moment of its retention',
-    looksAt:
+    inspects:
       'properties.backup.earliestRestoreDate of the server that takes writes, against its retention and its age',
     why: 'A retention is a promise; the earliest restore point is what there is.',
-    mend: 'Ask Azure support when the restore point does not reach back as far as the retention; a changed retention needs days to fill.',
+    remedy:
+      'Ask Azure support when the restore point does not reach back as far as the retention; a changed retention needs days to fill.',
     source: 'Microsoft Learn, Backup and restore',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -82,13 +83,13 @@ export const azureBackupChecks: readonly Check[] = [
   },
   {
     id: 'AZU-007',
-    group: 'azure',
+    name: 'recent-backup',
     severity: 'high',
     title: 'A backup was completed within two days',
-    looksAt:
+    inspects:
       "the server's backups and when they were completed; none is expected in a server's first two days",
     why: 'Snapshots are taken every day: two days without one mean that restores replay more and more log, or that backups have stopped.',
-    mend: 'az postgres flexible-server backup list; ask Azure support.',
+    remedy: 'az postgres flexible-server backup list; ask Azure support.',
     source: 'Microsoft Learn, Backup and restore (frequency)',
     run: (input) =>
       overAzure(input, ({ facts, deployment }) =>
@@ -112,12 +113,12 @@ export const azureBackupChecks: readonly Check[] = [
   },
   {
     id: 'AZU-008',
-    group: 'azure',
+    name: 'geo-redundant-backup',
     severity: 'high',
     title: 'Backups are copied to the paired region as the settings say',
-    looksAt: 'properties.backup.geoRedundantBackup of the server that takes writes',
+    inspects: 'properties.backup.geoRedundantBackup of the server that takes writes',
     why: 'It can only be chosen when a server is created: whoever finds out after losing the region finds out too late.',
-    mend: 'Restore into a new server with geo-redundant backup, or correct the settings.',
+    remedy: 'Restore into a new server with geo-redundant backup, or correct the settings.',
     source: `APRL (geo-redundant backup); ${leftToAzure}`,
     run: (input) =>
       overAzure(input, (azure) =>
@@ -136,4 +137,4 @@ export const azureBackupChecks: readonly Check[] = [
         ),
       ),
   },
-];
+]);

@@ -1,17 +1,18 @@
 /** The pair that primary and replica are, after switchovers too. */
 import { overAzure, overPart, overServers, sameText, serverObject } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
-export const azurePairChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-013',
-    group: 'azure',
+    name: 'writer-is-primary',
     severity: 'critical',
     title: 'The server that the settings call the writer is the primary',
-    looksAt: 'replicationRole and sourceServerResourceId of both servers',
+    inspects: 'replicationRole and sourceServerResourceId of both servers',
     why: 'After a switchover the settings still send writes, backups and high availability to the wrong server; after a promotion there are two writers.',
-    mend: 'Set writer in the environment file to the server that is Primary, and deploy; a replica that stands alone is made again.',
+    remedy:
+      'Set writer in the environment file to the server that is Primary, and deploy; a replica that stands alone is made again.',
     source: 'docs/decisions.md, 8; Microsoft Learn, Promote read replicas',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -40,12 +41,12 @@ export const azurePairChecks: readonly Check[] = [
   },
   {
     id: 'AZU-014',
-    group: 'azure',
+    name: 'replication-active',
     severity: 'high',
     title: 'The replica follows, as Azure sees it',
-    looksAt: 'properties.replica.replicationState',
+    inspects: 'properties.replica.replicationState',
     why: 'A replica that is broken or catching up is no recovery, and nothing in the database tells why.',
-    mend: 'Catchup and Provisioning pass; Broken needs the replica to be made again.',
+    remedy: 'Catchup and Provisioning pass; Broken needs the replica to be made again.',
     source: 'Microsoft Learn, Read replicas (replication state)',
     run: (input) =>
       overAzure(input, (azure) => {
@@ -67,12 +68,12 @@ export const azurePairChecks: readonly Check[] = [
   },
   {
     id: 'AZU-015',
-    group: 'azure',
+    name: 'pair-alike',
     severity: 'high',
     title: 'Both servers of the pair are alike',
-    looksAt: 'tier, size, storage and version of the two',
+    inspects: 'tier, size, storage and version of the two',
     why: 'Azure refuses to exchange the roles of servers that differ, and a smaller replica falls behind the day it takes over.',
-    mend: 'Make the replica like the primary; a disk that grew on one needs the same size on the other.',
+    remedy: 'Make the replica like the primary; a disk that grew on one needs the same size on the other.',
     source: 'Microsoft Learn, Promote read replicas (symmetry)',
     run: (input) =>
       overAzure(input, (azure) => {
@@ -97,12 +98,12 @@ export const azurePairChecks: readonly Check[] = [
   },
   {
     id: 'AZU-016',
-    group: 'azure',
+    name: 'virtual-endpoint',
     severity: 'high',
     title: 'The virtual endpoint leads to both servers',
-    looksAt: 'members of the virtual endpoint of the writer',
+    inspects: 'members of the virtual endpoint of the writer',
     why: 'Applications know the endpoint only: it must exist and have the replica as its reader, or a switchover is refused.',
-    mend: 'Deploy the environment; az postgres flexible-server virtual-endpoint list shows where it leads.',
+    remedy: 'Deploy the environment; az postgres flexible-server virtual-endpoint list shows where it leads.',
     source: 'Microsoft Learn, Virtual endpoints',
     run: (input) =>
       overAzure(input, ({ facts, expected, deployment }) => {
@@ -125,4 +126,4 @@ export const azurePairChecks: readonly Check[] = [
         });
       }),
   },
-];
+]);

@@ -1,18 +1,10 @@
 /** Parameters of both servers, as the control plane has them. */
+import { parametersInheritedByStandby } from '../../azure/parameters.ts';
 import type { ParameterFacts } from '../azure/facts.ts';
 import { overAzure, overParts, serverObject, valuesOf } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, skip } from '../outcome.ts';
 import { sameValue } from '../parameters.ts';
-
-/** A replica does not start with less of these than its primary has. */
-const inherited = [
-  'max_connections',
-  'max_worker_processes',
-  'max_wal_senders',
-  'max_prepared_transactions',
-  'max_locks_per_transaction',
-];
 
 /** Parameters that Azure sets for itself, by name or by what it calls their source. */
 const azures = /^(azure\.(?!extensions)|azure_|pg_qs\.|pgms_|intelligent_tuning|index_tuning)/;
@@ -35,16 +27,16 @@ function parameterFindings(
   });
 }
 
-export const azureParameterChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-024',
-    group: 'azure',
+    name: 'azure-parameters-match-settings',
     severity: 'high',
     title: "Every parameter has the environment's value, on both servers",
-    looksAt:
+    inspects:
       "values of the servers' parameters against the settings, those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*) included",
     why: "A value that was changed in the portal is in force and in no review; a promoted replica has its own, PgBouncer's among them.",
-    mend: 'Deploy the environment, or take the value into its file.',
+    remedy: 'Deploy the environment, or take the value into its file.',
     source: 'docs/decisions.md, 8; Microsoft Learn, Promote read replicas (what is not carried over)',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -72,12 +64,12 @@ export const azureParameterChecks: readonly Check[] = [
   },
   {
     id: 'AZU-025',
-    group: 'azure',
+    name: 'azure-parameters-need-no-restart',
     severity: 'high',
     title: 'No parameter waits for a restart, on either server',
-    looksAt: 'isConfigPendingRestart of every parameter',
+    inspects: 'isConfigPendingRestart of every parameter',
     why: 'The next failover or maintenance puts it in force, in the middle of somebody else’s change.',
-    mend: 'llama-db post-deploy restarts once when something is pending.',
+    remedy: 'llama-db post-deploy restarts once when something is pending.',
     source: 'docs/decisions.md, 9',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -94,12 +86,13 @@ export const azureParameterChecks: readonly Check[] = [
   },
   {
     id: 'AZU-026',
-    group: 'azure',
+    name: 'azure-parameters-known',
     severity: 'medium',
     title: 'Nobody set a parameter that the settings do not name',
-    looksAt: "parameters whose source is user-override and that are in no settings; Azure's own are Azure's",
+    inspects: "parameters whose source is user-override and that are in no settings; Azure's own are Azure's",
     why: 'What was tried by hand stays: nobody knows why it is there, and a restored server does not have it.',
-    mend: 'Take it into server.parameters, or set it back: az postgres flexible-server parameter set with its default.',
+    remedy:
+      'Take it into server.parameters, or set it back: az postgres flexible-server parameter set with its default.',
     source: 'docs/decisions.md, 8',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -122,12 +115,12 @@ export const azureParameterChecks: readonly Check[] = [
   },
   {
     id: 'AZU-027',
-    group: 'azure',
+    name: 'azure-extensions-allowed',
     severity: 'medium',
     title: 'Extensions are allowed as the settings say, and no others',
-    looksAt: 'parameter azure.extensions of both servers',
+    inspects: 'parameter azure.extensions of both servers',
     why: 'One that is missing fails the next deployment; one too many can be created by any administrator without a review.',
-    mend: 'Deploy the environment, or change server.extensions.',
+    remedy: 'Deploy the environment, or change server.extensions.',
     source: 'Microsoft Learn, Allow extensions',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -154,12 +147,12 @@ export const azureParameterChecks: readonly Check[] = [
   },
   {
     id: 'AZU-028',
-    group: 'azure',
+    name: 'replica-limits',
     severity: 'high',
     title: 'The replica has at least the limits of its primary',
-    looksAt: inherited.join(', '),
+    inspects: parametersInheritedByStandby.join(', '),
     why: 'With less of one of them a replica does not start again after its next restart.',
-    mend: 'Raise it on the replica first, then on the primary; lower it on the primary first.',
+    remedy: 'Raise it on the replica first, then on the primary; lower it on the primary first.',
     source: 'PostgreSQL manual, Hot Standby (administration); docs/decisions.md, 9',
     run: (input) =>
       overAzure(input, (azure) => {
@@ -173,7 +166,7 @@ export const azureParameterChecks: readonly Check[] = [
           (parameters, { server, writes }) => {
             if (writes) return [];
             const values = valuesOf(parameters);
-            return inherited.flatMap((name): readonly Finding[] => {
+            return parametersInheritedByStandby.flatMap((name): readonly Finding[] => {
               const [own, primary] = [Number(values.get(name)?.value), Number(limits.get(name)?.value)];
               return own < primary
                 ? [
@@ -185,8 +178,8 @@ export const azureParameterChecks: readonly Check[] = [
                 : [];
             });
           },
-          () => counted(inherited.length, 'limit'),
+          () => counted(parametersInheritedByStandby.length, 'limit'),
         );
       }),
   },
-];
+]);

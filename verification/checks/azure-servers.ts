@@ -1,16 +1,16 @@
 /** What the servers are: size, storage, version, maintenance. Terraform leaves some of it alone after the first day. */
 import { azUpdate, leftToAzure, overAzure, overServers, serverObject } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 
-export const azureServerChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-009',
-    group: 'azure',
+    name: 'server-size',
     severity: 'high',
     title: 'Size and tier are as the settings say',
-    looksAt: 'sku of both servers',
+    inspects: 'sku of both servers',
     why: 'A server that was made smaller by hand is slower than anybody planned for; a larger one is paid for.',
-    mend: 'Deploy the environment, or take the size into its file.',
+    remedy: 'Deploy the environment, or take the size into its file.',
     source: 'docs/decisions.md, 23 (thresholds follow what is in force)',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -31,12 +31,13 @@ export const azureServerChecks: readonly Check[] = [
   },
   {
     id: 'AZU-010',
-    group: 'azure',
+    name: 'server-storage',
     severity: 'high',
     title: 'Storage and its growing are as the settings say',
-    looksAt: 'properties.storage: size (no less, where it may grow) and autoGrow',
+    inspects: 'properties.storage: size (no less, where it may grow) and autoGrow',
     why: 'A full disk makes the server read-only; a grown one costs more than planned and never shrinks.',
-    mend: 'Take a grown size into the environment file; switch auto-grow with the command that the finding names.',
+    remedy:
+      'Take a grown size into the environment file; switch auto-grow with the command that the finding names.',
     source: `APRL (storage auto-grow); ${leftToAzure}`,
     run: (input) =>
       overAzure(input, (azure) =>
@@ -68,12 +69,12 @@ export const azureServerChecks: readonly Check[] = [
   },
   {
     id: 'AZU-011',
-    group: 'azure',
+    name: 'server-version',
     severity: 'high',
     title: "Both servers run the settings' version",
-    looksAt: 'properties.version of both servers',
+    inspects: 'properties.version of both servers',
     why: 'A version that differs is planned as a replacement or an upgrade by the next deployment.',
-    mend: 'Set server.version to what the servers are, or upgrade them.',
+    remedy: 'Set server.version to what the servers are, or upgrade them.',
     source: 'docs/decisions.md, 25',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -94,12 +95,12 @@ export const azureServerChecks: readonly Check[] = [
   },
   {
     id: 'AZU-012',
-    group: 'azure',
+    name: 'maintenance-window',
     severity: 'low',
     title: 'Maintenance happens when the settings say',
-    looksAt: 'properties.maintenanceWindow',
+    inspects: 'properties.maintenanceWindow',
     why: 'Without a window of its own a server is patched, and restarted, when Azure likes.',
-    mend: 'Deploy the environment.',
+    remedy: 'Deploy the environment.',
     source: 'APRL and azqr (custom maintenance window)',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -119,4 +120,4 @@ export const azureServerChecks: readonly Check[] = [
         ),
       ),
   },
-];
+]);

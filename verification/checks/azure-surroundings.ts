@@ -9,7 +9,7 @@ import {
   sameText,
   serverObject,
 } from '../azure/judging.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
 const day = 24 * 3600 * 1000;
@@ -51,37 +51,37 @@ function alertFindings(input: AzureInput, kind: 'metricAlerts' | 'activityAlerts
   );
 }
 
-export const azureSurroundingChecks: readonly Check[] = [
+export const checks = checksOf('azure', [
   {
     id: 'AZU-030',
-    group: 'azure',
+    name: 'metric-alerts',
     severity: 'high',
     title: 'Every alert on a metric is there and switched on',
-    looksAt: 'metric alerts of the environment, by name',
+    inspects: 'metric alerts of the environment, by name',
     why: 'An alert that was switched off for a quiet weekend stays off.',
-    mend: 'Deploy the environment.',
+    remedy: 'Deploy the environment.',
     source: 'Azure Monitor Baseline Alerts; docs/decisions.md, 23',
     run: (input) => overAzure(input, (azure) => alertFindings(azure, 'metricAlerts', 'there')),
   },
   {
     id: 'AZU-031',
-    group: 'azure',
+    name: 'activity-alerts',
     severity: 'high',
     title: 'Every alert on what is done to the servers is there and switched on',
-    looksAt: 'activity log alerts of the environment, by name',
+    inspects: 'activity log alerts of the environment, by name',
     why: 'Deletions, opened firewalls, new administrators and lifted locks are seen by nothing else.',
-    mend: 'Deploy the environment.',
+    remedy: 'Deploy the environment.',
     source: 'CIS Microsoft Azure Foundations (activity log alerts)',
     run: (input) => overAzure(input, (azure) => alertFindings(azure, 'activityAlerts', 'there')),
   },
   {
     id: 'AZU-032',
-    group: 'azure',
+    name: 'alerts-notify-action-group',
     severity: 'high',
     title: 'Every alert tells the people of the environment',
-    looksAt: "actions of the environment's metric alerts and activity alerts",
+    inspects: "actions of the environment's metric alerts and activity alerts",
     why: 'An alert without an action group fires and is seen by whoever happens to look at the portal.',
-    mend: 'Deploy the environment.',
+    remedy: 'Deploy the environment.',
     source: 'Azure Monitor Baseline Alerts',
     run: (input) =>
       overAzure(input, (azure) => {
@@ -90,17 +90,17 @@ export const azureSurroundingChecks: readonly Check[] = [
         if (metric.status === 'skipped') return metric;
         if (activity.status === 'skipped') return activity;
         const findings = [metric, activity].flatMap((one) => (one.status === 'failed' ? one.findings : []));
-        return judge(`${metric.looked}, ${activity.looked}`, findings);
+        return judge(`${metric.inspected}, ${activity.inspected}`, findings);
       }),
   },
   {
     id: 'AZU-033',
-    group: 'azure',
+    name: 'action-group-has-receivers',
     severity: 'high',
     title: 'The action group is switched on and has somebody to tell',
-    looksAt: 'the action group of the environment: enabled, and its receivers',
+    inspects: 'the action group of the environment: enabled, and its receivers',
     why: 'Every alert leads there: without a receiver all of them are silent at once.',
-    mend: 'Deploy the environment; monitoring.actionGroup.emails names the receivers.',
+    remedy: 'Deploy the environment; monitoring.actionGroup.emails names the receivers.',
     source: 'Azure Monitor Baseline Alerts',
     run: (input) =>
       overAzure(input, ({ facts }) =>
@@ -114,12 +114,12 @@ export const azureSurroundingChecks: readonly Check[] = [
   },
   {
     id: 'AZU-034',
-    group: 'azure',
+    name: 'diagnostic-settings',
     severity: 'high',
     title: 'Logs of servers and vault reach the workspace',
-    looksAt: 'diagnostic setting log-analytics of both servers and the vault: workspace and log categories',
+    inspects: 'diagnostic setting log-analytics of both servers and the vault: workspace and log categories',
     why: "pgaudit, connections and the vault's accesses are only kept there: without the setting there is no trail from that hour on.",
-    mend: 'Deploy the environment, and find out who removed it.',
+    remedy: 'Deploy the environment, and find out who removed it.',
     source: 'PSRule AZR-000119; MCSB LT-4',
     run: (input) =>
       overAzure(input, (azure) =>
@@ -134,7 +134,7 @@ export const azureSurroundingChecks: readonly Check[] = [
           if (!vaultId || outcome.status === 'skipped') return outcome;
           if ('unreadable' in vault) return skip(vault.unreadable);
           const findings = diagnosticsFindings('key vault', vault.value, workspaceId);
-          return judge(`${outcome.looked}; key vault: ${vault.value?.logs.join(', ') ?? 'nothing'}`, [
+          return judge(`${outcome.inspected}; key vault: ${vault.value?.logs.join(', ') ?? 'nothing'}`, [
             ...(outcome.status === 'failed' ? outcome.findings : []),
             ...findings,
           ]);
@@ -143,12 +143,12 @@ export const azureSurroundingChecks: readonly Check[] = [
   },
   {
     id: 'AZU-035',
-    group: 'azure',
+    name: 'deletion-locks',
     severity: 'high',
     title: 'Servers and vault are locked against deletion as the settings say',
-    looksAt: 'management locks on both servers and the vault',
+    inspects: 'management locks on both servers and the vault',
     why: 'A deleted server takes its backups with it after five days; a lock that was lifted for one change is easily forgotten.',
-    mend: "protection.deletionLock: 'inPlace' in the environment file; deploy.",
+    remedy: "protection.deletionLock: 'inPlace' in the environment file; deploy.",
     source: 'docs/decisions.md, 8a; CIS Microsoft Azure Foundations (resource locks)',
     run: (input) =>
       overAzure(input, (azure) => {
@@ -170,7 +170,7 @@ export const azureSurroundingChecks: readonly Check[] = [
         const { vaultLocks } = azure.facts;
         if (!azure.deployment.surroundings?.vaultId || outcome.status === 'skipped') return outcome;
         if ('unreadable' in vaultLocks) return skip(vaultLocks.unreadable);
-        return judge(`${outcome.looked}; key vault: ${counted(vaultLocks.value.length, 'lock')}`, [
+        return judge(`${outcome.inspected}; key vault: ${counted(vaultLocks.value.length, 'lock')}`, [
           ...(outcome.status === 'failed' ? outcome.findings : []),
           ...missing('key vault', vaultLocks.value),
         ]);
@@ -178,12 +178,13 @@ export const azureSurroundingChecks: readonly Check[] = [
   },
   {
     id: 'AZU-036',
-    group: 'azure',
+    name: 'wrapping-key-rotates',
     severity: 'high',
     title: 'The key that wraps the data keys is enabled, far from its end, and rotates',
-    looksAt: 'attributes and rotation policy of the field-encryption key, through Resource Manager',
+    inspects: 'attributes and rotation policy of the field-encryption key, through Resource Manager',
     why: 'Disabled or expired, no encrypted field can be read or written from the next start of an application on.',
-    mend: 'az keyvault key set-attributes --enabled true, az keyvault key rotate; az keyvault key rotation-policy update.',
+    remedy:
+      'az keyvault key set-attributes --enabled true, az keyvault key rotate; az keyvault key rotation-policy update.',
     source: 'docs/decisions.md, 20; CIS Microsoft Azure Foundations (key expiration)',
     run: (input) =>
       overAzure(input, ({ facts }) =>
@@ -203,4 +204,4 @@ export const azureSurroundingChecks: readonly Check[] = [
         }),
       ),
   },
-];
+]);

@@ -1,4 +1,4 @@
-import type { Check, CheckInput, Finding } from '../check.ts';
+import { type CheckInput, checksOf, type Finding } from '../check.ts';
 import { expectedExtensions, preloadOf } from '../expected.ts';
 import { schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
@@ -35,16 +35,16 @@ export function listSetting(snapshot: Snapshot, name: string): readonly string[]
     .filter((entry) => entry !== '');
 }
 
-export const extensionChecks: readonly Check[] = [
+export const checks = checksOf('extensions', [
   {
     id: 'EXT-001',
-    group: 'extensions',
+    name: 'requested-extensions-created',
     severity: 'high',
     title: 'Every extension that is asked for is created',
-    looksAt:
+    inspects:
       'pg_extension against what the migrations and the deployment ask for; pg_cron is looked for with the schedules',
     why: 'What needs the extension fails when it is first called, not when it is deployed.',
-    mend: 'llama-db post-deploy creates it, once azure.extensions allows it.',
+    remedy: 'llama-db post-deploy creates it, once azure.extensions allows it.',
     source: 'migrations/0001_extensions.sql',
     run: (input) => {
       const there = new Set(input.snapshot.extensions.map(({ name }) => name));
@@ -59,12 +59,12 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-002',
-    group: 'extensions',
+    name: 'extensions-outside-public-and-llama',
     severity: 'medium',
     title: `Extensions keep out of schemas public and ${schema}`,
-    looksAt: 'pg_extension.extnamespace',
+    inspects: 'pg_extension.extnamespace',
     why: 'Their functions are executable by PUBLIC; in a schema that everybody may use, tenants can call all of them.',
-    mend: 'DROP EXTENSION and create it WITH SCHEMA extensions: Azure has no ALTER EXTENSION … SET SCHEMA.',
+    remedy: 'DROP EXTENSION and create it WITH SCHEMA extensions: Azure has no ALTER EXTENSION … SET SCHEMA.',
     source: 'splinter 0014; Microsoft Learn, Extensions (errors)',
     run: ({ snapshot }) =>
       judge(
@@ -79,12 +79,12 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-003',
-    group: 'extensions',
+    name: 'extensions-up-to-date',
     severity: 'medium',
     title: 'Extensions have the version that the server brings',
-    looksAt: 'pg_extension.extversion against the default version of pg_available_extensions',
+    inspects: 'pg_extension.extversion against the default version of pg_available_extensions',
     why: 'After an upgrade of the server the SQL of an extension stays old until it is updated, with the mistakes that were mended since.',
-    mend: 'ALTER EXTENSION … UPDATE.',
+    remedy: 'ALTER EXTENSION … UPDATE.',
     source: 'splinter 0022',
     run: ({ snapshot }) =>
       judge(
@@ -99,12 +99,12 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-004',
-    group: 'extensions',
+    name: 'requested-extensions-allowed',
     severity: 'high',
     title: 'azure.extensions allows every extension that is asked for',
-    looksAt: 'server parameter azure.extensions',
+    inspects: 'server parameter azure.extensions',
     why: 'CREATE EXTENSION is refused for what it does not list, also IF NOT EXISTS for one that is there: the next deployment fails.',
-    mend: 'Add it to server.extensions in the environment file and deploy.',
+    remedy: 'Add it to server.extensions in the environment file and deploy.',
     source: 'Microsoft Learn, Allow extensions',
     run: (input) => {
       const allowed = listSetting(input.snapshot, 'azure.extensions');
@@ -119,12 +119,13 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-005',
-    group: 'extensions',
+    name: 'extension-libraries-preloaded',
     severity: 'high',
     title: 'Extensions that need a library have it loaded',
-    looksAt: 'server parameter shared_preload_libraries',
+    inspects: 'server parameter shared_preload_libraries',
     why: 'Without its library the extension exists and records, audits or schedules nothing; calls of it fail.',
-    mend: 'Deploy the environment: the library comes with server.extensions, and takes effect with a restart.',
+    remedy:
+      'Deploy the environment: the library comes with server.extensions, and takes effect with a restart.',
     source: 'Microsoft Learn, Extensions (considerations)',
     run: (input) => {
       const loaded = listSetting(input.snapshot, 'shared_preload_libraries');
@@ -143,12 +144,12 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-006',
-    group: 'extensions',
+    name: 'no-outbound-extension',
     severity: 'medium',
     title: 'No extension leads out of the database',
-    looksAt: `whether one of ${dangerous.join(', ')} is created`,
+    inspects: `whether one of ${dangerous.join(', ')} is created`,
     why: "It opens connections or files with the server's own rights, which no policy sees; and a major upgrade of Azure's server refuses some of them.",
-    mend: 'DROP EXTENSION ….',
+    remedy: 'DROP EXTENSION ….',
     source: 'Microsoft Learn, Major version upgrades (unsupported extensions)',
     run: ({ snapshot, deployment }) => {
       const asked = new Set(deployment?.extensions ?? []);
@@ -162,4 +163,4 @@ export const extensionChecks: readonly Check[] = [
       );
     },
   },
-];
+]);
