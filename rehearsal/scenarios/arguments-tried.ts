@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { lockByHand } from '../locks-by-hand.ts';
 import { type Trial, trials } from '../replacements.ts';
-import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage/stage.ts';
+import { lockByHand } from '../sandbox/operator.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 import { TerraformStack } from '../terraform/stack.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -12,25 +12,25 @@ export const scenario: Scenario = {
   name: 'arguments-tried',
   title: 'With the lock in place no argument of what holds data replaces it, whichever azurerm is given',
   environments: ['production'],
-  begins: 'deployed',
-  async run(stage) {
-    if (stage.quick) await lockByHand(stage);
-    const { stack, copies, protect } = await copied(stage);
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    if (sandbox.quick) await lockByHand(sandbox);
+    const { stack, copies, protect } = await copied(sandbox);
     const untried = await argumentsWithoutTrial(stack);
-    stage.check('each argument that the provider has is tried', untried.length === 0, () =>
+    sandbox.check('each argument that the provider has is tried', untried.length === 0, () =>
       untried.join(', '),
     );
 
     await protect(false);
     const open = await stack.plan(undefined, '-refresh=false');
-    stage.check('Terraform plans all of them at once', open.exitCode === 0, () => open.output);
+    sandbox.check('Terraform plans all of them at once', open.exitCode === 0, () => open.output);
     const planned = new Set(open.changes);
     const wrong = copies.flatMap(({ address, trial }) =>
       planned.has(`${trial.replaces ? 'replace' : 'update'} ${address}`)
         ? []
         : [`${address} (${trial.argument})`],
     );
-    stage.check(
+    sandbox.check(
       `azurerm does with each of ${copies.length} what is known of it`,
       wrong.length === 0,
       () => `these are planned otherwise: ${wrong.join(', ')}`,
@@ -46,7 +46,7 @@ export const scenario: Scenario = {
     );
     const replaced = copies.filter(({ trial }) => trial.replaces);
     const passed = replaced.filter(({ address }) => !refused.has(address));
-    stage.check(
+    sandbox.check(
       `with what the stack says of its protection, each of the ${replaced.length} replacements is refused`,
       closed.exitCode !== 0 && passed.length === 0 && refused.size === replaced.length,
       () => `these are not: ${passed.map(({ address }) => address).join(', ')}`,
@@ -72,11 +72,11 @@ interface Resource {
  * A stack of its own with one copy of a deployed resource for each trial: in the state as it is deployed, in the file
  * with the other value. None refers to another, so that one plan shows what becomes of each.
  */
-async function copied(stage: Stage) {
-  const deployed = await TerraformStack.in(stage.project, stage.settings.name, stage.variables);
+async function copied(sandbox: Sandbox) {
+  const deployed = await TerraformStack.in(sandbox.project, sandbox.settings.name, sandbox.variables);
   const { resource, terraform, provider } = JSON.parse(await deployed.document());
   const state = JSON.parse((await deployed.run(['state', 'pull'])).output);
-  const stack = await TerraformStack.in(stage.project, 'trials', stage.variables);
+  const stack = await TerraformStack.in(sandbox.project, 'trials', sandbox.variables);
 
   const instances: unknown[] = [];
   const copies = Object.entries(trials).flatMap(([type, each]) => {

@@ -1,4 +1,5 @@
-/** The environments that are rehearsed: their own settings, or changed ones under the same rules. */
+/** Settings of the rehearsed environments: their own, or changed ones under the same rules. */
+import { Fault } from '../../core/fault.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import { development } from '../../environments/development.ts';
 import { parseEnvironments } from '../../environments/index.ts';
@@ -11,17 +12,30 @@ const inputs = { development, staging, production } as const;
 export type EnvironmentName = keyof typeof inputs;
 export const environmentNames = Object.keys(inputs) as readonly EnvironmentName[];
 
-/** An environment's own settings, to be changed by whoever asked for them. */
+/** @throws Fault with exit status 2 if there is no such environment */
+export function environmentNamed(name: string): EnvironmentName {
+  const found = environmentNames.find((one) => one === name);
+  if (found) return found;
+  throw new Fault(
+    'environment/unknown',
+    `There is no environment ${name}`,
+    `environments/ has ${environmentNames.join(', ')}`,
+    'Name one of them.',
+    { exitCode: 2 },
+  );
+}
+
+/** A copy of an environment's own settings, which the caller may change. */
 export function inputOf(environment: EnvironmentName): EnvironmentInput {
   return structuredClone(inputs[environment]);
 }
 
-/** Whether they are the environment's own, unchanged. */
+/** Whether these are the environment's own settings, unchanged. */
 export function isOwn(input: EnvironmentInput, environment: EnvironmentName): boolean {
   return JSON.stringify(input) === JSON.stringify(inputs[environment]);
 }
 
-/** @throws SettingsError with every rule that the settings break */
+/** @throws SettingsError with every rule that the settings break, alone or beside the other environments */
 export function settingsOf(input: EnvironmentInput): EnvironmentSettings {
   const others = Object.values(inputs).filter(({ name }) => name !== input.name);
   const found = parseEnvironments([...others, input]).find(({ name }) => name === input.name);
