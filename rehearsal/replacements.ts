@@ -11,7 +11,7 @@ export interface Trial {
   readonly argument: string;
   /** Value it gets. Absent: the argument is left out. */
   readonly to?: unknown;
-  /** What the resource has before, on top of what is deployed. */
+  /** Arguments that the resource has before, in addition to the deployed ones. */
   readonly had: Arguments;
   readonly replaces: boolean;
 }
