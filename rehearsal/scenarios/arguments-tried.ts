@@ -10,7 +10,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 export const scenario: Scenario = {
   name: 'arguments-tried',
-  title: 'With the lock in place no argument of what holds data replaces it, whichever azurerm is given',
+  title: 'With the lock in place no other value of any argument replaces a resource that holds data',
   environments: ['production'],
   startsFrom: 'deployed',
   async run(sandbox) {
@@ -31,7 +31,7 @@ export const scenario: Scenario = {
         : [`${address} (${trial.argument})`],
     );
     sandbox.check(
-      `azurerm does with each of ${copies.length} what is known of it`,
+      `azurerm replaces or updates for each of ${copies.length} values as recorded`,
       wrong.length === 0,
       () => `these are planned otherwise: ${wrong.join(', ')}`,
     );
@@ -47,7 +47,7 @@ export const scenario: Scenario = {
     const replaced = copies.filter(({ trial }) => trial.replaces);
     const passed = replaced.filter(({ address }) => !refused.has(address));
     sandbox.check(
-      `with what the stack says of its protection, each of the ${replaced.length} replacements is refused`,
+      `with the protection of the deployed stack each of the ${replaced.length} replacements is refused`,
       closed.exitCode !== 0 && passed.length === 0 && refused.size === replaced.length,
       () => `these are not: ${passed.map(({ address }) => address).join(', ')}`,
     );
@@ -70,7 +70,7 @@ interface Resource {
 
 /**
  * A stack of its own with one copy of a deployed resource for each trial: in the state as it is deployed, in the file
- * with the other value. None refers to another, so that one plan shows what becomes of each.
+ * with the other value. No copy refers to another, so that one plan shows the outcome of each.
  */
 async function copied(sandbox: Sandbox) {
   const deployed = await TerraformStack.in(sandbox.project, sandbox.settings.name, sandbox.variables);
@@ -124,7 +124,7 @@ async function copied(sandbox: Sandbox) {
   return { stack, copies, protect };
 }
 
-/** What somebody would write who refers to nothing else: a reference is what it stands for in the state. */
+/** The same value with each reference replaced by its value in the state. */
 function resolved(value: unknown, deployed: unknown): unknown {
   if (typeof value === 'string') return value.includes('${') ? deployed : value;
   if (Array.isArray(value)) return value.map((item, position) => resolved(item, Object(deployed)[position]));

@@ -55,7 +55,7 @@ const settings: Readonly<Record<string, Change>> = {
   'the workspace has another name': ({ logAnalytics }) => {
     logAnalytics.name += '-new';
   },
-  'resource group, vault and workspace are somebody else’s': (input) => {
+  'resource group, vault and workspace belong to somebody else': (input) => {
     for (const one of [input.resourceGroup, input.keyVault, input.logAnalytics]) one.existing = true;
   },
 };
@@ -85,7 +85,7 @@ const edits: Readonly<Record<string, (document: string) => string>> = {
 
 export const scenario: Scenario = {
   name: 'replacement-refused',
-  title: 'With the lock in place no change replaces or destroys what holds data, and nothing of it is begun',
+  title: 'With the lock in place no change replaces or destroys data, and Azure is asked to change nothing',
   environments: ['staging'],
   startsFrom: 'deployed',
   async run(sandbox) {
