@@ -1,4 +1,4 @@
-import { Fault } from './database/fault.ts';
+import { Fault } from './core/fault.ts';
 import { environments } from './environments/index.ts';
 import { describeProblem, SettingsError } from './environments/problems.ts';
 import { warnings } from './environments/warnings.ts';

@@ -1,7 +1,7 @@
 /**
  * `llama-db bootstrap`: finds the environment, checks what was asked for, and prints, previews or runs the template.
  */
-import { Fault } from '../database/fault.ts';
+import { Fault } from '../core/fault.ts';
 import { environments } from '../environments/index.ts';
 import type { EnvironmentSettings } from '../environments/settings.ts';
 import { previewBootstrap, runBootstrap } from './run.ts';
@@ -34,6 +34,7 @@ export async function bootstrap(request: BootstrapRequest, say: (line: string) =
     for (const line of nextSteps(settings, subscriptionId, outputs)) say(line);
   } catch (error) {
     throw new Fault(
+      'bootstrap/1',
       `Bootstrap of ${settings.name} in subscription ${subscriptionId} failed`,
       error instanceof Error ? error.message : String(error),
       'Sign in as an Owner of the subscription (az login) and run it again: it continues where it stopped',
@@ -50,6 +51,7 @@ export function templateFor(
   const subscriptionId = request.subscription ?? process.env['ARM_SUBSCRIPTION_ID'] ?? '';
   if (!uuid.test(subscriptionId)) {
     throw new Fault(
+      'bootstrap/2',
       'bootstrap: no subscription',
       `--subscription (or ARM_SUBSCRIPTION_ID) is ${JSON.stringify(subscriptionId)}, not a subscription id`,
       'Give the id that `az account show --query id` prints',
@@ -58,6 +60,7 @@ export function templateFor(
   }
   if (!/^[\w.-]+\/[\w.-]+$/.test(request.repository)) {
     throw new Fault(
+      'bootstrap/3',
       'bootstrap: bad repository',
       `--repository is ${JSON.stringify(request.repository)}, not owner/name`,
       'Give the repository whose workflows deploy: its name becomes part of the federated credential',
@@ -67,6 +70,7 @@ export function templateFor(
   const template = bootstrapTemplate(settings, { subscriptionId, repository: request.repository });
   if (!template) {
     throw new Fault(
+      'bootstrap/4',
       `bootstrap: ${settings.name} needs none`,
       'its state is local (environments/settings.ts, state.backend), so it is deployed by a person under their own login',
       `Run az login and cdktf deploy ${settings.name}, or give it an azurerm state first`,
@@ -81,6 +85,7 @@ function settingsOf(name: string): EnvironmentSettings {
   const found = all.find((settings) => settings.name === name);
   if (found) return found;
   throw new Fault(
+    'bootstrap/5',
     `bootstrap: unknown environment ${JSON.stringify(name)}`,
     `the environments are ${all.map((each) => each.name).join(', ')}`,
     'Name one of them',

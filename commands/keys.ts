@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { WrappingKey } from '../database/encryption/wrapping-key.ts';
 import type { Target } from '../database/target.ts';
+import type { WrappingKey } from '../runtime/encryption/wrapping-key.ts';
 import {
   looking,
   printJson,
@@ -54,9 +54,7 @@ function registerStatus(keys: Command): void {
     .option('--offline', 'do not ask the wrapping key for its newest version')
     .addHelpText('after', '\nExample: llama-db keys status production --json')
     .action(async (environment: string | undefined, options: Options & { readonly offline?: boolean }) => {
-      const { describeKeys, isDue, keysStatus } = await import(
-        '../database/encryption/administration/status.ts'
-      );
+      const { describeKeys, isDue, keysStatus } = await import('../database/keys/status.ts');
       const status = await looking(async () => {
         const target = await targetOf(environment, options);
         const wrapping = options.offline ? undefined : await wrappingOf(target, options);
@@ -83,8 +81,8 @@ function registerRewrap(keys: Command): void {
     )
     .addHelpText('after', '\nExample: llama-db keys rewrap production')
     .action(async (environment: string | undefined, options: RewrapOptions) => {
-      const { rewrap } = await import('../database/encryption/administration/rewrap.ts');
-      const { wrappingKeyNamed } = await import('../database/encryption/administration/keeper.ts');
+      const { rewrap } = await import('../database/keys/rewrap.ts');
+      const { wrappingKeyNamed } = await import('../database/keys/keeper.ts');
       const target = await targetOf(environment, options);
       const done = await rewrap(target, {
         reporter: reporterFor(options),
@@ -113,7 +111,7 @@ function registerRotate(keys: Command): void {
     )
     .addHelpText('after', '\nExample: llama-db keys rotate production --tenant acme')
     .action(async (environment: string | undefined, options: RotateOptions) => {
-      const { rotate } = await import('../database/encryption/administration/rotate.ts');
+      const { rotate } = await import('../database/keys/rotate.ts');
       const target = await targetOf(environment, options);
       const done = await rotate(target, {
         reporter: reporterFor(options),
@@ -139,7 +137,7 @@ function registerErase(keys: Command): void {
     .option('--confirm <id>', "the tenant's id once more")
     .addHelpText('after', '\nExample: llama-db keys erase production --tenant acme --confirm acme')
     .action(async (environment: string | undefined, options: EraseOptions) => {
-      const { eraseTenant } = await import('../database/encryption/administration/erase.ts');
+      const { eraseTenant } = await import('../database/keys/erase.ts');
       const done = await eraseTenant(await targetOf(environment, options), {
         reporter: reporterFor(options),
         tenant: options.tenant,
@@ -170,6 +168,6 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 }
 
 async function wrappingOf(target: Target, options: Options): Promise<WrappingKey> {
-  const { wrappingKeyFor } = await import('../database/encryption/administration/keeper.ts');
+  const { wrappingKeyFor } = await import('../database/keys/keeper.ts');
   return wrappingKeyFor(target, options.wrappingKey, process.env);
 }

@@ -1,15 +1,15 @@
 import { type Command, Option } from 'commander';
+import { type Severity, severities } from '../core/severity.ts';
 import { withConnection } from '../database/connection.ts';
-import { isAtLeast, lint } from '../database/migrations/lint/lint.ts';
+import { isAtLeast, lint } from '../database/migrator/lint/lint.ts';
 import {
   type LintFormat,
   lintFormats,
   listRules,
   renderLint,
   rulesDocument,
-} from '../database/migrations/lint/report.ts';
-import { selectFiles, selectPending } from '../database/migrations/lint/select.ts';
-import { type Severity, severities } from '../database/verify/check.ts';
+} from '../database/migrator/lint/report.ts';
+import { selectFiles, selectPending } from '../database/migrator/lint/select.ts';
 import {
   looking,
   type MigrationsOptions,

@@ -1,16 +1,9 @@
 import type { Command } from 'commander';
 import { withConnection } from '../database/connection.ts';
-import { describeStatus, diverges, statusDocument } from '../database/migrations/describe.ts';
-import { status } from '../database/migrations/migrate.ts';
-import {
-  looking,
-  type MigrationsOptions,
-  printJson,
-  reporterFor,
-  targetOf,
-  withMigrations,
-  withTarget,
-} from './common/target.ts';
+import { describeStatus, diverges, statusDocument } from '../database/migrator/describe.ts';
+import { status } from '../database/migrator/migrate.ts';
+import { type MigrationsOptions, withMigrations, withTarget } from './common/options.ts';
+import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('status')))

@@ -1,6 +1,6 @@
 /** What the shape of settings refuses, told in the same way as what the rules refuse. */
 import { z } from 'zod';
-import { nearest } from './nearest.ts';
+import { nearest } from '../core/nearest.ts';
 import type { Problem } from './problems.ts';
 import { environmentSettings } from './settings.ts';
 

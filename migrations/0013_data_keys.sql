@@ -238,7 +238,7 @@ BEGIN
      OR NEW.mapped_data <> jsonb_build_object('$enc', NEW.mapped_data -> '$enc')
      OR (readable <> '{}' AND (metadata_key IS NULL OR readable <> jsonb_build_object('$enc', readable -> '$enc'))) THEN
     RAISE EXCEPTION 'an encrypted record has all of its mapped_data and metadata encrypted, each as {"$enc": "gcm1:..."}'
-      USING ERRCODE = 'invalid_parameter_value', HINT = 'Write records with sealRecord of database/encryption.';
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'Write records with sealRecord of runtime/encryption.';
   END IF;
   IF EXISTS (
     SELECT FROM unnest(ARRAY[content_key, metadata_key]) AS used (key_id)

@@ -2,7 +2,7 @@ import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
 import { PostDeployStep } from '../constructs/post-deploy-step.ts';
 import type { Deployment } from '../database/deployment.ts';
-import { listMigrations, migrationsDirectory } from '../database/migrations/files.ts';
+import { listMigrations, migrationsDirectory } from '../database/migrator/files.ts';
 import type { Servers } from './servers.ts';
 
 /**

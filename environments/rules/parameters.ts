@@ -13,7 +13,7 @@ import {
   parametersSource,
   refusal,
 } from '../../azure/parameters.ts';
-import { nearest } from '../nearest.ts';
+import { nearest } from '../../core/nearest.ts';
 import { decidedElsewhere, preloadLibraries } from '../parameters.ts';
 import type { ServerSettings } from '../settings.ts';
 import { check, type Finding, finding, type Rule, repeated, urls } from './rule.ts';

@@ -3,13 +3,13 @@
  * would fail on "already exists" for ever (docs/recovery.md).
  */
 import { relative } from 'node:path';
-import { Fault } from '../../database/fault.ts';
-import type { Reporter } from '../../database/report.ts';
+import { Fault } from '../../core/fault.ts';
+import type { Reporter } from '../../core/report.ts';
 import { type Azure, signedIn } from './azure.ts';
-import { Values } from './expressions.ts';
 import { readImports, removeImports, writeImports } from './imports.ts';
 import { breakLock, describeLock, type StateLock, stateLock } from './lock.ts';
 import { type Orphan, orphans } from './orphans.ts';
+import { valuesOf } from './resource-types.ts';
 import { readStack, type Stack } from './stack.ts';
 import { type Survey, survey } from './survey.ts';
 import { type Terraform, terraformIn } from './terraform.ts';
@@ -58,7 +58,7 @@ export async function adopt(options: AdoptOptions): Promise<AdoptResult> {
   const terraform = options.terraform ?? terraformIn(stack.directory);
   const lock = await unlocked(stack, azure, options);
   const state = await terraform.state();
-  const values = new Values(stack, azure);
+  const values = valuesOf(stack, azure);
   const [seen, strays] = await Promise.all([survey(values, state), orphans(values, state)]);
   const report: AdoptReport = { environment, lock, orphans: strays, ...seen };
   options.found(report);
@@ -91,6 +91,7 @@ export async function adopt(options: AdoptOptions): Promise<AdoptResult> {
 function required(subscriptionId: string | undefined): string {
   if (subscriptionId !== undefined && subscriptionId !== '') return subscriptionId;
   throw new Fault(
+    'adopt/1',
     'No subscription to look into',
     'neither --subscription nor ARM_SUBSCRIPTION_ID names one',
     'Name it: az account show --query id.',
@@ -112,6 +113,7 @@ async function unlocked(
   const held = describeLock(lock);
   if (lock.id !== id)
     throw new Fault(
+      'adopt/2',
       `The state of ${environment} is ${held}`,
       id === undefined
         ? 'while that run works, what it makes is not in the state yet'
@@ -123,6 +125,7 @@ async function unlocked(
     );
   if (!(await confirm(`The state is ${held}. Break that lock?`)))
     throw new Fault(
+      'adopt/3',
       `The state of ${environment} stays locked`,
       'breaking its lock was not confirmed',
       'Wait for the run that holds it.',

@@ -3,8 +3,9 @@
  * NODE_EXTRA_CA_CERTS hold for it, as they do for Terraform.
  */
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
-import { Fault } from '../../database/fault.ts';
-import { isObject, type JsonObject, objectsAt, textAt } from './json.ts';
+import { versionFor } from '../../azure/resource-types.ts';
+import { Fault } from '../../core/fault.ts';
+import { isObject, type Json, type JsonObject, objectsAt, parseJson, textAt } from '../../core/json.ts';
 
 export interface Azure {
   readonly subscriptionId: string;
@@ -12,9 +13,9 @@ export interface Azure {
    * The document at an id, or undefined when there is none.
    * @throws Fault (exit 2) when Azure does not answer it
    */
-  get(path: string, apiVersion: string): Promise<JsonObject | undefined>;
+  get(path: string): Promise<JsonObject | undefined>;
   /** All pages of a list; empty when what it belongs to is not there. */
-  list(path: string, apiVersion: string, filter?: string): Promise<readonly JsonObject[]>;
+  list(path: string, filter?: string): Promise<readonly JsonObject[]>;
   /** A request of blob storage. */
   blob(method: 'HEAD' | 'PUT', url: string, headers: Readonly<Record<string, string>>): Promise<BlobAnswer>;
 }
@@ -40,16 +41,17 @@ export async function signedIn(subscriptionId: string): Promise<Azure> {
   const get = async (url: string): Promise<JsonObject | undefined> => {
     const answer = await arm('GET', url, {});
     if (answer.status === 404) return undefined;
-    const body: unknown = parse(answer.bodyAsText);
+    // A proxy's page, for instance, is not JSON.
+    const body = parseJson(answer.bodyAsText ?? '');
     if (answer.status !== 200) throw refused(new URL(url).pathname, answer.status, body);
     return isObject(body) ? body : {};
   };
   return {
     subscriptionId,
-    get: (path, apiVersion) => get(address(path, apiVersion)),
-    async list(path, apiVersion, filter) {
+    get: (path) => get(address(path)),
+    async list(path, filter) {
       const found: JsonObject[] = [];
-      let next: string | undefined = address(path, apiVersion, filter);
+      let next: string | undefined = address(path, filter);
       while (next !== undefined) {
         const page: JsonObject | undefined = await get(next);
         found.push(...objectsAt(page, 'value'));
@@ -92,15 +94,16 @@ async function sender(scope: string): Promise<Send> {
   };
 }
 
-function address(path: string, apiVersion: string, filter?: string): string {
-  const query = new URLSearchParams({ 'api-version': apiVersion });
+function address(path: string, filter?: string): string {
+  const query = new URLSearchParams({ 'api-version': versionFor(path) });
   if (filter !== undefined) query.set('$filter', filter);
   return `${manager}${path.split('/').map(encodeURIComponent).join('/')}?${query}`;
 }
 
-function refused(path: string, status: number, body: unknown): Fault {
+function refused(path: string, status: number, body: Json | undefined): Fault {
   const code = textAt(body, 'error', 'code') ?? 'no code';
   return new Fault(
+    'azure/1',
     `Azure does not say whether ${decodeURIComponent(path)} exists`,
     `it answered ${code} (HTTP ${status})`,
     status === 401 || status === 403
@@ -117,6 +120,7 @@ function unreachable(url: string, error: unknown): Fault {
   const entra = error instanceof Error ? /AADSTS\d+/.exec(error.message)?.[0] : undefined;
   const identity = /Credential|Authentication/.test(name) || entra !== undefined;
   return new Fault(
+    'azure/2',
     identity ? 'No identity to ask Azure with' : `${new URL(url).host} was not reached`,
     [name, entra ?? (typeof code === 'string' ? code : '')].join(' ').trim(),
     identity
@@ -124,13 +128,4 @@ function unreachable(url: string, error: unknown): Fault {
       : 'Look at the network and HTTPS_PROXY, then run the command again.',
     { exitCode: 2 },
   );
-}
-
-function parse(text: string | null | undefined): unknown {
-  if (!text) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // Not Azure's own answer: a proxy's page, for instance.
-  }
 }

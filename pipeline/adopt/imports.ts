@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { objectsAt, textAt } from './json.ts';
+import { objectsAt, textAt } from '../../core/json.ts';
 
 /** Beside `cdk.tf.json`; Terraform reads every file that ends so. */
 export const importsFile = 'imports.tf.json';

@@ -4,9 +4,9 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { Fault } from '../../database/fault.ts';
+import { Fault } from '../../core/fault.ts';
+import { parseJson, textAt } from '../../core/json.ts';
 import type { Azure } from './azure.ts';
-import { textAt } from './json.ts';
 import type { Backend, Stack } from './stack.ts';
 
 export interface StateLock {
@@ -33,6 +33,7 @@ export async function stateLock(stack: Stack, azure: Azure): Promise<StateLock |
 export async function breakLock(stack: Stack, azure: Azure, lock: StateLock): Promise<void> {
   if (stack.backend.kind !== 'azurerm')
     throw new Fault(
+      'lock/1',
       'The lock on a local state cannot be broken',
       `process ${lock.id} holds it, and it ends with that process`,
       'Wait for it, or end it.',
@@ -40,6 +41,7 @@ export async function breakLock(stack: Stack, azure: Azure, lock: StateLock): Pr
   const now = await leaseOn(stack.backend, azure);
   if (now?.id !== lock.id)
     throw new Fault(
+      'lock/2',
       `The state is not locked by ${lock.id} any more`,
       now ? `${now.who} has locked it since` : 'its lock is gone',
       'Run the command again without --break-lock.',
@@ -89,6 +91,7 @@ function refusedBlob(
 ): Fault {
   const code = headers['x-ms-error-code'] ?? 'no code';
   return new Fault(
+    'lock/3',
     `Azure did not ${what} ${url}`,
     `it answered ${code} (HTTP ${status})`,
     'The identity needs Storage Blob Data Contributor on the container of the state (docs/bootstrap.md).',
@@ -131,12 +134,8 @@ function readOrEmpty(file: string): string {
 }
 
 function parseLockInfo(text: string): StateLock {
-  let info: unknown;
-  try {
-    info = JSON.parse(text);
-  } catch {
-    // Killed between taking the lease and saying who took it.
-  }
+  // A run killed between taking the lease and writing its description leaves no JSON here.
+  const info = parseJson(text);
   return {
     id: textAt(info, 'ID') ?? 'unknown',
     who: textAt(info, 'Who') ?? 'a run that did not say who it was',

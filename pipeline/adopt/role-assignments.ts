@@ -1,10 +1,10 @@
 /** Role assignments, whose names the provider makes up: found by scope, role and principal. */
-import type { Values } from './expressions.ts';
-import { sameId, textAt } from './json.ts';
-import type { Existing } from './resource-types.ts';
-import type { StackResource } from './stack.ts';
 
-const apiVersion = '2022-04-01';
+import { idKey } from '../../azure/resource-id.ts';
+import { textAt } from '../../core/json.ts';
+import type { StackResource } from './stack.ts';
+import type { Existing, Values } from './types.ts';
+
 const provider = 'providers/Microsoft.Authorization';
 
 /** Azure takes one assignment of a role to a principal at a scope, and refuses a second with RoleAssignmentExists. */
@@ -18,12 +18,12 @@ export async function findRoleAssignment(
   ]);
   if (scope === undefined || principal === undefined) return undefined;
   const role = await roleId(resource, values, scope);
-  const assignments = await values.azure.list(`${scope}/${provider}/roleAssignments`, apiVersion);
+  const assignments = await values.azure.list(`${scope}/${provider}/roleAssignments`);
   const document = assignments.find(
     ({ properties }) =>
       // A list at a scope has what is inherited and what lies below, too.
-      sameId(textAt(properties, 'scope') ?? '', scope) &&
-      sameId(textAt(properties, 'principalId') ?? '', principal) &&
+      idKey(textAt(properties, 'scope') ?? '') === idKey(scope) &&
+      idKey(textAt(properties, 'principalId') ?? '') === idKey(principal) &&
       lastOf(textAt(properties, 'roleDefinitionId')) === lastOf(role),
   );
   const name = lastOf(textAt(document, 'id'));
@@ -37,11 +37,7 @@ async function roleId(resource: StackResource, values: Values, scope: string): P
   const given = await values.argument(resource, 'role_definition_id');
   if (given !== undefined) return given;
   const name = await values.argument(resource, 'role_definition_name');
-  const [role] = await values.azure.list(
-    `${scope}/${provider}/roleDefinitions`,
-    apiVersion,
-    `roleName eq '${name}'`,
-  );
+  const [role] = await values.azure.list(`${scope}/${provider}/roleDefinitions`, `roleName eq '${name}'`);
   return textAt(role, 'id');
 }
 

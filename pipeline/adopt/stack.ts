@@ -1,8 +1,8 @@
 /** A synthesized stack as Terraform reads it: `cdktf.out/stacks/<environment>/cdk.tf.json`. */
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { Fault } from '../../database/fault.ts';
-import { isObject, type JsonObject, objectsAt, textAt } from './json.ts';
+import { Fault } from '../../core/fault.ts';
+import { isObject, type JsonObject, objectsAt, textAt } from '../../core/json.ts';
 
 /** A resource, or with `data.` before its address a data source. */
 export interface StackResource {
@@ -70,6 +70,7 @@ export function readStack(output: string, environment: string): Stack {
     const missing = error instanceof Error && Reflect.get(error, 'code') === 'ENOENT';
     const where = relative(process.cwd(), directory);
     throw new Fault(
+      'stack/1',
       `${where} holds no stack that can be read`,
       missing ? `environment ${environment} has not been synthesized there` : String(error),
       `Run npm run synth, then terraform -chdir=${where} init.`,

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { insertRecord, LocalKey, openRecord, type StoredRecord } from '../../database/encryption/index.ts';
-import { type EncryptionFixture, sourceHash, startEncryption } from '../database/encryption/fixture.ts';
+import { insertRecord, LocalKey, openRecord, type StoredRecord } from '../../runtime/encryption/index.ts';
+import { type EncryptionFixture, sourceHash, startEncryption } from '../runtime/encryption/fixture.ts';
 import { randomName } from '../support/postgres.ts';
 import { run, start } from './run.ts';
 

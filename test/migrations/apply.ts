@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { MigrationBuilder } from 'node-pg-migrate';
 import type pg from 'pg';
-import { listMigrations, type MigrationFile } from '../../database/migrations/files.ts';
+import { listMigrations, type MigrationFile } from '../../database/migrator/files.ts';
 
 export const migrations: readonly MigrationFile[] = listMigrations(
   join(import.meta.dirname, '../../migrations'),

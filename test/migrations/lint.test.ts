@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { migrationsDirectory } from '../../database/migrations/files.ts';
-import { lint } from '../../database/migrations/lint/lint.ts';
-import { renderLint } from '../../database/migrations/lint/report.ts';
-import { selectFiles } from '../../database/migrations/lint/select.ts';
+import { migrationsDirectory } from '../../database/migrator/files.ts';
+import { lint } from '../../database/migrator/lint/lint.ts';
+import { renderLint } from '../../database/migrator/lint/report.ts';
+import { selectFiles } from '../../database/migrator/lint/select.ts';
 import { migrations } from './apply.ts';
 
 describe('the project’s own migrations', () => {

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type LocalPostgres, startPostgres } from '../../rehearsal/postgres/server.ts';
+import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
 import { apply, migrations, prepare } from './apply.ts';
 import { snapshot } from './catalog.ts';
 import { plant } from './tenants.ts';

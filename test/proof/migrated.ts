@@ -1,10 +1,10 @@
 /** A server of a proof's own with one database that has every migration applied. */
 import { withConnection } from '../../database/connection.ts';
-import { migrationsDirectory as directory } from '../../database/migrations/files.ts';
-import { withLock } from '../../database/migrations/lock.ts';
-import { migrate } from '../../database/migrations/migrate.ts';
+import { migrationsDirectory as directory } from '../../database/migrator/files.ts';
+import { withLock } from '../../database/migrator/lock.ts';
+import { migrate } from '../../database/migrator/migrate.ts';
 import { resolveTarget } from '../../database/target.ts';
-import { type LocalPostgres, startPostgres } from '../../rehearsal/postgres/server.ts';
+import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
 
 /** Name of the database. */
 export const database = 'proof';
@@ -18,7 +18,9 @@ export async function migratedServer(
     const reporter = { line: () => {}, warn: () => {} };
     const target = await resolveTarget({ url: server.url('migrator') }, {});
     await withConnection(target, { reporter }, (connection) =>
-      withLock(connection, { reporter }, () => migrate(connection, { reporter, directory })),
+      withLock(connection, { reporter }, () =>
+        migrate(connection, { reporter, migrationsDirectory: directory }),
+      ),
     );
     return server;
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node';
-import type { ServerAddress } from '../../rehearsal/postgres/address.ts';
-import { startPostgres } from '../../rehearsal/postgres/server.ts';
+import type { ServerAddress } from '../../local/postgres/address.ts';
+import { startPostgres } from '../../local/postgres/server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -7,9 +7,9 @@
 import { chownSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { serverAccount, temporaryDirectory } from '../../rehearsal/postgres/account.ts';
-import { Guardian } from '../../rehearsal/postgres/guardian.ts';
-import { onFreePort, ServerProcess } from '../../rehearsal/postgres/process.ts';
+import { serverAccount, temporaryDirectory } from '../../local/postgres/account.ts';
+import { onFreePort, ServerProcess } from '../../local/postgres/process.ts';
+import { Guardian } from '../../local/processes/guardian.ts';
 import { apply, migrations, prepare } from '../migrations/apply.ts';
 
 const programs = '/usr/lib/postgresql/15/bin';

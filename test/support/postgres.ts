@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { withConnection } from '../../database/connection.ts';
-import { migrationsDirectory as directory } from '../../database/migrations/files.ts';
-import { withLock } from '../../database/migrations/lock.ts';
-import { migrate } from '../../database/migrations/migrate.ts';
+import { migrationsDirectory as directory } from '../../database/migrator/files.ts';
+import { withLock } from '../../database/migrator/lock.ts';
+import { migrate } from '../../database/migrator/migrate.ts';
 import { resolveTarget } from '../../database/target.ts';
 import {
   administration,
@@ -17,8 +17,8 @@ import {
   type UrlOptions,
   urlOf,
   type Who,
-} from '../../rehearsal/postgres/address.ts';
-import { within } from '../../rehearsal/postgres/bootstrap.ts';
+} from '../../local/postgres/address.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 
 export interface TestDatabase {
   readonly name: string;
@@ -81,7 +81,9 @@ async function makeTemplate(server: ServerAddress, client: pg.Client): Promise<v
   const target = await resolveTarget({ url: urlOf(server, 'migrator', { database: template }) }, {});
   const reporter = { line: () => {}, warn: () => {} };
   await withConnection(target, { reporter }, (connection) =>
-    withLock(connection, { reporter }, () => migrate(connection, { reporter, directory })),
+    withLock(connection, { reporter }, () =>
+      migrate(connection, { reporter, migrationsDirectory: directory }),
+    ),
   );
   // Only now is it complete; without connections it can be copied at any time.
   await client.query(`ALTER DATABASE ${template} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type LocalAzure, startLocalAzure } from '../../../rehearsal/azure/index.ts';
+import { type LocalAzure, startLocalAzure } from '../../../local/azure/index.ts';
 import { whyNoTerraform } from '../../../rehearsal/terraform/installation.ts';
 import { TerraformStack } from '../../../rehearsal/terraform/stack.ts';
 import { run } from '../../commands/run.ts';
-import { AzureClient } from '../../rehearsal/azure-client.ts';
+import { AzureClient } from '../../support/azure-client.ts';
 
 const missing = await whyNoTerraform();
 const secret = 'canary-of-the-deploying-identity';

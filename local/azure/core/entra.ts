@@ -1,0 +1,124 @@
+/**
+ * Entra ID: tokens for the deploying identity, and the directory that role assignments are checked against.
+ *
+ * The token endpoint is https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+ */
+import type { JsonObject } from '../../../core/json.ts';
+import type { Azure } from './context.ts';
+import { ArmError, type AzureResponse } from './http.ts';
+
+const login = { host: 'login.microsoftonline.com' };
+const graph = { host: 'graph.microsoft.com' };
+
+export function registerEntra(azure: Azure): void {
+  const { router, directory, tenantId } = azure;
+  router.on(
+    'POST',
+    '/{tenant}/oauth2/v2.0/token',
+    async ({ request, parameters }) => {
+      const form = new URLSearchParams(request.body.toString('utf8'));
+      const scope = (form.get('scope') ?? '').split(' ')[0] ?? '';
+      try {
+        if (parameters['tenant'] !== tenantId)
+          throw new ArmError(
+            400,
+            'invalid_request',
+            `AADSTS90002: Tenant '${parameters['tenant']}' not found.`,
+          );
+        directory.authenticate(
+          form.get('client_id') ?? '',
+          form.has('client_assertion') ? undefined : (form.get('client_secret') ?? ''),
+        );
+      } catch (error) {
+        if (!(error instanceof ArmError)) throw error;
+        return refusedToken(error);
+      }
+      return {
+        status: 200,
+        body: {
+          token_type: 'Bearer',
+          expires_in: directory.options.tokenLifetime,
+          ext_expires_in: directory.options.tokenLifetime,
+          access_token: await directory.issue(scope.replace(/\/\.default$/, '')),
+        },
+      };
+    },
+    login,
+  );
+
+  // What @azure/identity asks before its first token.
+  router.on(
+    'GET',
+    '/common/discovery/instance',
+    () => ({
+      status: 200,
+      body: {
+        tenant_discovery_endpoint: `https://login.microsoftonline.com/${tenantId}/v2.0/.well-known/openid-configuration`,
+        'api-version': '1.1',
+        metadata: [
+          {
+            preferred_network: 'login.microsoftonline.com',
+            preferred_cache: 'login.windows.net',
+            aliases: [
+              'login.microsoftonline.com',
+              'login.windows.net',
+              'login.microsoft.com',
+              'sts.windows.net',
+            ],
+          },
+        ],
+      },
+    }),
+    login,
+  );
+  router.on(
+    'GET',
+    '/{tenant}/v2.0/.well-known/openid-configuration',
+    () => ({
+      status: 200,
+      body: openIdConfiguration(tenantId),
+    }),
+    login,
+  );
+
+  router.on(
+    'GET',
+    '/v1.0/servicePrincipals/{objectId}',
+    ({ parameters }) => {
+      const principal = directory.find(parameters['objectId'] ?? '');
+      if (principal?.kind !== 'ServicePrincipal')
+        throw new ArmError(
+          404,
+          'Request_ResourceNotFound',
+          `Resource '${parameters['objectId']}' does not exist.`,
+        );
+      return {
+        status: 200,
+        body: { id: principal.objectId, displayName: principal.displayName, appId: principal.appId ?? null },
+      };
+    },
+    graph,
+  );
+}
+
+function refusedToken(error: ArmError): AzureResponse {
+  return {
+    status: error.status,
+    body: {
+      error: error.code,
+      error_description: error.message,
+      error_codes: [Number(/AADSTS(\d+)/.exec(error.message)?.[1] ?? 0)],
+    },
+  };
+}
+
+function openIdConfiguration(tenantId: string): JsonObject {
+  const base = `https://login.microsoftonline.com/${tenantId}`;
+  return {
+    token_endpoint: `${base}/oauth2/v2.0/token`,
+    authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
+    end_session_endpoint: `${base}/oauth2/v2.0/logout`,
+    issuer: `${base}/v2.0`,
+    jwks_uri: `${base}/discovery/v2.0/keys`,
+  };
+}

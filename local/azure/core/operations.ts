@@ -1,0 +1,258 @@
+/**
+ * Long-running operations of the control plane.
+ *
+ * An operation changes what clients see when it starts (a server is `Updating`), takes its time, and has its effect
+ * when it ends. While one runs on a Flexible Server, every other one on the same server is refused with ServerIsBusy:
+ * https://learn.microsoft.com/azure/postgresql/troubleshoot/troubleshoot-common-errors-flexible-server
+ */
+import { randomUUID } from 'node:crypto';
+import { idKey, nameOf, typeOf } from '../../../azure/resource-id.ts';
+import type { JsonObject } from '../../../core/json.ts';
+import { ArmError, type AzureRequest, type AzureResponse } from './http.ts';
+
+export type OperationOutcome = 'InProgress' | 'Succeeded' | 'Failed' | 'Refused' | 'Abandoned';
+
+/** One change of the control plane, long or immediate, for timelines and assertions. */
+export interface OperationRecord {
+  readonly id: string;
+  readonly method: string;
+  /** Id of the resource it changes. */
+  readonly target: string;
+  readonly type: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  endedAt: number | undefined;
+  outcome: OperationOutcome;
+  /** Code and sentence of a failure or refusal. */
+  error: { readonly code: string; readonly message: string } | undefined;
+}
+
+export interface OperationRequest {
+  readonly method: string;
+  readonly target: string;
+  /** Servers that are busy until it ends. @default - none */
+  readonly busyOn?: readonly string[];
+  /** What is true once it has succeeded; throwing an ArmError makes the operation fail with it. */
+  readonly effect?: () => void | Promise<void>;
+  /** What is undone when it fails. */
+  readonly failed?: () => void;
+}
+
+/** Milliseconds an operation takes, or what it waits for. */
+export type Latency = (
+  operation: Pick<OperationRecord, 'method' | 'type' | 'target'>,
+) => number | Promise<void>;
+
+/** About a thousandth of what Azure takes: the proportions of a real deployment, at a speed tests can bear. */
+export const quickLatency = ({ method, type }: Parameters<Latency>[0]): number => {
+  switch (type.toLowerCase()) {
+    case 'microsoft.dbforpostgresql/flexibleservers':
+      return method === 'PUT' ? 400 : 120;
+    case 'microsoft.network/privateendpoints':
+      return 150;
+    case 'microsoft.dbforpostgresql/flexibleservers/configurations':
+      return 30;
+    default:
+      return 40;
+  }
+};
+
+interface Running {
+  readonly record: OperationRecord;
+  readonly ended: Promise<void>;
+}
+
+export interface OperationsOptions {
+  readonly latency: Latency;
+  readonly subscriptionId: string;
+  /** Seconds of the Retry-After header on every poll. */
+  readonly retryAfterSeconds: number;
+  /** Told when an operation met something that is not known here, or a defect of this stand-in. */
+  readonly onUnknown: (message: string) => void;
+}
+
+export class Operations {
+  readonly records: OperationRecord[] = [];
+  readonly #running = new Map<string, Running>();
+  readonly #busy = new Map<string, OperationRecord>();
+  readonly #timers = new Map<NodeJS.Timeout, () => void>();
+  #generation = 0;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(readonly options: OperationsOptions) {}
+
+  /** Adds an immediate change to the record. */
+  note(method: string, target: string, startedAt: number, error?: ArmError): void {
+    this.records.push({
+      id: randomUUID(),
+      method,
+      target,
+      type: typeOf(target),
+      startedAt,
+      endedAt: Date.now(),
+      outcome: error ? 'Refused' : 'Succeeded',
+      error: error && { code: error.code, message: error.message },
+    });
+  }
+
+  /** @throws ArmError 409 ServerIsBusy while another operation runs on one of the servers */
+  refuseWhenBusy(servers: readonly string[]): void {
+    for (const server of servers) {
+      const other = this.#busy.get(idKey(server));
+      if (other)
+        throw new ArmError(
+          409,
+          'ServerIsBusy',
+          `The server '${nameOf(server)}' is busy processing another operation (${other.method} ${other.type} '${nameOf(other.target)}'). Please try again later.`,
+        );
+    }
+  }
+
+  isBusy(server: string): boolean {
+    return this.#busy.has(idKey(server));
+  }
+
+  start(request: OperationRequest): OperationRecord {
+    const servers = request.busyOn ?? [];
+    this.refuseWhenBusy(servers);
+    const record: OperationRecord = {
+      id: randomUUID(),
+      method: request.method,
+      target: request.target,
+      type: typeOf(request.target),
+      startedAt: Date.now(),
+      endedAt: undefined,
+      outcome: 'InProgress',
+      error: undefined,
+    };
+    this.records.push(record);
+    for (const server of servers) this.#busy.set(idKey(server), record);
+    this.#running.set(record.id, { record, ended: this.#run(record, request, servers) });
+    return record;
+  }
+
+  async #run(record: OperationRecord, request: OperationRequest, servers: readonly string[]): Promise<void> {
+    const generation = this.#generation;
+    const takes = this.options.latency(record);
+    await (typeof takes === 'number' ? this.#pause(takes) : this.#unlessAbandoned(takes));
+    try {
+      if (generation === this.#generation) await request.effect?.();
+      record.outcome = generation === this.#generation ? 'Succeeded' : 'Abandoned';
+    } catch (error) {
+      request.failed?.();
+      record.outcome = 'Failed';
+      if (!(error instanceof ArmError) || error.status === 501)
+        this.options.onUnknown(`${record.method} ${record.target}: ${String(error)}`);
+      record.error =
+        error instanceof ArmError
+          ? { code: error.code, message: error.message }
+          : { code: 'InternalServerError', message: String(error) };
+    }
+    record.endedAt = Date.now();
+    for (const server of servers) this.#busy.delete(idKey(server));
+  }
+
+  /** Waits until an operation has ended. */
+  async wait(id: string): Promise<OperationRecord | undefined> {
+    const running = this.#running.get(id);
+    await running?.ended;
+    return running?.record;
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        resolve();
+      }, milliseconds);
+      this.#timers.set(timer, resolve);
+    });
+  }
+
+  #unlessAbandoned(takes: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(resolve);
+      takes.then(resolve, reject).finally(() => this.#waiting.delete(resolve));
+    });
+  }
+
+  /** Headers that tell a client where to ask how the operation goes. */
+  pollingHeaders(record: OperationRecord, request: AzureRequest): Record<string, string> {
+    const namespace = record.type.split('/')[0];
+    const base = `https://${request.host}/subscriptions/${this.options.subscriptionId}/providers/${namespace}/locations/global`;
+    const version = `api-version=${request.query.get('api-version') ?? ''}`;
+    return {
+      'azure-asyncoperation': `${base}/azureAsyncOperation/${record.id}?${version}`,
+      location: `${base}/operationResults/${record.id}?${version}`,
+      'retry-after': String(this.options.retryAfterSeconds),
+    };
+  }
+
+  /**
+   * Answer to a poll. A poll is held open for up to a second while the operation runs, which saves a client told to
+   * retry after zero seconds from asking hundreds of times.
+   */
+  async poll(id: string): Promise<AzureResponse> {
+    const running = this.#running.get(id);
+    if (!running) throw new ArmError(404, 'OperationNotFound', `The operation '${id}' could not be found.`);
+    await Promise.race([running.ended, this.#pause(1000)]);
+    const { record } = running;
+    const body: JsonObject = {
+      id: `/operations/${record.id}`,
+      name: record.id,
+      status: record.outcome,
+      startTime: new Date(record.startedAt).toISOString(),
+    };
+    if (record.endedAt !== undefined) body['endTime'] = new Date(record.endedAt).toISOString();
+    if (record.error) body['error'] = { code: record.error.code, message: record.error.message };
+    return { status: 200, headers: { 'retry-after': String(this.options.retryAfterSeconds) }, body };
+  }
+
+  /**
+   * Answer to an operation's `Location`: 202 while it runs, then what the request would have been answered at once.
+   * https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
+   *
+   * @param shown the document of what was changed
+   */
+  async result(
+    id: string,
+    request: AzureRequest,
+    shown: (target: string) => Promise<AzureResponse>,
+  ): Promise<AzureResponse> {
+    const running = this.#running.get(id);
+    if (!running) throw new ArmError(404, 'OperationNotFound', `The operation '${id}' could not be found.`);
+    await Promise.race([running.ended, this.#pause(1000)]);
+    const { record } = running;
+    if (record.outcome === 'InProgress')
+      return { status: 202, headers: this.pollingHeaders(record, request) };
+    if (record.error) throw new ArmError(409, record.error.code, record.error.message);
+    return record.method === 'DELETE' || record.method === 'POST' ? { status: 204 } : shown(record.target);
+  }
+
+  /** Waits until nothing runs. */
+  async settled(): Promise<void> {
+    for (;;) {
+      const running = [...this.#running.values()].filter(({ record }) => record.outcome === 'InProgress');
+      if (running.length === 0) return;
+      await Promise.all(running.map(({ ended }) => ended));
+    }
+  }
+
+  /** Ends everything that runs, without its effect; what is already taking effect is waited for. */
+  async abandon(): Promise<void> {
+    this.#generation += 1;
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+    for (const [timer, resolve] of this.#timers) {
+      clearTimeout(timer);
+      resolve();
+    }
+    this.#timers.clear();
+    await this.settled();
+  }
+
+  stop(): void {
+    for (const timer of this.#timers.keys()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}

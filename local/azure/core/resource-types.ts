@@ -1,0 +1,289 @@
+/**
+ * What nearly all resource types of the resource manager have in common: PUT creates or replaces, PATCH merges, GET
+ * answers the document or 404, DELETE removes; parents must exist, locks are inherited, some changes take time.
+ */
+import { randomUUID } from 'node:crypto';
+import { nameOf, parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
+import type { ResourceTypeName } from '../../../azure/resource-types.ts';
+import { type JsonObject, merge, objectAt } from '../../../core/json.ts';
+import type { Azure } from './context.ts';
+import { ArmError, type AzureRequest, type AzureResponse, jsonBody } from './http.ts';
+import { refuseWhenLocked } from './locks.ts';
+import { type Resource, toDocument } from './resource-store.ts';
+import type { RouteMatch } from './router.ts';
+import { type Shape, strangers, writable } from './shape.ts';
+
+export interface Change {
+  readonly id: string;
+  readonly name: string;
+  readonly request: AzureRequest;
+  readonly method: 'PUT' | 'PATCH' | 'DELETE';
+  /** What this request says, without what a client may only read; empty for a DELETE. */
+  readonly sent: JsonObject;
+  /** The resource before the change; undefined when it is created. */
+  readonly existing: Resource | undefined;
+}
+
+export interface ResourceTypeDefinition {
+  /** Its API versions are those of azure/resource-types.ts. */
+  readonly type: ResourceTypeName;
+  /** What its document may contain, as the type's REST reference has it; anything else is answered 501. */
+  readonly shape: Shape;
+  /** Where it lives; `anywhere` is an extension of any other resource. @default 'resourceGroup' */
+  readonly scope?: 'resourceGroup' | 'anywhere';
+  /**
+   * How a change is answered: done at once; 200/201 with the document and an operation to poll; or 202 and nothing
+   * but the operation.
+   */
+  readonly change: 'immediate' | 'polled' | 'accepted';
+  /** Status of a PUT that creates. @default 201 */
+  readonly createdStatus?: 200 | 201;
+  /** Whether PATCH is known. @default false */
+  readonly patch?: boolean;
+  /** Method that the type does not have. @default - none */
+  readonly without?: readonly ('PUT' | 'DELETE')[];
+  /**
+   * The document Azure keeps for what a client sent (for PATCH: already merged into the existing one). Throws an
+   * ArmError for what Azure refuses.
+   */
+  readonly accept: (sent: JsonObject, change: Change) => JsonObject;
+  /** Effects on other resources once the change is complete. */
+  readonly completed?: (resource: Resource, change: Change) => void | Promise<void>;
+  /** Throws an ArmError when Azure would refuse to delete it now. */
+  readonly mayDelete?: (resource: Resource, change: Change) => void;
+  /** Effects on other resources once it is gone. */
+  readonly deleted?: (resource: Resource, change: Change) => void | Promise<void>;
+  /** Flexible Servers that are busy during the change. @default - none */
+  readonly busyOn?: (sent: JsonObject, change: Change) => readonly string[];
+  /** What clients see, when it is not what is kept. */
+  readonly present?: (resource: Resource) => JsonObject;
+  /** Query parameters it takes beside `api-version`. @default - none */
+  readonly query?: readonly string[];
+  /** Status while a change runs; undefined where the type does not show one. @default provisioningState */
+  readonly during?: (body: JsonObject, change: Change) => JsonObject;
+}
+
+export function registerResourceType(azure: Azure, definition: ResourceTypeDefinition): void {
+  const { router } = azure;
+  const template = templateOf(definition);
+  const options = { type: definition.type, query: definition.query ?? [] };
+  const without = definition.without ?? [];
+  router.on('GET', template, (match) => get(azure, definition, match), options);
+  if (!without.includes('PUT'))
+    router.on('PUT', template, (match) => change(azure, definition, match, 'PUT'), options);
+  if (definition.patch)
+    router.on('PATCH', template, (match) => change(azure, definition, match, 'PATCH'), options);
+  if (!without.includes('DELETE'))
+    router.on('DELETE', template, (match) => remove(azure, definition, match), options);
+}
+
+/** Answers a list of one type below a parent (or in a group or subscription). */
+export function registerList(
+  azure: Azure,
+  type: ResourceTypeName,
+  options: {
+    readonly template: string;
+    readonly present?: (resource: Resource) => JsonObject;
+  },
+): void {
+  azure.router.on(
+    'GET',
+    options.template,
+    ({ request }) => {
+      const parent = request.path.slice(0, request.path.lastIndexOf('/'));
+      const scope = parent.replace(/\/providers\/[^/]+$/i, '');
+      const found = azure.store.ofType(type).filter((resource) => {
+        const within = resource.id.toLowerCase().startsWith(`${scope.toLowerCase()}/`);
+        return within && (parent !== scope || parentOf(resource.id).toLowerCase() === scope.toLowerCase());
+      });
+      return { status: 200, body: { value: found.map(options.present ?? toDocument) } };
+    },
+    { type },
+  );
+}
+
+function templateOf({ type, scope }: ResourceTypeDefinition): string {
+  const [namespace = '', ...types] = type.split('/');
+  const tail = types.map((segment, index) => `${segment}/{name${'abcdef'[index]}}`).join('/');
+  const head = scope === 'anywhere' ? '/{scope*}' : '/subscriptions/{subscription}/resourceGroups/{group}';
+  return `${head}/providers/${namespace}/${tail}`;
+}
+
+function present(definition: ResourceTypeDefinition, resource: Resource): JsonObject {
+  return definition.present?.(resource) ?? toDocument(resource);
+}
+
+function get(azure: Azure, definition: ResourceTypeDefinition, { request }: RouteMatch): AzureResponse {
+  const resource = azure.store.get(request.path);
+  if (!resource) throw notFound(azure, request.path);
+  return { status: 200, body: present(definition, resource) };
+}
+
+export function notFound(azure: Azure, id: string): ArmError {
+  const group = resourceGroupOf(id);
+  if (group !== undefined && !azure.store.get(group))
+    return new ArmError(
+      404,
+      'ResourceGroupNotFound',
+      `Resource group '${nameOf(group)}' could not be found.`,
+    );
+  return new ArmError(
+    404,
+    'ResourceNotFound',
+    `The Resource '${typeOf(id)}/${nameOf(id)}' under resource group '${nameOf(group ?? '')}' was not found.`,
+  );
+}
+
+/** @throws ArmError when the group or the parent a resource needs is not there */
+export function requireParent(azure: Azure, id: string): void {
+  const group = resourceGroupOf(id);
+  if (group !== undefined && !azure.store.get(group)) throw notFound(azure, id);
+  const parent = parentOf(id);
+  if (/\/providers\//i.test(parent) && !azure.store.get(parent))
+    throw new ArmError(
+      404,
+      'ParentResourceNotFound',
+      `Failed to perform '${id.includes('/providers/') ? 'write' : 'read'}' on resource(s) of type '${typeOf(id)}', because the parent resource '${parent}' could not be found.`,
+    );
+}
+
+function canonicalId(azure: Azure, path: string): string {
+  const existing = azure.store.get(path);
+  if (existing) return existing.id;
+  const group = azure.store.get(resourceGroupOf(path));
+  return group ? group.id + path.slice(group.id.length) : path;
+}
+
+function change(
+  azure: Azure,
+  definition: ResourceTypeDefinition,
+  { request }: RouteMatch,
+  method: 'PUT' | 'PATCH',
+): AzureResponse {
+  const { store, operations } = azure;
+  const id = canonicalId(azure, request.path);
+  const existing = store.get(id);
+  if (method === 'PATCH' && !existing) throw notFound(azure, id);
+  requireParent(azure, id);
+  refuseWhenLocked(azure, id, 'write');
+  const before = existing && { ...existing, body: structuredClone(existing.body) };
+  const sent = written(request, definition);
+  const context: Change = { id, name: nameOf(id), request, method, sent, existing: before };
+  const busy = definition.busyOn?.(sent, context) ?? [];
+  operations.refuseWhenBusy(busy);
+  const kept = definition.accept(method === 'PATCH' && existing ? patched(existing, sent) : sent, context);
+  if (definition.change === 'immediate') {
+    const startedAt = Date.now();
+    const resource = store.put(id, kept);
+    void definition.completed?.(resource, context);
+    operations.note(method, id, startedAt);
+    return { status: before ? 200 : (definition.createdStatus ?? 201), body: present(definition, resource) };
+  }
+  const resource = store.put(id, (definition.during ?? provisioning)(kept, context));
+  const operation = operations.start({
+    method,
+    target: id,
+    busyOn: busy,
+    effect: async () => {
+      resource.body = kept;
+      await definition.completed?.(resource, context);
+    },
+    failed: () => {
+      if (before) resource.body = before.body;
+      else resource.body = merge(kept, { properties: { provisioningState: 'Failed' } });
+    },
+  });
+  const headers = operations.pollingHeaders(operation, request);
+  if (definition.change === 'accepted') return { status: 202, headers };
+  return {
+    status: before ? 200 : (definition.createdStatus ?? 201),
+    headers,
+    body: present(definition, resource),
+  };
+}
+
+function provisioning(body: JsonObject, { existing }: Change): JsonObject {
+  return merge(body, { properties: { provisioningState: existing ? 'Updating' : 'Creating' } });
+}
+
+function remove(azure: Azure, definition: ResourceTypeDefinition, { request }: RouteMatch): AzureResponse {
+  const { store, operations } = azure;
+  const resource = store.get(request.path);
+  if (!resource) return { status: 204 };
+  refuseWhenLocked(azure, resource.id, 'delete');
+  const context: Change = {
+    id: resource.id,
+    name: resource.name,
+    request,
+    method: 'DELETE',
+    sent: {},
+    existing: resource,
+  };
+  const busy = definition.busyOn?.(resource.body, context) ?? [];
+  operations.refuseWhenBusy(busy);
+  definition.mayDelete?.(resource, context);
+  if (definition.change === 'immediate') {
+    const startedAt = Date.now();
+    store.delete(resource.id);
+    void definition.deleted?.(resource, context);
+    operations.note('DELETE', resource.id, startedAt);
+    return { status: 200 };
+  }
+  const operation = operations.start({
+    method: 'DELETE',
+    target: resource.id,
+    busyOn: busy,
+    effect: async () => {
+      await definition.deleted?.(resource, context);
+      store.delete(resource.id);
+    },
+  });
+  return { status: 202, headers: operations.pollingHeaders(operation, request) };
+}
+
+/** Tags arrive as a whole, everything else in parts. */
+function patched(existing: Resource, sent: JsonObject): JsonObject {
+  const whole = merge(existing.body, sent);
+  return sent['tags'] === undefined ? whole : { ...whole, tags: sent['tags'] };
+}
+
+/** A client repeats id, name and type in the document it sends; Azure goes by the path. */
+function written(request: AzureRequest, { shape, type }: ResourceTypeDefinition): JsonObject {
+  const { id: _id, name: _name, type: _type, etag: _etag, ...rest } = jsonBody(request);
+  refuseStrangers(rest, shape, type);
+  return writable(rest, shape);
+}
+
+/** @throws ArmError 501 for a document with a property that the shape does not know */
+export function refuseStrangers(sent: JsonObject, shape: Shape, what: string): void {
+  const unknown = strangers(sent, shape);
+  if (unknown.length > 0)
+    throw new ArmError(
+      501,
+      'PropertyNotKnown',
+      `Of ${what} this local Azure does not know the property ${unknown.join(', ')}: look it up and add it to its shape.`,
+    );
+}
+
+/** The document as sent, with `provisioningState` and other properties Azure adds. */
+export function keep(sent: JsonObject, properties: JsonObject = {}): JsonObject {
+  return {
+    ...sent,
+    properties: { ...objectAt(sent, 'properties'), provisioningState: 'Succeeded', ...properties },
+  };
+}
+
+/** Identity block with the principal that Azure makes for a system-assigned identity. */
+export function withPrincipal(
+  azure: Azure,
+  sent: JsonObject,
+  existing: Resource | undefined,
+  name: string,
+): JsonObject {
+  const type = String(objectAt(sent, 'identity')['type'] ?? 'None');
+  if (!type.toLowerCase().includes('systemassigned')) return sent;
+  const known = objectAt(existing?.body, 'identity')['principalId'];
+  const principalId = typeof known === 'string' ? known : randomUUID();
+  azure.directory.add({ objectId: principalId, kind: 'ServicePrincipal', displayName: name });
+  return { ...sent, identity: { ...objectAt(sent, 'identity'), principalId, tenantId: azure.tenantId } };
+}

@@ -1,0 +1,195 @@
+/** Microsoft.Insights: diagnostic settings, action groups, alerts. */
+import { metricNamespace, metrics } from '../../../../azure/metrics.ts';
+import { parentOf, sameId, typeOf } from '../../../../azure/resource-id.ts';
+import type { ResourceTypeName } from '../../../../azure/resource-types.ts';
+import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
+import type { Azure } from '../../core/context.ts';
+import { ArmError } from '../../core/http.ts';
+import { registerList, registerResourceType } from '../../core/resource-types.ts';
+import { insightsShapes } from '../../core/shapes.ts';
+import { vaultType } from '../key-vault/control.ts';
+import { serverType, skuOf } from '../postgresql/server.ts';
+import { registerMetrics } from './metrics.ts';
+
+const diagnosticType = 'Microsoft.Insights/diagnosticSettings';
+
+/** https://learn.microsoft.com/azure/azure-monitor/reference/logs-index and each type's page of log categories */
+const logCategories: Readonly<Record<string, readonly string[]>> = {
+  [serverType.toLowerCase()]: [
+    'PostgreSQLLogs',
+    'PostgreSQLFlexSessions',
+    'PostgreSQLFlexQueryStoreRuntime',
+    'PostgreSQLFlexQueryStoreWaitStats',
+    'PostgreSQLFlexTableStats',
+    'PostgreSQLFlexDatabaseXacts',
+    'PostgreSQLFlexPGBouncer',
+  ],
+  [vaultType.toLowerCase()]: ['AuditEvent', 'AzurePolicyEvaluationDetails'],
+  'microsoft.network/networksecuritygroups': ['NetworkSecurityGroupEvent', 'NetworkSecurityGroupRuleCounter'],
+  'microsoft.network/virtualnetworks': ['VMProtectionAlerts'],
+  'microsoft.operationalinsights/workspaces': ['Audit', 'SummaryLogs', 'Jobs'],
+  'microsoft.dataprotection/backupvaults': [
+    'CoreAzureBackup',
+    'AddonAzureBackupJobs',
+    'AddonAzureBackupPolicy',
+    'AddonAzureBackupProtectedInstance',
+    'AzureBackupOperations',
+  ],
+};
+
+export function registerInsights(azure: Azure): void {
+  registerDiagnostics(azure);
+  registerActionGroups(azure);
+  registerAlerts(azure);
+  registerMetrics(azure);
+}
+
+function registerDiagnostics(azure: Azure): void {
+  const { store } = azure;
+  registerResourceType(azure, {
+    type: diagnosticType,
+    shape: insightsShapes.diagnosticSetting,
+    scope: 'anywhere',
+    change: 'immediate',
+    createdStatus: 200,
+    accept: (sent, { id, name }) => {
+      const target = parentOf(id);
+      const properties = objectAt(sent, 'properties');
+      const known = logCategories[typeOf(target).toLowerCase()];
+      if (!known)
+        throw new ArmError(
+          400,
+          'ResourceTypeNotSupported',
+          `The resource type '${typeOf(target)}' does not support diagnostic settings.`,
+        );
+      for (const category of objectsAt(properties, 'logs').map((log) => textAt(log, 'category')))
+        if (category !== undefined && !known.includes(category))
+          throw new ArmError(400, 'BadRequest', `Category '${category}' is not supported.`);
+      const workspace = textAt(properties, 'workspaceId');
+      if (workspace !== undefined && !store.get(workspace))
+        throw new ArmError(404, 'ResourceNotFound', `The workspace '${workspace}' could not be found.`);
+      for (const other of store.children(target, diagnosticType)) {
+        if (sameId(other.id, id) || textAt(other.body, 'properties', 'workspaceId') !== workspace) continue;
+        const taken = new Set(
+          objectsAt(other.body, 'properties', 'logs').map((log) => textAt(log, 'category')),
+        );
+        const twice = objectsAt(properties, 'logs').find((log) => taken.has(textAt(log, 'category')));
+        if (twice)
+          throw new ArmError(
+            409,
+            'Conflict',
+            `Data sink '${workspace}' is already used in diagnostic setting '${other.name}' for category '${textAt(twice, 'category')}' (setting '${name}').`,
+          );
+      }
+      // A vault's answer leaves the destination table's type out, whatever was sent (azure-rest-api-specs issue 22400).
+      const { logAnalyticsDestinationType: _type, ...withoutType } = properties;
+      return {
+        properties: typeOf(target).toLowerCase() === vaultType.toLowerCase() ? withoutType : properties,
+      };
+    },
+  });
+  registerList(azure, diagnosticType, {
+    template: '/{scope*}/providers/Microsoft.Insights/diagnosticSettings',
+  });
+}
+
+function registerActionGroups(azure: Azure): void {
+  registerResourceType(azure, {
+    type: 'Microsoft.Insights/actionGroups',
+    shape: insightsShapes.actionGroup,
+    change: 'immediate',
+    patch: true,
+    accept: (sent) => {
+      const properties = objectAt(sent, 'properties');
+      const receivers = objectsAt(properties, 'emailReceivers').map((one) => ({ ...one, status: 'Enabled' }));
+      return { ...sent, properties: { ...properties, emailReceivers: receivers } };
+    },
+  });
+}
+
+function registerAlerts(azure: Azure): void {
+  registerLists(azure, 'Microsoft.Insights/actionGroups');
+  registerLists(azure, 'Microsoft.Insights/metricAlerts');
+  registerLists(azure, 'Microsoft.Insights/activityLogAlerts');
+  registerResourceType(azure, {
+    type: 'Microsoft.Insights/metricAlerts',
+    shape: insightsShapes.metricAlert,
+    change: 'immediate',
+    createdStatus: 200,
+    patch: true,
+    accept: (sent, { name }) => {
+      requireScopes(azure, sent, name);
+      requireActionGroups(azure, textsOf(objectsAt(sent, 'properties', 'actions'), 'actionGroupId'), name);
+      for (const criterion of objectsAt(sent, 'properties', 'criteria', 'allOf'))
+        refuseMetric(azure, sent, criterion, name);
+      return { ...sent, properties: { ...objectAt(sent, 'properties'), isMigrated: false } };
+    },
+  });
+  registerResourceType(azure, {
+    type: 'Microsoft.Insights/activityLogAlerts',
+    shape: insightsShapes.activityLogAlert,
+    change: 'immediate',
+    patch: true,
+    accept: (sent, { name }) => {
+      requireScopes(azure, sent, name);
+      requireActionGroups(
+        azure,
+        textsOf(objectsAt(sent, 'properties', 'actions', 'actionGroups'), 'actionGroupId'),
+        name,
+      );
+      return sent;
+    },
+  });
+}
+
+/** Lists in a group and in the subscription; Azure's own clients read with older versions than azurerm writes. */
+function registerLists(azure: Azure, type: ResourceTypeName): void {
+  for (const scope of ['/subscriptions/{s}/resourceGroups/{g}', '/subscriptions/{s}'])
+    registerList(azure, type, { template: `${scope}/providers/${type}` });
+}
+
+function textsOf(objects: readonly JsonObject[], key: string): string[] {
+  return objects.flatMap((one) => textAt(one, key) ?? []);
+}
+
+function requireScopes(azure: Azure, sent: JsonObject, alert: string): void {
+  for (const scope of textsAt(sent, 'properties', 'scopes'))
+    if (!/^\/subscriptions\/[^/]+\/?$/i.test(scope) && !azure.store.get(scope))
+      throw new ArmError(400, 'ResourceNotFound', `The scope '${scope}' of alert '${alert}' does not exist.`);
+}
+
+function requireActionGroups(azure: Azure, groups: readonly string[], alert: string): void {
+  for (const group of groups)
+    if (!azure.store.get(group))
+      throw new ArmError(
+        400,
+        'ActionGroupNotFound',
+        `The action group '${group}' of alert '${alert}' does not exist.`,
+      );
+}
+
+/** https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-dbforpostgresql-flexibleservers-metrics */
+function refuseMetric(azure: Azure, alert: JsonObject, criterion: JsonObject, name: string): void {
+  if (textAt(criterion, 'metricNamespace') !== metricNamespace) return;
+  const metric = textAt(criterion, 'metricName') ?? '';
+  const known = Object.entries(metrics).find(([one]) => one === metric)?.[1];
+  const aggregation = textAt(criterion, 'timeAggregation');
+  if (!known)
+    throw new ArmError(400, 'BadRequest', `Couldn't find a metric named ${metric} (alert '${name}').`);
+  if (!known.aggregations.some((one) => one === aggregation))
+    throw new ArmError(
+      400,
+      'BadRequest',
+      `Time aggregation ${aggregation} is not supported for metric ${metric} (alert '${name}'): supported are ${known.aggregations.join(', ')}.`,
+    );
+  const servers = textsAt(alert, 'properties', 'scopes').map((scope) => azure.store.get(scope));
+  if (
+    known.requires === 'burstable' &&
+    servers.some((server) => server && skuOf(server.body)?.tier !== 'Burstable')
+  )
+    throw new ArmError(
+      400,
+      'BadRequest',
+      `Metric ${metric} exists on Burstable servers only (alert '${name}').`,
+    );
+}

@@ -1,0 +1,251 @@
+/**
+ * Microsoft.KeyVault: vaults with soft delete, and keys through the control plane.
+ *
+ * Keys: https://learn.microsoft.com/rest/api/keyvault/keys/keys/create-if-not-exist (control plane)
+ */
+import { randomBytes } from 'node:crypto';
+import { parentOf, sameId } from '../../../../azure/resource-id.ts';
+import { at, type JsonObject, numberAt, objectAt, textAt } from '../../../../core/json.ts';
+import type { Azure } from '../../core/context.ts';
+import { ArmError } from '../../core/http.ts';
+import { isTakenElsewhere, refuseReservedName } from '../../core/names.ts';
+import { keep, registerList, registerResourceType } from '../../core/resource-types.ts';
+import { vaultShapes } from '../../core/shapes.ts';
+import { registerDataPlane } from './data.ts';
+
+export const vaultType = 'Microsoft.KeyVault/vaults';
+const keyType = `${vaultType}/keys` as const;
+
+interface DeletedVault {
+  readonly id: string;
+  readonly body: JsonObject;
+  readonly deletedAt: number;
+}
+
+export function registerKeyVault(azure: Azure): void {
+  const deleted = azure.memory.map<DeletedVault>('deletedVaults');
+  registerVaults(azure, deleted);
+  registerDeletedVaults(azure, deleted);
+  registerKeys(azure);
+  registerDataPlane(azure);
+}
+
+function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void {
+  const { store, router } = azure;
+  registerResourceType(azure, {
+    type: vaultType,
+    shape: vaultShapes.vault,
+    change: 'immediate',
+    patch: true,
+    accept: (sent, { name, id, existing }) => {
+      const { createMode, ...properties } = objectAt(sent, 'properties');
+      const gone = stillDeleted(azure, deleted, name);
+      if (!existing && gone) {
+        if (createMode !== 'recover')
+          throw new ArmError(
+            409,
+            'ConflictError',
+            `A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault. (${name})`,
+          );
+        deleted.delete(name.toLowerCase());
+        return gone.body;
+      }
+      // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
+      if (!/^[a-z][a-z0-9-]{1,22}[a-z0-9]$/i.test(name) || name.includes('--'))
+        throw new ArmError(400, 'VaultNameNotValid', `The vault name '${name}' is invalid.`);
+      refuseReservedName(name);
+      if (!existing && isTakenElsewhere(azure, 'vault', name))
+        throw new ArmError(409, 'VaultAlreadyExists', `The vault name '${name}' is already in use.`);
+      const twin = store.ofType(vaultType).find((vault) => vault.name.toLowerCase() === name.toLowerCase());
+      if (twin && !sameId(twin.id, id))
+        throw new ArmError(409, 'VaultAlreadyExists', `The vault name '${name}' is already in use.`);
+      const before = existing?.body;
+      if (
+        at(before, 'properties', 'enablePurgeProtection') === true &&
+        properties['enablePurgeProtection'] === false
+      )
+        throw new ArmError(
+          400,
+          'BadRequest',
+          'The property "enablePurgeProtection" cannot be set to false. Enabling the purge protection for a vault is an irreversible action.',
+        );
+      const retention = numberAt(before, 'properties', 'softDeleteRetentionInDays');
+      const wanted = properties['softDeleteRetentionInDays'];
+      if (retention !== undefined && wanted !== undefined && wanted !== retention)
+        throw new ArmError(
+          400,
+          'BadRequest',
+          'The property "softDeleteRetentionInDays" has been set already and it can\'t be modified.',
+        );
+      return keep(
+        { ...sent, properties },
+        {
+          vaultUri: `https://${name}.vault.azure.net/`,
+          enableSoftDelete: true,
+          softDeleteRetentionInDays: wanted ?? retention ?? 90,
+          networkAcls: properties['networkAcls'] ?? {
+            bypass: 'AzureServices',
+            defaultAction: 'Allow',
+            ipRules: [],
+            virtualNetworkRules: [],
+          },
+          accessPolicies: properties['accessPolicies'] ?? [],
+        },
+      );
+    },
+    deleted: ({ id, name, body }) => {
+      deleted.set(name.toLowerCase(), { id, body, deletedAt: azure.clock.now() });
+    },
+  });
+  registerList(azure, vaultType, {
+    template: '/subscriptions/{s}/providers/Microsoft.KeyVault/vaults',
+  });
+  // How the provider finds a vault's id from its address.
+  router.on(
+    'GET',
+    '/subscriptions/{s}/resources',
+    ({ request }) => {
+      const filter = request.query.get('$filter') ?? '';
+      const type = /resourceType eq '([^']+)'/i.exec(filter)?.[1];
+      const name = /name eq '([^']+)'/i.exec(filter)?.[1];
+      if (type === undefined)
+        throw new ArmError(
+          400,
+          'InvalidFilterInQueryString',
+          `Invalid $filter '${filter}' specified in the query string.`,
+        );
+      const found = store
+        .ofType(type)
+        .filter((one) => name === undefined || one.name.toLowerCase() === name.toLowerCase());
+      return {
+        status: 200,
+        body: {
+          value: found.map(({ id, name, type, body }) => ({ id, name, type, location: body['location'] })),
+        },
+      };
+    },
+    { type: 'Microsoft.Resources/subscriptions/resources', query: ['$filter', '$top'] },
+  );
+}
+
+/** Milliseconds a deleted vault can be recovered: https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview */
+function retention(body: JsonObject): number {
+  return (numberAt(body, 'properties', 'softDeleteRetentionInDays') ?? 90) * 24 * 60 * 60 * 1000;
+}
+
+/** The deleted vault of that name, until its time is over and the name is free. */
+function stillDeleted(
+  azure: Azure,
+  deleted: Map<string, DeletedVault>,
+  name: string,
+): DeletedVault | undefined {
+  const found = deleted.get(name.toLowerCase());
+  if (found && found.deletedAt + retention(found.body) > azure.clock.now()) return found;
+  deleted.delete(name.toLowerCase());
+  return undefined;
+}
+
+function registerDeletedVaults(azure: Azure, deleted: Map<string, DeletedVault>): void {
+  const { router } = azure;
+  const template =
+    '/subscriptions/{s}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{name}';
+  const options = { type: 'Microsoft.KeyVault/locations/deletedVaults' } as const;
+  const find = (parameters: Readonly<Record<string, string>>): DeletedVault => {
+    const found = stillDeleted(azure, deleted, parameters['name'] ?? '');
+    if (!found || textAt(found.body, 'location') !== parameters['location'])
+      throw new ArmError(
+        404,
+        'DeletedVaultNotFound',
+        `The specified deleted vault '${parameters['name']}' does not exist.`,
+      );
+    return found;
+  };
+  router.on(
+    'GET',
+    template,
+    ({ request, parameters }) => {
+      const { id, body, deletedAt } = find(parameters);
+      return {
+        status: 200,
+        body: {
+          id: request.path,
+          name: parameters['name'] ?? '',
+          type: 'Microsoft.KeyVault/deletedVaults',
+          properties: {
+            vaultId: id,
+            location: body['location'],
+            tags: body['tags'],
+            deletionDate: new Date(deletedAt).toISOString(),
+            scheduledPurgeDate: new Date(deletedAt + retention(body)).toISOString(),
+            purgeProtectionEnabled: at(body, 'properties', 'enablePurgeProtection') === true,
+          },
+        },
+      };
+    },
+    options,
+  );
+  router.on(
+    'POST',
+    `${template}/purge`,
+    ({ request, parameters }) => {
+      const { id, body } = find(parameters);
+      if (at(body, 'properties', 'enablePurgeProtection') === true)
+        throw new ArmError(
+          409,
+          'DeletedVaultPurge',
+          `Operation 'DeletedVaultPurge' is not allowed: purge protection is enabled for vault '${parameters['name']}'.`,
+        );
+      const operation = azure.operations.start({
+        method: 'POST',
+        target: `${id}/purge`,
+        effect: () => {
+          deleted.delete((parameters['name'] ?? '').toLowerCase());
+        },
+      });
+      return { status: 202, headers: azure.operations.pollingHeaders(operation, request) };
+    },
+    options,
+  );
+}
+
+/** A key is made if it is not there; PUT on one that exists changes nothing, and there is no DELETE. */
+function registerKeys(azure: Azure): void {
+  const { store } = azure;
+  registerResourceType(azure, {
+    type: keyType,
+    shape: vaultShapes.key,
+    change: 'immediate',
+    without: ['DELETE'],
+    accept: (sent, { name, id, existing }) => {
+      if (existing) return existing.body;
+      const vault = store.get(parentOf(id));
+      const kind = textAt(sent, 'properties', 'kty') ?? 'RSA';
+      if (
+        kind.endsWith('-HSM') &&
+        textAt(vault?.body, 'properties', 'sku', 'name')?.toLowerCase() !== 'premium'
+      )
+        throw new ArmError(
+          400,
+          'BadParameter',
+          `Key type ${kind} needs a premium vault, and '${vault?.name}' is standard.`,
+        );
+      const uri = `${textAt(vault?.body, 'properties', 'vaultUri')}keys/${name}`;
+      return {
+        location: vault?.body['location'],
+        tags: sent['tags'] ?? {},
+        properties: {
+          attributes: { enabled: true, exportable: false, recoveryLevel: 'Recoverable' },
+          keyOps: ['encrypt', 'decrypt', 'sign', 'verify', 'wrapKey', 'unwrapKey'],
+          keySize: kind.startsWith('RSA') ? 2048 : undefined,
+          ...objectAt(sent, 'properties'),
+          kty: kind,
+          keyUri: uri,
+          keyUriWithVersion: `${uri}/${randomBytes(16).toString('hex')}`,
+        },
+      };
+    },
+  });
+  registerList(azure, keyType, {
+    template: '/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.KeyVault/vaults/{v}/keys',
+  });
+}

@@ -1,0 +1,313 @@
+/**
+ * The data plane of Key Vault, as far as wrapping needs it: a key's versions, wrapKey and unwrapKey with real RSA,
+ * behind the same doors as in Azure: network, token, role, and whether a version is enabled.
+ *
+ * https://learn.microsoft.com/rest/api/keyvault/keys/wrap-key/wrap-key
+ */
+import {
+  constants,
+  createPublicKey,
+  generateKeyPairSync,
+  privateDecrypt,
+  publicEncrypt,
+  randomBytes,
+} from 'node:crypto';
+import { idKey } from '../../../../azure/resource-id.ts';
+import { type JsonObject, numberAt, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
+import type { Azure } from '../../core/context.ts';
+import { callerOf } from '../../core/directory.ts';
+import { ArmError, type AzureRequest, type AzureResponse, apiVersion, jsonBody } from '../../core/http.ts';
+import { type Resource, toDocument } from '../../core/resource-store.ts';
+import { holdsRole } from '../authorization.ts';
+
+const vaultType = 'Microsoft.KeyVault/vaults';
+const keyType = `${vaultType}/keys` as const;
+const apiVersions = ['7.4', '7.5', '7.6', '2025-07-01'];
+
+/** Data plane roles that may read a key's public part, wrap and unwrap. */
+const keyUsers = [
+  'Key Vault Crypto Service Encryption User',
+  'Key Vault Crypto User',
+  'Key Vault Crypto Officer',
+  'Key Vault Administrator',
+];
+
+interface KeyVersion {
+  readonly version: string;
+  /** PEM; made when the version is first used, because RSA keys of 4096 bits take seconds. */
+  privateKey?: string;
+  enabled: boolean;
+  /** Seconds since 1970. */
+  readonly created: number;
+  expires?: number;
+}
+
+/** Gives a key a new version, as its rotation policy does when the time has come. */
+export function rotateKey(azure: Azure, key: string): void {
+  const resource = azure.store.get(key);
+  if (!resource) return;
+  const before = versionsOf(azure, resource);
+  const version = randomBytes(16).toString('hex');
+  before.push({ version, enabled: true, created: now() });
+  resource.body = {
+    ...resource.body,
+    properties: {
+      ...objectAt(resource.body, 'properties'),
+      keyUriWithVersion: `${textAt(resource.body, 'properties', 'keyUri')}/${version}`,
+    },
+  };
+}
+
+/** Versions of a key, oldest first. */
+export function keyVersions(azure: Azure, key: string): readonly string[] {
+  const resource = azure.store.get(key);
+  return resource ? versionsOf(azure, resource).map(({ version }) => version) : [];
+}
+
+/** Private parts of all keys that were used so far, PEM, by what they belong to; for a search where none may be. */
+export function privateParts(azure: Azure): ReadonlyMap<string, string> {
+  const all = azure.memory.map<KeyVersion[]>('keyVersions');
+  return new Map(
+    [...all].flatMap(([id, versions]) =>
+      versions.flatMap(({ version, privateKey }): [string, string][] =>
+        privateKey === undefined ? [] : [[`${id}/${version}`, privateKey]],
+      ),
+    ),
+  );
+}
+
+/** What a Crypto Officer may change of a version: `az keyvault key set-attributes`. Times in seconds since 1970. */
+export function setKeyAttributes(
+  azure: Azure,
+  key: string,
+  version: string,
+  attributes: { readonly enabled?: boolean; readonly expires?: number },
+): void {
+  const resource = azure.store.get(key);
+  const found = resource && versionsOf(azure, resource).find((one) => one.version === version);
+  if (!found) throw new Error(`${key} has no version ${version}`);
+  Object.assign(found, attributes);
+}
+
+function versionsOf(azure: Azure, key: Resource): KeyVersion[] {
+  const all = azure.memory.map<KeyVersion[]>('keyVersions');
+  let versions = all.get(idKey(key.id));
+  if (!versions) {
+    const version = textAt(key.body, 'properties', 'keyUriWithVersion')?.split('/').at(-1) ?? '';
+    const expires = numberAt(key.body, 'properties', 'attributes', 'exp');
+    versions = [{ version, enabled: true, created: now(), ...(expires === undefined ? {} : { expires }) }];
+    all.set(idKey(key.id), versions);
+  }
+  return versions;
+}
+
+export function registerDataPlane(azure: Azure): void {
+  const host = '*.vault.azure.net';
+  const on = (method: string, template: string, answer: (vault: Resource, match: Match) => AzureResponse) =>
+    azure.router.on(
+      method,
+      template,
+      ({ request, parameters }) => {
+        const vault = vaultOf(azure, request.host);
+        const closed = refusal(azure, vault, request);
+        if (closed) return closed;
+        return answer(vault, { request, parameters });
+      },
+      { host },
+    );
+  for (const template of ['/keys/{key}', '/keys/{key}/{version}'])
+    on('GET', template, (vault, match) => {
+      const { key, version } = allowed(azure, vault, match, 'read');
+      return { status: 200, body: bundle(key, version, match.request) };
+    });
+  for (const operation of ['wrapkey', 'unwrapkey'] as const)
+    on('POST', `/keys/{key}/{version}/${operation}`, (vault, match) => {
+      const found = allowed(azure, vault, match, operation);
+      return { status: 200, body: transform(operation, found, match.request) };
+    });
+  for (const method of ['GET', 'PUT', 'POST', 'PATCH', 'DELETE'])
+    for (const template of ['/', '/{path*}'])
+      on(method, template, (_vault, { request }) => {
+        throw new ArmError(
+          501,
+          'NotImplemented',
+          `This part of a vault's data plane is not rehearsed: ${request.method} ${request.path}`,
+        );
+      });
+}
+
+interface Match {
+  readonly request: AzureRequest;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** The token is asked for before anything else; then the network decides. */
+function refusal(azure: Azure, vault: Resource, request: AzureRequest): AzureResponse | undefined {
+  if (!azure.directory.holdsToken(request, 'https://vault.azure.net'))
+    return {
+      status: 401,
+      headers: {
+        'www-authenticate': `Bearer authorization="https://login.microsoftonline.com/${azure.tenantId}", resource="https://vault.azure.net"`,
+      },
+      body: {
+        error: { code: 'Unauthorized', message: 'AKV10000: Request is missing a Bearer or PoP token.' },
+      },
+    };
+  if (!isClosed(vault) || (request.fromNetwork && hasPrivateEndpoint(vault))) return undefined;
+  return forbidden(
+    'ForbiddenByConnection',
+    'Public network access is disabled and request is not from a trusted service nor via an approved private link.',
+  );
+}
+
+/** The key and version asked for, once role, existence and state allow the operation. */
+function allowed(
+  azure: Azure,
+  vault: Resource,
+  { request, parameters }: Match,
+  operation: 'read' | 'wrapkey' | 'unwrapkey',
+): { readonly key: Resource; readonly version: KeyVersion } {
+  if (!apiVersions.includes(apiVersion(request)))
+    throw new ArmError(501, 'NotImplemented', `Only api-version ${apiVersions.join(', ')} is known here`);
+  const name = parameters['key'] ?? '';
+  const id = `${vault.id}/keys/${name}`;
+  const caller = callerOf(request) ?? '';
+  if (!keyUsers.some((role) => holdsRole(azure, caller, role, id)))
+    throw refused(
+      403,
+      'Forbidden',
+      'Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions were changed recently, please observe propagation time.',
+      'ForbiddenByRbac',
+    );
+  const key = azure.store.ofType(keyType).find((one) => idKey(one.id) === idKey(id));
+  const versions = key ? versionsOf(azure, key) : [];
+  const wanted = parameters['version'];
+  const version = wanted ? versions.find((one) => one.version === wanted) : versions.at(-1);
+  if (!key || !version)
+    throw refused(
+      404,
+      'KeyNotFound',
+      `A key with (name/id) ${name}${wanted ? `/${wanted}` : ''} was not found in this key vault.`,
+    );
+  if (operation === 'read') return { key, version };
+  const permitted = textsAt(key.body, 'properties', 'keyOps');
+  if (!permitted.some((one) => one.toLowerCase() === operation))
+    throw refused(
+      403,
+      'Forbidden',
+      `Operation ${operation} is not permitted on this key.`,
+      'KeyOperationForbidden',
+    );
+  // A disabled version still wraps (it is the public half's work) and no longer unwraps; an expired one the other way
+  // round: https://learn.microsoft.com/azure/key-vault/keys/about-keys-details (date-time controlled operations), and
+  // what a live vault answered: https://github.com/Azure/azure-sdk-for-python/issues/45342
+  if (operation === 'unwrapkey' && !version.enabled)
+    throw refused(403, 'Forbidden', 'Operation unwrapKey is not allowed on a disabled key.', 'KeyDisabled');
+  if (operation === 'wrapkey' && version.expires !== undefined && version.expires < now())
+    throw refused(403, 'Forbidden', 'Operation wrapKey is not allowed on an expired key.', 'KeyExpired');
+  return { key, version };
+}
+
+/** OAEP: RSA-OAEP-256 uses SHA-256 for both hashes; plain RSA-OAEP is SHA-1 by definition. */
+const hashes: Readonly<Record<string, string>> = { 'RSA-OAEP-256': 'sha256', 'RSA-OAEP': 'sha1' };
+
+function transform(
+  operation: 'wrapkey' | 'unwrapkey',
+  { key, version }: { readonly key: Resource; readonly version: KeyVersion },
+  request: AzureRequest,
+): JsonObject {
+  const body = jsonBody(request);
+  const algorithm = textAt(body, 'alg') ?? '';
+  const oaepHash = hashes[algorithm];
+  if (oaepHash === undefined)
+    throw refused(400, 'BadParameter', `Property alg has invalid value ${algorithm} for this key.`);
+  const value = Buffer.from(textAt(body, 'value') ?? '', 'base64url');
+  const half = { key: privateKeyOf(key, version), padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash };
+  let result: Buffer;
+  try {
+    result = operation === 'wrapkey' ? publicEncrypt(half, value) : privateDecrypt(half, value);
+  } catch {
+    throw refused(400, 'BadParameter', 'The parameter is incorrect.\r\n');
+  }
+  return { kid: identifier(key, version, request), value: result.toString('base64url') };
+}
+
+function bundle(key: Resource, version: KeyVersion, request: AzureRequest): JsonObject {
+  const jwk = createPublicKey(privateKeyOf(key, version)).export({ format: 'jwk' });
+  return {
+    key: {
+      kid: identifier(key, version, request),
+      kty: textAt(key.body, 'properties', 'kty') ?? 'RSA',
+      key_ops: textsAt(key.body, 'properties', 'keyOps'),
+      n: jwk.n ?? '',
+      e: jwk.e ?? '',
+    },
+    attributes: {
+      enabled: version.enabled,
+      created: version.created,
+      updated: version.created,
+      recoveryLevel: 'CustomizedRecoverable',
+      ...(version.expires === undefined ? {} : { exp: version.expires }),
+    },
+  };
+}
+
+function privateKeyOf(key: Resource, version: KeyVersion): string {
+  version.privateKey ??= generateKeyPairSync('rsa', {
+    modulusLength: numberAt(key.body, 'properties', 'keySize') ?? 2048,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  }).privateKey;
+  return version.privateKey;
+}
+
+function identifier(key: Resource, { version }: KeyVersion, { host }: AzureRequest): string {
+  return `https://${host}/keys/${key.name.split('/').at(-1)}/${version}`;
+}
+
+function vaultOf(azure: Azure, host: string): Resource {
+  const name = host.split('.')[0] ?? '';
+  const vault = azure.store.ofType(vaultType).find((one) => idKey(one.name) === idKey(name));
+  if (!vault) throw new ArmError(404, 'VaultNotFound', `The vault '${name}' does not exist.`);
+  return vault;
+}
+
+function isClosed(vault: Resource): boolean {
+  const document = toDocument(vault);
+  return (
+    textAt(document, 'properties', 'publicNetworkAccess') === 'Disabled' ||
+    textAt(document, 'properties', 'networkAcls', 'defaultAction') === 'Deny'
+  );
+}
+
+function hasPrivateEndpoint(vault: Resource): boolean {
+  return objectsAt(vault.body, 'properties', 'privateEndpointConnections').some(
+    (connection) =>
+      textAt(connection, 'properties', 'privateLinkServiceConnectionState', 'status') === 'Approved',
+  );
+}
+
+function forbidden(inner: string, message: string): AzureResponse {
+  return { status: 403, body: { error: { code: 'Forbidden', message, innererror: { code: inner } } } };
+}
+
+/** A refusal of the data plane names its reason in `innererror`. */
+class VaultError extends ArmError {
+  readonly #inner: string | undefined;
+  constructor(status: number, code: string, message: string, inner?: string) {
+    super(status, code, message);
+    this.#inner = inner;
+  }
+  override toResponse(): AzureResponse {
+    const inner = this.#inner === undefined ? {} : { innererror: { code: this.#inner } };
+    return { status: this.status, body: { error: { code: this.code, message: this.message, ...inner } } };
+  }
+}
+
+function refused(status: number, code: string, message: string, inner?: string): VaultError {
+  return new VaultError(status, code, message, inner);
+}
+
+function now(): number {
+  return Math.floor(Date.now() / 1000);
+}

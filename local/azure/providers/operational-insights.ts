@@ -1,0 +1,94 @@
+/** Microsoft.OperationalInsights: Log Analytics workspaces. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
+import type { Azure } from '../core/context.ts';
+import { ArmError } from '../core/http.ts';
+import { keep, notFound, registerList, registerResourceType } from '../core/resource-types.ts';
+import { workspaceShape } from '../core/shapes.ts';
+
+export const workspaceType = 'Microsoft.OperationalInsights/workspaces';
+
+interface DeletedWorkspace {
+  readonly id: string;
+  readonly name: string;
+  readonly body: JsonObject;
+  readonly deletedAt: number;
+}
+
+export interface WorkspaceOptions {
+  /** Whether the deploying identity may read shared keys (`Microsoft.OperationalInsights/workspaces/sharedKeys/action`). */
+  readonly mayReadSharedKeys: boolean;
+  /** Told each shared key, so that tests can search for it where it must not be. */
+  readonly sharedKeys: Map<string, string>;
+}
+
+export function registerOperationalInsights(azure: Azure, options: WorkspaceOptions): void {
+  const { router, store, clock } = azure;
+  /** https://learn.microsoft.com/azure/azure-monitor/logs/delete-workspace: kept for 14 days, unless `force` is said. */
+  const deleted = azure.memory.map<DeletedWorkspace>('deletedWorkspaces');
+  registerResourceType(azure, {
+    type: workspaceType,
+    shape: workspaceShape,
+    change: 'polled',
+    patch: true,
+    accept: (sent, { id, name, existing }) => {
+      if (!/^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/.test(name))
+        throw new ArmError(400, 'InvalidParameter', `Workspace name '${name}' must have 4 to 63 characters.`);
+      const properties = objectAt(sent, 'properties');
+      // Made again within two weeks, it is the old one with its data.
+      const gone = deleted.get(id.toLowerCase());
+      deleted.delete(id.toLowerCase());
+      const workspaceId = textAt(existing?.body ?? gone?.body, 'properties', 'customerId') ?? randomUUID();
+      return keep(
+        { ...sent, properties },
+        {
+          customerId: workspaceId,
+          retentionInDays: properties['retentionInDays'] ?? 30,
+          sku: objectAt(properties, 'sku')['name'] === undefined ? { name: 'PerGB2018' } : properties['sku'],
+          publicNetworkAccessForIngestion: properties['publicNetworkAccessForIngestion'] ?? 'Enabled',
+          publicNetworkAccessForQuery: properties['publicNetworkAccessForQuery'] ?? 'Enabled',
+          workspaceCapping: properties['workspaceCapping'] ?? { dailyQuotaGb: -1 },
+        },
+      );
+    },
+    deleted: ({ id, name, body }, { request }) => {
+      if (request.query.get('force') !== 'true')
+        deleted.set(id.toLowerCase(), { id, name, body, deletedAt: clock.now() });
+    },
+    query: ['force'],
+  });
+  registerList(azure, workspaceType, {
+    template: '/subscriptions/{s}/providers/Microsoft.OperationalInsights/workspaces',
+  });
+  router.on(
+    'GET',
+    '/subscriptions/{s}/providers/Microsoft.OperationalInsights/deletedWorkspaces',
+    () => ({
+      status: 200,
+      body: {
+        value: [...deleted.values()]
+          .filter(({ deletedAt }) => deletedAt + 14 * 24 * 3_600_000 > clock.now())
+          .map(({ id, name, body }) => ({ id, name, type: workspaceType, ...body })),
+      },
+    }),
+    { type: 'Microsoft.OperationalInsights/deletedWorkspaces' },
+  );
+  router.on(
+    'POST',
+    '/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.OperationalInsights/workspaces/{w}/sharedKeys',
+    ({ request }) => {
+      const workspace = store.get(request.path.replace(/\/sharedKeys$/i, ''));
+      if (!workspace) throw notFound(azure, request.path);
+      if (!options.mayReadSharedKeys)
+        throw new ArmError(
+          403,
+          'AuthorizationFailed',
+          `The client does not have authorization to perform action 'Microsoft.OperationalInsights/workspaces/sharedKeys/action' over scope '${workspace.id}'.`,
+        );
+      const key = options.sharedKeys.get(workspace.id) ?? randomBytes(64).toString('base64');
+      options.sharedKeys.set(workspace.id, key);
+      return { status: 200, body: { primarySharedKey: key, secondarySharedKey: key } };
+    },
+    { type: workspaceType },
+  );
+}

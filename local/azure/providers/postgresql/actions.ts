@@ -1,0 +1,169 @@
+/** Restart, stop and start of a server, and what Azure itself does to one. */
+import { storageSizesGb, storageTiers } from '../../../../azure/storage.ts';
+import { at, type JsonObject, merge, numberAt } from '../../../../core/json.ts';
+import type { Azure } from '../../core/context.ts';
+import { ArmError, type AzureRequest, type AzureResponse, jsonBody } from '../../core/http.ts';
+import { refuseWhenLocked } from '../../core/locks.ts';
+import type { Resource } from '../../core/resource-store.ts';
+import { notFound, refuseStrangers } from '../../core/resource-types.ts';
+import type { ServerEvents } from './events.ts';
+import { applyPending } from './parameters.ts';
+import { namespace, property, refuseUnlessReady, serverType, stateOf } from './server.ts';
+
+export function registerActions(azure: Azure, events: ServerEvents): void {
+  const action = (
+    verb: string,
+    handler: (server: Resource, request: AzureRequest) => Pick<Started, 'during' | 'effect'>,
+  ) =>
+    azure.router.on(
+      'POST',
+      `${namespace}/flexibleServers/{server}/${verb}`,
+      ({ request }) => {
+        const id = request.path.slice(0, request.path.lastIndexOf('/'));
+        const server = azure.store.get(id);
+        if (!server) throw notFound(azure, id);
+        // A ReadOnly lock refuses every POST: https://learn.microsoft.com/azure/azure-resource-manager/management/lock-resources
+        refuseWhenLocked(azure, server.id, 'write');
+        azure.operations.refuseWhenBusy([server.id]);
+        return started(azure, { request, server, ...handler(server, request) });
+      },
+      { type: serverType },
+    );
+
+  action('restart', (server, request) => {
+    const sent = jsonBody(request);
+    refuseStrangers(sent, { restartWithFailover: 'any', failoverMode: 'any' }, 'a restart');
+    refuseUnlessReady(server);
+    const failover = at(sent, 'restartWithFailover') === true;
+    if (failover) refuseWithoutStandby(server);
+    return { during: 'Restarting', effect: () => restarted(azure, server, failover, events) };
+  });
+  action('stop', (server) => {
+    refuseUnlessReady(server);
+    return {
+      during: 'Stopping',
+      effect: async () => {
+        await events({ kind: 'stopped', server: server.id });
+        return 'Stopped';
+      },
+    };
+  });
+  action('start', (server) => {
+    if (stateOf(server.body) !== 'Stopped')
+      throw new ArmError(
+        409,
+        'OperationNotAllowedOnServerState',
+        `Server '${server.name}' is ${stateOf(server.body)}; only a stopped one can be started.`,
+      );
+    return {
+      during: 'Starting',
+      effect: async () => {
+        applyPending(azure, server.id);
+        await events({ kind: 'started', server: server.id });
+        return 'Ready';
+      },
+    };
+  });
+}
+
+interface Started {
+  readonly request: AzureRequest;
+  readonly server: Resource;
+  /** State it shows meanwhile. */
+  readonly during: string;
+  /** @returns the state it is in afterwards */
+  readonly effect: () => Promise<string>;
+}
+
+function started(azure: Azure, { request, server, during, effect }: Started): AzureResponse {
+  const { operations } = azure;
+  const before = stateOf(server.body);
+  const show = (state: string) => {
+    server.body = merge(server.body, { properties: { state } });
+  };
+  const operation = operations.start({
+    method: 'POST',
+    target: request.path,
+    busyOn: [server.id],
+    effect: async () => show(await effect()),
+    failed: () => show(before),
+  });
+  show(during);
+  return { status: 202, headers: operations.pollingHeaders(operation, request) };
+}
+
+function refuseWithoutStandby(server: Resource): void {
+  if (property(server.body, 'highAvailability', 'mode') === 'Disabled')
+    throw new ArmError(
+      400,
+      'FailoverNotSupported',
+      `Server '${server.name}' has no standby to fail over to.`,
+    );
+}
+
+async function restarted(
+  azure: Azure,
+  server: Resource,
+  failover: boolean,
+  events: ServerEvents,
+): Promise<string> {
+  if (failover) server.body = withZonesSwapped(server.body);
+  await events({ kind: 'restarted', server: server.id, failover });
+  applyPending(azure, server.id);
+  return 'Ready';
+}
+
+/** The zones of a server and its standby after a failover. */
+function withZonesSwapped(body: JsonObject): JsonObject {
+  return merge(body, {
+    properties: {
+      availabilityZone: at(body, 'properties', 'highAvailability', 'standbyAvailabilityZone') ?? null,
+      highAvailability: { standbyAvailabilityZone: at(body, 'properties', 'availabilityZone') ?? null },
+    },
+  });
+}
+
+/** What Azure does to a server by itself; nobody asks for it and no operation shows it. */
+export interface Incidents {
+  /**
+   * The primary fails, and its standby takes over in its own zone.
+   * https://learn.microsoft.com/azure/reliability/reliability-postgresql-flexible-server, "Unplanned failover"
+   */
+  failOver(server: string): Promise<void>;
+  /**
+   * A disk that is nearly full doubles, where auto-grow is on.
+   * https://learn.microsoft.com/azure/postgresql/scale-compute-storage/concepts-storage-autogrow
+   */
+  growDisk(server: string): void;
+}
+
+export function incidents(azure: Azure, events: ServerEvents): Incidents {
+  const find = (id: string): Resource => {
+    const server = azure.store.get(id);
+    if (!server) throw notFound(azure, id);
+    return server;
+  };
+  return {
+    async failOver(id) {
+      const server = find(id);
+      refuseWithoutStandby(server);
+      await restarted(azure, server, true, events);
+    },
+    growDisk(id) {
+      const server = find(id);
+      const size = numberAt(server.body, 'properties', 'storage', 'storageSizeGB') ?? 0;
+      const [next] = storageSizesGb.filter((one) => one >= size * 2);
+      const grows = property(server.body, 'storage', 'autoGrow') === 'Enabled';
+      // It never grows across 4,095 GB: "limitations" of the same page.
+      if (!grows || next === undefined || (size <= 4096 && next > 4096))
+        throw new ArmError(
+          400,
+          'StorageDoesNotGrow',
+          `The disk of '${server.name}' (${size} GB) does not grow by itself.`,
+        );
+      server.body = merge(server.body, {
+        properties: { storage: { storageSizeGB: next, tier: storageTiers(next)?.[0] } },
+      });
+    },
+  };
+}

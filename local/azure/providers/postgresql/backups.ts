@@ -1,0 +1,60 @@
+/**
+ * Backups of a server: the automatic ones, and those somebody asks for.
+ * https://learn.microsoft.com/azure/postgresql/backup-restore/concepts-backup-restore
+ */
+
+import { merge } from '../../../../core/json.ts';
+import type { Azure } from '../../core/context.ts';
+import { ArmError } from '../../core/http.ts';
+import type { Resource } from '../../core/resource-store.ts';
+import { registerList, registerResourceType } from '../../core/resource-types.ts';
+import { isReplica, namespace, property, refuseUnlessReady, serverOf, serverType } from './server.ts';
+
+const type = `${serverType}/backups` as const;
+
+/** "The first snapshot backup is scheduled immediately after a server is created"; from then on it can be restored. */
+export function noteFirstBackup(azure: Azure, server: Resource): void {
+  const time = new Date(azure.clock.now());
+  server.body = merge(server.body, {
+    properties: { state: 'Ready', backup: { earliestRestoreDate: time.toISOString() } },
+  });
+  azure.store.put(`${server.id}/backups/backup_1`, {
+    properties: { backupType: 'Full', completedTime: time.toISOString(), source: 'Automatic' },
+  });
+}
+
+export function registerBackups(azure: Azure): void {
+  registerResourceType(azure, {
+    type,
+    shape: { properties: { backupType: 'any', completedTime: 'any', source: 'any' }, systemData: 'readOnly' },
+    change: 'accepted',
+    busyOn: (_sent, change) => [serverOf(azure, change).id],
+    during: (body) => body,
+    accept: (_sent, change) => {
+      const server = serverOf(azure, change);
+      refuseUnlessReady(server);
+      if (isReplica(server))
+        throw new ArmError(
+          400,
+          'BackupNotSupportedOnReplica',
+          `Backups are not taken of replica '${server.name}'.`,
+        );
+      return {
+        properties: {
+          backupType: 'Customer On-Demand',
+          completedTime: new Date(azure.clock.now()).toISOString(),
+          source: 'Customer Initiated',
+        },
+      };
+    },
+    mayDelete: (backup) => {
+      if (property(backup.body, 'source') === 'Automatic')
+        throw new ArmError(
+          400,
+          'AutomaticBackup',
+          `The automatic backup '${backup.name}' cannot be deleted.`,
+        );
+    },
+  });
+  registerList(azure, type, { template: `${namespace}/flexibleServers/{server}/backups` });
+}

@@ -1,0 +1,191 @@
+/** Databases, firewall rules and Entra administrators of a server. */
+
+import { type JsonObject, objectAt, textAt } from '../../../../core/json.ts';
+import type { Azure } from '../../core/context.ts';
+import { ArmError } from '../../core/http.ts';
+import type { Resource } from '../../core/resource-store.ts';
+import { type Change, registerList, registerResourceType } from '../../core/resource-types.ts';
+import type { ServerEvents } from './events.ts';
+import {
+  isReplica,
+  namespace,
+  property,
+  refuseUnlessReady,
+  replicasOf,
+  serverOf,
+  serverType,
+} from './server.ts';
+
+const databaseType = `${serverType}/databases` as const;
+const administratorType = `${serverType}/administrators` as const;
+
+export function registerChildren(azure: Azure, events: ServerEvents): void {
+  registerDatabases(azure, events);
+  registerFirewallRules(azure);
+  registerAdministrators(azure, events);
+  for (const child of ['databases', 'firewallRules', 'administrators'] as const)
+    registerList(azure, `${serverType}/${child}`, {
+      template: `${namespace}/flexibleServers/{server}/${child}`,
+    });
+}
+
+/** What comes with the copy of a server: what is in its files, and its parameters at that moment. */
+export function copyChildren(azure: Azure, from: Resource, to: Resource): void {
+  for (const type of ['databases', 'administrators', 'configurations'])
+    for (const child of azure.store.children(from.id, `${serverType}/${type}`))
+      azure.store.put(`${to.id}/${type}/${child.name}`, {
+        ...structuredClone(child.body),
+        // It starts with them, so nothing of it waits for a restart.
+        ...(type === 'configurations' ? { inForce: textAt(child.body, 'properties', 'value') ?? '' } : {}),
+      });
+}
+
+const onServer = (azure: Azure) => (_sent: JsonObject, change: Change) => [serverOf(azure, change).id];
+
+/** A change of what only a server that takes writes can change. */
+function refuseOnReplica(server: Resource, what: string): void {
+  refuseUnlessReady(server);
+  if (isReplica(server))
+    throw new ArmError(
+      400,
+      'ReplicaIsReadOnly',
+      `${what} cannot be changed on replica '${server.name}', which is read-only.`,
+    );
+}
+
+/** A change of a primary's files is one of its replicas'. */
+function everywhere(azure: Azure, server: Resource, change: (server: Resource) => void): void {
+  for (const one of [server, ...replicasOf(azure, server.id)]) change(one);
+}
+
+function registerDatabases(azure: Azure, events: ServerEvents): void {
+  const { store } = azure;
+  registerResourceType(azure, {
+    type: databaseType,
+    shape: { properties: { charset: 'any', collation: 'any' }, systemData: 'readOnly' },
+    change: 'accepted',
+    busyOn: onServer(azure),
+    during: (body) => body,
+    accept: (sent, change) => {
+      refuseOnReplica(serverOf(azure, change), 'A database');
+      // Azure's own: https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-servers
+      if (['azure_maintenance', 'azure_sys', 'template0', 'template1'].includes(change.name))
+        throw new ArmError(400, 'InvalidDatabaseName', `The database name '${change.name}' is reserved.`);
+      return { properties: { charset: 'UTF8', collation: 'en_US.utf8', ...objectAt(sent, 'properties') } };
+    },
+    completed: async ({ name, body }, change) => {
+      const server = serverOf(azure, change);
+      if (!change.existing) await events({ kind: 'databaseCreated', server: server.id, database: name });
+      everywhere(azure, server, (one) => store.put(`${one.id}/databases/${name}`, structuredClone(body)));
+    },
+    mayDelete: ({ name }, change) => {
+      refuseOnReplica(serverOf(azure, change), 'A database');
+      if (name === 'postgres')
+        throw new ArmError(400, 'InvalidDatabaseName', `The database 'postgres' cannot be deleted.`);
+    },
+    deleted: async ({ name }, change) => {
+      const server = serverOf(azure, change);
+      everywhere(azure, server, (one) => store.delete(`${one.id}/databases/${name}`));
+      await events({ kind: 'databaseDeleted', server: server.id, database: name });
+    },
+  });
+}
+
+/** https://learn.microsoft.com/azure/postgresql/network/concepts-networking-public */
+function registerFirewallRules(azure: Azure): void {
+  registerResourceType(azure, {
+    type: `${serverType}/firewallRules`,
+    shape: { properties: { startIpAddress: 'any', endIpAddress: 'any' }, systemData: 'readOnly' },
+    change: 'accepted',
+    busyOn: onServer(azure),
+    during: (body) => body,
+    accept: (sent, change) => {
+      const server = serverOf(azure, change);
+      refuseUnlessReady(server);
+      if (
+        property(server.body, 'network', 'delegatedSubnetResourceId') !== undefined ||
+        property(server.body, 'network', 'publicNetworkAccess') === 'Disabled'
+      )
+        throw new ArmError(
+          400,
+          'FirewallRulesNotSupported',
+          `Firewall rule operations cannot be requested for the private access enabled server '${server.name}'.`,
+        );
+      const [start, end] = ['startIpAddress', 'endIpAddress'].map((one) => number(property(sent, one)));
+      if (start === undefined || end === undefined || start > end)
+        throw new ArmError(
+          400,
+          'InvalidFirewallRule',
+          `Firewall rule '${change.name}' needs an IPv4 range whose start is not after its end.`,
+        );
+      return sent;
+    },
+  });
+}
+
+function number(address: string | undefined): number | undefined {
+  const octets = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/
+    .exec(address ?? '')
+    ?.slice(1)
+    .map(Number);
+  if (!octets || octets.some((octet) => octet > 255)) return undefined;
+  return octets.reduce((sum, octet) => sum * 256 + octet, 0);
+}
+
+/** https://learn.microsoft.com/azure/postgresql/security/security-entra-concepts */
+function registerAdministrators(azure: Azure, events: ServerEvents): void {
+  const { store } = azure;
+  registerResourceType(azure, {
+    type: administratorType,
+    shape: {
+      properties: { principalType: 'any', principalName: 'any', tenantId: 'any', objectId: 'readOnly' },
+      systemData: 'readOnly',
+    },
+    change: 'accepted',
+    busyOn: onServer(azure),
+    during: (body) => body,
+    accept: (sent, change) => {
+      const server = serverOf(azure, change);
+      // The login is a role in the database, which a replica has from its primary.
+      refuseOnReplica(server, 'An Entra administrator');
+      if (property(server.body, 'authConfig', 'activeDirectoryAuth') !== 'Enabled')
+        throw new ArmError(
+          400,
+          'AadAuthOperationCannotBePerformedWhenDisabled',
+          `Microsoft Entra authentication is not enabled on server '${server.name}'.`,
+        );
+      if (property(sent, 'tenantId')?.toLowerCase() !== azure.tenantId.toLowerCase())
+        throw new ArmError(
+          400,
+          'InvalidTenantId',
+          `Administrator '${property(sent, 'principalName')}' is not of tenant ${azure.tenantId}.`,
+        );
+      return { properties: { ...objectAt(sent, 'properties'), objectId: change.name } };
+    },
+    completed: async ({ name, body }, change) => {
+      const server = serverOf(azure, change);
+      await events({ kind: 'administratorAdded', server: server.id, ...administrator(name, body) });
+      everywhere(azure, server, (one) =>
+        store.put(`${one.id}/administrators/${name}`, structuredClone(body)),
+      );
+    },
+    mayDelete: (_administrator, change) => refuseOnReplica(serverOf(azure, change), 'An Entra administrator'),
+    deleted: async ({ name, body }, change) => {
+      const server = serverOf(azure, change);
+      everywhere(azure, server, (one) => store.delete(`${one.id}/administrators/${name}`));
+      await events({
+        kind: 'administratorRemoved',
+        server: server.id,
+        name: administrator(name, body).name,
+      });
+    },
+  });
+}
+
+function administrator(objectId: string, body: JsonObject) {
+  return {
+    name: textAt(body, 'properties', 'principalName') ?? objectId,
+    objectId,
+    principalType: textAt(body, 'properties', 'principalType') ?? 'Unknown',
+  };
+}

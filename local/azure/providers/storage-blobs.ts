@@ -1,0 +1,258 @@
+/**
+ * Blob storage, as the azurerm backend of Terraform uses it: one blob a state, a lease as the lock.
+ * https://learn.microsoft.com/rest/api/storageservices/lease-blob
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import type { Azure } from '../core/context.ts';
+import type { AzureRequest, AzureResponse } from '../core/http.ts';
+import type { Memory } from '../core/memory.ts';
+import type { RouteMatch } from '../core/router.ts';
+
+export interface Blob {
+  content: Buffer;
+  contentType: string;
+  metadata: Record<string, string>;
+  lease: string | undefined;
+  etag: string;
+  modifiedAt: Date;
+}
+
+/** What a blob once was: a storage account with versions keeps every one, for whoever may read them. */
+export type BlobVersion = Pick<Blob, 'content' | 'metadata'>;
+
+/** Storage account, container and blob name to blob; a container that exists may hold none. */
+export class BlobStore {
+  readonly #containers: Map<string, Map<string, Blob>>;
+  /** By `account/container/name`, oldest first. A history, like the requests: no part of what a snapshot keeps. */
+  readonly #versions = new Map<string, BlobVersion[]>();
+
+  constructor(memory: Memory) {
+    this.#containers = memory.map('blobs');
+  }
+
+  addContainer(account: string, container: string): void {
+    this.#containers.set(`${account}/${container}`, new Map());
+  }
+
+  container(account: string, name: string): Map<string, Blob> | undefined {
+    return this.#containers.get(`${account}/${name}`);
+  }
+
+  /** Every blob, `account/container/name` first. */
+  list(): [string, Blob][] {
+    return [...this.#containers].flatMap(([path, blobs]) =>
+      [...blobs].map(([name, blob]): [string, Blob] => [`${path}/${name}`, blob]),
+    );
+  }
+
+  /** Everything that was ever written to each blob, `account/container/name` first; also to those deleted since. */
+  versions(): [string, readonly BlobVersion[]][] {
+    return [...this.#versions];
+  }
+
+  /** Keeps what a blob is now. */
+  keep(path: string, { content, metadata }: Blob): void {
+    const versions = this.#versions.get(path) ?? [];
+    this.#versions.set(path, versions);
+    const last = versions.at(-1);
+    // A lease is given and taken without a change.
+    if (last?.content !== content || last.metadata !== metadata) versions.push({ content, metadata });
+  }
+}
+
+const host = '*.blob.core.windows.net';
+const audience = 'https://storage.azure.com';
+
+export function registerBlobs(azure: Azure, blobs: BlobStore): void {
+  const { router, directory } = azure;
+  const route = (
+    method: string,
+    template: string,
+    handler: (match: RouteMatch, container: Map<string, Blob>, name: string) => AzureResponse | 'unknown',
+  ) =>
+    router.on(
+      method,
+      template,
+      (match) => {
+        const { request, parameters } = match;
+        if (!directory.holdsToken(request, audience))
+          return refusal(401, 'NoAuthenticationInformation', 'Server failed to authenticate the request.');
+        const account = request.host.split('.')[0] ?? '';
+        const { container: containerName = '', name = '' } = parameters;
+        const container = blobs.container(account, containerName);
+        if (!container) return refusal(404, 'ContainerNotFound', 'The specified container does not exist.');
+        const answer = handler(match, container, name);
+        const blob = method === 'PUT' ? container.get(name) : undefined;
+        if (blob) blobs.keep(`${account}/${containerName}/${name}`, blob);
+        return answer === 'unknown'
+          ? refusal(501, 'NotImplemented', `${method} ${request.path}?${request.query} is not known here.`)
+          : answer;
+      },
+      { host },
+    );
+
+  route('GET', '/{container}', ({ request }, container) =>
+    request.query.get('comp') === 'list' && request.query.get('restype') === 'container'
+      ? listing(request, container)
+      : 'unknown',
+  );
+  for (const method of ['GET', 'HEAD'])
+    route(method, '/{container}/{name*}', ({ request }, container, name) => {
+      if (request.query.has('comp')) return 'unknown';
+      const blob = container.get(name);
+      return blob
+        ? content(blob, method)
+        : refusal(404, 'BlobNotFound', 'The specified blob does not exist.');
+    });
+  route('PUT', '/{container}/{name*}', ({ request }, container, name) => {
+    const component = request.query.get('comp');
+    if (component === null) return write(request, container, name);
+    const blob = container.get(name);
+    if (!blob) return refusal(404, 'BlobNotFound', 'The specified blob does not exist.');
+    if (component === 'lease') return lease(request, blob);
+    if (component === 'metadata') return describe(request, blob);
+    return 'unknown';
+  });
+  route('DELETE', '/{container}/{name*}', ({ request }, container, name) => {
+    const blob = container.get(name);
+    if (!blob) return refusal(404, 'BlobNotFound', 'The specified blob does not exist.');
+    const locked = leaseConflict(request, blob);
+    if (locked) return locked;
+    container.delete(name);
+    return { status: 202 };
+  });
+}
+
+function refusal(status: number, code: string, message: string): AzureResponse {
+  return {
+    status,
+    headers: { 'x-ms-error-code': code, 'content-type': 'application/xml' },
+    body: Buffer.from(
+      `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`,
+    ),
+  };
+}
+
+function metadataOf(request: AzureRequest): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(request.headers)
+      .filter(([name]) => name.startsWith('x-ms-meta-'))
+      .map(([name, value]) => [name.slice('x-ms-meta-'.length), value]),
+  );
+}
+
+function headersOf(blob: Blob): Record<string, string> {
+  return {
+    etag: blob.etag,
+    'last-modified': blob.modifiedAt.toUTCString(),
+    'x-ms-blob-type': 'BlockBlob',
+    'x-ms-lease-state': blob.lease === undefined ? 'available' : 'leased',
+    'x-ms-lease-status': blob.lease === undefined ? 'unlocked' : 'locked',
+    ...Object.fromEntries(Object.entries(blob.metadata).map(([name, value]) => [`x-ms-meta-${name}`, value])),
+  };
+}
+
+function content(blob: Blob, method: string): AzureResponse {
+  return {
+    status: 200,
+    headers: {
+      ...headersOf(blob),
+      'content-type': blob.contentType,
+      'content-length': String(blob.content.length),
+      'content-md5': createHash('md5').update(blob.content).digest('base64'),
+    },
+    body: method === 'HEAD' ? Buffer.alloc(0) : blob.content,
+  };
+}
+
+/** A leased blob changes only for whoever names the lease. */
+function leaseConflict(request: AzureRequest, blob: Blob): AzureResponse | undefined {
+  if (blob.lease === undefined) return undefined;
+  const given = request.headers['x-ms-lease-id'];
+  if (given === undefined)
+    return refusal(
+      412,
+      'LeaseIdMissing',
+      'There is currently a lease on the blob and no lease ID was specified in the request.',
+    );
+  if (given !== blob.lease)
+    return refusal(
+      412,
+      'LeaseIdMismatchWithBlobOperation',
+      'The lease ID specified did not match the lease ID for the blob.',
+    );
+  return undefined;
+}
+
+function write(request: AzureRequest, container: Map<string, Blob>, name: string): AzureResponse {
+  const existing = container.get(name);
+  const locked = existing && leaseConflict(request, existing);
+  if (locked) return locked;
+  const blob: Blob = {
+    content: request.body,
+    contentType:
+      request.headers['x-ms-blob-content-type'] ??
+      request.headers['content-type'] ??
+      'application/octet-stream',
+    metadata: metadataOf(request),
+    lease: existing?.lease,
+    etag: `"${randomUUID()}"`,
+    modifiedAt: new Date(),
+  };
+  container.set(name, blob);
+  return { status: 201, headers: { etag: blob.etag, 'last-modified': blob.modifiedAt.toUTCString() } };
+}
+
+function describe(request: AzureRequest, blob: Blob): AzureResponse {
+  const locked = leaseConflict(request, blob);
+  if (locked) return locked;
+  blob.metadata = metadataOf(request);
+  blob.etag = `"${randomUUID()}"`;
+  return { status: 200, headers: headersOf(blob) };
+}
+
+function lease(request: AzureRequest, blob: Blob): AzureResponse {
+  const given = request.headers['x-ms-lease-id'];
+  switch (request.headers['x-ms-lease-action']) {
+    case 'acquire': {
+      const proposed = request.headers['x-ms-proposed-lease-id'] ?? randomUUID();
+      if (blob.lease !== undefined && blob.lease !== proposed)
+        return refusal(409, 'LeaseAlreadyPresent', 'There is already a lease present.');
+      blob.lease = proposed;
+      return { status: 201, headers: { ...headersOf(blob), 'x-ms-lease-id': proposed } };
+    }
+    case 'renew':
+    case 'release': {
+      if (given !== blob.lease)
+        return refusal(
+          409,
+          'LeaseIdMismatchWithLeaseOperation',
+          'The lease ID specified did not match the lease ID for the blob.',
+        );
+      if (request.headers['x-ms-lease-action'] === 'release') blob.lease = undefined;
+      return {
+        status: 200,
+        headers: { ...headersOf(blob), ...(blob.lease === undefined ? {} : { 'x-ms-lease-id': blob.lease }) },
+      };
+    }
+    case 'break':
+      blob.lease = undefined;
+      return { status: 202, headers: { ...headersOf(blob), 'x-ms-lease-time': '0' } };
+    default:
+      return refusal(400, 'InvalidHeaderValue', 'The value for x-ms-lease-action is not known.');
+  }
+}
+
+function listing(request: AzureRequest, container: Map<string, Blob>): AzureResponse {
+  const prefix = request.query.get('prefix') ?? '';
+  const names = [...container.keys()].filter((name) => name.startsWith(prefix)).sort();
+  const entries = names.map(
+    (name) => `<Blob><Name>${escapeXml(name)}</Name><Properties></Properties></Blob>`,
+  );
+  const xml = `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Prefix>${escapeXml(prefix)}</Prefix><Blobs>${entries.join('')}</Blobs><NextMarker /></EnumerationResults>`;
+  return { status: 200, headers: { 'content-type': 'application/xml' }, body: Buffer.from(xml) };
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

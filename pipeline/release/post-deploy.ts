@@ -1,0 +1,197 @@
+/**
+ * The post-deploy step: brings one database to what its files and settings say, checks it, and records that.
+ *
+ * It can be run again at any time and after any interruption; a run with nothing to do only looks.
+ */
+
+import { Fault } from '../../core/fault.ts';
+import type { Reporter } from '../../core/report.ts';
+import { duration } from '../../core/text.ts';
+import { headOfDeployment } from '../../database/audit/seals.ts';
+import { type Connection, type ConnectOptions, withConnection } from '../../database/connection.ts';
+import type { Deployment } from '../../database/deployment.ts';
+import { ensureExtensions } from '../../database/extensions.ts';
+import { createMonthsAhead, followSettings, readRegistry } from '../../database/maintain/ahead.ts';
+import { type Action, describe } from '../../database/maintain/run.ts';
+import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
+import { type LockOptions, withLock } from '../../database/migrator/lock.ts';
+import { migrate } from '../../database/migrator/migrate.ts';
+import { ensureLogins } from '../../database/principals.ts';
+import { pendingRestarts, type RestartServer, restart } from '../../database/restart.ts';
+import { ensureSchedules } from '../../database/schedules.ts';
+import type { Target } from '../../database/target.ts';
+import { digestOfMigrations, digestOfSettings, type Release, recordRelease } from './releases.ts';
+
+export interface PostDeployOptions extends ConnectOptions {
+  readonly reporter: Reporter;
+  /** Seconds to wait for another run. @default 60 */
+  readonly lockWaitSeconds?: number;
+  /** @default - the project's own */
+  readonly migrationsDirectory?: string;
+  /** Passwords of logins on a server without Entra. @default - none */
+  readonly loginPasswords?: ReadonlyMap<string, string>;
+  /** @default - through Azure Resource Manager */
+  readonly restartServer?: RestartServer;
+  /** Verification fails the step from this severity on. @default 'high' */
+  readonly failOn?: 'critical' | 'high' | 'medium' | 'low';
+}
+
+export interface PostDeployResult {
+  readonly target: string;
+  /** Migrations applied by this run. */
+  readonly applied: readonly string[];
+  readonly restarted: boolean;
+  readonly schedules: 'pg_cron' | 'skipped';
+  readonly outcome: Release['outcome'];
+  readonly checks: Release['counts'];
+  /** `number:hash` of the audit trail's newest seal, for `llama-db audit verify --expect`; null without one. */
+  readonly auditHead: Release['auditHead'];
+  /** Milliseconds. */
+  readonly durationMs: number;
+}
+
+/**
+ * @throws Fault with one line; when verification finds something, after the release was recorded with it.
+ */
+export async function postDeploy(target: Target, options: PostDeployOptions): Promise<PostDeployResult> {
+  const start = performance.now();
+  const { reporter } = options;
+  const first = await withRun(target, options, async (connection) => {
+    // Before anything else: an extension may need the library that waits for the restart.
+    const pending = await pendingRestarts(connection, reporter);
+    const restarted = pending.length > 0 && (await restart(pending, target.deployment, options));
+    return restarted ? undefined : deploy(connection, options);
+  });
+  // A restart ends the session and with it the lock, so the rest is a run of its own.
+  const done = first ?? (await withRun(target, options, (connection) => deploy(connection, options)));
+  const durationMs = performance.now() - start;
+  const result = { ...done, restarted: first === undefined, durationMs };
+  if (done.finding) {
+    throw new Fault(
+      'post-deploy/1',
+      `Deployed ${result.target}, and its verification found what must be mended`,
+      done.finding,
+      `Look at it with llama-db verify${target.environment ? ` ${target.environment}` : ''}, mend it and deploy again.`,
+    );
+  }
+  reporter.line(`Done: ${result.target} is deployed, ${result.outcome} (${duration(durationMs)})`);
+  return result;
+}
+
+type Deployed = Omit<PostDeployResult, 'restarted' | 'durationMs'> & {
+  /** What fails the step, in a few words. */
+  readonly finding?: string;
+};
+
+function withRun<Result>(
+  target: Target,
+  options: PostDeployOptions,
+  work: (connection: Connection) => Promise<Result>,
+): Promise<Result> {
+  const { reporter, lockWaitSeconds } = options;
+  const lock: LockOptions = {
+    reporter,
+    ...(lockWaitSeconds === undefined ? {} : { waitSeconds: lockWaitSeconds }),
+  };
+  const named = { applicationName: 'llama-db post-deploy', ...options };
+  return withConnection(target, named, (connection) => withLock(connection, lock, () => work(connection)));
+}
+
+async function deploy(connection: Connection, options: PostDeployOptions): Promise<Deployed> {
+  const { reporter } = options;
+  const { deployment } = connection.target;
+  const directory = options.migrationsDirectory ?? migrationsDirectory;
+  if (connection.superuser) {
+    reporter.warn(
+      `${connection.target.user} is a superuser: what works now says nothing about Azure, which has none to log in as`,
+    );
+  }
+  await ensureExtensions(connection, deployment?.extensions ?? [], reporter);
+  const applied = await migrate(connection, { reporter, migrationsDirectory: directory });
+  if (deployment) await followPartitions(connection, deployment.partitions, reporter);
+  const passwords = options.loginPasswords;
+  await ensureLogins(connection, deployment?.logins ?? [], {
+    ...options,
+    ...(passwords ? { passwords } : {}),
+  });
+  const scheduled = await ensureSchedules(connection, options);
+  const record = (verification: Pick<Release, 'outcome' | 'counts'>, auditHead: string | null) =>
+    recordRelease(connection, {
+      environment: connection.target.environment ?? 'none',
+      migrationsDigest: digestOfMigrations(listMigrations(directory)),
+      settingsDigest: digestOfSettings(deployment ?? {}),
+      outcome: verification.outcome,
+      counts: verification.counts,
+      auditHead,
+    });
+  const verification = await verify(connection, directory, options).catch(async (error) => {
+    // What was deployed stays deployed; that nobody knows its state is what promotion has to see.
+    await connection.client
+      .query('ROLLBACK')
+      .then(() => connection.restoreSession())
+      .then(() => record({ outcome: 'not verified', counts: { passed: 0, failed: 0, skipped: 0 } }, null))
+      .catch(() => undefined);
+    throw error;
+  });
+  const auditHead = await headOfDeployment(connection);
+  await record(verification, auditHead);
+  // In the log of the deployment it is out of reach of whoever owns the database.
+  if (auditHead) reporter.line(`Audit trail: its head is ${auditHead}`);
+  return {
+    target: connection.circumstances.target,
+    applied: applied.map(({ name }) => name),
+    schedules: scheduled ? 'pg_cron' : 'skipped',
+    outcome: verification.outcome,
+    checks: verification.counts,
+    auditHead,
+    ...(verification.finding ? { finding: verification.finding } : {}),
+  };
+}
+
+/** Before anything is scheduled: pg_cron's jobs work by these numbers. */
+async function followPartitions(
+  connection: Connection,
+  partitions: Deployment['partitions'],
+  reporter: Reporter,
+): Promise<void> {
+  const { rows } = await connection.client.query<{ there: boolean }>(
+    "SELECT pg_catalog.to_regclass('llama.partitioned_tables') IS NOT NULL AS there",
+  );
+  if (!rows[0]?.there) return;
+  const run = { connection, reporter, act: (action: Action) => reporter.line(describe(action)) };
+  await followSettings(run, await readRegistry(run), partitions);
+  await createMonthsAhead(run, await readRegistry(run));
+  await connection.restoreSession();
+}
+
+async function verify(
+  connection: Connection,
+  directory: string,
+  { reporter, failOn = 'high' }: PostDeployOptions,
+): Promise<Pick<Release, 'outcome' | 'counts'> & { readonly finding?: string }> {
+  const [{ failing, runChecks }, { otherDatabases }] = await Promise.all([
+    import('../../verification/run.ts'),
+    import('../../verification/databases.ts'),
+  ]);
+  const { deployment } = connection.target;
+  const { checks, counts, durationMs } = await runChecks({
+    client: connection.client,
+    migrationsDir: directory,
+    openDatabase: otherDatabases(connection),
+    ...(deployment ? { deployment } : {}),
+  });
+  await connection.restoreSession();
+  const { passed, failed, skipped } = counts;
+  reporter.line(`Verified: ${passed} passed, ${failed} failed, ${skipped} skipped (${duration(durationMs)})`);
+  for (const { check, outcome } of checks) {
+    if (outcome.status !== 'failed') continue;
+    const objects = outcome.findings.map(({ object, detail }) => `${object}: ${detail}`).join('; ');
+    reporter.warn(`${check.id} (${check.severity}) ${check.title}: ${objects}`);
+  }
+  const bad = failing({ checks, counts, durationMs }, failOn);
+  if (bad.length > 0) {
+    const list = bad.map(({ check }) => `${check.id} ${check.title}`).join('; ');
+    return { outcome: 'findings', counts, finding: `${bad.length} at ${failOn} or above: ${list}` };
+  }
+  return { outcome: passed > 0 ? 'verified' : 'not verified', counts };
+}

@@ -1,0 +1,232 @@
+/** A wrapping key in Azure Key Vault: its private half stays there, and each unwrap is asked of the vault. */
+import type { TokenCredential } from '@azure/identity';
+import type {
+  CryptographyClient,
+  CryptographyClientOptions,
+  KeyClient,
+  KeyVaultKey,
+} from '@azure/keyvault-keys';
+import { Fault } from '../../core/fault.ts';
+import { EncryptionFault } from './fault.ts';
+import type { Wrapped, WrappingKey } from './wrapping-key.ts';
+
+const keyId =
+  /^(https:\/\/[a-z0-9-]{3,24}\.(?:vault|managedhsm)\.azure\.net)\/keys\/([A-Za-z0-9-]{1,127})\/?$/i;
+
+/** Milliseconds the newest version is believed before the vault is asked again. */
+const newestFor = 10 * 60_000;
+/** Milliseconds one request may take, retries of the client included. */
+const patience = 30_000;
+
+export interface KeyVaultOptions {
+  /** @default - DefaultAzureCredential: environment, workload or managed identity, Azure CLI */
+  readonly credential?: TokenCredential;
+  /** Of the Azure clients: proxy, TLS, retries. @default - theirs */
+  readonly client?: CryptographyClientOptions;
+}
+
+/** Wraps with RSA-OAEP-256. The identity needs role Key Vault Crypto Service Encryption User on the key, and the network. */
+export class KeyVaultWrappingKey implements WrappingKey {
+  readonly algorithm = 'RSA-OAEP-256';
+  readonly id: string;
+  readonly #vaultUrl: string;
+  readonly #name: string;
+  readonly #options: KeyVaultOptions;
+  readonly #versions = new Map<string, Promise<CryptographyClient>>();
+  #keys: Promise<KeyClient> | undefined;
+  #credential: Promise<TokenCredential> | undefined;
+  #newest: { readonly version: string; readonly until: number } | undefined;
+
+  /**
+   * @param id `https://<vault>.vault.azure.net/keys/<name>` without a version: Terraform output `field_encryption_key_id`
+   * @throws Fault (exit 2) for anything else
+   */
+  constructor(id: string, options: KeyVaultOptions = {}) {
+    const [, vaultUrl, name] = keyId.exec(id) ?? [];
+    if (vaultUrl === undefined || name === undefined) {
+      throw new Fault(
+        'key-vault/1',
+        `${JSON.stringify(id)} does not name a wrapping key`,
+        'a key is named by its address without a version, so that rotation needs no new setting',
+        'Give https://NAME.vault.azure.net/keys/KEY (Terraform output field_encryption_key_id).',
+        { exitCode: 2 },
+      );
+    }
+    this.id = `${vaultUrl.toLowerCase()}/keys/${name}`;
+    this.#vaultUrl = vaultUrl.toLowerCase();
+    this.#name = name;
+    this.#options = options;
+  }
+
+  async newest(fresh = false): Promise<string> {
+    if (!fresh && this.#newest && this.#newest.until > Date.now()) return this.#newest.version;
+    const found = await this.#ask('read', async () => {
+      const keys = await this.#keyClient();
+      return keys.getKey(this.#name, { abortSignal: AbortSignal.timeout(patience) });
+    });
+    const { version, enabled, expiresOn } = found.properties;
+    if (version === undefined) throw new Error('Key Vault named no version');
+    if (enabled === false || (expiresOn && expiresOn.getTime() <= Date.now())) {
+      throw new EncryptionFault(
+        'denied',
+        `The newest version of ${this.id} may not be used`,
+        enabled === false ? 'it is disabled' : `it expired at ${expiresOn?.toISOString()}`,
+        `Make a new one: az keyvault key rotate --id ${this.id}; then llama-db keys rewrap.`,
+      );
+    }
+    this.#newest = { version, until: Date.now() + newestFor };
+    return version;
+  }
+
+  async wrap(plain: Buffer): Promise<Wrapped> {
+    const version = await this.newest();
+    const { result } = await this.#ask('wrap with', async () => {
+      const client = await this.#client(version);
+      return client.wrapKey(this.algorithm, plain, { abortSignal: AbortSignal.timeout(patience) });
+    });
+    return { version, bytes: Buffer.from(result) };
+  }
+
+  async unwrap({ version, bytes }: Wrapped): Promise<Buffer> {
+    const { result } = await this.#ask(`unwrap with version ${version} of`, async () => {
+      const client = await this.#client(version);
+      return client.unwrapKey(this.algorithm, bytes, { abortSignal: AbortSignal.timeout(patience) });
+    });
+    return Buffer.from(result);
+  }
+
+  async #ask<Result>(deed: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      throw explain(error, deed, this.id);
+    }
+  }
+
+  #client(version: string): Promise<CryptographyClient> {
+    let client = this.#versions.get(version);
+    if (!client) {
+      client = this.#makeClient(version);
+      this.#versions.set(version, client);
+    }
+    return client;
+  }
+
+  async #makeClient(version: string): Promise<CryptographyClient> {
+    const { CryptographyClient } = await import('@azure/keyvault-keys');
+    // Given as a key whose properties are left out: a client that is given an id reads the key first, and then refuses by
+    // itself to unwrap with a version past its expiry, which Key Vault allows so that data can be saved.
+    const key: KeyVaultKey = {
+      id: `${this.id}/${version}`,
+      name: this.#name,
+      properties: { vaultUrl: this.#vaultUrl, name: this.#name, version },
+    };
+    return new CryptographyClient(key, await this.#identity(), this.#options.client);
+  }
+
+  #keyClient(): Promise<KeyClient> {
+    this.#keys ??= (async () => {
+      const { KeyClient } = await import('@azure/keyvault-keys');
+      return new KeyClient(this.#vaultUrl, await this.#identity(), this.#options.client);
+    })();
+    return this.#keys;
+  }
+
+  #identity(): Promise<TokenCredential> {
+    this.#credential ??= (async () => {
+      if (this.#options.credential) return this.#options.credential;
+      // Loaded here because it takes longer than everything else of a run that has nothing to do.
+      const { DefaultAzureCredential } = await import('@azure/identity');
+      return new DefaultAzureCredential();
+    })();
+    return this.#credential;
+  }
+}
+
+/** Codes and names only: messages of Azure's clients can quote requests. */
+function explain(error: unknown, deed: string, id: string): Error {
+  if (error instanceof Fault) return error;
+  const status = numberOf(error, 'statusCode');
+  const inner = innerCode(error);
+  const cause = new Error(error instanceof Error ? `${error.name}${inner ? ` ${inner}` : ''}` : 'unknown');
+  const fault = (problem: 'denied' | 'unavailable' | 'destroyed' | 'refused', why: string, remedy: string) =>
+    new EncryptionFault(problem, `Key Vault did not ${deed} ${id}`, why, remedy, { cause });
+  if (inner === 'ForbiddenByConnection') {
+    return fault(
+      'denied',
+      'the vault is closed to the internet, and this machine is not in its network (403 ForbiddenByConnection)',
+      'Run where the private endpoint of the vault is reached, with DNS that names its private address.',
+    );
+  }
+  if (inner === 'KeyDisabled') {
+    return fault(
+      'denied',
+      'that version is disabled (403 KeyDisabled)',
+      'Enable it until llama-db keys rewrap has moved every data key: az keyvault key set-attributes --enabled true.',
+    );
+  }
+  if (status === 403 || status === 401) {
+    return fault(
+      'denied',
+      `this identity has no role on the key (${status}${inner ? ` ${inner}` : ''})`,
+      'Assign Key Vault Crypto Service Encryption User on the key to it; a new assignment takes minutes.',
+    );
+  }
+  if (status === 404) {
+    return fault(
+      'destroyed',
+      'the vault has no such key or version (404)',
+      'Recover the deleted key: az keyvault key recover. A purged one is lost, with everything it wrapped.',
+    );
+  }
+  if (status === 400) {
+    return fault(
+      'refused',
+      'it was not wrapped with that version, or was changed (400)',
+      'Restore llama.data_keys from a backup and read its audit trail.',
+    );
+  }
+  if (status !== undefined) {
+    return fault('unavailable', `it answered ${status}`, 'Try again; 429 means too many requests at once.');
+  }
+  const name = error instanceof Error ? error.name : '';
+  if (/Credential|Authentication/.test(name)) {
+    return fault(
+      'denied',
+      `no identity could be used (${name})`,
+      'Sign in with az login, or run where a managed or federated identity is available.',
+    );
+  }
+  return fault(
+    'unavailable',
+    `it could not be reached (${textOf(error, 'code') ?? name})`,
+    'Check network, private endpoint and DNS of the vault, then try again.',
+  );
+}
+
+function innerCode(error: unknown): string | undefined {
+  const details: unknown = fieldOf(error, 'details');
+  const body = fieldOf(details, 'error') ?? details;
+  const inner = fieldOf(body, 'innererror') ?? fieldOf(body, 'innerError') ?? fieldOf(body, 'innerError');
+  return textOf(inner, 'code') ?? codeInText(error);
+}
+
+/** Some versions of the client keep the answer's text only. */
+function codeInText(error: unknown): string | undefined {
+  const text = error instanceof Error ? error.message : '';
+  return /\b(ForbiddenByConnection|ForbiddenByRbac|ForbiddenByFirewall|KeyDisabled)\b/.exec(text)?.[1];
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function textOf(value: unknown, name: string): string | undefined {
+  const found = fieldOf(value, name);
+  return typeof found === 'string' ? found : undefined;
+}
+
+function numberOf(value: unknown, name: string): number | undefined {
+  const found = fieldOf(value, name);
+  return typeof found === 'number' ? found : undefined;
+}

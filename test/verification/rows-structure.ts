@@ -1,0 +1,287 @@
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseBounds } from '../../database/maintain/months.ts';
+import type { Snapshot } from '../../verification/snapshot/facts.ts';
+import { deployment } from './fixture.ts';
+import { otherMigrations, type Row } from './rows.ts';
+import { notes } from './rows-isolation.ts';
+
+const migration = '-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 1;\n';
+
+/** One day before the oldest leaf begins. */
+function beforeAll(snapshot: Snapshot): Date {
+  const starts = snapshot.relations.flatMap(({ bound }) => parseBounds(bound)?.from.getTime() ?? []);
+  return new Date(Math.min(...starts) - 24 * 3600 * 1000);
+}
+
+export const partitionRows: readonly Row[] = [
+  {
+    breaks: 'PAR-001',
+    skips: ['ISO-055'],
+    because: 'without a leaf for now there is none to try either',
+    bend: (snapshot) => ({ ...snapshot, server: { ...snapshot.server, now: beforeAll(snapshot) } }),
+  },
+  { breaks: 'PAR-002', sql: 'DROP TABLE {leaf:model_metrics:2}, {leaf:model_metrics:3}' },
+  {
+    breaks: 'PAR-003',
+    sql: "SET LOCAL ROLE llama_owner; SELECT llama.create_monthly_partition('model_metrics', {month:-3})",
+  },
+  {
+    breaks: 'PAR-004',
+    because: 'maintenance looks in one schema',
+    sql: 'CREATE SCHEMA elsewhere; ALTER TABLE {leaf:model_metrics:-1} SET SCHEMA elsewhere',
+  },
+  {
+    breaks: 'PAR-004',
+    because: 'its name lies about its month',
+    sql: 'ALTER TABLE {leaf:model_metrics:0} RENAME TO model_metrics_y1999m01',
+  },
+  {
+    breaks: 'PAR-004',
+    also: ['PAR-003'],
+    because: 'bounds in another time zone also leave a hole',
+    sql: `SET LOCAL ROLE llama_owner;
+      DROP TABLE {leaf:model_metrics:-1};
+      SET LOCAL timezone = 'America/New_York';
+      CREATE TABLE {leaf:model_metrics:-1} PARTITION OF llama.model_metrics FOR VALUES FROM ({month:-1}) TO ('{month:-1}');`
+      .replace("TO ('{month:-1}')", "TO ({month:-1}::timestamp + interval '20 days')")
+      .concat('ALTER TABLE {leaf:model_metrics:-1} ENABLE ROW LEVEL SECURITY'),
+  },
+  {
+    breaks: 'PAR-005',
+    sql: `SET LOCAL ROLE llama_owner;
+      CREATE TABLE llama.model_metrics_rest PARTITION OF llama.model_metrics DEFAULT;
+      ALTER TABLE llama.model_metrics_rest ENABLE ROW LEVEL SECURITY`,
+  },
+  {
+    breaks: 'PAR-006',
+    sql: "UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = '{leaf:model_metrics:-1}'::regclass",
+  },
+  {
+    breaks: 'PAR-007',
+    sql: "INSERT INTO llama.partitioned_tables (table_name, retention_days) VALUES ('tenant_configs', 90)",
+  },
+  {
+    breaks: 'PAR-007',
+    because: 'a partitioned table that nobody registered',
+    sql: `SET LOCAL ROLE llama_owner;
+      CREATE TABLE llama.samples (n int PRIMARY KEY) PARTITION BY RANGE (n)`,
+    also: ['PAR-001'],
+  },
+  {
+    breaks: 'PAR-008',
+    sql: `UPDATE llama.partitioned_tables SET retention_days = 1 WHERE table_name = 'model_metrics';
+      SET LOCAL ROLE llama_owner;
+      SELECT llama.create_monthly_partition('model_metrics', {month:-2})`,
+    deployment: {
+      partitions: {
+        ...deployment.partitions,
+        retentionDays: { ...deployment.partitions.retentionDays, model_metrics: 1 },
+      },
+    },
+  },
+  {
+    breaks: 'PAR-009',
+    because: 'ANALYZE is not undone by a rollback',
+    bend: (snapshot) => ({
+      ...snapshot,
+      relations: snapshot.relations.map((relation) =>
+        relation.name.startsWith('model_metrics_y') ? { ...relation, tuples: 1000 } : relation,
+      ),
+    }),
+  },
+  { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:0} SET UNLOGGED' },
+  { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:-1} OWNER TO verify_app' },
+  { breaks: 'PAR-011', sql: 'ALTER TABLE llama.model_metrics DETACH PARTITION {leaf:model_metrics:-1}' },
+  { breaks: 'PAR-012', deployment: { partitions: { ...deployment.partitions, monthsAhead: 4 } } },
+];
+
+export const indexRows: readonly Row[] = [
+  {
+    breaks: 'IDX-001',
+    sql: `UPDATE pg_index SET indisvalid = false
+      WHERE indrelid = '{leaf:model_metrics:0}'::regclass AND NOT indisprimary`,
+  },
+  { breaks: 'IDX-002', sql: 'CREATE INDEX unfinished ON ONLY llama.model_metrics (metric_value)' },
+  {
+    breaks: 'IDX-004',
+    sql: `CREATE INDEX one ON llama.tenant_configs (audit_level);
+      CREATE INDEX other ON llama.tenant_configs (audit_level)`,
+  },
+  {
+    breaks: 'IDX-005',
+    sql: `${notes} ALTER TABLE llama.tenant_configs ADD CONSTRAINT keyed UNIQUE (tenant_id, audit_level);
+      ALTER TABLE llama.notes ADD FOREIGN KEY (tenant_id, note) REFERENCES llama.tenant_configs (tenant_id, audit_level)`,
+  },
+  { breaks: 'IDX-006', sql: 'SET LOCAL ROLE llama_owner; CREATE TABLE llama.keyless (n int)' },
+  {
+    breaks: 'IDX-007',
+    sql: `${notes} ALTER TABLE llama.notes DROP CONSTRAINT notes_pkey, ADD PRIMARY KEY (id, tenant_id)`,
+  },
+  { breaks: 'IDX-008', sql: 'DROP INDEX llama.tenant_performance_summary_tenant_id_hour_idx' },
+];
+
+/** Past the triggers that refuse it. */
+const unguarded = (sql: string) =>
+  `SET LOCAL session_replication_role = replica; ${sql}; SET LOCAL session_replication_role = origin`;
+
+export const auditRows: readonly Row[] = [
+  { breaks: 'AUD-001', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER audit_update' },
+  { breaks: 'AUD-001', sql: 'DROP TRIGGER audit_update ON llama.model_metrics' },
+  { breaks: 'AUD-002', sql: 'ALTER TABLE {leaf:storage_records:-1} DISABLE TRIGGER audit_update' },
+  { breaks: 'AUD-003', sql: 'GRANT DELETE ON llama.audit_trail TO maintenance_role' },
+  { breaks: 'AUD-003', sql: 'GRANT INSERT ON llama.audit_trail TO admin_role' },
+  { breaks: 'AUD-004', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_trail' },
+  { breaks: 'AUD-004', sql: 'DROP TRIGGER append_only_truncate ON {leaf:audit_trail:0}' },
+  {
+    breaks: 'AUD-004',
+    sql: "UPDATE llama.partitioned_tables SET append_only = false WHERE table_name = 'audit_trail'",
+  },
+  {
+    breaks: 'AUD-005',
+    sql: `SET LOCAL ROLE llama_owner;
+      CREATE FUNCTION llama.second_audit() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+      AS 'BEGIN INSERT INTO llama.audit_trail DEFAULT VALUES; RETURN NULL; END'`,
+  },
+  { breaks: 'AUD-006', sql: 'GRANT INSERT ON llama.model_metrics TO audit_writer' },
+  { breaks: 'AUD-007', sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'" },
+  { breaks: 'AUD-007', sql: 'GRANT SET ON PARAMETER session_replication_role TO verify_app' },
+  {
+    breaks: 'AUD-010',
+    sql: `INSERT INTO llama.audit_trail (tenant_id, table_name, operation, record_key, "timestamp")
+      VALUES ('some tenant', 'storage_records', 'SELECT', 'x', now() - interval '20 minutes')`,
+  },
+  {
+    breaks: 'AUD-011',
+    because: 'a sealed row was changed',
+    sql: unguarded(`UPDATE llama.audit_trail SET user_id = 'somebody else'
+      WHERE sequence = (SELECT max(last_sequence) FROM llama.audit_seals)`),
+  },
+  {
+    breaks: 'AUD-011',
+    because: 'a sealed row was removed',
+    sql: unguarded(`DELETE FROM llama.audit_trail
+      WHERE sequence = (SELECT max(last_sequence) FROM llama.audit_seals)`),
+  },
+  {
+    breaks: 'AUD-011',
+    because: 'a seal was rewritten',
+    sql: unguarded(`UPDATE llama.audit_seals SET sealed_at = now() - interval '1 year' WHERE number = 1`),
+  },
+  {
+    breaks: 'AUD-011',
+    because: 'a link was broken',
+    sql: unguarded('DELETE FROM llama.audit_seals WHERE number = 2'),
+  },
+  { breaks: 'AUD-012', sql: 'DROP TABLE {leaf:audit_trail:-1}' },
+  {
+    breaks: 'AUD-012',
+    because: 'rows were sealed after the closing',
+    sql: `SELECT llama.append_audit_seal('closing', s.month, s.first_sequence, s.last_sequence, s.row_count, s.content_hash),
+                 llama.append_audit_seal('rows', s.month, s.first_sequence, s.last_sequence, 1, s.content_hash)
+            FROM (SELECT * FROM llama.audit_seals ORDER BY month LIMIT 1) AS s;
+          DROP TABLE {leaf:audit_trail:-1}`,
+  },
+  { breaks: 'AUD-013', sql: 'GRANT INSERT ON llama.audit_seals TO maintenance_role' },
+  { breaks: 'AUD-013', sql: 'GRANT UPDATE (noted_sequence) ON llama.audit_sealing TO maintenance_role' },
+  { breaks: 'AUD-013', sql: 'ALTER TABLE llama.audit_seals DISABLE TRIGGER append_only' },
+  { breaks: 'AUD-013', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_seals' },
+  { breaks: 'AUD-013', sql: 'ALTER TABLE llama.audit_seals NO FORCE ROW LEVEL SECURITY' },
+  { breaks: 'AUD-013', sql: 'CREATE POLICY slip ON llama.audit_seals TO llama_owner USING (true)' },
+  { breaks: 'AUD-014', sql: 'GRANT SELECT ON llama.partitioned_tables TO audit_sealer' },
+  { breaks: 'AUD-014', sql: 'ALTER FUNCTION llama.is_audit_partition_closed(date) OWNER TO llama_owner' },
+  {
+    breaks: 'AUD-014',
+    sql: 'GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer) TO admin_role',
+  },
+  {
+    breaks: 'AUD-015',
+    sql: `CREATE OR REPLACE FUNCTION llama.scheduled_jobs() RETURNS TABLE (job_name text, schedule text, command text)
+      LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+      AS $$ VALUES ('create-partitions-ahead', '20 0 * * *', 'SELECT llama.create_partitions_ahead()') $$`,
+  },
+  { breaks: 'AUD-016', sql: 'ALTER SEQUENCE llama.audit_sequence CACHE 20' },
+  { breaks: 'AUD-016', sql: 'ALTER TABLE llama.audit_trail ALTER COLUMN sequence SET DEFAULT 1' },
+  {
+    breaks: 'AUD-016',
+    because: 'the sequence begins again',
+    sql: 'ALTER SEQUENCE llama.audit_sequence RESTART',
+  },
+  {
+    breaks: 'AUD-016',
+    because: 'a read is numbered before its transaction has an id',
+    sql: `CREATE OR REPLACE FUNCTION llama.record_read(table_name text, record_key text, record_timestamp timestamptz DEFAULT NULL)
+      RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+      AS $$ BEGIN INSERT INTO llama.audit_trail (tenant_id) VALUES (current_setting('app.current_tenant_id')); END $$`,
+  },
+  {
+    breaks: 'AUD-050',
+    because: "the trail gets a partition's name",
+    sql: `DROP TRIGGER audit_change ON llama.storage_records;
+      CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records
+        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('storage_records_y2024m01', 'id', 'timestamp')`,
+  },
+  {
+    breaks: 'AUD-051',
+    because: 'a guard that only looks like one',
+    sql: `CREATE OR REPLACE FUNCTION llama.refuse_append_only_change() RETURNS trigger LANGUAGE plpgsql
+        SET search_path = pg_catalog, pg_temp
+        AS 'BEGIN IF false THEN RAISE EXCEPTION ''refused''; END IF; RETURN coalesce(NEW, OLD); END';
+      CREATE POLICY owner ON llama.audit_trail TO llama_owner USING (true)`,
+  },
+];
+
+export const ledgerRows: readonly Row[] = [
+  {
+    breaks: 'LED-001',
+    ...otherMigrations,
+    files: (directory) => writeFileSync(join(directory, '9999_later.sql'), migration),
+  },
+  {
+    breaks: 'LED-002',
+    because: 'a file that was renamed is not the one that was applied',
+    ...otherMigrations,
+    files: (directory) => renameSync(join(directory, '0003_tables.sql'), join(directory, '0003_other.sql')),
+  },
+  {
+    breaks: 'LED-002',
+    files: (directory) => writeFileSync(join(directory, '0003_tables.sql'), migration),
+  },
+  { breaks: 'LED-003', ...otherMigrations, files: (directory) => rmSync(join(directory, '0003_tables.sql')) },
+  {
+    breaks: 'LED-004',
+    ...otherMigrations,
+    files: (directory) => writeFileSync(join(directory, '0000_earlier.sql'), migration),
+  },
+  { breaks: 'LED-005', sql: "DELETE FROM llama.pgmigrations WHERE name = '0003_tables'" },
+  {
+    breaks: 'LED-006',
+    sql: `INSERT INTO llama.schema_migrations (version, description, checksum, outcome, executor, error)
+      VALUES ('9999', 'later', 'none', 'failed', 'somebody', 'disk full')`,
+  },
+  { breaks: 'LED-007', sql: 'GRANT INSERT ON llama.releases TO maintenance_role' },
+];
+
+export const schemaRows: readonly Row[] = [
+  {
+    breaks: 'SCM-003',
+    sql: "ALTER TABLE llama.tenant_configs ADD CONSTRAINT later CHECK (tenant_id <> '-') NOT VALID",
+  },
+  { breaks: 'SCM-004', sql: 'ALTER TABLE llama.tenant_configs ADD COLUMN seen timestamp' },
+  {
+    breaks: 'SCM-006',
+    sql: `INSERT INTO llama.storage_records
+        (tenant_id, source_data_hash, mapped_data, model_version, detector_type, "timestamp", created_at)
+      VALUES ('some tenant', 'hash', '{}', 'v', 't', now() - interval '2 hours', now() - interval '2 hours')`,
+  },
+  { breaks: 'SCM-007', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER touch_updated_at' },
+  {
+    breaks: 'SCM-008',
+    because: 'setval() is not undone by a rollback',
+    bend: (snapshot) => ({
+      ...snapshot,
+      activity: { ...snapshot.activity, sequences: [{ name: 'llama.pgmigrations_id_seq', used: 0.8 }] },
+    }),
+  },
+  { breaks: 'SCM-009', sql: 'ALTER FUNCTION llama.scheduled_jobs() RESET search_path' },
+];

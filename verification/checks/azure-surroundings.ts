@@ -1,0 +1,199 @@
+/** What monitors and protects the servers in Azure: alerts, logs, locks, the key. */
+import {
+  type AzureCheck,
+  type AzureInput,
+  azureChecks,
+  type Difference,
+  factOf,
+  forEachSubject,
+  required,
+  type Subject,
+  sameText,
+  serversOf,
+  surroundingsOf,
+} from '../azure/assertions.ts';
+import type { Alert, Read, ServerReadings } from '../azure/facts.ts';
+import type { Finding } from '../check.ts';
+import { counted, judge } from '../outcome.ts';
+
+const day = 24 * 3600 * 1000;
+
+/** A wrapping key must be valid for at least this long, so that a rotation can still be arranged. */
+const keyValidityDays = 30;
+
+/** One fact of each server, and of the vault if the deployment has its own. */
+function serversAndVault<Value>(
+  azure: AzureInput,
+  ofServer: (readings: ServerReadings) => Read<Value>,
+  ofVault: Read<Value>,
+): readonly (Subject & { readonly value: Value })[] {
+  const servers = serversOf(azure).map(({ object, readings }) => ({
+    object,
+    value: factOf(ofServer(readings)),
+  }));
+  return azure.deployment.surroundings?.vaultId
+    ? [...servers, { object: 'key vault', value: factOf(ofVault) }]
+    : servers;
+}
+
+/** The assertion about every alert of the environment; `detail` gets undefined for an alert that does not exist. */
+function eachAlert(
+  kinds: readonly ('metricAlerts' | 'activityAlerts')[],
+  detail: (alert: Alert | undefined, azure: AzureInput) => string | undefined,
+): AzureCheck['assert'] {
+  return (azure) => {
+    const surroundings = surroundingsOf(azure);
+    const alerts = kinds.flatMap((kind) => {
+      const found = new Map(factOf(azure.facts[kind]).map((alert) => [alert.name, alert]));
+      return surroundings[kind].map((name) => ({ name, alert: found.get(name) }));
+    });
+    return judge(
+      counted(alerts.length, 'alert'),
+      alerts.flatMap(({ name, alert }): readonly Finding[] => {
+        const found = detail(alert, azure);
+        return found ? [{ object: `alert ${name}`, detail: found }] : [];
+      }),
+    );
+  };
+}
+
+function missingOrOff(alert: Alert | undefined, { expected }: AzureInput): string | undefined {
+  if (!alert) return 'does not exist';
+  return alert.enabled || !expected.alertsEnabled ? undefined : 'is disabled';
+}
+
+export const checks = azureChecks([
+  {
+    id: 'AZU-030',
+    name: 'metric-alerts',
+    severity: 'high',
+    title: 'Every metric alert of the environment exists and is enabled',
+    inspects: 'metric alerts of the environment, by name',
+    why: 'An alert that was disabled for a quiet weekend stays disabled.',
+    remedy: 'Deploy the environment.',
+    source: 'Azure Monitor Baseline Alerts; docs/decisions.md, 23',
+    assert: eachAlert(['metricAlerts'], missingOrOff),
+  },
+  {
+    id: 'AZU-031',
+    name: 'activity-alerts',
+    severity: 'high',
+    title: 'Every activity log alert of the environment exists and is enabled',
+    inspects: 'activity log alerts of the environment, by name',
+    why: 'Nothing else reports deletions, opened firewalls, new administrators and removed locks.',
+    remedy: 'Deploy the environment.',
+    source: 'CIS Microsoft Azure Foundations (activity log alerts)',
+    assert: eachAlert(['activityAlerts'], missingOrOff),
+  },
+  {
+    id: 'AZU-032',
+    name: 'alerts-notify-action-group',
+    severity: 'high',
+    title: "Every alert notifies the environment's action group",
+    inspects: 'actions of the metric alerts and activity log alerts of the environment',
+    why: 'An alert without an action group is only seen in the portal.',
+    remedy: 'Deploy the environment.',
+    source: 'Azure Monitor Baseline Alerts',
+    assert: eachAlert(['metricAlerts', 'activityAlerts'], (alert, azure) => {
+      const { actionGroupId } = surroundingsOf(azure);
+      return !alert || alert.actionGroups.some((id) => sameText(id, actionGroupId))
+        ? undefined
+        : "does not notify the environment's action group";
+    }),
+  },
+  {
+    id: 'AZU-033',
+    name: 'action-group-has-receivers',
+    severity: 'high',
+    title: 'The action group is enabled and has a receiver',
+    inspects: 'the action group of the environment: its state and its receivers',
+    why: 'Every alert goes through it. Without a receiver none of them reaches anybody.',
+    remedy: 'Deploy the environment; monitoring.actionGroup.emails lists the receivers.',
+    source: 'Azure Monitor Baseline Alerts',
+    assert: ({ facts }) => {
+      const { enabled, receivers } = factOf(facts.actionGroup);
+      return judge(counted(receivers, 'receiver'), [
+        ...(enabled ? [] : [{ object: 'action group', detail: 'is disabled' }]),
+        ...(receivers > 0 ? [] : [{ object: 'action group', detail: 'has no receiver' }]),
+      ]);
+    },
+  },
+  {
+    id: 'AZU-034',
+    name: 'diagnostic-settings',
+    severity: 'high',
+    title: 'Servers and key vault send all logs to the workspace',
+    inspects:
+      'diagnostic setting log-analytics of each server and of the vault: workspace and log categories',
+    why: 'The records of pgaudit, connections and vault access are kept only there. Without the setting they are lost from that moment.',
+    remedy: 'Deploy the environment, and find out who removed the setting.',
+    source: 'PSRule AZR-000119; MCSB LT-4',
+    assert: (azure) => {
+      const { workspaceId } = surroundingsOf(azure);
+      return forEachSubject(
+        serversAndVault(azure, ({ diagnostics }) => diagnostics, azure.facts.vaultDiagnostics),
+        ({ value }) => {
+          if (!value) return [{ detail: 'sends no logs: diagnostic setting log-analytics is missing' }];
+          const differences: Difference[] = [];
+          if (!sameText(value.workspaceId, workspaceId)) {
+            differences.push({ detail: `sends its logs to ${value.workspaceId || 'no workspace'}` });
+          }
+          if (!value.logs.includes('allLogs')) {
+            differences.push({ detail: `sends ${value.logs.join(', ') || 'no logs'}, expected allLogs` });
+          }
+          return differences;
+        },
+        ({ value }) => value?.logs.join(', ') || 'no logs',
+      );
+    },
+  },
+  {
+    id: 'AZU-035',
+    name: 'deletion-locks',
+    severity: 'high',
+    title: 'Servers and key vault have the deletion locks of the settings',
+    inspects: 'management locks on each server and on the vault',
+    why: 'The backups of a deleted server are gone after five days. A lock that was lifted for one change is easily forgotten.',
+    remedy: "Set protection.deletionLock: 'inPlace' in the environment file and deploy.",
+    source: 'docs/decisions.md, 8a; CIS Microsoft Azure Foundations (resource locks)',
+    assert: (azure) => {
+      const { deletionLock } = azure.expected;
+      const wanted = required(deletionLock === 'none' ? undefined : deletionLock, 'deletion lock');
+      return forEachSubject(
+        serversAndVault(azure, ({ locks }) => locks, azure.facts.vaultLocks),
+        ({ value: locks }) => {
+          if (wanted === 'lifted') return [{ detail: 'its lock is lifted' }];
+          return locks.some((level) => level === 'CanNotDelete' || level === 'ReadOnly')
+            ? []
+            : [{ detail: 'has no lock against deletion' }];
+        },
+        ({ value }) => counted(value.length, 'lock'),
+      );
+    },
+  },
+  {
+    id: 'AZU-036',
+    name: 'wrapping-key-rotates',
+    severity: 'high',
+    title: `The wrapping key is enabled, valid for ${keyValidityDays} days and rotates`,
+    inspects: 'attributes and rotation policy of the field-encryption key, through Resource Manager',
+    why: 'If the key is disabled or has expired, an application that starts can read and write no encrypted field.',
+    remedy:
+      'Run az keyvault key set-attributes --enabled true, az keyvault key rotate, or az keyvault key rotation-policy update.',
+    source: 'docs/decisions.md, 20; CIS Microsoft Azure Foundations (key expiration)',
+    assert: ({ facts }) => {
+      const { enabled, expires, rotates } = factOf(facts.key);
+      const left = expires ? Math.floor((expires.getTime() - facts.now.getTime()) / day) : undefined;
+      const details: string[] = [];
+      if (!enabled) details.push('is disabled');
+      if (left !== undefined && left < keyValidityDays) {
+        details.push(left < 0 ? 'has expired' : `expires in ${counted(left, 'day')}`);
+      }
+      if (!rotates) details.push('has no rotation policy');
+      return judge(
+        expires ? `expires ${expires.toISOString().slice(0, 10)}` : 'does not expire',
+        details.map((detail) => ({ object: 'field-encryption key', detail })),
+      );
+    },
+  },
+]);

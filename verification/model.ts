@@ -1,0 +1,155 @@
+/** What follows from a look at the catalogs: who may reach what, which tables hold tenants' data. */
+import {
+  ownerRole as owner,
+  schema,
+  tenantColumn,
+  applicationRole as tenantRole,
+} from '../database/schema/roles.ts';
+import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/facts.ts';
+
+export {
+  applicationRole as tenantRole,
+  auditRole,
+  loginRoles,
+  maintenanceRole,
+  ownerRole as owner,
+  schema,
+  schemaRoles as groupRoles,
+  sealRole,
+  tenantColumn,
+} from '../database/schema/roles.ts';
+
+export const auditTable = 'llama.audit_trail';
+export const sealTable = 'llama.audit_seals';
+
+export interface Model {
+  /** Tables of schema llama with a tenant column, leaves and detached leaves excepted. */
+  readonly tenantTables: readonly Relation[];
+  readonly partitioned: readonly Relation[];
+  /** Whatever lies below a table of schema llama, at any depth, and tables that were leaves until they were detached. */
+  readonly leaves: readonly Relation[];
+  readonly detached: readonly Relation[];
+  /** The application role, and every role that may act as it, administrators excepted. */
+  readonly tenantRoles: readonly string[];
+  leavesOf(parent: Relation): readonly Relation[];
+  named(qualified: string): Relation | undefined;
+  relation(oid: number): Relation | undefined;
+  columnsOf(relation: Relation): readonly Column[];
+  indexesOf(relation: Relation): readonly Index[];
+  triggersOf(relation: Relation): readonly Trigger[];
+  routine(oid: number): Routine | undefined;
+  /** The role itself, PUBLIC and every role whose rights it has without SET ROLE. */
+  rightsOf(role: string): ReadonlySet<string>;
+  /** Every role it may become with SET ROLE, or whose rights it has. */
+  reach(role: string): ReadonlySet<string>;
+}
+
+const models = new WeakMap<Snapshot, Model>();
+
+/** The model of a snapshot; computed once. */
+export function modelOf(snapshot: Snapshot): Model {
+  const known = models.get(snapshot);
+  if (known) return known;
+  const model = build(snapshot);
+  models.set(snapshot, model);
+  return model;
+}
+
+/** As a person would name it. */
+export function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return `${schema}.${name}`;
+}
+
+export function signatureOf(routine: Routine): string {
+  return `${routine.schema}.${routine.name}(${routine.types})`;
+}
+
+/** Grants that reach beyond the owner. */
+export function foreignGrants(grants: readonly Grant[], ownerName: string): readonly Grant[] {
+  return grants.filter(({ grantee }) => grantee !== ownerName);
+}
+
+export function describeGrants(grants: readonly Grant[]): string {
+  const privileges = new Map<string, string[]>();
+  for (const { grantee, privilege } of grants) {
+    privileges.set(grantee, [...(privileges.get(grantee) ?? []), privilege]);
+  }
+  return [...privileges].map(([grantee, list]) => `${list.sort().join(', ')} to ${grantee}`).join('; ');
+}
+
+const leafName = /^(.+)_y\d{4}m\d{2}$/;
+
+/** The table whose month a name says it is; undefined for any other name. */
+export function parentNameOf(name: string): string | undefined {
+  return leafName.exec(name)?.[1];
+}
+
+function build(snapshot: Snapshot): Model {
+  const byOid = new Map(snapshot.relations.map((relation) => [relation.oid, relation]));
+  const byName = new Map(snapshot.relations.map((relation) => [nameOf(relation), relation]));
+  const columns = grouped(snapshot.columns, ({ relation }) => relation);
+  const indexes = grouped(snapshot.indexes, ({ relation }) => relation);
+  const triggers = grouped(snapshot.triggers, ({ relation }) => relation);
+  const routines = new Map(snapshot.functions.map((routine) => [routine.oid, routine]));
+  const leaves = grouped(
+    snapshot.relations.filter(({ parent }) => parent !== null),
+    ({ parent }) => parent ?? 0,
+  );
+  const ours = snapshot.relations.filter((relation) => relation.schema === schema);
+  const partitioned = ours.filter(({ kind, parent }) => kind === 'p' && parent === null);
+  const parents = new Set(partitioned.map(({ name }) => name));
+  const isDetached = ({ kind, parent, name }: Relation) =>
+    kind === 'r' && parent === null && parents.has(parentNameOf(name) ?? '');
+  const detached = ours.filter(isDetached);
+  const below = (relation: Relation): readonly Relation[] =>
+    (leaves.get(relation.oid) ?? []).flatMap((leaf) => [leaf, ...below(leaf)]);
+  const reach = (role: string) => closure(snapshot, role, ({ inherit, set }) => inherit || set);
+  return {
+    tenantTables: ours.filter(
+      (relation) =>
+        (relation.kind === 'r' || relation.kind === 'p') &&
+        relation.parent === null &&
+        !isDetached(relation) &&
+        (columns.get(relation.oid) ?? []).some(({ name }) => name === tenantColumn),
+    ),
+    partitioned,
+    leaves: [...ours.filter(({ parent }) => parent === null).flatMap(below), ...detached],
+    detached,
+    tenantRoles: snapshot.roles
+      .map(({ name }) => name)
+      .filter((name) => name === tenantRole || (reach(name).has(tenantRole) && !reach(name).has(owner))),
+    leavesOf: ({ oid }) => leaves.get(oid) ?? [],
+    named: (qualified) => byName.get(qualified),
+    relation: (oid) => byOid.get(oid),
+    columnsOf: ({ oid }) => columns.get(oid) ?? [],
+    indexesOf: ({ oid }) => indexes.get(oid) ?? [],
+    triggersOf: ({ oid }) => triggers.get(oid) ?? [],
+    routine: (oid) => routines.get(oid),
+    rightsOf: (role) => new Set([...closure(snapshot, role, ({ inherit }) => inherit), 'PUBLIC']),
+    reach,
+  };
+}
+
+function closure(
+  { memberships }: Snapshot,
+  start: string,
+  follows: (membership: Snapshot['memberships'][number]) => boolean,
+): ReadonlySet<string> {
+  const reached = new Set([start]);
+  for (const role of reached) {
+    for (const membership of memberships) {
+      if (membership.member === role && follows(membership)) reached.add(membership.role);
+    }
+  }
+  return reached;
+}
+
+function grouped<Item>(items: readonly Item[], key: (item: Item) => number): ReadonlyMap<number, Item[]> {
+  const map = new Map<number, Item[]>();
+  for (const item of items) {
+    const list = map.get(key(item));
+    if (list) list.push(item);
+    else map.set(key(item), [item]);
+  }
+  return map;
+}
