@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectionOf, copyDatabase } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { type Finished, migrationsCopy, type Running } from '../commands/run.ts';
-import { catalogOf } from '../database/catalog.ts';
+import { catalogOf } from '../support/catalog.ts';
 import { count, Disproved, difference, type Proved, quantile, type Say } from './proof.ts';
 import type { Random } from './random.ts';
 import type { Stage } from './stage.ts';
@@ -221,7 +221,7 @@ async function requireConverged(
 
 /** Catalogs, roles, and what the ledger says of every version. */
 async function stateOf(stage: Stage, database: string): Promise<readonly string[]> {
-  const catalogs = await catalogOf({ query: (_, sql) => stage.query(database, sql) });
+  const catalogs = await catalogOf(connectionOf(stage.server, 'superuser', { database }));
   return [...catalogs, ...(await stage.roles())];
 }
 
