@@ -13,7 +13,7 @@ export function register(program: Command): void {
   program
     .command('explain')
     .description('say what a check looks at, why, how to mend it, and where it comes from')
-    .argument('[check]', 'id of the check; without one they are listed')
+    .argument('[check]', 'id or name of the check; lists every check if omitted')
     .option('--json', 'print the result as JSON on stdout')
     .option('--markdown', 'print the whole catalogue as docs/checks.md has it')
     .addHelpText('after', '\nExample: llama-db explain ISO-006')
@@ -26,7 +26,7 @@ export function register(program: Command): void {
     });
 }
 
-function facts(id: string) {
-  const { id: found, group, severity, title, looksAt, why, mend, source } = findCheck(id);
-  return { id: found, group, severity, title, looksAt, why, mend, source };
+function facts(asked: string) {
+  const { id, name, group, severity, title, inspects, why, remedy, source } = findCheck(asked);
+  return { id, name, group, severity, title, inspects, why, remedy, source };
 }

@@ -3,13 +3,14 @@ import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/inde
 import { Fn, type ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { apiVersionOf } from '../azure/resource-types.ts';
+import type { PrincipalType } from '../azure/vocabulary.ts';
 import type { IKeyVault } from './key-vault.ts';
 
 /** Somebody who may wrap and unwrap with the key. */
 export interface KeyUser {
   /** Object id of the managed identity, application, group or user. */
   readonly principalId: string;
-  readonly principalType: 'Group' | 'ServicePrincipal' | 'User';
+  readonly principalType: PrincipalType;
 }
 
 export interface KeyVaultKeyProps {

@@ -14,6 +14,8 @@ export function sarifLevel(severity: Severity): { readonly level: string; readon
 
 export interface SarifRule {
   readonly id: string;
+  /** Readable name beside the id. @default - the id without its dashes */
+  readonly name?: string;
   readonly severity: Severity;
   readonly title: string;
   readonly why: string;
@@ -37,15 +39,17 @@ export function sarifLog<Result extends object>(run: {
         tool: {
           driver: {
             name: run.tool,
-            rules: run.rules.map(({ id, severity, title, why, help, tags }) => ({
-              id,
-              name: id.replaceAll('-', ''),
-              shortDescription: { text: title },
-              fullDescription: { text: why },
-              help: { text: help },
-              defaultConfiguration: { level: levels[severity].level },
-              properties: { 'security-severity': levels[severity].score, tags },
-            })),
+            rules: run.rules.map(
+              ({ id, name = id.replaceAll('-', ''), severity, title, why, help, tags }) => ({
+                id,
+                name,
+                shortDescription: { text: title },
+                fullDescription: { text: why },
+                help: { text: help },
+                defaultConfiguration: { level: levels[severity].level },
+                properties: { 'security-severity': levels[severity].score, tags },
+              }),
+            ),
           },
         },
         results: run.results,

@@ -5,7 +5,6 @@ import type pg from 'pg';
 import type { Severity } from '../core/severity.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { AzureFacts, Read } from './azure/facts.ts';
-import type { Description } from './drift/description.ts';
 import type { OpenDatabase, Snapshot } from './snapshot/snapshot.ts';
 
 export const groups = [
@@ -39,8 +38,8 @@ export interface Finding {
  * What a check answers. A check that could not look says `skipped`, never `passed`.
  */
 export type Outcome =
-  | { readonly status: 'passed'; readonly looked: string }
-  | { readonly status: 'failed'; readonly looked: string; readonly findings: readonly Finding[] }
+  | { readonly status: 'passed'; readonly inspected: string }
+  | { readonly status: 'failed'; readonly inspected: string; readonly findings: readonly Finding[] }
   | {
       readonly status: 'skipped';
       readonly reason: string;
@@ -57,12 +56,10 @@ export interface CheckContext {
   readonly client: pg.Client;
   /** @default - checks that compare with a deployment's settings are skipped */
   readonly deployment?: Deployment;
-  /** Folder of the migration files. @default - the project's own `migrations/` */
+  /** Folder of the migration files and their schema manifest. @default - the project's own `migrations/` */
   readonly migrationsDir?: string;
   /** Connections to other databases of the server, for pg_cron. @default - what lies there is skipped */
   readonly openDatabase?: OpenDatabase;
-  /** What the migrations make of an empty database, to compare with. @default - drift is skipped */
-  readonly reference?: () => Promise<Description>;
   /** What Azure's control plane says, read once. @default - group azure is skipped */
   readonly azure?: () => Promise<Read<AzureFacts>>;
 }
@@ -75,18 +72,26 @@ export interface CheckInput extends CheckContext {
 export interface Check {
   /** Stable; never used again for another check. */
   readonly id: `${Uppercase<string>}-${number}`;
+  /** Readable and unique, in kebab case; accepted wherever the id is. */
+  readonly name: string;
   readonly group: Group;
   readonly severity: Severity;
-  /** What holds when it passes, as a sentence. */
+  /** The assertion that holds if the check passes, without a full stop. */
   readonly title: string;
-  /** Catalogs, settings or statements it reads. */
-  readonly looksAt: string;
-  /** What goes wrong when it does not hold. */
+  /** Catalogs, settings or statements that it reads. */
+  readonly inspects: string;
+  /** What goes wrong if the assertion does not hold. */
   readonly why: string;
-  readonly mend: string;
+  /** What to do about a finding. */
+  readonly remedy: string;
   /** Rule, manual or experiment it comes from. */
   readonly source: string;
   run(input: CheckInput): Outcome | Promise<Outcome>;
+}
+
+/** The checks of one group, as a file of `checks/` exports them. */
+export function checksOf(group: Group, checks: readonly Omit<Check, 'group'>[]): readonly Check[] {
+  return checks.map((check) => ({ ...check, group }));
 }
 
 /** What `explain` and the reports need to know of a check. */
@@ -112,6 +117,6 @@ export interface Report {
 export interface RunOptions {
   /** @default - every group */
   readonly groups?: readonly Group[];
-  /** Ids of checks. @default - every check of the groups */
+  /** Ids or names of checks. @default - every check of the groups */
   readonly only?: readonly string[];
 }

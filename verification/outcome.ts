@@ -1,8 +1,8 @@
 import type { Finding, Outcome } from './check.ts';
 
 /** Passed when there is nothing to say about what was looked at. */
-export function judge(looked: string, findings: readonly Finding[]): Outcome {
-  return findings.length === 0 ? { status: 'passed', looked } : { status: 'failed', looked, findings };
+export function judge(inspected: string, findings: readonly Finding[]): Outcome {
+  return findings.length === 0 ? { status: 'passed', inspected } : { status: 'failed', inspected, findings };
 }
 
 export function skip(reason: string): Outcome {

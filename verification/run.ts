@@ -2,6 +2,7 @@ import pg from 'pg';
 import { Fault } from '../core/fault.ts';
 import { type Severity, severities } from '../core/severity.ts';
 import { isConnectionError } from '../database/diagnosis.ts';
+import { loadParser } from '../database/schema/policy.ts';
 import { catalogue } from './catalogue.ts';
 import type {
   Check,
@@ -45,6 +46,7 @@ export function failing(report: Report, severity: Severity = 'high'): readonly C
 
 /** Checks over a given look at the catalogs, one after the other: they share one connection. */
 export async function evaluate(input: CheckInput, checks: readonly Check[]): Promise<CheckResult[]> {
+  await loadParser();
   const results: CheckResult[] = [];
   for (const { run, ...check } of checks) {
     const outcome = await answer(run, input);
@@ -63,10 +65,16 @@ function isIdle({ group }: CheckFacts, { status }: Outcome, { snapshot }: CheckI
   return status === 'passed' && aboutTables.includes(group) && modelOf(snapshot).tenantTables.length === 0;
 }
 
+/** Whether a check has this id, in any case, or this name. */
+export function isNamed({ id, name }: Check, asked: string): boolean {
+  return id === asked.toUpperCase() || name === asked.toLowerCase();
+}
+
 /** The checks that `options` asks for, in the catalogue's order. */
 export function chosen({ groups, only }: RunOptions): readonly Check[] {
   return catalogue.filter(
-    (check) => (!groups || groups.includes(check.group)) && (!only || only.includes(check.id)),
+    (check) =>
+      (!groups || groups.includes(check.group)) && (!only || only.some((asked) => isNamed(check, asked))),
   );
 }
 

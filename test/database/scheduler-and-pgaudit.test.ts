@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { synchronise } from '../../database/schedules.ts';
 import { environments } from '../../environments/index.ts';
 import { serverParameters } from '../../environments/parameters.ts';
-import { scheduleChecks } from '../../verification/checks/schedules.ts';
+import { checks as scheduleChecks } from '../../verification/checks/schedules.ts';
 import { evaluate } from '../../verification/run.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
 import { type DebianPostgres, startDebianPostgres, whyNoDebianPostgres } from '../support/debian.ts';

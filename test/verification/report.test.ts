@@ -13,12 +13,13 @@ import { parseSarif } from '../support/sarif.ts';
 
 const facts: CheckFacts = {
   id: 'ISO-001',
+  name: 'tables-closed',
   group: 'isolation',
   severity: 'critical',
   title: 'Tables are closed',
-  looksAt: 'pg_class',
+  inspects: 'pg_class',
   why: 'Open tables are read.',
-  mend: 'Close them <now> & "here".',
+  remedy: 'Close them <now> & "here".',
   source: 'the manual',
 };
 
@@ -30,16 +31,26 @@ const report: Report = {
   durationMs: 123.4,
   counts: { passed: 1, failed: 2, skipped: 2 },
   checks: [
-    result({}, { status: 'passed', looked: '5 tables' }),
+    result({}, { status: 'passed', inspected: '5 tables' }),
     result(
-      { id: 'PAR-009', group: 'partitions', severity: 'medium', title: 'Sizes are known' },
-      { status: 'failed', looked: '4 tables', findings: [{ object: 'llama.t', detail: 'never analysed' }] },
-    ),
-    result(
-      { id: 'ISO-002', severity: 'high', title: 'Owners are bound' },
+      {
+        id: 'PAR-009',
+        name: 'sizes-known',
+        group: 'partitions',
+        severity: 'medium',
+        title: 'Sizes are known',
+      },
       {
         status: 'failed',
-        looked: '5 tables',
+        inspected: '4 tables',
+        findings: [{ object: 'llama.t', detail: 'never analysed' }],
+      },
+    ),
+    result(
+      { id: 'ISO-002', name: 'owners-bound', severity: 'high', title: 'Owners are bound' },
+      {
+        status: 'failed',
+        inspected: '5 tables',
         findings: [
           { object: 'llama.a', detail: 'is <open>' },
           { object: 'llama.b', detail: 'is open' },
@@ -47,11 +58,17 @@ const report: Report = {
       },
     ),
     result(
-      { id: 'SCH-001', group: 'schedules', severity: 'high', title: 'Jobs are scheduled' },
+      {
+        id: 'SCH-001',
+        name: 'jobs-scheduled',
+        group: 'schedules',
+        severity: 'high',
+        title: 'Jobs are scheduled',
+      },
       { status: 'skipped', reason: 'there is no pg_cron' },
     ),
     result(
-      { id: 'SCH-002', group: 'schedules', severity: 'high', title: 'Jobs succeed' },
+      { id: 'SCH-002', name: 'jobs-succeed', group: 'schedules', severity: 'high', title: 'Jobs succeed' },
       { status: 'skipped', reason: 'there is no pg_cron' },
     ),
   ],
@@ -67,22 +84,22 @@ describe('the table', () => {
   it('has the worst first with how to mend it, then what was skipped and why, then sums', () => {
     expect(renderTable(report, { width: 76 })).toMatchInlineSnapshot(`
       "┌─────────┬──────────┬─────────────────────────────────────────────────────┐
-      │ found   │ severity │ what, where, and how to mend it                     │
+      │ found   │ severity │ what, where, and remedy                             │
       ├─────────┼──────────┼─────────────────────────────────────────────────────┤
-      │ ISO-002 │ high     │ Owners are bound                                    │
+      │ ISO-002 │ high     │ Owners are bound [owners-bound]                     │
       │         │          │ - llama.a: is <open>                                │
       │         │          │ - llama.b: is open                                  │
-      │         │          │ Mend: Close them <now> & "here".                    │
+      │         │          │ Remedy: Close them <now> & "here".                  │
       ├─────────┼──────────┼─────────────────────────────────────────────────────┤
-      │ PAR-009 │ medium   │ Sizes are known                                     │
+      │ PAR-009 │ medium   │ Sizes are known [sizes-known]                       │
       │         │          │ - llama.t: never analysed                           │
-      │         │          │ Mend: Close them <now> & "here".                    │
+      │         │          │ Remedy: Close them <now> & "here".                  │
       └─────────┴──────────┴─────────────────────────────────────────────────────┘
       ┌─────────┬────────────────────────────────────────────────────────────────┐
       │ skipped │ not looked at, and why                                         │
       ├─────────┼────────────────────────────────────────────────────────────────┤
-      │ SCH-001 │ Jobs are scheduled                                             │
-      │ SCH-002 │ Jobs succeed                                                   │
+      │ SCH-001 │ Jobs are scheduled [jobs-scheduled]                            │
+      │ SCH-002 │ Jobs succeed [jobs-succeed]                                    │
       │         │ Why: there is no pg_cron                                       │
       └─────────┴────────────────────────────────────────────────────────────────┘
       isolation    1 passed, 1 failed
@@ -110,7 +127,7 @@ describe('the table', () => {
     }));
     const checks = report.checks.map(({ check }) => ({
       check,
-      outcome: { status: 'failed', looked: 'leaves', findings } as const,
+      outcome: { status: 'failed', inspected: 'leaves', findings } as const,
     }));
     const start = performance.now();
     renderTable({ ...report, checks });
@@ -120,7 +137,7 @@ describe('the table', () => {
 
   it('keeps a check with very many findings readable', () => {
     const findings = Array.from({ length: 14 }, (_, n) => ({ object: `llama.t${n}`, detail: 'is open' }));
-    const many = { ...report, checks: [result({}, { status: 'failed', looked: '', findings })] };
+    const many = { ...report, checks: [result({}, { status: 'failed', inspected: '', findings })] };
     const text = renderTable(many);
     expect(text).toContain('llama.t9: is open');
     expect(text).not.toContain('llama.t10');
@@ -154,16 +171,17 @@ describe('the table', () => {
 describe('the documents for machines', () => {
   it('JSON has every check with what it found, and the verdict', () => {
     const document = reportDocument(report, verdictOf(report));
-    expect(document).toMatchObject({ ok: false, format: 1, counts: report.counts, durationMs: 123 });
+    expect(document).toMatchObject({ ok: false, format: 2, counts: report.counts, durationMs: 123 });
     expect(document.reasons).toEqual(['ISO-002 (high): Owners are bound']);
     expect(document.checks[1]).toEqual({
       ...facts,
       id: 'PAR-009',
+      name: 'sizes-known',
       group: 'partitions',
       severity: 'medium',
       title: 'Sizes are known',
       status: 'failed',
-      looked: '4 tables',
+      inspected: '4 tables',
       findings: [{ object: 'llama.t', detail: 'never analysed' }],
     });
     expect(reportDocument(clean, verdictOf(clean)).ok).toBe(true);
@@ -175,16 +193,24 @@ describe('the documents for machines', () => {
       '<testsuites name="llama-db verify" tests="5" failures="2" skipped="2" time="0.123">',
     );
     expect(xml).toContain('<testsuite name="isolation" tests="2" failures="1" skipped="0">');
-    expect(xml).toContain('<testcase classname="isolation" name="ISO-001 Tables are closed"/>');
+    expect(xml).toContain(
+      '<testcase classname="isolation" name="ISO-001 tables-closed: Tables are closed"/>',
+    );
     expect(xml).toContain('<skipped message="there is no pg_cron"/>');
     expect(xml).toContain('message="high: llama.a: is &lt;open&gt; and 1 more"');
-    expect(xml).toContain('Mend: Close them &lt;now&gt; &amp; &quot;here&quot;.');
+    expect(xml).toContain('Remedy: Close them &lt;now&gt; &amp; &quot;here&quot;.');
     expect(xml.match(/<testcase/g)).toHaveLength(5);
   });
 
   it('SARIF has a rule a check, a result a finding, and names what was skipped', () => {
     const [run] = sarifDocument(report).runs;
-    expect(run?.tool.driver.rules).toHaveLength(5);
+    expect(run?.tool.driver.rules.map(({ id, name }) => [id, name])).toEqual([
+      ['ISO-001', 'tables-closed'],
+      ['PAR-009', 'sizes-known'],
+      ['ISO-002', 'owners-bound'],
+      ['SCH-001', 'jobs-scheduled'],
+      ['SCH-002', 'jobs-succeed'],
+    ]);
     expect(run?.results.map(({ ruleId, level }) => [ruleId, level])).toEqual([
       ['PAR-009', 'warning'],
       ['ISO-002', 'error'],
@@ -289,11 +315,12 @@ it('explain prints every text of a check', () => {
   expect(explain(facts)).toMatchInlineSnapshot(`
     "ISO-001  Tables are closed
 
+    Name       tables-closed
     Group      isolation
     Severity   critical
-    Looks at   pg_class
+    Inspects   pg_class
     Why        Open tables are read.
-    Mend       Close them <now> & "here".
+    Remedy     Close them <now> & "here".
     Source     the manual
     "
   `);

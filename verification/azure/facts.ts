@@ -1,4 +1,5 @@
 /** What one look at Azure's control plane holds. Plain data, in the words of its documents. */
+import type { ServerRole } from '../../azure/vocabulary.ts';
 
 /** What was read, or why it could not be: a missing right is no missing resource. */
 export type Read<Value> = { readonly value: Value } | { readonly unreadable: string };
@@ -41,7 +42,7 @@ export interface ServerFacts {
 export interface ParameterFacts {
   readonly name: string;
   readonly value: string;
-  readonly standard: string;
+  readonly defaultValue: string;
   /** `system-default`, `user-override`. */
   readonly source: string;
   readonly pendingRestart: boolean;
@@ -50,7 +51,7 @@ export interface ParameterFacts {
 
 /** Everything that is looked at of one server. */
 export interface ServerReadings {
-  readonly role: 'primary' | 'replica';
+  readonly role: ServerRole;
   readonly server: Read<ServerFacts>;
   readonly parameters: Read<readonly ParameterFacts[]>;
   /** Status of each private endpoint's connection: `Approved`, `Pending`, `Rejected`, `Disconnected`. */

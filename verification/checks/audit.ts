@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { auditRole, auditTable, describeGrants, modelOf, nameOf, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Relation, Routine, Snapshot, Trigger } from '../snapshot/facts.ts';
@@ -28,16 +28,16 @@ function auditTriggers(snapshot: Snapshot, table: Relation): readonly Trigger[] 
     .filter((trigger) => functions.has(trigger.function) && on(trigger, 'row') && !on(trigger, 'before'));
 }
 
-export const auditChecks: readonly Check[] = [
+export const checks = checksOf('audit', [
   {
     id: 'AUD-001',
-    group: 'audit',
+    name: 'tenant-changes-audited',
     severity: 'critical',
     title: "Every change of a tenants' row is audited",
-    looksAt:
+    inspects:
       "enabled row triggers for INSERT, UPDATE and DELETE on every tenants' table that call a function which writes llama.audit_trail",
     why: 'A change without a trace cannot be explained to an auditor, or undone.',
-    mend: 'Create the triggers in a migration; ALTER TABLE … ENABLE TRIGGER where somebody disabled one.',
+    remedy: 'Create the triggers in a migration; ALTER TABLE … ENABLE TRIGGER where somebody disabled one.',
     source: 'migrations/0008_audit_trail.sql; check_postgres disabled_triggers',
     run: ({ snapshot }) => {
       const tables = audited(snapshot);
@@ -57,12 +57,12 @@ export const auditChecks: readonly Check[] = [
   },
   {
     id: 'AUD-002',
-    group: 'audit',
+    name: 'leaves-have-enabled-triggers',
     severity: 'critical',
     title: 'Every leaf has the triggers of its table, enabled',
-    looksAt: 'triggers of partitioned tables and their clones on leaves',
+    inspects: 'triggers of partitioned tables and their clones on leaves',
     why: 'A trigger can be disabled on one leaf: the changes of that month leave no trace while the parent looks whole.',
-    mend: 'ALTER TABLE … ENABLE TRIGGER on the leaf.',
+    remedy: 'ALTER TABLE … ENABLE TRIGGER on the leaf.',
     source: 'PostgreSQL manual, ALTER TABLE (DISABLE TRIGGER)',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -86,13 +86,13 @@ export const auditChecks: readonly Check[] = [
   },
   {
     id: 'AUD-003',
-    group: 'audit',
+    name: 'audit-rows-append-only',
     severity: 'critical',
     title: 'Nobody is granted to change or remove audit rows',
-    looksAt:
+    inspects:
       'UPDATE, DELETE, TRUNCATE on llama.audit_trail and its columns, and INSERT for anybody but the role that writes it',
     why: 'A trail that its subjects can edit, or write lines into, proves nothing.',
-    mend: 'REVOKE … ON llama.audit_trail FROM the role.',
+    remedy: 'REVOKE … ON llama.audit_trail FROM the role.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const trail = modelOf(snapshot).named(auditTable);
@@ -114,13 +114,14 @@ export const auditChecks: readonly Check[] = [
   },
   {
     id: 'AUD-004',
-    group: 'audit',
+    name: 'owner-cannot-change-audit-rows',
     severity: 'high',
     title: 'The owner cannot change audit rows by mistake',
-    looksAt:
+    inspects:
       'enabled triggers on llama.audit_trail that refuse UPDATE, DELETE and TRUNCATE, and TRUNCATE on each of its leaves; append_only of llama.partitioned_tables, which gives it to the leaves to come',
     why: 'Grants do not bind an owner: a careless migration could rewrite history without an error.',
-    mend: 'Create the triggers append_only and append_only_truncate as migration 0008 does, or enable them.',
+    remedy:
+      'Create the triggers append_only and append_only_truncate as migration 0008 does, or enable them.',
     source: 'migrations/0008_audit_trail.sql',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -160,12 +161,12 @@ export const auditChecks: readonly Check[] = [
   },
   {
     id: 'AUD-005',
-    group: 'audit',
+    name: 'audit-functions-run-as-audit-writer',
     severity: 'high',
     title: 'What writes the trail runs as the role that may do nothing else',
-    looksAt: `owner and SECURITY DEFINER of the trigger functions that write llama.audit_trail`,
+    inspects: `owner and SECURITY DEFINER of the trigger functions that write llama.audit_trail`,
     why: "As the caller's rights it could not write; as another owner's it could do more than write.",
-    mend: `ALTER FUNCTION … SECURITY DEFINER; ALTER FUNCTION … OWNER TO ${auditRole}.`,
+    remedy: `ALTER FUNCTION … SECURITY DEFINER; ALTER FUNCTION … OWNER TO ${auditRole}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const functions = writers(snapshot);
@@ -185,12 +186,12 @@ export const auditChecks: readonly Check[] = [
   },
   {
     id: 'AUD-006',
-    group: 'audit',
+    name: 'audit-writer-has-least-privilege',
     severity: 'high',
     title: 'The role that writes the trail may do nothing else',
-    looksAt: `every privilege and policy of ${auditRole}`,
+    inspects: `every privilege and policy of ${auditRole}`,
     why: 'Its function runs in every write of every tenant: whatever else it may do, a fault in it may do.',
-    mend: `REVOKE what is named FROM ${auditRole}.`,
+    remedy: `REVOKE what is named FROM ${auditRole}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const allowed = new Set([
@@ -221,13 +222,14 @@ export const auditChecks: readonly Check[] = [
   },
   {
     id: 'AUD-007',
-    group: 'audit',
+    name: 'logins-keep-triggers-on',
     severity: 'critical',
     title: 'No login switches triggers off',
-    looksAt:
+    inspects:
       'session_replication_role in the settings of roles and of the database, on the server, and who was given the right to set it, administrators excepted',
     why: "With 'replica' no ordinary trigger fires: neither the audit's nor those that keep the trail append-only.",
-    mend: 'ALTER ROLE … RESET session_replication_role; REVOKE SET ON PARAMETER session_replication_role FROM the role; the server parameter must be origin.',
+    remedy:
+      'ALTER ROLE … RESET session_replication_role; REVOKE SET ON PARAMETER session_replication_role FROM the role; the server parameter must be origin.',
     source: 'PostgreSQL manual, session_replication_role; Microsoft Learn, server parameters',
     run: ({ snapshot }) => {
       const server = snapshot.settings.get('session_replication_role');
@@ -248,4 +250,4 @@ export const auditChecks: readonly Check[] = [
       return judge('settings of roles, database and server, and grants on parameters', findings);
     },
   },
-];
+]);

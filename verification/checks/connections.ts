@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Session, Snapshot } from '../snapshot/facts.ts';
 
@@ -20,16 +20,16 @@ function who({ pid, application, user }: Session): string {
 
 const minutes = (seconds: number) => `${Math.round(seconds / 60)} min`;
 
-export const connectionChecks: readonly Check[] = [
+export const checks = checksOf('connections', [
   {
     id: 'CON-001',
-    group: 'connections',
+    name: 'pools-fit-server',
     severity: 'high',
     title: 'All pools at full size fit into the server',
-    looksAt:
+    inspects:
       'pools of the deployment (size times instances), plus four for deployments, maintenance and pg_cron, against max_connections less what is reserved',
     why: 'It works until every instance is busy at once, and then new connections are refused: during the peak, or after a failover when all reconnect.',
-    mend: 'Fewer or smaller pools in the environment file, PgBouncer, or a larger size.',
+    remedy: 'Fewer or smaller pools in the environment file, PgBouncer, or a larger size.',
     source: 'docs/decisions.md, 23; Microsoft Learn, Limits (connections)',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -52,12 +52,12 @@ export const connectionChecks: readonly Check[] = [
   },
   {
     id: 'CON-002',
-    group: 'connections',
+    name: 'connections-available',
     severity: 'medium',
     title: 'Connections are not nearly used up',
-    looksAt: 'sessions in pg_stat_activity against max_connections less what is reserved',
+    inspects: 'sessions in pg_stat_activity against max_connections less what is reserved',
     why: 'The next instance that starts is refused.',
-    mend: 'Look for a pool that leaks (pg_stat_activity by application_name), or enlarge.',
+    remedy: 'Look for a pool that leaks (pg_stat_activity by application_name), or enlarge.',
     source: 'postgresai; pgdoctor connection-health',
     run: ({ snapshot }) => {
       const { usable, text } = limit(snapshot);
@@ -70,12 +70,12 @@ export const connectionChecks: readonly Check[] = [
   },
   {
     id: 'CON-003',
-    group: 'connections',
+    name: 'no-long-transaction',
     severity: 'medium',
     title: 'No transaction has been open for an hour',
-    looksAt: 'pg_stat_activity.xact_start',
+    inspects: 'pg_stat_activity.xact_start',
     why: 'Vacuum removes nothing that is newer than the oldest transaction, and an index build waits for it.',
-    mend: 'Find out what it does; SELECT pg_terminate_backend(pid).',
+    remedy: 'Find out what it does; SELECT pg_terminate_backend(pid).',
     source: 'pgdoctor connection-health; supabase inspect (locks)',
     run: ({ snapshot: { activity } }) => {
       if (!activity.complete) return skip(hidden);
@@ -92,12 +92,12 @@ export const connectionChecks: readonly Check[] = [
   },
   {
     id: 'CON-004',
-    group: 'connections',
+    name: 'no-idle-transaction',
     severity: 'medium',
     title: 'No session sits idle in a transaction',
-    looksAt: 'sessions in state "idle in transaction" for more than ten minutes',
+    inspects: 'sessions in state "idle in transaction" for more than ten minutes',
     why: 'It holds its locks and its snapshot and does nothing: an application that forgot to commit.',
-    mend: 'Mend the application; idle_in_transaction_session_timeout ends such sessions.',
+    remedy: 'Mend the application; idle_in_transaction_session_timeout ends such sessions.',
     source: 'postgresai G003',
     run: ({ snapshot: { activity } }) => {
       if (!activity.complete) return skip(hidden);
@@ -111,12 +111,12 @@ export const connectionChecks: readonly Check[] = [
   },
   {
     id: 'CON-005',
-    group: 'connections',
+    name: 'no-forgotten-prepared-transaction',
     severity: 'high',
     title: 'No prepared transaction is forgotten',
-    looksAt: 'pg_prepared_xacts older than ten minutes',
+    inspects: 'pg_prepared_xacts older than ten minutes',
     why: 'It survives restarts and failovers with all its locks, and nobody is connected to end it.',
-    mend: "ROLLBACK PREPARED '…' (or COMMIT PREPARED), after asking whoever coordinates it.",
+    remedy: "ROLLBACK PREPARED '…' (or COMMIT PREPARED), after asking whoever coordinates it.",
     source: 'PostgreSQL manual, PREPARE TRANSACTION',
     run: ({ snapshot: { activity } }) =>
       judge(
@@ -128,12 +128,12 @@ export const connectionChecks: readonly Check[] = [
   },
   {
     id: 'CON-006',
-    group: 'connections',
+    name: 'sessions-encrypted',
     severity: 'high',
     title: 'Everybody who is connected is encrypted',
-    looksAt: 'pg_stat_ssl of every session from another machine',
+    inspects: 'pg_stat_ssl of every session from another machine',
     why: 'A client that was allowed in without TLS sends its login and rows in the clear, whatever this connection uses.',
-    mend: 'require_secure_transport on; sslmode=verify-full in the client.',
+    remedy: 'require_secure_transport on; sslmode=verify-full in the client.',
     source: 'Microsoft Learn, TLS in Azure Database for PostgreSQL',
     run: ({ snapshot: { activity } }) => {
       if (!activity.complete) return skip(hidden);
@@ -148,12 +148,12 @@ export const connectionChecks: readonly Check[] = [
   },
   {
     id: 'CON-007',
-    group: 'connections',
+    name: 'no-long-lock-wait',
     severity: 'medium',
     title: 'Nobody has been waiting for a lock for a minute',
-    looksAt: 'pg_locks.waitstart of sessions that wait for a lock',
+    inspects: 'pg_locks.waitstart of sessions that wait for a lock',
     why: 'Behind whoever waits for a strong lock everybody else waits too: this is what an outage looks like in its first minutes.',
-    mend: 'SELECT pg_blocking_pids(pid) shows who holds it.',
+    remedy: 'SELECT pg_blocking_pids(pid) shows who holds it.',
     source: 'supabase inspect (locks over two minutes); pg_gather',
     run: ({ snapshot: { activity } }) => {
       if (!activity.complete) return skip(hidden);
@@ -169,13 +169,13 @@ export const connectionChecks: readonly Check[] = [
   },
   {
     id: 'CON-008',
-    group: 'connections',
+    name: 'pooler-fits-server',
     severity: 'high',
     title: 'What the pooler may open fits into the server',
-    looksAt:
+    inspects:
       'pgbouncer.default_pool_size for each login of the environment, against max_connections less what is reserved',
     why: 'PgBouncer opens a pool for every login and database: together they can ask for more than there is, and the last ones wait.',
-    mend: 'A smaller server.pgBouncer.defaultPoolSize, or fewer logins.',
+    remedy: 'A smaller server.pgBouncer.defaultPoolSize, or fewer logins.',
     source: 'Microsoft Learn, PgBouncer in Azure Database for PostgreSQL',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -193,4 +193,4 @@ export const connectionChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

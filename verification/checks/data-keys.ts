@@ -1,9 +1,9 @@
 /** Data keys and what they encrypt: docs/encryption.md. */
 import type pg from 'pg';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
+import { rolledBack } from '../../database/transaction.ts';
+import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { describeGrants, modelOf, owner, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import { rolledBack } from '../transaction.ts';
 
 const keysTable = `${schema}.data_keys`;
 const recordsTable = `${schema}.storage_records`;
@@ -49,15 +49,15 @@ interface KeyRow {
   readonly length: number | null;
 }
 
-export const dataKeyChecks: readonly Check[] = [
+export const checks = checksOf('encryption', [
   {
     id: 'ENC-005',
-    group: 'encryption',
+    name: 'data-keys-least-privilege',
     severity: 'critical',
     title: 'Data keys are open to the application and to administrators, and nobody deletes one',
-    looksAt: `privileges on ${keysTable} and its columns`,
+    inspects: `privileges on ${keysTable} and its columns`,
     why: 'Without its data key everything of a tenant is lost, and whoever may overwrite wrapped keys may put in one that they know.',
-    mend: `REVOKE … ON ${keysTable} FROM the role.`,
+    remedy: `REVOKE … ON ${keysTable} FROM the role.`,
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -83,23 +83,23 @@ export const dataKeyChecks: readonly Check[] = [
   },
   {
     id: 'ENC-006',
-    group: 'encryption',
+    name: 'data-keys-use-wrapping-key',
     severity: 'high',
     title: 'Every data key is wrapped as this environment wraps',
-    looksAt: `algorithm, length and wrapping key of every row of ${keysTable} that is not destroyed`,
+    inspects: `algorithm, length and wrapping key of every row of ${keysTable} that is not destroyed`,
     why: 'A data key that is wrapped otherwise cannot be unwrapped by the application, or by too many: a key in a local file opens it for whoever has the file.',
-    mend: 'llama-db keys rewrap --from <the other wrapping key>.',
+    remedy: 'llama-db keys rewrap --from <the other wrapping key>.',
     source,
     run: (input) => lookAtKeys(input, wrappedAsConfigured),
   },
   {
     id: 'ENC-007',
-    group: 'encryption',
+    name: 'data-keys-avoid-expiring-version',
     severity: 'medium',
     title: 'No data key stays with a version of the wrapping key that is about to expire',
-    looksAt: `wrapped_at in ${keysTable}, against the newest version seen there and the two years a version lives`,
+    inspects: `wrapped_at in ${keysTable}, against the newest version seen there and the two years a version lives`,
     why: 'Key Vault makes a new version each year and lets the old one expire; what is wrapped with it then hangs by a version that somebody may disable at any time.',
-    mend: 'llama-db keys rewrap.',
+    remedy: 'llama-db keys rewrap.',
     source,
     run: (input) =>
       lookAtKeys(input, async ({ client }) => {
@@ -125,12 +125,12 @@ export const dataKeyChecks: readonly Check[] = [
   },
   {
     id: 'ENC-008',
-    group: 'encryption',
+    name: 'data-keys-rotated-in-time',
     severity: 'medium',
     title: 'Data keys are replaced in time',
-    looksAt: `created_at and values_reserved of active keys, state_since of replaced ones in ${keysTable}`,
+    inspects: `created_at and values_reserved of active keys, state_since of replaced ones in ${keysTable}`,
     why: 'With random nonces a key may encrypt 2^32 values; and what was encrypted with one key falls with it.',
-    mend: 'llama-db keys rotate, scheduled once a week.',
+    remedy: 'llama-db keys rotate, scheduled once a week.',
     source: `${source}; NIST SP 800-38D, 8.3`,
     run: (input) =>
       lookAtKeys(input, async ({ client }) => {
@@ -150,12 +150,12 @@ export const dataKeyChecks: readonly Check[] = [
   },
   {
     id: 'ENC-009',
-    group: 'encryption',
+    name: 'encrypted-rows-hold-ciphertext',
     severity: 'critical',
     title: 'What is marked as encrypted is encrypted, with a key that is there',
-    looksAt: `a sample of ${recordsTable} (about 200 pages): rows with encrypted, the form of their values and the keys these name`,
+    inspects: `a sample of ${recordsTable} (about 200 pages): rows with encrypted, the form of their values and the keys these name`,
     why: 'A column that says true over readable data is worse than none; and a value whose key is gone is lost already.',
-    mend: 'Encrypt the rows (sealRecord), or restore llama.data_keys from the moment of the data.',
+    remedy: 'Encrypt the rows (sealRecord), or restore llama.data_keys from the moment of the data.',
     source,
     run: (input) =>
       lookAtRecords(input, 'r.encrypted', async (client, sample) => {
@@ -197,12 +197,12 @@ export const dataKeyChecks: readonly Check[] = [
   },
   {
     id: 'ENC-010',
-    group: 'encryption',
+    name: 'encryption-triggers-in-place',
     severity: 'high',
     title: 'Nothing is written as encrypted that is not, and no data key goes back',
-    looksAt: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key and guard_erasure`,
+    inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key and guard_erasure`,
     why: 'These triggers keep the column encrypted true to the row, refuse values whose key is unknown or destroyed, and keep a destroyed key destroyed and an erased tenant without any.',
-    mend: 'ALTER TABLE … ENABLE TRIGGER, or create them as migration 0013 does.',
+    remedy: 'ALTER TABLE … ENABLE TRIGGER, or create them as migration 0013 does.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -234,12 +234,13 @@ export const dataKeyChecks: readonly Check[] = [
   },
   {
     id: 'ENC-011',
-    group: 'encryption',
+    name: 'encrypting-tenants-have-key',
     severity: 'medium',
     title: 'Every tenant that wants encryption and has records has a data key',
-    looksAt: `tenant_configs.encryption_enabled, records and ${keysTable}`,
+    inspects: `tenant_configs.encryption_enabled, records and ${keysTable}`,
     why: 'Its configuration promises encryption, and without a key nothing of it was ever encrypted.',
-    mend: "Write the tenant's records with sealRecord; or say encryption_enabled = false, which is the truth.",
+    remedy:
+      "Write the tenant's records with sealRecord; or say encryption_enabled = false, which is the truth.",
     source,
     run: (input) =>
       lookAtKeys(input, async ({ client }) => {
@@ -259,12 +260,13 @@ export const dataKeyChecks: readonly Check[] = [
   },
   {
     id: 'ENC-012',
-    group: 'encryption',
+    name: 'encrypting-tenants-have-no-plaintext',
     severity: 'medium',
     title: 'Tenants that want encryption have no readable records',
-    looksAt: `a sample of ${recordsTable} (about 200 pages): rows without encrypted, of tenants with encryption_enabled`,
+    inspects: `a sample of ${recordsTable} (about 200 pages): rows without encrypted, of tenants with encryption_enabled`,
     why: 'Some writer stores in clear what the tenant was promised to be encrypted.',
-    mend: 'Find the writer (audit trail: user_agent, login), let it use sealRecord, and encrypt what it wrote.',
+    remedy:
+      'Find the writer (audit trail: user_agent, login), let it use sealRecord, and encrypt what it wrote.',
     source,
     run: (input) =>
       lookAtRecords(input, 'r.encrypted IS NOT TRUE', async (client, sample) => {
@@ -287,12 +289,12 @@ export const dataKeyChecks: readonly Check[] = [
   },
   {
     id: 'ENC-013',
-    group: 'encryption',
+    name: 'data-key-changes-audited-without-keys',
     severity: 'high',
     title: 'The audit trail is told of data keys, and not the keys',
-    looksAt: `functions that triggers of ${keysTable} call`,
+    inspects: `functions that triggers of ${keysTable} call`,
     why: 'The trail is kept longer and read by more people than the keys; with a copy in it, destroying a key destroys nothing.',
-    mend: 'Let the triggers call llama.write_key_audit, which names the columns it writes.',
+    remedy: 'Let the triggers call llama.write_key_audit, which names the columns it writes.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -312,7 +314,7 @@ export const dataKeyChecks: readonly Check[] = [
       );
     },
   },
-];
+]);
 
 type KeyJudge = (input: CheckInput) => Promise<readonly Finding[]>;
 

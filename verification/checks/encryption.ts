@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
+import { attempt, rolledBack } from '../../database/transaction.ts';
+import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { groupRoles, modelOf, owner, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import { attempt, rolledBack } from '../transaction.ts';
 
 const breakGlass = ['encryption_key', 'encrypt_sensitive_data', 'decrypt_sensitive_data'] as const;
 const mayCall = 'admin_role';
@@ -11,15 +11,15 @@ const mayCall = 'admin_role';
 /** Settings that hold, or look as if they held, a key. */
 const keyLike = /^app\..*(key|secret|password)/i;
 
-export const encryptionChecks: readonly Check[] = [
+export const checks = checksOf('encryption', [
   {
     id: 'ENC-001',
-    group: 'encryption',
+    name: 'break-glass-functions-admin-only',
     severity: 'critical',
     title: `Only administrators may call the break-glass encryption functions`,
-    looksAt: `EXECUTE on ${breakGlass.map((name) => `${schema}.${name}`).join(', ')}`,
+    inspects: `EXECUTE on ${breakGlass.map((name) => `${schema}.${name}`).join(', ')}`,
     why: 'Applications encrypt in Node, where keys never reach the server; a tenant that can call these can try keys and read the errors.',
-    mend: `REVOKE EXECUTE ON FUNCTION … FROM the role; only ${mayCall} has it.`,
+    remedy: `REVOKE EXECUTE ON FUNCTION … FROM the role; only ${mayCall} has it.`,
     source: 'docs/decisions.md, 17',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -45,23 +45,23 @@ export const encryptionChecks: readonly Check[] = [
   },
   {
     id: 'ENC-002',
-    group: 'encryption',
+    name: 'break-glass-functions-work',
     severity: 'high',
     title: 'The break-glass functions encrypt, name their key, and refuse another one',
-    looksAt: 'a round trip with a random key, as admin_role, in a transaction that is rolled back',
+    inspects: 'a round trip with a random key, as admin_role, in a transaction that is rolled back',
     why: 'What is only ever called in an emergency must be known to work before it.',
-    mend: 'Compare the functions with migrations/0009_encryption.sql; is pgcrypto in schema extensions?',
+    remedy: 'Compare the functions with migrations/0009_encryption.sql; is pgcrypto in schema extensions?',
     source: 'docs/decisions.md, 17',
     run: roundTrip,
   },
   {
     id: 'ENC-003',
-    group: 'encryption',
+    name: 'no-key-in-settings',
     severity: 'critical',
     title: 'No key stands in the settings of a role or a database',
-    looksAt: 'names in pg_db_role_setting that look like a key, secret or password',
+    inspects: 'names in pg_db_role_setting that look like a key, secret or password',
     why: 'pg_db_role_setting is readable by everybody who can connect, and goes into every dump.',
-    mend: 'ALTER ROLE … RESET … (or ALTER DATABASE …), then rotate the key: it has been readable.',
+    remedy: 'ALTER ROLE … RESET … (or ALTER DATABASE …), then rotate the key: it has been readable.',
     source: 'docs/decisions.md, 17',
     run: ({ snapshot }) =>
       judge(
@@ -77,13 +77,14 @@ export const encryptionChecks: readonly Check[] = [
   },
   {
     id: 'ENC-004',
-    group: 'encryption',
+    name: 'no-key-in-statement-statistics',
     severity: 'critical',
     title: 'No key stands in the statistics of statements',
-    looksAt:
+    inspects:
       'SET, ALTER and DO statements in pg_stat_statements of this database that write a key instead of binding it',
     why: 'SET app.encryption_keys = … (before 18) and a DO block are kept verbatim, readable by every monitoring login, until the statistics are reset. Only set_config with a bound parameter is not.',
-    mend: 'Rotate the key, then SELECT extensions.pg_stat_statements_reset(); make the caller use set_config($1, $2, true).',
+    remedy:
+      'Rotate the key, then SELECT extensions.pg_stat_statements_reset(); make the caller use set_config($1, $2, true).',
     source: 'docs/decisions.md, 17; reproduced on PostgreSQL 15 and 18',
     run: async ({ snapshot, client }) => {
       const extension = snapshot.extensions.find(({ name }) => name === 'pg_stat_statements');
@@ -102,7 +103,7 @@ export const encryptionChecks: readonly Check[] = [
       });
     },
   },
-];
+]);
 
 async function roundTrip({ client, snapshot }: CheckInput): Promise<Outcome> {
   if (snapshot.server.inRecovery) return skip('the server is in recovery');

@@ -1,5 +1,6 @@
-import type { Check, CheckInput, Finding } from '../check.ts';
-import { expectedExtensions, preloadOf } from '../expected.ts';
+import { extension } from '../../azure/extensions.ts';
+import { type CheckInput, checksOf, type Finding } from '../check.ts';
+import { createdExtensions } from '../drift/manifest.ts';
 import { schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Snapshot } from '../snapshot/facts.ts';
@@ -19,12 +20,15 @@ const dangerous = [
   'lo',
 ];
 
-/** What migrations and settings ask for; on a server that is not Azure's, as far as it carries it. */
-function wanted({ snapshot, deployment }: CheckInput): readonly string[] {
-  const names = new Set<string>([...expectedExtensions, ...(deployment?.extensions ?? [])]);
+/** Extensions that migrations and settings ask for; on a server that is not Azure's, those that it carries. */
+function wanted(input: CheckInput): readonly string[] {
+  const { snapshot, deployment } = input;
+  const names = new Set<string>([...createdExtensions(input), ...(deployment?.extensions ?? [])]);
   const carried = new Set(snapshot.availableExtensions);
   return [...names].filter((name) => snapshot.server.isAzure || carried.has(name)).sort();
 }
+
+const libraryOf = (name: string) => extension(name)?.preload;
 
 /** Members of a setting that is a list: lower case, without quotes. */
 export function listSetting(snapshot: Snapshot, name: string): readonly string[] | undefined {
@@ -35,20 +39,21 @@ export function listSetting(snapshot: Snapshot, name: string): readonly string[]
     .filter((entry) => entry !== '');
 }
 
-export const extensionChecks: readonly Check[] = [
+export const checks = checksOf('extensions', [
   {
     id: 'EXT-001',
-    group: 'extensions',
+    name: 'requested-extensions-created',
     severity: 'high',
     title: 'Every extension that is asked for is created',
-    looksAt:
+    inspects:
       'pg_extension against what the migrations and the deployment ask for; pg_cron is looked for with the schedules',
     why: 'What needs the extension fails when it is first called, not when it is deployed.',
-    mend: 'llama-db post-deploy creates it, once azure.extensions allows it.',
+    remedy: 'llama-db post-deploy creates it, once azure.extensions allows it.',
     source: 'migrations/0001_extensions.sql',
     run: (input) => {
       const there = new Set(input.snapshot.extensions.map(({ name }) => name));
       const names = wanted(input).filter((name) => name !== elsewhere);
+      if (names.length === 0) return skip('neither a schema manifest nor a deployment names an extension');
       return judge(
         names.join(', '),
         names
@@ -59,12 +64,12 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-002',
-    group: 'extensions',
+    name: 'extensions-outside-public-and-llama',
     severity: 'medium',
     title: `Extensions keep out of schemas public and ${schema}`,
-    looksAt: 'pg_extension.extnamespace',
+    inspects: 'pg_extension.extnamespace',
     why: 'Their functions are executable by PUBLIC; in a schema that everybody may use, tenants can call all of them.',
-    mend: 'DROP EXTENSION and create it WITH SCHEMA extensions: Azure has no ALTER EXTENSION … SET SCHEMA.',
+    remedy: 'DROP EXTENSION and create it WITH SCHEMA extensions: Azure has no ALTER EXTENSION … SET SCHEMA.',
     source: 'splinter 0014; Microsoft Learn, Extensions (errors)',
     run: ({ snapshot }) =>
       judge(
@@ -79,12 +84,12 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-003',
-    group: 'extensions',
+    name: 'extensions-up-to-date',
     severity: 'medium',
     title: 'Extensions have the version that the server brings',
-    looksAt: 'pg_extension.extversion against the default version of pg_available_extensions',
+    inspects: 'pg_extension.extversion against the default version of pg_available_extensions',
     why: 'After an upgrade of the server the SQL of an extension stays old until it is updated, with the mistakes that were mended since.',
-    mend: 'ALTER EXTENSION … UPDATE.',
+    remedy: 'ALTER EXTENSION … UPDATE.',
     source: 'splinter 0022',
     run: ({ snapshot }) =>
       judge(
@@ -99,12 +104,12 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-004',
-    group: 'extensions',
+    name: 'requested-extensions-allowed',
     severity: 'high',
     title: 'azure.extensions allows every extension that is asked for',
-    looksAt: 'server parameter azure.extensions',
+    inspects: 'server parameter azure.extensions',
     why: 'CREATE EXTENSION is refused for what it does not list, also IF NOT EXISTS for one that is there: the next deployment fails.',
-    mend: 'Add it to server.extensions in the environment file and deploy.',
+    remedy: 'Add it to server.extensions in the environment file and deploy.',
     source: 'Microsoft Learn, Allow extensions',
     run: (input) => {
       const allowed = listSetting(input.snapshot, 'azure.extensions');
@@ -119,36 +124,37 @@ export const extensionChecks: readonly Check[] = [
   },
   {
     id: 'EXT-005',
-    group: 'extensions',
+    name: 'extension-libraries-preloaded',
     severity: 'high',
     title: 'Extensions that need a library have it loaded',
-    looksAt: 'server parameter shared_preload_libraries',
+    inspects: 'server parameter shared_preload_libraries',
     why: 'Without its library the extension exists and records, audits or schedules nothing; calls of it fail.',
-    mend: 'Deploy the environment: the library comes with server.extensions, and takes effect with a restart.',
+    remedy:
+      'Deploy the environment: the library comes with server.extensions, and takes effect with a restart.',
     source: 'Microsoft Learn, Extensions (considerations)',
     run: (input) => {
       const loaded = listSetting(input.snapshot, 'shared_preload_libraries');
       if (!loaded) return skip('the login may not read shared_preload_libraries');
-      const needed = wanted(input).filter((name) => preloadOf[name]);
+      const needed = wanted(input).filter((name) => libraryOf(name) !== undefined);
       return judge(
         `shared_preload_libraries has ${loaded.join(', ')}`,
         needed
-          .filter((name) => !loaded.includes(preloadOf[name] ?? name))
+          .filter((name) => !loaded.includes(libraryOf(name) ?? name))
           .map((name) => ({
             object: `extension ${name}`,
-            detail: `library ${preloadOf[name]} is not loaded`,
+            detail: `library ${libraryOf(name)} is not loaded`,
           })),
       );
     },
   },
   {
     id: 'EXT-006',
-    group: 'extensions',
+    name: 'no-outbound-extension',
     severity: 'medium',
     title: 'No extension leads out of the database',
-    looksAt: `whether one of ${dangerous.join(', ')} is created`,
+    inspects: `whether one of ${dangerous.join(', ')} is created`,
     why: "It opens connections or files with the server's own rights, which no policy sees; and a major upgrade of Azure's server refuses some of them.",
-    mend: 'DROP EXTENSION ….',
+    remedy: 'DROP EXTENSION ….',
     source: 'Microsoft Learn, Major version upgrades (unsupported extensions)',
     run: ({ snapshot, deployment }) => {
       const asked = new Set(deployment?.extensions ?? []);
@@ -162,4 +168,4 @@ export const extensionChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

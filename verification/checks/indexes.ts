@@ -1,5 +1,4 @@
-import type { Check, Finding } from '../check.ts';
-import { expectedIndexes } from '../expected.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { modelOf, nameOf, schema, tenantColumn } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Index, Snapshot } from '../snapshot/facts.ts';
@@ -16,15 +15,16 @@ function isPartitioned(snapshot: Snapshot, index: Index): boolean {
   return modelOf(snapshot).relation(index.relation)?.kind === 'p';
 }
 
-export const indexChecks: readonly Check[] = [
+export const checks = checksOf('indexes', [
   {
     id: 'IDX-001',
-    group: 'indexes',
+    name: 'indexes-valid',
     severity: 'high',
     title: 'Every index is valid',
-    looksAt: 'pg_index.indisvalid and indisready of every index that holds entries',
+    inspects: 'pg_index.indisvalid and indisready of every index that holds entries',
     why: 'CREATE INDEX CONCURRENTLY that failed leaves an index that every write maintains and no query uses; IF NOT EXISTS takes it for done.',
-    mend: 'REINDEX INDEX CONCURRENTLY …, or drop it and run the migration again: the builder replaces invalid leftovers.',
+    remedy:
+      'REINDEX INDEX CONCURRENTLY …, or drop it and run the migration again: the builder replaces invalid leftovers.',
     source: 'docs/decisions.md, 13; postgresai H001; pgdoctor indexes/invalid',
     run: ({ snapshot }) =>
       judge(
@@ -39,12 +39,13 @@ export const indexChecks: readonly Check[] = [
   },
   {
     id: 'IDX-002',
-    group: 'indexes',
+    name: 'leaves-have-parent-indexes',
     severity: 'high',
     title: 'Every leaf has every index of its table',
-    looksAt: 'indexes of partitioned tables, and for each leaf the index that is attached to them',
+    inspects: 'indexes of partitioned tables, and for each leaf the index that is attached to them',
     why: 'The index of a partitioned table stays invalid until the last leaf has its own attached; until then queries over the leaves without one scan them.',
-    mend: 'Run the migration that builds it again (the builder resumes), or CREATE INDEX CONCURRENTLY on the leaf and ALTER INDEX … ATTACH PARTITION.',
+    remedy:
+      'Run the migration that builds it again (the builder resumes), or CREATE INDEX CONCURRENTLY on the leaf and ALTER INDEX … ATTACH PARTITION.',
     source: 'docs/decisions.md, 13',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -77,42 +78,13 @@ export const indexChecks: readonly Check[] = [
     },
   },
   {
-    id: 'IDX-003',
-    group: 'indexes',
-    severity: 'high',
-    title: 'The indexes of the design exist as designed',
-    looksAt: `${expectedIndexes.length} indexes by name, with their columns, order, method and condition`,
-    why: 'An index under the right name with other columns answers IF NOT EXISTS and no query.',
-    mend: 'Drop it and run the migration that builds it (0004).',
-    source: 'migrations/0004_indexes.ts',
-    run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      return judge(
-        counted(expectedIndexes.length, 'index', 'indexes'),
-        expectedIndexes.flatMap(({ name, table, on }): Finding[] => {
-          const relation = model.named(`${schema}.${table}`);
-          const index = relation && model.indexesOf(relation).find((candidate) => candidate.name === name);
-          if (!index?.definition) return [{ object: `${name} on ${schema}.${table}`, detail: 'is missing' }];
-          return index.definition.endsWith(`USING ${on}`)
-            ? []
-            : [
-                {
-                  object: `${name} on ${schema}.${table}`,
-                  detail: `is ${index.definition}, not USING ${on}`,
-                },
-              ];
-        }),
-      );
-    },
-  },
-  {
     id: 'IDX-004',
-    group: 'indexes',
+    name: 'no-duplicate-index',
     severity: 'low',
     title: 'No two indexes of a table do the same work',
-    looksAt: 'method, columns, operator classes, order and condition of indexes of one table',
+    inspects: 'method, columns, operator classes, order and condition of indexes of one table',
     why: 'Each costs every write and disk, and one of them is never used.',
-    mend: 'DROP INDEX CONCURRENTLY the one that no constraint needs.',
+    remedy: 'DROP INDEX CONCURRENTLY the one that no constraint needs.',
     source: 'splinter 0009; postgresai H004',
     run: ({ snapshot }) => {
       const seen = new Map<string, Index>();
@@ -130,12 +102,12 @@ export const indexChecks: readonly Check[] = [
   },
   {
     id: 'IDX-005',
-    group: 'indexes',
+    name: 'foreign-keys-indexed',
     severity: 'medium',
     title: 'Every foreign key has an index on its own side',
-    looksAt: 'foreign keys of schema llama, and indexes that start with their columns',
+    inspects: 'foreign keys of schema llama, and indexes that start with their columns',
     why: 'Deleting or updating a referenced row scans the whole referring table, under a lock.',
-    mend: "CREATE INDEX on the key's columns (buildPartitionedIndex for a partitioned table).",
+    remedy: "CREATE INDEX on the key's columns (buildPartitionedIndex for a partitioned table).",
     source: 'splinter 0001',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -165,12 +137,12 @@ export const indexChecks: readonly Check[] = [
   },
   {
     id: 'IDX-006',
-    group: 'indexes',
+    name: 'tables-have-primary-key',
     severity: 'medium',
     title: 'Every table has a primary key',
-    looksAt: 'tables of schema llama that are no leaves',
+    inspects: 'tables of schema llama that are no leaves',
     why: 'Without one a row cannot be named: logical replication refuses updates, and the audit trail has no key to keep.',
-    mend: 'ALTER TABLE … ADD PRIMARY KEY (with the partition column where the table is partitioned).',
+    remedy: 'ALTER TABLE … ADD PRIMARY KEY (with the partition column where the table is partitioned).',
     source: 'splinter 0004',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -192,12 +164,12 @@ export const indexChecks: readonly Check[] = [
   },
   {
     id: 'IDX-007',
-    group: 'indexes',
+    name: 'tenant-tables-indexed-by-tenant',
     severity: 'medium',
     title: "Every tenants' table has an index that starts with the tenant",
-    looksAt: "valid indexes of tenants' tables whose first column is tenant_id, without a condition",
+    inspects: "valid indexes of tenants' tables whose first column is tenant_id, without a condition",
     why: "The tenant is a condition of every query of the application role. Without such an index each of them reads all tenants' rows.",
-    mend: 'An index on (tenant_id, …).',
+    remedy: 'An index on (tenant_id, …).',
     source: 'pgrls PERF003; measured: 0.5 ms with, 80-450 ms without, over two million rows',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -214,12 +186,12 @@ export const indexChecks: readonly Check[] = [
   },
   {
     id: 'IDX-008',
-    group: 'indexes',
+    name: 'materialized-views-refresh-concurrently',
     severity: 'high',
     title: 'Every materialized view can be refreshed without stopping its readers',
-    looksAt: 'unique indexes without a condition or expression on materialized views',
+    inspects: 'unique indexes without a condition or expression on materialized views',
     why: 'REFRESH … CONCURRENTLY needs one; without it every refresh fails, or locks readers out.',
-    mend: 'CREATE UNIQUE INDEX on the columns that identify a row of it.',
+    remedy: 'CREATE UNIQUE INDEX on the columns that identify a row of it.',
     source: 'PostgreSQL manual, REFRESH MATERIALIZED VIEW',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -247,13 +219,13 @@ export const indexChecks: readonly Check[] = [
   },
   {
     id: 'IDX-009',
-    group: 'indexes',
+    name: 'indexes-used',
     severity: 'low',
     title: 'No index has gone unused for a month',
-    looksAt:
+    inspects:
       'pg_stat_user_indexes.idx_scan of indexes that enforce nothing, leaves counted with their parent, once the statistics cover 30 days and the table was read',
     why: 'Every write pays for an index, whether anybody reads it or not.',
-    mend: 'Drop it in a migration, after looking at the replica too: its reads are counted there.',
+    remedy: 'Drop it in a migration, after looking at the replica too: its reads are counted there.',
     source: 'splinter 0005; postgresai H002',
     run: ({ snapshot: { activity } }) => {
       const days = Math.floor(activity.statisticsDays);
@@ -266,4 +238,4 @@ export const indexChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

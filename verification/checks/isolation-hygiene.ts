@@ -1,5 +1,6 @@
 /** What weakens isolation slowly: policies that pile up, look elsewhere, or guard what nobody thought secret. */
-import type { Check, Finding } from '../check.ts';
+import { readsTable } from '../../database/schema/policy.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { modelOf, nameOf, schema } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 import { grantsOn, reachesTenants } from '../reach.ts';
@@ -10,24 +11,15 @@ const commands = { r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE', '*': 'ALL
 const secret =
   /(^|_)(password|passwd|passphrase|secret|token|api_?key|private_?key|credential|ssn|social_security|credit_?card|card_number|iban|cvv|pin)(_|$)/i;
 
-/** FROM of a sub-select, not of IS DISTINCT FROM, nor of functions that take one. */
-function readsTable(condition: string): boolean {
-  const plain = condition
-    .replace(/'(?:[^']|'')*'/g, '')
-    .replace(/\bDISTINCT FROM\b/g, '')
-    .replace(/\b(EXTRACT|substring|trim|overlay|position)\([^()]*\bFROM\b/gi, '');
-  return /\bFROM\b/.test(plain);
-}
-
-export const isolationHygieneChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-013',
-    group: 'isolation',
+    name: 'one-permissive-policy-per-command',
     severity: 'low',
     title: 'One permissive policy decides for each role and command',
-    looksAt: "permissive policies of tenants' tables, by role and command",
+    inspects: "permissive policies of tenants' tables, by role and command",
     why: 'Permissive policies are joined by OR: each is computed for every row, and the widest of them wins.',
-    mend: 'Join them into one policy.',
+    remedy: 'Join them into one policy.',
     source: 'splinter 0006; pgrls HYG003',
     run: ({ snapshot }) => {
       const findings = modelOf(snapshot).tenantTables.flatMap((table): readonly Finding[] => {
@@ -55,12 +47,12 @@ export const isolationHygieneChecks: readonly Check[] = [
   },
   {
     id: 'ISO-014',
-    group: 'isolation',
+    name: 'policies-read-own-table-only',
     severity: 'medium',
     title: 'No policy looks into another table',
-    looksAt: 'FROM in the conditions of policies',
+    inspects: 'FROM in the conditions of policies',
     why: 'What the other table holds then decides who sees a row: whoever may write it opens this one, its own policies apply or not by whose rights are used, and each row costs a look-up.',
-    mend: "Keep the tenant's column in the table itself and compare that.",
+    remedy: "Keep the tenant's column in the table itself and compare that.",
     source: 'pgrls SEC025; docs/decisions.md, 15',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -68,7 +60,7 @@ export const isolationHygieneChecks: readonly Check[] = [
         counted(snapshot.policies.length, 'policy', 'policies'),
         snapshot.policies.flatMap(({ relation, name, using, check }): readonly Finding[] => {
           const table = model.relation(relation);
-          const looks = [using, check].some((condition) => readsTable(condition ?? ''));
+          const looks = [using, check].some((condition) => condition !== null && readsTable(condition));
           return table && looks
             ? [
                 {
@@ -83,12 +75,12 @@ export const isolationHygieneChecks: readonly Check[] = [
   },
   {
     id: 'ISO-015',
-    group: 'isolation',
+    name: 'foreign-tables-closed-to-tenants',
     severity: 'high',
     title: 'No foreign table is open to the application role',
-    looksAt: 'grants on foreign tables',
+    inspects: 'grants on foreign tables',
     why: 'Row-level security does not exist on them: every tenant reads all that the other server gives.',
-    mend: 'REVOKE, or put a view with the tenant’s condition in front.',
+    remedy: 'REVOKE, or put a view with the tenant’s condition in front.',
     source: 'splinter 0017',
     run: ({ snapshot }) => {
       const foreign = snapshot.relations.filter(({ kind }) => kind === 'f');
@@ -102,12 +94,13 @@ export const isolationHygieneChecks: readonly Check[] = [
   },
   {
     id: 'ISO-041',
-    group: 'isolation',
+    name: 'secret-columns-encrypted',
     severity: 'medium',
     title: 'No column that sounds like a secret lies open',
-    looksAt: `names of columns in schema ${schema} whose table somebody but the owner may read`,
+    inspects: `names of columns in schema ${schema} whose table somebody but the owner may read`,
     why: 'Passwords, tokens and card numbers in clear are read by analysts, backups and logs alike.',
-    mend: 'Encrypt the field in the application (docs/decisions.md, 17), or rename a column that only sounds like one.',
+    remedy:
+      'Encrypt the field in the application (docs/decisions.md, 17), or rename a column that only sounds like one.',
     source: 'splinter 0023',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -132,4 +125,4 @@ export const isolationHygieneChecks: readonly Check[] = [
       return judge(counted(snapshot.columns.length, 'column'), columns);
     },
   },
-];
+]);

@@ -1,5 +1,5 @@
 /** Ways around the policies that they do not see: privileges, defaults, keys, copies. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import {
   auditRole,
   describeGrants,
@@ -19,15 +19,15 @@ import { counted, judge } from '../outcome.ts';
 import { reachesTenants, rightsOfTenants } from '../reach.ts';
 import type { Grant } from '../snapshot/facts.ts';
 
-export const privilegeChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-027',
-    group: 'isolation',
+    name: 'structural-privileges-owner-only',
     severity: 'high',
     title: 'Nobody but the owner may TRUNCATE, REFERENCE, put triggers on or MAINTAIN a table',
-    looksAt: 'privileges on tables of schema llama',
+    inspects: 'privileges on tables of schema llama',
     why: 'TRUNCATE is not filtered by policies; a foreign key asks about rows that its author cannot see; a trigger runs as whoever writes next.',
-    mend: 'REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM the role (and MAINTAIN from 17 on).',
+    remedy: 'REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM the role (and MAINTAIN from 17 on).',
     source: 'docs/decisions.md, 15; PostgreSQL manual, Row Security Policies',
     run: ({ snapshot }) => {
       // What is granted on a leaf is ISO-004's to say.
@@ -50,12 +50,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-028',
-    group: 'isolation',
+    name: 'default-privileges-grant-nothing',
     severity: 'high',
     title: 'What is created later is open to nobody by default',
-    looksAt: 'pg_default_acl of every role that creates objects in schema llama',
+    inspects: 'pg_default_acl of every role that creates objects in schema llama',
     why: 'ALTER DEFAULT PRIVILEGES … GRANT … ON TABLES also opens every partition that maintenance will ever make.',
-    mend: 'ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE …; grant each object by name.',
+    remedy: 'ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE …; grant each object by name.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
       const creators = new Set([owner, maintenanceRole, auditRole, snapshot.server.login]);
@@ -84,12 +84,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-029',
-    group: 'isolation',
+    name: 'new-functions-closed-to-public',
     severity: 'medium',
     title: "New functions of the owner are not everybody's",
-    looksAt: `default privileges of ${owner} on functions, in all schemas`,
+    inspects: `default privileges of ${owner} on functions, in all schemas`,
     why: 'Without them every CREATE FUNCTION of a later migration is executable by PUBLIC until somebody remembers to revoke it.',
-    mend: `ALTER DEFAULT PRIVILEGES FOR ROLE ${owner} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC (not IN SCHEMA, which does not take it away).`,
+    remedy: `ALTER DEFAULT PRIVILEGES FOR ROLE ${owner} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC (not IN SCHEMA, which does not take it away).`,
     source: 'PostgreSQL manual, ALTER DEFAULT PRIVILEGES',
     run: ({ snapshot }) => {
       const entry = snapshot.defaultPrivileges.find(
@@ -103,12 +103,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-030',
-    group: 'isolation',
+    name: 'schema-creation-owner-only',
     severity: 'critical',
     title: 'Only owners create objects in a schema, and only administrators create schemas',
-    looksAt: `CREATE on every schema and on the database, for PUBLIC, the group roles and tenants' logins; on schema ${schema} for everybody`,
+    inspects: `CREATE on every schema and on the database, for PUBLIC, the group roles and tenants' logins; on schema ${schema} for everybody`,
     why: 'Whoever may create in a schema that a search path names can put a function or table in the place of another. Azure leaves schema public open to everyone.',
-    mend: 'REVOKE CREATE ON SCHEMA … (or ON DATABASE …) FROM PUBLIC (or the role).',
+    remedy: 'REVOKE CREATE ON SCHEMA … (or ON DATABASE …) FROM PUBLIC (or the role).',
     source: 'CVE-2018-1058; Microsoft Learn, Access management (schema public)',
     run: ({ snapshot }) => {
       const outsiders = new Set<string>([...rightsOfTenants(snapshot), ...groupRoles]);
@@ -137,12 +137,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-031',
-    group: 'isolation',
+    name: 'tenants-create-no-temporary-objects',
     severity: 'medium',
     title: 'Tenants make no temporary objects',
-    looksAt: `TEMPORARY on the database, for PUBLIC, ${tenantRole} and its logins`,
+    inspects: `TEMPORARY on the database, for PUBLIC, ${tenantRole} and its logins`,
     why: 'A temporary table or function is the usual way to shadow a name that something with more rights looks up.',
-    mend: 'REVOKE TEMPORARY ON DATABASE … FROM PUBLIC.',
+    remedy: 'REVOKE TEMPORARY ON DATABASE … FROM PUBLIC.',
     source: 'PostgreSQL manual, Writing SECURITY DEFINER Functions Safely',
     run: ({ snapshot }) => {
       const grants = snapshot.server.databaseGrants.filter(({ privilege }) => privilege === 'TEMPORARY');
@@ -158,12 +158,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-032',
-    group: 'isolation',
+    name: 'unique-keys-carry-tenant',
     severity: 'high',
     title: 'No unique key spans tenants',
-    looksAt: "unique indexes of tenants' tables: each contains the tenant column",
+    inspects: "unique indexes of tenants' tables: each contains the tenant column",
     why: 'Uniqueness is checked over rows that the policies hide: "duplicate key" tells one tenant what another one has.',
-    mend: 'Put tenant_id first in the key.',
+    remedy: 'Put tenant_id first in the key.',
     source: 'PostgreSQL manual, Row Security Policies (covert channels)',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -186,12 +186,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-033',
-    group: 'isolation',
+    name: 'foreign-keys-carry-tenant',
     severity: 'high',
     title: "Foreign keys between tenants' tables carry the tenant",
-    looksAt: 'pg_constraint, columns of both sides',
+    inspects: 'pg_constraint, columns of both sides',
     why: "The check of a foreign key sees every tenant's rows: a key without the tenant lets one tenant refer to, and so learn of, another's row.",
-    mend: 'FOREIGN KEY (tenant_id, …) REFERENCES … (tenant_id, …).',
+    remedy: 'FOREIGN KEY (tenant_id, …) REFERENCES … (tenant_id, …).',
     source: 'PostgreSQL manual, Row Security Policies (covert channels)',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -216,12 +216,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-034',
-    group: 'isolation',
+    name: 'sequences-closed-to-tenants',
     severity: 'medium',
     title: 'Tenants cannot read or set sequences',
-    looksAt: `SELECT and UPDATE on sequences, for ${tenantRole}, its logins and PUBLIC`,
+    inspects: `SELECT and UPDATE on sequences, for ${tenantRole}, its logins and PUBLIC`,
     why: "A sequence counts everybody's rows, and setval() makes the next insert of any tenant fail.",
-    mend: 'REVOKE SELECT, UPDATE ON SEQUENCE …; USAGE is enough to insert.',
+    remedy: 'REVOKE SELECT, UPDATE ON SEQUENCE …; USAGE is enough to insert.',
     source: 'PostgreSQL manual, GRANT',
     run: ({ snapshot }) => {
       const sequences = snapshot.relations.filter(({ kind }) => kind === 'S');
@@ -238,12 +238,13 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-037',
-    group: 'isolation',
+    name: 'publications-carry-no-tenant-rows',
     severity: 'medium',
     title: "No publication carries tenants' rows away unseen",
-    looksAt: "publications with a tenants' table",
+    inspects: "publications with a tenants' table",
     why: 'Logical replication reads the log, where there are no policies: whoever subscribes has every tenant.',
-    mend: 'DROP PUBLICATION … if nobody needs it; else give the table a row filter, and accept this finding for as long as data is moved.',
+    remedy:
+      'DROP PUBLICATION … if nobody needs it; else give the table a row filter, and accept this finding for as long as data is moved.',
     source: 'PostgreSQL manual, Logical Replication: Security',
     run: ({ snapshot }) => {
       const ours = new Set(
@@ -263,12 +264,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-038',
-    group: 'isolation',
+    name: 'no-tenant-rows-outside-schema',
     severity: 'high',
     title: "No copy of tenants' rows lies outside schema llama",
-    looksAt: 'tables and materialized views of other schemas with a column tenant_id',
+    inspects: 'tables and materialized views of other schemas with a column tenant_id',
     why: 'Copies made during an incident have no policies, no audit and no retention, and outlive the incident.',
-    mend: 'Drop the copy, or move it into schema llama by a migration that protects it.',
+    remedy: 'Drop the copy, or move it into schema llama by a migration that protects it.',
     source: 'splinter 0013',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -291,12 +292,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-039',
-    group: 'isolation',
+    name: 'tenant-tables-granted-to-known-roles',
     severity: 'high',
     title: "Nothing but the documented group roles is granted tenants' tables",
-    looksAt: "grantees of every tenants' table and its columns",
+    inspects: "grantees of every tenants' table and its columns",
     why: 'A grant to a login, or to PUBLIC, is not seen in the group roles and survives the login leaving them.',
-    mend: 'REVOKE it, and put the login into a group role.',
+    remedy: 'REVOKE it, and put the login into a group role.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -315,12 +316,12 @@ export const privilegeChecks: readonly Check[] = [
   },
   {
     id: 'ISO-040',
-    group: 'isolation',
+    name: 'no-default-tenant',
     severity: 'critical',
     title: 'Nobody has a tenant before saying which',
-    looksAt: 'app.current_tenant_id in the settings of roles, of the database and of the server',
+    inspects: 'app.current_tenant_id in the settings of roles, of the database and of the server',
     why: "A default tenant turns a forgotten tenant context, which must see nothing, into access to that tenant's rows.",
-    mend: 'ALTER ROLE … RESET app.current_tenant_id (or ALTER DATABASE …).',
+    remedy: 'ALTER ROLE … RESET app.current_tenant_id (or ALTER DATABASE …).',
     source: 'docs/decisions.md, 16',
     run: ({ snapshot }) =>
       judge(
@@ -333,4 +334,4 @@ export const privilegeChecks: readonly Check[] = [
           })),
       ),
   },
-];
+]);

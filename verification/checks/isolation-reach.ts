@@ -1,6 +1,6 @@
 /** Ways around the policies by acting as somebody else: roles, views, functions, rules. */
-import type { Check, Finding } from '../check.ts';
-import { viewIsTenantBound } from '../expression.ts';
+import { viewIsTenantBound } from '../../database/schema/policy.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { describeGrants, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 import { grantsOn, reachesTenants } from '../reach.ts';
@@ -19,15 +19,15 @@ function isFixed({ settings }: Routine): boolean {
 
 const isPlatform = (name: string) => name.startsWith('azure') || name.startsWith('pg_');
 
-export const reachChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-020',
-    group: 'isolation',
+    name: 'no-role-bypasses-row-security',
     severity: 'critical',
     title: 'No role passes row-level security by',
-    looksAt: "SUPERUSER and BYPASSRLS in pg_roles, the platform's own roles excepted",
+    inspects: "SUPERUSER and BYPASSRLS in pg_roles, the platform's own roles excepted",
     why: 'BYPASSRLS is not inherited, but every member can SET ROLE to it and then no policy holds.',
-    mend: 'ALTER ROLE … NOBYPASSRLS; a role that must see all tenants gets a policy of its own.',
+    remedy: 'ALTER ROLE … NOBYPASSRLS; a role that must see all tenants gets a policy of its own.',
     source: 'docs/decisions.md, 15; pgrls SEC016, SEC029',
     run: ({ snapshot }) =>
       judge(
@@ -45,12 +45,12 @@ export const reachChecks: readonly Check[] = [
   },
   {
     id: 'ISO-021',
-    group: 'isolation',
+    name: 'tenant-reaches-no-group-role',
     severity: 'critical',
     title: 'Whoever acts as the application role can become nobody who sees more',
-    looksAt: `roles that ${tenantRole} and its members reach by membership, administrators excepted`,
+    inspects: `roles that ${tenantRole} and its members reach by membership, administrators excepted`,
     why: 'SET ROLE needs no password. A login that serves tenants and is also in admin_role has no isolation at all.',
-    mend: 'REVOKE the other role from it; one login, one group role.',
+    remedy: 'REVOKE the other role from it; one login, one group role.',
     source: 'docs/decisions.md, 11a; pgrls SEC029',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -69,12 +69,12 @@ export const reachChecks: readonly Check[] = [
   },
   {
     id: 'ISO-022',
-    group: 'isolation',
+    name: 'materialized-views-closed-to-tenants',
     severity: 'critical',
     title: 'No materialized view is open to the application role',
-    looksAt: 'privileges on materialized views and their columns, of the role and of its logins',
+    inspects: 'privileges on materialized views and their columns, of the role and of its logins',
     why: "A materialized view cannot have row-level security: whoever may read it reads every tenant's rows.",
-    mend: `REVOKE ALL ON … FROM ${tenantRole}; put a security_barrier view with the tenant's condition in front.`,
+    remedy: `REVOKE ALL ON … FROM ${tenantRole}; put a security_barrier view with the tenant's condition in front.`,
     source: 'splinter 0016; pgrls VIEW003; PostgreSQL manual, CREATE POLICY',
     run: ({ snapshot }) => {
       const views = snapshot.relations.filter(({ kind }) => kind === 'm');
@@ -91,12 +91,13 @@ export const reachChecks: readonly Check[] = [
   },
   {
     id: 'ISO-023',
-    group: 'isolation',
+    name: 'tenant-views-bind-tenant',
     severity: 'critical',
     title: 'Every view that tenants read shows them their own rows only',
-    looksAt: `views of which anything is granted to ${tenantRole}, its logins or PUBLIC: security_invoker, or security_barrier, one relation and the tenant's condition`,
+    inspects: `views of which anything is granted to ${tenantRole}, its logins or PUBLIC: security_invoker, or security_barrier, one relation and the tenant's condition`,
     why: "A view reads with its owner's rights. Without security_barrier a condition of the tenant's own may run before the filter and tell what it saw in an error.",
-    mend: "ALTER VIEW … SET (security_invoker = true), or end it with the tenant's condition and SET (security_barrier = true).",
+    remedy:
+      "ALTER VIEW … SET (security_invoker = true), or end it with the tenant's condition and SET (security_barrier = true).",
     source: 'splinter 0010; pgrls VIEW001, VIEW002; PostgreSQL manual, Rules and Privileges',
     run: ({ snapshot }) => {
       const views = snapshot.relations.filter(
@@ -122,12 +123,12 @@ export const reachChecks: readonly Check[] = [
   },
   {
     id: 'ISO-024',
-    group: 'isolation',
+    name: 'definer-functions-fix-search-path',
     severity: 'high',
     title: 'Every SECURITY DEFINER function fixes its search path, temporary objects last',
-    looksAt: 'pg_proc.prosecdef and proconfig',
+    inspects: 'pg_proc.prosecdef and proconfig',
     why: "pg_temp is searched first unless it is named: a caller's temporary table takes the place of the function's own, with its owner's rights.",
-    mend: 'ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and qualify every name.',
+    remedy: 'ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and qualify every name.',
     source:
       'splinter 0011; pgrls SEC015; PostgreSQL manual, CREATE FUNCTION; hijack reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
@@ -146,12 +147,12 @@ export const reachChecks: readonly Check[] = [
   },
   {
     id: 'ISO-025',
-    group: 'isolation',
+    name: 'functions-closed-to-public',
     severity: 'high',
     title: "No function is everybody's to call",
-    looksAt: 'EXECUTE for PUBLIC on functions outside extensions',
+    inspects: 'EXECUTE for PUBLIC on functions outside extensions',
     why: 'PostgreSQL gives EXECUTE on a new function to PUBLIC; what is meant for maintenance is then open to tenants.',
-    mend: 'REVOKE EXECUTE ON FUNCTION … FROM PUBLIC, and grant it to the roles that need it.',
+    remedy: 'REVOKE EXECUTE ON FUNCTION … FROM PUBLIC, and grant it to the roles that need it.',
     source: 'splinter 0028, 0029; PostgreSQL manual, CREATE FUNCTION',
     run: ({ snapshot }) =>
       judge(
@@ -163,12 +164,12 @@ export const reachChecks: readonly Check[] = [
   },
   {
     id: 'ISO-026',
-    group: 'isolation',
+    name: 'tenant-definer-functions-bind-tenant',
     severity: 'critical',
     title: 'SECURITY DEFINER functions that tenants may call work on the tenant of the transaction',
-    looksAt: `functions with SECURITY DEFINER that ${tenantRole} or its logins may execute, and whether they read app.current_tenant_id`,
+    inspects: `functions with SECURITY DEFINER that ${tenantRole} or its logins may execute, and whether they read app.current_tenant_id`,
     why: "Such a function runs with its owner's policies. Unless it asks for the tenant itself, the caller chooses whose rows it works on.",
-    mend: `Read the tenant inside the function and filter by it, or REVOKE EXECUTE FROM ${tenantRole}.`,
+    remedy: `Read the tenant inside the function and filter by it, or REVOKE EXECUTE FROM ${tenantRole}.`,
     source: 'pgrls SEC014',
     run: ({ snapshot }) => {
       const callable = snapshot.functions.filter(
@@ -188,12 +189,12 @@ export const reachChecks: readonly Check[] = [
   },
   {
     id: 'ISO-035',
-    group: 'isolation',
+    name: 'functions-not-leakproof',
     severity: 'high',
     title: 'No function of ours claims to be leakproof',
-    looksAt: 'pg_proc.proleakproof outside extensions',
+    inspects: 'pg_proc.proleakproof outside extensions',
     why: "A leakproof function may run before the policy's condition, on other tenants' rows, and its errors and messages would show them.",
-    mend: 'ALTER FUNCTION … NOT LEAKPROOF.',
+    remedy: 'ALTER FUNCTION … NOT LEAKPROOF.',
     source: 'pgrls SEC017; PostgreSQL manual, CREATE FUNCTION',
     run: ({ snapshot }) =>
       judge(
@@ -205,12 +206,12 @@ export const reachChecks: readonly Check[] = [
   },
   {
     id: 'ISO-036',
-    group: 'isolation',
+    name: 'tables-have-no-rewrite-rule',
     severity: 'medium',
     title: 'No rewrite rule changes what a statement on a table does',
-    looksAt: 'pg_rewrite of tables',
+    inspects: 'pg_rewrite of tables',
     why: "What a rule adds runs with the rights of the rule's owner, past the caller's policies, and audit triggers do not see what it swallowed.",
-    mend: 'DROP RULE …; use a trigger.',
+    remedy: 'DROP RULE …; use a trigger.',
     source: 'PostgreSQL manual, Rules and Privileges',
     run: ({ snapshot }) => {
       const tables = snapshot.relations.filter(({ kind }) => kind === 'r' || kind === 'p');
@@ -222,4 +223,4 @@ export const reachChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

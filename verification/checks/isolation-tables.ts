@@ -1,6 +1,11 @@
 /** Row-level security as the catalogs have it: which tables, which policies. */
-import type { Check, Finding } from '../check.ts';
-import { isTenantBound, readsSettingPerRow, readsTenantUnsafely } from '../expression.ts';
+import {
+  isTenantBound,
+  readsSettingPerRow,
+  readsTenantUnsafely,
+  viewReadsTenantUnsafely,
+} from '../../database/schema/policy.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { describeGrants, foreignGrants, modelOf, nameOf, tenantColumn, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 import type { Policy, Relation, Snapshot } from '../snapshot/facts.ts';
@@ -25,16 +30,16 @@ function policyName(snapshot: Snapshot, policy: Policy): string {
   return `policy ${policy.name} on ${table ? nameOf(table) : policy.relation}`;
 }
 
-export const tableChecks: readonly Check[] = [
+export const checks = checksOf('isolation', [
   {
     id: 'ISO-001',
-    group: 'isolation',
+    name: 'tenant-tables-enable-row-security',
     severity: 'critical',
     title: "Row-level security is enabled on every table that holds tenants' rows",
-    looksAt:
+    inspects:
       'pg_class.relrowsecurity of every table and partitioned table of schema llama with a column tenant_id',
     why: 'Without it policies are dormant and every grantee reads every tenant. A partitioned parent counts even when all its leaves are protected: queries go through the parent.',
-    mend: 'ALTER TABLE … ENABLE ROW LEVEL SECURITY, in a migration.',
+    remedy: 'ALTER TABLE … ENABLE ROW LEVEL SECURITY, in a migration.',
     source: 'docs/decisions.md, 15; splinter 0007 and 0013 (which misses partitioned parents); pgrls SEC001',
     run: ({ snapshot }) =>
       judge(
@@ -46,12 +51,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-002',
-    group: 'isolation',
+    name: 'tenant-tables-force-row-security',
     severity: 'high',
     title: 'Row-level security binds the owner of the tables too',
-    looksAt: "pg_class.relforcerowsecurity of every tenants' table",
+    inspects: "pg_class.relforcerowsecurity of every tenants' table",
     why: 'An owner passes policies by unless FORCE is set: every SECURITY DEFINER function and view of the owner would see all tenants.',
-    mend: 'ALTER TABLE … FORCE ROW LEVEL SECURITY, in a migration.',
+    remedy: 'ALTER TABLE … FORCE ROW LEVEL SECURITY, in a migration.',
     source: 'docs/decisions.md, 15; pgrls SEC002; PostgreSQL manual, Row Security Policies',
     run: ({ snapshot }) =>
       judge(
@@ -66,12 +71,13 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-003',
-    group: 'isolation',
+    name: 'leaves-enable-row-security',
     severity: 'critical',
     title: 'Row-level security is enabled on every leaf, detached ones included',
-    looksAt: 'pg_class.relrowsecurity of every partition and every table that was one',
+    inspects: 'pg_class.relrowsecurity of every partition and every table that was one',
     why: "A parent's policies do not guard a leaf that is named directly: with one grant too many every tenant's rows of a month are open.",
-    mend: 'ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY on the leaf; make leaves with llama.create_monthly_partition only.',
+    remedy:
+      'ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY on the leaf; make leaves with llama.create_monthly_partition only.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) =>
       judge(
@@ -83,12 +89,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-004',
-    group: 'isolation',
+    name: 'leaves-granted-to-owner-only',
     severity: 'critical',
     title: 'Nobody but the owner has a privilege on a leaf',
-    looksAt: 'pg_class.relacl and pg_attribute.attacl of every leaf',
+    inspects: 'pg_class.relacl and pg_attribute.attacl of every leaf',
     why: 'Leaves are reached through their parent, which needs no privilege on them. GRANT … ON ALL TABLES and default privileges give them by the way.',
-    mend: 'REVOKE ALL ON TABLE … FROM the role; grant on the parent.',
+    remedy: 'REVOKE ALL ON TABLE … FROM the role; grant on the parent.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -108,12 +114,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-005',
-    group: 'isolation',
+    name: 'leaves-have-no-policy',
     severity: 'high',
     title: 'No leaf has a policy of its own',
-    looksAt: 'pg_policy of every leaf',
+    inspects: 'pg_policy of every leaf',
     why: 'Row-level security without a policy closes a leaf to direct access. A policy opens it again, beside the policies of the parent.',
-    mend: 'DROP POLICY … on the leaf; write policies on the parent.',
+    remedy: 'DROP POLICY … on the leaf; write policies on the parent.',
     source: 'docs/decisions.md, 14',
     run: ({ snapshot }) => {
       const oids = new Set(modelOf(snapshot).leaves.map(({ oid }) => oid));
@@ -130,12 +136,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-006',
-    group: 'isolation',
+    name: 'tenant-tables-have-floor-policy',
     severity: 'critical',
     title: "Every tenants' table has a restrictive floor that keeps the application role inside its tenant",
-    looksAt: `restrictive policies FOR ALL that concern ${tenantRole}, and whether their conditions compare ${tenantColumn} with app.current_tenant_id`,
+    inspects: `restrictive policies FOR ALL that concern ${tenantRole}, and whether their conditions compare ${tenantColumn} with app.current_tenant_id`,
     why: 'Permissive policies are joined by OR: one that somebody adds later opens the table. A restrictive one is joined by AND and cannot be widened.',
-    mend: `CREATE POLICY … AS RESTRICTIVE FOR ALL TO ${tenantRole} USING and WITH CHECK (tenant_id = (SELECT nullif(current_setting('app.current_tenant_id', true), ''))), in a migration.`,
+    remedy: `CREATE POLICY … AS RESTRICTIVE FOR ALL TO ${tenantRole} USING and WITH CHECK (tenant_id = (SELECT nullif(current_setting('app.current_tenant_id', true), ''))), in a migration.`,
     source: 'docs/decisions.md, 15; pgrls SEC007',
     run: ({ snapshot }) =>
       judge(
@@ -159,12 +165,13 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-007',
-    group: 'isolation',
+    name: 'tenant-policies-bind-tenant',
     severity: 'high',
     title: "What the application role is allowed stays inside its tenant by each policy's own condition",
-    looksAt: `conditions of every permissive policy that concerns ${tenantRole}`,
+    inspects: `conditions of every permissive policy that concerns ${tenantRole}`,
     why: 'A policy that is always true, or has an OR beside the tenant, leans on the floor alone; the OR also costs the index.',
-    mend: "Write the tenant's condition into the policy, and give other roles policies of their own (TO role).",
+    remedy:
+      "Write the tenant's condition into the policy, and give other roles policies of their own (TO role).",
     source: 'docs/decisions.md, 15; pgrls SEC005, SEC008, SEC011; splinter 0024',
     run: ({ snapshot }) =>
       judge(
@@ -181,12 +188,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-008',
-    group: 'isolation',
+    name: 'policies-name-roles',
     severity: 'high',
     title: 'Every policy names the roles it is for',
-    looksAt: "permissive policies of tenants' tables without TO role",
+    inspects: "permissive policies of tenants' tables without TO role",
     why: 'A policy for PUBLIC concerns every role that will ever be granted the table, the application role among them.',
-    mend: 'DROP POLICY and create it again with TO role.',
+    remedy: 'DROP POLICY and create it again with TO role.',
     source: 'docs/decisions.md, 15; pgrls SEC003',
     run: ({ snapshot }) => {
       const oids = new Set(modelOf(snapshot).tenantTables.map(({ oid }) => oid));
@@ -202,12 +209,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-009',
-    group: 'isolation',
+    name: 'granted-tables-have-policy',
     severity: 'high',
     title: 'A role that is granted a table also has a policy that lets it see rows',
-    looksAt: "roles with SELECT on a tenants' table, and the permissive policies that concern them",
+    inspects: "roles with SELECT on a tenants' table, and the permissive policies that concern them",
     why: 'Privilege without a policy reads nothing and says nothing: a job reports success over zero rows.',
-    mend: 'Create the policy for the role, or revoke the privilege.',
+    remedy: 'Create the policy for the role, or revoke the privilege.',
     source:
       'splinter 0008; pgrls SEC009, SEC012, SEC032; a retention job of the owner that deleted 0 rows without an error',
     run: ({ snapshot }) => {
@@ -237,12 +244,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-010',
-    group: 'isolation',
+    name: 'policies-read-tenant-once-per-query',
     severity: 'medium',
     title: 'Policies compute the tenant once a query, not once a row',
-    looksAt: 'current_setting() outside a sub-select in the conditions of policies',
+    inspects: 'current_setting() outside a sub-select in the conditions of policies',
     why: 'Without an index a query over two million rows took 450-800 ms instead of 80-170 ms, because the setting was read for each row.',
-    mend: 'Wrap the call: (SELECT nullif(current_setting(…, true), …)).',
+    remedy: 'Wrap the call: (SELECT nullif(current_setting(…, true), …)).',
     source:
       'pgrls PERF001; splinter 0003 (which takes the wrapped form with a cast for a bare one); measured on PostgreSQL 15 and 18',
     run: ({ snapshot }) =>
@@ -258,12 +265,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-011',
-    group: 'isolation',
+    name: 'empty-tenant-matches-no-rows',
     severity: 'high',
     title: 'An unset and an emptied tenant mean no tenant',
-    looksAt: 'how policies and views read app.current_tenant_id',
+    inspects: 'how policies and views read app.current_tenant_id',
     why: "After a transaction that used SET LOCAL the setting is '' for the rest of the session, not NULL; without missing_ok a fresh session raises an error instead of seeing nothing.",
-    mend: "nullif(current_setting('app.current_tenant_id', true), '').",
+    remedy: "nullif(current_setting('app.current_tenant_id', true), '').",
     source:
       'docs/decisions.md, 15; pgrls SEC019 (which accepts the form that fails); reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
@@ -274,7 +281,7 @@ export const tableChecks: readonly Check[] = [
           ...snapshot.policies
             .filter((policy) => conditionsOf(policy).some(readsTenantUnsafely))
             .map((policy) => policyName(snapshot, policy)),
-          ...views.filter(({ definition }) => readsTenantUnsafely(definition ?? '')).map(nameOf),
+          ...views.filter(({ definition }) => viewReadsTenantUnsafely(definition ?? '')).map(nameOf),
         ].map((object) => ({
           object,
           detail: "reads the tenant without missing_ok, or takes '' for a tenant",
@@ -284,12 +291,12 @@ export const tableChecks: readonly Check[] = [
   },
   {
     id: 'ISO-012',
-    group: 'isolation',
+    name: 'tenant-column-not-null',
     severity: 'high',
     title: 'Every row belongs to a tenant',
-    looksAt: "NOT NULL on the tenant column of every tenants' table",
+    inspects: "NOT NULL on the tenant column of every tenants' table",
     why: 'A row without a tenant is invisible to all of them, and no retention or erasure finds it.',
-    mend: 'ALTER TABLE … ALTER COLUMN tenant_id SET NOT NULL, after a validated CHECK.',
+    remedy: 'ALTER TABLE … ALTER COLUMN tenant_id SET NOT NULL, after a validated CHECK.',
     source: 'pgrls SEC030',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -303,4 +310,4 @@ export const tableChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

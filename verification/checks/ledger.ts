@@ -1,6 +1,6 @@
 import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
 import { howEdited, type MigrationState, type Plan, plan } from '../../database/migrator/plan.ts';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
+import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { describeGrants, foreignGrants, modelOf, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
@@ -26,26 +26,26 @@ function inState(current: Plan, state: MigrationState, detail: string): readonly
     .map(({ name }) => ({ object: `migration ${name}`, detail }));
 }
 
-export const ledgerChecks: readonly Check[] = [
+export const checks = checksOf('ledger', [
   {
     id: 'LED-001',
-    group: 'ledger',
+    name: 'migrations-applied',
     severity: 'critical',
     title: 'Every migration is applied',
-    looksAt: 'files of migrations/ against llama.schema_migrations',
+    inspects: 'files of migrations/ against llama.schema_migrations',
     why: 'The application is written for the schema of its own version.',
-    mend: 'llama-db migrate, or deploy the environment.',
+    remedy: 'llama-db migrate, or deploy the environment.',
     source: 'docs/decisions.md, 12',
     run: (input) => overPlan(input, (current) => inState(current, 'pending', 'is not applied here')),
   },
   {
     id: 'LED-002',
-    group: 'ledger',
+    name: 'applied-migrations-unedited',
     severity: 'high',
     title: 'No applied migration was edited',
-    looksAt: 'checksums and names of the files against those in the ledger',
+    inspects: 'checksums and names of the files against those in the ledger',
     why: 'The file no longer says what was done here: a new environment is built from other statements than this one.',
-    mend: 'Put back the name and content that were applied, and write the change as a new migration.',
+    remedy: 'Put back the name and content that were applied, and write the change as a new migration.',
     source: 'docs/decisions.md, 12; dbmate#672, flyway#189',
     run: (input) =>
       overPlan(input, (current) =>
@@ -59,36 +59,36 @@ export const ledgerChecks: readonly Check[] = [
   },
   {
     id: 'LED-003',
-    group: 'ledger',
+    name: 'applied-migrations-have-files',
     severity: 'high',
     title: 'Every applied migration has its file',
-    looksAt: 'rows of the ledger without a file',
+    inspects: 'rows of the ledger without a file',
     why: 'The database is ahead of these files: somebody deployed another version, and this one may undo it.',
-    mend: 'Deploy the version that has it, or roll it back.',
+    remedy: 'Deploy the version that has it, or roll it back.',
     source: 'docs/decisions.md, 12',
     run: (input) =>
       overPlan(input, (current) => inState(current, 'missing', 'is applied here and has no file')),
   },
   {
     id: 'LED-004',
-    group: 'ledger',
+    name: 'migrations-applied-in-order',
     severity: 'high',
     title: 'No migration was passed over',
-    looksAt: 'files that are not applied though later ones are',
+    inspects: 'files that are not applied though later ones are',
     why: 'Environments would apply the same files in different orders, and end differently.',
-    mend: 'Give it the next free index, or llama-db migrate --allow-out-of-order.',
+    remedy: 'Give it the next free index, or llama-db migrate --allow-out-of-order.',
     source: 'docs/decisions.md, 12; node-pg-migrate#856',
     run: (input) =>
       overPlan(input, (current) => inState(current, 'out of order', 'is not applied, later ones are')),
   },
   {
     id: 'LED-005',
-    group: 'ledger',
+    name: 'ledgers-agree',
     severity: 'high',
     title: 'Both ledgers tell the same history',
-    looksAt: "llama.schema_migrations against node-pg-migrate's own llama.pgmigrations",
+    inspects: "llama.schema_migrations against node-pg-migrate's own llama.pgmigrations",
     why: "Somebody ran the tool's own command line, or edited one of the two: what is applied is a matter of opinion.",
-    mend: 'Find out which is right, then llama-db migrate (the next run reconciles interrupted ones).',
+    remedy: 'Find out which is right, then llama-db migrate (the next run reconciles interrupted ones).',
     source: 'docs/decisions.md, 12',
     run: ({ snapshot }) => {
       const { ledger, runnerNames } = snapshot;
@@ -116,12 +116,12 @@ export const ledgerChecks: readonly Check[] = [
   },
   {
     id: 'LED-006',
-    group: 'ledger',
+    name: 'no-unfinished-migration',
     severity: 'medium',
     title: 'No attempt at a migration was left behind',
-    looksAt: 'the latest attempt at each version: running for more than an hour, failed or interrupted',
+    inspects: 'the latest attempt at each version: running for more than an hour, failed or interrupted',
     why: 'A failed attempt outside a transaction may have done half of its work.',
-    mend: 'llama-db status shows the error; mend it and run llama-db migrate.',
+    remedy: 'llama-db status shows the error; mend it and run llama-db migrate.',
     source: 'docs/decisions.md, 11 and 12',
     run: ({ snapshot }) => {
       const { ledger, server } = snapshot;
@@ -146,12 +146,12 @@ export const ledgerChecks: readonly Check[] = [
   },
   {
     id: 'LED-007',
-    group: 'ledger',
+    name: 'ledger-written-by-owner-only',
     severity: 'high',
     title: 'Only the owner writes the ledger',
-    looksAt: `privileges on ${tables.map((name) => `${schema}.${name}`).join(', ')}`,
+    inspects: `privileges on ${tables.map((name) => `${schema}.${name}`).join(', ')}`,
     why: 'Whoever writes it decides what the next deployment does, and what a release record says.',
-    mend: 'REVOKE ALL ON … FROM the role.',
+    remedy: 'REVOKE ALL ON … FROM the role.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -171,4 +171,4 @@ export const ledgerChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

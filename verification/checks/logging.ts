@@ -1,17 +1,17 @@
 /** What the server's log tells, and what it must not. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { judge, skip } from '../outcome.ts';
 import { on, parameters, type Wanted } from '../parameters.ts';
 
-export const loggingChecks: readonly Check[] = [
+export const checks = checksOf('settings', [
   {
     id: 'SET-004',
-    group: 'settings',
+    name: 'statements-kept-out-of-log',
     severity: 'high',
     title: "Statements with tenants' data stay out of the log",
-    looksAt: 'parameter log_statement, and what roles and the database set it to',
+    inspects: 'parameter log_statement, and what roles and the database set it to',
     why: "mod and all write every INSERT with its values, and every key that is set, into a log that is kept for months and read by others than the tenants' own.",
-    mend: 'log_statement = ddl; who changed what is in the audit trail, who read what comes from pgaudit.',
+    remedy: 'log_statement = ddl; who changed what is in the audit trail, who read what comes from pgaudit.',
     source: 'docs/seed-corrections.md (log_statement)',
     run: ({ snapshot }) => {
       const fine = (value: string) => value === 'none' || value === 'ddl';
@@ -29,12 +29,12 @@ export const loggingChecks: readonly Check[] = [
   },
   {
     id: 'SET-005',
-    group: 'settings',
+    name: 'parameters-kept-out-of-log',
     severity: 'high',
     title: 'Bound values stay out of the log',
-    looksAt: 'parameters log_parameter_max_length and log_parameter_max_length_on_error',
+    inspects: 'parameters log_parameter_max_length and log_parameter_max_length_on_error',
     why: "Azure's default logs every bound value in full when a statement is slow or fails: tenants' rows, and keys bound to the encryption functions.",
-    mend: 'Both 0, in the environment file; deploy.',
+    remedy: 'Both 0, in the environment file; deploy.',
     source: 'docs/decisions.md, 17; Microsoft Learn, server parameters (reporting and logging)',
     run: ({ snapshot }) =>
       parameters(
@@ -48,12 +48,12 @@ export const loggingChecks: readonly Check[] = [
   },
   {
     id: 'SET-007',
-    group: 'settings',
+    name: 'connections-logged',
     severity: 'medium',
     title: 'Connections are logged',
-    looksAt: 'parameters log_connections and log_disconnections',
+    inspects: 'parameters log_connections and log_disconnections',
     why: 'Who was connected when something happened is the first question of every investigation.',
-    mend: 'Both on, in the environment file; deploy.',
+    remedy: 'Both on, in the environment file; deploy.',
     source: 'CIS Microsoft Azure Foundations, 4.3; Microsoft Learn, Logging',
     run: ({ snapshot }) =>
       parameters(snapshot, [
@@ -64,13 +64,13 @@ export const loggingChecks: readonly Check[] = [
   },
   {
     id: 'SET-008',
-    group: 'settings',
+    name: 'slow-operations-logged',
     severity: 'medium',
     title: 'What makes a server slow is logged',
-    looksAt:
+    inspects:
       'parameters log_lock_waits, log_temp_files, log_autovacuum_min_duration, log_checkpoints, log_min_duration_statement',
     why: 'Lock queues, sorts on disk and vacuums that cannot keep up are only ever found by their traces.',
-    mend: 'Set them in the environment file; deploy.',
+    remedy: 'Set them in the environment file; deploy.',
     source: 'postgresai D001; Microsoft Learn, Logging',
     run: ({ snapshot }) => {
       const told = (name: string): Wanted => ({
@@ -89,12 +89,12 @@ export const loggingChecks: readonly Check[] = [
   },
   {
     id: 'SET-009',
-    group: 'settings',
+    name: 'log-lines-identify-session',
     severity: 'medium',
     title: 'Every line of the log says who and where',
-    looksAt: 'parameter log_line_prefix: user (%u), database (%d) and time (%t, %m or %n)',
+    inspects: 'parameter log_line_prefix: user (%u), database (%d) and time (%t, %m or %n)',
     why: "Azure's own prefix has time and session only: a line names neither the login nor the database it came from.",
-    mend: 'log_line_prefix in the environment file; deploy.',
+    remedy: 'log_line_prefix in the environment file; deploy.',
     source: 'Microsoft Learn, server parameters (reporting and logging)',
     run: ({ snapshot }) => {
       const prefix = snapshot.settings.get('log_line_prefix');
@@ -113,12 +113,12 @@ export const loggingChecks: readonly Check[] = [
   },
   {
     id: 'SET-015',
-    group: 'settings',
+    name: 'pgaudit-configured',
     severity: 'high',
     title: 'pgaudit records what triggers cannot see',
-    looksAt: 'parameters pgaudit.log and pgaudit.log_parameter',
+    inspects: 'parameters pgaudit.log and pgaudit.log_parameter',
     why: 'Reads, role changes and DDL leave no row in the audit trail; pgaudit with no class records none of them.',
-    mend: 'server.auditClasses in the environment file; deploy.',
+    remedy: 'server.auditClasses in the environment file; deploy.',
     source: 'Microsoft Learn, Audit logging',
     run: ({ snapshot }) => {
       const classes = snapshot.settings.get('pgaudit.log');
@@ -141,4 +141,4 @@ export const loggingChecks: readonly Check[] = [
       return judge(`pgaudit.log = ${classes.value}`, findings);
     },
   },
-];
+]);

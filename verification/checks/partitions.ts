@@ -1,10 +1,10 @@
 import type pg from 'pg';
 import { type Bounds, leafName, month, monthName, parseBounds } from '../../database/maintain/months.ts';
-import type { Check, Finding, Outcome } from '../check.ts';
+import { readOnly } from '../../database/transaction.ts';
+import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { modelOf, nameOf, owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { RegisteredTable, Relation, Snapshot } from '../snapshot/facts.ts';
-import { readOnly } from '../transaction.ts';
 
 const day = 24 * 3600 * 1000;
 
@@ -73,15 +73,16 @@ async function protectedLeaves(client: pg.Client): Promise<ReadonlySet<string>> 
   });
 }
 
-export const partitionChecks: readonly Check[] = [
+export const checks = checksOf('partitions', [
   {
     id: 'PAR-001',
-    group: 'partitions',
+    name: 'current-month-has-partition',
     severity: 'critical',
     title: 'Every partitioned table has a partition for now',
-    looksAt: 'bounds of the attached leaves against the clock of the server',
+    inspects: 'bounds of the attached leaves against the clock of the server',
     why: 'A missing partition is no slow path: every insert fails with "no partition of relation found for row".',
-    mend: 'SELECT llama.create_partitions_ahead(), or llama-db maintain; then find out why maintenance did not run.',
+    remedy:
+      'SELECT llama.create_partitions_ahead(), or llama-db maintain; then find out why maintenance did not run.',
     source: 'docs/decisions.md, 14',
     run: ({ snapshot }) =>
       overParents(snapshot, (parent) =>
@@ -92,13 +93,13 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-002',
-    group: 'partitions',
+    name: 'coming-months-have-partitions',
     severity: 'high',
     title: 'Partitions are ready for the months ahead',
-    looksAt:
+    inspects:
       'how far the leaves reach from now without a gap, against months_ahead of llama.partitioned_tables; a new month has two days to be noticed',
     why: 'Maintenance that stopped unnoticed is an outage on the first of some month to come.',
-    mend: 'llama-db maintain; then find out why it did not run.',
+    remedy: 'llama-db maintain; then find out why it did not run.',
     source: 'docs/decisions.md, 14; check_postgres partman_premake',
     run: ({ snapshot }) =>
       overRegistry(snapshot, ({ monthsAhead }, parent) => {
@@ -113,12 +114,13 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-003',
-    group: 'partitions',
+    name: 'months-have-no-gap',
     severity: 'high',
     title: 'Months follow each other without a hole',
-    looksAt: 'upper bound of each leaf and lower bound of the next, from the oldest leaf to the newest',
+    inspects: 'upper bound of each leaf and lower bound of the next, from the oldest leaf to the newest',
     why: 'Rows that fall into a hole are refused; a hole of hours comes from bounds written in another time zone.',
-    mend: 'SELECT llama.create_monthly_partition(table, first day of the month); for a hole inside a month attach a leaf of those bounds.',
+    remedy:
+      'SELECT llama.create_monthly_partition(table, first day of the month); for a hole inside a month attach a leaf of those bounds.',
     source: 'docs/decisions.md, 14; a five-hour hole reproduced with America/New_York',
     run: ({ snapshot }) =>
       overParents(snapshot, (parent) => {
@@ -133,12 +135,12 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-004',
-    group: 'partitions',
+    name: 'leaves-span-one-utc-month',
     severity: 'high',
     title: 'Every leaf is one month of UTC and is named after it',
-    looksAt: 'kinds, schemas, bounds and names of leaves',
+    inspects: 'kinds, schemas, bounds and names of leaves',
     why: "Bounds without an offset are read in the session's time zone; a name that lies about its month leads retention to the wrong rows; a leaf that is partitioned itself, or lies in another schema or on another server, is one that neither maintenance nor index builds know.",
-    mend: 'Detach the leaf, make the month with llama.create_monthly_partition, and move the rows.',
+    remedy: 'Detach the leaf, make the month with llama.create_monthly_partition, and move the rows.',
     source: 'docs/decisions.md, 14',
     run: ({ snapshot }) =>
       overParents(snapshot, (parent) =>
@@ -167,12 +169,12 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-005',
-    group: 'partitions',
+    name: 'no-default-partition',
     severity: 'high',
     title: 'No table has a default partition',
-    looksAt: 'leaves with bound DEFAULT',
+    inspects: 'leaves with bound DEFAULT',
     why: 'Each new month would scan it under ACCESS EXCLUSIVE and fail when it already holds rows of that month; DETACH CONCURRENTLY is refused while it exists.',
-    mend: 'Move its rows into partitions of their months, then detach and drop it.',
+    remedy: 'Move its rows into partitions of their months, then detach and drop it.',
     source: 'docs/decisions.md, 14; PostgreSQL manual, ALTER TABLE',
     run: ({ snapshot }) =>
       overParents(snapshot, (parent) =>
@@ -184,12 +186,12 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-006',
-    group: 'partitions',
+    name: 'no-pending-detach',
     severity: 'high',
     title: 'No detach is half done',
-    looksAt: 'pg_inherits.inhdetachpending',
+    inspects: 'pg_inherits.inhdetachpending',
     why: 'A DETACH CONCURRENTLY that was cut off leaves the leaf invisible to queries, and every later detach of that table fails until it is finalized.',
-    mend: 'llama-db maintain, which finalizes first; or ALTER TABLE … DETACH PARTITION … FINALIZE.',
+    remedy: 'llama-db maintain, which finalizes first; or ALTER TABLE … DETACH PARTITION … FINALIZE.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 17',
     run: ({ snapshot }) =>
       overParents(snapshot, (parent) =>
@@ -201,12 +203,12 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-007',
-    group: 'partitions',
+    name: 'registry-matches-partitioned-tables',
     severity: 'high',
     title: 'The registry names exactly the tables that are partitioned',
-    looksAt: 'llama.partitioned_tables and the partitioned tables of schema llama, with their partition key',
+    inspects: 'llama.partitioned_tables and the partitioned tables of schema llama, with their partition key',
     why: 'Maintenance works through the registry: a partitioned table that it does not name gets no new month.',
-    mend: 'A migration that partitions or registers the table.',
+    remedy: 'A migration that partitions or registers the table.',
     source: 'docs/decisions.md, 14',
     run: ({ snapshot }) => {
       const { registry } = snapshot;
@@ -232,13 +234,13 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-008',
-    group: 'partitions',
+    name: 'expired-partitions-removed',
     severity: 'medium',
     title: 'No partition outlives its retention without a reason',
-    looksAt:
+    inspects:
       'upper bounds of leaves against retention_days, with seven days for maintenance to come by; llama.partitions_past_retention() for what a tenant still protects',
     why: 'Data kept longer than promised is a breach of the promise, and storage nobody planned for.',
-    mend: 'llama-db maintain; then find out why it did not run.',
+    remedy: 'llama-db maintain; then find out why it did not run.',
     source: 'docs/decisions.md, 14',
     run: async ({ snapshot, client }) => {
       const { registry } = snapshot;
@@ -269,12 +271,12 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-009',
-    group: 'partitions',
+    name: 'partitioned-tables-analyzed',
     severity: 'medium',
     title: 'The planner knows the size of partitioned tables',
-    looksAt: 'pg_class.reltuples of parents whose leaves have rows',
+    inspects: 'pg_class.reltuples of parents whose leaves have rows',
     why: 'Autovacuum analyses leaves and never the parent, whose statistics are what queries over several months are planned with.',
-    mend: 'SELECT llama.analyze_partitioned_tables(), or llama-db maintain.',
+    remedy: 'SELECT llama.analyze_partitioned_tables(), or llama-db maintain.',
     source:
       'PostgreSQL manual, Routine Vacuuming (updating planner statistics); reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) =>
@@ -289,12 +291,12 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-010',
-    group: 'partitions',
+    name: 'leaves-logged-and-owned',
     severity: 'high',
     title: 'Leaves survive a crash and belong to the owner of their table',
-    looksAt: 'pg_class.relpersistence and relowner of leaves',
+    inspects: 'pg_class.relpersistence and relowner of leaves',
     why: 'An unlogged leaf is empty after a crash or failover, and never reaches a replica; a leaf of another owner cannot be detached by maintenance.',
-    mend: `ALTER TABLE … SET LOGGED; ALTER TABLE … OWNER TO ${owner}.`,
+    remedy: `ALTER TABLE … SET LOGGED; ALTER TABLE … OWNER TO ${owner}.`,
     source: 'PostgreSQL manual, CREATE TABLE (UNLOGGED); docs/decisions.md, 11a',
     run: ({ snapshot }) =>
       overParents(snapshot, (parent) =>
@@ -310,12 +312,12 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-011',
-    group: 'partitions',
+    name: 'no-forgotten-detached-partition',
     severity: 'low',
     title: 'No detached partition is forgotten',
-    looksAt: 'tables of schema llama that are named like a leaf and attached to nothing',
+    inspects: 'tables of schema llama that are named like a leaf and attached to nothing',
     why: 'It holds rows that nobody queries, exports or erases; an insert of its month creates no new leaf beside it.',
-    mend: 'Archive and drop it, or attach it again.',
+    remedy: 'Archive and drop it, or attach it again.',
     source: 'docs/decisions.md, 14',
     run: ({ snapshot }) =>
       judge(
@@ -328,12 +330,12 @@ export const partitionChecks: readonly Check[] = [
   },
   {
     id: 'PAR-012',
-    group: 'partitions',
+    name: 'partition-policy-matches-settings',
     severity: 'high',
     title: "Months ahead and retention are the environment's",
-    looksAt: 'llama.partitioned_tables against the settings of the deployment',
+    inspects: 'llama.partitioned_tables against the settings of the deployment',
     why: 'Maintenance follows the table: a retention that was changed in the settings alone is not in force.',
-    mend: 'llama-db maintain with the environment named writes them; the post-deploy step does too.',
+    remedy: 'llama-db maintain with the environment named writes them; the post-deploy step does too.',
     source: 'docs/decisions.md, 14',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -361,4 +363,4 @@ export const partitionChecks: readonly Check[] = [
       });
     },
   },
-];
+]);

@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
 const gigabyte = 2 ** 30;
@@ -6,15 +6,15 @@ const inGigabytes = (bytes: number) => `${(bytes / gigabyte).toFixed(1)} GB`;
 
 const simulated = "the server is not Azure's, which makes the replica";
 
-export const replicationChecks: readonly Check[] = [
+export const checks = checksOf('replication', [
   {
     id: 'REP-001',
-    group: 'replication',
+    name: 'server-is-writer',
     severity: 'critical',
     title: 'This server is the writer',
-    looksAt: 'pg_is_in_recovery()',
+    inspects: 'pg_is_in_recovery()',
     why: 'After a switchover the settings still name the old writer, and every write fails.',
-    mend: 'Set writer in the environment file to the server that takes writes.',
+    remedy: 'Set writer in the environment file to the server that takes writes.',
     source: 'docs/decisions.md, 8',
     run: ({ snapshot, deployment }) =>
       judge(
@@ -26,12 +26,12 @@ export const replicationChecks: readonly Check[] = [
   },
   {
     id: 'REP-002',
-    group: 'replication',
+    name: 'replica-streams',
     severity: 'high',
     title: 'The replica follows',
-    looksAt: 'pg_stat_replication: one standby that streams for the replica of the deployment',
+    inspects: 'pg_stat_replication: one standby that streams for the replica of the deployment',
     why: 'Recovery in the other region needs a replica that is up to date, and nothing else tells that it stopped.',
-    mend: 'Look at the state of the replica in Azure; a replica whose slot was lost is made again.',
+    remedy: 'Look at the state of the replica in Azure; a replica whose slot was lost is made again.',
     source: 'Microsoft Learn, Read replicas',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -49,12 +49,12 @@ export const replicationChecks: readonly Check[] = [
   },
   {
     id: 'REP-003',
-    group: 'replication',
+    name: 'replica-lag-low',
     severity: 'medium',
     title: 'Replicas are close behind',
-    looksAt: 'pg_stat_replication: 1 GB of WAL not replayed, or five minutes',
+    inspects: 'pg_stat_replication: 1 GB of WAL not replayed, or five minutes',
     why: 'Readers see old rows, and a failover loses what has not arrived.',
-    mend: 'Look for a long query on the replica, or for writes beyond its size.',
+    remedy: 'Look for a long query on the replica, or for writes beyond its size.',
     source: 'Microsoft Learn, Read replicas (lag)',
     run: ({ snapshot: { replication, activity } }) => {
       if (!activity.complete) return skip('the login may not see replication');
@@ -71,12 +71,12 @@ export const replicationChecks: readonly Check[] = [
   },
   {
     id: 'REP-004',
-    group: 'replication',
+    name: 'no-inactive-slot-retains-wal',
     severity: 'high',
     title: 'No replication slot holds WAL for nobody',
-    looksAt: 'pg_replication_slots: inactive ones that keep more than 1 GB, and any whose WAL is being lost',
+    inspects: 'pg_replication_slots: inactive ones that keep more than 1 GB, and any whose WAL is being lost',
     why: 'WAL is kept until the slot has moved on: the disk fills up and the server stops taking writes.',
-    mend: 'Bring its reader back, or SELECT pg_drop_replication_slot(…).',
+    remedy: 'Bring its reader back, or SELECT pg_drop_replication_slot(…).',
     source: 'Microsoft Learn, Read replicas; pgdoctor replication-slots',
     run: ({ snapshot: { replication } }) =>
       judge(
@@ -91,4 +91,4 @@ export const replicationChecks: readonly Check[] = [
         }),
       ),
   },
-];
+]);

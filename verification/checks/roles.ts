@@ -1,4 +1,4 @@
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import {
   auditRole,
   describeGrants,
@@ -38,15 +38,15 @@ function inGroups(snapshot: Snapshot): Snapshot['roles'] {
   });
 }
 
-export const roleChecks: readonly Check[] = [
+export const checks = checksOf('roles', [
   {
     id: 'ROL-001',
-    group: 'roles',
+    name: 'group-roles-cannot-log-in',
     severity: 'critical',
     title: 'Group roles exist, cannot log in and have no attribute beyond membership',
-    looksAt: `pg_roles: ${groupRoles.join(', ')}`,
+    inspects: `pg_roles: ${groupRoles.join(', ')}`,
     why: 'Policies and grants are written for them as groups. One that can log in, or make roles, is a way around its members.',
-    mend: 'ALTER ROLE … NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION.',
+    remedy: 'ALTER ROLE … NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const roles = new Map(snapshot.roles.map((role) => [role.name, role]));
@@ -68,12 +68,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-002',
-    group: 'roles',
+    name: 'objects-owned-by-group-roles',
     severity: 'high',
     title: 'Schema llama and everything in it belong to roles that nobody logs in as',
-    looksAt: `owners of the schema, its relations and functions: ${owner}; functions and views also ${maintenanceRole}, ${auditRole} and ${sealRole}`,
+    inspects: `owners of the schema, its relations and functions: ${owner}; functions and views also ${maintenanceRole}, ${auditRole} and ${sealRole}`,
     why: 'An owner can drop policies and disable triggers. What belongs to a person or an application goes with them, and no other administrator can alter it.',
-    mend: `ALTER … OWNER TO ${owner}.`,
+    remedy: `ALTER … OWNER TO ${owner}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const acting = new Set<string>([owner, maintenanceRole, auditRole, sealRole]);
@@ -102,12 +102,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-003',
-    group: 'roles',
+    name: 'owner-does-not-inherit',
     severity: 'high',
     title: 'The owner does not inherit the roles it hands out',
-    looksAt: `inherit option of ${owner}'s and the administrators' memberships in ${loginRoles.join(', ')}`,
+    inspects: `inherit option of ${owner}'s and the administrators' memberships in ${loginRoles.join(', ')}`,
     why: "A policy for application_role concerns whoever inherits it: the owner gets the tenants' floor, and its maintenance sees no row and reports success.",
-    mend: `GRANT … TO ${owner} WITH INHERIT FALSE, SET TRUE.`,
+    remedy: `GRANT … TO ${owner} WITH INHERIT FALSE, SET TRUE.`,
     source: 'docs/decisions.md, 11a; reproduced on PostgreSQL 17: two rows became none',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -125,12 +125,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-004',
-    group: 'roles',
+    name: 'only-administrators-act-as-owner',
     severity: 'critical',
     title: 'Only administrators may act as the owner',
-    looksAt: `every role that reaches ${owner}, and whether it is a member of azure_pg_admin`,
+    inspects: `every role that reaches ${owner}, and whether it is a member of azure_pg_admin`,
     why: 'The owner can drop every policy and every trigger.',
-    mend: `REVOKE ${owner} FROM the role.`,
+    remedy: `REVOKE ${owner} FROM the role.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -148,12 +148,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-005',
-    group: 'roles',
+    name: 'logins-have-their-group-role',
     severity: 'high',
     title: 'Every login of the environment exists and has exactly its group role',
-    looksAt: 'logins of the deployment, pg_roles and the group roles they inherit',
+    inspects: 'logins of the deployment, pg_roles and the group roles they inherit',
     why: 'A login without its role fails at its first query; with a second one it sees more than its settings say.',
-    mend: 'llama-db post-deploy makes missing ones; REVOKE what is too much.',
+    remedy: 'llama-db post-deploy makes missing ones; REVOKE what is too much.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -178,12 +178,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-006',
-    group: 'roles',
+    name: 'group-roles-have-known-members',
     severity: 'medium',
     title: "Nobody else is in the environment's group roles",
-    looksAt: `members of ${loginRoles.join(', ')} against the logins of the deployment`,
+    inspects: `members of ${loginRoles.join(', ')} against the logins of the deployment`,
     why: 'Access that was given by hand is in no review, and nobody takes it away.',
-    mend: 'Add the login to the environment file, or REVOKE the role from it.',
+    remedy: 'Add the login to the environment file, or REVOKE the role from it.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -208,12 +208,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-007',
-    group: 'roles',
+    name: 'analytics-reads-only',
     severity: 'high',
     title: 'The analytics role changes nothing',
-    looksAt: 'privileges of analytics_role on relations and columns of schema llama, other than SELECT',
+    inspects: 'privileges of analytics_role on relations and columns of schema llama, other than SELECT',
     why: 'It reads every tenant; what it can write it can write for all of them.',
-    mend: 'REVOKE … FROM analytics_role.',
+    remedy: 'REVOKE … FROM analytics_role.',
     source: 'migrations/0006_tenant_isolation.sql',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -241,12 +241,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-008',
-    group: 'roles',
+    name: 'grants-not-grantable',
     severity: 'medium',
     title: 'Nobody may pass on what was granted to them',
-    looksAt: 'GRANT OPTION in schema llama, and ADMIN OPTION on group roles for others than administrators',
+    inspects: 'GRANT OPTION in schema llama, and ADMIN OPTION on group roles for others than administrators',
     why: 'Access spreads without a migration and without a review.',
-    mend: 'REVOKE GRANT OPTION FOR … (or ADMIN OPTION FOR …).',
+    remedy: 'REVOKE GRANT OPTION FOR … (or ADMIN OPTION FOR …).',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -271,12 +271,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-009',
-    group: 'roles',
+    name: 'roles-reach-no-server-files',
     severity: 'critical',
     title: "No role of ours reaches the server's files or programs",
-    looksAt: `membership in ${fileRoles.join(', ')}`,
+    inspects: `membership in ${fileRoles.join(', ')}`,
     why: "The server's files hold every row of every tenant, past all policies.",
-    mend: 'REVOKE the role.',
+    remedy: 'REVOKE the role.',
     source: 'PostgreSQL manual, Predefined Roles',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -295,12 +295,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-010',
-    group: 'roles',
+    name: 'tenant-logins-lack-read-all-data',
     severity: 'high',
     title: "Tenants' logins cannot read or write everything by a predefined role",
-    looksAt: `pg_read_all_data, pg_write_all_data and pg_maintain for whoever is in a group role`,
+    inspects: `pg_read_all_data, pg_write_all_data and pg_maintain for whoever is in a group role`,
     why: 'pg_read_all_data opens every table without a policy, leaves and materialized views among them.',
-    mend: 'REVOKE the predefined role.',
+    remedy: 'REVOKE the predefined role.',
     source: 'PostgreSQL manual, Predefined Roles',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -318,12 +318,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-011',
-    group: 'roles',
+    name: 'logins-have-no-rights-of-their-own',
     severity: 'critical',
     title: 'A login in a group role may do nothing beyond it',
-    looksAt: `REPLICATION, CREATEROLE and CREATEDB of whoever is in ${loginRoles.join(', ')}, administrators excepted`,
+    inspects: `REPLICATION, CREATEROLE and CREATEDB of whoever is in ${loginRoles.join(', ')}, administrators excepted`,
     why: 'REPLICATION reads the log, where every row of every tenant passes by and no policy holds; whoever makes roles or databases is not bound by the grants of this one.',
-    mend: 'ALTER ROLE … NOREPLICATION NOCREATEROLE NOCREATEDB.',
+    remedy: 'ALTER ROLE … NOREPLICATION NOCREATEROLE NOCREATEDB.',
     source: 'PostgreSQL manual, Role Attributes; docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       // The groups' own attributes are ROL-001's to say.
@@ -343,12 +343,12 @@ export const roleChecks: readonly Check[] = [
   },
   {
     id: 'ROL-012',
-    group: 'roles',
+    name: 'tenant-logins-see-no-sessions',
     severity: 'high',
     title: "Tenants' logins neither watch nor end the sessions of others",
-    looksAt: `membership of ${tenantRole} and its logins in ${watching.join(', ')}`,
+    inspects: `membership of ${tenantRole} and its logins in ${watching.join(', ')}`,
     why: 'Statements of administrators and analysts hold what tenants must not see; a session that anybody may end does not finish its work.',
-    mend: 'REVOKE the predefined role; monitoring gets a login of its own.',
+    remedy: 'REVOKE the predefined role; monitoring gets a login of its own.',
     source: 'PostgreSQL manual, Predefined Roles',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -362,4 +362,4 @@ export const roleChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

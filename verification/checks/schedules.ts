@@ -1,5 +1,5 @@
 import { historyJob } from '../../database/schedules.ts';
-import type { Check, Finding, Outcome } from '../check.ts';
+import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Cron, ScheduledJob, Snapshot } from '../snapshot/facts.ts';
 
@@ -39,15 +39,15 @@ function period(schedule: string): number {
   return day === '*' ? 24 * 3600 : 31 * 24 * 3600;
 }
 
-export const scheduleChecks: readonly Check[] = [
+export const checks = checksOf('schedules', [
   {
     id: 'SCH-001',
-    group: 'schedules',
+    name: 'jobs-scheduled',
     severity: 'high',
     title: 'Every maintenance job is scheduled as written, active',
-    looksAt: `cron.job of this login against llama.scheduled_jobs(), and ${historyJob.name}`,
+    inspects: `cron.job of this login against llama.scheduled_jobs(), and ${historyJob.name}`,
     why: 'Without its jobs the server makes no partitions, erases nothing and shows old figures, without an error anywhere.',
-    mend: 'llama-db post-deploy makes the jobs what llama.scheduled_jobs() says.',
+    remedy: 'llama-db post-deploy makes the jobs what llama.scheduled_jobs() says.',
     source: 'migrations/0011_maintenance.sql; citusdata/pg_cron',
     run: ({ snapshot }) =>
       overSchedule(snapshot, (wanted, jobs) =>
@@ -67,12 +67,12 @@ export const scheduleChecks: readonly Check[] = [
   },
   {
     id: 'SCH-002',
-    group: 'schedules',
+    name: 'latest-runs-succeeded',
     severity: 'high',
     title: 'The latest run of every job succeeded',
-    looksAt: 'cron.job_run_details: the latest ended run of each job',
+    inspects: 'cron.job_run_details: the latest ended run of each job',
     why: 'pg_cron tells nobody when a job fails.',
-    mend: 'Mend what the message names, then run the job by hand once.',
+    remedy: 'Mend what the message names, then run the job by hand once.',
     source: 'citusdata/pg_cron (job_run_details)',
     run: ({ snapshot }) =>
       overSchedule(snapshot, (_, jobs, { runs }) =>
@@ -86,12 +86,13 @@ export const scheduleChecks: readonly Check[] = [
   },
   {
     id: 'SCH-003',
-    group: 'schedules',
+    name: 'jobs-run-on-time',
     severity: 'high',
     title: 'Every job has run when it was due',
-    looksAt: 'age of the latest run of each job that has run at all, against three times its period',
+    inspects: 'age of the latest run of each job that has run at all, against three times its period',
     why: 'A job that never starts (no worker free, the launcher gone) leaves no failed run to find.',
-    mend: 'Look at max_worker_processes and cron.max_running_jobs; restart the server when the launcher is gone.',
+    remedy:
+      'Look at max_worker_processes and cron.max_running_jobs; restart the server when the launcher is gone.',
     source: 'citusdata/pg_cron',
     run: ({ snapshot }) =>
       overSchedule(snapshot, (_, jobs, { runs }) =>
@@ -107,13 +108,13 @@ export const scheduleChecks: readonly Check[] = [
   },
   {
     id: 'SCH-004',
-    group: 'schedules',
+    name: 'no-unknown-job',
     severity: 'medium',
     title: 'Nothing else is scheduled in this database, and nothing twice',
-    looksAt:
+    inspects:
       'cron.job of this login and database that llama.scheduled_jobs() does not name, and commands scheduled more than once',
     why: 'Jobs are unique by name and login only: a deployment under another name leaves its jobs behind, and both run.',
-    mend: 'SELECT cron.unschedule(jobid).',
+    remedy: 'SELECT cron.unschedule(jobid).',
     source: 'citusdata/pg_cron; a redeployment under another identity duplicated the jobs on PostgreSQL 15',
     run: ({ snapshot }) =>
       overSchedule(snapshot, (wanted, jobs) => {
@@ -125,12 +126,12 @@ export const scheduleChecks: readonly Check[] = [
   },
   {
     id: 'SCH-005',
-    group: 'schedules',
+    name: 'job-history-pruned',
     severity: 'low',
     title: 'The history of the jobs is pruned',
-    looksAt: 'the oldest run in cron.job_run_details, against 60 days',
+    inspects: 'the oldest run in cron.job_run_details, against 60 days',
     why: 'pg_cron never removes a run: a job every minute adds half a million rows a year, in a table that nobody vacuums on purpose.',
-    mend: `llama-db post-deploy schedules ${historyJob.name}; look at its latest run.`,
+    remedy: `llama-db post-deploy schedules ${historyJob.name}; look at its latest run.`,
     source: 'supabase#50211; citusdata/pg_cron (job_run_details)',
     run: ({ snapshot: { cron, server } }) => {
       if ('unreadable' in cron) return skip(cron.unreadable);
@@ -143,4 +144,4 @@ export const scheduleChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

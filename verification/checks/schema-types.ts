@@ -1,5 +1,5 @@
 /** Types and names that hold today and fail later. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { auditTable, modelOf, nameOf, schema } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 
@@ -12,15 +12,15 @@ const sealedOrder = `${auditTable}.sequence`;
 /** NAMEDATALEN less one: what is longer is cut without an error. */
 const longestName = 63;
 
-export const schemaTypeChecks: readonly Check[] = [
+export const checks = checksOf('schema', [
   {
     id: 'SCM-010',
-    group: 'schema',
+    name: 'columns-survive-upgrade',
     severity: 'medium',
     title: 'No column holds what an upgrade cannot carry over',
-    looksAt: 'columns of types regclass, regproc, regtype and the like',
+    inspects: 'columns of types regclass, regproc, regtype and the like',
     why: 'Their values are numbers of one cluster’s catalogs: pg_upgrade refuses a database that stores them, and Azure’s major upgrade is one.',
-    mend: 'Store the name as text.',
+    remedy: 'Store the name as text.',
     source: 'splinter 0018; PostgreSQL manual, pg_upgrade',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -41,12 +41,12 @@ export const schemaTypeChecks: readonly Check[] = [
   },
   {
     id: 'SCM-011',
-    group: 'schema',
+    name: 'identity-columns-bigint',
     severity: 'low',
     title: 'What is numbered has room, and its numbers are its own',
-    looksAt: 'integer and smallint columns with a sequence, and defaults that call nextval, in schema llama',
+    inspects: 'integer and smallint columns with a sequence, and defaults that call nextval, in schema llama',
     why: 'Two thousand million numbers run out in the busiest table first; a serial column leaves its sequence to be granted and owned apart.',
-    mend: 'bigint GENERATED ALWAYS AS IDENTITY.',
+    remedy: 'bigint GENERATED ALWAYS AS IDENTITY.',
     source: 'squawk prefer-bigint-over-int and prefer-identity; pgdoctor pk-types',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -70,12 +70,12 @@ export const schemaTypeChecks: readonly Check[] = [
   },
   {
     id: 'SCM-012',
-    group: 'schema',
+    name: 'names-not-truncated',
     severity: 'low',
     title: 'No name was cut',
-    looksAt: `names of ${longestName} bytes: relations, columns, policies, constraints and functions, leaves excepted`,
+    inspects: `names of ${longestName} bytes: relations, columns, policies, constraints and functions, leaves excepted`,
     why: 'PostgreSQL cuts a longer name with a notice nobody reads: the object has another name than its migration says, and the next one that is cut alike collides.',
-    mend: 'Give it a shorter name.',
+    remedy: 'Give it a shorter name.',
     source: 'squawk identifier-too-long',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -100,4 +100,4 @@ export const schemaTypeChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

@@ -1,77 +1,20 @@
 import type pg from 'pg';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
-import { expectedChecks, expectedColumns, expectedFunctions } from '../expected.ts';
+import { rolledBack } from '../../database/transaction.ts';
+import { type CheckInput, checksOf, type Outcome } from '../check.ts';
 import { modelOf, nameOf, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import { rolledBack } from '../transaction.ts';
 
 const summary = 'llama.tenant_performance_summary';
-const tableNames = Object.keys(expectedColumns);
 
-export const schemaChecks: readonly Check[] = [
-  {
-    id: 'SCM-001',
-    group: 'schema',
-    severity: 'critical',
-    title: 'The five tables have every column, with its type',
-    looksAt: `columns of ${tableNames.join(', ')}: name, type, NOT NULL`,
-    why: 'A database can be stamped as migrated and lack a column: the ledger says what was run, only the catalogs say what is there.',
-    mend: 'Write a migration that brings it back; find out who changed it.',
-    source:
-      'migrations/0003_tables.sql; cognee#4854 (148 databases stamped at head with six columns missing)',
-    run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      return judge(
-        counted(tableNames.length, 'table'),
-        Object.entries(expectedColumns).flatMap(([table, columns]): Finding[] => {
-          const relation = model.named(`${schema}.${table}`);
-          if (!relation) return [{ object: `${schema}.${table}`, detail: 'does not exist' }];
-          const found = new Map(model.columnsOf(relation).map((column) => [column.name, column]));
-          return Object.entries(columns).flatMap(([name, { type, notNull }]): Finding[] => {
-            const column = found.get(name);
-            const object = `${schema}.${table}.${name}`;
-            if (!column) return [{ object, detail: 'does not exist' }];
-            if (column.type !== type) return [{ object, detail: `is ${column.type}, not ${type}` }];
-            return notNull && !column.notNull ? [{ object, detail: 'may be NULL' }] : [];
-          });
-        }),
-      );
-    },
-  },
-  {
-    id: 'SCM-002',
-    group: 'schema',
-    severity: 'high',
-    title: 'The constraints that keep bad values out are there',
-    looksAt: `${expectedChecks.length} check constraints, by what they say`,
-    why: 'What the application does not check itself it leaves to them.',
-    mend: 'ALTER TABLE … ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT, in a migration.',
-    source: 'migrations/0003_tables.sql',
-    run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      return judge(
-        counted(expectedChecks.length, 'constraint'),
-        expectedChecks.flatMap(({ table, says, rule }): Finding[] => {
-          const relation = model.named(`${schema}.${table}`);
-          const found = snapshot.constraints.some(
-            (constraint) =>
-              constraint.relation === relation?.oid &&
-              constraint.type === 'c' &&
-              says.test(constraint.definition),
-          );
-          return found ? [] : [{ object: `${schema}.${table}`, detail: `nothing says that ${rule}` }];
-        }),
-      );
-    },
-  },
+export const checks = checksOf('schema', [
   {
     id: 'SCM-003',
-    group: 'schema',
+    name: 'constraints-validated',
     severity: 'high',
     title: 'Every constraint holds for the rows that were there before it',
-    looksAt: 'pg_constraint.convalidated',
+    inspects: 'pg_constraint.convalidated',
     why: 'A constraint that is NOT VALID is checked for new rows only; queries and people rely on it for all.',
-    mend: 'ALTER TABLE … VALIDATE CONSTRAINT ….',
+    remedy: 'ALTER TABLE … VALIDATE CONSTRAINT ….',
     source: 'squawk constraint-missing-not-valid; PostgreSQL manual, ALTER TABLE',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -88,13 +31,13 @@ export const schemaChecks: readonly Check[] = [
   },
   {
     id: 'SCM-004',
-    group: 'schema',
+    name: 'timestamps-have-time-zone',
     severity: 'medium',
     title: 'Instants carry their time zone',
-    looksAt:
+    inspects:
       "columns of type timestamp without time zone in schema llama, node-pg-migrate's own table excepted",
     why: 'What such a value means depends on the session that wrote it and on the one that reads it.',
-    mend: 'ALTER TABLE … ALTER COLUMN … TYPE timestamptz USING … AT TIME ZONE …, which rewrites the table.',
+    remedy: 'ALTER TABLE … ALTER COLUMN … TYPE timestamptz USING … AT TIME ZONE …, which rewrites the table.',
     source: 'squawk prefer-timestamp-tz',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -114,48 +57,24 @@ export const schemaChecks: readonly Check[] = [
     },
   },
   {
-    id: 'SCM-005',
-    group: 'schema',
-    severity: 'high',
-    title: 'Every function that something calls is there, with its arguments',
-    looksAt: expectedFunctions.map(({ name }) => name).join(', '),
-    why: 'An application, a schedule or an operator in an emergency finds out by an error.',
-    mend: 'Write a migration that brings it back; find out who dropped it.',
-    source: 'migrations/',
-    run: ({ snapshot }) => {
-      const found = new Map(snapshot.functions.map((routine) => [signatureOf(routine), routine]));
-      return judge(
-        counted(expectedFunctions.length, 'function'),
-        expectedFunctions.flatMap(({ name, types, returns }): Finding[] => {
-          const object = `${schema}.${name}(${types})`;
-          const routine = found.get(object);
-          if (!routine) return [{ object, detail: 'does not exist' }];
-          return routine.returns === returns
-            ? []
-            : [{ object, detail: `returns ${routine.returns}, not ${returns}` }];
-        }),
-      );
-    },
-  },
-  {
     id: 'SCM-006',
-    group: 'schema',
+    name: 'performance-summary-filled',
     severity: 'high',
     title: 'The summary of the last days is filled when there are records',
-    looksAt: `whether ${summary} is populated, and has a row while storage_records has one of the last six days that is an hour old`,
+    inspects: `whether ${summary} is populated, and has a row while storage_records has one of the last six days that is an hour old`,
     why: 'A refresh as a role without a policy fills it with nothing and reports success; unpopulated, it cannot be read at all.',
-    mend: 'SELECT llama.refresh_performance_views() as maintenance_role; is there a policy for that role?',
+    remedy: 'SELECT llama.refresh_performance_views() as maintenance_role; is there a policy for that role?',
     source: 'docs/decisions.md, 11a; reproduced on PostgreSQL 15 and 18',
     run: judgeSummary,
   },
   {
     id: 'SCM-007',
-    group: 'schema',
+    name: 'updated-at-maintained',
     severity: 'medium',
     title: 'Changes leave their time',
-    looksAt: 'enabled BEFORE UPDATE row triggers on tables with a column updated_at',
+    inspects: 'enabled BEFORE UPDATE row triggers on tables with a column updated_at',
     why: 'What copies changed rows elsewhere by updated_at misses them for ever.',
-    mend: 'Create the trigger touch_updated_at, or enable it.',
+    remedy: 'Create the trigger touch_updated_at, or enable it.',
     source: 'migrations/0007_storage_record_changes.sql',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -184,12 +103,12 @@ export const schemaChecks: readonly Check[] = [
   },
   {
     id: 'SCM-008',
-    group: 'schema',
+    name: 'sequences-not-exhausted',
     severity: 'high',
     title: 'No sequence is running out',
-    looksAt: 'pg_sequences: last value against the limit',
+    inspects: 'pg_sequences: last value against the limit',
     why: 'The insert after the last value fails, and the ones after it.',
-    mend: 'ALTER the column to bigint and the sequence AS bigint.',
+    remedy: 'ALTER the column to bigint and the sequence AS bigint.',
     source: 'check_postgres sequence; squawk prefer-bigint-over-int',
     run: ({ snapshot }) =>
       judge(
@@ -201,13 +120,13 @@ export const schemaChecks: readonly Check[] = [
   },
   {
     id: 'SCM-009',
-    group: 'schema',
+    name: 'functions-pin-names',
     severity: 'medium',
     title: 'What functions name does not depend on who calls them',
-    looksAt:
+    inspects:
       'search_path of every function of schema llama that is not SECURITY DEFINER and not a single SQL expression',
     why: 'From 17 on index builds, refreshes and analyses run with an empty search path: a function that relies on another one fails there.',
-    mend: 'ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and qualify every name.',
+    remedy: 'ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and qualify every name.',
     source: 'splinter 0011; PostgreSQL 17 release notes',
     run: ({ snapshot }) => {
       const functions = snapshot.functions.filter(
@@ -221,7 +140,7 @@ export const schemaChecks: readonly Check[] = [
       );
     },
   },
-];
+]);
 
 async function judgeSummary({ snapshot, client }: CheckInput): Promise<Outcome> {
   const view = modelOf(snapshot).named(summary);

@@ -1,7 +1,7 @@
 /** Whether the audit trail is sealed, and whether its seals can be relied on. */
 import { hashOf } from '../../database/audit/canonical.ts';
 import { partitionOf } from '../../database/audit/months.ts';
-import type { Check, Finding, Outcome } from '../check.ts';
+import { checksOf, type Finding, type Outcome } from '../check.ts';
 import {
   auditTable,
   describeGrants,
@@ -75,15 +75,16 @@ function sealers(snapshot: Snapshot): readonly Routine[] {
   return snapshot.functions.filter(({ source: text }) => /\bllama\.audit_(seals|sealing)\b/i.test(text));
 }
 
-export const sealingChecks: readonly Check[] = [
+export const checks = checksOf('audit', [
   {
     id: 'AUD-010',
-    group: 'audit',
+    name: 'audit-trail-sealed-in-time',
     severity: 'high',
     title: 'The audit trail is sealed up to now',
-    looksAt: `rows of ${auditTable} numbered after the newest seal; fails when the oldest is older than ${patience} minutes`,
+    inspects: `rows of ${auditTable} numbered after the newest seal; fails when the oldest is older than ${patience} minutes`,
     why: 'What is not sealed yet can be changed without a trace by whoever owns the database.',
-    mend: 'Find what keeps pg_cron from llama.seal_audit_trail(), or the transaction that has been writing since then; where there is no pg_cron, run llama-db audit seal every minute.',
+    remedy:
+      'Find what keeps pg_cron from llama.seal_audit_trail(), or the transaction that has been writing since then; where there is no pg_cron, run llama-db audit seal every minute.',
     source,
     run: ({ snapshot }) =>
       overSealing(snapshot, ({ unsealed: { rows, limit, oldest } }) => {
@@ -96,13 +97,14 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-011',
-    group: 'audit',
+    name: 'newest-seals-match-rows',
     severity: 'critical',
     title: 'The newest part of the audit trail is what was sealed',
-    looksAt:
+    inspects:
       'hashes and links of the newest 50 seals, rows of the newest 3; llama-db audit verify looks at all of them',
     why: 'A seal that does not fit its rows or the seal before it means that somebody changed the trail.',
-    mend: 'llama-db audit verify says what and where. Keep the server as it is, and compare it with a backup.',
+    remedy:
+      'llama-db audit verify says what and where. Keep the server as it is, and compare it with a backup.',
     source,
     run: ({ snapshot }) =>
       overSealing(snapshot, (sealing) =>
@@ -114,12 +116,13 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-012',
-    group: 'audit',
+    name: 'missing-months-were-closed',
     severity: 'critical',
     title: 'No month of the audit trail is gone without its closing hash',
-    looksAt: 'months that have seals, their partitions, and whether the newest seal of each is its closing',
+    inspects: 'months that have seals, their partitions, and whether the newest seal of each is its closing',
     why: 'Without it nobody can tell a month that was past its retention from one that somebody removed.',
-    mend: 'Attach the partition again if it still exists; otherwise it was removed by other means than llama-db maintain.',
+    remedy:
+      'Attach the partition again if it still exists; otherwise it was removed by other means than llama-db maintain.',
     source,
     run: ({ snapshot }) =>
       overSealing(snapshot, ({ months }) =>
@@ -136,12 +139,12 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-013',
-    group: 'audit',
+    name: 'seals-append-only',
     severity: 'critical',
     title: 'Seals are out of reach, and only ever added to',
-    looksAt: `grants, forced row-level security, policies and refusing triggers of ${sealTable}; grants of ${progressTable}`,
+    inspects: `grants, forced row-level security, policies and refusing triggers of ${sealTable}; grants of ${progressTable}`,
     why: 'A chain that its subjects can rewrite proves nothing.',
-    mend: 'REVOKE what is named; create or enable the triggers and policies as migration 0012 does.',
+    remedy: 'REVOKE what is named; create or enable the triggers and policies as migration 0012 does.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -182,12 +185,12 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-014',
-    group: 'audit',
+    name: 'sealing-functions-run-as-sealer',
     severity: 'high',
     title: 'What seals the trail runs as the role that may do nothing else',
-    looksAt: `owner, SECURITY DEFINER and EXECUTE of the functions that use ${sealTable}; every privilege of ${sealRole}`,
+    inspects: `owner, SECURITY DEFINER and EXECUTE of the functions that use ${sealTable}; every privilege of ${sealRole}`,
     why: 'Whoever else may run it can delay or forge seals; whatever else it may do, a fault in it may do.',
-    mend: `ALTER FUNCTION … OWNER TO ${sealRole}; REVOKE what is named.`,
+    remedy: `ALTER FUNCTION … OWNER TO ${sealRole}; REVOKE what is named.`,
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -231,12 +234,12 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-015',
-    group: 'audit',
+    name: 'sealing-scheduled-every-minute',
     severity: 'high',
     title: 'Sealing is among the jobs, every minute',
-    looksAt: 'llama.scheduled_jobs(); whether pg_cron has them is SCH-001’s question',
+    inspects: 'llama.scheduled_jobs(); whether pg_cron has them is SCH-001’s question',
     why: 'A trail that nothing seals is a trail that its owner can rewrite.',
-    mend: 'Put seal-audit-trail back into llama.scheduled_jobs() in a migration, then deploy.',
+    remedy: 'Put seal-audit-trail back into llama.scheduled_jobs() in a migration, then deploy.',
     source: 'migrations/0011_maintenance.sql',
     run: ({ snapshot: { scheduledJobs } }) => {
       if ('unreadable' in scheduledJobs) {
@@ -254,13 +257,14 @@ export const sealingChecks: readonly Check[] = [
   },
   {
     id: 'AUD-016',
-    group: 'audit',
+    name: 'audit-sequence-safe-for-sealing',
     severity: 'critical',
     title: 'Rows are numbered so that sealing passes none by',
-    looksAt:
+    inspects:
       'default of audit_trail.sequence; cache, step and cycle of llama.audit_sequence, and whether it is behind the seals; what else than a trigger writes the trail',
     why: 'Numbers that a session keeps for later, or that begin again, land in a range that was sealed without them: honest rows then look like forged ones.',
-    mend: 'ALTER SEQUENCE llama.audit_sequence CACHE 1 INCREMENT 1 NO CYCLE; after a restore without sequences, setval() it to the newest seal’s last_sequence.',
+    remedy:
+      'ALTER SEQUENCE llama.audit_sequence CACHE 1 INCREMENT 1 NO CYCLE; after a restore without sequences, setval() it to the newest seal’s last_sequence.',
     source,
     run: ({ snapshot }) =>
       overSealing(snapshot, ({ numbering }) => {
@@ -300,4 +304,4 @@ export const sealingChecks: readonly Check[] = [
         return judge(object, findings);
       }),
   },
-];
+]);

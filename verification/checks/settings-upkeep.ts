@@ -1,5 +1,5 @@
 /** Limits of roles, what Azure records, and whether the server keeps its house. */
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
 const limits = [
@@ -9,15 +9,15 @@ const limits = [
   'transaction_timeout',
 ];
 
-export const upkeepChecks: readonly Check[] = [
+export const checks = checksOf('settings', [
   {
     id: 'SET-020',
-    group: 'settings',
+    name: 'roles-keep-limits',
     severity: 'high',
     title: 'No role lifts the limits for itself',
-    looksAt: `what ALTER ROLE and ALTER DATABASE set ${limits.join(', ')} to`,
+    inspects: `what ALTER ROLE and ALTER DATABASE set ${limits.join(', ')} to`,
     why: 'The limits of the server hold for whoever sets none: one ALTER ROLE … SET statement_timeout = 0 and a login waits, or holds on, for ever.',
-    mend: 'ALTER ROLE … RESET; whoever needs longer says so in the session.',
+    remedy: 'ALTER ROLE … RESET; whoever needs longer says so in the session.',
     source: 'strong_migrations (timeouts on the user); postgresai G003',
     run: ({ snapshot }) => {
       const set = snapshot.roleSettings.filter(({ name }) => limits.includes(name));
@@ -34,12 +34,13 @@ export const upkeepChecks: readonly Check[] = [
   },
   {
     id: 'SET-021',
-    group: 'settings',
+    name: 'query-store-keeps-no-values',
     severity: 'high',
     title: 'The query store keeps no values',
-    looksAt: 'parameter pg_qs.parameters_capture_mode, where queries are recorded (pg_qs.query_capture_mode)',
+    inspects:
+      'parameter pg_qs.parameters_capture_mode, where queries are recorded (pg_qs.query_capture_mode)',
     why: "Everybody may read the query store's views: a first sample of bound values shows tenants' rows to all of them.",
-    mend: 'pg_qs.parameters_capture_mode = capture_parameterless_only.',
+    remedy: 'pg_qs.parameters_capture_mode = capture_parameterless_only.',
     source: 'Microsoft Learn, Query store (its views are readable by PUBLIC)',
     run: ({ snapshot }) => {
       const mode = snapshot.settings.get('pg_qs.parameters_capture_mode')?.value;
@@ -60,12 +61,13 @@ export const upkeepChecks: readonly Check[] = [
   },
   {
     id: 'SET-022',
-    group: 'settings',
+    name: 'vacuum-keeps-up',
     severity: 'medium',
     title: 'Vacuum keeps up',
-    looksAt: 'n_dead_tup against n_live_tup of tables and leaves with more than 10,000 dead rows',
+    inspects: 'n_dead_tup against n_live_tup of tables and leaves with more than 10,000 dead rows',
     why: 'Dead rows are read past by every scan and take the disk that new ones need.',
-    mend: 'VACUUM the table; find what holds vacuum back (an old transaction, a slot), or lower its autovacuum_vacuum_scale_factor.',
+    remedy:
+      'VACUUM the table; find what holds vacuum back (an old transaction, a slot), or lower its autovacuum_vacuum_scale_factor.',
     source: 'splinter 0020; pgdoctor table-vacuum-health',
     run: ({ snapshot: { activity } }) =>
       judge(
@@ -79,12 +81,12 @@ export const upkeepChecks: readonly Check[] = [
   },
   {
     id: 'SET-023',
-    group: 'settings',
+    name: 'data-checksums-enabled',
     severity: 'medium',
     title: 'Pages carry checksums',
-    looksAt: 'parameter data_checksums',
+    inspects: 'parameter data_checksums',
     why: 'Without them a page that the disk damaged is read, copied to the standby and backed up like any other.',
-    mend: 'Azure switches them on when a server is created: ask its support.',
+    remedy: 'Azure switches them on when a server is created: ask its support.',
     source: 'PostgreSQL manual, Data Checksums',
     run: ({ snapshot }) => {
       const value = snapshot.settings.get('data_checksums')?.value;
@@ -97,4 +99,4 @@ export const upkeepChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

@@ -1,5 +1,5 @@
 import { majorVersion, majorVersions, supportedVersions } from '../../azure/versions.ts';
-import type { Check, Finding } from '../check.ts';
+import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import { limited, parameters, sameValue } from '../parameters.ts';
 
@@ -8,15 +8,15 @@ const day = 24 * 3600 * 1000;
 const protocols = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 const strongEnough = (protocol: string) => protocols.indexOf(protocol) >= protocols.indexOf('TLSv1.2');
 
-export const settingChecks: readonly Check[] = [
+export const checks = checksOf('settings', [
   {
     id: 'SET-001',
-    group: 'settings',
+    name: 'no-pending-restart',
     severity: 'high',
     title: 'No parameter waits for a restart',
-    looksAt: 'pg_settings.pending_restart',
+    inspects: 'pg_settings.pending_restart',
     why: 'The settings say one thing and the server does another, until some restart in the middle of the day changes it.',
-    mend: 'llama-db post-deploy restarts once when something is pending.',
+    remedy: 'llama-db post-deploy restarts once when something is pending.',
     source: 'docs/decisions.md, 9',
     run: ({ snapshot }) =>
       judge(
@@ -28,12 +28,14 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-002',
-    group: 'settings',
+    name: 'tls-1-2-required',
     severity: 'critical',
     title: 'The server speaks TLS 1.2 or newer and nothing else',
-    looksAt: 'parameters ssl, ssl_min_protocol_version, and require_secure_transport where the server has it',
+    inspects:
+      'parameters ssl, ssl_min_protocol_version, and require_secure_transport where the server has it',
     why: "Without it logins' tokens and tenants' rows travel in the clear.",
-    mend: 'ssl_min_protocol_version TLSv1.3 and require_secure_transport on, in the environment file; deploy.',
+    remedy:
+      'ssl_min_protocol_version TLSv1.3 and require_secure_transport on, in the environment file; deploy.',
     source: 'Microsoft Learn, TLS in Azure Database for PostgreSQL',
     run: ({ snapshot }) => {
       const value = (name: string) => snapshot.settings.get(name)?.value;
@@ -53,12 +55,12 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-003',
-    group: 'settings',
+    name: 'connection-encrypted',
     severity: 'critical',
     title: 'This very connection is encrypted',
-    looksAt: 'pg_stat_ssl of the session that verifies: what was negotiated, not what is configured',
+    inspects: 'pg_stat_ssl of the session that verifies: what was negotiated, not what is configured',
     why: 'A proxy or a tunnel can end TLS before the server.',
-    mend: 'Connect to the server itself with sslmode=verify-full.',
+    remedy: 'Connect to the server itself with sslmode=verify-full.',
     source: 'PostgreSQL manual, pg_stat_ssl',
     run: ({ snapshot }) => {
       const { tls } = snapshot.server;
@@ -71,12 +73,12 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-006',
-    group: 'settings',
+    name: 'sessions-have-timeouts',
     severity: 'high',
     title: 'No session can wait or hold on for ever',
-    looksAt: 'parameters statement_timeout, lock_timeout, idle_in_transaction_session_timeout',
+    inspects: 'parameters statement_timeout, lock_timeout, idle_in_transaction_session_timeout',
     why: 'One forgotten transaction stops vacuum for the whole server, and one statement that waits for a lock queues everybody behind it.',
-    mend: 'Set them in the environment file; whoever needs longer sets it in the session.',
+    remedy: 'Set them in the environment file; whoever needs longer sets it in the session.',
     source: 'postgresai G003; pgdoctor session-settings',
     run: ({ snapshot }) =>
       parameters(
@@ -86,12 +88,12 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-010',
-    group: 'settings',
+    name: 'autovacuum-enabled',
     severity: 'high',
     title: 'Autovacuum works everywhere',
-    looksAt: 'parameters autovacuum and track_counts, and autovacuum_enabled of tables',
+    inspects: 'parameters autovacuum and track_counts, and autovacuum_enabled of tables',
     why: 'Without it tables bloat, statistics age, and in the end the server stops taking writes to save its transaction ids.',
-    mend: 'Both on; ALTER TABLE … RESET (autovacuum_enabled).',
+    remedy: 'Both on; ALTER TABLE … RESET (autovacuum_enabled).',
     source: 'postgresai F001; pgdoctor vacuum-settings; PostgreSQL manual, Routine Vacuuming',
     run: ({ snapshot }) => {
       const off = ['autovacuum', 'track_counts'].filter(
@@ -111,13 +113,14 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-011',
-    group: 'settings',
+    name: 'server-accepts-writes',
     severity: 'critical',
     title: 'The server takes writes',
-    looksAt:
+    inspects:
       'parameter default_transaction_read_only, on the server and in the settings of roles and the database',
     why: 'Azure switches it on when the disk is nearly full: every write fails from then on.',
-    mend: 'Enlarge the storage (server.storage.sizeGb); remove a setting of a role or database that is meant for replicas.',
+    remedy:
+      'Enlarge the storage (server.storage.sizeGb); remove a setting of a role or database that is meant for replicas.',
     source: 'Microsoft Learn, Limits (storage)',
     run: ({ snapshot }) => {
       const server = snapshot.settings.get('default_transaction_read_only')?.value;
@@ -136,12 +139,12 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-012',
-    group: 'settings',
+    name: 'commits-durable',
     severity: 'high',
     title: 'A commit that was confirmed survives a crash',
-    looksAt: 'parameter synchronous_commit, on the server and in the settings of roles and the database',
+    inspects: 'parameter synchronous_commit, on the server and in the settings of roles and the database',
     why: 'With off the last confirmed transactions are lost with the server, the audit rows among them.',
-    mend: 'Remove it from the environment file, or ALTER ROLE … RESET synchronous_commit.',
+    remedy: 'Remove it from the environment file, or ALTER ROLE … RESET synchronous_commit.',
     source: 'PostgreSQL manual, Asynchronous Commit',
     run: ({ snapshot }) => {
       const server = snapshot.settings.get('synchronous_commit')?.value ?? '';
@@ -163,12 +166,12 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-013',
-    group: 'settings',
+    name: 'encoding-utf8',
     severity: 'high',
     title: 'The database stores UTF-8',
-    looksAt: 'pg_database.encoding',
+    inspects: 'pg_database.encoding',
     why: 'Anything else refuses characters that tenants send, or stores them unconverted; it cannot be changed later.',
-    mend: 'Create the database again with encoding UTF8, and move the data.',
+    remedy: 'Create the database again with encoding UTF8, and move the data.',
     source: 'PostgreSQL manual, Character Set Support',
     run: ({ snapshot }) => {
       const { encoding, database } = snapshot.server;
@@ -180,12 +183,12 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-014',
-    group: 'settings',
+    name: 'passwords-scram',
     severity: 'high',
     title: 'Passwords are stored as SCRAM verifiers',
-    looksAt: 'parameter password_encryption',
+    inspects: 'parameter password_encryption',
     why: 'An md5 hash can be used as the password itself by whoever reads it.',
-    mend: 'password_encryption = scram-sha-256, and set every password again.',
+    remedy: 'password_encryption = scram-sha-256, and set every password again.',
     source: 'PostgreSQL manual, Password Authentication; CIS PostgreSQL',
     run: ({ snapshot }) => {
       const value = snapshot.settings.get('password_encryption')?.value ?? '';
@@ -197,13 +200,13 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-016',
-    group: 'settings',
+    name: 'parameters-match-settings',
     severity: 'high',
     title: "Every parameter has the environment's value",
-    looksAt:
+    inspects:
       'pg_settings against the parameters of the deployment; those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*) cannot be seen here',
     why: "A value that was changed in the portal is in force and in no review; a restored server, or one that was promoted, has another's.",
-    mend: 'Deploy the environment, or take the value into its file.',
+    remedy: 'Deploy the environment, or take the value into its file.',
     source: 'docs/decisions.md, 8; Microsoft Learn, Read replicas and Backup and restore',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -224,12 +227,12 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-017',
-    group: 'settings',
+    name: 'version-supported',
     severity: 'high',
     title: 'The version is supported, for half a year at least',
-    looksAt: 'server_version_num, and the dates on which versions stop getting fixes',
+    inspects: 'server_version_num, and the dates on which versions stop getting fixes',
     why: 'After its end of life a version gets no security fixes, and Azure bills extended support for it without asking.',
-    mend: 'Raise server.version and follow the runbook for major upgrades.',
+    remedy: 'Raise server.version and follow the runbook for major upgrades.',
     source: 'https://www.postgresql.org/support/versioning/; docs/decisions.md, 25',
     run: ({ snapshot }) => {
       const major = Math.floor(snapshot.server.version / 10_000);
@@ -249,12 +252,12 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-018',
-    group: 'settings',
+    name: 'version-matches-settings',
     severity: 'high',
     title: "The version is the environment's",
-    looksAt: 'server_version_num against the version of the deployment',
+    inspects: 'server_version_num against the version of the deployment',
     why: 'A server that was upgraded by hand is planned for replacement by the next deployment.',
-    mend: 'Set server.version to what the server is.',
+    remedy: 'Set server.version to what the server is.',
     source: 'docs/decisions.md, 25',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -269,12 +272,13 @@ export const settingChecks: readonly Check[] = [
   },
   {
     id: 'SET-019',
-    group: 'settings',
+    name: 'transaction-ids-not-exhausted',
     severity: 'critical',
     title: 'Transaction ids are far from running out',
-    looksAt: 'age(pg_database.datfrozenxid) against one billion of the two that there are',
+    inspects: 'age(pg_database.datfrozenxid) against one billion of the two that there are',
     why: 'Before they run out the server stops taking writes, and then only hours of vacuum help.',
-    mend: 'Find what holds vacuum back (an old transaction, a slot, a prepared transaction), then VACUUM (FREEZE) the oldest tables.',
+    remedy:
+      'Find what holds vacuum back (an old transaction, a slot, a prepared transaction), then VACUUM (FREEZE) the oldest tables.',
     source: 'PostgreSQL manual, Preventing Transaction ID Wraparound Failures; check_postgres txn_wraparound',
     run: ({ snapshot }) => {
       const { frozenAge, database } = snapshot.server;
@@ -287,4 +291,4 @@ export const settingChecks: readonly Check[] = [
       );
     },
   },
-];
+]);

@@ -40,7 +40,7 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:t
 thead th{font-size:.85rem;color:var(--soft);font-weight:600}.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 td.none{color:var(--soft)}td.failed{color:var(--bad);font-weight:700}tbody th span{display:block;font-size:.9rem}
 details{border-bottom:1px solid var(--line)}.reason details{border:0}summary{cursor:pointer;padding:.45rem 0;font-weight:600}.reason summary{font-weight:400;color:var(--soft);padding:.1rem 0}
-.plain{list-style:none;padding:0 0 .6rem}.plain li{margin:.45rem 0}.looked{display:block;font-size:.9rem}
+.plain{list-style:none;padding:0 0 .6rem}.plain li{margin:.45rem 0}.inspected{display:block;font-size:.9rem}
 footer{border-top:1px solid var(--line);margin-top:3rem;padding-top:1rem;font-size:.9rem;color:var(--soft)}
 @media(max-width:36rem){body{padding:1.25rem 1rem 2rem}h1{font-size:1.3rem}.verdict{padding:1rem;gap:.75rem}.verdict .headline{font-size:1.15rem}
 dl{grid-template-columns:1fr;gap:0}dt{margin-top:.5rem}th,td{padding:.45rem .35rem}tbody th span{font-size:.82rem}}

@@ -177,14 +177,14 @@ function findings(failed: readonly CheckResult[]): string {
       if (more > 0) items.push(`<li class="soft">and ${more} more; the JSON report names all of them</li>`);
       return `<article class="${check.severity}">
 <h3><span class="badge">${check.severity}</span> ${xml(check.title)}</h3>
-<p class="soft"><b class="state">Does not hold</b> · ${groupTexts[check.group].title} · <code>${check.id}</code></p>
+<p class="soft"><b class="state">Does not hold</b> · ${groupTexts[check.group].title} · <code>${check.id}</code> <code>${check.name}</code></p>
 <ul>
 ${items.join('\n')}
 </ul>
 <dl>
 <dt>Why it matters</dt><dd>${xml(check.why)}</dd>
-<dt>How to mend it</dt><dd>${xml(check.mend)}</dd>
-<dt>Looked at</dt><dd>${xml(check.looksAt)}${outcome.looked ? ` — ${xml(outcome.looked)}` : ''}</dd>
+<dt>Remedy</dt><dd>${xml(check.remedy)}</dd>
+<dt>Inspected</dt><dd>${xml(check.inspects)}${outcome.inspected ? ` — ${xml(outcome.inspected)}` : ''}</dd>
 <dt>Source</dt><dd>${xml(check.source)}</dd>
 </dl>
 </article>`;
@@ -202,7 +202,9 @@ function unseen(skipped: readonly CheckResult[]): string {
   return [...byReason]
     .map(([reason, results]) => {
       const list = results
-        .map(({ check }) => `<li>${xml(check.title)} <code>${check.id}</code></li>`)
+        .map(
+          ({ check }) => `<li>${xml(check.title)} <code>${check.id}</code> <code>${check.name}</code></li>`,
+        )
         .join('\n');
       return `<div class="reason"><p><b>${sentence(xml(reason))}</b></p>
 <details${results.length <= 3 ? ' open' : ''}><summary>${counted(results.length, 'check')}</summary><ul>
@@ -240,8 +242,8 @@ function holds(passed: readonly CheckResult[]): string {
       const results = passed.filter(({ check }) => check.group === group);
       if (results.length === 0) return '';
       const items = results.map(({ check, outcome }) => {
-        const looked = outcome.status === 'passed' ? outcome.looked : '';
-        return `<li>${xml(check.title)} <code>${check.id}</code><span class="soft looked">${xml(looked)}</span></li>`;
+        const inspected = outcome.status === 'passed' ? outcome.inspected : '';
+        return `<li>${xml(check.title)} <code>${check.id}</code> <code>${check.name}</code><span class="soft inspected">${xml(inspected)}</span></li>`;
       });
       return `<details><summary>${groupTexts[group].title} <span class="soft">${counted(results.length, 'check')}</span></summary><ul class="plain">
 ${items.join('\n')}

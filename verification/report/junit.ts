@@ -19,13 +19,13 @@ export function renderJunit(report: Report): string {
 }
 
 function testcase({ check, outcome }: CheckResult): string {
-  const open = `    <testcase classname="${check.group}" name="${xml(`${check.id} ${check.title}`)}"`;
+  const open = `    <testcase classname="${check.group}" name="${xml(`${check.id} ${check.name}: ${check.title}`)}"`;
   if (outcome.status === 'passed') return `${open}/>`;
   if (outcome.status === 'skipped') {
     return `${open}>\n      <skipped message="${xml(outcome.reason)}"/>\n    </testcase>`;
   }
   const lines = outcome.findings.map(({ object, detail }) => `${object}: ${detail}`);
-  const text = [...lines, `Mend: ${check.mend}`, `Source: ${check.source}`].join('\n');
+  const text = [...lines, `Remedy: ${check.remedy}`, `Source: ${check.source}`].join('\n');
   const message = `${check.severity}: ${lines[0] ?? check.title}${lines.length > 1 ? ` and ${lines.length - 1} more` : ''}`;
   return `${open}>\n      <failure type="${check.severity}" message="${xml(message)}">${xml(text)}</failure>\n    </testcase>`;
 }

@@ -8,21 +8,24 @@ import type { Report } from '../check.ts';
 export function sarifDocument(report: Report) {
   return sarifLog({
     tool: 'llama-db verify',
-    rules: report.checks.map(({ check: { id, severity, title, why, mend, looksAt, source, group } }) => ({
-      id,
-      severity,
-      title,
-      why,
-      help: `${mend}\n\nLooks at: ${looksAt}\nSource: ${source}`,
-      tags: [group],
-    })),
+    rules: report.checks.map(
+      ({ check: { id, name, severity, title, why, remedy, inspects, source, group } }) => ({
+        id,
+        name,
+        severity,
+        title,
+        why,
+        help: `${remedy}\n\nInspects: ${inspects}\nSource: ${source}`,
+        tags: [group],
+      }),
+    ),
     results: report.checks.flatMap(({ check, outcome }, ruleIndex) => {
       if (outcome.status !== 'failed') return [];
       return outcome.findings.map(({ object, detail }) => ({
         ruleId: check.id,
         ruleIndex,
         level: sarifLevel(check.severity).level,
-        message: { text: `${object}: ${detail}. ${check.mend}` },
+        message: { text: `${object}: ${detail}. ${check.remedy}` },
         locations: [
           {
             physicalLocation: { artifactLocation: { uri: 'migrations' } },

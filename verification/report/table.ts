@@ -41,22 +41,22 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
     const rows = failed.map(({ check, outcome }) => [
       check.id,
       (rank(check.severity) <= rank('high') ? red : yellow)(check.severity),
-      `${check.title}\n${found(outcome)}\nMend: ${check.mend}`,
+      `${headline(check)}\n${found(outcome)}\nRemedy: ${check.remedy}`,
     ]);
-    sections.push(table(['found', 'severity', 'what, where, and how to mend it'], rows, width, [9, 10]));
+    sections.push(table(['found', 'severity', 'what, where, and remedy'], rows, width, [9, 10]));
   }
   const skipped = byReason(byStatus(report, 'skipped'));
   if (skipped.size > 0) {
     const rows = [...skipped].map(([reason, checks]) => [
       checks.map(({ id }) => id).join('\n'),
-      [...checks.map(({ title }) => title), dim(`Why: ${reason}`)].join('\n'),
+      [...checks.map(headline), dim(`Why: ${reason}`)].join('\n'),
     ]);
     sections.push(table(['skipped', 'not looked at, and why'], rows, width, [9]));
   }
   if (all) {
     const rows = byStatus(report, 'passed').map(({ check, outcome }) => [
       check.id,
-      `${check.title}\n${dim(lookedOf(outcome))}`,
+      `${headline(check)}\n${dim(lookedOf(outcome))}`,
     ]);
     if (rows.length > 0)
       sections.push(table(['passed', 'what holds, and what was looked at'], rows, width, [9]));
@@ -69,6 +69,8 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
   );
   return `${sections.join('\n')}\n`;
 }
+
+const headline = ({ title, name }: CheckFacts) => `${title} [${name}]`;
 
 function byStatus(report: Report, status: Outcome['status']): CheckResult[] {
   return report.checks.filter(({ outcome }) => outcome.status === status);
@@ -95,7 +97,7 @@ function byReason(results: readonly CheckResult[]): ReadonlyMap<string, CheckFac
 }
 
 function lookedOf(outcome: Outcome): string {
-  return outcome.status === 'skipped' ? '' : outcome.looked;
+  return outcome.status === 'skipped' ? '' : outcome.inspected;
 }
 
 /**

@@ -1,5 +1,7 @@
 /** The directory: principals, groups, credentials, and the tokens that it has issued. */
+
 import { randomBytes } from 'node:crypto';
+import type { PrincipalType } from '../../../azure/vocabulary.ts';
 import { textAt } from '../../../core/json.ts';
 import { entra } from '../refusals/entra.ts';
 import type { AzureRequest } from './http.ts';
@@ -7,7 +9,7 @@ import type { Memory } from './memory.ts';
 
 export interface Principal {
   readonly objectId: string;
-  readonly kind: 'ServicePrincipal' | 'Group' | 'User';
+  readonly kind: PrincipalType;
   readonly displayName: string;
   readonly appId?: string;
 }

@@ -1,6 +1,8 @@
 /** Refusals of a Flexible Server itself: creation, change, actions. */
+import { backupRetentionDays } from '../../../azure/vocabulary.ts';
 import { defineRefusals, learn } from '../core/refusal.ts';
 
+const { minimum, maximum } = backupRetentionDays;
 const docs = `${learn}/postgresql`;
 const naming = `${learn}/azure-resource-manager/management/resource-name-rules#microsoftdbforpostgresql`;
 const storage = `${docs}/extensions/concepts-storage`;
@@ -207,9 +209,9 @@ export const server = defineRefusals('Flexible Server', {
   retentionOutOfRange: {
     status: 400,
     code: 'InvalidBackupRetention',
-    rule: 'Backups are kept for 7 to 35 days',
+    rule: `Backups are kept for ${minimum} to ${maximum} days`,
     source: backups,
-    message: (days: number) => `Backups are kept from 7 to 35 days, not ${days}.`,
+    message: (days: number) => `Backups are kept from ${minimum} to ${maximum} days, not ${days}.`,
   },
   geoBackupWithoutPair: {
     status: 400,

@@ -3,6 +3,7 @@ import { region } from '../../../../azure/regions.ts';
 import { sameId } from '../../../../azure/resource-id.ts';
 import { storageTierRank, storageTiers } from '../../../../azure/storage.ts';
 import { majorVersion } from '../../../../azure/versions.ts';
+import { backupRetentionDays, isAvailabilityZone } from '../../../../azure/vocabulary.ts';
 import { at, type JsonObject, numberAt, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { isTakenElsewhere, refuseReservedName } from '../../core/names.ts';
@@ -56,7 +57,7 @@ function refuseAvailability(body: JsonObject, name: string): void {
   for (const one of [zone, standby]) {
     if (one === undefined) continue;
     if (!zonal) throw refusals.zoneWithoutZones(location);
-    if (!['1', '2', '3'].includes(one)) throw refusals.zoneUnknown(one, name);
+    if (!isAvailabilityZone(one)) throw refusals.zoneUnknown(one, name);
   }
   if (mode === 'Disabled') return;
   if (skuOf(body)?.tier === 'Burstable') throw refusals.standbyOnBurstable();
@@ -81,8 +82,9 @@ function refuseStorage(body: JsonObject): void {
 
 /** https://learn.microsoft.com/azure/postgresql/backup-restore/concepts-backup-restore */
 function refuseBackup(body: JsonObject): void {
-  const days = numberAt(body, 'properties', 'backup', 'backupRetentionDays') ?? 7;
-  if (!Number.isInteger(days) || days < 7 || days > 35) throw refusals.retentionOutOfRange(days);
+  const { minimum, maximum } = backupRetentionDays;
+  const days = numberAt(body, 'properties', 'backup', 'backupRetentionDays') ?? minimum;
+  if (!Number.isInteger(days) || days < minimum || days > maximum) throw refusals.retentionOutOfRange(days);
   if (property(body, 'backup', 'geoRedundantBackup') !== 'Enabled') return;
   const location = textAt(body, 'location') ?? '';
   if (region(location)?.pair === undefined) throw refusals.geoBackupWithoutPair(location);
