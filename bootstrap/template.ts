@@ -3,7 +3,7 @@
  * subscription-level ARM template: reviewable before it runs, and the same result however often it runs.
  */
 import { createHash } from 'node:crypto';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 
 export interface BootstrapOptions {
   /** Azure subscription, for ids inside the template. */
@@ -101,7 +101,7 @@ export function stableGuid(...parts: readonly string[]): string {
  *
  * @returns undefined for an environment whose state is local: it is deployed by a person under their own login
  */
-export function bootstrapTemplate(settings: EnvironmentSettings, options: BootstrapOptions) {
+export function bootstrapTemplate(settings: ResolvedEnvironment, options: BootstrapOptions) {
   if (settings.state.backend !== 'azurerm') return undefined;
   const { state, name, location } = settings;
   const tags = { ...settings.tags };

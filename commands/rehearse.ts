@@ -19,7 +19,7 @@ export function register(program: Command): void {
     .description(
       'deploy an environment to a local Azure with the real Terraform and azurerm, and show what happens',
     )
-    .argument('[environment]', 'development, staging or production', 'production')
+    .argument('[environment]', 'name of an environment in environments/', 'production')
     .option('--scenario <name>', 'play this scenario after the first deployment')
     .option('--list', 'say what each scenario shows')
     .option('--all', 'play every scenario of the environment, each on a copy of one deployment')

@@ -133,17 +133,11 @@ async function describe(
     import('../environments/index.ts'),
     import('../stacks/deployment.ts'),
   ]);
-  const all = environments();
-  const names = all.map(({ name }) => name);
-  const settings = all.find(({ name }) => name === environment);
-  if (settings) return { names, deployment: deploymentDocument(settings, localAttributes(settings)) };
-  throw new Fault(
-    'start/2',
-    `There is no environment ${environment}`,
-    `environments/ has ${names.join(', ')}`,
-    'Name one of them, or none for production.',
-    { exitCode: 2 },
-  );
+  const resolved = environments.named(environment);
+  return {
+    names: environments.names,
+    deployment: deploymentDocument(resolved, localAttributes(resolved)),
+  };
 }
 
 function complete({ server, deployment, application }: Made) {

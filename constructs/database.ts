@@ -1,7 +1,7 @@
 import { PostgresqlFlexibleServerDatabase } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-database/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
-import type { IFlexibleServer } from './flexible-server.ts';
+import type { IFlexibleServer } from './server.ts';
 
 export interface DatabaseProps {
   readonly name: string;

@@ -3,7 +3,7 @@ import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import type { PrincipalType } from '../azure/vocabulary.ts';
 import { chained } from './chain.ts';
-import type { IFlexibleServer } from './flexible-server.ts';
+import type { IFlexibleServer } from './server.ts';
 
 export interface EntraAdministrator {
   /** Display name or user principal name; the role's name in PostgreSQL. Case-sensitive. */

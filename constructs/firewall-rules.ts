@@ -2,7 +2,7 @@ import { PostgresqlFlexibleServerFirewallRule } from '@cdktf/provider-azurerm/li
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { chained } from './chain.ts';
-import type { IFlexibleServer } from './flexible-server.ts';
+import type { IFlexibleServer } from './server.ts';
 
 export interface AddressRange {
   /** Name of the rule, up to 128 letters, digits, hyphens and underscores. */

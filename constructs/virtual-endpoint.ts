@@ -1,7 +1,7 @@
 import { PostgresqlFlexibleServerVirtualEndpoint } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-virtual-endpoint/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
-import type { IFlexibleServer } from './flexible-server.ts';
+import type { IFlexibleServer } from './server.ts';
 
 export interface VirtualEndpointProps {
   /** First label of both host names; unique in all of Azure. */

@@ -12,8 +12,6 @@ export interface OutputOptions {
   readonly projectDirectory: string;
   /** Folder of the synthesized stacks, from the project's unless it is absolute: CDKTF_OUTDIR. @default 'cdktf.out' */
   readonly output?: string | undefined;
-  /** Names of the environments there are. */
-  readonly known: readonly string[];
   /** @default 'terraform' - found on the PATH */
   readonly program?: string;
 }
@@ -24,16 +22,7 @@ export interface OutputOptions {
  * @throws Fault (exit 2) for an unknown environment, or when stack, program or output are missing.
  */
 export async function readDeploymentOutput(environment: string, options: OutputOptions): Promise<unknown> {
-  const { known, projectDirectory, output: folder = 'cdktf.out', program = 'terraform' } = options;
-  if (!known.includes(environment)) {
-    throw new Fault(
-      'outputs/1',
-      `There is no environment ${environment}`,
-      `known are ${known.join(', ')}`,
-      'Name one of them, or give --url instead of an environment.',
-      couldNotLook,
-    );
-  }
+  const { projectDirectory, output: folder = 'cdktf.out', program = 'terraform' } = options;
   const directory = join(folder, 'stacks', environment);
   if (!existsSync(resolve(projectDirectory, directory, 'cdk.tf.json'))) {
     throw new Fault(

@@ -1,15 +1,10 @@
 /** A rehearsal from its first line to its last: scenarios played, timelines written, everything removed. */
 import { Fault } from '../core/fault.ts';
+import { type EnvironmentName, environments } from '../environments/index.ts';
 import { ending, NotEnded } from '../local/closing.ts';
 import { type Rehearsed, report, requireWritable } from './report.ts';
 import { play, type Scenario, scenarioNamed, scenarios } from './scenario.ts';
-import {
-  type EnvironmentName,
-  environmentNames,
-  Stage,
-  type StageEvent,
-  type StageOptions,
-} from './stage/stage.ts';
+import { Stage, type StageEvent, type StageOptions } from './stage/stage.ts';
 import { findCdktf, findProvider, findTerraform } from './terraform/installation.ts';
 import type { Line } from './terraform/program.ts';
 import { length } from './timeline/text.ts';
@@ -46,7 +41,7 @@ const firstDeploy = 'first-deploy';
  */
 export async function rehearse(options: RehearsalOptions): Promise<readonly Rehearsed[]> {
   const { say, signal } = options;
-  const environment = environmentOf(options.environment);
+  const environment = environments.nameOf(options.environment);
   const chosen = await choose(environment, options);
   await requireWritable(options, chosen);
   findTerraform();
@@ -150,18 +145,6 @@ class Rehearsal {
     this.#options.progress?.('');
     return report(scenario, stage, this.#options);
   }
-}
-
-function environmentOf(name: string): EnvironmentName {
-  const found = environmentNames.find((one) => one === name);
-  if (found) return found;
-  throw new Fault(
-    'rehearse/2',
-    `There is no environment ${name}`,
-    `environments/ has ${environmentNames.join(', ')}`,
-    'Name one of them.',
-    { exitCode: 2 },
-  );
 }
 
 async function choose(

@@ -2,7 +2,8 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../core/fault.ts';
-import type { EnvironmentName, Stage } from './stage/stage.ts';
+import type { EnvironmentName } from '../environments/index.ts';
+import type { Stage } from './stage/stage.ts';
 
 export interface Scenario {
   /** Name of its file: `second-deploy-changes-nothing`. */

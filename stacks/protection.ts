@@ -1,6 +1,6 @@
 /** Which plans may destroy what holds data, decided here for the whole stack (docs/decisions.md, 8a and 8d). */
 import { TerraformResource, type TerraformStack } from 'cdktf';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 
 /** What Terraform refuses to plan. */
 export interface Protection {
@@ -14,7 +14,7 @@ export interface Protection {
  * A lock in place protects everything. Without it, `preventDestroy` decides, and a lifted lock still allows what is
  * taken out of the settings on purpose: a replica, say, but not the replacement of the server beside it.
  */
-export function protectionOf({ protection }: Pick<EnvironmentSettings, 'protection'>): Protection {
+export function protectionOf({ protection }: Pick<ResolvedEnvironment, 'protection'>): Protection {
   const { deletionLock, preventDestroy } = protection;
   const againstDestruction = deletionLock === 'inPlace' || preventDestroy;
   return { againstDestruction, againstRemoval: againstDestruction && deletionLock !== 'lifted' };

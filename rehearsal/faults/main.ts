@@ -27,7 +27,7 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 async function main(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
   const program = new Command('rehearse:interruptions')
-    .argument('<environment>', 'development, staging or production')
+    .argument('<environment>', environments.names.join(', '))
     .description('fail every operation of a deployment once, in every way, and see it converge')
     .option('--fault <names>', `of ${faultKinds.map(({ name }) => name).join(', ')}`, listed, [])
     .option('--only <pattern>', 'operations that match this regular expression, as the table names them')
@@ -49,17 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function rehearse(environment: string, options: Options): Promise<number> {
-  const settings = environments().find(({ name }) => name === environment);
-  if (!settings)
-    throw new Fault(
-      'main/1',
-      `There is no environment ${environment}`,
-      `known are ${environments()
-        .map(({ name }) => name)
-        .join(', ')}`,
-      'Name one of them.',
-      { exitCode: 2 },
-    );
+  const settings = environments.named(environment);
   const pattern = patternOf(options.only ?? '.');
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `interruptions-${environment}.jsonl`);

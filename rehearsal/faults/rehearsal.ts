@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { EnvironmentSettings } from '../../environments/settings.ts';
+import type { ResolvedEnvironment } from '../../environments/resolved.ts';
 import { type LocalAzure, startLocalAzure } from '../../local/azure/index.ts';
 import { synthesize } from '../../stacks/synthesis.ts';
 import { complaints, TerraformStack } from '../terraform/stack.ts';
@@ -21,7 +21,7 @@ export interface InterruptedRehearsal {
 const postDeployProgram = `process.stdout.write('The database is not part of this rehearsal.\\n');`;
 
 export async function startInterrupted(
-  settings: EnvironmentSettings,
+  settings: ResolvedEnvironment,
   options: {
     readonly injection?: Injection;
     /** Changes the synthesized stack. @default - it stays as it is */
@@ -55,7 +55,7 @@ export async function startInterrupted(
   throw new Error(`terraform init: ${complaints(initialised).map(({ summary }) => summary)}`);
 }
 
-function documentOf(settings: EnvironmentSettings): string {
+function documentOf(settings: ResolvedEnvironment): string {
   const folder = mkdtempSync(join(tmpdir(), 'llama-synthesis-'));
   try {
     return readFileSync(join(synthesize([settings], folder), 'stacks', settings.name, 'cdk.tf.json'), 'utf8');

@@ -8,6 +8,7 @@ import type { ServerRole } from '../../azure/vocabulary.ts';
 import { Fault } from '../../core/fault.ts';
 import { type JsonObject, objectAt } from '../../core/json.ts';
 import type { Deployment } from '../../database/deployment.ts';
+import { type EnvironmentName, environments, parseChanged } from '../../environments/index.ts';
 import type { EnvironmentInput, EnvironmentSettings } from '../../environments/settings.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
@@ -19,11 +20,9 @@ import { type Deployer, type DeployRun, type Difference, synthesize } from '../t
 import { watched } from '../terraform/documents.ts';
 import { type Ended, type Line, runProgram, type StopSignals } from '../terraform/program.ts';
 import type { Project } from '../terraform/project.ts';
-import { deploymentOf, type EnvironmentName, inputOf, isOwn, settingsOf } from './environments.ts';
+import { deploymentOf, isOwn } from './environments.ts';
 import { Scenery } from './scenery.ts';
 import { leaksOf } from './search.ts';
-
-export { type EnvironmentName, environmentNames } from './environments.ts';
 
 export interface StageOptions {
   readonly environment: EnvironmentName;
@@ -95,10 +94,10 @@ export class Stage {
 
   /** Sets up everything for a first deployment. Close it, whatever happens. */
   static async open(options: StageOptions): Promise<Stage> {
-    const input = inputOf(options.environment);
+    const input = environments.inputOf(options.environment);
     options.change?.(input);
     const secrets = new Secrets();
-    const scenery = await Scenery.build({ ...options, settings: settingsOf(input), secrets });
+    const scenery = await Scenery.build({ ...options, settings: parseChanged(input), secrets });
     return new Stage(options, input, scenery, secrets);
   }
 
@@ -116,7 +115,7 @@ export class Stage {
 
   /** As they are deployed now. */
   get settings(): EnvironmentSettings {
-    return settingsOf(this.#input);
+    return parseChanged(this.#input);
   }
 
   get deployment(): Deployment {
@@ -326,7 +325,7 @@ export class Stage {
     if (change) {
       const next = structuredClone(this.#input);
       change(next);
-      settingsOf(next);
+      parseChanged(next);
       this.#input = next;
     }
     for (const type of keep) this.#kept.add(type);

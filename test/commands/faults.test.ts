@@ -350,7 +350,11 @@ describe('a machine', () => {
     });
     expect((await run(['migrate', '--lock-wait', 'soon'])).stderr).toMatch(/whole number/);
     const unknown = await run(['status', 'qa']);
-    expectFault(unknown, 2, /^There is no environment qa: known are development, staging, production/);
+    expectFault(
+      unknown,
+      2,
+      /^There is no environment qa: .*development, staging, production.*\[environment\/unknown\]/,
+    );
     const help = await run(['rollback', '--help']);
     expect(help.code).toBe(0);
     expect(help.stdout).toMatch(/Example: llama-db rollback .*Exit status: 0 done/s);

@@ -154,11 +154,11 @@ describe('what hangs on a server', () => {
       });
       const parameters = new ServerParameters(stack, 'parameters', {
         server: one,
-        parameters: [
-          { name: 'pgbouncer.enabled', value: 'true' },
-          { name: 'pgbouncer.default_pool_size', value: '20' },
-          { name: 'log_checkpoints', value: 'on' },
-        ],
+        parameters: new Map([
+          ['pgbouncer.enabled', 'true'],
+          ['pgbouncer.default_pool_size', '20'],
+          ['log_checkpoints', 'on'],
+        ]),
         after: [one.resource],
       });
       new Database(stack, 'database', {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { contains, overlaps, parseAddress, parseCidr } from '../../environments/rules/ranges.ts';
+import { contains, overlaps, parseAddress, parseCidr } from '../../environments/ranges.ts';
 
 /** A range as bits: its prefix is what its addresses have in common, which is how routers read it. */
 const cidr = fc

@@ -32,8 +32,7 @@ function small(document: string, imports: Readonly<Record<string, string>>): str
 }
 
 async function interrupted(fault: string, wanted: (operation: Operation) => boolean) {
-  const settings = environments().find(({ name }) => name === 'staging');
-  if (!settings) throw new Error('there is no staging');
+  const settings = environments.named('staging');
   const injection = new Injection(wanted);
   const group = `/subscriptions/2b0942f3-9bca-484b-a508-abdae2db5e64/resourceGroups/${settings.resourceGroup.name}`;
   const rehearsal = await startInterrupted(settings, {

@@ -1,7 +1,8 @@
 /** Every scenario of rehearsal/scenarios/, on the environment it names first, without the provider's longest waits. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { type EnvironmentName, environments } from '../../environments/index.ts';
 import { play, scenarios } from '../../rehearsal/scenario.ts';
-import { type EnvironmentName, environmentNames, Stage } from '../../rehearsal/stage/stage.ts';
+import { Stage } from '../../rehearsal/stage/stage.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();
@@ -44,7 +45,7 @@ async function make(environment: EnvironmentName): Promise<Stage> {
 }
 
 describe('rehearsal: first-deploy', () => {
-  it.concurrent.for(environmentNames)('%s', { timeout }, async (environment, context) => {
+  it.concurrent.for(environments.names)('%s', { timeout }, async (environment, context) => {
     context.skip(missing !== undefined, missing);
     const { checks } = await deployed(environment);
     expect(checks.length).toBeGreaterThan(3);

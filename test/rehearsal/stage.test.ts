@@ -5,10 +5,10 @@ import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { tokenScope } from '../../database/credentials.ts';
+import { environments, parseChanged } from '../../environments/index.ts';
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { Secrets } from '../../rehearsal/secrets.ts';
-import { inputOf, settingsOf } from '../../rehearsal/stage/environments.ts';
 import { Scenery } from '../../rehearsal/stage/scenery.ts';
 import { leaksOf } from '../../rehearsal/stage/search.ts';
 import { Stage } from '../../rehearsal/stage/stage.ts';
@@ -109,7 +109,7 @@ describe('what stands on a stage with a replica', () => {
   }) => {
     skip(missing !== undefined, missing);
     const secrets = new Secrets();
-    const settings = settingsOf(inputOf('production'));
+    const settings = parseChanged(environments.inputOf('production'));
     const name = settings.replica?.name ?? '';
     const scenery = await Scenery.build({ settings, secrets });
     try {

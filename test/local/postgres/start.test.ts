@@ -105,9 +105,7 @@ describe('npm start', () => {
   it('fails in one line for an environment that does not exist', async () => {
     const run = new Run(['moon']);
     expect(await run.ended).toBe(2);
-    expect(run.said).toMatch(
-      /^There is no environment moon: environments\/ has development, staging, production\. .*\n$/,
-    );
+    expect(run.said).toMatch(/^There is no environment moon: .*development, staging, production\. .*\n$/);
   });
 
   it('fails in one line where the server programs are missing', async () => {
