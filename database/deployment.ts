@@ -14,6 +14,7 @@ import {
   serverRoles,
   tiers,
 } from '../azure/vocabulary.ts';
+import { loginRoles } from './schema/roles.ts';
 
 const server = z.object({
   /** Azure resource id; absent for a target given by URL. */
@@ -101,7 +102,7 @@ export const deploymentSchema = z.object({
       name: z.string(),
       objectId: z.string(),
       type: z.enum(principalTypes),
-      role: z.enum(['application_role', 'admin_role', 'analytics_role', 'maintenance_role']),
+      role: z.enum(loginRoles),
     }),
   ),
   pools: z.array(z.object({ name: z.string(), maxSize: z.number().int(), instances: z.number().int() })),

@@ -1,4 +1,5 @@
 /** Entra administrators, password login, and the database's logins. */
+import { schemaRoles } from '../../database/schema/roles.ts';
 import type { Candidate } from '../resolved.ts';
 import { check, defineRules, type Finding, repeated, urls } from '../rule.ts';
 
@@ -22,17 +23,6 @@ const reservedLogins = [
   'root',
   'guest',
   'public',
-];
-
-/** Roles that the migrations create. */
-const rolesOfTheSchema = [
-  'llama_owner',
-  'application_role',
-  'admin_role',
-  'analytics_role',
-  'maintenance_role',
-  'audit_writer',
-  'audit_sealer',
 ];
 
 /** All names that people and programs log in under, by their fields. */
@@ -136,10 +126,10 @@ export const authenticationRules = defineRules({
   },
 
   'authentication/login-is-not-a-role': {
-    rule: `no login has the name of a role that the migrations create (${rolesOfTheSchema.join(', ')})`,
+    rule: `no login has the name of a role that the migrations create (${schemaRoles.join(', ')})`,
     source: 'docs/decisions.md, 11a',
     check: (candidate) =>
-      loginNames(candidate).flatMap(([field, name]) => check(!rolesOfTheSchema.includes(name), field, name)),
+      loginNames(candidate).flatMap(([field, name]) => check(!schemaRoles.includes(name), field, name)),
   },
 
   'authentication/login-name': {
