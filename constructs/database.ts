@@ -7,12 +7,12 @@ export interface DatabaseProps {
   readonly name: string;
   readonly server: IFlexibleServer;
   readonly charset: string;
-  /** `en_US.utf8` in this spelling: another case is another collation to azurerm, which replaces the database. */
+  /** `en_US.utf8` in this spelling: to azurerm, another case is another collation and replaces the database. */
   readonly collation: string;
   readonly after: readonly ITerraformDependable[];
 }
 
-/** A database, empty: what is in it comes from the migrations. Each of its arguments replaces it if changed. */
+/** An empty database: the migrations fill it. A change of any argument replaces it. */
 export class Database extends Construct {
   readonly id: string;
   readonly name: string;

@@ -19,7 +19,7 @@ export interface FirewallRulesProps {
   readonly after: readonly ITerraformDependable[];
 }
 
-/** Who may connect to a server with a public address. Azure refuses rules on injected servers. */
+/** The addresses that may connect to a public server. Azure refuses rules on injected servers. */
 export class FirewallRules extends Construct {
   readonly last: readonly ITerraformDependable[];
 

@@ -49,8 +49,8 @@ export class EnvironmentStack extends TerraformStack {
   }
 
   /**
-   * cdktf resolves a whole stack once more here, to find references to other stacks and a missing backend. This
-   * stack refers to no other (docs/decisions.md, 1) and always has a backend, so that would only double the work.
+   * cdktf resolves the whole stack here to find references to other stacks and a missing backend. This stack refers to no
+   * other (docs/decisions.md, 1) and always has a backend, so that would only double the work.
    */
   override prepareStack(): void {}
 

@@ -1,18 +1,18 @@
-/** Which plans may destroy what holds data, decided here for the whole stack (docs/decisions.md, 8a and 8d). */
+/** Which plans may destroy resources that hold data, decided for the whole stack (docs/decisions.md, 8a and 8d). */
 import { TerraformResource, type TerraformStack } from 'cdktf';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 
-/** What Terraform refuses to plan. */
+/** The plans that Terraform refuses. */
 export interface Protection {
-  /** Destroying or replacing what the settings still have, whatever causes it. */
+  /** Destroying or replacing a resource that the settings still have, for any reason. */
   readonly againstDestruction: boolean;
-  /** Destroying what the settings no longer have, or what Azure no longer has. */
+  /** Destroying a resource that the settings or Azure no longer have. */
   readonly againstRemoval: boolean;
 }
 
 /**
- * A lock in place protects everything. Without it, `preventDestroy` decides, and a lifted lock still allows what is
- * taken out of the settings on purpose: a replica, say, but not the replacement of the server beside it.
+ * A lock in place protects everything. Without it, `preventDestroy` decides. A lifted lock allows the removal of what the
+ * settings no longer have, a replica for example, but not the replacement of another server.
  */
 export function protectionOf({ protection }: Pick<ResolvedEnvironment, 'protection'>): Protection {
   const { deletionLock, preventDestroy } = protection;
@@ -20,7 +20,7 @@ export function protectionOf({ protection }: Pick<ResolvedEnvironment, 'protecti
   return { againstDestruction, againstRemoval: againstDestruction && deletionLock !== 'lifted' };
 }
 
-/** Resource types whose destruction loses data, each with what would be lost. */
+/** Resource types whose destruction loses data, each with the loss. */
 export const protectedTypes: Readonly<Record<string, string>> = {
   azurerm_postgresql_flexible_server: 'every database of the server, and its backups with it',
   azurerm_postgresql_flexible_server_database: 'every row of the database',
@@ -30,13 +30,13 @@ export const protectedTypes: Readonly<Record<string, string>> = {
   azurerm_data_protection_backup_policy_postgresql_flexible_server:
     'the retention of the weekly backups that were taken under it',
   azurerm_data_protection_backup_instance_postgresql_flexible_server: 'the weekly backups of its server',
-  azurerm_resource_group: 'everything in the group, also what this stack does not know',
-  azurerm_management_lock: 'what keeps people and other programs from deleting any of this',
+  azurerm_resource_group: 'everything in the group, including what this stack does not know',
+  azurerm_management_lock: 'the protection from people and other programs',
 };
 
 /**
- * Gives every resource of a protected type its `prevent_destroy`, so that no construct can forget it. Terraform takes
- * only a constant there, and refuses a whole plan for one resource that has it.
+ * Gives every resource of a protected type its `prevent_destroy`, so that no construct can forget it. Terraform
+ * accepts only a constant there, and one such resource makes it refuse a whole plan.
  */
 export function protect(stack: TerraformStack, { againstDestruction }: Protection): void {
   for (const element of stack.node.findAll()) {
