@@ -12,7 +12,7 @@ export interface MajorVersion {
   readonly endOfLife: string;
   /** azurerm 4.55 accepts the version, and every migration is tested on it. */
   readonly supported: boolean;
-  /** What tenant isolation needs and this version does not have. @default - nothing */
+  /** Features that tenant isolation needs and this version does not have. @default - none */
   readonly lacks?: string;
 }
 
@@ -25,7 +25,7 @@ export const majorVersions: readonly MajorVersion[] = [
     version: 15,
     endOfLife: '2027-11-11',
     supported: false,
-    // The owning role is isolated from tenants by INHERIT FALSE; azure_pg_admin cannot create BYPASSRLS roles before 16.
+    // INHERIT FALSE isolates the owning role from tenants, and azure_pg_admin cannot create BYPASSRLS roles before 16.
     lacks: 'GRANT ... WITH INHERIT FALSE and roles with BYPASSRLS, which tenant isolation needs',
   },
   { version: 16, endOfLife: '2028-11-09', supported: true },

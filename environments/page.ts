@@ -3,7 +3,7 @@ import { ruleFamilies } from './catalogue.ts';
 import type { Rules, RuleText } from './rule.ts';
 import { shapeRules } from './shape.ts';
 
-/** What each family is about, in the order of the page. */
+/** Subjects of the families, in the order of the page. */
 const families: Readonly<Record<string, string>> = {
   names: 'Names, by the grammars of the services that hold them.',
   compute: 'The server: region, size, disk, version, zones, standby, maintenance, backup.',

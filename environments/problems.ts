@@ -13,11 +13,11 @@ export interface Problem {
   readonly field: string;
   /** The value in the settings. It is printed as it is, because settings hold no secret. */
   readonly value: unknown;
-  /** What must hold. */
+  /** The requirement. */
   readonly rule: string;
   /** Where the rule comes from: a link, a document or a rule id. */
   readonly source: string;
-  /** What to do. @default - the rule says enough */
+  /** Advice, if the rule is not enough. @default - none */
   readonly remedy?: string;
 }
 

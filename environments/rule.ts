@@ -16,13 +16,13 @@ export interface Finding {
   readonly remedy?: string;
 }
 
-/** What a rule says of itself, in `docs/settings-rules.md` and in problems. */
+/** Text of a rule, for `docs/settings-rules.md` and for problems. */
 export interface RuleText {
-  /** What must hold: a sentence that starts in lower case and has no period. */
+  /** The requirement, as a sentence that starts in lower case and has no period. */
   readonly rule: string;
   /** Link, document or rule id where the rule comes from. */
   readonly source: string;
-  /** What to do. @default - the rule says enough */
+  /** Advice, if the rule is not enough. @default - none */
   readonly remedy?: string;
 }
 

@@ -1,7 +1,7 @@
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import type { Foundation } from './foundation.ts';
 
-/** What every part of a stack is built from, beside the parts that come before it. */
+/** Common input of the parts of a stack. */
 export interface StackContext {
   readonly environment: ResolvedEnvironment;
   readonly foundation: Foundation;

@@ -1,4 +1,4 @@
-/** What must differ between environments: names that are unique in all of Azure, and the place of the state. */
+/** Differences that environments need: names that are unique in all of Azure, and a state of their own. */
 import type { Problem } from '../problems.ts';
 import { problemOf, type RuleText, repeated, urls } from '../rule.ts';
 import type { EnvironmentSettings } from '../settings.ts';

@@ -263,7 +263,7 @@ describe('a rule that could never fire', () => {
       /window PT15M is shorter than the PT30M between values of max_connections/,
     ],
     [{ window: 'PT5M', frequency: 'PT1H' }, /frequency PT1H leaves gaps between windows of PT5M/],
-    [{ splitBy: 'DatabaseName' }, /cpu_percent has no dimension DatabaseName to be split by/],
+    [{ splitBy: 'DatabaseName' }, /cpu_percent has no dimension DatabaseName/],
     [{ threshold: Number.NaN }, /NaN is not a threshold/],
   ])('is refused when the stack is synthesized: %o', (rule, message) => {
     expect(withRule(rule)).toThrow(message);
