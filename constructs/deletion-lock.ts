@@ -7,20 +7,20 @@ export interface DeletionLockProps {
   /** Azure resource ids to lock, each by a name that is unique in the stack: servers, replicas, the vault. */
   readonly targets: Readonly<Record<string, string>>;
   /**
-   * `inPlace` locks; `none` and `lifted` do not. `lifted` is for the one deployment that must remove or replace a child:
-   * children inherit locks, and Azure answers 409 ScopeLocked while one is in place.
+   * `inPlace` locks; `none` and `lifted` do not. `lifted` is for the one deployment that must remove or replace a
+   * child: locks are inherited, and with one in place Azure answers 409 ScopeLocked.
    */
   readonly mode: DeletionLockMode;
   /**
    * Everything that is created on or under the targets. A lock comes after all of it, so that it is created last and
-   * removed first. An earlier lock would refuse its own stack's changes.
+   * removed first; before, it would refuse its own stack's changes.
    */
   readonly after: readonly ITerraformDependable[];
 }
 
 /**
- * Locks against deletion by people and scripts outside Terraform. Terraform removes its own lock first when it destroys
- * (azurerm 22866). `prevent_destroy` on the resources and on the lock prevents that.
+ * Locks against deletion, for people and scripts outside Terraform. Terraform itself removes its lock first when it
+ * destroys (azurerm 22866); `prevent_destroy` on the resources and on the lock is what stops that.
  */
 export class DeletionLock extends Construct {
   /** Empty unless the locks are in place. The post-deploy step, which checks them, comes after these. */
@@ -39,7 +39,7 @@ export class DeletionLock extends Construct {
                 notes:
                   'Holds data of all tenants. To remove or replace something below it, deploy with ' +
                   'deletionLock: lifted first, and with inPlace again afterwards.',
-                // A change of any argument replaces the lock, and another wording is not worth a gap.
+                // Each argument of a lock replaces it, and new wording does not justify a moment without a lock.
                 lifecycle: { ignoreChanges: ['notes'] },
                 dependsOn: [...props.after],
               }),

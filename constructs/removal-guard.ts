@@ -3,11 +3,11 @@ import { Construct } from 'constructs';
 import { TerraformData } from './terraform-data.ts';
 
 export interface RemovalGuardProps {
-  /** Whether the settings have each resource that holds data and is optional, by a name that is unique in the stack. */
+  /** Resources that hold data and can be left out of the settings, by a name unique in the stack: whether each is there. */
   readonly present: Readonly<Record<string, boolean>>;
-  /** Azure resource ids of resources that Terraform would create again, empty, by a name that is unique in the stack. */
+  /** Azure ids of resources that a deployment would create again, empty, by a name unique in the stack. */
   readonly kept: Readonly<Record<string, string>>;
-  /** Refuse every plan that removes such a resource, or creates it again. */
+  /** Refuse every plan that removes one of them, or creates one again. */
   readonly preventDestroy: boolean;
 }
 
@@ -31,7 +31,7 @@ export class RemovalGuard extends Construct {
     super(scope, id);
     const record = (name: string, triggersReplace: object, refuses: boolean) => {
       const data = new TerraformData(this, name, { triggersReplace, lifecycle: { preventDestroy: refuses } });
-      // The records keep their names even if the stack names its resources differently.
+      // A record whose own address changed with those of the stack would guard nothing.
       data.overrideLogicalId(`${id}_${name}`);
       return data;
     };

@@ -21,7 +21,7 @@ try {
   const target = await resolveTarget({ url: server.url('migrator') }, {});
   await withConnection(target, { reporter }, (connection) =>
     withLock(connection, { reporter }, async () => {
-      await migrate(connection, { reporter, directory: migrationsDirectory });
+      await migrate(connection, { reporter, migrationsDirectory });
       await ensureLogins(
         connection,
         [{ name: login.user, objectId: '-', type: 'ServicePrincipal', role: 'application_role' }],

@@ -1,33 +1,33 @@
-/** What a rehearsal promises whatever it shows: secrets are found, a token is a password, an end is an end. */
+/** Properties of every sandbox: it finds secrets, accepts tokens as passwords, and closes all its parts. */
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { tokenScope } from '../../database/credentials.ts';
 import { environments, parseChanged } from '../../environments/index.ts';
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
-import { Secrets } from '../../rehearsal/secrets.ts';
-import { Scenery } from '../../rehearsal/stage/scenery.ts';
-import { leaksOf } from '../../rehearsal/stage/search.ts';
-import { Stage } from '../../rehearsal/stage/stage.ts';
+import { leaksOf } from '../../rehearsal/sandbox/leaks.ts';
+import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
+import { Secrets } from '../../rehearsal/sandbox/secrets.ts';
+import { Testbed } from '../../rehearsal/sandbox/testbed.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+import { tokenScope } from '../../runtime/credentials.ts';
 
 const missing = await whyNoTerraform();
 
-describe('a stage before anything is deployed', () => {
-  let stage: Stage;
+describe('a sandbox before its first deployment', () => {
+  let sandbox: Sandbox;
   beforeEach((context) => context.skip(missing !== undefined, missing));
   beforeAll(async () => {
     if (missing !== undefined) return;
-    stage = await Stage.open({ environment: 'staging', quick: true });
+    sandbox = await Sandbox.open({ environment: 'staging', quick: true });
   });
-  afterAll(() => stage?.close());
+  afterAll(() => sandbox?.close());
 
-  it('finds a secret in every place that a deployment writes to, and nothing without one', async () => {
-    const { azure, project: scratch, postgres, settings } = stage;
-    expect(await stage.leaks()).toEqual([]);
+  it('finds a secret in every place that a deployment writes to, and none otherwise', async () => {
+    const { azure, project: scratch, postgres, settings } = sandbox;
+    expect(await sandbox.leaks()).toEqual([]);
     const secret = azure.directory.options.clientSecret;
     await writeFile(path.join(scratch.root, 'cdktf.log'), `login with ${secret}`);
     const { state } = settings;
@@ -40,7 +40,7 @@ describe('a stage before anything is deployed', () => {
     await within(administration(postgres), (client) =>
       client.query(`SELECT pg_catalog.pg_log_backend_memory_contexts(0), ${pg.escapeLiteral(secret)}::int`),
     ).catch(() => undefined);
-    const found = await stage.leaks();
+    const found = await sandbox.leaks();
     expect(new Set(found.map(({ what }) => what))).toEqual(new Set(['the client secret']));
     expect(found.map(({ where }) => where).sort()).toEqual([
       `blob ${state.storageAccount}/${state.container}/${state.key}`,
@@ -48,11 +48,11 @@ describe('a stage before anything is deployed', () => {
       `metadata of blob ${state.storageAccount}/${state.container}/${state.key}`,
       `the log of ${settings.server.name}`,
     ]);
-    await expect(stage.sound()).rejects.toThrow('the client secret is in cdktf.log');
+    await expect(sandbox.assertInvariants()).rejects.toThrow('the client secret is in cdktf.log');
   });
 
-  it('finds one that a blob held for a moment', async () => {
-    const { azure, settings } = stage;
+  it('finds a secret in an earlier version of a blob', async () => {
+    const { azure, settings } = sandbox;
     const { state } = settings;
     if (state.backend !== 'azurerm') throw new Error('staging keeps its state in a blob');
     const write = async (content: string) => {
@@ -67,7 +67,7 @@ describe('a stage before anything is deployed', () => {
     await write('{"password": null}');
     await write(JSON.stringify({ password: azure.directory.options.clientSecret }));
     await write('{}');
-    const found = (await stage.leaks()).filter(({ where }) => where.endsWith('passing.tfstate'));
+    const found = (await sandbox.leaks()).filter(({ where }) => where.endsWith('passing.tfstate'));
     expect(found).toEqual([
       {
         what: 'the client secret',
@@ -76,8 +76,8 @@ describe('a stage before anything is deployed', () => {
     ]);
   });
 
-  it('takes a token as the password of a group only from its members, and only the latest', async () => {
-    const { azure, postgres, settings } = stage;
+  it('accepts a token as a password of a group only from its members, and only the latest', async () => {
+    const { azure, postgres, settings } = sandbox;
     const [administrators] = settings.server.authentication.administrators;
     if (!administrators) throw new Error('staging has administrators');
     const { name, objectId } = administrators;
@@ -103,17 +103,17 @@ describe('a stage before anything is deployed', () => {
   });
 });
 
-describe('what stands on a stage with a replica', () => {
-  it('is searched for secrets in the log of the replica’s server as well, also once it is deleted', async ({
+describe('a testbed with a replica', () => {
+  it("is searched for secrets in the replica's log too, even after the replica was deleted", async ({
     skip,
   }) => {
     skip(missing !== undefined, missing);
     const secrets = new Secrets();
     const settings = parseChanged(environments.inputOf('production'));
     const name = settings.replica?.name ?? '';
-    const scenery = await Scenery.build({ settings, secrets });
+    const testbed = await Testbed.build({ settings, secrets });
     try {
-      const { behind, azure } = scenery;
+      const { behind, azure } = testbed;
       behind.knowReplica(name, settings.server.name);
       const standby = await behind.serverOf(name);
       if (!standby) throw new Error('production has a replica');
@@ -122,31 +122,31 @@ describe('what stands on a stage with a replica', () => {
         client.query(`SELECT ${pg.escapeLiteral(secret)}::int`),
       ).catch(() => undefined);
       const leak = { what: 'the client secret', where: `the log of ${name}` };
-      expect(await leaksOf(scenery, [], secrets)).toEqual([leak]);
+      expect(await leaksOf(testbed, [], secrets)).toEqual([leak]);
       await behind.events({ kind: 'deleted', server: `/servers/${name}` });
-      expect(await leaksOf(scenery, [], secrets)).toEqual([leak]);
+      expect(await leaksOf(testbed, [], secrets)).toEqual([leak]);
     } finally {
-      await scenery.close();
+      await testbed.close();
     }
   });
 });
 
-describe('a stage that is taken down', () => {
-  it('ends everything else when one part does not end, and names that part', async ({ skip }) => {
+describe('a sandbox that is closed', () => {
+  it('closes all other parts if one part does not close, and names that part', async ({ skip }) => {
     skip(missing !== undefined, missing);
-    const stage = await Stage.open({ environment: 'development', quick: true });
-    const { azure, postgres, project: scratch } = stage;
+    const sandbox = await Sandbox.open({ environment: 'development', quick: true });
+    const { azure, postgres, project: scratch } = sandbox;
     const connection = administration(postgres);
     const stop = azure.stop;
     azure.stop = () => Promise.reject(new Error('the port hangs'));
     try {
-      await expect(stage.close()).rejects.toThrow(
-        'Not everything could be ended: the local Azure: the local Azure: the port hangs.',
+      await expect(sandbox.close()).rejects.toThrow(
+        'These parts did not close: the local Azure: the local Azure: the port hangs.',
       );
       expect(existsSync(scratch.root)).toBe(false);
       expect(existsSync(postgres.dataDirectory)).toBe(false);
       await expect(within(connection, async () => undefined)).rejects.toThrow('ECONNREFUSED');
-      await stage.close();
+      await sandbox.close();
     } finally {
       await stop();
     }

@@ -1,21 +1,21 @@
-/** Values that a deployment knows and must leave nowhere, and the search for them. */
+/** Secret values of a deployment, and the search for them in everything that it leaves. */
 import { gunzipSync, inflateRawSync } from 'node:zlib';
 
-/** A secret found where it must not be. */
+/** A secret that was found in a place where it must not be. */
 export interface Leak {
   readonly what: string;
   readonly where: string;
 }
 
-/** Shorter ones would be found by chance. */
-const shortest = 8;
+/** A shorter value would match by chance. In characters. */
+const shortestSecret = 8;
 
 export class Secrets {
   readonly #values = new Map<string, string>();
 
-  /** @param what how a finding calls it: `the client secret` */
+  /** @param what its name in a finding: `the client secret` */
   add(what: string, value: string): void {
-    if (value.length < shortest) throw new Error(`${what} is too short to be searched for`);
+    if (value.length < shortestSecret) throw new Error(`${what} is too short to be searched for`);
     this.#values.set(value, what);
   }
 
@@ -24,8 +24,8 @@ export class Secrets {
   }
 
   /**
-   * Looks for every secret, as it is and as JSON, URLs and base64 hold it, also inside zip archives (Terraform's plans),
-   * gzip (archives, bodies) and what `base64gzip` makes of a text, and inside of these once more.
+   * Searches for every secret: as plain text and as JSON, URLs and base64 encode it. Zip archives (Terraform's plans),
+   * gzip, and base64-encoded gzip are unpacked first, up to four levels deep.
    */
   search(where: string, content: string | Buffer): Leak[] {
     const texts = unfolded(Buffer.from(content));
@@ -42,7 +42,7 @@ function spellings(value: string): string[] {
       value,
       JSON.stringify(value).slice(1, -1),
       encodeURIComponent(value),
-      // Where it begins within the encoded text decides how it is spelled: three ways, of which the ends are dropped.
+      // Its position modulo 3 decides its base64 spelling. The ends depend on the neighbours and are dropped.
       ...[0, 1, 2].map((shift) => {
         const encoded = Buffer.concat([Buffer.alloc(shift), Buffer.from(value)]).toString('base64');
         return encoded.slice(shift === 0 ? 0 : 4, -4);
@@ -51,30 +51,30 @@ function spellings(value: string): string[] {
   ];
 }
 
-/** How often something packed may be packed once more. */
+/** Levels of archives within archives that are searched. */
 const deepest = 4;
 
-/** What is there, and what is packed in it. */
+/** The bytes themselves, and everything packed in them. */
 function unfolded(bytes: Buffer, depth = 0): Buffer[] {
   if (depth === deepest) return [bytes];
   const packed = [...unzipped(bytes), ...gunzipped(bytes), ...encodedGzip(bytes).flatMap(gunzipped)];
   return [bytes, ...packed.flatMap((inner) => unfolded(inner, depth + 1))];
 }
 
-/** Larger than anything a deployment writes; more is somebody's bomb. In bytes. */
+/** Larger than anything a deployment writes; guards against decompression bombs. In bytes. */
 const maxOutputLength = 256 * 1024 * 1024;
 
-/** The content of a gzip file; nothing for anything else. https://www.rfc-editor.org/rfc/rfc1952, 2.3.1 */
+/** The content of a gzip file; empty for anything else. https://www.rfc-editor.org/rfc/rfc1952, 2.3.1 */
 function gunzipped(bytes: Buffer): Buffer[] {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b || bytes[2] !== 8) return [];
   try {
     return [gunzipSync(bytes, { maxOutputLength })];
   } catch {
-    return []; // It only begins like one.
+    return []; // The magic number was a coincidence.
   }
 }
 
-/** Gzip in base64, as Terraform's base64gzip() puts it into a document: its first three bytes are always the same. */
+/** Base64-encoded gzip, as Terraform's base64gzip() writes it. Its first three bytes are constant. */
 function encodedGzip(bytes: Buffer): Buffer[] {
   if (!bytes.includes('H4sI')) return [];
   return (bytes.toString('latin1').match(/H4sI[A-Za-z0-9+/]+={0,2}/g) ?? []).map((text) =>
@@ -83,8 +83,8 @@ function encodedGzip(bytes: Buffer): Buffer[] {
 }
 
 /**
- * The files inside a zip archive; nothing for anything else.
- * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3: the central directory tells where each begins.
+ * The files inside a zip archive; empty for anything else.
+ * https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3: the central directory holds the offset of each.
  */
 function unzipped(archive: Buffer): Buffer[] {
   const end = archive.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));

@@ -16,7 +16,7 @@ import { applicationLogin, serverFor } from '../../rehearsal/start.ts';
 import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts';
 import { type Running, start } from '../commands/run.ts';
 
-export interface Stage {
+export interface Testbed {
   readonly server: ServerAddress;
   /** Starts the post-deploy step on a database, as a process of its own. */
   deploy(database: string, extra?: readonly string[]): Running;
@@ -36,7 +36,7 @@ export interface Stage {
 }
 
 /** On a server shared with other work: target by URL, roles left as they are. */
-export function sharedStage(server: ServerAddress): Stage {
+export function sharedTestbed(server: ServerAddress): Testbed {
   return {
     ...common(server),
     deploy: (database, extra = []) =>
@@ -47,27 +47,27 @@ export function sharedStage(server: ServerAddress): Stage {
 }
 
 /** A server as production describes it, and the step with everything production gives it: logins, months, parameters. */
-export async function productionStage(): Promise<Stage & { readonly server: LocalPostgres }> {
+export async function productionTestbed(): Promise<Testbed & { readonly server: LocalPostgres }> {
   const settings = environments.named('production');
   const deployment = deploymentDocument(settings, localAttributes(settings));
   const server = await serverFor(deployment);
   const application = applicationLogin(deployment);
-  const stage = common(server);
+  const testbed = common(server);
   const before = new Set(
-    (await stage.query<{ name: string }>('postgres', roleNames)).map(({ name }) => name),
+    (await testbed.query<{ name: string }>('postgres', roleNames)).map(({ name }) => name),
   );
   return {
-    ...stage,
+    ...testbed,
     server,
     deploy: (database, extra = []) =>
       start(['post-deploy', ...extra], environmentOf(server, { ...deployment, database }, application)),
     async bare(database) {
-      for (const { name } of await stage.query<{ name: string }>('postgres', roleNames)) {
-        if (!before.has(name)) await stage.query('postgres', `DROP ROLE "${name}"`);
+      for (const { name } of await testbed.query<{ name: string }>('postgres', roleNames)) {
+        if (!before.has(name)) await testbed.query('postgres', `DROP ROLE "${name}"`);
       }
       await createDatabase(server, database);
     },
-    roles: async () => (await stage.query<{ line: string }>('postgres', roleLines)).map(({ line }) => line),
+    roles: async () => (await testbed.query<{ line: string }>('postgres', roleLines)).map(({ line }) => line),
   };
 }
 
@@ -86,7 +86,7 @@ function environmentOf(
   };
 }
 
-function common(server: ServerAddress): Pick<Stage, 'server' | 'migrate' | 'drop' | 'query'> {
+function common(server: ServerAddress): Pick<Testbed, 'server' | 'migrate' | 'drop' | 'query'> {
   return {
     server,
     migrate: (database, directory) =>

@@ -1,25 +1,25 @@
 /**
- * What belongs to a program that was started, however it was started: cdktf gives Terraform a terminal, and with it a
- * group, of its own; and a provider whose Terraform was killed has nobody left to end it, and lives on.
+ * Finds and ends every process of a program, including those in other process groups: cdktf runs Terraform in a
+ * terminal of its own, and a provider survives a Terraform that was killed.
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Variable that tells a rehearsal's processes from all others: it holds the folder of the scratch project, and whatever
- * is started there inherits it.
+ * Environment variable that marks the processes of one run. It holds the run's scratch folder, and every process
+ * started there inherits it.
  */
-export const folderVariable = 'LLAMA_REHEARSAL_FOLDER';
+export const scratchFolderVariable = 'LLAMA_SCRATCH_FOLDER';
 
-/** Processes that have the folder in their environment; none where there is no /proc to ask. */
+/** Ids of the processes with this folder in their environment; empty on a system without /proc. */
 export function processesOf(folder: string): readonly number[] {
-  const mark = `\0${folderVariable}=${folder}\0`;
+  const mark = `\0${scratchFolderVariable}=${folder}\0`;
   return numbersIn('/proc').filter((pid) => {
     try {
       return pid !== process.pid && `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}`.includes(mark);
     } catch {
-      return false; // It has ended, is ending, or is somebody else's.
+      return false; // The process has ended or belongs to another user.
     }
   });
 }
@@ -34,22 +34,26 @@ function numbersIn(folder: string): readonly number[] {
   }
 }
 
-/** Sends a signal to a program's group and to what it started in groups of their own, as in a terminal of its own. */
+/** Sends a signal to a program's process group and to its descendants in other groups. */
 export function signalAll(pid: number | undefined, signal: 'SIGINT' | 'SIGKILL'): void {
   if (pid === undefined) return;
   const others = descendants(pid).filter(({ group }) => group !== pid);
   for (const target of [-pid, ...others.map((one) => one.pid)]) send(target, signal);
 }
 
-/** Longest a killed process may take until it is gone, in milliseconds: until its parent has asked how it ended. */
-const patience = 5_000;
+/** Milliseconds a killed process may take to disappear, which needs its parent to collect its exit status. */
+const killTimeoutMs = 5_000;
 
-/** Kills whatever still belongs to a folder, also what is started meanwhile, and waits until it is gone. */
-export async function endProcessesOf(folder: string): Promise<void> {
-  const deadline = Date.now() + patience;
+/**
+ * Kills every process of a scratch folder, including those started meanwhile, and waits until all are gone.
+ *
+ * @throws Error if a killed process does not end within five seconds
+ */
+export async function killProcessesOf(folder: string): Promise<void> {
+  const deadline = Date.now() + killTimeoutMs;
   for (let left = processesOf(folder); left.length > 0; left = processesOf(folder)) {
     if (Date.now() > deadline)
-      throw new Error(`processes ${left.join(', ')} of ${folder} do not end although they were killed`);
+      throw new Error(`processes ${left.join(', ')} of ${folder} were killed but have not ended`);
     for (const pid of left) send(pid, 'SIGKILL');
     await sleep(10);
   }
@@ -59,7 +63,7 @@ function send(target: number, signal: NodeJS.Signals): void {
   try {
     process.kill(target, signal);
   } catch {
-    // It ended in the meantime.
+    // The process has ended meanwhile.
   }
 }
 

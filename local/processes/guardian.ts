@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 /**
- * Reads what to watch from its standard input, which only the guarded program holds open. End of input means
- * that the program is gone, however it ended, SIGKILL included.
+ * Reads process ids from its standard input, which only the guarded program holds open. End of input means that the
+ * program has ended, even by SIGKILL.
  *
- * A process that has ended still answers `kill -0` until somebody reaps it, which in a container may be nobody:
- * where there is a /proc, its state tells. There, too, a process is known by a variable that it has inherited.
+ * An ended process answers `kill -0` until its parent reaps it, and a container may have no such parent. If /proc
+ * exists, the script reads the process state instead, and finds processes by an inherited variable.
  */
 const script = `
 trap '' HUP INT TERM
@@ -52,15 +52,15 @@ done
 `;
 
 /**
- * Ends a server and removes its directory once this program has ended, without depending on signal handlers:
- * a separate process group that no Ctrl-C reaches, tied to this program by a pipe.
+ * Ends a server and removes its directory once this program has ended. It needs no signal handlers: it is a shell in
+ * a process group that Ctrl-C does not reach, tied to this program by a pipe.
  */
 export class Guardian {
   readonly #shell: ChildProcess;
 
   /**
-   * @param variable whatever has the directory in this environment variable ends as well, at once, before the directory
-   *   is removed. @default - only what is watched ends
+   * @param variable every process with the directory in this environment variable is killed too, before the directory
+   *   is removed. @default - only the watched process ends
    */
   constructor(directory: string, variable = '') {
     this.#shell = spawn('/bin/sh', ['-c', script, 'llama-db-guardian', directory, variable], {
@@ -69,23 +69,23 @@ export class Guardian {
       stdio: ['pipe', 'ignore', 'ignore'],
     });
     this.#shell.unref();
-    // A pipe of a child is a socket, whose handle alone would keep the event loop alive.
+    // A child's pipe is a socket whose handle would keep the event loop alive.
     const input = this.#shell.stdin as unknown as { unref?: () => void } | null;
     input?.unref?.();
     this.#shell.stdin?.on('error', () => {});
   }
 
-  /** From now on this process must not outlive the program; it replaces the one watched before. */
+  /** Ends this process if the program ends. Replaces the process watched before. */
   watch(pid: number): void {
     this.#shell.stdin?.write(`watch ${pid}\n`);
   }
 
-  /** The watched process has ended; its number may belong to somebody else soon. */
+  /** Stops watching: the process has ended, and its id may soon belong to another process. */
   forget(): void {
     this.#shell.stdin?.write('forget\n');
   }
 
-  /** Removes the directory, and ends what is still watched. Resolves when both are gone. */
+  /** Ends the watched process and removes the directory. Resolves when both are gone. */
   async finish(): Promise<void> {
     if (this.#shell.exitCode !== null || this.#shell.signalCode !== null) return;
     const exited = once(this.#shell, 'exit');

@@ -1,4 +1,4 @@
-/** What stands on a stage: a local Azure, the PostgreSQL behind its servers, a scratch project, and who deploys it. */
+/** The parts of a sandbox: a local Azure, the PostgreSQL behind its servers, a scratch project and a deployer. */
 
 import { nameOf } from '../../azure/resource-id.ts';
 import { textAt } from '../../core/json.ts';
@@ -15,44 +15,51 @@ import {
   startLocalAzure,
 } from '../../local/azure/index.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
-import { closeAll, ending, type Part } from '../../local/closing.ts';
+import { closeAll, type Part, thenClose } from '../../local/closing.ts';
 import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
-import { admit } from '../entra-login.ts';
-import type { Secrets } from '../secrets.ts';
+import type { Line } from '../../local/processes/program.ts';
 import { serverFor } from '../start.ts';
 import { CdktfDeployer } from '../terraform/cdktf.ts';
 import { type Deployer, TerraformDeployer } from '../terraform/deployer.ts';
-import type { Line } from '../terraform/program.ts';
 import { Project } from '../terraform/project.ts';
+import { admit } from './entra-login.ts';
 import { deploymentOf } from './environments.ts';
+import type { Secrets } from './secrets.ts';
 
-export interface SceneryOptions {
+export interface TestbedOptions {
   readonly settings: EnvironmentSettings;
-  /** Are told every secret that this scenery knows. */
+  /** Collects every secret of the testbed. */
   readonly secrets: Secrets;
   /** @default 'terraform' */
   readonly deployer?: Deployer['kind'] | undefined;
+  /**
+   * Whether a PostgreSQL runs behind the servers. Without it, the post-deploy step does nothing.
+   * @default true
+   */
+  readonly database?: boolean | undefined;
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number | undefined;
-  /** Hears what Terraform and cdktf write. @default - nobody */
-  readonly hear?: ((line: Line) => void) | undefined;
+  /** Called with each line of Terraform and cdktf. @default - lines are only collected */
+  readonly onOutput?: ((line: Line) => void) | undefined;
 }
 
-/** Where a scenery begins. */
+/** The initial state of a testbed. */
 interface Beginning {
   postgres(): Promise<LocalPostgres>;
   project(): Promise<Project>;
   readonly state?: AzureSnapshot;
 }
 
-export class Scenery {
-  /** Called for each request before it is answered, to fail it on purpose or to act in the middle of a deployment. */
+const emptyPostDeployProgram = `process.stdout.write('This rehearsal runs without a database.\\n');`;
+
+export class Testbed {
+  /** Called for each request before it is answered, to make it fail or to act in the middle of a deployment. */
   intercept: ((request: AzureRequest) => Interception | Promise<Interception>) | undefined;
-  /** Called with each answer before it is sent, to say it otherwise. */
+  /** Called with each answer before it is sent, to replace it. */
   interceptAnswer:
     | ((request: AzureRequest, answer: AzureResponse) => Interception | Promise<Interception>)
     | undefined;
-  readonly #options: SceneryOptions;
+  readonly #options: TestbedOptions;
   readonly #parts: Part[] = [];
   #postgres: LocalPostgres | undefined;
   #project: Project | undefined;
@@ -60,64 +67,51 @@ export class Scenery {
   #azure: LocalAzure | undefined;
   #deployer: Deployer | undefined;
 
-  private constructor(options: SceneryOptions) {
+  private constructor(options: TestbedOptions) {
     this.#options = options;
   }
 
-  /** For a first deployment. Close it, whatever happens. */
-  static build(options: SceneryOptions): Promise<Scenery> {
-    return Scenery.#of(options, {
+  /** Sets up a testbed for a first deployment. The caller must close it. */
+  static build(options: TestbedOptions): Promise<Testbed> {
+    return Testbed.#of(options, {
       postgres: () => serverFor(deploymentOf(options.settings), 'created'),
-      project: () => Project.open(),
+      project: () => Project.open(options.database === false ? emptyPostDeployProgram : undefined),
     });
   }
 
-  /** A second one in the same condition: same resources in Azure, same state, same database, own copies of each. */
-  async copy(options: SceneryOptions): Promise<Scenery> {
+  /** Sets up a second testbed with copies of the resources in Azure, the Terraform state and the database. */
+  async copy(options: TestbedOptions): Promise<Testbed> {
     const state = await this.azure.snapshot();
-    return Scenery.#of(options, {
+    return Testbed.#of(options, {
       state,
       postgres: () => this.postgres.fork(),
       project: () => this.project.fork(),
     });
   }
 
-  static async #of(options: SceneryOptions, beginning: Beginning): Promise<Scenery> {
-    const scenery = new Scenery(options);
-    let needed: readonly Part[] = scenery.#parts;
-    return ending(
+  static async #of(options: TestbedOptions, beginning: Beginning): Promise<Testbed> {
+    const testbed = new Testbed(options);
+    let toClose: readonly Part[] = testbed.#parts;
+    return thenClose(
       async () => {
-        await scenery.#setUp(beginning);
-        needed = [];
-        return scenery;
+        await testbed.#setUp(beginning);
+        toClose = [];
+        return testbed;
       },
-      () => needed,
+      () => toClose,
     );
   }
 
-  async #setUp({ postgres: start, project: open, state }: Beginning): Promise<void> {
-    const { settings, secrets, deployer, hear } = this.#options;
-    const postgres = await this.#up('PostgreSQL', start(), (one) => one.stop());
-    this.#postgres = postgres;
-    secrets.add('the password of the migrating login', postgres.passwords.migrator);
-    secrets.add('the password of the superuser', postgres.passwords.superuser);
-    const project = await this.#up('the scratch project', open(), (one) => one.close());
+  async #setUp({ postgres, project: open, state }: Beginning): Promise<void> {
+    const { settings, deployer, onOutput, database = true } = this.#options;
+    if (database) await this.#setUpPostgres(postgres);
+    const project = await this.#start('the scratch project', open(), (one) => one.close());
     this.#project = project;
-    const behind = await this.#up(
-      'the PostgreSQL behind replicas',
-      PostgresBehind.start({
-        server: settings.server.name,
-        postgres,
-        resolve: (host) => serverBehind(this.azure.azure, host),
-      }),
-      (one) => one.stop(),
-    );
-    this.#behind = behind;
-    this.#azure = await this.#up('the local Azure', this.#startAzure(behind), (one) => one.stop());
+    this.#azure = await this.#start('the local Azure', this.#startAzure(), (one) => one.stop());
     if (state) await this.azure.restore(state);
     for (const { name, body } of this.azure.state.ofType(serverType)) {
       const source = textAt(body, 'properties', 'sourceServerResourceId');
-      if (source !== undefined) behind.knowReplica(name, nameOf(source));
+      if (source !== undefined) this.#behind?.knowReplica(name, nameOf(source));
     }
     const { directory } = this.azure;
     for (const { objectId, type } of settings.server.authentication.administrators)
@@ -127,11 +121,28 @@ export class Scenery {
       project,
       name: settings.name,
       environment: { ...this.azure.environment, ...this.loginEnvironment(settings) },
-      hear,
+      onOutput,
     });
   }
 
-  #startAzure(behind: PostgresBehind): Promise<LocalAzure> {
+  async #setUpPostgres(start: Beginning['postgres']): Promise<void> {
+    const { settings, secrets } = this.#options;
+    const postgres = await this.#start('PostgreSQL', start(), (one) => one.stop());
+    this.#postgres = postgres;
+    secrets.add('the password of the migrating login', postgres.passwords.migrator);
+    secrets.add('the password of the superuser', postgres.passwords.superuser);
+    this.#behind = await this.#start(
+      'the PostgreSQL behind replicas',
+      PostgresBehind.start({
+        server: settings.server.name,
+        postgres,
+        resolve: (host) => serverBehind(this.azure.azure, host),
+      }),
+      (one) => one.stop(),
+    );
+  }
+
+  #startAzure(): Promise<LocalAzure> {
     const { settings, secrets, tokenLifetime } = this.#options;
     const { state } = settings;
     const clientSecret = randomPassword();
@@ -141,46 +152,51 @@ export class Scenery {
       clientSecret,
       tokenIssued: async (issued: IssuedToken) => {
         secrets.add(`token ${++tokens} (${issued.audience})`, issued.token);
-        await admit(issued, this.azure, await this.writer());
+        if (this.#behind) await admit(issued, this.azure, await this.writer());
       },
       ...(tokenLifetime === undefined ? {} : { tokenLifetime }),
-      // As docs/bootstrap.md grants it: without sharedKeys/action the workspace's key cannot enter the state.
+      // As docs/bootstrap.md grants it: without sharedKeys/action, the workspace's key cannot enter the state.
       mayReadSharedKeys: false,
       intercept: (request) => this.intercept?.(request),
       interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
-      serverEvents: behind.events,
+      ...(this.#behind ? { serverEvents: this.#behind.events } : {}),
       containers: state.backend === 'azurerm' ? [`${state.storageAccount}/${state.container}`] : [],
     });
   }
 
-  /** Starts one part, which is ended with the others from then on. */
-  async #up<P>(name: string, starting: Promise<P>, close: (part: P) => Promise<unknown>): Promise<P> {
+  /** Waits for one part and registers it to be closed with the others. */
+  async #start<P>(name: string, starting: Promise<P>, close: (part: P) => Promise<unknown>): Promise<P> {
     const part = await starting;
     this.#parts.push({ name, close: () => close(part) });
     return part;
   }
 
   get postgres(): LocalPostgres {
-    return there(this.#postgres);
+    return required(this.#postgres);
   }
 
   get project(): Project {
-    return there(this.#project);
+    return required(this.#project);
   }
 
   get behind(): PostgresBehind {
-    return there(this.#behind);
+    return required(this.#behind);
   }
 
   get azure(): LocalAzure {
-    return there(this.#azure);
+    return required(this.#azure);
   }
 
   get deployer(): Deployer {
-    return there(this.#deployer);
+    return required(this.#deployer);
   }
 
-  /** The PostgreSQL behind the server that takes writes now; a switchover makes it another one. */
+  /** The logs of all PostgreSQL servers, by server name; empty without a database. */
+  get logs(): readonly (readonly [string, string])[] {
+    return this.#behind?.logs() ?? [];
+  }
+
+  /** The PostgreSQL behind the server that accepts writes now; a switchover changes it. */
   async writer(): Promise<LocalPostgres> {
     const { name } = this.#options.settings.server;
     const server = this.azure.state.ofType(serverType).find((one) => one.name === name);
@@ -188,15 +204,16 @@ export class Scenery {
     return (await this.behind.serverOf(source === undefined ? name : nameOf(source))) ?? this.postgres;
   }
 
-  /** How the post-deploy step, psql and llama-db find the PostgreSQL here, and log in. */
+  /** Environment variables with which the post-deploy step, psql and llama-db reach this PostgreSQL and log in. */
   loginEnvironment({ server }: EnvironmentSettings): Readonly<Record<string, string>> {
+    if (!this.#behind) return {};
     const { postgres, behind } = this;
     return {
       PGHOSTADDR: '127.0.0.1',
-      // One port for all host names: it leads each where Azure's DNS would.
+      // One port for all host names: it forwards each to the server that Azure's DNS would name.
       PGPORT: String(behind.port),
       PGSSLROOTCERT: postgres.caFile,
-      // Otherwise an Entra token is the password: entra-login.ts.
+      // Without password login, an Entra token is the password: entra-login.ts.
       ...(server.authentication.passwordLogin
         ? {
             PGPASSWORD: postgres.passwords.migrator,
@@ -206,13 +223,13 @@ export class Scenery {
     };
   }
 
-  /** Takes all of it down, once. @throws NotEnded that names what did not end, when everything else has */
+  /** Closes all parts. Later calls do nothing. @throws NotClosed that names the parts that did not close */
   async close(): Promise<void> {
     await closeAll(this.#parts.splice(0));
   }
 }
 
-function there<P>(part: P | undefined): P {
-  if (part === undefined) throw new Error('the stage is not set up yet');
+function required<P>(part: P | undefined): P {
+  if (part === undefined) throw new Error('this testbed does not have that part, or not yet');
   return part;
 }

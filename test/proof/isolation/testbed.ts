@@ -3,7 +3,7 @@ import { within } from '../../../local/postgres/bootstrap.ts';
 import type { LocalPostgres } from '../../../local/postgres/server.ts';
 import { database, migratedServer } from '../migrated.ts';
 
-export interface IsolationStage {
+export interface IsolationTestbed {
   readonly server: LocalPostgres;
   /** A database with every migration applied. */
   readonly template: string;
@@ -11,7 +11,7 @@ export interface IsolationStage {
   readonly version: string;
 }
 
-export async function isolationStage(): Promise<IsolationStage> {
+export async function isolationTestbed(): Promise<IsolationTestbed> {
   const server = await migratedServer({
     autovacuum: 'off',
     jit: 'off',

@@ -1,19 +1,19 @@
-/** Azure's books and Terraform's, held against each other. */
+/** Compares the resources in Azure with those in the Terraform state. */
 
 import { textAt } from '../../core/json.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
 import type { Operation } from './operations.ts';
 
 export interface Difference {
-  /** In Azure, and not in the state: azure ids. */
-  readonly unknownToTerraform: readonly string[];
-  /** In the state, and not in Azure: state ids. */
-  readonly goneFromAzure: readonly string[];
+  /** Azure ids of resources that the state does not have. */
+  readonly missingFromState: readonly string[];
+  /** Ids in the state whose resource Azure does not have. */
+  readonly missingFromAzure: readonly string[];
 }
 
 /**
- * What Azure keeps that is no resource of Terraform's: made by Azure beside something, or by something that is one
- * (a template's key, an endpoint's records).
+ * Resources that Terraform does not manage: Azure creates them beside another resource, or a managed resource creates
+ * them (a template's key, an endpoint's records).
  */
 const companions: readonly RegExp[] = [
   /\/networkInterfaces\/[^/]+$/i,
@@ -38,7 +38,7 @@ export interface StateDocument {
   }[];
 }
 
-/** Azure ids that a state has, by address; an id of two resources is two. */
+/** Azure ids in a state, by address. A provider id of two resources gives two. */
 export function idsIn(state: StateDocument): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, readonly string[]>();
   for (const { mode, type, name, instances } of state.resources ?? []) {
@@ -49,16 +49,16 @@ export function idsIn(state: StateDocument): ReadonlyMap<string, readonly string
   return found;
 }
 
-/** Azure's ids behind an id of the provider. */
+/** The Azure ids in a provider id. */
 export function idsOf(type: string, id: string): readonly string[] {
   const [first = '', second = ''] = id.split('|');
   if (type === 'azurerm_monitor_diagnostic_setting')
     return [`${first}/providers/Microsoft.Insights/diagnosticSettings/${second}`];
-  // The endpoint lies under one of the two servers.
+  // A virtual endpoint has two ids, one per server; Azure stores it under the first.
   return [first];
 }
 
-/** The resource of the stack that an operation was for. */
+/** Address of the resource that an operation belongs to; undefined if the state does not have it. */
 export function addressOf({ target, key }: Operation, state: StateDocument): string | undefined {
   const instances = (state.resources ?? []).flatMap(({ mode, type, name, instances: [instance] }) =>
     mode === 'managed' && instance ? [{ address: `${type}.${name}`, type, ...instance.attributes }] : [],
@@ -82,6 +82,7 @@ export function addressOf({ target, key }: Operation, state: StateDocument): str
   return best?.address;
 }
 
+/** Lists the differences between Azure and a Terraform state. */
 export function compare(azure: LocalAzure, state: StateDocument): Difference {
   const known = idsIn(state);
   const stated = new Set([...known.values()].flat().map((id) => id.toLowerCase()));
@@ -90,16 +91,16 @@ export function compare(azure: LocalAzure, state: StateDocument): Difference {
   const replicas = azure.state
     .list()
     .filter(({ body }) => /AsyncReplica$/.test(textAt(body, 'properties', 'replicationRole') ?? ''));
-  // A replica has the administrators and databases of its primary.
+  // A replica shows the administrators and databases of its primary.
   const isCopy = (id: string) =>
     replicas.some((replica) => id.toLowerCase().startsWith(`${replica.id.toLowerCase()}/`)) &&
     /\/(?:administrators|databases)\/[^/]+$/i.test(id);
   return {
-    unknownToTerraform: there.filter(
+    missingFromState: there.filter(
       (id) => !stated.has(id.toLowerCase()) && !companions.some((one) => one.test(id)) && !isCopy(id),
     ),
-    goneFromAzure: [...known]
-      // A parameter that was never set is no resource of the local Azure, and of Azure a resource from the first day.
+    missingFromAzure: [...known]
+      // Azure has every parameter as a resource from the start; the local Azure has it once it was set.
       .filter(([address]) => !address.startsWith('azurerm_postgresql_flexible_server_configuration.'))
       .flatMap(([, ids]) => ids.filter((id) => !exists.has(id.toLowerCase()))),
   };
