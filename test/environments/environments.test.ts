@@ -129,7 +129,7 @@ describe('problems', () => {
     for (const { field } of error.problems) expect(error.message).toContain(field);
   });
 
-  it('between environments are found even when one of them has its own', () => {
+  it('between environments are found even if one of them has its own', () => {
     const error = refusal([
       development,
       changed(staging, { 'server.name': 'llama-mapper-development', 'server.zone': '9' }),

@@ -21,7 +21,7 @@ const values = ({ servers }: ResolvedEnvironment, role: ServerRole = 'primary') 
   Object.fromEntries(servers[role]?.parameters ?? []);
 
 describe('server parameters', () => {
-  it('are all ones Azure has, may set and would take', () => {
+  it('exist in Azure, can be set, and have valid values', () => {
     for (const { servers } of environments.all()) {
       for (const [name, value] of servers.primary.parameters) {
         const known = parameter(name);
@@ -34,7 +34,7 @@ describe('server parameters', () => {
     }
   });
 
-  it("put the tenants' data nowhere", () => {
+  it("record no tenants' data", () => {
     expect(values(resolved(production))).toMatchObject({
       log_statement: 'ddl',
       log_parameter_max_length: '0',
@@ -46,7 +46,7 @@ describe('server parameters', () => {
     });
   });
 
-  it('leave to Azure what follows from the size', () => {
+  it('leave parameters to Azure that depend on the size', () => {
     for (const name of [
       'max_connections',
       'shared_buffers',
@@ -58,7 +58,7 @@ describe('server parameters', () => {
     }
   });
 
-  it('come in an order that one restart and the pooler can live with', () => {
+  it('come in the order that one restart and the pooler need', () => {
     const { servers } = resolved(production, { 'server.parameters': { max_wal_senders: 20 } });
     const names = [...servers.primary.parameters.keys()];
     const restart = names.map(isStatic);
@@ -76,7 +76,7 @@ describe('server parameters', () => {
     );
   });
 
-  it('preload what the extensions need and what Azure would lose', () => {
+  it("preload the extensions' libraries and Azure's own", () => {
     const preloaded = (change: Change) => values(resolved(development, change))['shared_preload_libraries'];
     expect(preloaded({ 'server.extensions': [] })).toBe('pg_stat_statements');
     expect(preloaded({ 'server.extensions': ['pgcrypto', 'pg_partman'] })).toBe(
@@ -90,7 +90,7 @@ describe('server parameters', () => {
     );
   });
 
-  it('set nothing for extensions that are not there', () => {
+  it('set nothing for absent extensions', () => {
     const few = values(resolved(development, { 'server.extensions': ['pgcrypto'] }));
     expect(few['azure.extensions']).toBe('pgcrypto');
     expect(Object.keys(few).filter((name) => /^(cron|pgaudit)\./.test(name))).toEqual([]);
@@ -98,7 +98,7 @@ describe('server parameters', () => {
     expect(none).not.toHaveProperty(['azure.extensions']);
   });
 
-  it('turn the query store off where it is not wanted or not there', () => {
+  it('turn the query store off if it is not wanted or does not exist', () => {
     const capture = (one: ResolvedEnvironment) => values(one)['pg_qs.query_capture_mode'];
     expect(capture(resolved(development))).toBe('none');
     expect(capture(resolved(production))).toBe('top');
@@ -128,7 +128,7 @@ describe('server parameters', () => {
     ).toHaveLength(1);
   });
 
-  it('spell switches as Azure does', () => {
+  it('have switches as Azure spells them', () => {
     expect(values(resolved(production))).toMatchObject({
       'pgbouncer.enabled': 'true',
       log_connections: 'on',

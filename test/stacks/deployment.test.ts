@@ -6,7 +6,7 @@ import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts'
 import { withPassword } from '../environments/refused/row.ts';
 import { expression, stackOf } from './stack.ts';
 
-/** The names of all fields, also of those inside. */
+/** The paths of all fields. */
 function shape(value: unknown, path = ''): string[] {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? Object.entries(value).flatMap(([key, inner]) => shape(inner, path ? `${path}.${key}` : key))

@@ -1,4 +1,4 @@
-/** One environment as its user gets it: the synthesized file, read back from disk. */
+/** One environment's synthesized file, read from disk. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ interface Document {
   readonly provider: Readonly<Record<string, readonly Block[]>>;
 }
 
-/** @param change makes a variant of the environment; the result must still obey every rule */
+/** @param change changes the settings, for which every rule must still hold */
 export function stackOf(environment: EnvironmentName, change?: (input: EnvironmentInput) => void): Stack {
   const input = environments.inputOf(environment);
   change?.(input);

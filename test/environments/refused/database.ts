@@ -12,14 +12,14 @@ const set = (name: string, value: unknown) => ({
 
 export const databaseRows: readonly Row[] = [
   {
-    what: 'an extension misspelled',
+    what: 'a misspelled extension',
     id: 'parameters/known-extension',
     change: { 'server.extensions.0': 'pgcryto' },
     source: extensions,
     remedy: /pgcrypto/,
   },
   {
-    what: 'an extension Azure has not',
+    what: 'an extension that Azure does not have',
     id: 'parameters/known-extension',
     change: { 'server.extensions': ['pg_stat_statements', 'plpgsql_check_and_more'] },
     field: 'server.extensions.1',
@@ -70,7 +70,7 @@ export const databaseRows: readonly Row[] = [
     remedy: /server\.extensions/,
   },
   {
-    what: 'a class audited twice',
+    what: 'an audit class listed twice',
     id: 'parameters/audit-classes-are-distinct',
     change: { 'server.auditClasses': ['ddl', 'ddl'] },
     field: 'server.auditClasses.1',
@@ -93,35 +93,35 @@ export const databaseRows: readonly Row[] = [
     source: parameters,
   },
   {
-    what: 'a parameter misspelled',
+    what: 'a misspelled parameter',
     id: 'parameters/known',
     ...set('work_men', 8192),
     source: parameters,
     remedy: /work_mem/,
   },
   {
-    what: 'a parameter Azure keeps to itself',
+    what: 'a parameter that only Azure sets',
     id: 'parameters/settable',
     ...set('log_timezone', 'CET'),
     says: /read-only: Azure sets it to UTC/,
     source: parameters,
   },
   {
-    what: 'turning fsync off',
+    what: 'fsync turned off',
     id: 'parameters/settable',
     ...set('fsync', false),
     says: /read-only/,
     source: parameters,
   },
   {
-    what: 'a share of the memory where a number is asked for',
+    what: 'a share of the memory in place of a number',
     id: 'parameters/value',
     ...set('effective_cache_size', '75% of available memory'),
     says: /whole number in units of 8kB/,
     source: parameters,
   },
   {
-    what: 'a size with a unit where a plain number is asked for',
+    what: 'a size with a unit in place of a plain number',
     id: 'parameters/value',
     ...set('work_mem', '4MB'),
     says: /whole number in units of kB from 4096 to 2097151/,
@@ -142,7 +142,7 @@ export const databaseRows: readonly Row[] = [
     source: parameters,
   },
   {
-    what: 'a word an enum has not',
+    what: 'a word that an enum does not have',
     id: 'parameters/value',
     ...set('log_statement', 'everything'),
     says: /one of none, ddl, mod, all/,
@@ -218,7 +218,7 @@ export const databaseRows: readonly Row[] = [
     source: /concepts-pgbouncer/,
   },
   {
-    what: 'a parameter of an extension that is not there',
+    what: 'a parameter of an absent extension',
     id: 'parameters/extension-is-there',
     ...set('auto_explain.log_min_duration', 500),
     says: /belongs to auto_explain/,
@@ -242,7 +242,7 @@ export const databaseRows: readonly Row[] = [
     source: /decisions\.md, 16/,
   },
   {
-    what: 'more clients of the pooler than it takes',
+    what: 'more clients of the pooler than it accepts',
     id: 'parameters/pooler-limits',
     change: { 'server.pgBouncer.maxClientConnections': 60_000 },
     says: /from 1 to 50000/,
@@ -281,7 +281,7 @@ export const databaseRows: readonly Row[] = [
     source: /node-postgres/,
   },
   {
-    what: 'two pools of one name',
+    what: 'two pools with the same name',
     id: 'capacity/pools-are-distinct',
     change: { 'database.pools.2.name': 'application-read' },
     source: /PG-STAT-ACTIVITY/,
@@ -305,7 +305,7 @@ export const databaseRows: readonly Row[] = [
     source: /decisions\.md, 14/,
   },
   {
-    what: 'retention of a table that is not there',
+    what: 'retention of a table that does not exist',
     id: 'shape/known-setting',
     change: { 'database.partitions': { retentionDays: { tenant_configs: 90 } } },
     field: 'database.partitions.retentionDays.tenant_configs',

@@ -9,7 +9,7 @@ const rotation = /how-to-configure-key-rotation/;
 
 export const identityRows: readonly Row[] = [
   {
-    what: 'nobody administrating',
+    what: 'no administrator',
     id: 'authentication/has-administrator',
     change: { [admin]: [] },
     source: /AZR-000389/,
@@ -21,14 +21,14 @@ export const identityRows: readonly Row[] = [
     source: /decisions\.md, 11a/,
   },
   {
-    what: 'an object id that is none',
+    what: 'an object id that is not a UUID',
     id: 'authentication/object-id',
     change: { [`${admin}.0.objectId`]: 'llama-mapper-database-admins' },
     source: entra,
     remedy: /az ad group show/,
   },
   {
-    what: 'the object id of nobody',
+    what: 'the nil object id',
     id: 'authentication/object-id',
     change: { 'database.logins.0.objectId': '00000000-0000-0000-0000-000000000000' },
     source: entra,
@@ -40,7 +40,7 @@ export const identityRows: readonly Row[] = [
     source: entra,
   },
   {
-    what: 'one group administrating twice',
+    what: 'one group listed twice as administrator',
     id: 'authentication/administrators-are-distinct',
     change: { [admin]: [group, { ...group, name: 'dba-again' }] },
     field: `${admin}.1.objectId`,
@@ -70,7 +70,7 @@ export const identityRows: readonly Row[] = [
     source: /flexible_server_resource\.go/,
   },
   {
-    what: "an administrator's login that Azure keeps",
+    what: "an administrator's login that Azure reserves",
     id: 'authentication/administrator-login-name',
     says: /none of azure_superuser, azure_pg_admin/,
     from: withPassword,
@@ -78,7 +78,7 @@ export const identityRows: readonly Row[] = [
     source: /admin_usernames\.go/,
   },
   {
-    what: "an administrator's login that PostgreSQL keeps",
+    what: "an administrator's login that PostgreSQL reserves",
     id: 'authentication/administrator-login-name',
     says: /does not start with pg_/,
     from: withPassword,
@@ -94,7 +94,7 @@ export const identityRows: readonly Row[] = [
     source: /flexible_server_resource\.go/,
   },
   {
-    what: "a login named as PostgreSQL's own are",
+    what: "a login with PostgreSQL's own prefix",
     id: 'authentication/login-name',
     change: { 'database.logins.0.name': 'pg_application' },
     source: /sql-createrole/,
@@ -139,7 +139,7 @@ export const identityRows: readonly Row[] = [
     source: /settings\.ts/,
   },
   {
-    what: 'own keys without one for geo-redundant backup',
+    what: 'own keys without a key for geo-redundant backup',
     id: 'encryption/geo-backup-key',
     from: encrypted,
     change: { [`${cmk}.geoBackup`]: undefined },
@@ -148,7 +148,7 @@ export const identityRows: readonly Row[] = [
     source: /data-encryption/,
   },
   {
-    what: 'own keys without one for the replica',
+    what: 'own keys without a key for the replica',
     id: 'encryption/replica-key',
     from: encrypted,
     change: { [`${cmk}.replica`]: undefined },
@@ -157,7 +157,7 @@ export const identityRows: readonly Row[] = [
     source: /data-encryption/,
   },
   {
-    what: 'a key for a backup that stays at home',
+    what: 'a key for a geo-redundant backup that is off',
     id: 'encryption/key-is-used',
     from: encrypted,
     change: { 'server.backup.geoRedundant': false },
@@ -239,7 +239,7 @@ export const identityRows: readonly Row[] = [
     source: rotation,
   },
   {
-    what: 'a deleted vault gone after 5 days',
+    what: 'a deleted vault kept for 5 days',
     id: 'encryption/soft-delete',
     change: { 'keyVault.softDeleteRetentionDays': 5 },
     says: /7 to 90 days/,

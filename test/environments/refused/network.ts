@@ -15,7 +15,7 @@ function ranges(...allowed: [start: string, end: string][]) {
 
 export const networkRows: readonly Row[] = [
   {
-    what: 'a subnet that is no range',
+    what: 'a subnet that is not a range',
     id: 'network/range-notation',
     change: { 'network.primary.endpointSubnet.range': '10.30.1.0' },
     source: /rfc4632/,
@@ -41,7 +41,7 @@ export const networkRows: readonly Row[] = [
     source: subnets,
   },
   {
-    what: 'a subnet too small for anything',
+    what: 'a subnet without a usable address',
     id: 'network/subnet-size',
     change: { 'network.primary.endpointSubnet.range': '10.30.1.0/30' },
     says: /\/29 or larger/,
@@ -151,7 +151,7 @@ export const networkRows: readonly Row[] = [
     source: /settings\.ts/,
   },
   {
-    what: 'the internet as a way into a protected environment',
+    what: 'a protected environment that is reachable from the internet',
     id: 'network/protected-is-private',
     from: open,
     change: {
@@ -184,7 +184,7 @@ export const networkRows: readonly Row[] = [
     source: firewall,
   },
   {
-    what: "“Azure services”, which are every tenant's",
+    what: "all Azure services, which are every tenant's",
     id: 'network/not-every-azure-service',
     from: open,
     change: ranges(['0.0.0.0', '0.0.0.0']),
@@ -193,7 +193,7 @@ export const networkRows: readonly Row[] = [
     source: firewall,
   },
   {
-    what: 'a range that ends before it starts',
+    what: 'a range that ends before its start',
     id: 'network/range-order',
     from: open,
     change: ranges(['20.50.10.9', '20.50.10.1']),
@@ -213,7 +213,7 @@ export const networkRows: readonly Row[] = [
     remedy: /privateEndpoint/,
   },
   {
-    what: 'a firewall rule of something else than addresses',
+    what: 'a firewall rule with a name in place of an address',
     id: 'network/firewall-address',
     from: open,
     change: ranges(['office', '20.50.10.1']),
@@ -223,14 +223,14 @@ export const networkRows: readonly Row[] = [
     source: firewall,
   },
   {
-    what: 'a public server nobody may reach',
+    what: 'a public server without allowed ranges',
     id: 'network/has-allowed-range',
     from: open,
     change: { 'network.allowedRanges': [] },
     source: firewall,
   },
   {
-    what: 'two firewall rules of one name',
+    what: 'two firewall rules with the same name',
     id: 'network/firewall-rules-are-distinct',
     from: open,
     change: {
@@ -244,7 +244,7 @@ export const networkRows: readonly Row[] = [
     source: firewall,
   },
   {
-    what: "another zone than the private endpoint's alias leads to",
+    what: "another DNS zone than the private endpoint's",
     id: 'network/postgresql-endpoint-zone',
     says: /privatelink\.postgres\.database\.azure\.com/,
     change: { 'network.postgresqlZone': { name: 'db.comply-ai.internal' } },
@@ -253,7 +253,7 @@ export const networkRows: readonly Row[] = [
     source: /private-endpoint-dns/,
   },
   {
-    what: 'a zone an injected server cannot have',
+    what: 'a DNS zone that an injected server cannot have',
     id: 'network/injected-zone',
     says: /ends in \.postgres\.database\.azure\.com/,
     from: injected,
@@ -263,7 +263,7 @@ export const networkRows: readonly Row[] = [
     source: /networking-private/,
   },
   {
-    what: "another zone than the vault's alias leads to",
+    what: "another DNS zone than the vault's",
     id: 'network/key-vault-zone',
     says: /privatelink\.vaultcore\.azure\.net/,
     change: { 'network.keyVaultZone': { name: 'vault.azure.net' } },

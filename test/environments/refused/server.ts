@@ -89,7 +89,7 @@ export const serverRows: readonly Row[] = [
     source: /read-replicas/,
   },
   {
-    what: 'a disk size Azure does not sell',
+    what: 'a disk size that Azure does not sell',
     id: 'compute/disk-size',
     change: { 'server.storage.sizeGb': 1000 },
     says: /32, 64, 128, 256, 512, 1024/,
@@ -133,7 +133,7 @@ export const serverRows: readonly Row[] = [
     source: /postgresql\.org\/support\/versioning/,
   },
   {
-    what: 'version 19, which Azure has not',
+    what: 'version 19, which Azure does not have',
     id: 'compute/supported-version',
     change: { 'server.version': 19 },
     says: /one of 16, 17, 18/,
@@ -147,7 +147,7 @@ export const serverRows: readonly Row[] = [
     source: /high-availability/,
   },
   {
-    what: 'a zone in a region without any',
+    what: 'a zone in a region without zones',
     id: 'compute/region-has-zones',
     from: development,
     change: { location: 'westus' },
@@ -173,7 +173,7 @@ export const serverRows: readonly Row[] = [
     source: /high-availability/,
   },
   {
-    what: 'a standby of mode Disabled, which is left out instead',
+    what: 'a standby of mode Disabled',
     id: 'shape/one-of',
     change: { 'server.highAvailability': { mode: 'Disabled' } },
     field: 'server.highAvailability.mode',
@@ -350,14 +350,14 @@ export const serverRows: readonly Row[] = [
     source: /virtual-endpoints/,
   },
   {
-    what: 'writes to a replica that is not there',
+    what: 'writes to an absent replica',
     id: 'replica/writer-exists',
     from: development,
     change: { writer: 'replica' },
     source: /promote/,
   },
   {
-    what: 'changes that begin with a replica that is not there',
+    what: 'changes that begin with an absent replica',
     id: 'replica/first-changed-exists',
     from: development,
     change: { changeFirst: 'replica' },

@@ -6,7 +6,7 @@ const many = Object.fromEntries(Array.from({ length: 51 }, (_, number) => [`Tag$
 
 export const surroundingRows: readonly Row[] = [
   {
-    what: "an environment's name that is no stack id",
+    what: "an environment's name that is not a stack id",
     id: 'names/environment',
     from: development,
     change: { name: 'Dev Test', 'tags.Environment': 'Dev Test' },
@@ -87,7 +87,7 @@ export const surroundingRows: readonly Row[] = [
     source: /action-groups/,
   },
   {
-    what: 'a database every server has',
+    what: 'a database that every server has',
     id: 'names/database-is-not-built-in',
     says: /azure_sys, postgres/,
     change: { 'database.name': 'azure_sys' },
@@ -113,7 +113,7 @@ export const surroundingRows: readonly Row[] = [
     source: naming,
   },
   {
-    what: 'the state among immutable evidence',
+    what: 'the state in the immutable storage account',
     id: 'operations/state-is-rewritable',
     says: /complyaistorage/,
     change: { 'state.storageAccount': 'complyaistorage' },
@@ -136,32 +136,32 @@ export const surroundingRows: readonly Row[] = [
     source: /log_analytics_workspace/,
   },
   {
-    what: 'a daily cap of nothing',
+    what: 'a daily cap of 0',
     id: 'operations/log-quota',
     says: /0\.023 GB/,
     change: { 'logAnalytics.dailyQuotaGb': 0 },
     source: /daily-cap/,
   },
   {
-    what: 'alerts that reach nobody',
+    what: 'alerts without a receiver',
     id: 'operations/alert-receiver',
     change: { 'monitoring.actionGroup.emails': [] },
     source: /action-groups/,
   },
   {
-    what: 'alerts to no address',
+    what: 'alerts to an invalid address',
     id: 'operations/alert-address',
     change: { 'monitoring.actionGroup.emails.0.address': 'on-call' },
     source: /action-groups/,
   },
   {
-    what: 'two receivers of one name',
+    what: 'two receivers with the same name',
     id: 'operations/alert-receivers-are-distinct',
     change: { 'monitoring.actionGroup.emails.1.name': 'on-call' },
     source: /action-groups/,
   },
   {
-    what: 'a budget of nothing',
+    what: 'a budget of 0',
     id: 'operations/budget-amount',
     change: { 'budget.monthlyAmount': 0 },
     source: /cost-management/,
@@ -173,13 +173,13 @@ export const surroundingRows: readonly Row[] = [
     source: /consumption_budget/,
   },
   {
-    what: 'a budget that tells nobody',
+    what: 'a budget without a contact',
     id: 'operations/budget-contact',
     change: { 'budget.contacts': [] },
     source: /cost-management/,
   },
   {
-    what: 'a budget that tells a telephone',
+    what: 'a budget with a telephone number as contact',
     id: 'operations/budget-address',
     change: { 'budget.contacts': ['platform@comply-ai.example', '+1 555 0100'] },
     field: 'budget.contacts.1',
@@ -224,13 +224,13 @@ export const surroundingRows: readonly Row[] = [
     source: /tag-resources/,
   },
   {
-    what: 'tags that differ in case only',
+    what: 'tags that differ only in case',
     id: 'operations/tags-are-distinct',
     change: { 'tags.owner': 'somebody' },
     source: /tag-resources/,
   },
   {
-    what: 'a tag that a policy gives as well',
+    what: 'a tag that a policy adds too',
     id: 'operations/policy-tag',
     change: { policyTags: ['Owner'] },
     field: 'policyTags',
@@ -245,7 +245,7 @@ export const surroundingRows: readonly Row[] = [
     source: /resource-tagging/,
   },
   {
-    what: 'a setting misspelled',
+    what: 'a misspelled setting',
     id: 'shape/known-setting',
     change: { 'server.backup.retentionDay': 35 },
     says: /settings here are retentionDays, geoRedundant/,
@@ -253,7 +253,7 @@ export const surroundingRows: readonly Row[] = [
     remedy: /retentionDays/,
   },
   {
-    what: 'a setting left out',
+    what: 'a missing setting',
     id: 'shape/required',
     change: { 'server.sku': undefined },
     field: 'server.sku',
@@ -262,21 +262,21 @@ export const surroundingRows: readonly Row[] = [
     source: /settings\.ts/,
   },
   {
-    what: 'a text where a number is asked for',
+    what: 'a text in place of a number',
     id: 'shape/type',
     change: { 'server.version': '17' },
     says: /a number/,
     source: /settings\.ts/,
   },
   {
-    what: 'half a day of backups',
+    what: 'a fraction of a day',
     id: 'shape/type',
     change: { 'server.backup.retentionDays': 7.5 },
     says: /whole number/,
     source: /settings\.ts/,
   },
   {
-    what: 'a lock that is no lock',
+    what: 'a lock mode that does not exist',
     id: 'shape/one-of',
     change: { 'protection.deletionLock': 'ReadOnly' },
     says: /one of none, inPlace, lifted/,
