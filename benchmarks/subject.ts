@@ -40,7 +40,7 @@ export async function migrateServer(
   const target = await resolveTarget({ url: server.url('migrator') }, {});
   await withConnection(target, { reporter: silent }, (connection) =>
     withLock(connection, { reporter: silent }, async () => {
-      await migrate(connection, { reporter: silent, directory: migrationsDirectory });
+      await migrate(connection, { reporter: silent, migrationsDirectory });
       await prepare(connection);
     }),
   );

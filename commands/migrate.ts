@@ -35,7 +35,7 @@ export function register(program: Command): void {
       const target = await targetOf(environment, options);
       const applicationName = 'llama-db migrate';
       const { allowOutOfOrder = false } = options;
-      const look = { directory: options.migrations, allowOutOfOrder };
+      const look = { migrationsDirectory: options.migrations, allowOutOfOrder };
       const reading = { applicationName, session: 'reading', acceptStandby: true } as const;
       if (options.sql) {
         // Loaded late: only this option needs node-pg-migrate.
@@ -58,7 +58,7 @@ export function register(program: Command): void {
       const { lockWait: waitSeconds } = options;
       const applied = await withConnection(target, { reporter, applicationName }, (connection) =>
         withLock(connection, { reporter, waitSeconds }, () =>
-          migrate(connection, { reporter, directory: options.migrations, allowOutOfOrder }),
+          migrate(connection, { reporter, migrationsDirectory: options.migrations, allowOutOfOrder }),
         ),
       );
       if (options.json) printJson({ applied: applied.map(({ name }) => name) });

@@ -41,7 +41,7 @@ export function register(program: Command): void {
         withLock(connection, { reporter, waitSeconds }, () =>
           rollback(connection, {
             reporter,
-            directory: options.migrations,
+            migrationsDirectory: options.migrations,
             acceptDataLoss,
             ...(to === undefined ? {} : { to }),
             ...(count === undefined ? {} : { count }),

@@ -11,6 +11,7 @@ import {
   principalTypes,
   serverRoles,
 } from '../azure/vocabulary.ts';
+import { loginRoles } from '../database/schema/roles.ts';
 
 const tags = z.record(z.string(), z.string());
 
@@ -272,7 +273,7 @@ const state = z.discriminatedUnion('backend', [
 
 /** A login of the database: an Entra principal (or, with password login, a password role) put in one group role. */
 const databaseLogin = entraPrincipal.extend({
-  role: z.enum(['application_role', 'admin_role', 'analytics_role', 'maintenance_role']),
+  role: z.enum(loginRoles),
 });
 
 const connectionPool = z.strictObject({

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { Fault } from '../core/fault.ts';
 import { type Severity, severities } from '../core/severity.ts';
 import { isConnectionError } from '../database/diagnosis.ts';
+import { loadParser } from '../database/schema/policy.ts';
 import { catalogue } from './catalogue.ts';
 import type {
   Check,
@@ -45,6 +46,7 @@ export function failing(report: Report, severity: Severity = 'high'): readonly C
 
 /** Checks over a given look at the catalogs, one after the other: they share one connection. */
 export async function evaluate(input: CheckInput, checks: readonly Check[]): Promise<CheckResult[]> {
+  await loadParser();
   const results: CheckResult[] = [];
   for (const { run, ...check } of checks) {
     const outcome = await answer(run, input);

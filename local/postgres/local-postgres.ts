@@ -6,6 +6,8 @@ import type { SmallDisk } from './disk.ts';
 export interface LocalPostgresOptions {
   /** Required major version. @default - the installed one */
   readonly major?: number;
+  /** Directory of the server programs, as `binariesOf` returns it. @default - `packagedBinaries` */
+  readonly binaries?: string;
   /** Names in the certificate beside localhost and 127.0.0.1. @default - none */
   readonly hostNames?: readonly string[];
   /** Login in place of the Entra administrator group, used by deployments. @default 'database_admins' */

@@ -8,12 +8,12 @@
  */
 
 import { textAt } from '../../core/json.ts';
-import { tokenScope } from '../../database/credentials.ts';
 import type { IssuedToken, LocalAzure } from '../../local/azure/index.ts';
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { setPassword } from '../../local/postgres/password.ts';
 import type { LocalPostgres } from '../../local/postgres/server.ts';
+import { tokenScope } from '../../runtime/credentials.ts';
 
 const audience = tokenScope.replace(/\/\.default$/, '');
 

@@ -1,5 +1,6 @@
 /** An operator with the portal or `az`, who changes Azure beside the deployments: by the same API, under the same rules. */
 
+import { versionFor } from '../../azure/resource-types.ts';
 import { isObject, type JsonObject, textAt } from '../../core/json.ts';
 import { lockType } from '../../local/azure/core/locks.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
@@ -13,7 +14,7 @@ export class Operator {
    *
    * @throws Error with Azure's code and message if Azure refuses it or the operation fails
    */
-  async send(method: string, id: string, body: JsonObject = {}, version = '2025-08-01'): Promise<JsonObject> {
+  async send(method: string, id: string, body: JsonObject = {}): Promise<JsonObject> {
     const { azure } = this;
     const { directory, operations } = azure.azure;
     const token = await directory.issue('https://management.azure.com');
@@ -21,7 +22,7 @@ export class Operator {
       method,
       host: 'management.azure.com',
       path: id,
-      query: new URLSearchParams({ 'api-version': version }),
+      query: new URLSearchParams({ 'api-version': versionFor(id) }),
       headers: { authorization: `Bearer ${token}` },
       body: Buffer.from(JSON.stringify(body)),
     });

@@ -34,12 +34,7 @@ export const scenario: Scenario = {
       properties: { backup: { backupRetentionDays: retentionDays - 1 } },
     });
     await operator.send('PATCH', server, { properties: { maintenanceWindow: { customWindow: 'Disabled' } } });
-    await operator.send(
-      'DELETE',
-      `${server}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`,
-      {},
-      '2021-05-01-preview',
-    );
+    await operator.send('DELETE', `${server}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`);
     await assertFindings(
       sandbox,
       'verification reports each of five changes by its own check, and nothing else',

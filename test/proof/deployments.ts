@@ -38,7 +38,7 @@ const expected = {
     /^Created (logins|extensions) .+$/,
     /^Scheduled: .+$/,
     /^Verified: \d+ passed, 0 failed, \d+ skipped \([\d.]+ m?s\)$/,
-    /^Note: (Replica \S+ is not looked at: .+|This server does not carry the extensions .+: skipped|pg_cron is not on this server: .+)$/,
+    /^Note: (Replica \S+ is not inspected: .+|This server does not offer the extensions .+: skipped|pg_cron is not on this server: .+)$/,
     /^Done: \S+(?: \(at \S+\))?, database \w+ is deployed, verified \([\d.]+ m?s\)$/,
   ],
   refusal:

@@ -4,7 +4,6 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { tokenScope } from '../../database/credentials.ts';
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { inputOf, settingsOf } from '../../rehearsal/sandbox/environments.ts';
@@ -13,6 +12,7 @@ import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import { Secrets } from '../../rehearsal/sandbox/secrets.ts';
 import { Testbed } from '../../rehearsal/sandbox/testbed.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+import { tokenScope } from '../../runtime/credentials.ts';
 
 const missing = await whyNoTerraform();
 

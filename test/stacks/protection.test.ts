@@ -7,6 +7,7 @@ import { SettingsError } from '../../environments/problems.ts';
 import { production as productionInput } from '../../environments/production.ts';
 import type { EnvironmentInput, EnvironmentSettings } from '../../environments/settings.ts';
 import { staging as stagingInput } from '../../environments/staging.ts';
+import { trials } from '../../rehearsal/replacements.ts';
 import { protectedTypes, protectionOf } from '../../stacks/protection.ts';
 import { expression, type Stack, stackOf } from './stack.ts';
 
@@ -67,7 +68,7 @@ const holdNoData: Readonly<Record<string, string>> = {
   azurerm_virtual_network_peering: 'a link',
 };
 
-/** What the settings of production can leave out, by the name of its record, and how. */
+/** Parts that the settings of production can leave out, by the name of the record, and how. */
 const removals: readonly (readonly [string, (input: EnvironmentInput) => void])[] = [
   [
     'replica',
@@ -129,6 +130,15 @@ describe('what holds data', () => {
     for (const environment of environments)
       for (const type of Object.keys(stackOf(environment).document.resource))
         expect([...types, 'terraform_data'], environment).toContain(type);
+  });
+
+  it('has each of its arguments tried by a scenario', () => {
+    expect(Object.keys(trials).sort()).toEqual(Object.keys(protectedTypes).sort());
+    for (const [type, each] of Object.entries(trials))
+      expect(
+        each.some(({ replaces }) => replaces),
+        type,
+      ).toBe(true);
   });
 
   const stay = [

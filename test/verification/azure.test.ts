@@ -368,7 +368,7 @@ describe('what is changed in Azure behind the back of a deployment', () => {
         findings: [
           {
             object: 'server llama-mapper-production',
-            detail: `backups are kept 7 days, settings say 35: az postgres flexible-server update --ids ${ids(deployed)['server']} --backup-retention 35`,
+            detail: `backup retention in days is 7, expected 35: az postgres flexible-server update --ids ${ids(deployed)['server']} --backup-retention 35`,
           },
         ],
       });
@@ -428,7 +428,7 @@ describe('what could not be looked at', () => {
     expect(idsOf(answers, 'skipped')).toEqual(['AZU-035']);
     expect(answers.find(({ check }) => check.id === 'AZU-035')?.outcome).toEqual({
       status: 'skipped',
-      reason: 'Azure did not show locks: AuthorizationFailed (HTTP 403)',
+      reason: 'Azure did not return locks: AuthorizationFailed (HTTP 403)',
     });
   });
 

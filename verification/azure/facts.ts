@@ -42,7 +42,7 @@ export interface ServerFacts {
 export interface ParameterFacts {
   readonly name: string;
   readonly value: string;
-  readonly standard: string;
+  readonly defaultValue: string;
   /** `system-default`, `user-override`. */
   readonly source: string;
   readonly pendingRestart: boolean;

@@ -1,35 +1,65 @@
 /**
- * Reads what the checks of group azure judge: GET requests only, with whatever identity is signed in. A right that
- * is missing leaves its part unread; the others are read all the same.
+ * Reads what the checks of group azure compare, with GET requests only and with the identity that is signed in. A
+ * missing permission makes one part unreadable; the other parts are still read.
  */
 import { setMaxListeners } from 'node:events';
+import type { ManagementLockClient } from '@azure/arm-locks';
+import type { MonitorClient } from '@azure/arm-monitor';
 import type { PostgreSQLManagementFlexibleServerClient, Server } from '@azure/arm-postgresql-flexible';
+import type { GenericResource, ResourceManagementClient } from '@azure/arm-resources';
+import { versionFor } from '../../azure/resource-types.ts';
 import { serverRoles } from '../../azure/vocabulary.ts';
+import { at, type JsonObject, numberAt, objectsAt, textAt } from '../../core/json.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../database/azure-access.ts';
 import type { Deployment } from '../../database/deployment.ts';
-import type { AzureFacts, Diagnostics, Read, ServerFacts, ServerReadings } from './facts.ts';
+import type { Alert, AzureFacts, Diagnostics, Read, ServerFacts, ServerReadings } from './facts.ts';
 
-type Servers = PostgreSQLManagementFlexibleServerClient;
+/** Limit for all requests together; a part without an answer by then is unreadable. */
+const timeoutSeconds = 60;
 
-/** Seconds that all of it may take; what has not come by then is unread. */
-const patience = 60;
+/** The management clients of one subscription, and the signal that ends their requests. */
+interface Control {
+  readonly servers: PostgreSQLManagementFlexibleServerClient;
+  readonly monitor: MonitorClient;
+  readonly locks: ManagementLockClient;
+  readonly resources: ResourceManagementClient;
+  readonly abortSignal: AbortSignal;
+}
+
+interface Named {
+  readonly group: string;
+  readonly name: string;
+}
 
 /**
- * One look at the control plane.
+ * Reads the control plane once.
  *
- * @returns why there is none, when the deployment names no Azure resource or nobody is signed in
+ * @returns the reason if the deployment names no Azure resource or nobody is signed in
  */
 export async function readAzure(deployment: Deployment, access?: AzureAccess): Promise<Read<AzureFacts>> {
   const primary = parseResourceId(deployment.primary.id);
-  if (!primary || !deployment.azure) return { unreadable: 'the deployment names no resource of Azure' };
-  const { credential, options = {} } = access ?? (await signedIn());
-  const cancelled = AbortSignal.timeout(patience * 1000);
-  // Every request listens to it; more than ten at once are meant.
-  setMaxListeners(0, cancelled);
+  if (!primary || !deployment.azure) return { unreadable: 'the deployment names no Azure resource' };
+  const control = await connect(primary.subscription, access ?? (await signedIn()));
+  if ('unreadable' in control) return control;
+  const writer = parseResourceId(deployment[deployment.writer]?.id) ?? primary;
+  const roles = serverRoles.filter((role) => deployment[role]?.id !== undefined);
+  const [servers, ofWriter, surroundings] = await Promise.all([
+    Promise.all(roles.map((role) => readServer(control.value, role, deployment[role]?.id ?? ''))),
+    readWriter(control.value, writer),
+    readSurroundings(control.value, deployment.surroundings),
+  ]);
+  return { value: { now: new Date(), servers, ...ofWriter, ...surroundings } };
+}
+
+async function connect(
+  subscription: string,
+  { credential, options = {} }: AzureAccess,
+): Promise<Read<Control>> {
+  const abortSignal = AbortSignal.timeout(timeoutSeconds * 1000);
+  // Every request listens to it, and more than ten at once are intended.
+  setMaxListeners(0, abortSignal);
   try {
-    const token = await credential.getToken('https://management.azure.com/.default', {
-      abortSignal: cancelled,
-    });
+    const token = await credential.getToken('https://management.azure.com/.default', { abortSignal });
     if (!token) return { unreadable: 'nobody is signed in to Azure here' };
   } catch (error) {
     return { unreadable: `nobody is signed in to Azure here: ${identityReason(error)}` };
@@ -45,170 +75,182 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
     import('@azure/arm-locks'),
     import('@azure/arm-resources'),
   ]);
-  const { subscription } = primary;
-  const clients = {
-    servers: new PostgreSQLManagementFlexibleServerClient(credential, subscription, options),
-    monitor: new MonitorClient(credential, subscription, options),
-    locks: new ManagementLockClient(credential, subscription, options),
-    resources: new ResourceManagementClient(credential, subscription, options),
-  };
-  const read = <Value>(what: string, work: () => Promise<Value>) => attempted(what, cancelled, work);
-  const abort = { abortSignal: cancelled };
-
-  const locksOf = (id: string | undefined) =>
-    read('locks', async () => {
-      if (!id) return [];
-      const levels: string[] = [];
-      for await (const lock of clients.locks.managementLocks.listByScope(withoutSlash(id), abort))
-        levels.push(lock.level);
-      return levels;
-    });
-  const diagnosticsOf = (id: string | undefined) =>
-    read('diagnostic settings', async () => {
-      if (!id) return undefined;
-      // The client for Azure Monitor speaks a version that does not know groups of categories.
-      const setting = `${withoutSlash(id)}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`;
-      return found(async () =>
-        diagnostics(await clients.resources.resources.getById(setting, '2021-05-01-preview', abort)),
-      );
-    });
-
-  const both = serverRoles.filter((role) => deployment[role]?.id !== undefined);
-  const { surroundings } = deployment;
-  const writer = parseResourceId(deployment[deployment.writer]?.id) ?? primary;
-  const none = <Value>(): Read<Value> => ({ unreadable: 'the deployment does not name it' });
-  const [
-    servers,
-    administrators,
-    backups,
-    virtualEndpoints,
-    metricAlerts,
-    activityAlerts,
-    actionGroup,
-    vaultDiagnostics,
-    vaultLocks,
-    key,
-  ] = await Promise.all([
-    Promise.all(
-      both.map(async (role): Promise<ServerReadings> => {
-        const id = deployment[role]?.id ?? '';
-        const { group = '', name = '' } = parseResourceId(id) ?? {};
-        const [server, parameters, connections, firewall, settings, locks] = await Promise.all([
-          read('the server', async () => serverFacts(await clients.servers.servers.get(group, name, abort))),
-          read('parameters', () => parametersOf(clients.servers, group, name, cancelled)),
-          read('private endpoint connections', () => connectionsOf(clients.servers, group, name, cancelled)),
-          read('firewall rules', () => firewallOf(clients.servers, group, name, cancelled)),
-          diagnosticsOf(id),
-          locksOf(id),
-        ]);
-        return { role, server, parameters, connections, firewall, diagnostics: settings, locks };
-      }),
-    ),
-    read('administrators', async () => {
-      const list: { objectId: string; name: string }[] = [];
-      const { administratorsMicrosoftEntra: all } = clients.servers;
-      for await (const one of all.listByServer(writer.group, writer.name, abort)) {
-        list.push({ objectId: one.objectId ?? '', name: one.principalName ?? '' });
-      }
-      return list;
-    }),
-    read('backups', async () => {
-      const list: { name: string; completed: Date | undefined }[] = [];
-      const { backupsAutomaticAndOnDemand: all } = clients.servers;
-      for await (const one of all.listByServer(writer.group, writer.name, abort)) {
-        list.push({ name: one.name ?? '', completed: one.completedTime });
-      }
-      return list;
-    }),
-    read('virtual endpoints', async () => {
-      const list: { name: string; members: readonly string[] }[] = [];
-      for await (const one of clients.servers.virtualEndpoints.listByServer(
-        writer.group,
-        writer.name,
-        abort,
-      )) {
-        list.push({ name: one.name ?? '', members: one.members ?? [] });
-      }
-      return list;
-    }),
-    surroundings
-      ? read('metric alerts', async () => {
-          const list = [];
-          const all = clients.monitor.metricAlerts.listByResourceGroup(surroundings.alertGroup, abort);
-          for await (const { name = '', enabled, actions } of all) {
-            const actionGroups = (actions ?? []).flatMap(({ actionGroupId }) => actionGroupId ?? []);
-            list.push({ name, enabled, actionGroups });
-          }
-          return list;
-        })
-      : none<never>(),
-    surroundings
-      ? read('activity alerts', async () => {
-          const list = [];
-          const all = clients.monitor.activityLogAlerts.listByResourceGroup(surroundings.alertGroup, abort);
-          for await (const { name = '', enabled = true, actions } of all) {
-            const actionGroups = (actions?.actionGroups ?? []).map(({ actionGroupId }) => actionGroupId);
-            list.push({ name, enabled, actionGroups });
-          }
-          return list;
-        })
-      : none<never>(),
-    surroundings
-      ? read('the action group', async () => {
-          const { group = '', name = '' } = parseResourceId(surroundings.actionGroupId) ?? {};
-          const one = await clients.monitor.actionGroups.get(group, name, abort);
-          const receivers = Object.entries(one).filter(([property]) => property.endsWith('Receivers'));
-          return {
-            enabled: one.enabled ?? true,
-            receivers: receivers.flatMap(([, list]) => (Array.isArray(list) ? list : [])).length,
-          };
-        })
-      : none<never>(),
-    diagnosticsOf(surroundings?.vaultId),
-    locksOf(surroundings?.vaultId),
-    surroundings
-      ? read('the key', async () =>
-          keyFacts(
-            await clients.resources.resources.getById(withoutSlash(surroundings.keyId), '2023-07-01', abort),
-          ),
-        )
-      : none<never>(),
-  ]);
   return {
     value: {
-      now: new Date(),
-      servers,
-      administrators,
-      backups,
-      virtualEndpoints,
-      metricAlerts,
-      activityAlerts,
-      actionGroup,
-      vaultDiagnostics,
-      vaultLocks,
-      key,
+      servers: new PostgreSQLManagementFlexibleServerClient(credential, subscription, options),
+      monitor: new MonitorClient(credential, subscription, options),
+      locks: new ManagementLockClient(credential, subscription, options),
+      resources: new ResourceManagementClient(credential, subscription, options),
+      abortSignal,
     },
   };
 }
 
-/** The clients put one before whatever they are given. */
+async function readServer(
+  control: Control,
+  role: ServerReadings['role'],
+  id: string,
+): Promise<ServerReadings> {
+  const { group = '', name = '' } = parseResourceId(id) ?? {};
+  const { servers, abortSignal } = control;
+  const abort = { abortSignal };
+  const [server, parameters, connections, firewall, diagnostics, locks] = await Promise.all([
+    read(control, 'the server', async () => serverFacts(await servers.servers.get(group, name, abort))),
+    list(control, 'parameters', servers.configurations.listByServer(group, name, abort), (one) => ({
+      name: one.name ?? '',
+      value: one.value ?? '',
+      defaultValue: one.defaultValue ?? '',
+      source: one.source ?? '',
+      pendingRestart: one.isConfigPendingRestart ?? false,
+      readOnly: one.isReadOnly ?? false,
+    })),
+    list(
+      control,
+      'private endpoint connections',
+      servers.privateEndpointConnections.listByServer(group, name, abort),
+      (one) => ({
+        name: one.privateEndpoint?.id?.split('/').at(-1) ?? one.name ?? '',
+        status: one.privateLinkServiceConnectionState?.status ?? 'unknown',
+      }),
+    ),
+    list(control, 'firewall rules', servers.firewallRules.listByServer(group, name, abort), (one) => ({
+      name: one.name ?? '',
+      start: one.startIpAddress,
+      end: one.endIpAddress,
+    })),
+    readDiagnostics(control, id),
+    readLocks(control, id),
+  ]);
+  return { role, server, parameters, connections, firewall, diagnostics, locks };
+}
+
+/** Resources that exist once per pair, at the server that takes writes. */
+async function readWriter(control: Control, { group, name }: Named) {
+  const { servers, abortSignal } = control;
+  const abort = { abortSignal };
+  const [administrators, backups, virtualEndpoints] = await Promise.all([
+    list(
+      control,
+      'administrators',
+      servers.administratorsMicrosoftEntra.listByServer(group, name, abort),
+      (one) => ({ objectId: one.objectId ?? '', name: one.principalName ?? '' }),
+    ),
+    list(control, 'backups', servers.backupsAutomaticAndOnDemand.listByServer(group, name, abort), (one) => ({
+      name: one.name ?? '',
+      completed: one.completedTime,
+    })),
+    list(control, 'virtual endpoints', servers.virtualEndpoints.listByServer(group, name, abort), (one) => ({
+      name: one.name ?? '',
+      members: one.members ?? [],
+    })),
+  ]);
+  return { administrators, backups, virtualEndpoints };
+}
+
+async function readSurroundings(control: Control, surroundings: Deployment['surroundings']) {
+  if (!surroundings) {
+    const absent = { unreadable: 'the deployment does not name it' };
+    return {
+      metricAlerts: absent,
+      activityAlerts: absent,
+      actionGroup: absent,
+      vaultDiagnostics: { value: undefined },
+      vaultLocks: { value: [] },
+      key: absent,
+    };
+  }
+  const { monitor, resources, abortSignal } = control;
+  const { alertGroup, actionGroupId, vaultId, keyId } = surroundings;
+  const abort = { abortSignal };
+  const [metricAlerts, activityAlerts, actionGroup, vaultDiagnostics, vaultLocks, key] = await Promise.all([
+    list(
+      control,
+      'metric alerts',
+      monitor.metricAlerts.listByResourceGroup(alertGroup, abort),
+      ({ name = '', enabled, actions }): Alert => ({
+        name,
+        enabled,
+        actionGroups: (actions ?? []).flatMap((action) => action.actionGroupId ?? []),
+      }),
+    ),
+    list(
+      control,
+      'activity alerts',
+      monitor.activityLogAlerts.listByResourceGroup(alertGroup, abort),
+      ({ name = '', enabled = true, actions }): Alert => ({
+        name,
+        enabled,
+        actionGroups: (actions?.actionGroups ?? []).map((action) => action.actionGroupId),
+      }),
+    ),
+    read(control, 'the action group', async () => {
+      const { group = '', name = '' } = parseResourceId(actionGroupId) ?? {};
+      const one = await monitor.actionGroups.get(group, name, abort);
+      const receivers = Object.entries(one).filter(([property]) => property.endsWith('Receivers'));
+      return {
+        enabled: one.enabled ?? true,
+        receivers: receivers.flatMap(([, members]) => (Array.isArray(members) ? members : [])).length,
+      };
+    }),
+    vaultId ? readDiagnostics(control, vaultId) : { value: undefined },
+    vaultId ? readLocks(control, vaultId) : { value: [] },
+    read(control, 'the key', async () =>
+      keyFacts(await resources.resources.getById(withoutSlash(keyId), versionFor(keyId), abort)),
+    ),
+  ]);
+  return { metricAlerts, activityAlerts, actionGroup, vaultDiagnostics, vaultLocks, key };
+}
+
+function readLocks(control: Control, id: string): Promise<Read<readonly string[]>> {
+  const { locks, abortSignal } = control;
+  const found = locks.managementLocks.listByScope(withoutSlash(id), { abortSignal });
+  return list(control, 'locks', found, ({ level }) => level);
+}
+
+function readDiagnostics(control: Control, id: string): Promise<Read<Diagnostics | undefined>> {
+  const { resources, abortSignal } = control;
+  // The client for Azure Monitor uses an API version without category groups.
+  const setting = `${withoutSlash(id)}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`;
+  return read(control, 'diagnostic settings', () =>
+    unlessMissing(async () =>
+      diagnosticsFacts(await resources.resources.getById(setting, versionFor(setting), { abortSignal })),
+    ),
+  );
+}
+
+/** The management clients add the leading slash. */
 const withoutSlash = (id: string) => id.replace(/^\//, '');
 
-async function attempted<Value>(
-  what: string,
-  signal: AbortSignal,
+/** Reads one part; an error is the reason why it is unreadable. */
+async function read<Value>(
+  { abortSignal }: Control,
+  part: string,
   work: () => Promise<Value>,
 ): Promise<Read<Value>> {
   try {
     return { value: await work() };
   } catch (error) {
-    const reason = signal.aborted ? `no answer within ${patience} s` : azureReason(error);
-    return { unreadable: `Azure did not show ${what}: ${reason}` };
+    const reason = abortSignal.aborted ? `no answer within ${timeoutSeconds} s` : azureReason(error);
+    return { unreadable: `Azure did not return ${part}: ${reason}` };
   }
 }
 
-/** Undefined for what does not exist. */
-async function found<Value>(work: () => Promise<Value>): Promise<Value | undefined> {
+/** Reads every page of a list. */
+function list<Item, Value>(
+  control: Control,
+  part: string,
+  pages: AsyncIterable<Item>,
+  facts: (item: Item) => Value,
+): Promise<Read<readonly Value[]>> {
+  return read(control, part, async () => {
+    const values: Value[] = [];
+    for await (const item of pages) values.push(facts(item));
+    return values;
+  });
+}
+
+/** Undefined for a resource that does not exist. */
+async function unlessMissing<Value>(work: () => Promise<Value>): Promise<Value | undefined> {
   try {
     return await work();
   } catch (error) {
@@ -217,7 +259,7 @@ async function found<Value>(work: () => Promise<Value>): Promise<Value | undefin
   }
 }
 
-/** What Entra itself refused, else the kind of error; never a message, which can quote what was sent. */
+/** Entra's error code, or the kind of error. Never the message, which can quote the request. */
 function identityReason(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown reason';
   return /AADSTS\d+/.exec(error.message)?.[0] ?? error.name;
@@ -262,65 +304,30 @@ function serverFacts(server: Server): ServerFacts {
   };
 }
 
-async function parametersOf(client: Servers, group: string, name: string, abortSignal: AbortSignal) {
-  const list = [];
-  for await (const one of client.configurations.listByServer(group, name, { abortSignal })) {
-    list.push({
-      name: one.name ?? '',
-      value: one.value ?? '',
-      standard: one.defaultValue ?? '',
-      source: one.source ?? '',
-      pendingRestart: one.isConfigPendingRestart ?? false,
-      readOnly: one.isReadOnly ?? false,
-    });
-  }
-  return list;
-}
-
-async function connectionsOf(client: Servers, group: string, name: string, abortSignal: AbortSignal) {
-  const list = [];
-  for await (const one of client.privateEndpointConnections.listByServer(group, name, { abortSignal })) {
-    list.push({
-      name: one.privateEndpoint?.id?.split('/').at(-1) ?? one.name ?? '',
-      status: one.privateLinkServiceConnectionState?.status ?? 'unknown',
-    });
-  }
-  return list;
-}
-
-async function firewallOf(client: Servers, group: string, name: string, abortSignal: AbortSignal) {
-  const list = [];
-  for await (const one of client.firewallRules.listByServer(group, name, { abortSignal })) {
-    list.push({ name: one.name ?? '', start: one.startIpAddress, end: one.endIpAddress });
-  }
-  return list;
-}
-
-interface GenericResource {
-  // biome-ignore lint/suspicious/noExplicitAny: what Azure calls it; read below by name
-  readonly properties?: any;
-}
-
-function diagnostics({ properties }: GenericResource): Diagnostics {
-  const sent = (list: unknown) =>
-    (Array.isArray(list) ? list : [])
+function diagnosticsFacts(resource: GenericResource): Diagnostics {
+  const properties = propertiesOf(resource);
+  const sent = (kind: 'logs' | 'metrics') =>
+    objectsAt(properties, kind)
       .filter(({ enabled }) => enabled === true)
-      .map(({ category, categoryGroup }) => String(categoryGroup ?? category));
+      .map((entry) => textAt(entry, 'categoryGroup') ?? textAt(entry, 'category') ?? '');
   return {
-    workspaceId: String(properties?.workspaceId ?? ''),
-    logs: sent(properties?.logs),
-    metrics: sent(properties?.metrics),
+    workspaceId: textAt(properties, 'workspaceId') ?? '',
+    logs: sent('logs'),
+    metrics: sent('metrics'),
   };
 }
 
-function keyFacts({ properties }: GenericResource) {
-  const expires = properties?.attributes?.exp;
-  const actions = properties?.rotationPolicy?.lifetimeActions;
+function keyFacts(resource: GenericResource) {
+  const properties = propertiesOf(resource);
+  // Seconds since 1970.
+  const expires = numberAt(properties, 'attributes', 'exp');
   return {
-    enabled: properties?.attributes?.enabled !== false,
-    // Seconds since 1970.
-    expires: typeof expires === 'number' ? new Date(expires * 1000) : undefined,
-    rotates:
-      Array.isArray(actions) && actions.some((one) => String(one?.action?.type).toLowerCase() === 'rotate'),
+    enabled: at(properties, 'attributes', 'enabled') !== false,
+    expires: expires === undefined ? undefined : new Date(expires * 1000),
+    rotates: objectsAt(properties, 'rotationPolicy', 'lifetimeActions').some(
+      (action) => textAt(action, 'action', 'type')?.toLowerCase() === 'rotate',
+    ),
   };
 }
+
+const propertiesOf = ({ properties }: GenericResource) => properties as JsonObject | undefined;

@@ -1,148 +1,145 @@
-/** Parameters of both servers, as the control plane has them. */
-import { parametersInheritedByStandby } from '../../azure/parameters.ts';
+/** Parameters of each server, as the control plane reports them. */
+import {
+  type AzureCheck,
+  azureChecks,
+  type Difference,
+  forEachServer,
+  parametersOf,
+  required,
+  type ServerSubject,
+  serversOf,
+} from '../azure/assertions.ts';
 import type { ParameterFacts } from '../azure/facts.ts';
-import { overAzure, overParts, serverObject, valuesOf } from '../azure/judging.ts';
-import { checksOf, type Finding } from '../check.ts';
-import { counted, skip } from '../outcome.ts';
+import { counted } from '../outcome.ts';
 import { sameValue } from '../parameters.ts';
 
-/** Parameters that Azure sets for itself, by name or by what it calls their source. */
-const azures = /^(azure\.(?!extensions)|azure_|pg_qs\.|pgms_|intelligent_tuning|index_tuning)/;
+/** A replica does not start with less of these than its primary has. */
+const inherited = [
+  'max_connections',
+  'max_worker_processes',
+  'max_wal_senders',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+];
 
-const entries = (text: string) =>
+/** Parameters that Azure sets itself. */
+const setByAzure = /^(azure\.(?!extensions)|azure_|pg_qs\.|pgms_|intelligent_tuning|index_tuning)/;
+
+const extensionsIn = (text = '') =>
   text
     .toLowerCase()
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '');
 
-function parameterFindings(
-  parameters: readonly ParameterFacts[],
-  object: string,
-  find: (one: ParameterFacts) => string | undefined,
-): readonly Finding[] {
-  return parameters.flatMap((one) => {
-    const detail = find(one);
-    return detail ? [{ object: `${object}, parameter ${one.name}`, detail }] : [];
-  });
+const allowedOn = (one: ServerSubject) => extensionsIn(parametersOf(one).get('azure.extensions')?.value);
+
+/** The assertion that no parameter of a server is at fault; `detail` says how one is. */
+function eachParameter(
+  detail: (parameter: ParameterFacts, one: ServerSubject) => string | undefined,
+): AzureCheck['assert'] {
+  return (azure) =>
+    forEachServer(
+      azure,
+      (one) =>
+        [...parametersOf(one).values()].flatMap((parameter): readonly Difference[] => {
+          const found = detail(parameter, one);
+          return found ? [{ part: `parameter ${parameter.name}`, detail: found }] : [];
+        }),
+      (one) => counted(parametersOf(one).size, 'parameter'),
+    );
 }
 
-export const checks = checksOf('azure', [
+export const checks = azureChecks([
   {
     id: 'AZU-024',
     name: 'azure-parameters-match-settings',
     severity: 'high',
-    title: "Every parameter has the environment's value, on both servers",
+    title: 'The parameters of every server match the settings',
     inspects:
-      "values of the servers' parameters against the settings, those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*) included",
-    why: "A value that was changed in the portal is in force and in no review; a promoted replica has its own, PgBouncer's among them.",
-    remedy: 'Deploy the environment, or take the value into its file.',
+      'parameters of each server, including those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*)',
+    why: "A value that was changed in the portal is in force without a review. A promoted replica keeps its own values, PgBouncer's among them.",
+    remedy: 'Deploy the environment, or put the value into its file.',
     source: 'docs/decisions.md, 8; Microsoft Learn, Promote read replicas (what is not carried over)',
-    run: (input) =>
-      overAzure(input, (azure) =>
-        overParts(
-          azure,
-          ({ parameters }) => parameters,
-          (parameters, { server, expected }) => {
-            const values = valuesOf(parameters);
-            return Object.entries(expected.parameters).flatMap(([name, wanted]): readonly Finding[] => {
-              // What is too wide or too narrow of it, AZU-027 says.
-              if (name === 'azure.extensions') return [];
-              const found = values.get(name);
-              if (found && sameValue(found.value, wanted)) return [];
-              return [
-                {
-                  object: `${serverObject(server)}, parameter ${name}`,
-                  detail: `is ${found?.value || 'not set'}, settings say ${wanted}: az postgres flexible-server parameter set --server-name ${server.name} --name ${name} --value '${wanted}'`,
-                },
-              ];
-            });
-          },
-          (_, { expected }) => counted(Object.keys(expected.parameters).length, 'parameter'),
-        ),
+    assert: (azure) =>
+      forEachServer(
+        azure,
+        (one) => {
+          const values = parametersOf(one);
+          return Object.entries(one.expected.parameters).flatMap(([name, wanted]): readonly Difference[] => {
+            // AZU-027 compares the list of extensions.
+            if (name === 'azure.extensions') return [];
+            const found = values.get(name);
+            if (found && sameValue(found.value, wanted)) return [];
+            const command = `az postgres flexible-server parameter set --server-name ${one.server.name} --name ${name} --value '${wanted}'`;
+            return [
+              {
+                part: `parameter ${name}`,
+                detail: `is ${found?.value || 'not set'}, expected ${wanted}: ${command}`,
+              },
+            ];
+          });
+        },
+        ({ expected }) => counted(Object.keys(expected.parameters).length, 'parameter'),
       ),
   },
   {
     id: 'AZU-025',
     name: 'azure-parameters-need-no-restart',
     severity: 'high',
-    title: 'No parameter waits for a restart, on either server',
+    title: 'No parameter of any server waits for a restart',
     inspects: 'isConfigPendingRestart of every parameter',
-    why: 'The next failover or maintenance puts it in force, in the middle of somebody else’s change.',
-    remedy: 'llama-db post-deploy restarts once when something is pending.',
+    why: 'The next failover or maintenance applies the value, at a time that nobody chose.',
+    remedy: 'Run llama-db post-deploy, which restarts once if a change is pending.',
     source: 'docs/decisions.md, 9',
-    run: (input) =>
-      overAzure(input, (azure) =>
-        overParts(
-          azure,
-          ({ parameters }) => parameters,
-          (parameters, { server }) =>
-            parameterFindings(parameters, serverObject(server), ({ pendingRestart }) =>
-              pendingRestart ? 'waits for a restart' : undefined,
-            ),
-          (parameters) => counted(parameters.length, 'parameter'),
-        ),
-      ),
+    assert: eachParameter(({ pendingRestart }) => (pendingRestart ? 'waits for a restart' : undefined)),
   },
   {
     id: 'AZU-026',
     name: 'azure-parameters-known',
     severity: 'medium',
-    title: 'Nobody set a parameter that the settings do not name',
-    inspects: "parameters whose source is user-override and that are in no settings; Azure's own are Azure's",
-    why: 'What was tried by hand stays: nobody knows why it is there, and a restored server does not have it.',
+    title: 'Every parameter set by a user is in the settings',
+    inspects: 'parameters whose source is user-override, except those that Azure sets itself',
+    why: 'A value that was tried by hand stays. Nobody knows its reason, and a restored server does not have it.',
     remedy:
-      'Take it into server.parameters, or set it back: az postgres flexible-server parameter set with its default.',
+      'Add it to server.parameters, or reset it to its default with az postgres flexible-server parameter set.',
     source: 'docs/decisions.md, 8',
-    run: (input) =>
-      overAzure(input, (azure) =>
-        overParts(
-          azure,
-          ({ parameters }) => parameters,
-          (parameters, { server, expected }) =>
-            parameterFindings(parameters, serverObject(server), (one) =>
-              one.source === 'user-override' &&
-              !one.readOnly &&
-              !azures.test(one.name) &&
-              !(one.name in expected.parameters) &&
-              !sameValue(one.value, one.standard)
-                ? `is ${one.value} instead of ${one.standard}, and in no settings`
-                : undefined,
-            ),
-          (parameters) => counted(parameters.length, 'parameter'),
-        ),
-      ),
+    assert: eachParameter((parameter, { expected }) =>
+      parameter.source === 'user-override' &&
+      !parameter.readOnly &&
+      !setByAzure.test(parameter.name) &&
+      !(parameter.name in expected.parameters) &&
+      !sameValue(parameter.value, parameter.defaultValue)
+        ? `is ${parameter.value}, default ${parameter.defaultValue}, and the settings do not set it`
+        : undefined,
+    ),
   },
   {
     id: 'AZU-027',
     name: 'azure-extensions-allowed',
     severity: 'medium',
-    title: 'Extensions are allowed as the settings say, and no others',
-    inspects: 'parameter azure.extensions of both servers',
-    why: 'One that is missing fails the next deployment; one too many can be created by any administrator without a review.',
+    title: 'The allowed extensions match the settings',
+    inspects: 'parameter azure.extensions of each server',
+    why: 'A missing extension fails the next deployment. Any administrator can create an extra one without a review.',
     remedy: 'Deploy the environment, or change server.extensions.',
     source: 'Microsoft Learn, Allow extensions',
-    run: (input) =>
-      overAzure(input, (azure) =>
-        overParts(
-          azure,
-          ({ parameters }) => parameters,
-          (parameters, { server, expected }): readonly Finding[] => {
-            const found = entries(valuesOf(parameters).get('azure.extensions')?.value ?? '');
-            const wanted = entries(expected.parameters['azure.extensions'] ?? '');
-            const object = `${serverObject(server)}, azure.extensions`;
-            return [
-              ...wanted
-                .filter((name) => !found.includes(name))
-                .map((name) => ({ object, detail: `does not allow ${name}` })),
-              ...found
-                .filter((name) => !wanted.includes(name))
-                .map((name) => ({ object, detail: `allows ${name}, which the settings do not` })),
-            ];
-          },
-          (parameters) =>
-            counted(entries(valuesOf(parameters).get('azure.extensions')?.value ?? '').length, 'extension'),
-        ),
+    assert: (azure) =>
+      forEachServer(
+        azure,
+        (one) => {
+          const found = allowedOn(one);
+          const wanted = extensionsIn(one.expected.parameters['azure.extensions']);
+          const part = 'azure.extensions';
+          return [
+            ...wanted
+              .filter((name) => !found.includes(name))
+              .map((name) => ({ part, detail: `does not allow ${name}` })),
+            ...found
+              .filter((name) => !wanted.includes(name))
+              .map((name) => ({ part, detail: `allows ${name}, which the settings do not list` })),
+          ];
+        },
+        (one) => counted(allowedOn(one).length, 'extension'),
       ),
   },
   {
@@ -150,36 +147,30 @@ export const checks = checksOf('azure', [
     name: 'replica-limits',
     severity: 'high',
     title: 'The replica has at least the limits of its primary',
-    inspects: parametersInheritedByStandby.join(', '),
-    why: 'With less of one of them a replica does not start again after its next restart.',
-    remedy: 'Raise it on the replica first, then on the primary; lower it on the primary first.',
+    inspects: inherited.join(', '),
+    why: 'A replica with a lower limit does not start again after its next restart.',
+    remedy: 'Raise a limit on the replica first, then on the primary; lower it on the primary first.',
     source: 'PostgreSQL manual, Hot Standby (administration); docs/decisions.md, 9',
-    run: (input) =>
-      overAzure(input, (azure) => {
-        if (!azure.expected.replica) return skip('the settings have no replica');
-        const writer = azure.facts.servers.find(({ role }) => role === azure.deployment.writer)?.parameters;
-        if (!writer || 'unreadable' in writer) return skip(writer?.unreadable ?? 'there is no writer');
-        const limits = valuesOf(writer.value);
-        return overParts(
-          azure,
-          ({ parameters }) => parameters,
-          (parameters, { server, writes }) => {
-            if (writes) return [];
-            const values = valuesOf(parameters);
-            return parametersInheritedByStandby.flatMap((name): readonly Finding[] => {
-              const [own, primary] = [Number(values.get(name)?.value), Number(limits.get(name)?.value)];
-              return own < primary
-                ? [
-                    {
-                      object: `${serverObject(server)}, parameter ${name}`,
-                      detail: `is ${own}, the writer's is ${primary}`,
-                    },
-                  ]
-                : [];
-            });
-          },
-          () => counted(parametersInheritedByStandby.length, 'limit'),
-        );
-      }),
+    assert: (azure) => {
+      required(azure.expected.replica, 'replica');
+      const writer = required(
+        serversOf(azure).find(({ writes }) => writes),
+        'writer',
+      );
+      const limits = parametersOf(writer);
+      return forEachServer(
+        azure,
+        (one) => {
+          const values = parametersOf(one);
+          return inherited.flatMap((name): readonly Difference[] => {
+            const [own, primary] = [Number(values.get(name)?.value), Number(limits.get(name)?.value)];
+            return own < primary
+              ? [{ part: `parameter ${name}`, detail: `is ${own}, less than ${primary} on the writer` }]
+              : [];
+          });
+        },
+        () => counted(inherited.length, 'limit'),
+      );
+    },
   },
 ]);

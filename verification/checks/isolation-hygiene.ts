@@ -1,4 +1,5 @@
 /** What weakens isolation slowly: policies that pile up, look elsewhere, or guard what nobody thought secret. */
+import { readsTable } from '../../database/schema/policy.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { modelOf, nameOf, schema } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
@@ -9,15 +10,6 @@ const commands = { r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE', '*': 'ALL
 /** Names of columns that hold what nobody should read in clear. */
 const secret =
   /(^|_)(password|passwd|passphrase|secret|token|api_?key|private_?key|credential|ssn|social_security|credit_?card|card_number|iban|cvv|pin)(_|$)/i;
-
-/** FROM of a sub-select, not of IS DISTINCT FROM, nor of functions that take one. */
-function readsTable(condition: string): boolean {
-  const plain = condition
-    .replace(/'(?:[^']|'')*'/g, '')
-    .replace(/\bDISTINCT FROM\b/g, '')
-    .replace(/\b(EXTRACT|substring|trim|overlay|position)\([^()]*\bFROM\b/gi, '');
-  return /\bFROM\b/.test(plain);
-}
 
 export const checks = checksOf('isolation', [
   {
@@ -68,7 +60,7 @@ export const checks = checksOf('isolation', [
         counted(snapshot.policies.length, 'policy', 'policies'),
         snapshot.policies.flatMap(({ relation, name, using, check }): readonly Finding[] => {
           const table = model.relation(relation);
-          const looks = [using, check].some((condition) => readsTable(condition ?? ''));
+          const looks = [using, check].some((condition) => condition !== null && readsTable(condition));
           return table && looks
             ? [
                 {

@@ -1,6 +1,6 @@
 /** Ways around the policies by acting as somebody else: roles, views, functions, rules. */
+import { viewIsTenantBound } from '../../database/schema/policy.ts';
 import { checksOf, type Finding } from '../check.ts';
-import { viewIsTenantBound } from '../expression.ts';
 import { describeGrants, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 import { grantsOn, reachesTenants } from '../reach.ts';

@@ -1,7 +1,7 @@
 /** Ways around the policies that are no statement on a table: docs/isolation.md. */
+import { rolledBack } from '../../database/transaction.ts';
 import { checksOf } from '../check.ts';
 import { counted, judge } from '../outcome.ts';
-import { rolledBack } from '../transaction.ts';
 
 /** First release of each major in which row-level security has no known defect, as server_version_num. */
 const mended: Readonly<Record<number, number>> = { 16: 160_010, 17: 170_006, 18: 180_000 };

@@ -1,6 +1,11 @@
 /** Row-level security as the catalogs have it: which tables, which policies. */
+import {
+  isTenantBound,
+  readsSettingPerRow,
+  readsTenantUnsafely,
+  viewReadsTenantUnsafely,
+} from '../../database/schema/policy.ts';
 import { checksOf, type Finding } from '../check.ts';
-import { isTenantBound, readsSettingPerRow, readsTenantUnsafely } from '../expression.ts';
 import { describeGrants, foreignGrants, modelOf, nameOf, tenantColumn, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 import type { Policy, Relation, Snapshot } from '../snapshot/facts.ts';
@@ -276,7 +281,7 @@ export const checks = checksOf('isolation', [
           ...snapshot.policies
             .filter((policy) => conditionsOf(policy).some(readsTenantUnsafely))
             .map((policy) => policyName(snapshot, policy)),
-          ...views.filter(({ definition }) => readsTenantUnsafely(definition ?? '')).map(nameOf),
+          ...views.filter(({ definition }) => viewReadsTenantUnsafely(definition ?? '')).map(nameOf),
         ].map((object) => ({
           object,
           detail: "reads the tenant without missing_ok, or takes '' for a tenant",

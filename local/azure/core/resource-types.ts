@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { nameOf, parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
+import type { ResourceTypeName } from '../../../azure/resource-types.ts';
 import { type JsonObject, merge, objectAt } from '../../../core/json.ts';
 import type { Azure } from './context.ts';
 import { ArmError, type AzureRequest, type AzureResponse, jsonBody } from './http.ts';
@@ -24,9 +25,8 @@ export interface Change {
 }
 
 export interface ResourceTypeDefinition {
-  /** `Microsoft.Network/virtualNetworks/subnets`. */
-  readonly type: string;
-  readonly apiVersions: readonly string[];
+  /** Its API versions are those of azure/resource-types.ts. */
+  readonly type: ResourceTypeName;
   /** What its document may contain, as the type's REST reference has it; anything else is answered 501. */
   readonly shape: Shape;
   /** Where it lives; `anywhere` is an extension of any other resource. @default 'resourceGroup' */
@@ -66,7 +66,7 @@ export interface ResourceTypeDefinition {
 export function registerResourceType(azure: Azure, definition: ResourceTypeDefinition): void {
   const { router } = azure;
   const template = templateOf(definition);
-  const options = { apiVersions: definition.apiVersions, query: definition.query ?? [] };
+  const options = { type: definition.type, query: definition.query ?? [] };
   const without = definition.without ?? [];
   router.on('GET', template, (match) => get(azure, definition, match), options);
   if (!without.includes('PUT'))
@@ -80,9 +80,8 @@ export function registerResourceType(azure: Azure, definition: ResourceTypeDefin
 /** Answers a list of one type below a parent (or in a group or subscription). */
 export function registerList(
   azure: Azure,
-  type: string,
+  type: ResourceTypeName,
   options: {
-    readonly apiVersions: readonly string[];
     readonly template: string;
     readonly present?: (resource: Resource) => JsonObject;
   },
@@ -99,7 +98,7 @@ export function registerList(
       });
       return { status: 200, body: { value: found.map(options.present ?? toDocument) } };
     },
-    { apiVersions: options.apiVersions },
+    { type },
   );
 }
 

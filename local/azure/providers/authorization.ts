@@ -3,7 +3,7 @@
 import { nameOf, parentOf, sameId } from '../../../azure/resource-id.ts';
 import { objectAt, textAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
-import { callerOf } from '../core/entra.ts';
+import { callerOf } from '../core/directory.ts';
 import { ArmError } from '../core/http.ts';
 import { lockType } from '../core/locks.ts';
 import { registerList, registerResourceType } from '../core/resource-types.ts';
@@ -53,7 +53,6 @@ export function registerAuthorization(azure: Azure): void {
   registerResourceType(azure, {
     type: lockType,
     shape: authorizationShapes.lock,
-    apiVersions: ['2020-05-01', '2016-09-01'],
     scope: 'anywhere',
     change: 'immediate',
     accept: (sent, { id }) => {
@@ -62,7 +61,6 @@ export function registerAuthorization(azure: Azure): void {
     },
   });
   registerList(azure, lockType, {
-    apiVersions: ['2020-05-01'],
     template: '/{scope*}/providers/Microsoft.Authorization/locks',
   });
 }
@@ -74,7 +72,7 @@ function requireScope(azure: Azure, scope: string): void {
 
 function registerRoles(azure: Azure): void {
   const { router, subscriptionId } = azure;
-  const options = { apiVersions: ['2022-05-01-preview', '2022-04-01'], query: ['$filter'] };
+  const options = { type: 'Microsoft.Authorization/roleDefinitions', query: ['$filter'] } as const;
   const document = (name: string, guid: string) => ({
     id: `/subscriptions/${subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${guid}`,
     name: guid,
@@ -123,7 +121,6 @@ function registerAssignments(azure: Azure): void {
   registerResourceType(azure, {
     type: assignmentType,
     shape: authorizationShapes.assignment,
-    apiVersions: ['2022-04-01'],
     scope: 'anywhere',
     change: 'immediate',
     accept: (sent, { id, request, existing }) => {
@@ -169,7 +166,6 @@ function registerAssignments(azure: Azure): void {
     },
   });
   registerList(azure, assignmentType, {
-    apiVersions: ['2022-04-01'],
     template: '/{scope*}/providers/Microsoft.Authorization/roleAssignments',
   });
 }

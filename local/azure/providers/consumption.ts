@@ -10,7 +10,6 @@ export function registerConsumption(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.Consumption/budgets',
     shape: budgetShape,
-    apiVersions: ['2019-10-01'],
     scope: 'anywhere',
     change: 'immediate',
     accept: (sent, { name }) => {

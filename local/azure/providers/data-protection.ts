@@ -12,7 +12,6 @@ import { dataProtectionShapes } from '../core/shapes.ts';
 import { holdsRole } from './authorization.ts';
 import { serverType } from './postgresql/server.ts';
 
-const apiVersions = ['2024-04-01'];
 const vaultType = 'Microsoft.DataProtection/backupVaults';
 
 export function registerDataProtection(azure: Azure): void {
@@ -20,7 +19,6 @@ export function registerDataProtection(azure: Azure): void {
   registerResourceType(azure, {
     type: vaultType,
     shape: dataProtectionShapes.vault,
-    apiVersions,
     change: 'polled',
     patch: true,
     accept: (sent, { name, existing }) => keep(withPrincipal(azure, sent, existing, name)),
@@ -37,7 +35,6 @@ export function registerDataProtection(azure: Azure): void {
   registerResourceType(azure, {
     type: `${vaultType}/backupPolicies`,
     shape: dataProtectionShapes.policy,
-    apiVersions,
     change: 'immediate',
     createdStatus: 200,
     accept: (sent) => sent,
@@ -45,7 +42,6 @@ export function registerDataProtection(azure: Azure): void {
   registerResourceType(azure, {
     type: `${vaultType}/backupInstances`,
     shape: dataProtectionShapes.instance,
-    apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {
       refuseInstance(azure, sent, parentOf(id));

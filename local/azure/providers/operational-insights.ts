@@ -7,7 +7,6 @@ import { keep, notFound, registerList, registerResourceType } from '../core/reso
 import { workspaceShape } from '../core/shapes.ts';
 
 export const workspaceType = 'Microsoft.OperationalInsights/workspaces';
-const apiVersions = ['2022-10-01', '2020-08-01'];
 
 interface DeletedWorkspace {
   readonly id: string;
@@ -30,7 +29,6 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
   registerResourceType(azure, {
     type: workspaceType,
     shape: workspaceShape,
-    apiVersions,
     change: 'polled',
     patch: true,
     accept: (sent, { id, name, existing }) => {
@@ -60,7 +58,6 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
     query: ['force'],
   });
   registerList(azure, workspaceType, {
-    apiVersions,
     template: '/subscriptions/{s}/providers/Microsoft.OperationalInsights/workspaces',
   });
   router.on(
@@ -74,7 +71,7 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
           .map(({ id, name, body }) => ({ id, name, type: workspaceType, ...body })),
       },
     }),
-    { apiVersions: ['2023-09-01'] },
+    { type: 'Microsoft.OperationalInsights/deletedWorkspaces' },
   );
   router.on(
     'POST',
@@ -92,6 +89,6 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
       options.sharedKeys.set(workspace.id, key);
       return { status: 200, body: { primarySharedKey: key, secondarySharedKey: key } };
     },
-    { apiVersions },
+    { type: workspaceType },
   );
 }

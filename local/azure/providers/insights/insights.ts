@@ -1,6 +1,7 @@
 /** Microsoft.Insights: diagnostic settings, action groups, alerts. */
 import { metricNamespace, metrics } from '../../../../azure/metrics.ts';
 import { parentOf, sameId, typeOf } from '../../../../azure/resource-id.ts';
+import type { ResourceTypeName } from '../../../../azure/resource-types.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { ArmError } from '../../core/http.ts';
@@ -45,11 +46,9 @@ export function registerInsights(azure: Azure): void {
 
 function registerDiagnostics(azure: Azure): void {
   const { store } = azure;
-  const apiVersions = ['2021-05-01-preview', '2017-05-01-preview'];
   registerResourceType(azure, {
     type: diagnosticType,
     shape: insightsShapes.diagnosticSetting,
-    apiVersions,
     scope: 'anywhere',
     change: 'immediate',
     createdStatus: 200,
@@ -90,7 +89,6 @@ function registerDiagnostics(azure: Azure): void {
     },
   });
   registerList(azure, diagnosticType, {
-    apiVersions,
     template: '/{scope*}/providers/Microsoft.Insights/diagnosticSettings',
   });
 }
@@ -99,7 +97,6 @@ function registerActionGroups(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.Insights/actionGroups',
     shape: insightsShapes.actionGroup,
-    apiVersions: ['2023-01-01', '2021-09-01'],
     change: 'immediate',
     patch: true,
     accept: (sent) => {
@@ -110,17 +107,13 @@ function registerActionGroups(azure: Azure): void {
   });
 }
 
-/** The newest, and the one that Azure's client for JavaScript speaks. */
-const activityAlertVersions = ['2020-10-01', '2017-04-01'];
-
 function registerAlerts(azure: Azure): void {
-  registerLists(azure, 'Microsoft.Insights/actionGroups', ['2023-01-01', '2021-09-01']);
-  registerLists(azure, 'Microsoft.Insights/metricAlerts', ['2018-03-01']);
-  registerLists(azure, 'Microsoft.Insights/activityLogAlerts', activityAlertVersions);
+  registerLists(azure, 'Microsoft.Insights/actionGroups');
+  registerLists(azure, 'Microsoft.Insights/metricAlerts');
+  registerLists(azure, 'Microsoft.Insights/activityLogAlerts');
   registerResourceType(azure, {
     type: 'Microsoft.Insights/metricAlerts',
     shape: insightsShapes.metricAlert,
-    apiVersions: ['2018-03-01'],
     change: 'immediate',
     createdStatus: 200,
     patch: true,
@@ -135,7 +128,6 @@ function registerAlerts(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.Insights/activityLogAlerts',
     shape: insightsShapes.activityLogAlert,
-    apiVersions: activityAlertVersions,
     change: 'immediate',
     patch: true,
     accept: (sent, { name }) => {
@@ -151,9 +143,9 @@ function registerAlerts(azure: Azure): void {
 }
 
 /** Lists in a group and in the subscription; Azure's own clients read with older versions than azurerm writes. */
-function registerLists(azure: Azure, type: string, apiVersions: readonly string[]): void {
+function registerLists(azure: Azure, type: ResourceTypeName): void {
   for (const scope of ['/subscriptions/{s}/resourceGroups/{g}', '/subscriptions/{s}'])
-    registerList(azure, type, { apiVersions, template: `${scope}/providers/${type}` });
+    registerList(azure, type, { template: `${scope}/providers/${type}` });
 }
 
 function textsOf(objects: readonly JsonObject[], key: string): string[] {

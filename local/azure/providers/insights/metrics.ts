@@ -12,8 +12,6 @@ import type { Resource } from '../../core/resource-store.ts';
 import { notFound } from '../../core/resource-types.ts';
 import { serverType, stateOf } from '../postgresql/server.ts';
 
-const apiVersions = ['2018-01-01', '2023-10-01', '2024-02-01'];
-
 /** What a scenario says was measured: `resource id|metric` to the latest value. */
 export function measure(azure: Azure, resource: string, metric: string, value: number): void {
   measured(azure).set(`${resource.toLowerCase()}|${metric}`, value);
@@ -51,7 +49,7 @@ export function registerMetrics(azure: Azure): void {
         },
       };
     },
-    { apiVersions, query: ['metricnamespace'] },
+    { type: 'Microsoft.Insights/metricDefinitions', query: ['metricnamespace'] },
   );
   router.on(
     'GET',
@@ -73,7 +71,7 @@ export function registerMetrics(azure: Azure): void {
       };
     },
     {
-      apiVersions,
+      type: 'Microsoft.Insights/metrics',
       query: [
         ...['timespan', 'interval', 'metricnames', 'aggregation', 'top', 'orderby', '$filter'],
         ...['resultType', 'metricnamespace', 'AutoAdjustTimegrain', 'ValidateDimensions'],

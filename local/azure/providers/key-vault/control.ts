@@ -14,9 +14,7 @@ import { vaultShapes } from '../../core/shapes.ts';
 import { registerDataPlane } from './data.ts';
 
 export const vaultType = 'Microsoft.KeyVault/vaults';
-const keyType = `${vaultType}/keys`;
-const vaultVersions = ['2023-02-01', '2023-07-01'];
-const keyVersions = ['2023-02-01', '2023-07-01', '2024-11-01', '2025-05-01'];
+const keyType = `${vaultType}/keys` as const;
 
 interface DeletedVault {
   readonly id: string;
@@ -37,7 +35,6 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
   registerResourceType(azure, {
     type: vaultType,
     shape: vaultShapes.vault,
-    apiVersions: vaultVersions,
     change: 'immediate',
     patch: true,
     accept: (sent, { name, id, existing }) => {
@@ -101,7 +98,6 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
     },
   });
   registerList(azure, vaultType, {
-    apiVersions: vaultVersions,
     template: '/subscriptions/{s}/providers/Microsoft.KeyVault/vaults',
   });
   // How the provider finds a vault's id from its address.
@@ -128,7 +124,7 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
         },
       };
     },
-    { apiVersions: ['2015-11-01', '2020-06-01', '2023-07-01'], query: ['$filter', '$top'] },
+    { type: 'Microsoft.Resources/subscriptions/resources', query: ['$filter', '$top'] },
   );
 }
 
@@ -153,7 +149,7 @@ function registerDeletedVaults(azure: Azure, deleted: Map<string, DeletedVault>)
   const { router } = azure;
   const template =
     '/subscriptions/{s}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{name}';
-  const options = { apiVersions: vaultVersions };
+  const options = { type: 'Microsoft.KeyVault/locations/deletedVaults' } as const;
   const find = (parameters: Readonly<Record<string, string>>): DeletedVault => {
     const found = stillDeleted(azure, deleted, parameters['name'] ?? '');
     if (!found || textAt(found.body, 'location') !== parameters['location'])
@@ -218,7 +214,6 @@ function registerKeys(azure: Azure): void {
   registerResourceType(azure, {
     type: keyType,
     shape: vaultShapes.key,
-    apiVersions: keyVersions,
     change: 'immediate',
     without: ['DELETE'],
     accept: (sent, { name, id, existing }) => {
@@ -251,7 +246,6 @@ function registerKeys(azure: Azure): void {
     },
   });
   registerList(azure, keyType, {
-    apiVersions: keyVersions,
     template: '/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.KeyVault/vaults/{v}/keys',
   });
 }

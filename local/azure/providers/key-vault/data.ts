@@ -15,13 +15,13 @@ import {
 import { idKey } from '../../../../azure/resource-id.ts';
 import { type JsonObject, numberAt, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { callerOf } from '../../core/entra.ts';
+import { callerOf } from '../../core/directory.ts';
 import { ArmError, type AzureRequest, type AzureResponse, apiVersion, jsonBody } from '../../core/http.ts';
 import { type Resource, toDocument } from '../../core/resource-store.ts';
 import { holdsRole } from '../authorization.ts';
 
 const vaultType = 'Microsoft.KeyVault/vaults';
-const keyType = `${vaultType}/keys`;
+const keyType = `${vaultType}/keys` as const;
 const apiVersions = ['7.4', '7.5', '7.6', '2025-07-01'];
 
 /** Data plane roles that may read a key's public part, wrap and unwrap. */

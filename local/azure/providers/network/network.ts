@@ -12,10 +12,9 @@ import { registerPrivateDns } from './private-dns.ts';
 import { endpointType, rangesOf, registerEndpoints } from './private-endpoints.ts';
 import { networkShapes } from './shapes.ts';
 
-const apiVersions = ['2025-01-01'];
 const networkType = 'Microsoft.Network/virtualNetworks';
-const subnetType = `${networkType}/subnets`;
-const peeringType = `${networkType}/virtualNetworkPeerings`;
+const subnetType = `${networkType}/subnets` as const;
+const peeringType = `${networkType}/virtualNetworkPeerings` as const;
 const securityGroupType = 'Microsoft.Network/networkSecurityGroups';
 
 export function registerNetwork(azure: Azure): void {
@@ -30,7 +29,6 @@ function registerNetworks(azure: Azure): void {
   registerResourceType(azure, {
     type: networkType,
     shape: networkShapes.virtualNetwork,
-    apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {
       // Subnets arrive inside the network as well as on their own; they live in one place here.
@@ -68,7 +66,6 @@ function registerNetworks(azure: Azure): void {
   registerResourceType(azure, {
     type: subnetType,
     shape: networkShapes.subnet,
-    apiVersions,
     change: 'polled',
     accept: (sent, change) => {
       refuseForeignRange(azure, sent, change);
@@ -89,7 +86,6 @@ function registerNetworks(azure: Azure): void {
     type: peeringType,
     shape: networkShapes.peering,
     query: ['syncRemoteAddressSpace'],
-    apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {
       const remote = textAt(sent, 'properties', 'remoteVirtualNetwork', 'id');
@@ -177,7 +173,6 @@ function registerSecurityGroups(azure: Azure): void {
   registerResourceType(azure, {
     type: securityGroupType,
     shape: networkShapes.securityGroup,
-    apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {
       const rules = objectsAt(sent, 'properties', 'securityRules').map((rule) => ({

@@ -7,9 +7,8 @@ import { ArmError } from '../../core/http.ts';
 import { keep, registerResourceType } from '../../core/resource-types.ts';
 import { networkShapes } from './shapes.ts';
 
-const apiVersions = ['2024-06-01'];
 const zoneType = 'Microsoft.Network/privateDnsZones';
-const linkType = `${zoneType}/virtualNetworkLinks`;
+const linkType = `${zoneType}/virtualNetworkLinks` as const;
 
 const startOfAuthority = {
   email: 'azureprivatedns-host.microsoft.com',
@@ -26,7 +25,6 @@ export function registerPrivateDns(azure: Azure): void {
   registerResourceType(azure, {
     type: zoneType,
     shape: networkShapes.zone,
-    apiVersions,
     change: 'polled',
     accept: (sent, { id }) => {
       store.put(`${id}/SOA/@`, {
@@ -57,7 +55,6 @@ export function registerPrivateDns(azure: Azure): void {
   registerResourceType(azure, {
     type: linkType,
     shape: networkShapes.zoneLink,
-    apiVersions,
     change: 'polled',
     accept: (sent, { id, name }) => {
       const network = textAt(sent, 'properties', 'virtualNetwork', 'id');
@@ -82,11 +79,10 @@ export function registerPrivateDns(azure: Azure): void {
       return keep(sent, { virtualNetworkLinkState: 'Completed' });
     },
   });
-  for (const kind of ['A', 'SOA'])
+  for (const kind of ['A', 'SOA'] as const)
     registerResourceType(azure, {
       type: `${zoneType}/${kind}`,
       shape: networkShapes.record,
-      apiVersions,
       change: 'immediate',
       accept: (sent) => sent,
     });

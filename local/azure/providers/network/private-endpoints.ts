@@ -10,9 +10,8 @@ import { serverType } from '../postgresql/server.ts';
 import { recordAddress } from './private-dns.ts';
 import { networkShapes } from './shapes.ts';
 
-const apiVersions = ['2025-01-01'];
 export const endpointType = 'Microsoft.Network/privateEndpoints';
-const zoneGroupType = `${endpointType}/privateDnsZoneGroups`;
+const zoneGroupType = `${endpointType}/privateDnsZoneGroups` as const;
 const interfaceType = 'Microsoft.Network/networkInterfaces';
 
 /** Types a private endpoint may lead to, the name of the sub-resource, and the suffix of its private record. */
@@ -40,7 +39,6 @@ export function registerEndpoints(azure: Azure): void {
   registerResourceType(azure, {
     type: endpointType,
     shape: networkShapes.privateEndpoint,
-    apiVersions,
     change: 'polled',
     busyOn: (sent, { existing }) =>
       targetsOf(existing ? existing.body : sent).filter(
@@ -59,7 +57,6 @@ export function registerEndpoints(azure: Azure): void {
   registerResourceType(azure, {
     type: zoneGroupType,
     shape: networkShapes.zoneGroup,
-    apiVersions,
     change: 'polled',
     accept: (sent, { id, name }) => {
       const endpoint = store.get(parentOf(id));
@@ -80,7 +77,6 @@ export function registerEndpoints(azure: Azure): void {
     },
   });
   registerList(azure, zoneGroupType, {
-    apiVersions,
     template:
       '/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.Network/privateEndpoints/{e}/privateDnsZoneGroups',
   });
@@ -88,7 +84,6 @@ export function registerEndpoints(azure: Azure): void {
     type: interfaceType,
     shape: 'any',
     // The provider reads interfaces with an older version than it writes endpoints with.
-    apiVersions: [...apiVersions, '2024-05-01', '2023-11-01'],
     change: 'polled',
     without: ['PUT', 'DELETE'],
     accept: (sent) => sent,

@@ -8,7 +8,7 @@ import type { Resource } from '../../core/resource-store.ts';
 import { notFound, refuseStrangers } from '../../core/resource-types.ts';
 import type { ServerEvents } from './events.ts';
 import { applyPending } from './parameters.ts';
-import { apiVersions, namespace, property, refuseUnlessReady, stateOf } from './server.ts';
+import { namespace, property, refuseUnlessReady, serverType, stateOf } from './server.ts';
 
 export function registerActions(azure: Azure, events: ServerEvents): void {
   const action = (
@@ -27,7 +27,7 @@ export function registerActions(azure: Azure, events: ServerEvents): void {
         azure.operations.refuseWhenBusy([server.id]);
         return started(azure, { request, server, ...handler(server, request) });
       },
-      { apiVersions },
+      { type: serverType },
     );
 
   action('restart', (server, request) => {

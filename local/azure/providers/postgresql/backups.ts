@@ -8,17 +8,9 @@ import type { Azure } from '../../core/context.ts';
 import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { registerList, registerResourceType } from '../../core/resource-types.ts';
-import {
-  apiVersions,
-  isReplica,
-  namespace,
-  property,
-  refuseUnlessReady,
-  serverOf,
-  serverType,
-} from './server.ts';
+import { isReplica, namespace, property, refuseUnlessReady, serverOf, serverType } from './server.ts';
 
-const type = `${serverType}/backups`;
+const type = `${serverType}/backups` as const;
 
 /** "The first snapshot backup is scheduled immediately after a server is created"; from then on it can be restored. */
 export function noteFirstBackup(azure: Azure, server: Resource): void {
@@ -34,7 +26,6 @@ export function noteFirstBackup(azure: Azure, server: Resource): void {
 export function registerBackups(azure: Azure): void {
   registerResourceType(azure, {
     type,
-    apiVersions,
     shape: { properties: { backupType: 'any', completedTime: 'any', source: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: (_sent, change) => [serverOf(azure, change).id],
@@ -65,5 +56,5 @@ export function registerBackups(azure: Azure): void {
         );
     },
   });
-  registerList(azure, type, { apiVersions, template: `${namespace}/flexibleServers/{server}/backups` });
+  registerList(azure, type, { template: `${namespace}/flexibleServers/{server}/backups` });
 }

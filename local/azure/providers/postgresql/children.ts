@@ -7,7 +7,6 @@ import type { Resource } from '../../core/resource-store.ts';
 import { type Change, registerList, registerResourceType } from '../../core/resource-types.ts';
 import type { ServerEvents } from './events.ts';
 import {
-  apiVersions,
   isReplica,
   namespace,
   property,
@@ -17,16 +16,15 @@ import {
   serverType,
 } from './server.ts';
 
-const databaseType = `${serverType}/databases`;
-const administratorType = `${serverType}/administrators`;
+const databaseType = `${serverType}/databases` as const;
+const administratorType = `${serverType}/administrators` as const;
 
 export function registerChildren(azure: Azure, events: ServerEvents): void {
   registerDatabases(azure, events);
   registerFirewallRules(azure);
   registerAdministrators(azure, events);
-  for (const child of ['databases', 'firewallRules', 'administrators'])
+  for (const child of ['databases', 'firewallRules', 'administrators'] as const)
     registerList(azure, `${serverType}/${child}`, {
-      apiVersions,
       template: `${namespace}/flexibleServers/{server}/${child}`,
     });
 }
@@ -64,7 +62,6 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: databaseType,
-    apiVersions,
     shape: { properties: { charset: 'any', collation: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: onServer(azure),
@@ -98,7 +95,6 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
 function registerFirewallRules(azure: Azure): void {
   registerResourceType(azure, {
     type: `${serverType}/firewallRules`,
-    apiVersions,
     shape: { properties: { startIpAddress: 'any', endIpAddress: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: onServer(azure),
@@ -141,7 +137,6 @@ function registerAdministrators(azure: Azure, events: ServerEvents): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: administratorType,
-    apiVersions,
     shape: {
       properties: { principalType: 'any', principalName: 'any', tenantId: 'any', objectId: 'readOnly' },
       systemData: 'readOnly',

@@ -24,7 +24,6 @@ import { notFound, refuseStrangers } from '../../core/resource-types.ts';
 import type { Shape } from '../../core/shape.ts';
 import type { ServerEvents } from './events.ts';
 import {
-  apiVersions,
   isReplica,
   namespace,
   property,
@@ -35,7 +34,7 @@ import {
   sourceServerOf,
 } from './server.ts';
 
-const type = `${serverType}/configurations`;
+const type = `${serverType}/configurations` as const;
 const list = `${namespace}/flexibleServers/{server}/configurations`;
 
 const shape: Shape = {
@@ -73,7 +72,7 @@ export function registerParameters(azure: Azure, events: ServerEvents): void {
       );
       return { status: 200, body: { value: names.map((name) => parameterDocument(azure, server, name)) } };
     },
-    { apiVersions },
+    { type },
   );
   router.on(
     'GET',
@@ -82,14 +81,14 @@ export function registerParameters(azure: Azure, events: ServerEvents): void {
       status: 200,
       body: parameterDocument(azure, serverAt(parentOf(request.path)), lastSegment(request.path)),
     }),
-    { apiVersions },
+    { type },
   );
   for (const method of ['PUT', 'PATCH'])
     router.on(
       method,
       `${list}/{name}`,
       ({ request }) => set(azure, serverAt(parentOf(request.path)), request, events),
-      { apiVersions },
+      { type },
     );
 }
 

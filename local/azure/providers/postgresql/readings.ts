@@ -11,7 +11,7 @@ import { canonicalLocation } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { notFound, refuseStrangers } from '../../core/resource-types.ts';
-import { apiVersions, namespace, replicasOf } from './server.ts';
+import { namespace, replicasOf, serverType } from './server.ts';
 import { refuseName } from './server-rules.ts';
 
 export function registerReadings(azure: Azure): void {
@@ -29,7 +29,7 @@ export function registerReadings(azure: Azure): void {
         if (!server) throw notFound(azure, id);
         return { status: 200, body: answer(server) };
       },
-      { apiVersions },
+      { type: serverType },
     );
   read('replicas', (server) => ({ value: replicasOf(azure, server.id).map(toDocument) }));
   read('privateEndpointConnections', (server) => ({
@@ -54,7 +54,7 @@ export function registerReadings(azure: Azure): void {
     'GET',
     '/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/locations/{location}/capabilities',
     ({ parameters }) => ({ status: 200, body: capabilities(parameters['location'] ?? '') }),
-    { apiVersions },
+    { type: serverType },
   );
   for (const template of ['checkNameAvailability', 'locations/{location}/checkNameAvailability'])
     router.on(
@@ -65,7 +65,7 @@ export function registerReadings(azure: Azure): void {
         refuseStrangers(sent, { name: 'any', type: 'any' }, 'a question about a name');
         return { status: 200, body: availability(azure, textAt(sent, 'name') ?? '') };
       },
-      { apiVersions },
+      { type: serverType },
     );
 }
 

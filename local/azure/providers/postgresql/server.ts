@@ -9,7 +9,6 @@ import type { Resource } from '../../core/resource-store.ts';
 import { type Change, notFound } from '../../core/resource-types.ts';
 
 export const serverType = 'Microsoft.DBforPostgreSQL/flexibleServers';
-export const apiVersions = ['2025-08-01'];
 export const namespace = '/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.DBforPostgreSQL';
 
 /** Most replicas of one server: https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas */

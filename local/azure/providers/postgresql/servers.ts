@@ -21,7 +21,6 @@ import {
   refuseUnfollowable,
 } from './replicas.ts';
 import {
-  apiVersions,
   namespace,
   property,
   refuseUnlessReady,
@@ -48,7 +47,6 @@ function registerServers(azure: Azure, events: ServerEvents): void {
   const present = (server: Resource) => presentServer(azure, server);
   registerResourceType(azure, {
     type: serverType,
-    apiVersions,
     shape: serverShape,
     change: 'accepted',
     patch: true,
@@ -82,7 +80,7 @@ function registerServers(azure: Azure, events: ServerEvents): void {
     '/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/flexibleServers',
     `${namespace}/flexibleServers`,
   ])
-    registerList(azure, serverType, { apiVersions, template, present });
+    registerList(azure, serverType, { template, present });
 }
 
 /** Whatever runs on a server shows, also the making of a replica or of a private endpoint (azurerm issue 29177). */

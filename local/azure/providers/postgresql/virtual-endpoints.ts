@@ -8,9 +8,9 @@ import { isTakenElsewhere, refuseReservedName } from '../../core/names.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { type Change, registerList, registerResourceType } from '../../core/resource-types.ts';
 import { membersOf } from './replicas.ts';
-import { apiVersions, isReplica, namespace, replicasOf, serverOf, serverType } from './server.ts';
+import { isReplica, namespace, replicasOf, serverOf, serverType } from './server.ts';
 
-const type = `${serverType}/virtualEndpoints`;
+const type = `${serverType}/virtualEndpoints` as const;
 
 export function registerVirtualEndpoints(azure: Azure): void {
   const { store } = azure;
@@ -24,7 +24,6 @@ export function registerVirtualEndpoints(azure: Azure): void {
   };
   registerResourceType(azure, {
     type,
-    apiVersions,
     shape: {
       properties: { endpointType: 'any', members: 'any', virtualEndpoints: 'readOnly' },
       systemData: 'readOnly',
@@ -50,7 +49,6 @@ export function registerVirtualEndpoints(azure: Azure): void {
     },
   });
   registerList(azure, type, {
-    apiVersions,
     template: `${namespace}/flexibleServers/{server}/virtualEndpoints`,
   });
 }

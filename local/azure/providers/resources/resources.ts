@@ -1,6 +1,7 @@
 /** Microsoft.Resources: subscriptions, resource groups, providers, template deployments. */
 
 import { nameOf } from '../../../../azure/resource-id.ts';
+import { namespaces } from '../../../../azure/resource-types.ts';
 import { isObject, type Json, type JsonObject, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { ArmError, type AzureRequest, jsonBody } from '../../core/http.ts';
@@ -10,25 +11,10 @@ import { notFound } from '../../core/resource-types.ts';
 import { deployTemplate } from './template-deployment.ts';
 
 const groupTemplate = '/subscriptions/{subscription}/resourceGroups/{name}';
-const groupVersions = ['2023-07-01', '2020-06-01', '2018-05-01'];
 /** What is attached to a group, or only recorded in it, is no resource of it. */
 const unlisted =
   /\/providers\/Microsoft\.(?:Authorization|Consumption)\/|\/providers\/Microsoft\.Resources\/deployments\//i;
 export const groupType = 'Microsoft.Resources/resourceGroups';
-
-/** The namespaces this stand-in plays; a subscription has them registered from the start. */
-const namespaces = [
-  'Microsoft.Authorization',
-  'Microsoft.Consumption',
-  'Microsoft.DataProtection',
-  'Microsoft.DBforPostgreSQL',
-  'Microsoft.Insights',
-  'Microsoft.KeyVault',
-  'Microsoft.ManagedIdentity',
-  'Microsoft.Network',
-  'Microsoft.OperationalInsights',
-  'Microsoft.Resources',
-];
 
 export function registerResources(azure: Azure): void {
   registerSubscription(azure);
@@ -68,7 +54,7 @@ function registerSubscription(azure: Azure): void {
         },
       };
     },
-    { apiVersions: ['2022-12-01', '2021-01-01'] },
+    { type: 'Microsoft.Resources/subscriptions' },
   );
   router.on(
     'GET',
@@ -84,13 +70,13 @@ function registerSubscription(azure: Azure): void {
         })),
       },
     }),
-    { apiVersions: ['2022-09-01'] },
+    { type: 'Microsoft.Resources/subscriptions/providers' },
   );
 }
 
 function registerGroups(azure: Azure): void {
   const { router, store, operations } = azure;
-  const options = { apiVersions: groupVersions };
+  const options = { type: groupType } as const;
   const canonical = (request: AzureRequest) => store.get(request.path)?.id ?? request.path;
   router.on(
     'GET',
@@ -190,7 +176,7 @@ function registerDeployments(azure: Azure): void {
   const { router, store, operations } = azure;
   const template = `${groupTemplate}/providers/Microsoft.Resources/deployments/{deployment}`;
   const templates = azure.memory.map<JsonObject>('templates');
-  const options = { apiVersions: ['2020-06-01', '2023-07-01', '2022-09-01', '2025-04-01'] };
+  const options = { type: 'Microsoft.Resources/deployments' } as const;
   router.on(
     'POST',
     `${template}/validate`,
