@@ -67,7 +67,7 @@ export const benchmark: Benchmark = {
 };
 
 async function valueRates(encryption: FieldEncryption) {
-  const place = { tenant: 'bench', table: 'notes', column: 'body', record: '1' };
+  const place = { tenant: 'bench', table: 'storage_records', column: 'mapped_data', record: '1' };
   const plaintext = randomBytes(1024);
   let value = await encryption.encrypt(place, plaintext);
   const rate = async (work: () => Promise<unknown>) => {

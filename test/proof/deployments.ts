@@ -2,9 +2,10 @@
  * Two deployments at once: one applies, the other waits for it and finds nothing to do, or leaves with one clear line.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectionOf } from '../../local/postgres/address.ts';
 import { type Finished, migrationsCopy } from '../commands/run.ts';
-import { catalogOf } from '../database/catalog.ts';
 import { migrations } from '../migrations/apply.ts';
+import { catalogOf } from '../support/catalog.ts';
 import { count, Disproved, difference, type Log, type Proved, tally } from './proof.ts';
 import type { Random } from './random.ts';
 import type { Testbed } from './testbed.ts';
@@ -67,7 +68,7 @@ export async function proveDeployments(
     count(ends, `${variant}: ${judge(both, variant, migrations.length - before.length, where)}`);
     await requireOneHistory(testbed, database, where);
     const state = [
-      ...(await catalogOf({ query: (_, sql) => testbed.query(database, sql) })),
+      ...(await catalogOf(connectionOf(testbed.server, 'superuser', { database }))),
       ...(await testbed.roles()),
     ];
     reference ??= state;

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectionOf, copyDatabase } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { type Finished, migrationsCopy, type Running } from '../commands/run.ts';
-import { catalogOf } from '../database/catalog.ts';
+import { catalogOf } from '../support/catalog.ts';
 import { count, Disproved, difference, type Log, type Proved, quantile } from './proof.ts';
 import type { Random } from './random.ts';
 import type { Testbed } from './testbed.ts';
@@ -221,7 +221,7 @@ async function requireConverged(
 
 /** Catalogs, roles, and what the ledger says of every version. */
 async function stateOf(testbed: Testbed, database: string): Promise<readonly string[]> {
-  const catalogs = await catalogOf({ query: (_, sql) => testbed.query(database, sql) });
+  const catalogs = await catalogOf(connectionOf(testbed.server, 'superuser', { database }));
   return [...catalogs, ...(await testbed.roles())];
 }
 

@@ -15,6 +15,7 @@ import type { LocalPostgres } from '../../local/postgres/server.ts';
 import { applicationLogin, serverFor } from '../../rehearsal/start.ts';
 import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts';
 import { type Running, start } from '../commands/run.ts';
+import { roleLines } from '../support/catalog.ts';
 
 export interface Testbed {
   readonly server: ServerAddress;
@@ -101,11 +102,3 @@ function common(server: ServerAddress): Pick<Testbed, 'server' | 'migrate' | 'dr
 }
 
 const roleNames = `SELECT rolname AS name FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> '${superuser}' ORDER BY 1`;
-
-const roleLines = `
-  SELECT concat_ws(' ', 'role', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
-                   rolbypassrls, rolconnlimit, rolconfig::text) AS line FROM pg_roles WHERE rolname !~ '^pg_'
-  UNION ALL
-  SELECT concat_ws(' ', 'member', roleid::regrole, member::regrole, admin_option, inherit_option, set_option)
-    FROM pg_auth_members WHERE member >= 16384
-  ORDER BY 1`;
