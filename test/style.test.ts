@@ -36,7 +36,6 @@ const open = [
   'test/local/azure/',
   'test/migrations/',
   'test/pipeline/',
-  'test/proof/',
   'test/runtime/',
   'test/stacks/',
   'test/support/',
