@@ -49,7 +49,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What stands at the top beside the rooms, because the programs that read it look for it there. */
+/** Top-level entries beside the rooms, where the programs that read them expect them. */
 const besideTheRooms = [
   '.checkov.yaml',
   '.ci',
