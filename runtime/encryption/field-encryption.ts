@@ -1,9 +1,9 @@
 /** Encryption of fields for applications: values bound to their place, under data keys of the tenant's own. */
 import { createHmac, randomUUID } from 'node:crypto';
 import { lengthPrefixed, open, type Place, parse, type Sealed, seal, toBytes, toText } from './ciphertext.ts';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 import { type CacheOptions, KeyCache } from './key-cache.ts';
-import type { KeyStore, StoredKey } from './key-store.ts';
+import type { KeyStore, RegisteredColumn, StoredKey } from './key-store.ts';
 import {
   type DataKeyIdentity,
   generateDataKey,
@@ -57,6 +57,12 @@ interface Ring {
   readonly at: number;
 }
 
+/** What the registry said, as `columnOf` names columns. */
+interface Registry {
+  readonly columns: ReadonlySet<string>;
+  readonly at: number;
+}
+
 /** Values whose right to be encrypted is taken at once; the block doubles while a process needs more. */
 const firstBlock = 2 ** 10;
 const largestBlock = 2 ** 20;
@@ -77,6 +83,8 @@ export class FieldEncryption {
   /** What is left of reserved values, by data key. */
   readonly #budgets = new Map<string, { left: number; block: number }>();
   readonly #reserving = new Map<string, Promise<boolean>>();
+  #registry: Registry = { columns: new Set(), at: Number.NEGATIVE_INFINITY };
+  readonly #reading = new Map<'registry', Promise<void>>();
   /** Counts calls of `forget`. */
   #forgotten = 0;
 
@@ -88,17 +96,21 @@ export class FieldEncryption {
     this.#maxKeyAge = maxKeyAgeDays * dayLength;
   }
 
-  /** @returns text for a text or jsonb column. @throws EncryptionFault */
+  /**
+   * @param place a column that llama.register_encrypted_column has registered
+   * @returns text for a text column, or for a jsonb column as {"$enc": text}
+   * @throws EncryptionError `unregistered`, before any key is used, `destroyed`, `denied`, `unavailable`
+   */
   async encrypt(place: Place, plaintext: string | Uint8Array): Promise<string> {
     return toText(await this.#seal(place, plaintext));
   }
 
-  /** @returns bytes for a bytea column, a quarter shorter than the text. @throws EncryptionFault */
+  /** {@link encrypt} for a bytea column: a quarter shorter than the text. */
   async encryptBytes(place: Place, plaintext: string | Uint8Array): Promise<Buffer> {
     return toBytes(await this.#seal(place, plaintext));
   }
 
-  /** @throws EncryptionFault `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
+  /** @throws EncryptionError `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
   async decrypt(place: Place, value: string | Uint8Array): Promise<Opened> {
     const sealed = parse(value);
     const key = await this.#find(place.tenant, sealed.keyId);
@@ -162,9 +174,30 @@ export class FieldEncryption {
   }
 
   async #seal(place: Place, plaintext: string | Uint8Array): Promise<Sealed> {
+    await this.#requireRegistered(place);
     const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext, 'utf8') : plaintext;
     const key = await this.#reserved(place.tenant);
     return this.#with(key, (secret) => seal(secret, key.keyId, place, bytes));
+  }
+
+  /** A value that rotation does not find is lost when its key is destroyed. */
+  async #requireRegistered(place: Place): Promise<void> {
+    const registered = () => this.#registry.columns.has(columnOf(place));
+    const age = Date.now() - this.#registry.at;
+    // A migration may have registered it since; asked at most once a second.
+    if (age > this.#cache.maxAge || (!registered() && age > 1000)) {
+      await once(this.#reading, 'registry', async () => {
+        const columns = await this.#store.columns();
+        this.#registry = { columns: new Set(columns.map(columnOf)), at: Date.now() };
+      });
+    }
+    if (registered()) return;
+    throw new EncryptionError(
+      'unregistered',
+      `Column ${place.column} of ${place.table} gets no encrypted value`,
+      'llama.encrypted_columns does not list it, so llama-db keys rotate would destroy the key that its values need',
+      'Register it in a migration with llama.register_encrypted_column (docs/encryption.md).',
+    );
   }
 
   #with<Result>(key: StoredKey, use: (key: Buffer) => Result): Promise<Result> {
@@ -175,7 +208,7 @@ export class FieldEncryption {
     const { wrapped, wrappingKey, wrappingKeyVersion: version } = key;
     if (!wrapped) throw destroyed(key);
     if (wrappingKey !== this.#wrapping.id || key.algorithm !== this.#wrapping.algorithm) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'denied',
         `Data key ${key.keyId} of tenant ${key.tenant} cannot be unwrapped here`,
         `it is wrapped by ${wrappingKey} (${key.algorithm}), and this process uses ${this.#wrapping.id}`,
@@ -230,7 +263,7 @@ export class FieldEncryption {
     }
     const key = among(ring);
     if (!key) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'unknown',
         `Data key ${keyId} is not one of tenant ${tenant}`,
         'the value belongs to another tenant, or its key was lost with a restored or copied database',
@@ -295,13 +328,17 @@ function once<Result>(
   return promise;
 }
 
+function columnOf({ table, column }: RegisteredColumn): string {
+  return JSON.stringify([table, column]);
+}
+
 /** No tenant's prefix begins another one's. */
 function prefixOf(tenant: string): string {
   return `${tenant.length}:${tenant}:`;
 }
 
-function destroyed({ keyId, tenant, state }: StoredKey): EncryptionFault {
-  return new EncryptionFault(
+function destroyed({ keyId, tenant, state }: StoredKey): EncryptionError {
+  return new EncryptionError(
     'destroyed',
     `Data key ${keyId} of tenant ${tenant} was destroyed`,
     state === 'erased'
