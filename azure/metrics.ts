@@ -6,6 +6,8 @@
  * (generated reference of 2025-04) and
  * https://learn.microsoft.com/azure/postgresql/monitor/concepts-monitoring for what has to be switched on.
  */
+import type { ServerRole } from './vocabulary.ts';
+
 export const metricNamespace = 'Microsoft.DBforPostgreSQL/flexibleServers';
 
 export const metricsSource =
@@ -42,7 +44,7 @@ export interface Metric {
   /** @default - emitted by every server */
   readonly requires?: MetricRequirement;
   /** Which of a replicating pair emits it. @default - both */
-  readonly emittedBy?: 'primary' | 'replica';
+  readonly emittedBy?: ServerRole;
   /** Dimension worth splitting by. @default - none */
   readonly dimension?: string;
 }

@@ -24,6 +24,12 @@ export interface Parameter {
   readonly default?: string;
   /** First major version that has it. @default - every supported version */
   readonly since?: number;
+  /**
+   * A standby sizes its shared memory by this limit and does not start with less than its primary has.
+   * https://www.postgresql.org/docs/17/hot-standby.html#HOT-STANDBY-ADMIN
+   * @default false
+   */
+  readonly inheritedByStandby?: true;
 }
 
 const int32 = 2_147_483_647;
@@ -43,6 +49,11 @@ function integer(
     ...(unit === undefined ? {} : { unit }),
     ...(standard === undefined ? {} : { default: String(standard) }),
   };
+}
+
+/** A limit that a standby needs at least as high as its primary has it. */
+function inherited(limit: Parameter): Parameter {
+  return { ...limit, inheritedByStandby: true };
 }
 
 function real(minimum: number, maximum: number, standard: number): Parameter {
@@ -74,7 +85,7 @@ const costs = 1.79769e308;
 
 export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
   // Connections
-  max_connections: integer(25, 5000, undefined, undefined, 'static'),
+  max_connections: inherited(integer(25, 5000, undefined, undefined, 'static')),
   reserved_connections: fixed('5'),
   superuser_reserved_connections: fixed('10'),
   listen_addresses: fixed('*'),
@@ -105,12 +116,12 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
   temp_buffers: integer(100, 1_073_741_823, 1024, '8kB'),
   hash_mem_multiplier: real(1, 1000, 2),
   huge_pages: choice('on,off,try', 'try', 'static'),
-  max_prepared_transactions: integer(0, 262_143, 0, undefined, 'static'),
+  max_prepared_transactions: inherited(integer(0, 262_143, 0, undefined, 'static')),
   max_stack_depth: fixed('2048'),
   vacuum_buffer_usage_limit: integer(0, 16_777_216, 2048, 'kB'),
 
   // Workers
-  max_worker_processes: integer(0, 262_143, 8, undefined, 'static'),
+  max_worker_processes: inherited(integer(0, 262_143, 8, undefined, 'static')),
   max_parallel_workers: integer(0, 1024, 8),
   max_parallel_workers_per_gather: integer(0, 1024, 2),
   max_parallel_maintenance_workers: integer(0, 64, 2),
@@ -141,7 +152,7 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
   min_wal_size: integer(32, 2_097_151, 80, 'MB'),
 
   // Replication
-  max_wal_senders: integer(5, 100, 10, undefined, 'static'),
+  max_wal_senders: inherited(integer(5, 100, 10, undefined, 'static')),
   max_replication_slots: integer(2, 262_143, 10, undefined, 'static'),
   max_slot_wal_keep_size: fixed('-1'),
   max_logical_replication_workers: integer(0, 262_143, 4, undefined, 'static'),
@@ -158,7 +169,7 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
 
   // Locks and statements
   deadlock_timeout: integer(1, int32, 1000, 'ms'),
-  max_locks_per_transaction: integer(10, 8_388_608, 64, undefined, 'static'),
+  max_locks_per_transaction: inherited(integer(10, 8_388_608, 64, undefined, 'static')),
   max_pred_locks_per_transaction: integer(10, 8_388_608, 64, undefined, 'static'),
   statement_timeout: integer(0, int32, 0, 'ms'),
   lock_timeout: integer(0, int32, 0, 'ms'),

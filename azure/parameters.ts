@@ -42,6 +42,11 @@ export function parameter(name: string): Parameter | undefined {
   return Object.hasOwn(parameterCatalogue, name) ? parameterCatalogue[name] : undefined;
 }
 
+/** Limits that a standby needs at least as high as its primary has them. */
+export const parametersInheritedByStandby: readonly string[] = Object.keys(parameterCatalogue).filter(
+  (name) => parameter(name)?.inheritedByStandby,
+);
+
 /**
  * Whether a change waits for a restart. An uncatalogued parameter counts as static: the restart afterwards asks the
  * server whether anything is pending, so the worst case is one question more.

@@ -5,13 +5,13 @@
  * https://github.com/hashicorp/terraform-provider-azurerm/tree/v4.55.0 (no v6 and no confidential sizes yet).
  * Memory and default connections: https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits
  */
+import type { Tier } from './vocabulary.ts';
+
 export const skusSource =
   'https://github.com/hashicorp/terraform-provider-azurerm/blob/v4.55.0/internal/services/postgres/validate/flexible_server_sku_name.go';
 
 export const connectionsSource =
   'https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits';
-
-export type Tier = 'Burstable' | 'GeneralPurpose' | 'MemoryOptimized';
 
 export interface Sku {
   readonly name: string;

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Severity, severities } from '../core/severity.ts';
-import { resolveTarget } from '../database/target.ts';
 import { type Group, groups } from '../verification/check.ts';
 import { requireWritable } from '../verification/report/place.ts';
 import { isGroup, verdictOf } from '../verification/verdict.ts';
@@ -24,8 +23,6 @@ interface Options extends MigrationsOptions {
   readonly only?: readonly string[];
   readonly all?: boolean;
   readonly timeLimit: number;
-  /** False: none is wanted. */
-  readonly reference?: string | false;
 }
 
 const listed = `Groups: ${groups.join(', ')}.`;
@@ -48,12 +45,7 @@ export function register(program: Command): void {
     .option('--group <groups>', 'run the checks of these groups only', groupList)
     .option('--only <checks>', 'run these checks only, by id or name', checkList)
     .option('--all', 'name what passed too')
-    .option(
-      '--reference <url>',
-      'compare with this database; without it one is migrated on a server started for that',
-    )
     .option('--time-limit <seconds>', 'give up on a database that takes longer', wholeNumber, 300)
-    .option('--no-reference', 'compare with none: the checks of group drift are skipped')
     .addHelpText(
       'after',
       `\n${listed}\nExamples:\n  llama-db verify production\n  llama-db verify production --require isolation,audit --format html --output report.html`,
@@ -68,7 +60,6 @@ export function register(program: Command): void {
         reporter,
         migrationsDirectory: options.migrations,
         timeLimitSeconds: options.timeLimit,
-        ...(options.reference === false ? {} : { reference: await referenceOf(options.reference) }),
         ...(options.group ? { groups: options.group } : {}),
         ...(options.only ? { only: options.only } : {}),
       });
@@ -91,14 +82,6 @@ export function register(program: Command): void {
       }
       process.exitCode = exitCode;
     });
-}
-
-async function referenceOf(url: string | undefined) {
-  // What else the environment says of a connection belongs to the target.
-  const { PGPASSWORD, PGSSLROOTCERT } = process.env;
-  if (url !== undefined) return resolveTarget({ url }, { PGPASSWORD, PGSSLROOTCERT });
-  const { openReference } = await import('../verification/drift/reference-server.ts');
-  return openReference;
 }
 
 function groupList(text: string): readonly Group[] {

@@ -1,5 +1,6 @@
 import type { KeyVaultMetricName } from '../azure/key-vault-metrics.ts';
 import type { Aggregation, AlertFrequency, AlertWindow, MetricName } from '../azure/metrics.ts';
+import type { ServerRole } from '../azure/vocabulary.ts';
 
 /** One metric alert, without what it watches and whom it tells. */
 export interface MetricAlertRule<Name extends string = string> {
@@ -26,7 +27,7 @@ export interface MetricAlertRule<Name extends string = string> {
 }
 
 export interface ServerAlertRulesProps {
-  readonly role: 'primary' | 'replica';
+  readonly role: ServerRole;
   /** Whether another server replicates from this one. */
   readonly replicated: boolean;
   readonly burstable: boolean;

@@ -11,6 +11,7 @@ import {
   metrics,
 } from '../azure/metrics.ts';
 import { reservedConnections } from '../azure/skus.ts';
+import type { ServerRole } from '../azure/vocabulary.ts';
 import { keyVaultAlertRules, type MetricAlertRule, serverAlertRules } from './alert-rules.ts';
 
 type Emitted = Pick<Metric, 'aggregations' | 'dimension' | 'minimumWindow'>;
@@ -94,7 +95,7 @@ export class MetricAlerts extends Construct {
 }
 
 export interface ServerAlertsProps extends Omit<MetricAlertsProps, 'namespace' | 'rules'> {
-  readonly role: 'primary' | 'replica';
+  readonly role: ServerRole;
   readonly burstable: boolean;
   /** `max_connections` in force on this server: what is set, or the SKU's default (decision 23). */
   readonly maxConnections: number;

@@ -9,12 +9,10 @@ export interface DatabaseProps {
   readonly charset: string;
   /** `en_US.utf8` in this spelling: another case is another collation to azurerm, which replaces the database. */
   readonly collation: string;
-  /** Refuse every plan that destroys the database. All its arguments replace it when changed. */
-  readonly preventDestroy: boolean;
   readonly after: readonly ITerraformDependable[];
 }
 
-/** A database, empty: what is in it comes from the migrations. */
+/** A database, empty: what is in it comes from the migrations. Each of its arguments replaces it if changed. */
 export class Database extends Construct {
   readonly id: string;
   readonly name: string;
@@ -27,7 +25,6 @@ export class Database extends Construct {
       serverId: props.server.id,
       charset: props.charset,
       collation: props.collation,
-      lifecycle: { preventDestroy: props.preventDestroy },
       dependsOn: [...props.after],
     });
     this.id = database.id;

@@ -1,6 +1,7 @@
 import { ManagementLock } from '@cdktf/provider-azurerm/lib/management-lock/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import type { DeletionLockMode } from '../azure/vocabulary.ts';
 
 export interface DeletionLockProps {
   /** Azure resource ids to lock, each by a name that is unique in the stack: servers, replicas, the vault. */
@@ -9,7 +10,7 @@ export interface DeletionLockProps {
    * `inPlace` locks; `none` and `lifted` do not. `lifted` is for the one deployment that must remove or replace a
    * child: locks are inherited, and with one in place Azure answers 409 ScopeLocked.
    */
-  readonly mode: 'none' | 'inPlace' | 'lifted';
+  readonly mode: DeletionLockMode;
   /**
    * Everything that is created on or under the targets. A lock comes after all of it, so that it is created last and
    * removed first; before, it would refuse its own stack's changes.
@@ -19,7 +20,7 @@ export interface DeletionLockProps {
 
 /**
  * Locks against deletion, for people and scripts outside Terraform. Terraform itself removes its lock first when it
- * destroys (azurerm 22866); `preventDestroy` on the resources is what stops that.
+ * destroys (azurerm 22866); `prevent_destroy` on the resources and on the lock is what stops that.
  */
 export class DeletionLock extends Construct {
   /** Empty unless the locks are in place. The post-deploy step, which checks them, comes after these. */
@@ -38,6 +39,8 @@ export class DeletionLock extends Construct {
                 notes:
                   'Holds data of all tenants. To remove or replace something below it, deploy with ' +
                   'deletionLock: lifted first, and with inPlace again afterwards.',
+                // Every argument replaces a lock, and another wording is not worth a moment without one.
+                lifecycle: { ignoreChanges: ['notes'] },
                 dependsOn: [...props.after],
               }),
           )

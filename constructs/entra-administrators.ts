@@ -1,6 +1,7 @@
 import { PostgresqlFlexibleServerActiveDirectoryAdministrator } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-active-directory-administrator/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import type { PrincipalType } from '../azure/vocabulary.ts';
 import { chained } from './chain.ts';
 import type { IFlexibleServer } from './flexible-server.ts';
 
@@ -8,7 +9,7 @@ export interface EntraAdministrator {
   /** Display name or user principal name; the role's name in PostgreSQL. Case-sensitive. */
   readonly name: string;
   readonly objectId: string;
-  readonly type: 'Group' | 'ServicePrincipal' | 'User';
+  readonly type: PrincipalType;
 }
 
 export interface EntraAdministratorsProps {

@@ -2,13 +2,14 @@ import { ResourceGroupTemplateDeployment } from '@cdktf/provider-azurerm/lib/res
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { Fn, type ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import type { PrincipalType } from '../azure/vocabulary.ts';
 import type { IKeyVault } from './key-vault.ts';
 
 /** Somebody who may wrap and unwrap with the key. */
 export interface KeyUser {
   /** Object id of the managed identity, application, group or user. */
   readonly principalId: string;
-  readonly principalType: 'Group' | 'ServicePrincipal' | 'User';
+  readonly principalType: PrincipalType;
 }
 
 export interface KeyVaultKeyProps {

@@ -36,11 +36,6 @@ export interface KeyVaultProps {
    * @default false - nobody bypasses the private endpoint
    */
   readonly trustedServices?: boolean;
-  /**
-   * Refuse every plan that would destroy the vault.
-   * @default false - Terraform may destroy it; purge protection still keeps it recoverable
-   */
-  readonly preventDestroy?: boolean;
   /** @default - no tags */
   readonly tags?: Readonly<Record<string, string>>;
 }
@@ -76,7 +71,6 @@ export class KeyVault extends Construct implements IKeyVault {
       // Azure only looks at `bypass` while public access is off; `Deny` is what is left should somebody turn it on.
       networkAcls: { defaultAction: 'Deny', bypass: props.trustedServices ? 'AzureServices' : 'None' },
       ...(props.tags ? { tags: props.tags } : {}),
-      lifecycle: { preventDestroy: props.preventDestroy ?? false },
     });
     this.id = vault.id;
     this.name = props.name;

@@ -27,11 +27,6 @@ export interface LogAnalyticsProps {
    * @default true - without a monitor private link scope nobody could read the logs otherwise
    */
   readonly internetQuery?: boolean;
-  /**
-   * Refuse every plan that would destroy the workspace.
-   * @default false - Terraform may destroy it; Azure keeps it recoverable for 14 days
-   */
-  readonly preventDestroy?: boolean;
   /** @default - no tags */
   readonly tags?: Readonly<Record<string, string>>;
 }
@@ -61,7 +56,6 @@ export class LogAnalytics extends Construct implements ILogAnalytics {
       internetQueryEnabled: props.internetQuery ?? true,
       ...(props.dailyQuotaGb === undefined ? {} : { dailyQuotaGb: props.dailyQuotaGb }),
       ...(props.tags ? { tags: props.tags } : {}),
-      lifecycle: { preventDestroy: props.preventDestroy ?? false },
     });
     this.id = workspace.id;
     this.resource = workspace;

@@ -23,11 +23,6 @@ export interface LongTermBackupProps {
    * @default GeoRedundant - also in the paired region
    */
   readonly redundancy?: 'GeoRedundant' | 'LocallyRedundant' | 'ZoneRedundant';
-  /**
-   * Refuse every plan that would destroy the vault or stop the backup.
-   * @default false
-   */
-  readonly preventDestroy?: boolean;
   /** @default - no tags */
   readonly tags?: Readonly<Record<string, string>>;
   /**
@@ -56,7 +51,6 @@ export class LongTermBackup extends Construct {
 
   constructor(scope: Construct, id: string, props: LongTermBackupProps) {
     super(scope, id);
-    const lifecycle = { preventDestroy: props.preventDestroy ?? false };
     const tags = props.tags ? { tags: props.tags } : {};
 
     const vault = new DataProtectionBackupVault(this, 'vault', {
@@ -69,7 +63,6 @@ export class LongTermBackup extends Construct {
       retentionDurationInDays: SOFT_DELETE_DAYS,
       identity: { type: 'SystemAssigned' },
       ...tags,
-      lifecycle,
     });
     const policy = new DataProtectionBackupPolicyPostgresqlFlexibleServer(this, 'policy', {
       name: `${props.serverName}-weekly`,
@@ -102,7 +95,6 @@ export class LongTermBackup extends Construct {
       serverId: props.serverId,
       backupPolicyId: policy.id,
       dependsOn: [reader, operator, ...(props.after ?? [])],
-      lifecycle,
     });
     this.vaultId = vault.id;
     this.resources = [vault, policy, reader, operator, instance];

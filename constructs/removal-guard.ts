@@ -5,30 +5,43 @@ import { TerraformData } from './terraform-data.ts';
 export interface RemovalGuardProps {
   /** What holds data and can be left out of the settings, by a name that is unique in the stack: whether it is there. */
   readonly present: Readonly<Record<string, boolean>>;
-  /** Refuse every plan that leaves out something which the state has. */
+  /** Azure resource ids of what would be made again empty if it were gone, by a name that is unique in the stack. */
+  readonly kept: Readonly<Record<string, string>>;
+  /** Refuse every plan that leaves out something which the state has, or makes it again. */
   readonly preventDestroy: boolean;
 }
 
 /**
- * Refuses a plan that removes something because the settings no longer have it.
+ * Refuses the plans that `prevent_destroy` on the resource itself does not see, by records that stay in the stack.
  *
- * `prevent_destroy` stands in a resource's own block and goes with it: what is taken out of the settings is planned
- * away, whatever it said. So each such thing has a record here that stays when the thing goes. Going, the record is
- * replaced and may not be, and Terraform refuses the whole plan before it asks Azure for anything. Coming, it is
- * replaced as well, and may be.
+ * - The settings no longer have the resource. `prevent_destroy` is part of the resource's block and goes with it, so
+ *   Terraform plans to destroy the resource. The record of `present` is replaced, and may not be. A resource that is
+ *   added replaces its record as well, and may.
+ * - Azure no longer has the resource, or the resource has another address in the stack. Terraform plans to create it,
+ *   and in the second case also destroys the one at the old address. The id is then unknown, and the record of `kept`
+ *   is replaced, and may not be. A `moved` block keeps the id, and the plan passes.
+ *
+ * Terraform refuses the whole plan before it asks Azure for anything.
  * https://developer.hashicorp.com/terraform/language/meta-arguments/lifecycle#prevent_destroy
  */
 export class RemovalGuard extends Construct {
   readonly resources: readonly ITerraformDependable[];
 
-  constructor(scope: Construct, id: string, { present, preventDestroy }: RemovalGuardProps) {
+  constructor(scope: Construct, id: string, { present, kept, preventDestroy }: RemovalGuardProps) {
     super(scope, id);
-    this.resources = Object.entries(present).map(
-      ([name, isPresent]) =>
-        new TerraformData(this, name, {
-          triggersReplace: { in_the_settings: isPresent },
-          lifecycle: { preventDestroy: preventDestroy && !isPresent },
-        }),
-    );
+    const record = (name: string, triggersReplace: object, refuses: boolean) => {
+      const data = new TerraformData(this, name, { triggersReplace, lifecycle: { preventDestroy: refuses } });
+      // Whatever names the stack gives its resources, the records keep theirs.
+      data.overrideLogicalId(`${id}_${name}`);
+      return data;
+    };
+    this.resources = [
+      ...Object.entries(present).map(([name, isPresent]) =>
+        record(name, { in_the_settings: isPresent }, preventDestroy && !isPresent),
+      ),
+      ...Object.entries(kept).map(([name, resourceId]) =>
+        record(`${name}_id`, { id: resourceId }, preventDestroy),
+      ),
+    ];
   }
 }

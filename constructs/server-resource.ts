@@ -8,6 +8,7 @@ import {
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
+import type { HighAvailabilityMode, NetworkMode } from '../azure/vocabulary.ts';
 
 export interface ServerStorage {
   /** GB; a size the service sells. */
@@ -27,7 +28,7 @@ export interface ServerBackup {
 }
 
 export interface ServerHighAvailability {
-  readonly mode: 'ZoneRedundant' | 'SameZone';
+  readonly mode: HighAvailabilityMode;
   /** @default - Azure chooses */
   readonly standbyZone?: string | undefined;
 }
@@ -47,8 +48,7 @@ export interface ServerCustomerManagedKey {
 
 /** How clients reach a server; chosen at creation, Azure refuses mixtures and changes. */
 export type ServerNetwork =
-  | { readonly mode: 'privateEndpoint' }
-  | { readonly mode: 'public' }
+  | { readonly mode: Exclude<NetworkMode, 'virtualNetworkInjected'> }
   | {
       readonly mode: 'virtualNetworkInjected';
       /** Subnet delegated to Flexible Server. */
@@ -79,8 +79,6 @@ export interface ServerProps {
   readonly customerManagedKey?: ServerCustomerManagedKey | undefined;
   /** The server is one of a pair whose roles a switchover exchanges. */
   readonly paired: boolean;
-  /** Refuse every plan that destroys the server. */
-  readonly preventDestroy: boolean;
   /** What must be finished before. @default - nothing beyond what is referred to */
   readonly after?: readonly ITerraformDependable[];
   /** @default - none */
@@ -143,7 +141,7 @@ export function serverResource(scope: Construct, props: ServerProps, role: RoleC
     timeouts: { create: '4h', update: '4h', delete: '2h' },
     lifecycle: {
       // A disk that has outgrown the size that is set plans a replacement (PGR 403).
-      preventDestroy: props.preventDestroy || resize,
+      ...(resize && { preventDestroy: true }),
       ignoreChanges: ignoredChanges(props.paired, props.storage.autoGrow && !resize),
     },
     ...(after.length > 0 && { dependsOn: after }),

@@ -6,6 +6,15 @@
  * there); afterwards the same document is the Terraform output `deployment`.
  */
 import { z } from 'zod';
+import {
+  deletionLockModes,
+  highAvailabilityStates,
+  networkModes,
+  principalTypes,
+  serverRoles,
+  tiers,
+} from '../azure/vocabulary.ts';
+import { loginRoles } from './schema/roles.ts';
 
 const server = z.object({
   /** Azure resource id; absent for a target given by URL. */
@@ -20,13 +29,13 @@ const parameters = z.record(z.string(), z.string());
 const expectedServer = z.object({
   /** Size without its tier's prefix: `Standard_D4s_v3`. */
   sku: z.string(),
-  tier: z.enum(['Burstable', 'GeneralPurpose', 'MemoryOptimized']),
+  tier: z.enum(tiers),
   /** GB; the least there may be where it grows by itself. */
   storageGb: z.number().int(),
   autoGrow: z.boolean(),
   /** Zone of the server and, with a standby, the other's: a failover exchanges them. Absent: Azure chose one. */
   zones: z.array(z.string()).optional(),
-  highAvailability: z.enum(['ZoneRedundant', 'SameZone', 'Disabled']),
+  highAvailability: z.enum(highAvailabilityStates),
   /** Only the server that takes writes has backups of its own. */
   backup: z.object({ retentionDays: z.number().int(), geoRedundant: z.boolean() }).optional(),
   /** As set, values as Azure spells them. */
@@ -37,7 +46,7 @@ const expectedServer = z.object({
 const expectedAzure = z.object({
   primary: expectedServer,
   replica: expectedServer.optional(),
-  network: z.enum(['privateEndpoint', 'virtualNetworkInjected', 'public']),
+  network: z.enum(networkModes),
   /** Ranges that may connect to public servers. */
   allowedRanges: z.array(z.object({ start: z.string(), end: z.string() })),
   passwordLogin: z.boolean(),
@@ -50,7 +59,7 @@ const expectedAzure = z.object({
   }),
   virtualEndpoint: z.string().optional(),
   alertsEnabled: z.boolean(),
-  deletionLock: z.enum(['none', 'inPlace', 'lifted']),
+  deletionLock: z.enum(deletionLockModes),
 });
 
 /** Azure resources beside the servers. Absent where nothing is deployed. */
@@ -76,7 +85,7 @@ export const deploymentSchema = z.object({
   primary: server,
   replica: server.optional(),
   /** Which of the two takes writes. */
-  writer: z.enum(['primary', 'replica']),
+  writer: z.enum(serverRoles),
   /** Host names that follow a switchover. */
   endpoints: z.object({ writer: z.string(), reader: z.string() }).optional(),
   database: z.string(),
@@ -92,8 +101,8 @@ export const deploymentSchema = z.object({
     z.object({
       name: z.string(),
       objectId: z.string(),
-      type: z.enum(['Group', 'ServicePrincipal', 'User']),
-      role: z.enum(['application_role', 'admin_role', 'analytics_role', 'maintenance_role']),
+      type: z.enum(principalTypes),
+      role: z.enum(loginRoles),
     }),
   ),
   pools: z.array(z.object({ name: z.string(), maxSize: z.number().int(), instances: z.number().int() })),

@@ -3,6 +3,8 @@
  * only when something is pending, and in the order that keeps the replica able to follow.
  */
 
+import { parametersInheritedByStandby } from '../azure/parameters.ts';
+import { otherRole, type ServerRole } from '../azure/vocabulary.ts';
 import { Fault } from '../core/fault.ts';
 import type { Reporter } from '../core/report.ts';
 import { duration } from '../core/text.ts';
@@ -21,22 +23,10 @@ interface PendingParameter {
 }
 
 interface PendingServer {
-  readonly which: 'primary' | 'replica';
+  readonly which: ServerRole;
   readonly target: Target;
   readonly parameters: readonly PendingParameter[];
 }
-
-/**
- * A replica does not start with less of these than its primary has
- * (https://www.postgresql.org/docs/17/hot-standby.html#HOT-STANDBY-ADMIN).
- */
-const inherited = new Set([
-  'max_connections',
-  'max_worker_processes',
-  'max_wal_senders',
-  'max_prepared_transactions',
-  'max_locks_per_transaction',
-]);
 
 /** Servers of the deployment that wait for a restart; a replica that cannot be asked is reported. */
 export async function pendingRestarts(
@@ -48,7 +38,7 @@ export async function pendingRestarts(
   const found: PendingServer[] = [{ which: writer, target, parameters: await pendingParameters(connection) }];
   const standby = standbyTarget(target);
   if (standby) {
-    const which = writer === 'primary' ? 'replica' : 'primary';
+    const which = otherRole(writer);
     const parameters = await askStandby(connection, standby, reporter);
     if (parameters) found.push({ which, target: standby, parameters });
   }
@@ -126,7 +116,7 @@ export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters
 ): readonly Server[] {
   const changes = pending
     .flatMap(({ parameters }) => parameters)
-    .filter(({ name }) => inherited.has(name))
+    .filter(({ name }) => parametersInheritedByStandby.includes(name))
     .map(({ name, current }) => ({
       name,
       by: Number(deployment?.parameters[name] ?? current) - Number(current),
@@ -142,7 +132,7 @@ export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters
     );
   }
   const writer = deployment?.writer ?? 'primary';
-  const follower = writer === 'primary' ? 'replica' : 'primary';
+  const follower = otherRole(writer);
   const first = rising.length > 0 ? follower : writer;
   return [...pending].sort((a, b) => Number(b.which === first) - Number(a.which === first));
 }

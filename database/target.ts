@@ -2,6 +2,7 @@
  * Where a command connects: told by the apply that runs it, by an environment's Terraform outputs, or by URL.
  */
 import { isIP } from 'node:net';
+import { otherRole } from '../azure/vocabulary.ts';
 import { Fault } from '../core/fault.ts';
 import { type Deployment, deploymentSchema } from './deployment.ts';
 
@@ -57,7 +58,7 @@ export async function resolveTarget(request: TargetRequest, variables: Variables
 export function standbyTarget(target: Target): Target | undefined {
   const { deployment } = target;
   if (!deployment?.replica) return undefined;
-  return { ...target, host: deployment[deployment.writer === 'primary' ? 'replica' : 'primary']?.host ?? '' };
+  return { ...target, host: deployment[otherRole(deployment.writer)]?.host ?? '' };
 }
 
 /** How the target is called in messages: never with its password. */

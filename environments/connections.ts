@@ -1,7 +1,7 @@
 /** How many connections there are and who may take them: for the rules, and for alerts that mean something. */
 import { parameter } from '../azure/parameters.ts';
 import { parseSku, reservedConnections } from '../azure/skus.ts';
-import type { ServerRole } from './parameters.ts';
+import type { ServerRole } from '../azure/vocabulary.ts';
 import type { EnvironmentSettings } from './settings.ts';
 
 /** Connections a migration run holds at once: the one with the lock, and the one that migrates. */

@@ -2,6 +2,7 @@
 import { extension, libraryDefaults } from '../azure/extensions.ts';
 import { azureValue, isStatic, type ParameterInput, parameter } from '../azure/parameters.ts';
 import { parseSku } from '../azure/skus.ts';
+import type { ServerRole } from '../azure/vocabulary.ts';
 import type { EnvironmentSettings, ServerSettings } from './settings.ts';
 
 export interface ServerParameter {
@@ -13,9 +14,6 @@ export interface ServerParameter {
   /** Unit of the number. @default - none */
   readonly unit?: string;
 }
-
-/** Which server of a pair the parameters are for; azurerm calls the parameters' own resource once for each. */
-export type ServerRole = 'primary' | 'replica';
 
 /** Parameters the settings decide in another field, by the field that does. They cannot be given a second time. */
 export const decidedElsewhere: Readonly<Record<string, string>> = {

@@ -5,6 +5,13 @@
  * that every problem of every environment can be reported together before a file is written.
  */
 import { z } from 'zod';
+import {
+  deletionLockModes,
+  highAvailabilityModes,
+  principalTypes,
+  serverRoles,
+} from '../azure/vocabulary.ts';
+import { loginRoles } from '../database/schema/roles.ts';
 
 const tags = z.record(z.string(), z.string());
 
@@ -69,7 +76,7 @@ const network = z.discriminatedUnion('mode', [
 ]);
 
 const highAvailability = z.strictObject({
-  mode: z.enum(['ZoneRedundant', 'SameZone']),
+  mode: z.enum(highAvailabilityModes),
   /** Availability zone of the standby when the server is created. @default - Azure chooses */
   standbyZone: z.string().optional(),
 });
@@ -100,7 +107,7 @@ const entraPrincipal = z.strictObject({
   /** Display name (group, application, managed identity) or user principal name. Case-sensitive. */
   name: z.string(),
   objectId: z.string(),
-  type: z.enum(['Group', 'ServicePrincipal', 'User']),
+  type: z.enum(principalTypes),
 });
 
 const authentication = z.strictObject({
@@ -225,9 +232,14 @@ const monitoring = z.strictObject({
 });
 
 const protection = z.strictObject({
-  /** `lifted` removes the lock for one deployment, which removing or replacing a child needs. */
-  deletionLock: z.enum(['none', 'inPlace', 'lifted']),
-  /** Refuse any plan that destroys a server, database or vault. */
+  /**
+   * `inPlace` locks servers and vault in Azure, and Terraform refuses every plan that destroys or replaces what holds
+   * data. `lifted` removes the locks for one deployment, which removing or replacing a child needs.
+   */
+  deletionLock: z.enum(deletionLockModes),
+  /**
+   * Refuse those plans without a lock as well. While the lock is lifted, only what is taken out of the settings may go.
+   */
   preventDestroy: z.boolean(),
 });
 
@@ -261,7 +273,7 @@ const state = z.discriminatedUnion('backend', [
 
 /** A login of the database: an Entra principal (or, with password login, a password role) put in one group role. */
 const databaseLogin = entraPrincipal.extend({
-  role: z.enum(['application_role', 'admin_role', 'analytics_role', 'maintenance_role']),
+  role: z.enum(loginRoles),
 });
 
 const connectionPool = z.strictObject({
@@ -315,7 +327,7 @@ export const environmentSettings = z.strictObject({
   network,
   server,
   /** Which of the pair takes writes; flipped together with a switchover. @default 'primary' */
-  writer: z.enum(['primary', 'replica']).default('primary'),
+  writer: z.enum(serverRoles).default('primary'),
   /**
    * Which of the two servers takes a change first. Azure refuses a server that is larger than its replica, or has a
    * higher inherited limit (`max_connections` and four more): what grows, grows on the follower first, and what
@@ -323,7 +335,7 @@ export const environmentSettings = z.strictObject({
    * a destruction, because Azure deletes no primary before its replica.
    * @default primary
    */
-  changeFirst: z.enum(['primary', 'replica']).default('primary'),
+  changeFirst: z.enum(serverRoles).default('primary'),
   replica: replica.optional(),
   /** Stable host names that follow a switchover: `<name>.writer.…` and `<name>.reader.…`. */
   virtualEndpoint: z.strictObject({ name: z.string() }).optional(),

@@ -3,8 +3,9 @@
  * attributes are references that Terraform fills in, and a local run, where they are plain text.
  */
 import { parseSku } from '../azure/skus.ts';
+import type { ServerRole } from '../azure/vocabulary.ts';
 import type { Deployment, ExpectedAzure, ExpectedServer } from '../database/deployment.ts';
-import { type ServerRole, serverParameters } from '../environments/parameters.ts';
+import { serverParameters } from '../environments/parameters.ts';
 import type { EnvironmentSettings } from '../environments/settings.ts';
 
 /** What only the deployed resources know. Nothing sensitive: Terraform would hide the step's whole output. */

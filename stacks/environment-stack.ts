@@ -10,6 +10,7 @@ import { observability } from './observability.ts';
 import { outputs } from './outputs.ts';
 import { leavePolicyTags } from './policy-tags.ts';
 import { postDeploy } from './post-deploy.ts';
+import { protect, protectionOf } from './protection.ts';
 import { type Parts, safeguards } from './safeguards.ts';
 import { servers } from './servers.ts';
 import { configureTerraform } from './terraform.ts';
@@ -41,6 +42,7 @@ export class EnvironmentStack extends TerraformStack {
     postDeploy(this, deployment, pair, everything);
     outputs(this, deployment, parts);
     leavePolicyTags(this, settings.policyTags);
+    protect(this, protectionOf(settings));
   }
 
   /**

@@ -2,6 +2,7 @@
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
 import { parseSku } from '../azure/skus.ts';
+import type { ServerRole } from '../azure/vocabulary.ts';
 import { ActionGroup } from '../constructs/action-group.ts';
 import { ActivityAlerts } from '../constructs/activity-alerts.ts';
 import { KeyVaultAlerts, ServerAlerts } from '../constructs/alerts.ts';
@@ -9,7 +10,7 @@ import { Diagnostics } from '../constructs/diagnostics.ts';
 import type { IFlexibleServer } from '../constructs/flexible-server.ts';
 import { AdoptedLogAnalytics, type ILogAnalytics, LogAnalytics } from '../constructs/log-analytics.ts';
 import { maxConnections } from '../environments/connections.ts';
-import { type ServerRole, serverParameters } from '../environments/parameters.ts';
+import { serverParameters } from '../environments/parameters.ts';
 import type { EnvironmentSettings } from '../environments/settings.ts';
 import type { Foundation } from './foundation.ts';
 import type { Servers } from './servers.ts';
@@ -102,7 +103,7 @@ const addressOf = { primary: 'server', replica: 'replica' } as const;
 
 function logAnalytics(
   scope: Construct,
-  { logAnalytics: given, location, protection, tags }: EnvironmentSettings,
+  { logAnalytics: given, location, tags }: EnvironmentSettings,
   ownGroup: string,
 ): ILogAnalytics {
   const { name, retentionDays, dailyQuotaGb } = given;
@@ -119,7 +120,6 @@ function logAnalytics(
         location,
         retentionDays,
         ...(dailyQuotaGb !== undefined && { dailyQuotaGb }),
-        preventDestroy: protection.preventDestroy,
         tags,
       });
 }

@@ -11,6 +11,7 @@ import { RemovalGuard } from '../constructs/removal-guard.ts';
 import type { EnvironmentSettings } from '../environments/settings.ts';
 import type { Foundation } from './foundation.ts';
 import type { Observability } from './observability.ts';
+import { protectionOf } from './protection.ts';
 import type { Servers } from './servers.ts';
 import type { Vault } from './vault.ts';
 
@@ -37,11 +38,10 @@ export function safeguards(
         serverId: servers.primary.id,
         serverName: settings.server.name,
         serverResourceGroupId: resourceGroup.id,
-        preventDestroy: protection.preventDestroy,
         tags,
         after: servers.last,
-      }).resources
-    : [];
+      })
+    : undefined;
   const budgets = budget
     ? [
         new Budget(scope, 'budget', {
@@ -53,15 +53,27 @@ export function safeguards(
     : [];
   const guard = new RemovalGuard(scope, 'protected', {
     present: {
+      resource_group: !settings.resourceGroup.existing,
+      recovery_resource_group: settings.recoveryResourceGroup?.existing === false,
       replica: servers.replica !== undefined,
       key_vault: vault.created,
       log_analytics: !settings.logAnalytics.existing,
       long_term_backup: longTermBackup !== undefined,
     },
-    // Whoever has lifted the lock is about to remove something: docs/decisions.md, 8a.
-    preventDestroy: protection.preventDestroy && protection.deletionLock !== 'lifted',
+    kept: {
+      server: servers.primary.id,
+      database: servers.database.id,
+      ...(!settings.logAnalytics.existing && { log_analytics: observability.workspace.id }),
+      ...(backups && { long_term_backup: backups.vaultId }),
+    },
+    preventDestroy: protectionOf(settings).againstRemoval,
   });
-  const made = [...servers.last, ...vault.resources, ...observability.resources, ...backups];
+  const made = [
+    ...servers.last,
+    ...vault.resources,
+    ...observability.resources,
+    ...(backups?.resources ?? []),
+  ];
   const locks = new DeletionLock(scope, 'deletion_lock', {
     targets: {
       server: servers.primary.id,

@@ -91,7 +91,6 @@ function primaryChain(
     charset,
     collation,
     server: primary,
-    preventDestroy: settings.protection.preventDestroy,
     after: parameters.last,
   });
   return { primary, database, last: [database.resource] };
@@ -140,7 +139,6 @@ function primaryServer(
     customerManagedKey: key,
     authentication: { tenantId, passwordLogin: passwordLogin(scope, settings) },
     paired: settings.replica !== undefined,
-    preventDestroy: settings.protection.preventDestroy,
     after,
   });
 }
@@ -173,7 +171,6 @@ function replicaServer(
     ...(settings.writer === 'replica' && {
       authentication: { tenantId, passwordLogin: server.authentication.passwordLogin },
     }),
-    preventDestroy: settings.protection.preventDestroy,
     after: from.after,
   });
 }

@@ -25,7 +25,7 @@ export function keyVault(
   { primary, keyVaultZone }: Foundation,
   tenantId: string,
 ): Vault {
-  const { keyVault: given, tags, protection, location } = settings;
+  const { keyVault: given, tags, location } = settings;
   const { name } = given;
   const resourceGroupName = given.resourceGroup ?? primary.resourceGroup.name;
   const vault = given.existing
@@ -38,7 +38,6 @@ export function keyVault(
         sku: given.sku,
         softDeleteRetentionDays: given.softDeleteRetentionDays,
         trustedServices: settings.server.customerManagedKey !== undefined,
-        preventDestroy: protection.preventDestroy,
         tags,
       });
   // For an adopted vault too: its owners' endpoints are in their networks, not in this one.

@@ -9,7 +9,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   core: [],
   azure: [],
   runtime: [],
-  environments: ['azure', 'core'],
+  environments: ['azure', 'core', 'database'],
   constructs: ['azure'],
   local: ['azure', 'core'],
   database: ['azure', 'core', 'runtime'],
@@ -154,6 +154,16 @@ describe('the house', () => {
         .filter(({ file }) => !['stacks', 'constructs', 'main.ts'].includes(top(file)))
         .map(describeImport),
     ).toEqual([]);
+  });
+
+  it('lets environments take from database only the roles', () => {
+    expect([
+      ...new Set(
+        imports
+          .filter(({ file, of }) => top(file) === 'environments' && top(of) === 'database')
+          .map(({ of }) => of),
+      ),
+    ]).toEqual(['database/schema/roles.ts']);
   });
 
   it('lets stacks take from database only what needs no database', () => {

@@ -5,7 +5,6 @@ import type pg from 'pg';
 import type { Severity } from '../core/severity.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { AzureFacts, Read } from './azure/facts.ts';
-import type { Description } from './drift/description.ts';
 import type { OpenDatabase, Snapshot } from './snapshot/snapshot.ts';
 
 export const groups = [
@@ -57,12 +56,10 @@ export interface CheckContext {
   readonly client: pg.Client;
   /** @default - checks that compare with a deployment's settings are skipped */
   readonly deployment?: Deployment;
-  /** Folder of the migration files. @default - the project's own `migrations/` */
+  /** Folder of the migration files and their schema manifest. @default - the project's own `migrations/` */
   readonly migrationsDir?: string;
   /** Connections to other databases of the server, for pg_cron. @default - what lies there is skipped */
   readonly openDatabase?: OpenDatabase;
-  /** What the migrations make of an empty database, to compare with. @default - drift is skipped */
-  readonly reference?: () => Promise<Description>;
   /** What Azure's control plane says, read once. @default - group azure is skipped */
   readonly azure?: () => Promise<Read<AzureFacts>>;
 }

@@ -1,19 +1,25 @@
 /** Facts derived from a snapshot: which tables hold tenant rows, and which roles reach which others. */
+import {
+  ownerRole as owner,
+  schema,
+  tenantColumn,
+  applicationRole as tenantRole,
+} from '../database/schema/roles.ts';
 import type { Finding } from './check.ts';
 import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/facts.ts';
 
-export const schema = 'llama';
-export const owner = 'llama_owner';
-export const tenantRole = 'application_role';
-export const auditRole = 'audit_writer';
-export const sealRole = 'audit_sealer';
-export const maintenanceRole = 'maintenance_role';
-/** Group roles that logins are members of. */
-export const loginRoles = ['application_role', 'admin_role', 'analytics_role', 'maintenance_role'] as const;
-/** Every role that the migrations create. */
-export const groupRoles = [...loginRoles, auditRole, sealRole, owner] as const;
-/** Column that names the tenant of a row. */
-export const tenantColumn = 'tenant_id';
+export {
+  applicationRole as tenantRole,
+  auditRole,
+  loginRoles,
+  maintenanceRole,
+  ownerRole as owner,
+  schema,
+  schemaRoles as groupRoles,
+  sealRole,
+  tenantColumn,
+} from '../database/schema/roles.ts';
+
 export const auditTable = 'llama.audit_trail';
 export const sealTable = 'llama.audit_seals';
 

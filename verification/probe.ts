@@ -10,10 +10,10 @@ import pg from 'pg';
 import { messageOf } from '../core/text.ts';
 import { sqlState } from '../database/diagnosis.ts';
 import { month, parseBounds } from '../database/maintain/months.ts';
+import { rolledBack } from '../database/transaction.ts';
 import type { CheckInput, Finding } from './check.ts';
 import { modelOf, nameOf, tenantRole } from './model.ts';
 import type { Relation, Snapshot } from './snapshot/facts.ts';
-import { rolledBack } from './transaction.ts';
 
 /** What one part of the probe found; `skipped` when it could not be carried out. */
 export type Part =

@@ -8,8 +8,6 @@ import { describeTarget, type Target } from '../database/target.ts';
 import { catalogue } from './catalogue.ts';
 import type { CheckFacts, Group, Report, RunOptions } from './check.ts';
 import { otherDatabases } from './databases.ts';
-import type { Description } from './drift/description.ts';
-import { freshReference, givenReference, type OpenReference } from './drift/reference.ts';
 import { renderTable } from './report/table.ts';
 import { chosen, isNamed, runChecks } from './run.ts';
 import type { Verdict } from './verdict.ts';
@@ -20,8 +18,6 @@ export type Format = (typeof formats)[number];
 export interface VerifyOptions extends RunOptions {
   readonly reporter: Reporter;
   readonly migrationsDirectory: string;
-  /** A database to compare with, or a server to migrate an empty one on. @default - drift is skipped */
-  readonly reference?: Target | OpenReference;
   /** @default - whoever is signed in here */
   readonly azureAccess?: AzureAccess;
   /** Seconds that looking at the database may take in all. @default 300 */
@@ -50,9 +46,7 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
     session: 'reading',
     acceptStandby: true,
   } as const;
-  // Begins at once: a reference takes longer to make than everything else to look at.
   const asked = (wanted: Group) => chosen(options).some(({ group }) => group === wanted);
-  const reference = asked('drift') ? begin(options) : undefined;
   const azure = asked('azure') ? beginAzure(target, options.azureAccess) : undefined;
   try {
     return await withConnection(target, connect, (connection) =>
@@ -63,7 +57,6 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
             migrationsDir: options.migrationsDirectory,
             openDatabase: otherDatabases(connection),
             ...(target.deployment ? { deployment: target.deployment } : {}),
-            ...(reference ? { reference: () => reference } : {}),
             ...(azure ? { azure: () => azure } : {}),
           },
           options,
@@ -73,9 +66,6 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     throw new Fault('verify/2', error.what, error.why, error.remedy, { exitCode: 2, cause: error });
-  } finally {
-    // Its server must be gone before this returns, whatever happened.
-    await reference?.catch(() => undefined);
   }
 }
 
@@ -116,17 +106,6 @@ function beginAzure({ deployment }: Target, access: AzureAccess | undefined) {
   const facts = import('./azure/read.ts').then(({ readAzure }) => readAzure(deployment, access));
   facts.catch(() => undefined);
   return facts;
-}
-
-function begin({ reference, migrationsDirectory }: VerifyOptions): Promise<Description> | undefined {
-  if (!reference) return undefined;
-  const description =
-    typeof reference === 'function'
-      ? freshReference(reference, migrationsDirectory)
-      : givenReference(reference);
-  // Whoever asks for it hears why it failed; until then nobody listens.
-  description.catch(() => undefined);
-  return description;
 }
 
 /**

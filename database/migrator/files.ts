@@ -13,6 +13,9 @@ import { Fault } from '../../core/fault.ts';
 /** The project's own migrations. */
 export const migrationsDirectory = fileURLToPath(new URL('../../migrations', import.meta.url));
 
+/** The schema manifest, which lies beside the migrations that it describes. */
+export const manifestFile = 'schema.json';
+
 export interface MigrationFile {
   /** Four digits, the order of application: `0003`. */
   readonly version: string;
@@ -34,14 +37,14 @@ const NAME = /^(\d{4})_[a-z0-9_]+\.(sql|ts)$/;
 const TABLE = /^[a-z_][a-z0-9_]*$/;
 
 /**
- * Every migration in `directory`, in order of version. Hidden files and `.md` files are passed over.
+ * Every migration in `directory`, in order of version. Hidden files, `.md` files and the manifest are left out.
  *
  * @throws Fault for a file whose name or header cannot be read, and for two files with one version
  */
 export function listMigrations(directory: string): MigrationFile[] {
   const migrations: MigrationFile[] = [];
   for (const file of filesIn(directory)) {
-    if (file.startsWith('.') || file.endsWith('.md')) continue;
+    if (file.startsWith('.') || file.endsWith('.md') || file === manifestFile) continue;
     const [, version, kind] = NAME.exec(file) ?? [];
     if (version === undefined || (kind !== 'sql' && kind !== 'ts')) {
       throw new Fault(

@@ -1,4 +1,5 @@
 /** Who may log in, and as what. */
+import { schemaRoles } from '../../database/schema/roles.ts';
 import type { EnvironmentSettings } from '../settings.ts';
 import { check, type Finding, finding, type Rule, repeated, urls } from './rule.ts';
 
@@ -116,17 +117,6 @@ const password: Rule = ({ server: { authentication } }) => {
   ];
 };
 
-/** Roles that the migrations make: a login of that name would be them. */
-const rolesOfTheSchema = [
-  'llama_owner',
-  'application_role',
-  'admin_role',
-  'analytics_role',
-  'maintenance_role',
-  'audit_writer',
-  'audit_sealer',
-];
-
 const loginNames: Rule = ({ server: { authentication }, database }) => {
   const named = [
     ...authentication.administrators.map(
@@ -135,10 +125,10 @@ const loginNames: Rule = ({ server: { authentication }, database }) => {
     ...database.logins.map((one, position) => [`database.logins.${position}.name`, one.name] as const),
   ];
   return named.flatMap(([field, name]) => {
-    if (rolesOfTheSchema.includes(name)) {
+    if (schemaRoles.includes(name)) {
       return [
         finding(field, name, {
-          rule: `a login has not the name of a role the migrations make (${rolesOfTheSchema.join(', ')})`,
+          rule: `a login has not the name of a role the migrations make (${schemaRoles.join(', ')})`,
           source: 'docs/decisions.md, 11a',
         }),
       ];

@@ -1,7 +1,7 @@
 /** Whether everybody who connects fits, and how long what they leave is kept. */
 import { reservedConnections } from '../../azure/skus.ts';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import { claimedConnections, cronConnections, maxConnections, migrationConnections } from '../connections.ts';
-import type { ServerRole } from '../parameters.ts';
 import { check, finding, type Rule, repeated, urls } from './rule.ts';
 
 const poolSizes: Rule = ({ database }) => [

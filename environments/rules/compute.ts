@@ -3,6 +3,7 @@ import { region, regions, regionsSource } from '../../azure/regions.ts';
 import { parseSku, skus, skusSource } from '../../azure/skus.ts';
 import { storageSizesGb, storageSource, storageTiers } from '../../azure/storage.ts';
 import { majorVersion, supportedVersions, versionsSource } from '../../azure/versions.ts';
+import { availabilityZones, backupRetentionDays, isAvailabilityZone } from '../../azure/vocabulary.ts';
 import { nearest } from '../../core/nearest.ts';
 import type { EnvironmentSettings, ServerSettings } from '../settings.ts';
 import { check, type Finding, finding, isProtected, type Rule, urls } from './rule.ts';
@@ -120,9 +121,12 @@ const version: Rule = ({ server }) => {
 function zoneFindings(field: string, zone: string | undefined, location: string): Finding[] {
   if (zone === undefined) return [];
   const known = region(location);
-  if (!['1', '2', '3'].includes(zone)) {
+  if (!isAvailabilityZone(zone)) {
     return [
-      finding(field, zone, { rule: 'an availability zone is 1, 2 or 3', source: urls.highAvailability }),
+      finding(field, zone, {
+        rule: `an availability zone is one of ${availabilityZones.join(', ')}`,
+        source: urls.highAvailability,
+      }),
     ];
   }
   return [
@@ -181,12 +185,21 @@ const maintenance: Rule = ({ server }) => {
 const backup: Rule = (settings) => {
   const { retentionDays, geoRedundant } = settings.server.backup;
   const home = region(settings.location);
+  const { minimum, maximum } = backupRetentionDays;
   return [
-    ...check(retentionDays >= 7 && retentionDays <= 35, 'server.backup.retentionDays', retentionDays, {
-      rule: 'backups are kept 7 to 35 days',
-      source: urls.backup,
-      remedy: retentionDays > 35 ? 'Keep more with longTermBackup.' : 'Seven is the least Azure offers.',
-    }),
+    ...check(
+      retentionDays >= minimum && retentionDays <= maximum,
+      'server.backup.retentionDays',
+      retentionDays,
+      {
+        rule: `backups are kept ${minimum} to ${maximum} days`,
+        source: urls.backup,
+        remedy:
+          retentionDays > maximum
+            ? 'Keep more with longTermBackup.'
+            : `${minimum} is the least Azure offers.`,
+      },
+    ),
     ...check(!geoRedundant || !home || home.pair !== undefined, 'server.backup.geoRedundant', geoRedundant, {
       rule: `geo-redundant backup goes to the paired region, and ${settings.location} has none`,
       source: regionsSource,

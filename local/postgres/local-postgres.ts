@@ -6,6 +6,8 @@ import type { SmallDisk } from './disk.ts';
 export interface LocalPostgresOptions {
   /** PostgreSQL major version the caller relies on. @default - whatever is installed */
   readonly major?: number;
+  /** Directory of the server's programs, as `binariesOf` gives it. @default - `packagedBinaries` */
+  readonly binaries?: string;
   /** Names the certificate carries beside localhost and 127.0.0.1. @default - none */
   readonly hostNames?: readonly string[];
   /** Login that stands for the Entra administrator group; deployments log in under it. @default 'database_admins' */

@@ -53,7 +53,7 @@ async function start(
   begin: (cluster: Cluster) => Promise<void>,
   secrets?: ServerAddress['passwords'],
 ): Promise<LocalPostgres> {
-  const binaries = await packagedBinaries();
+  const binaries = options.binaries ?? (await packagedBinaries());
   const account = serverAccount();
   const directory = mkdtempSync(join(temporaryDirectory(account), 'llama-db-postgres-'));
   const guardian = new Guardian(directory);

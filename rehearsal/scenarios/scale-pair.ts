@@ -1,4 +1,5 @@
 import { nameOf } from '../../azure/resource-id.ts';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import type { Scenario } from '../scenario.ts';
 import type { Stage } from '../stage/stage.ts';
 
@@ -21,8 +22,8 @@ export const scenario: Scenario = {
   async run(stage) {
     const { server, replica } = stage.settings;
     const names = [server.name, replica?.name ?? ''];
-    const size = (sku: string, first: 'primary' | 'replica') => ({
-      change: (input: { server: { sku: string }; changeFirst?: 'primary' | 'replica' | undefined }) => {
+    const size = (sku: string, first: ServerRole) => ({
+      change: (input: { server: { sku: string }; changeFirst?: ServerRole | undefined }) => {
         input.server.sku = sku;
         input.changeFirst = first;
       },

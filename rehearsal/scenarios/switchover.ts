@@ -1,4 +1,5 @@
 import { nameOf } from '../../azure/resource-id.ts';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import { textAt } from '../../core/json.ts';
 import { serverBehind } from '../../local/azure/index.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
@@ -6,10 +7,8 @@ import { Operator } from '../operator.ts';
 import type { Scenario } from '../scenario.ts';
 import type { Stage } from '../stage/stage.ts';
 
-type Which = 'primary' | 'replica';
-
 /** What belongs to the server that takes writes, and to it alone. */
-function availability(stage: Stage, which: Which): string | undefined {
+function availability(stage: Stage, which: ServerRole): string | undefined {
   return textAt(stage.serverProperties(which), 'highAvailability', 'mode');
 }
 
@@ -27,7 +26,7 @@ async function ledger(stage: Stage): Promise<string> {
   );
 }
 
-async function switchTo(stage: Stage, to: Which, from: Which): Promise<void> {
+async function switchTo(stage: Stage, to: ServerRole, from: ServerRole): Promise<void> {
   const { virtualEndpoint } = stage.settings;
   const leads = (role: string) =>
     nameOf(
@@ -45,7 +44,7 @@ async function switchTo(stage: Stage, to: Which, from: Which): Promise<void> {
   stage.check(`the reader’s name leads to the ${from}`, leads('reader') === nameOf(stage.serverId(from)));
   stage.check('high availability has ended with it', availability(stage, from) === 'Disabled');
 
-  const follow = (input: { writer?: Which | undefined }) => {
+  const follow = (input: { writer?: ServerRole | undefined }) => {
     input.writer = to;
   };
   const run = await stage.deployed({ change: follow }, `the deployment that says writer: '${to}' succeeds`);

@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import { Fault } from '../../core/fault.ts';
 import { type JsonObject, objectAt } from '../../core/json.ts';
 import type { Deployment } from '../../database/deployment.ts';
@@ -146,7 +147,7 @@ export class Stage {
   }
 
   /** Resource id of one of the environment's servers. */
-  serverId(which: 'primary' | 'replica'): string {
+  serverId(which: ServerRole): string {
     const { server, replica } = this.settings;
     const name = which === 'primary' ? server.name : replica?.name;
     const found = this.azure.state.ofType(serverType).find((one) => one.name === name);
@@ -155,7 +156,7 @@ export class Stage {
   }
 
   /** Properties of one of the environment's servers, as the control plane shows them. */
-  serverProperties(which: 'primary' | 'replica'): JsonObject {
+  serverProperties(which: ServerRole): JsonObject {
     return objectAt(this.azure.state.get(this.serverId(which))?.body, 'properties');
   }
 

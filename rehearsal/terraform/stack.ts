@@ -129,8 +129,9 @@ export class TerraformStack {
   }
 
   /** Plans into the file `plan`, which {@link apply} takes. */
-  async plan(stop?: StopSignals): Promise<PlanRun> {
-    const run = await this.run(['plan', '-json', '-no-color', '-detailed-exitcode', '-out=plan'], stop);
+  async plan(stop?: StopSignals, ...options: readonly string[]): Promise<PlanRun> {
+    const how = ['-json', '-no-color', '-detailed-exitcode', '-out=plan'];
+    const run = await this.run(['plan', ...how, ...options], stop);
     const changes = messagesOf(run).flatMap(({ message }) => {
       const change = message['type'] === 'planned_change' ? message['change'] : undefined;
       if (!isRecord(change) || !isRecord(change['resource'])) return [];

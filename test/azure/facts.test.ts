@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { extension, extensionNames, libraryDefaults } from '../../azure/extensions.ts';
 import { alertWindows, metrics } from '../../azure/metrics.ts';
-import { azureValue, isStatic, parameterCatalogue, refusal } from '../../azure/parameters.ts';
+import {
+  azureValue,
+  isStatic,
+  parameterCatalogue,
+  parametersInheritedByStandby,
+  refusal,
+} from '../../azure/parameters.ts';
 import { region, regions } from '../../azure/regions.ts';
 import { parseSku, skus } from '../../azure/skus.ts';
 import { storageSizesGb, storageTierRank, storageTiers } from '../../azure/storage.ts';
@@ -140,5 +146,18 @@ describe('metrics, extensions and versions', () => {
   it('support three majors and date every one', () => {
     expect(supportedVersions).toEqual([16, 17, 18]);
     for (const { endOfLife } of majorVersions) expect(endOfLife).toMatch(/^20\d\d-11-\d\d$/);
+  });
+});
+
+describe('limits that a standby inherits', () => {
+  it('are the five that PostgreSQL documents for hot standby, and static', () => {
+    expect([...parametersInheritedByStandby].sort()).toEqual([
+      'max_connections',
+      'max_locks_per_transaction',
+      'max_prepared_transactions',
+      'max_wal_senders',
+      'max_worker_processes',
+    ]);
+    expect(parametersInheritedByStandby.filter((name) => !isStatic(name))).toEqual([]);
   });
 });

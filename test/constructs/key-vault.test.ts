@@ -36,15 +36,6 @@ describe('KeyVault', () => {
     expect(vault['public_network_access_enabled']).toBe(false);
   });
 
-  it('can be protected from every plan that would destroy it', () => {
-    const of = (preventDestroy: boolean) =>
-      synthesize((stack) => new KeyVault(stack, 'keyVault', { ...props, preventDestroy })).resource(
-        'azurerm_key_vault',
-      )['lifecycle'];
-    expect(of(true)).toEqual({ prevent_destroy: true });
-    expect(of(false)).not.toMatchObject({ prevent_destroy: true });
-  });
-
   it('is called in Terraform what it is called in the stack, without a hash', () => {
     const synthesized = synthesize((stack) => new KeyVault(stack, 'keyVault', props));
     expect(Object.keys(synthesized.resources('azurerm_key_vault'))).toEqual(['keyVault']);

@@ -23,7 +23,6 @@ const props: FlexibleServerProps = {
   maintenanceWindow: { dayOfWeek: 0, startHour: 2, startMinute: 0 },
   authentication: { tenantId },
   paired: false,
-  preventDestroy: false,
 };
 
 const server = (stack: TerraformStack, change: Partial<FlexibleServerProps> = {}) =>
@@ -167,7 +166,6 @@ describe('what hangs on a server', () => {
         server: one,
         charset: 'UTF8',
         collation: 'en_US.utf8',
-        preventDestroy: true,
         after: [...firewall.last, ...administrators.last, ...parameters.last],
       });
     });
@@ -209,7 +207,6 @@ describe('what hangs on a server', () => {
         server: one,
         charset: 'UTF8',
         collation: 'en_US.utf8',
-        preventDestroy: false,
         after: none.last,
       });
     }).resource('azurerm_postgresql_flexible_server_database');

@@ -105,7 +105,6 @@ function everything(stack: TerraformStack, vault: IKeyVault, logs: ILogAnalytics
     serverResourceGroupId: group,
     retention: 'P7Y',
     firstRun: '2026-12-06T04:00:00Z',
-    preventDestroy: true,
     after: [serverDiagnostics.resource],
   });
   new Budget(stack, 'budget', {
@@ -194,7 +193,6 @@ describe('terraform validate with azurerm 4.55.0', () => {
         location: 'eastus',
         tenantId: '11111111-1111-1111-1111-111111111111',
         sku: 'premium',
-        preventDestroy: true,
       });
       const logs = new LogAnalytics(stack, 'logs', {
         ...inGroup,
@@ -202,7 +200,6 @@ describe('terraform validate with azurerm 4.55.0', () => {
         location: 'eastus',
         retentionDays: 365,
         dailyQuotaGb: 1,
-        preventDestroy: true,
       });
       everything(stack, vault, logs);
     });

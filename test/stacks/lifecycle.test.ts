@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { EnvironmentInput } from '../../environments/settings.ts';
 import { type Block, expression, type Stack, stackOf } from './stack.ts';
 
 const production = stackOf('production');
@@ -38,7 +37,7 @@ describe('what Terraform leaves alone', () => {
   it('not the disk, where this deployment enlarges it; a plan that would replace the server for it is refused', () => {
     const stack = stackOf('production', (input) => {
       input.server.storage = { sizeGb: 1024, resize: true };
-      input.protection.preventDestroy = false;
+      input.protection = { deletionLock: 'lifted', preventDestroy: false };
     });
     for (const address of [server, replica]) {
       expect(stack.at(address)).toMatchObject({
@@ -73,65 +72,6 @@ describe('what Terraform leaves alone', () => {
     expect(
       production.at('azurerm_postgresql_flexible_server_virtual_endpoint.virtual_endpoint'),
     ).toHaveProperty('lifecycle.ignore_changes', ['source_server_id', 'replica_server_id']);
-  });
-});
-
-describe('protection against destruction', () => {
-  const precious = [
-    server,
-    'azurerm_postgresql_flexible_server_database.database',
-    'azurerm_key_vault.key_vault',
-  ];
-
-  it('guards servers, database and vault of production', () => {
-    for (const address of [...precious, replica]) {
-      expect(production.at(address), address).toHaveProperty('lifecycle.prevent_destroy', true);
-    }
-  });
-
-  it('is off where the settings say so', () => {
-    const development = stackOf('development');
-    for (const address of precious) {
-      expect(development.at(address), address).toHaveProperty('lifecycle.prevent_destroy', false);
-    }
-    expect(development.all('azurerm_management_lock')).toEqual({});
-  });
-
-  describe('what the settings could leave out leaves a record behind', () => {
-    const guarded: readonly [string, (input: EnvironmentInput) => void][] = [
-      [
-        'replica',
-        (input) => {
-          delete input.replica;
-          delete input.virtualEndpoint;
-        },
-      ],
-      ['key_vault', (input) => Object.assign(input.keyVault, { existing: true })],
-      ['log_analytics', (input) => Object.assign(input.logAnalytics, { existing: true })],
-      ['long_term_backup', (input) => delete input.longTermBackup],
-    ];
-    const record = (stack: Stack, name: string) => stack.at(`terraform_data.protected_${name}`);
-
-    it.each(guarded)('%s: which may come, and may not go', (name, leaveOut) => {
-      expect(record(production, name)).toMatchObject({
-        triggers_replace: { in_the_settings: true },
-        lifecycle: { prevent_destroy: false },
-      });
-      expect(record(stackOf('production', leaveOut), name)).toMatchObject({
-        triggers_replace: { in_the_settings: false },
-        lifecycle: { prevent_destroy: true },
-      });
-    });
-
-    it.each(guarded)('%s: which may go once the lock is lifted or nothing is protected', (name, leaveOut) => {
-      for (const protection of [{ deletionLock: 'lifted' as const }, { preventDestroy: false }]) {
-        const open = stackOf('production', (input) => {
-          leaveOut(input);
-          Object.assign(input.protection, protection);
-        });
-        expect(record(open, name)).toHaveProperty('lifecycle.prevent_destroy', false);
-      }
-    });
   });
 });
 

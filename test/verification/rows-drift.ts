@@ -1,4 +1,6 @@
-import type { Row } from './rows.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { otherMigrations, type Row } from './rows.ts';
 
 const owned = (sql: string) => `SET LOCAL ROLE llama_owner; ${sql}; RESET ROLE`;
 
@@ -20,14 +22,39 @@ export const driftRows: readonly Row[] = [
     because: 'a statistics object',
     sql: owned('CREATE STATISTICS llama.pair ON model_version, metric_type FROM llama.model_metrics'),
   },
+  {
+    breaks: 'DRI-019',
+    sql: 'ALTER TABLE llama.tenant_configs ALTER COLUMN confidence_threshold TYPE numeric(6, 4)',
+  },
+  {
+    breaks: 'DRI-019',
+    also: ['DRI-010'],
+    because: 'the grant on the column goes with it',
+    sql: 'ALTER TABLE llama.tenant_configs DROP COLUMN detector_blacklist',
+  },
+  { breaks: 'DRI-019', sql: 'ALTER TABLE llama.releases ALTER COLUMN outcome DROP NOT NULL' },
+  {
+    breaks: 'DRI-019',
+    because: 'a table, which other checks can no longer read',
+    skips: ['AUD-013'],
+    sql: 'DROP TABLE llama.audit_sealing',
+  },
   { breaks: 'DRI-002', sql: 'ALTER TABLE llama.tenant_configs ALTER COLUMN audit_level DROP DEFAULT' },
   { breaks: 'DRI-002', sql: 'ALTER TABLE llama.tenant_configs ADD COLUMN seen timestamptz' },
   { breaks: 'DRI-002', sql: 'ALTER TABLE llama.tenant_configs ALTER COLUMN audit_level SET STATISTICS 500' },
+  { breaks: 'DRI-003', sql: 'ALTER TABLE llama.storage_records DROP CONSTRAINT valid_metadata' },
   {
     breaks: 'DRI-003',
     sql: "ALTER TABLE llama.tenant_configs ADD CONSTRAINT later CHECK (tenant_id <> '-')",
   },
   { breaks: 'DRI-004', sql: 'CREATE INDEX levels ON llama.tenant_configs (audit_level)' },
+  { breaks: 'DRI-018', sql: 'DROP INDEX llama.idx_model_metrics_version_type' },
+  {
+    breaks: 'DRI-018',
+    because: 'another index under its name',
+    sql: `DROP INDEX llama.idx_model_metrics_version_type;
+      CREATE INDEX idx_model_metrics_version_type ON llama.model_metrics (model_version, metric_type)`,
+  },
   {
     breaks: 'DRI-005',
     sql: `CREATE POLICY narrower ON llama.model_metrics AS RESTRICTIVE FOR SELECT TO analytics_role USING (metric_value >= 0)`,
@@ -38,6 +65,10 @@ export const driftRows: readonly Row[] = [
       SET search_path = pg_catalog, pg_temp AS 'SELECT'`,
   },
   { breaks: 'DRI-006', sql: 'ALTER FUNCTION llama.analyze_partitioned_tables() COST 7' },
+  {
+    breaks: 'DRI-006',
+    sql: 'ALTER FUNCTION llama.analyze_partitioned_tables() RENAME TO analyse_partitioned_tables',
+  },
   {
     breaks: 'DRI-007',
     sql: `CREATE TRIGGER second_touch BEFORE UPDATE OF audit_level ON llama.tenant_configs
@@ -89,4 +120,14 @@ export const driftRows: readonly Row[] = [
   },
   { breaks: 'DRI-016', sql: "COMMENT ON TABLE llama.tenant_configs IS 'ask Bob'" },
   { breaks: 'DRI-016', sql: 'COMMENT ON FUNCTION llama.create_monthly_partition(text, date) IS NULL' },
+  {
+    breaks: 'DRI-017',
+    because: 'the manifest lacks a migration',
+    skips: otherMigrations.skips,
+    files: (directory) => {
+      const manifest = JSON.parse(readFileSync(join(directory, 'schema.json'), 'utf8'));
+      manifest.migrations.pop();
+      writeFileSync(join(directory, 'schema.json'), JSON.stringify(manifest));
+    },
+  },
 ];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseBounds } from '../../database/maintain/months.ts';
 import type { Snapshot } from '../../verification/snapshot/facts.ts';
 import { deployment } from './fixture.ts';
-import type { Row } from './rows.ts';
+import { otherMigrations, type Row } from './rows.ts';
 import { notes } from './rows-isolation.ts';
 
 const migration = '-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 1;\n';
@@ -103,13 +103,6 @@ export const indexRows: readonly Row[] = [
       WHERE indrelid = '{leaf:model_metrics:0}'::regclass AND NOT indisprimary`,
   },
   { breaks: 'IDX-002', sql: 'CREATE INDEX unfinished ON ONLY llama.model_metrics (metric_value)' },
-  { breaks: 'IDX-003', sql: 'DROP INDEX llama.idx_model_metrics_version_type' },
-  {
-    breaks: 'IDX-003',
-    because: 'another index under its name',
-    sql: `DROP INDEX llama.idx_model_metrics_version_type;
-      CREATE INDEX idx_model_metrics_version_type ON llama.model_metrics (model_version, metric_type)`,
-  },
   {
     breaks: 'IDX-004',
     sql: `CREATE INDEX one ON llama.tenant_configs (audit_level);
@@ -241,20 +234,23 @@ export const auditRows: readonly Row[] = [
 export const ledgerRows: readonly Row[] = [
   {
     breaks: 'LED-001',
+    ...otherMigrations,
     files: (directory) => writeFileSync(join(directory, '9999_later.sql'), migration),
   },
   {
     breaks: 'LED-002',
     because: 'a file that was renamed is not the one that was applied',
+    ...otherMigrations,
     files: (directory) => renameSync(join(directory, '0003_tables.sql'), join(directory, '0003_other.sql')),
   },
   {
     breaks: 'LED-002',
     files: (directory) => writeFileSync(join(directory, '0003_tables.sql'), migration),
   },
-  { breaks: 'LED-003', files: (directory) => rmSync(join(directory, '0003_tables.sql')) },
+  { breaks: 'LED-003', ...otherMigrations, files: (directory) => rmSync(join(directory, '0003_tables.sql')) },
   {
     breaks: 'LED-004',
+    ...otherMigrations,
     files: (directory) => writeFileSync(join(directory, '0000_earlier.sql'), migration),
   },
   { breaks: 'LED-005', sql: "DELETE FROM llama.pgmigrations WHERE name = '0003_tables'" },
@@ -268,20 +264,10 @@ export const ledgerRows: readonly Row[] = [
 
 export const schemaRows: readonly Row[] = [
   {
-    breaks: 'SCM-001',
-    sql: 'ALTER TABLE llama.tenant_configs ALTER COLUMN confidence_threshold TYPE numeric(6, 4)',
-  },
-  { breaks: 'SCM-001', sql: 'ALTER TABLE llama.tenant_configs DROP COLUMN detector_blacklist' },
-  { breaks: 'SCM-002', sql: 'ALTER TABLE llama.storage_records DROP CONSTRAINT valid_metadata' },
-  {
     breaks: 'SCM-003',
     sql: "ALTER TABLE llama.tenant_configs ADD CONSTRAINT later CHECK (tenant_id <> '-') NOT VALID",
   },
   { breaks: 'SCM-004', sql: 'ALTER TABLE llama.tenant_configs ADD COLUMN seen timestamp' },
-  {
-    breaks: 'SCM-005',
-    sql: 'ALTER FUNCTION llama.analyze_partitioned_tables() RENAME TO analyse_partitioned_tables',
-  },
   {
     breaks: 'SCM-006',
     sql: `INSERT INTO llama.storage_records

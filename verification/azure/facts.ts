@@ -1,4 +1,5 @@
 /** What one look at Azure's control plane holds. Plain data, in the words of its documents. */
+import type { ServerRole } from '../../azure/vocabulary.ts';
 
 /** What was read, or why it could not be: a missing right is no missing resource. */
 export type Read<Value> = { readonly value: Value } | { readonly unreadable: string };
@@ -50,7 +51,7 @@ export interface ParameterFacts {
 
 /** Everything that is looked at of one server. */
 export interface ServerReadings {
-  readonly role: 'primary' | 'replica';
+  readonly role: ServerRole;
   readonly server: Read<ServerFacts>;
   readonly parameters: Read<readonly ParameterFacts[]>;
   /** Status of each private endpoint's connection: `Approved`, `Pending`, `Rejected`, `Disconnected`. */

@@ -7,6 +7,7 @@ import type { ManagementLockClient } from '@azure/arm-locks';
 import type { MonitorClient } from '@azure/arm-monitor';
 import type { PostgreSQLManagementFlexibleServerClient, Server } from '@azure/arm-postgresql-flexible';
 import type { GenericResource, ResourceManagementClient } from '@azure/arm-resources';
+import { serverRoles } from '../../azure/vocabulary.ts';
 import { at, type JsonObject, numberAt, objectsAt, textAt } from '../../core/json.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../database/azure-access.ts';
 import type { Deployment } from '../../database/deployment.ts';
@@ -40,7 +41,7 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
   const control = await connect(primary.subscription, access ?? (await signedIn()));
   if ('unreadable' in control) return control;
   const writer = parseResourceId(deployment[deployment.writer]?.id) ?? primary;
-  const roles = (['primary', 'replica'] as const).filter((role) => deployment[role]?.id !== undefined);
+  const roles = serverRoles.filter((role) => deployment[role]?.id !== undefined);
   const [servers, ofWriter, surroundings] = await Promise.all([
     Promise.all(roles.map((role) => readServer(control.value, role, deployment[role]?.id ?? ''))),
     readWriter(control.value, writer),

@@ -1,9 +1,9 @@
 /** Data keys and the values that they encrypt: docs/encryption.md. */
 import type pg from 'pg';
+import { rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { fires, granted, modelOf, owner, schema, signatureOf } from '../model.ts';
 import { counted, judge, listed, skip } from '../outcome.ts';
-import { rolledBack } from '../transaction.ts';
 
 const keysTable = `${schema}.data_keys`;
 const recordsTable = `${schema}.storage_records`;

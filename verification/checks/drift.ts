@@ -1,16 +1,17 @@
-/** The database against a freshly migrated one: what somebody changed by hand, and what a restore left behind. */
-import { Fault } from '../../core/fault.ts';
+/** The database against the schema manifest: changes made by hand, and remains of a restore. */
 import type { Severity } from '../../core/severity.ts';
-import type { Check, CheckInput, Finding, Outcome } from '../check.ts';
-import { differences, sizeOf } from '../drift/compare.ts';
-import { type Area, type Description, describeSchema } from '../drift/description.ts';
+import { manifestFile } from '../../database/migrator/files.ts';
+import { type Area, type Description, describeSchema } from '../../database/schema/describe.ts';
+import { type Check, type CheckInput, checksOf, type Outcome } from '../check.ts';
+import { type Difference, differences, sizeOf } from '../drift/compare.ts';
+import { expectation, manifestFor, noManifest, outdated } from '../drift/manifest.ts';
 import { owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Snapshot } from '../snapshot/facts.ts';
 
 const descriptions = new WeakMap<Snapshot, Promise<Description>>();
 
-/** The database's own description; read once a run, when the first check asks for it. */
+/** The database's own description; read once per run, for the first check that needs it. */
 function describedOnce({ client, snapshot }: CheckInput): Promise<Description> {
   const known = descriptions.get(snapshot);
   if (known) return known;
@@ -19,7 +20,7 @@ function describedOnce({ client, snapshot }: CheckInput): Promise<Description> {
   return description;
 }
 
-type Judge = (reference: Description, found: Description, input: CheckInput) => readonly Finding[];
+type Judge = (expected: Description, found: Description, input: CheckInput) => readonly Difference[];
 
 async function compare(
   input: CheckInput,
@@ -27,24 +28,17 @@ async function compare(
   noun: readonly [string, string],
   find: Judge,
 ): Promise<Outcome> {
-  if (!input.reference) return skip('no reference was asked for: llama-db verify makes one and compares');
-  // First, because a reference is still being made.
+  const expectedHere = expectation(input);
+  if ('unknown' in expectedHere) return skip(expectedHere.unknown);
+  const { expected } = expectedHere;
   const found = await describedOnce(input);
-  let reference: Description;
-  try {
-    reference = await input.reference();
-  } catch (error) {
-    if (error instanceof Fault)
-      return skip(`there is no reference to compare with: ${error.what}: ${error.why}`);
-    throw error;
-  }
   return judge(
-    `${counted(sizeOf(found, area), ...noun)} against ${sizeOf(reference, area)} of the reference (PostgreSQL ${reference.major})`,
-    find(reference, found, input),
+    `${counted(sizeOf(found, area), ...noun)} against ${sizeOf(expected, area)} of the manifest (PostgreSQL ${expected.major})`,
+    find(expected, found, input).map(({ object, detail }) => ({ object, detail })),
   );
 }
 
-/** Extensions that Azure itself makes in databases. */
+/** Extensions that Azure itself creates in databases. */
 const azures = new Set([
   'azure',
   'pgaadauth',
@@ -54,14 +48,37 @@ const azures = new Set([
   'pgms_wait_sampling',
 ]);
 
-/** A deployment may ask for extensions beside those that the migrations make. */
-const notAskedFor: Judge = (reference, found, { deployment }) => {
+/** A deployment may ask for extensions besides those that the migrations create. */
+const notAskedFor: Judge = (expected, found, { deployment }) => {
   const asked = new Set([...azures, ...(deployment?.extensions ?? [])].map((name) => `extension ${name}`));
-  const known = new Set(reference.areas.extensions.map(({ object }) => object));
-  return differences(reference, found, 'extensions').filter(
+  const known = new Set(expected.areas.extensions.map(({ object }) => object));
+  return differences(expected, found, 'extensions').filter(
     ({ object }) => known.has(object) || !asked.has(object),
   );
 };
+
+/** Tables without which, and facts of columns on which, the application fails: DRI-019. */
+const isShape = (expected: Description, { object, kind, fact }: Difference) =>
+  object.startsWith('column ')
+    ? kind === 'missing' || fact === 'type' || fact === 'NOT NULL'
+    : kind === 'missing' &&
+      expected.areas.objects.some((one) => one.object === object && isTable(one.says['kind']));
+const isTable = (kind: string | undefined) => kind === 'table' || kind === 'partitioned table';
+
+const shapes: Judge = (expected, found) =>
+  (['objects', 'columns'] as const).flatMap((area) =>
+    differences(expected, found, area).filter((one) => isShape(expected, one)),
+  );
+
+const besideShapes =
+  (area: Area): Judge =>
+  (expected, found) =>
+    differences(expected, found, area).filter((one) => !isShape(expected, one));
+
+const foreign: Judge = (expected, found) =>
+  differences(expected, found, 'indexes').filter(({ kind }) => kind === 'foreign');
+const notForeign: Judge = (expected, found) =>
+  differences(expected, found, 'indexes').filter(({ kind }) => kind !== 'foreign');
 
 interface Drift {
   readonly id: Check['id'];
@@ -78,31 +95,43 @@ interface Drift {
 }
 
 const byMigration =
-  'What was changed by hand and is right belongs in a migration; what is not, a migration takes back. Find out who changed it (pgaudit).';
+  'Keep a right change with a migration; take a wrong one back with a migration. Find out who made it (pgaudit).';
 const source =
-  'docs/decisions.md, 18; kortix-ai/suna#3679 and cognee#4854 (databases stamped as migrated that were not what the migrations make)';
+  'docs/decisions.md, 18; kortix-ai/suna#3679 and cognee#4854 (databases stamped as migrated whose schema was not what the migrations make)';
 
 const areas: readonly Drift[] = [
+  {
+    id: 'DRI-019',
+    name: 'tables-and-columns-exist',
+    area: 'columns',
+    severity: 'critical',
+    title: 'Every table and column that the migrations make exists, with its type',
+    inspects: `tables of schema ${schema}; type and NOT NULL of their columns`,
+    why: 'A ledger records which files ran; only the catalogs show what exists. The application fails at its first use of a missing column.',
+    noun: ['column', 'columns'],
+    find: shapes,
+  },
   {
     id: 'DRI-001',
     name: 'objects-match-migrations',
     area: 'objects',
     severity: 'high',
-    title: 'Schema llama holds what the migrations make, and nothing else',
-    inspects: `tables, views, sequences, types, statistics and whatever else lies in schema ${schema}`,
-    why: 'A table that no migration makes has no policy, no trigger and no retention that anybody reviewed; one that is missing fails when it is first used.',
+    title: 'Schema llama holds the objects that the migrations make, and no other',
+    inspects: `tables, views, sequences, types, statistics and everything else in schema ${schema}`,
+    why: 'A table that no migration makes has no policy, no trigger and no retention that anybody reviewed. A missing view or sequence fails when it is first used.',
     noun: ['object', 'objects'],
+    find: besideShapes('objects'),
   },
   {
     id: 'DRI-002',
     name: 'columns-match-migrations',
     area: 'columns',
     severity: 'high',
-    title: 'Every column is as the migrations make it',
-    inspects:
-      'type, NOT NULL, default, generation, identity, collation, storage and statistics target of columns',
-    why: 'A default or a NOT NULL that went away lets in rows that nothing expects; a column of another type fails at the value that no longer fits.',
+    title: 'Every column is as the migrations make it, and no other exists',
+    inspects: 'default, generation, identity, collation, storage and statistics target of columns',
+    why: 'A missing default admits rows that nothing expects. A column that no migration makes may be in the way of the next one.',
     noun: ['column', 'columns'],
+    find: besideShapes('columns'),
   },
   {
     id: 'DRI-003',
@@ -111,18 +140,31 @@ const areas: readonly Drift[] = [
     severity: 'high',
     title: 'Every constraint is as the migrations make it',
     inspects: 'pg_get_constraintdef of keys, checks and exclusions',
-    why: 'Without its constraint a table takes what the application never expects to read; a further one refuses what it writes.',
+    why: 'Without its constraint a table accepts values that the application never expects to read. An additional one rejects its writes.',
     noun: ['constraint', 'constraints'],
   },
   {
+    id: 'DRI-018',
+    name: 'indexes-of-migrations-exist',
+    area: 'indexes',
+    severity: 'high',
+    title: 'Every index that the migrations make exists as they make it',
+    inspects: 'pg_get_indexdef of indexes on tables, partitioned tables and materialized views',
+    why: 'IF NOT EXISTS accepts any index of that name. Queries over millions of rows need its columns, order and condition.',
+    noun: ['index', 'indexes'],
+    find: notForeign,
+    remedy: 'Drop an index of another definition; run the migration that builds it again.',
+  },
+  {
     id: 'DRI-004',
-    name: 'indexes-match-migrations',
+    name: 'no-unknown-index',
     area: 'indexes',
     severity: 'medium',
-    title: 'Every index is as the migrations make it',
-    inspects: 'pg_get_indexdef of indexes on tables, partitioned tables and materialized views',
-    why: 'A missing index makes one query slow; one that was tried by hand and forgotten makes every write slower.',
+    title: 'No index exists that no migration makes',
+    inspects: 'indexes on tables, partitioned tables and materialized views',
+    why: 'An index that was tried by hand and forgotten makes every write slower.',
     noun: ['index', 'indexes'],
+    find: foreign,
   },
   {
     id: 'DRI-005',
@@ -131,7 +173,7 @@ const areas: readonly Drift[] = [
     severity: 'critical',
     title: 'Row-level security is as the migrations make it',
     inspects: 'pg_policy (kind, command, roles, USING, WITH CHECK), relrowsecurity and relforcerowsecurity',
-    why: "A policy that was widened for one afternoon's work keeps its name and opens the table for good.",
+    why: "A policy that was widened for one afternoon's work keeps its name and leaves the table open.",
     noun: ['table or policy', 'tables and policies'],
   },
   {
@@ -141,7 +183,7 @@ const areas: readonly Drift[] = [
     severity: 'high',
     title: 'Every function is as the migrations make it',
     inspects: 'arguments, result, language, body, definer, volatility, settings and cost of functions',
-    why: 'A function that runs with its owner’s rights is code in production: replaced by hand it does what no review has seen.',
+    why: 'A SECURITY DEFINER function is production code. Replaced by hand it does something that no review has seen; dropped, it fails its callers.',
     noun: ['function', 'functions'],
   },
   {
@@ -151,7 +193,7 @@ const areas: readonly Drift[] = [
     severity: 'high',
     title: 'Every trigger and rule is as the migrations make it',
     inspects: 'pg_get_triggerdef and state of triggers, pg_get_ruledef of rules',
-    why: 'The audit trail is written by triggers: one with another condition leaves out what it should record.',
+    why: 'Triggers write the audit trail: one with another condition omits changes.',
     noun: ['trigger or rule', 'triggers and rules'],
   },
   {
@@ -161,7 +203,7 @@ const areas: readonly Drift[] = [
     severity: 'high',
     title: 'Every view is as the migrations make it',
     inspects: 'pg_get_viewdef and options of views and materialized views',
-    why: "A view reads with its owner's rights: its condition is what keeps tenants apart.",
+    why: "A view reads with its owner's rights: its condition keeps tenants apart.",
     noun: ['view', 'views'],
   },
   {
@@ -169,10 +211,10 @@ const areas: readonly Drift[] = [
     name: 'storage-matches-migrations',
     area: 'storage',
     severity: 'medium',
-    title: 'Tables and sequences are kept as the migrations say',
+    title: 'Tables and sequences are stored as the migrations define',
     inspects:
       'persistence, options, partition key, access method, replica identity, inheritance; bounds and step of sequences',
-    why: 'An unlogged table is empty after a crash; a sequence with another step gives numbers twice.',
+    why: 'An unlogged table is empty after a crash. A sequence with another step gives numbers twice.',
     noun: ['table or sequence', 'tables and sequences'],
   },
   {
@@ -180,23 +222,23 @@ const areas: readonly Drift[] = [
     name: 'grants-match-migrations',
     area: 'privileges',
     severity: 'critical',
-    title: 'Every grant comes from a migration',
+    title: 'Every grant comes from a migration, and none is missing',
     inspects:
-      'privileges on relations, columns, functions, the schemas and this database, whoever has them but the owner and Azure',
-    why: 'One GRANT typed in a hurry is not in any file and survives every deployment.',
+      'privileges on relations, columns, functions, the schemas and this database, except those of owners and of Azure',
+    why: 'A GRANT typed in a hurry is in no file and survives every deployment.',
     noun: ['object', 'objects'],
-    remedy: 'REVOKE it; or write the migration that grants it, and have it reviewed.',
+    remedy: 'REVOKE it, or write and review the migration that grants it.',
   },
   {
     id: 'DRI-011',
     name: 'owners-match-migrations',
     area: 'owners',
     severity: 'high',
-    title: 'Everything belongs to whom the migrations give it',
+    title: 'Every object has the owner that the migrations give it',
     inspects: 'owners of relations, functions and schemas',
-    why: 'An owner may do anything with what it owns, and the next migration may not touch what another owns.',
+    why: 'An owner may do anything with an object, and the next migration cannot alter what another role owns.',
     noun: ['object', 'objects'],
-    remedy: `ALTER … OWNER TO ${owner} (or whom the finding names).`,
+    remedy: `ALTER … OWNER TO ${owner} (or the role that the finding names).`,
   },
   {
     id: 'DRI-012',
@@ -205,7 +247,7 @@ const areas: readonly Drift[] = [
     severity: 'high',
     title: 'Default privileges are as the migrations make them',
     inspects: "pg_default_acl of schema llama and of the project's roles",
-    why: 'They grant on objects that do not exist yet: what a later migration makes is open before anybody looks.',
+    why: 'They grant on objects that do not exist yet: the next table is open as soon as a migration creates it.',
     noun: ['entry', 'entries'],
   },
   {
@@ -215,8 +257,8 @@ const areas: readonly Drift[] = [
     severity: 'high',
     title: "The project's roles are as the migrations make them",
     inspects:
-      "attributes and settings of the project's roles, what they are members of, and the settings of this database",
-    why: 'A role that inherits one more, or a setting that every new session starts with, changes what all its members may do.',
+      "attributes, settings and memberships of the project's roles, and the settings of this database",
+    why: 'A role that inherits one more role, or a setting of every new session, changes what all members may do.',
     noun: ['role, membership or setting', 'roles, memberships and settings'],
   },
   {
@@ -224,7 +266,7 @@ const areas: readonly Drift[] = [
     name: 'extensions-match-migrations',
     area: 'extensions',
     severity: 'medium',
-    title: 'Extensions are those that migrations and settings ask for',
+    title: 'Migrations and settings ask for every extension',
     inspects: 'pg_extension: names and schemas, not versions',
     why: 'An extension brings functions that PUBLIC may call and that no review has seen.',
     noun: ['extension', 'extensions'],
@@ -238,10 +280,10 @@ const areas: readonly Drift[] = [
     severity: 'high',
     title: 'Every partition is as llama.create_monthly_partition makes it',
     inspects:
-      'each leaf against any leaf of the same table in the reference: row-level security, owner, grants, policies, and the columns, triggers, constraints, indexes and options in which it differs from its parent',
-    why: 'A month that was made or changed by hand behaves unlike the others: open, unaudited, or without an index.',
+      'row-level security, owner, grants and policies of each leaf, and the columns, triggers, constraints, indexes and options in which it differs from its table',
+    why: 'A month that was made or changed by hand is open, unaudited, or without an index.',
     noun: ['leaf', 'leaves'],
-    remedy: 'Take the difference away; make partitions with llama.create_monthly_partition only.',
+    remedy: 'Remove the difference; make partitions with llama.create_monthly_partition only.',
   },
   {
     id: 'DRI-016',
@@ -249,20 +291,39 @@ const areas: readonly Drift[] = [
     area: 'comments',
     severity: 'low',
     title: 'Comments are as the migrations write them',
-    inspects: 'pg_description of what lies in schema llama',
-    why: 'Whoever looks at the database at night reads the comments and believes them.',
+    inspects: 'pg_description of objects in schema llama',
+    why: 'The engineer on call reads the comments and believes them.',
     noun: ['comment', 'comments'],
   },
 ];
 
-export const checks: readonly Check[] = areas.map((drift) => {
-  const { area, noun, find, remedy = byMigration, ...facts } = drift;
-  return {
+/** Without a manifest of these very migrations every other drift check is skipped. */
+const describesMigrations = {
+  id: 'DRI-017',
+  name: 'manifest-describes-migrations',
+  severity: 'medium',
+  title: 'The schema manifest describes the migrations of this folder',
+  inspects: `names of the migration files against those in ${manifestFile}`,
+  why: 'A manifest of other migrations cannot show drift: the comparison is skipped.',
+  remedy: 'Run llama-db schema --write and commit the file with the migration.',
+  source: 'docs/migrations.md',
+  run: (input: CheckInput) => {
+    const manifest = manifestFor(input);
+    if (!manifest) return skip(noManifest(input));
+    return judge(
+      counted(manifest.migrations.length, 'migration'),
+      outdated(manifest, input).map((detail) => ({ object: manifestFile, detail })),
+    );
+  },
+} as const;
+
+export const checks = checksOf('drift', [
+  ...areas.map(({ area, noun, find, remedy = byMigration, ...facts }) => ({
     ...facts,
-    group: 'drift',
     remedy,
     source,
-    run: (input) =>
-      compare(input, area, noun, find ?? ((reference, found) => differences(reference, found, area))),
-  };
-});
+    run: (input: CheckInput) =>
+      compare(input, area, noun, find ?? ((expected, found) => differences(expected, found, area))),
+  })),
+  describesMigrations,
+]);

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { attempt, rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { groupRoles, modelOf, owner, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import { attempt, rolledBack } from '../transaction.ts';
 
 const breakGlass = ['encryption_key', 'encrypt_sensitive_data', 'decrypt_sensitive_data'] as const;
 const mayCall = 'admin_role';

@@ -1,5 +1,6 @@
+import { extension } from '../../azure/extensions.ts';
 import { type CheckInput, checksOf, type Finding } from '../check.ts';
-import { expectedExtensions, preloadOf } from '../expected.ts';
+import { createdExtensions } from '../drift/manifest.ts';
 import { schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Snapshot } from '../snapshot/facts.ts';
@@ -11,11 +12,14 @@ const scheduler = 'pg_cron';
 const outbound = ['dblink', 'postgres_fdw', 'file_fdw', 'plperlu', 'plpython3u', 'pltclu', 'adminpack', 'lo'];
 
 /** The extensions of migrations and settings; on a server that is not Azure's, those that it offers. */
-function wanted({ snapshot, deployment }: CheckInput): readonly string[] {
-  const names = new Set<string>([...expectedExtensions, ...(deployment?.extensions ?? [])]);
+function wanted(input: CheckInput): readonly string[] {
+  const { snapshot, deployment } = input;
+  const names = new Set<string>([...createdExtensions(input), ...(deployment?.extensions ?? [])]);
   const offered = new Set(snapshot.availableExtensions);
   return [...names].filter((name) => snapshot.server.isAzure || offered.has(name)).sort();
 }
+
+const libraryOf = (name: string) => extension(name)?.preload;
 
 /** Members of a list setting, in lower case and without quotes; undefined if the login may not read it. */
 export function listSetting(snapshot: Snapshot, name: string): readonly string[] | undefined {
@@ -40,6 +44,7 @@ export const checks = checksOf('extensions', [
     run: (input) => {
       const created = new Set(input.snapshot.extensions.map(({ name }) => name));
       const names = wanted(input).filter((name) => name !== scheduler);
+      if (names.length === 0) return skip('neither a schema manifest nor a deployment names an extension');
       return judge(
         names.join(', '),
         names
@@ -121,14 +126,14 @@ export const checks = checksOf('extensions', [
     run: (input) => {
       const loaded = listSetting(input.snapshot, 'shared_preload_libraries');
       if (!loaded) return skip('the login may not read shared_preload_libraries');
-      const needed = wanted(input).filter((name) => preloadOf[name]);
+      const needed = wanted(input).filter((name) => libraryOf(name) !== undefined);
       return judge(
         `shared_preload_libraries has ${loaded.join(', ')}`,
         needed
-          .filter((name) => !loaded.includes(preloadOf[name] ?? name))
+          .filter((name) => !loaded.includes(libraryOf(name) ?? name))
           .map((name) => ({
             object: `extension ${name}`,
-            detail: `library ${preloadOf[name]} is not loaded`,
+            detail: `library ${libraryOf(name)} is not loaded`,
           })),
       );
     },

@@ -1,5 +1,4 @@
 import { checksOf, type Finding } from '../check.ts';
-import { expectedIndexes } from '../expected.ts';
 import { modelOf, nameOf, schema, tenantColumn } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Index, Snapshot } from '../snapshot/facts.ts';
@@ -81,35 +80,6 @@ export const checks = checksOf('indexes', [
             model.indexesOf({ ...table, oid }).every((leaf) => leaf.parent !== index.oid || leaf.valid),
           );
           return !index.valid && whole ? [{ object: objectOf(snapshot, index), detail: 'is not valid' }] : [];
-        }),
-      );
-    },
-  },
-  {
-    id: 'IDX-003',
-    name: 'designed-indexes-exist',
-    severity: 'high',
-    title: 'The indexes of the design exist as designed',
-    inspects: `${expectedIndexes.length} indexes by name, with their columns, order, method and condition`,
-    why: 'An index under the right name with other columns answers IF NOT EXISTS and no query.',
-    remedy: 'Drop it and run the migration that builds it (0004).',
-    source: 'migrations/0004_indexes.ts',
-    run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      return judge(
-        counted(expectedIndexes.length, 'index', 'indexes'),
-        expectedIndexes.flatMap(({ name, table, on }): Finding[] => {
-          const relation = model.named(`${schema}.${table}`);
-          const index = relation && model.indexesOf(relation).find((candidate) => candidate.name === name);
-          if (!index?.definition) return [{ object: `${name} on ${schema}.${table}`, detail: 'is missing' }];
-          return index.definition.endsWith(`USING ${on}`)
-            ? []
-            : [
-                {
-                  object: `${name} on ${schema}.${table}`,
-                  detail: `is ${index.definition}, not USING ${on}`,
-                },
-              ];
         }),
       );
     },

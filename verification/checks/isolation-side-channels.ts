@@ -1,7 +1,7 @@
 /** Side channels beside the tables: docs/isolation.md. */
+import { rolledBack } from '../../database/transaction.ts';
 import { checksOf } from '../check.ts';
 import { counted, judge } from '../outcome.ts';
-import { rolledBack } from '../transaction.ts';
 
 /** First release per major version with the known fixes of row-level security, as server_version_num. */
 const fixedIn: Readonly<Record<number, number>> = { 16: 160_010, 17: 170_006, 18: 180_000 };

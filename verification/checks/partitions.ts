@@ -1,10 +1,10 @@
 import type pg from 'pg';
 import { type Bounds, leafName, month, monthName, parseBounds } from '../../database/maintain/months.ts';
+import { readOnly } from '../../database/transaction.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { modelOf, nameOf, owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { RegisteredTable, Relation, Snapshot } from '../snapshot/facts.ts';
-import { readOnly } from '../transaction.ts';
 
 const day = 24 * 3600 * 1000;
 

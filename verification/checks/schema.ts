@@ -1,72 +1,15 @@
 import type pg from 'pg';
-import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
-import { expectedChecks, expectedColumns, expectedFunctions } from '../expected.ts';
+import { rolledBack } from '../../database/transaction.ts';
+import { type CheckInput, checksOf, type Outcome } from '../check.ts';
 import { fires, modelOf, nameOf, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import { rolledBack } from '../transaction.ts';
 
 /** Share of its range beyond which a sequence counts as running out. */
 const sequenceShare = 0.7;
 
 const summary = 'llama.tenant_performance_summary';
-const tableNames = Object.keys(expectedColumns);
 
 export const checks = checksOf('schema', [
-  {
-    id: 'SCM-001',
-    name: 'tables-have-expected-columns',
-    severity: 'critical',
-    title: 'The five tables have every column, with its type',
-    inspects: `columns of ${tableNames.join(', ')}: name, type, NOT NULL`,
-    why: 'A database can be stamped as migrated and lack a column: the ledger says what was run, only the catalogs say what is there.',
-    remedy: 'Write a migration that brings it back; find out who changed it.',
-    source:
-      'migrations/0003_tables.sql; cognee#4854 (148 databases stamped at head with six columns missing)',
-    run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      return judge(
-        counted(tableNames.length, 'table'),
-        Object.entries(expectedColumns).flatMap(([table, columns]): Finding[] => {
-          const relation = model.named(`${schema}.${table}`);
-          if (!relation) return [{ object: `${schema}.${table}`, detail: 'does not exist' }];
-          const found = new Map(model.columnsOf(relation).map((column) => [column.name, column]));
-          return Object.entries(columns).flatMap(([name, { type, notNull }]): Finding[] => {
-            const column = found.get(name);
-            const object = `${schema}.${table}.${name}`;
-            if (!column) return [{ object, detail: 'does not exist' }];
-            if (column.type !== type) return [{ object, detail: `is ${column.type}, not ${type}` }];
-            return notNull && !column.notNull ? [{ object, detail: 'may be NULL' }] : [];
-          });
-        }),
-      );
-    },
-  },
-  {
-    id: 'SCM-002',
-    name: 'value-constraints-exist',
-    severity: 'high',
-    title: 'The constraints that keep bad values out are there',
-    inspects: `${expectedChecks.length} check constraints, by what they say`,
-    why: 'What the application does not check itself it leaves to them.',
-    remedy: 'ALTER TABLE … ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT, in a migration.',
-    source: 'migrations/0003_tables.sql',
-    run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      return judge(
-        counted(expectedChecks.length, 'constraint'),
-        expectedChecks.flatMap(({ table, says, rule }): Finding[] => {
-          const relation = model.named(`${schema}.${table}`);
-          const found = snapshot.constraints.some(
-            (constraint) =>
-              constraint.relation === relation?.oid &&
-              constraint.type === 'c' &&
-              says.test(constraint.definition),
-          );
-          return found ? [] : [{ object: `${schema}.${table}`, detail: `nothing says that ${rule}` }];
-        }),
-      );
-    },
-  },
   {
     id: 'SCM-003',
     name: 'constraints-validated',
@@ -113,30 +56,6 @@ export const checks = checksOf('schema', [
             object: `${schema}.${model.relation(relation)?.name}.${name}`,
             detail: `is ${type}`,
           })),
-      );
-    },
-  },
-  {
-    id: 'SCM-005',
-    name: 'called-functions-exist',
-    severity: 'high',
-    title: 'Every function that something calls is there, with its arguments',
-    inspects: expectedFunctions.map(({ name }) => name).join(', '),
-    why: 'An application, a schedule or an operator in an emergency finds out by an error.',
-    remedy: 'Write a migration that brings it back; find out who dropped it.',
-    source: 'migrations/',
-    run: ({ snapshot }) => {
-      const found = new Map(snapshot.functions.map((routine) => [signatureOf(routine), routine]));
-      return judge(
-        counted(expectedFunctions.length, 'function'),
-        expectedFunctions.flatMap(({ name, types, returns }): Finding[] => {
-          const object = `${schema}.${name}(${types})`;
-          const routine = found.get(object);
-          if (!routine) return [{ object, detail: 'does not exist' }];
-          return routine.returns === returns
-            ? []
-            : [{ object, detail: `returns ${routine.returns}, not ${returns}` }];
-        }),
       );
     },
   },

@@ -1,47 +1,53 @@
-/** What differs between a database and the reference, in words. */
+/** Differences between a database and the schema manifest, as findings. */
+import {
+  type Area,
+  type Described,
+  type Description,
+  hasBareObjects,
+} from '../../database/schema/describe.ts';
 import type { Finding } from '../check.ts';
-import type { Area, Described, Description } from './description.ts';
 
-/** Everything of one area that is not as in the reference. */
-export function differences(reference: Description, found: Description, area: Area): readonly Finding[] {
-  if (area === 'leaves') return leafDifferences(reference, found);
-  const neutral = neutralFor(reference, found);
-  const wanted = byName(reference.areas[area].map(neutral));
-  const there = byName(found.areas[area].map(neutral));
-  const known = commonParents(reference, found);
-  const told = ({ parent }: Described) => parent === null || known.has(parent);
-  const missing = [...wanted.values()]
-    .filter((one) => told(one) && !there.has(one.object))
-    .map((one) => gone(area, one));
-  const present = [...there.values()].flatMap((one): readonly Finding[] => {
-    const like = wanted.get(one.object);
-    if (!told(one)) return [];
-    if (like) return changes(area, like, one);
-    return area === 'privileges' ? changes(area, { ...one, says: {} }, one) : [foreign(area, one)];
-  });
-  return [...missing.flat(), ...present].sort((a, b) => a.object.localeCompare(b.object));
+export interface Difference extends Finding {
+  /** `foreign`: no migration makes the object. */
+  readonly kind: 'missing' | 'foreign' | 'changed';
+  /** Name of the fact that changed. @default - the object as a whole is missing or foreign */
+  readonly fact?: string;
 }
 
-/** How many objects an area has. */
+/** Every difference of one area between what the migrations make and what was found. */
+export function differences(expected: Description, found: Description, area: Area): readonly Difference[] {
+  if (area === 'leaves') return leafDifferences(expected, found);
+  const reported = reportedHere(expected, found, area);
+  const wanted = byName(expected.areas[area].filter(reported));
+  const present = byName(found.areas[area].filter(reported));
+  const missing = [...wanted.values()].filter(({ object }) => !present.has(object));
+  return [
+    ...missing.flatMap((one) => (hasBareObjects(area) ? changes(area, one, bare(one)) : [gone(area, one)])),
+    ...[...present.values()].flatMap((one): readonly Difference[] => {
+      const like = wanted.get(one.object);
+      if (like) return changes(area, like, one);
+      return hasBareObjects(area) ? changes(area, bare(one), one) : [foreign(area, one)];
+    }),
+  ].sort((a, b) => a.object.localeCompare(b.object));
+}
+
+/** Number of objects in an area. */
 export function sizeOf(description: Description, area: Area): number {
   return description.areas[area].length;
 }
 
-/** MAINTAIN can be granted from 17 on: against an older server nobody can have it. */
-function neutralFor(...descriptions: readonly Description[]): (one: Described) => Described {
-  if (descriptions.every(({ major }) => major >= 17)) return (one) => one;
-  return (one) => ({
-    ...one,
-    says: Object.fromEntries(Object.entries(one.says).filter(([name]) => !name.startsWith('MAINTAIN to '))),
-  });
-}
+const bare = (one: Described): Described => ({ ...one, says: {} });
 
-/** Relations and functions that both have: what hangs on another is told by its absence. */
-function commonParents(reference: Description, found: Description): ReadonlySet<string> {
-  const parents = ({ areas }: Description) =>
+/**
+ * Columns, policies and the like are not reported if their relation or function is missing or new as a whole: areas
+ * `objects` and `functions` report that.
+ */
+function reportedHere(expected: Description, found: Description, area: Area): (one: Described) => boolean {
+  if (area === 'objects' || area === 'functions') return () => true;
+  const declared = ({ areas }: Description) =>
     new Set([...areas.objects, ...areas.functions].map(({ object }) => object));
-  const wanted = parents(reference);
-  return new Set([...parents(found)].filter((name) => wanted.has(name)));
+  const [wanted, present] = [declared(expected), declared(found)];
+  return ({ subject }) => wanted.has(subject) === present.has(subject);
 }
 
 function byName(list: readonly Described[]): ReadonlyMap<string, Described> {
@@ -50,36 +56,31 @@ function byName(list: readonly Described[]): ReadonlyMap<string, Described> {
 
 const isGrants = (area: Area) => area === 'privileges' || area === 'defaultPrivileges';
 
-function gone(area: Area, one: Described): readonly Finding[] {
-  if (area === 'privileges') return changes(area, one, { ...one, says: {} });
-  if (area === 'comments') {
-    return [
-      { object: one.object, detail: `has no comment; the migrations write ${quoted(one.says['comment'])}` },
-    ];
-  }
-  return [{ object: one.object, detail: 'is missing' }];
+function gone(area: Area, { object, says }: Described): Difference {
+  const kind = 'missing';
+  if (area !== 'comments') return { kind, object, detail: 'is missing' };
+  return { kind, object, detail: `has no comment; the migrations write ${quoted(says['comment'])}` };
 }
 
-function foreign(area: Area, one: Described): Finding {
+function foreign(area: Area, { object, says }: Described): Difference {
+  const kind = 'foreign';
   if (area === 'comments') {
-    return {
-      object: one.object,
-      detail: `has a comment that no migration writes: ${quoted(one.says['comment'])}`,
-    };
+    return { kind, object, detail: `has a comment that no migration writes: ${quoted(says['comment'])}` };
   }
-  const { kind } = one.says;
-  const named =
-    area === 'objects' && kind && !one.object.startsWith(kind) ? `is a ${kind} that` : 'is there and';
-  return { object: one.object, detail: `${named} no migration makes` };
+  const noun = says['kind'];
+  const isNamed = area !== 'objects' || noun === undefined || object.startsWith(noun);
+  const detail = isNamed ? 'exists, and no migration makes it' : `is a ${noun} that no migration makes`;
+  return { kind, object, detail };
 }
 
-function changes(area: Area, wanted: Described, found: Described): readonly Finding[] {
+function changes(area: Area, wanted: Described, found: Described): readonly Difference[] {
   const { object } = found;
   const names = [...new Set([...Object.keys(wanted.says), ...Object.keys(found.says)])].sort();
-  return names.flatMap((name): readonly Finding[] => {
+  return names.flatMap((name): readonly Difference[] => {
     const [should, is] = [wanted.says[name], found.says[name]];
     if (should === is) return [];
-    return [{ object, detail: isGrants(area) ? grantWords(name, should, is) : words(name, should, is) }];
+    const detail = isGrants(area) ? grantWords(name, should, is) : words(name, should, is);
+    return [{ kind: 'changed', fact: name, object, detail }];
   });
 }
 
@@ -95,7 +96,7 @@ function words(name: string, should: string | undefined, is: string | undefined)
   return difference(name, should, is);
 }
 
-/** Long texts by the first line that differs: a function's whole body in a report helps nobody. */
+/** Long texts by the first line that differs: nobody reads two whole function bodies in a report. */
 function difference(name: string, should: string, is: string): string {
   const [wanted, found] = [should.split('\n'), is.split('\n')];
   if (wanted.length === 1 && found.length === 1) return `${name} ${quoted(is)} instead of ${quoted(should)}`;
@@ -111,11 +112,11 @@ function quoted(text: string | undefined): string {
   return text.length > longest ? `${text.slice(0, longest)}…` : text;
 }
 
-function leafDifferences(reference: Description, found: Description): readonly Finding[] {
-  const neutral = neutralFor(reference, found);
-  const rules = new Map(reference.areas.leaves.map((leaf) => [leaf.parent, neutral(leaf)]));
-  return found.areas.leaves.flatMap((leaf): readonly Finding[] => {
-    const rule = rules.get(leaf.parent);
-    return rule ? changes('leaves', rule, neutral(leaf)) : [];
+/** Months differ from server to server: each leaf is compared with the entry for every leaf of its table. */
+function leafDifferences(expected: Description, found: Description): readonly Difference[] {
+  const rules = new Map(expected.areas.leaves.map((leaf) => [leaf.subject, leaf]));
+  return found.areas.leaves.flatMap((leaf): readonly Difference[] => {
+    const rule = rules.get(leaf.subject);
+    return rule ? changes('leaves', rule, leaf) : [];
   });
 }

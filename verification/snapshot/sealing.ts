@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { rowHash } from '../../database/audit/canonical.ts';
 import { outsideOfMonths } from '../../database/audit/months.ts';
 import { newestSeals } from '../../database/audit/seals.ts';
-import { attempt } from '../transaction.ts';
+import { attempt } from '../../database/transaction.ts';
 import type { Sealing, Snapshot } from './facts.ts';
 
 /** Seals whose links are followed. */

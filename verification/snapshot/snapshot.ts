@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { readLedger, readRunnerNames } from '../../database/migrator/ledger.ts';
-import { attempt, readOnly } from '../transaction.ts';
+import { attempt, readOnly } from '../../database/transaction.ts';
 import type * as facts from './facts.ts';
 import * as queries from './queries.ts';
 import { readSealing } from './sealing.ts';

@@ -4,6 +4,7 @@
  * The token endpoint is https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  */
 import { randomBytes } from 'node:crypto';
+import type { PrincipalType } from '../../../azure/vocabulary.ts';
 import { type JsonObject, textAt } from '../../../core/json.ts';
 import type { Azure } from './context.ts';
 import { ArmError, type AzureRequest, type AzureResponse } from './http.ts';
@@ -11,7 +12,7 @@ import type { Memory } from './memory.ts';
 
 export interface Principal {
   readonly objectId: string;
-  readonly kind: 'ServicePrincipal' | 'Group' | 'User';
+  readonly kind: PrincipalType;
   readonly displayName: string;
   readonly appId?: string;
 }

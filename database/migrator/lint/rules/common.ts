@@ -3,19 +3,6 @@ import type { AlterTableCmd, AlterTableStmt, ColumnDef, Constraint, RangeVar } f
 import type { Statement } from '../rule.ts';
 import { all, is, nameOf } from '../tree.ts';
 
-/** Roles that work for one tenant at a time. */
-export const tenantRoles = ['application_role'];
-
-/** Roles that see rows of tenants; nobody gets them by inheriting. */
-export const groupRoles = [
-  'application_role',
-  'admin_role',
-  'analytics_role',
-  'maintenance_role',
-  'audit_writer',
-  'audit_sealer',
-];
-
 export interface Change {
   readonly table: string;
   readonly relation: RangeVar | undefined;

@@ -1,8 +1,9 @@
 /** Who is given what. */
 import type { GrantStmt, Node } from 'libpg-query';
+import { applicationRole, groupRoles, schemaRoles } from '../../../schema/roles.ts';
 import type { Rule, Statement } from '../rule.ts';
 import { all, every, is, nameOf, option, roleName, textOf } from '../tree.ts';
-import { changes, groupRoles, tenantRoles } from './common.ts';
+import { changes } from './common.ts';
 
 interface Grant {
   readonly statement: GrantStmt;
@@ -96,7 +97,7 @@ export const privileges: readonly Rule[] = [
     source: 'splinter 0016; pgrls VIEW003; reproduced on 15 and 18',
     *check({ node }, at) {
       const grant = grantOf(node);
-      if (!grant?.grantees.some((role) => tenantRoles.includes(role))) return;
+      if (!grant?.grantees.some((role) => role === applicationRole)) return;
       for (const name of grant.relations) {
         if (at.schema.tables.get(name)?.kind === 'materialized view')
           yield { detail: `${name} to ${grant.grantees.join(', ')}` };
@@ -168,7 +169,7 @@ export const privileges: readonly Rule[] = [
         .map(({ priv_name = '' }) => priv_name)
         .filter((name) => name.startsWith('pg_'));
       const to = all(grant.grantee_roles, 'RoleSpec').map(roleName);
-      const ours = to.filter((role) => role === 'llama_owner' || groupRoles.includes(role));
+      const ours = to.filter((role) => schemaRoles.includes(role));
       if (given.length > 0 && ours.length > 0) yield { detail: `${given.join(', ')} to ${ours.join(', ')}` };
     },
   },

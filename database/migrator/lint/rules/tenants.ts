@@ -1,9 +1,10 @@
 /** What keeps one tenant's rows from another: row-level security, policies, keys and views. */
 import type { CreatePolicyStmt, Node } from 'libpg-query';
+import { applicationRole } from '../../../schema/roles.ts';
 import type { Context, Rule, Statement } from '../rule.ts';
 import { tenantTablesIn } from '../schema.ts';
 import { all, dotted, every, is, isOn, nameOf, option, relationsIn, roleName, textOf } from '../tree.ts';
-import { addedConstraints, changes, tenantRoles } from './common.ts';
+import { addedConstraints, changes } from './common.ts';
 import { dropped } from './locks.ts';
 
 const read = "(SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), ''))";
@@ -130,7 +131,7 @@ export const tenants: readonly Rule[] = [
     source: 'measured on 15 and 18 (2 million rows); pgrls SEC011; decision 15',
     *check(statement, at) {
       const policy = policyOf(statement, at);
-      if (!policy?.roles.some((role) => role === 'public' || tenantRoles.includes(role))) return;
+      if (!policy?.roles.some((role) => role === 'public' || role === applicationRole)) return;
       for (const expression of policy.expressions) {
         for (const or of every(expression, 'BoolExpr')) {
           if (or.boolop === 'OR_EXPR')
@@ -148,7 +149,7 @@ export const tenants: readonly Rule[] = [
     source: 'splinter 0024; pgrls SEC005, SEC008, SEC020 and SEC028',
     *check(statement, at) {
       const policy = policyOf(statement, at);
-      if (!policy?.roles.some((role) => tenantRoles.includes(role))) return;
+      if (!policy?.roles.some((role) => role === applicationRole)) return;
       for (const expression of policy.expressions) {
         if (every(expression, 'ColumnRef').length === 0) {
           yield {

@@ -9,6 +9,7 @@ import {
   type Parameter,
   parameter,
   parameterCatalogue,
+  parametersInheritedByStandby,
   refusal,
 } from '../../../../azure/parameters.ts';
 import { parentOf } from '../../../../azure/resource-id.ts';
@@ -53,15 +54,6 @@ const shape: Shape = {
   },
   systemData: 'readOnly',
 };
-
-/** Limits a standby sizes its shared memory by: https://www.postgresql.org/docs/17/hot-standby.html#HOT-STANDBY-ADMIN */
-const inherited = new Set([
-  'max_connections',
-  'max_prepared_transactions',
-  'max_locks_per_transaction',
-  'max_wal_senders',
-  'max_worker_processes',
-]);
 
 export function registerParameters(azure: Azure, events: ServerEvents): void {
   const { router, store } = azure;
@@ -268,7 +260,7 @@ function refusedExtensions(server: Resource, name: string, value: string): strin
  * configured on the primary server": …/read-replica/concepts-read-replicas, "Server parameters".
  */
 function refuseInherited(azure: Azure, server: Resource, name: string, value: string): void {
-  if (!inherited.has(name)) return;
+  if (!parametersInheritedByStandby.includes(name)) return;
   const limitOf = (one: Resource) =>
     Number(objectAt(parameterDocument(azure, one, name), 'properties')['value']);
   const source = isReplica(server) ? sourceServerOf(azure, server.body) : undefined;

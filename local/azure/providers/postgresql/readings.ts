@@ -3,6 +3,7 @@ import { region } from '../../../../azure/regions.ts';
 import { skus } from '../../../../azure/skus.ts';
 import { storageSizesGb, storageTiers } from '../../../../azure/storage.ts';
 import { majorVersions } from '../../../../azure/versions.ts';
+import { availabilityZones, tiers } from '../../../../azure/vocabulary.ts';
 import { type JsonObject, objectsAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { ArmError, jsonBody } from '../../core/http.ts';
@@ -102,7 +103,7 @@ function capabilities(given: string): JsonObject {
         zoneRedundantHaAndGeoBackupSupported: flag(found.hasZones && found.pair !== undefined),
         geoBackupSupported: flag(found.pair !== undefined),
         supportedServerVersions: majorVersions.map(({ version }) => ({ name: String(version) })),
-        supportedServerEditions: ['Burstable', 'GeneralPurpose', 'MemoryOptimized'].map((tier) => ({
+        supportedServerEditions: tiers.map((tier) => ({
           name: tier,
           supportedServerSkus: skus
             .filter((sku) => sku.tier === tier)
@@ -110,7 +111,7 @@ function capabilities(given: string): JsonObject {
               name: size,
               vCores,
               supportedMemoryPerVcoreMb: (memoryGb * 1024) / vCores,
-              supportedZones: found.hasZones ? ['1', '2', '3'] : [],
+              supportedZones: found.hasZones ? [...availabilityZones] : [],
               supportedHaMode:
                 tier === 'Burstable' ? [] : ['SameZone', ...(found.hasZones ? ['ZoneRedundant'] : [])],
             })),

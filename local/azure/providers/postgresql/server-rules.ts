@@ -3,6 +3,7 @@ import { region } from '../../../../azure/regions.ts';
 import { sameId } from '../../../../azure/resource-id.ts';
 import { storageTierRank, storageTiers } from '../../../../azure/storage.ts';
 import { majorVersion } from '../../../../azure/versions.ts';
+import { backupRetentionDays, isAvailabilityZone } from '../../../../azure/vocabulary.ts';
 import { at, type JsonObject, numberAt, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { ArmError } from '../../core/http.ts';
@@ -73,7 +74,7 @@ function refuseAvailability(body: JsonObject, name: string): void {
     if (one === undefined) continue;
     if (!zonal)
       throw refused('AvailabilityZoneNotSupported', `Region '${location}' has no availability zones.`);
-    if (!['1', '2', '3'].includes(one))
+    if (!isAvailabilityZone(one))
       throw refused('InvalidAvailabilityZone', `Availability zone '${one}' of '${name}' is not 1, 2 or 3.`);
   }
   if (mode === 'Disabled') return;
@@ -111,9 +112,13 @@ function refuseStorage(body: JsonObject): void {
 
 /** https://learn.microsoft.com/azure/postgresql/backup-restore/concepts-backup-restore */
 function refuseBackup(body: JsonObject): void {
-  const days = numberAt(body, 'properties', 'backup', 'backupRetentionDays') ?? 7;
-  if (!Number.isInteger(days) || days < 7 || days > 35)
-    throw refused('InvalidBackupRetention', `Backups are kept from 7 to 35 days, not ${days}.`);
+  const days = numberAt(body, 'properties', 'backup', 'backupRetentionDays') ?? backupRetentionDays.minimum;
+  const { minimum, maximum } = backupRetentionDays;
+  if (!Number.isInteger(days) || days < minimum || days > maximum)
+    throw refused(
+      'InvalidBackupRetention',
+      `Backups are kept from ${minimum} to ${maximum} days, not ${days}.`,
+    );
   if (property(body, 'backup', 'geoRedundantBackup') !== 'Enabled') return;
   const location = textAt(body, 'location') ?? '';
   if (region(location)?.pair === undefined)

@@ -1,0 +1,102 @@
+import type { Area } from './describe.ts';
+import { expectedOn, type Manifest } from './manifest.ts';
+
+/**
+ * What differs between two manifests, one line per object, for a person: `+` an object or fact that only the second
+ * has, `-` one that only the first has, `~` a fact with another value.
+ */
+export function changesBetween(before: Manifest, after: Manifest): readonly string[] {
+  const lines = new Map<string, number[]>();
+  const majors = [...new Set([...before.majors, ...after.majors])].sort((a, b) => a - b);
+  for (const major of majors) {
+    for (const line of changesOn(before, after, major)) {
+      const known = lines.get(line);
+      if (known) known.push(major);
+      else lines.set(line, [major]);
+    }
+  }
+  return [
+    ...migrationChanges(before, after),
+    ...[...lines].map(([line, on]) =>
+      on.length === majors.length ? line : `${line} (PostgreSQL ${on.join(', ')} only)`,
+    ),
+  ];
+}
+
+function migrationChanges(before: Manifest, after: Manifest): readonly string[] {
+  return [
+    ...after.migrations
+      .filter((name) => !before.migrations.includes(name))
+      .map((name) => `+ migration ${name}`),
+    ...before.migrations
+      .filter((name) => !after.migrations.includes(name))
+      .map((name) => `- migration ${name}`),
+  ];
+}
+
+function changesOn(before: Manifest, after: Manifest, major: number): readonly string[] {
+  const [first, second] = [factsOf(before, major), factsOf(after, major)];
+  const names = [...new Set([...first.keys(), ...second.keys()])].sort();
+  return names.flatMap((name): readonly string[] => {
+    const [was, is] = [first.get(name), second.get(name)];
+    if (was === undefined && is === undefined) return [];
+    const title = name.split('\n').at(-1) ?? name;
+    if (was === undefined) return [line('+', title, is ?? {})];
+    if (is === undefined) return [line('-', title, was)];
+    return [...new Set([...Object.keys(was), ...Object.keys(is)])].sort().flatMap((fact) => {
+      const [from, to] = [was[fact], is[fact]];
+      if (from === to) return [];
+      if (from === undefined) return [line('+', title, { [fact]: to ?? '' })];
+      if (to === undefined) return [line('-', title, { [fact]: from })];
+      return [`~ ${title}: ${fact} ${changed(from, to)}`];
+    });
+  });
+}
+
+/** By subject, area and title: `grants on llama.t`, because an area without a word of its own is named. */
+function factsOf(manifest: Manifest, major: number): ReadonlyMap<string, Readonly<Record<string, string>>> {
+  const description = expectedOn(manifest, major);
+  const found = new Map<string, Readonly<Record<string, string>>>();
+  if (!description) return found;
+  for (const [area, list] of Object.entries(description.areas)) {
+    for (const { subject, object, says } of list) {
+      found.set(`${subject}\n${area}\n${titleOf(area as Area, object)}`, says);
+    }
+  }
+  return found;
+}
+
+const prefixes: Readonly<Partial<Record<Area, string>>> = {
+  policies: 'row-level security of ',
+  privileges: 'grants on ',
+  owners: 'owner of ',
+  comments: 'comment on ',
+  storage: 'storage of ',
+  views: 'view ',
+};
+
+function titleOf(area: Area, object: string): string {
+  return object.startsWith('policy ') && area === 'policies' ? object : `${prefixes[area] ?? ''}${object}`;
+}
+
+function line(sign: string, title: string, facts: Readonly<Record<string, string>>): string {
+  const list = Object.entries(facts).map(([name, value]) => `${name} ${shown(value)}`);
+  return `${sign} ${title}${list.length > 0 ? `: ${list.join('; ')}` : ''}`;
+}
+
+const longest = 160;
+
+function shown(text: string): string {
+  const [first = '', ...others] = text.trim().split('\n');
+  if (others.length > 0) return `of ${others.length + 1} lines`;
+  return first.length > longest ? `${first.slice(0, longest)}…` : first;
+}
+
+/** Texts of several lines by how many differ. */
+function changed(from: string, to: string): string {
+  if (!from.includes('\n') && !to.includes('\n')) return `from ${shown(from)} to ${shown(to)}`;
+  const [before, after] = [from.split('\n'), to.split('\n')];
+  const place = before.findIndex((text, at) => text !== after[at]);
+  const at = place < 0 ? before.length : place;
+  return `differs from line ${at + 1} on: ${shown(before[at] ?? '')} becomes ${shown(after[at] ?? '')}`;
+}

@@ -1,0 +1,39 @@
+/** The database roles that the migrations make, and the names around them. Declared here and nowhere else. */
+
+/** Schema that holds everything of the product. */
+export const schema = 'llama';
+
+/** Column that names the tenant of a row. */
+export const tenantColumn = 'tenant_id';
+
+/** Owns schema `llama` and its tables. Deployments log in under another name and `SET ROLE` to it. */
+export const ownerRole = 'llama_owner';
+
+/** Works for one tenant at a time: the floor policies apply to it. */
+export const applicationRole = 'application_role';
+
+/** Reads and changes the rows of all tenants. */
+export const adminRole = 'admin_role';
+
+/** Reads the rows of all tenants. */
+export const analyticsRole = 'analytics_role';
+
+/** Refreshes views, erases expired rows, reports exports. */
+export const maintenanceRole = 'maintenance_role';
+
+/** Owns the functions that write the audit trail, and alone may insert into it. */
+export const auditRole = 'audit_writer';
+
+/** Owns the functions that seal the audit trail. */
+export const sealRole = 'audit_sealer';
+
+/** Group roles that a login can be a member of. */
+export const loginRoles = [applicationRole, adminRole, analyticsRole, maintenanceRole] as const;
+
+export type LoginRole = (typeof loginRoles)[number];
+
+/** Group roles that policies and grants name. None of them logs in; no role inherits them. */
+export const groupRoles: readonly string[] = [...loginRoles, auditRole, sealRole];
+
+/** Every role that the migrations make. */
+export const schemaRoles: readonly string[] = [ownerRole, ...groupRoles];

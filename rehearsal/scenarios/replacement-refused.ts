@@ -1,0 +1,147 @@
+import type { EnvironmentInput } from '../../environments/settings.ts';
+import { lockType } from '../../local/azure/core/locks.ts';
+import { serverType } from '../../local/azure/providers/postgresql/server.ts';
+import { lockByHand } from '../locks-by-hand.ts';
+import type { Scenario } from '../scenario.ts';
+import { TerraformStack } from '../terraform/stack.ts';
+
+type Change = (input: EnvironmentInput) => void;
+
+/** Changes of the settings that Azure cannot make on what exists, so that azurerm replaces it. */
+const settings: Readonly<Record<string, Change>> = {
+  'geo-redundant backup is the other way': ({ server }) => {
+    server.backup.geoRedundant = !server.backup.geoRedundant;
+  },
+  'the server has another name': ({ server }) => {
+    server.name += '-new';
+  },
+  'PostgreSQL is a version older': ({ server }) => {
+    server.version = 16;
+  },
+  'the disk is smaller': ({ server }) => {
+    server.storage = { sizeGb: 32, autoGrow: false };
+  },
+  'the server is encrypted with another key': ({ server }) => {
+    const key = (region: string) => ({
+      keyId: `https://comply-ai-${region}.vault.azure.net/keys/data`,
+      identityId: `/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/keys/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${region}`,
+    });
+    server.customerManagedKey = { primary: key('eastus'), geoBackup: key('westus') };
+  },
+  'the server is in a subnet of its own': (input) => {
+    if (input.network.mode !== 'privateEndpoint') throw new Error('this scenario begins with endpoints');
+    const { primary } = input.network;
+    input.network = {
+      ...input.network,
+      mode: 'virtualNetworkInjected',
+      primary: { ...primary, delegatedSubnet: { name: 'servers', range: '10.20.2.0/24' } },
+    };
+  },
+  'everything is in another region': (input) => {
+    input.location = 'westus2';
+  },
+  'everything is in another resource group': ({ resourceGroup }) => {
+    resourceGroup.name += '-new';
+  },
+  'the database has another name': ({ database }) => {
+    database.name += '_new';
+  },
+  'the database has another collation': ({ database }) => {
+    database.collation = 'de_DE.utf8';
+  },
+  'the vault has another name': ({ keyVault }) => {
+    keyVault.name += '2';
+  },
+  'the workspace has another name': ({ logAnalytics }) => {
+    logAnalytics.name += '-new';
+  },
+  'resource group, vault and workspace are somebody else’s': (input) => {
+    for (const one of [input.resourceGroup, input.keyVault, input.logAnalytics]) one.existing = true;
+  },
+};
+
+const server = 'azurerm_postgresql_flexible_server';
+
+/** Edits of the synthesized stack, as text, that no settings make. */
+const edits: Readonly<Record<string, (document: string) => string>> = {
+  'the server is restored to a point in time': (document) => {
+    const stack = JSON.parse(document);
+    stack.resource[server].server.point_in_time_restore_time_in_utc = '2026-01-01T00:00:00Z';
+    return JSON.stringify(stack);
+  },
+  'the server has another address': (document) => {
+    const stack = JSON.parse(
+      document.replace(/azurerm_postgresql_flexible_server\.server\b/g, `${server}.moved`),
+    );
+    stack.resource[server] = { moved: stack.resource[server].server };
+    return JSON.stringify(stack);
+  },
+  'the lock has another name': (document) => {
+    const stack = JSON.parse(document);
+    stack.resource.azurerm_management_lock.deletion_lock_server.name = 'another';
+    return JSON.stringify(stack);
+  },
+};
+
+export const scenario: Scenario = {
+  name: 'replacement-refused',
+  title: 'With the lock in place no change replaces or destroys what holds data, and nothing of it is begun',
+  environments: ['staging'],
+  begins: 'deployed',
+  async run(stage) {
+    const { azure } = stage;
+    if (stage.quick) await lockByHand(stage);
+    const locks = () => azure.state.ofType(lockType).length;
+    stage.check('server and vault are locked', locks() === 2, () => `there are ${locks()} locks`);
+    const [before] = azure.state.ofType(serverType);
+    const begun = Date.now();
+    let own: EnvironmentInput | undefined;
+    const only =
+      (change: Change): Change =>
+      (input) => {
+        own ??= structuredClone(input);
+        Object.assign(input, structuredClone(own));
+        change(input);
+      };
+    for (const [words, change] of Object.entries(settings))
+      await stage.refused(/has lifecycle\.prevent_destroy/, { change: only(change) }, `refused: ${words}`);
+    await stage.unchanged('with the settings as they were the plan is empty', { change: only(() => {}) });
+
+    const stack = await TerraformStack.in(stage.project, stage.settings.name, stage.variables);
+    const document = await stack.document();
+    const refused = async (words: string, parameters: readonly string[]) => {
+      const run = await stack.run([...parameters, '-json', '-no-color']);
+      const reason = run.diagnostics.find(({ severity }) => severity === 'error');
+      stage.check(
+        `refused by Terraform alone: ${words}`,
+        run.exitCode !== 0 && /has lifecycle\.prevent_destroy/.test(reason?.detail ?? ''),
+        () => (reason ? `${reason.summary}: ${reason.detail}` : 'it succeeded'),
+      );
+    };
+    const apply = ['apply', '-auto-approve'];
+    for (const [words, edit] of Object.entries(edits)) {
+      await stack.replace(edit(document));
+      await refused(words, apply);
+    }
+    await stack.replace(document);
+    for (const address of [
+      `${server}.server`,
+      `${server}_database.database`,
+      'azurerm_key_vault.key_vault',
+    ]) {
+      await refused(`${address} replaced by hand`, [...apply, `-replace=${address}`]);
+      await refused(`${address} destroyed by hand`, [...apply, '-destroy', `-target=${address}`]);
+    }
+    await refused('the lock destroyed by hand', [
+      ...apply,
+      '-destroy',
+      '-target=azurerm_management_lock.deletion_lock_server',
+    ]);
+
+    const changes = stage.changesSince(begun);
+    stage.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
+    stage.check('server and vault are still locked', locks() === 2, () => `there are ${locks()} locks`);
+    const [after] = azure.state.ofType(serverType);
+    stage.check('the server is the one that there was', before !== undefined && after === before);
+  },
+};
