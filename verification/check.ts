@@ -5,7 +5,8 @@ import type pg from 'pg';
 import type { Severity } from '../core/severity.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { AzureFacts, Read } from './azure/facts.ts';
-import type { OpenDatabase, Snapshot } from './snapshot/snapshot.ts';
+import type { Snapshot } from './snapshot/snapshot.ts';
+import type { OpenDatabase } from './snapshot/source.ts';
 
 export const groups = [
   'isolation',

@@ -1,5 +1,5 @@
 import { type Connection, withConnection } from '../database/connection.ts';
-import type { OpenDatabase } from './snapshot/snapshot.ts';
+import type { OpenDatabase } from './snapshot/source.ts';
 
 /** Connections of the same login to other databases of the same server. */
 export function otherDatabases({ target, credential }: Connection): OpenDatabase {

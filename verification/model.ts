@@ -6,7 +6,7 @@ import {
   applicationRole as tenantRole,
 } from '../database/schema/roles.ts';
 import type { Finding } from './check.ts';
-import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/facts.ts';
+import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/snapshot.ts';
 
 export {
   applicationRole as tenantRole,

@@ -1,6 +1,6 @@
 import type { Outcome } from './check.ts';
 import { judge, skip } from './outcome.ts';
-import type { Setting, Snapshot } from './snapshot/facts.ts';
+import type { Setting, Snapshot } from './snapshot/snapshot.ts';
 
 export interface Wanted {
   readonly name: string;

@@ -13,7 +13,7 @@ import { month, parseBounds } from '../database/maintain/months.ts';
 import { rolledBack } from '../database/transaction.ts';
 import type { CheckInput, Finding } from './check.ts';
 import { modelOf, nameOf, tenantRole } from './model.ts';
-import type { Relation, Snapshot } from './snapshot/facts.ts';
+import type { Relation, Snapshot } from './snapshot/snapshot.ts';
 
 /** What one part of the probe found; `skipped` when it could not be carried out. */
 export type Part =

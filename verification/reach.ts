@@ -1,7 +1,7 @@
 import type { Finding } from './check.ts';
 import { groupRoles, modelOf, tenantRole } from './model.ts';
 import { listed } from './outcome.ts';
-import type { Grant, Relation, Snapshot } from './snapshot/facts.ts';
+import type { Grant, Relation, Snapshot } from './snapshot/snapshot.ts';
 
 /** Whether one of the grants gives a tenant role its privilege: by name, by membership or through PUBLIC. */
 export function reachesTenants(snapshot: Snapshot, grants: readonly Grant[], privilege?: string): boolean {

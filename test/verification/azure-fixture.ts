@@ -10,7 +10,7 @@ import { readAzure } from '../../verification/azure/read.ts';
 import { catalogue } from '../../verification/catalogue.ts';
 import type { CheckResult } from '../../verification/check.ts';
 import { evaluate } from '../../verification/run.ts';
-import type { Snapshot } from '../../verification/snapshot/facts.ts';
+import type { Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { AzureClient } from '../support/azure-client.ts';
 
 type HttpClient = NonNullable<NonNullable<AzureAccess['options']>['httpClient']>;

@@ -16,7 +16,7 @@ import { type LocalPostgres, startPostgres } from '../../local/postgres/server.t
 import { catalogue } from '../../verification/catalogue.ts';
 import type { CheckResult, Outcome } from '../../verification/check.ts';
 import { evaluate } from '../../verification/run.ts';
-import type { Setting, Snapshot } from '../../verification/snapshot/facts.ts';
+import type { Setting, Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
 
 const manifest = readManifest(migrationsDirectory);

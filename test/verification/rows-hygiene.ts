@@ -1,10 +1,10 @@
-import type { Activity } from '../../verification/snapshot/facts.ts';
+import type { Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { deployment, withSettings } from './fixture.ts';
 import type { Row } from './rows.ts';
 
 const owned = (sql: string) => `SET LOCAL ROLE llama_owner; ${sql}; RESET ROLE`;
 
-function activity(change: Partial<Activity>): Pick<Row, 'bend'> {
+function activity(change: Partial<Snapshot['activity']>): Pick<Row, 'bend'> {
   return { bend: (snapshot) => ({ ...snapshot, activity: { ...snapshot.activity, ...change } }) };
 }
 

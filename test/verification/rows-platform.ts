@@ -1,4 +1,4 @@
-import type { Cron, Replication, Session, Snapshot } from '../../verification/snapshot/facts.ts';
+import type { Cron, Session, Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { deployment, withSettings } from './fixture.ts';
 import { otherMigrations, type Row } from './rows.ts';
 
@@ -195,7 +195,7 @@ export const scheduleRows: readonly Row[] = [
   },
 ];
 
-function replication(change: Partial<Replication>): Pick<Row, 'bend'> {
+function replication(change: Partial<Snapshot['replication']>): Pick<Row, 'bend'> {
   return { bend: (snapshot) => ({ ...snapshot, replication: { ...snapshot.replication, ...change } }) };
 }
 

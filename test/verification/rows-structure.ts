@@ -1,7 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseBounds } from '../../database/maintain/months.ts';
-import type { Snapshot } from '../../verification/snapshot/facts.ts';
+import type { Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { deployment } from './fixture.ts';
 import { otherMigrations, type Row } from './rows.ts';
 import { notes } from './rows-isolation.ts';

@@ -11,7 +11,7 @@ import {
 } from '../model.ts';
 import { counted, judge, listed, skip } from '../outcome.ts';
 import { grantsOn } from '../reach.ts';
-import type { Relation, Routine, Snapshot, Trigger } from '../snapshot/facts.ts';
+import type { Relation, Routine, Snapshot, Trigger } from '../snapshot/snapshot.ts';
 
 const operations = ['insert', 'update', 'delete'] as const;
 

@@ -1,6 +1,6 @@
 import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { Session, Snapshot } from '../snapshot/facts.ts';
+import type { Session, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Connections kept for deployments, maintenance and pg_cron. */
 const keptConnections = 4;

@@ -3,7 +3,7 @@ import { type CheckInput, checksOf, type Finding } from '../check.ts';
 import { createdExtensions } from '../drift/manifest.ts';
 import { schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { Snapshot } from '../snapshot/facts.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 
 /** Created only in the database that holds the schedules. */
 const scheduler = 'pg_cron';

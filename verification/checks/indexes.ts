@@ -1,7 +1,7 @@
 import { checksOf, type Finding } from '../check.ts';
 import { modelOf, nameOf, schema, tenantColumn } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { Index, Snapshot } from '../snapshot/facts.ts';
+import type { Index, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Days of statistics after which an index without a read counts as unused. */
 const unusedDays = 30;

@@ -17,7 +17,7 @@ import {
 } from '../model.ts';
 import { counted, judge, listed } from '../outcome.ts';
 import { grantsOn, reachesTenants, rolesOfTenants } from '../reach.ts';
-import type { Grant } from '../snapshot/facts.ts';
+import type { Grant } from '../snapshot/snapshot.ts';
 
 export const checks = checksOf('isolation', [
   {

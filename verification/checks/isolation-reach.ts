@@ -4,7 +4,7 @@ import { checksOf, type Finding } from '../check.ts';
 import { granted, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 import { grantsOn, reachesTenants, reaching } from '../reach.ts';
-import type { Relation, Routine } from '../snapshot/facts.ts';
+import type { Relation, Routine } from '../snapshot/snapshot.ts';
 
 /**
  * Whether nobody can shadow the names of a function: it sets search_path, with pg_temp last. A path that does not name

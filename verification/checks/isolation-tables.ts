@@ -9,7 +9,7 @@ import { checksOf, type Finding } from '../check.ts';
 import { foreignGrants, granted, modelOf, nameOf, tenantColumn, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 import { grantsOn } from '../reach.ts';
-import type { Policy, Relation, Snapshot } from '../snapshot/facts.ts';
+import type { Policy, Relation, Snapshot } from '../snapshot/snapshot.ts';
 
 const tables = (snapshot: Snapshot) => counted(modelOf(snapshot).tenantTables.length, 'tenant table');
 const leaves = (snapshot: Snapshot) => counted(modelOf(snapshot).leaves.length, 'leaf', 'leaves');

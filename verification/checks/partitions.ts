@@ -4,7 +4,7 @@ import { readOnly } from '../../database/transaction.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { modelOf, nameOf, owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { RegisteredTable, Relation, Snapshot } from '../snapshot/facts.ts';
+import type { RegisteredTable, Relation, Snapshot } from '../snapshot/snapshot.ts';
 
 const day = 24 * 3600 * 1000;
 

@@ -16,7 +16,7 @@ import {
 } from '../model.ts';
 import { counted, judge, listed, skip } from '../outcome.ts';
 import { reaching } from '../reach.ts';
-import type { Snapshot } from '../snapshot/facts.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 
 /** Predefined roles that read or change files, or run programs, on the server. */
 const fileRoles = ['pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program'] as const;

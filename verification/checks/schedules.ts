@@ -1,7 +1,7 @@
 import { historyJob } from '../../database/schedules.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { Cron, ScheduledJob, Snapshot } from '../snapshot/facts.ts';
+import type { Cron, ScheduledJob, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Periods after which a job without a run is late. */
 const latePeriods = 3;

@@ -16,7 +16,7 @@ import {
 } from '../model.ts';
 import { counted, judge, listed, skip } from '../outcome.ts';
 import { grantsOn } from '../reach.ts';
-import type { Grant, Relation, Routine, Sealing, Snapshot } from '../snapshot/facts.ts';
+import type { Grant, Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Minutes that a row may wait for its seal. pg_cron seals every minute, up to the row noted a minute before. */
 const sealDelayMinutes = 15;
