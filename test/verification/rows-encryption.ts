@@ -13,7 +13,7 @@ interface Key {
   readonly length?: number;
 }
 
-/** A data key that lacks nothing. */
+/** A complete data key. */
 function key(change: Key = {}): string {
   const { tenant = 'verify-keys', keyId = id, algorithm = 'RSA-OAEP-256', wrappingKey = vaultKey } = change;
   const { version = 'v1', length = 256 } = change;
@@ -31,14 +31,14 @@ function record(mapped: string, columns = ''): string {
 
 const sealed = `{"$enc": "gcm1:${id}:${'A'.repeat(60)}"}`;
 
-/** Past the triggers, as a restore or a superuser's repair would. */
+/** Bypasses the triggers, like a restore or a repair by a superuser. */
 const unguarded = (sql: string) =>
   `SET LOCAL session_replication_role = replica; ${sql} SET LOCAL session_replication_role = origin;`;
 
 export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-005', sql: 'GRANT DELETE ON llama.data_keys TO admin_role' },
   { breaks: 'ENC-005', sql: 'GRANT UPDATE (wrapped) ON llama.data_keys TO application_role' },
-  { breaks: 'ENC-006', because: 'a length no RSA key has', sql: key({ length: 100 }) },
+  { breaks: 'ENC-006', because: 'a length that RSA does not produce', sql: key({ length: 100 }) },
   {
     breaks: 'ENC-006',
     because: 'a key in a file, on Azure',
@@ -46,7 +46,7 @@ export const dataKeyRows: readonly Row[] = [
   },
   {
     breaks: 'ENC-006',
-    because: 'another wrapping key than the deployment has',
+    because: 'another wrapping key than that of the deployment',
     sql: key(),
     deployment: {
       ...deployment,
@@ -67,13 +67,13 @@ export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-008', sql: `${key()} UPDATE llama.data_keys SET values_reserved = 3300000000` },
   {
     breaks: 'ENC-008',
-    because: 'replaced long ago and still used',
+    because: 'replaced long ago but still in use',
     sql: unguarded(
       `${key()} UPDATE llama.data_keys SET state = 'retiring', state_since = now() - interval '100 days';`,
     ),
   },
   { breaks: 'ENC-009', because: 'readable', sql: unguarded(record('{"name": "Ann"}', 'true')) },
-  { breaks: 'ENC-009', because: 'its key is not there', sql: unguarded(record(sealed, 'true')) },
+  { breaks: 'ENC-009', because: 'its key does not exist', sql: unguarded(record(sealed, 'true')) },
   {
     breaks: 'ENC-009',
     because: 'its key was destroyed too early',
@@ -89,7 +89,7 @@ export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-012', sql: `${config} ${key()} ${record('{"name": "Ann"}')}` },
   {
     breaks: 'ENC-011',
-    because: 'nothing of it was ever encrypted',
+    because: 'the tenant has only plaintext',
     also: ['ENC-012'],
     sql: `${config} ${record('{"name": "Ann"}')}`,
   },

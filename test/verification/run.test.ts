@@ -190,9 +190,7 @@ describe('an empty database', () => {
       expect(
         report.checks.filter(({ check, outcome }) => about.has(check.group) && outcome.status === 'passed'),
       ).toEqual([]);
-      expect(skips(report)['PAR-001']).toBe(
-        "schema llama has no table with tenants' rows: there is nothing to look at",
-      );
+      expect(skips(report)['PAR-001']).toMatch(/no tenant table/);
       expect(idsOf(report.checks, 'failed')).toContain('DRI-019');
     } finally {
       await client.end();

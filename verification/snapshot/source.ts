@@ -1,4 +1,4 @@
-/** How a fact is read: its query stands beside the shape of its rows. */
+/** Reading of facts. The query of a fact is beside the shape of its rows. */
 import type pg from 'pg';
 import { attempt } from '../../database/transaction.ts';
 

@@ -1,0 +1,148 @@
+/**
+ * The live probe: it plants rows of two tenants, and tries as the application role what the role must not be able to do.
+ *
+ * Everything happens in one transaction that is always rolled back. A refusal counts only if the server gives the expected
+ * reason: an attempt that fails for another reason proves nothing and skips its checks.
+ */
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { messageOf } from '../../core/text.ts';
+import { sqlState } from '../../database/diagnosis.ts';
+import { month, parseBounds } from '../../database/maintain/months.ts';
+import type { Finding } from '../check.ts';
+import { modelOf, nameOf, tenantRole } from '../model.ts';
+import { counted } from '../outcome.ts';
+import type { Relation, Snapshot } from '../snapshot/snapshot.ts';
+import { insertRow } from './statements.ts';
+
+/** Findings of one part of the probe, or the reason why it proved nothing. */
+export type Part =
+  | { readonly tried: number; readonly findings: readonly Finding[] }
+  | { readonly skipped: string };
+
+/** The end of a statement: it ran, or the server refused it for want of a privilege. */
+export type Ended = { readonly rows: readonly Record<string, unknown>[]; readonly count: number } | 'refused';
+
+const insufficientPrivilege = '42501';
+
+/** A role with a policy for every tenant, which plants the rows. */
+const planter = 'admin_role';
+
+/** The server refused a statement for a reason that proves nothing. */
+export class Unproven extends Error {}
+
+export class Probe {
+  readonly #client: pg.Client;
+  readonly snapshot: Snapshot;
+  readonly #mark = `verify-${randomBytes(6).toString('hex')}`;
+  readonly mine = `${this.#mark}-a`;
+  readonly theirs = `${this.#mark}-b`;
+  /** Every table with tenant rows. */
+  readonly tables: readonly Relation[];
+  /** Those that administrators write; triggers write the audit trail. */
+  readonly planted: readonly Relation[];
+  #tried = 0;
+  #findings: Finding[] = [];
+
+  constructor(client: pg.Client, snapshot: Snapshot) {
+    this.#client = client;
+    this.snapshot = snapshot;
+    this.tables = modelOf(snapshot).tenantTables;
+    this.planted = this.tables.filter(({ grants }) =>
+      grants.some(({ grantee, privilege }) => grantee === planter && privilege === 'INSERT'),
+    );
+  }
+
+  /** Writes a row of each tenant into every planted table. */
+  async plant(): Promise<void> {
+    await this.become(planter);
+    for (const tenant of [this.mine, this.theirs]) {
+      await this.#client.query(this.planted.map((table) => this.insert(table, tenant)).join(';\n'));
+    }
+    await this.become(tenantRole);
+  }
+
+  insert(table: Relation, tenant: string, into?: Relation): string {
+    return insertRow(this.snapshot, table, tenant, {}, into);
+  }
+
+  /** The planted table of that name. */
+  table(name: string): Relation {
+    const found = this.planted.find((table) => nameOf(table) === name);
+    if (!found) throw new Unproven(`administrators cannot insert into ${name}`);
+    return found;
+  }
+
+  /** Runs one part as the application role. */
+  async section(part: (probe: Probe) => Promise<void>): Promise<Part> {
+    this.#tried = 0;
+    this.#findings = [];
+    await this.#client.query('SAVEPOINT section');
+    try {
+      await part(this);
+      return { tried: this.#tried, findings: this.#findings };
+    } catch (error) {
+      if (sqlState(error) === undefined && !(error instanceof Unproven)) throw error;
+      return { skipped: `could not be tried: ${messageOf(error)}` };
+    } finally {
+      await this.#client.query('ROLLBACK TO SAVEPOINT section; RELEASE SAVEPOINT section');
+    }
+  }
+
+  async become(role: string): Promise<void> {
+    await this.#client.query(`SET LOCAL ROLE ${pg.escapeIdentifier(role)}`);
+  }
+
+  /** Sets the tenant of the transaction. */
+  async tenant(name: string): Promise<void> {
+    await this.#client.query("SELECT set_config('app.current_tenant_id', $1, true)", [name]);
+  }
+
+  /** Runs a statement, and undoes it if the server refuses it. @throws Unproven for any other error */
+  async attempt(sql: string): Promise<Ended> {
+    this.#tried += 1;
+    try {
+      // One message for three statements, because round trips dominate the time of the probe.
+      const results: unknown = await this.#client.query(
+        `SAVEPOINT attempt; ${sql}; RELEASE SAVEPOINT attempt`,
+      );
+      const [, result] = results as pg.QueryResult[];
+      return { rows: result?.rows ?? [], count: result?.rowCount ?? 0 };
+    } catch (error) {
+      if (sqlState(error) === undefined) throw error;
+      await this.#client.query('ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt');
+      if (sqlState(error) === insufficientPrivilege) return 'refused';
+      throw new Unproven(`${sql.replace(/\s+/g, ' ').slice(0, 60)}… failed: ${messageOf(error)}`);
+    }
+  }
+
+  find(object: string, detail: string): void {
+    this.#findings.push({ object, detail });
+  }
+
+  /** A statement that the server must refuse. */
+  async mustRefuse(object: string, deed: string, sql: string): Promise<void> {
+    if ((await this.attempt(sql)) !== 'refused') this.find(object, `${tenantRole} can ${deed}`);
+  }
+
+  /** A statement that must touch or return no row, or be refused. */
+  async mustMiss(object: string, deed: string, sql: string): Promise<void> {
+    const end = await this.attempt(sql);
+    if (end === 'refused') return;
+    const rows =
+      end.rows.length === 1 && 'rows' in (end.rows[0] ?? {}) ? Number(end.rows[0]?.['rows']) : end.count;
+    if (rows > 0) this.find(object, `${tenantRole} can ${deed}: ${counted(rows, 'row')}`);
+  }
+
+  /** The leaf of the current month of each partitioned table. */
+  currentLeaves(): readonly { readonly leaf: Relation; readonly parent: Relation }[] {
+    const model = modelOf(this.snapshot);
+    const now = this.snapshot.server.now;
+    return model.partitioned.flatMap((parent) => {
+      const leaf = model
+        .leavesOf(parent)
+        .find(({ bound }) => parseBounds(bound)?.from.getTime() === month(now).getTime());
+      return leaf ? [{ leaf, parent }] : [];
+    });
+  }
+}
