@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { messageOf } from '../../core/text.ts';
 import { rolledBack } from '../../database/transaction.ts';
 import type { CheckInput } from '../check.ts';
-import { nameOf, tenantColumn, tenantRole } from '../model.ts';
+import { nameOf, tenantColumn, tenantRole, auditTable as trail } from '../model.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { type Part, Probe, Unproven } from './probe.ts';
 import { countRows, insertRow, quote, updateRows } from './statements.ts';
@@ -54,7 +54,6 @@ async function run({ client, snapshot }: CheckInput): Promise<Readonly<Record<Pa
 }
 
 const records = 'llama.storage_records';
-const trail = 'llama.audit_trail';
 /** The view over the summary that tenants may read. */
 const tenantView = 'llama.tenant_performance';
 

@@ -9,8 +9,9 @@ import pg from 'pg';
 import { messageOf } from '../../core/text.ts';
 import { sqlState } from '../../database/diagnosis.ts';
 import { month, parseBounds } from '../../database/maintain/months.ts';
+import { attempt } from '../../database/transaction.ts';
 import type { Finding } from '../check.ts';
-import { modelOf, nameOf, tenantRole } from '../model.ts';
+import { auditTable, modelOf, nameOf, tenantRole } from '../model.ts';
 import { counted } from '../outcome.ts';
 import type { Relation, Snapshot } from '../snapshot/snapshot.ts';
 import { insertRow } from './statements.ts';
@@ -39,8 +40,10 @@ export class Probe {
   readonly theirs = `${this.#mark}-b`;
   /** Every table with tenant rows. */
   readonly tables: readonly Relation[];
-  /** Those that administrators write; triggers write the audit trail. */
-  readonly planted: readonly Relation[];
+  /** Those with a row of each tenant. */
+  readonly planted: Relation[] = [];
+  /** Why a table that administrators write has no planted row. */
+  #unplanted: string | undefined;
   #tried = 0;
   #findings: Finding[] = [];
 
@@ -48,16 +51,22 @@ export class Probe {
     this.#client = client;
     this.snapshot = snapshot;
     this.tables = modelOf(snapshot).tenantTables;
-    this.planted = this.tables.filter(({ grants }) =>
-      grants.some(({ grantee, privilege }) => grantee === planter && privilege === 'INSERT'),
-    );
   }
 
-  /** Writes a row of each tenant into every planted table. */
+  /** Writes a row of each tenant into every table that administrators write; triggers write the audit trail. */
   async plant(): Promise<void> {
     await this.become(planter);
-    for (const tenant of [this.mine, this.theirs]) {
-      await this.#client.query(this.planted.map((table) => this.insert(table, tenant)).join(';\n'));
+    const writable = this.tables.filter(
+      (table) =>
+        nameOf(table) !== auditTable &&
+        table.grants.some(({ grantee, privilege }) => grantee === planter && privilege === 'INSERT'),
+    );
+    for (const table of writable) {
+      const rows = [this.mine, this.theirs].map((tenant) => this.insert(table, tenant));
+      const result = await attempt(this.#client, () => this.#client.query(rows.join(';\n')));
+      if ('value' in result) this.planted.push(table);
+      else if (sqlState(result.refused) === undefined) throw result.refused;
+      else this.#unplanted ??= `${nameOf(table)} accepts no row of a tenant: ${result.refused.message}`;
     }
     await this.become(tenantRole);
   }
@@ -80,7 +89,10 @@ export class Probe {
     await this.#client.query('SAVEPOINT section');
     try {
       await part(this);
-      return { tried: this.#tried, findings: this.#findings };
+      const findings = this.#findings;
+      // Without rows in every table, an attempt without a finding proves nothing.
+      if (findings.length === 0 && this.#unplanted !== undefined) throw new Unproven(this.#unplanted);
+      return { tried: this.#tried, findings };
     } catch (error) {
       if (sqlState(error) === undefined && !(error instanceof Unproven)) throw error;
       return { skipped: `could not be tried: ${messageOf(error)}` };
