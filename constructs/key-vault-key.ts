@@ -2,6 +2,7 @@ import { ResourceGroupTemplateDeployment } from '@cdktf/provider-azurerm/lib/res
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { Fn, type ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { apiVersionOf } from '../azure/resource-types.ts';
 import type { PrincipalType } from '../azure/vocabulary.ts';
 import type { IKeyVault } from './key-vault.ts';
 
@@ -112,7 +113,7 @@ function keyTemplate(props: KeyVaultKeyProps) {
     },
     resources: [
       {
-        apiVersion: '2023-07-01',
+        apiVersion: apiVersionOf('Microsoft.KeyVault/vaults/keys'),
         name: `${props.vault.name}/${props.name}`,
         properties: {
           attributes: {

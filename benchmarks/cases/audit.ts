@@ -32,7 +32,7 @@ try {
     { reporter: silent },
     (connection) =>
       withLock(connection, { reporter: silent }, () =>
-        migrate(connection, { reporter: silent, directory: migrationsDirectory }),
+        migrate(connection, { reporter: silent, migrationsDirectory }),
       ),
   );
   const superuser = await connected('superuser');

@@ -21,7 +21,7 @@ try {
   const target = await resolveTarget({ url: server.url('migrator') }, {});
   await withConnection(target, { reporter }, (connection) =>
     withLock(connection, { reporter }, async () => {
-      await migrate(connection, { reporter, directory: migrationsDirectory });
+      await migrate(connection, { reporter, migrationsDirectory });
       await ensureLogins(
         connection,
         [{ name: login.user, objectId: '-', type: 'ServicePrincipal', role: 'application_role' }],
@@ -55,7 +55,7 @@ try {
 }
 
 async function values(encryption: FieldEncryption): Promise<void> {
-  const place = { tenant: 'bench', table: 'notes', column: 'body', record: '1' };
+  const place = { tenant: 'bench', table: 'storage_records', column: 'mapped_data', record: '1' };
   const plaintext = randomBytes(1024);
   let value = await encryption.encrypt(place, plaintext);
   const rate = async (work: () => Promise<unknown>, count = 30_000) => {

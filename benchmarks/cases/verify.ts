@@ -89,7 +89,7 @@ try {
   const target = await resolveTarget({ url }, {});
   await withConnection(target, { session: 'maintenance' }, async (connection) => {
     await withLock(connection, { reporter: silent }, () =>
-      migrate(connection, { reporter: silent, directory: migrationsDirectory }),
+      migrate(connection, { reporter: silent, migrationsDirectory }),
     );
     await connection.restoreSession();
     const { client } = connection;

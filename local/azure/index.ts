@@ -1,4 +1,4 @@
-export type { IssuedToken, Principal } from './core/entra.ts';
+export type { IssuedToken, Principal } from './core/directory.ts';
 export type { AzureRequest, AzureResponse } from './core/http.ts';
 export type { AzureSnapshot } from './core/memory.ts';
 export { type Latency, type OperationRecord, quickLatency } from './core/operations.ts';

@@ -3,6 +3,7 @@
  * NODE_EXTRA_CA_CERTS hold for it, as they do for Terraform.
  */
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
+import { versionFor } from '../../azure/resource-types.ts';
 import { Fault } from '../../core/fault.ts';
 import { isObject, type Json, type JsonObject, objectsAt, parseJson, textAt } from '../../core/json.ts';
 
@@ -12,9 +13,9 @@ export interface Azure {
    * The document at an id, or undefined when there is none.
    * @throws Fault (exit 2) when Azure does not answer it
    */
-  get(path: string, apiVersion: string): Promise<JsonObject | undefined>;
+  get(path: string): Promise<JsonObject | undefined>;
   /** All pages of a list; empty when what it belongs to is not there. */
-  list(path: string, apiVersion: string, filter?: string): Promise<readonly JsonObject[]>;
+  list(path: string, filter?: string): Promise<readonly JsonObject[]>;
   /** A request of blob storage. */
   blob(method: 'HEAD' | 'PUT', url: string, headers: Readonly<Record<string, string>>): Promise<BlobAnswer>;
 }
@@ -47,10 +48,10 @@ export async function signedIn(subscriptionId: string): Promise<Azure> {
   };
   return {
     subscriptionId,
-    get: (path, apiVersion) => get(address(path, apiVersion)),
-    async list(path, apiVersion, filter) {
+    get: (path) => get(address(path)),
+    async list(path, filter) {
       const found: JsonObject[] = [];
-      let next: string | undefined = address(path, apiVersion, filter);
+      let next: string | undefined = address(path, filter);
       while (next !== undefined) {
         const page: JsonObject | undefined = await get(next);
         found.push(...objectsAt(page, 'value'));
@@ -93,8 +94,8 @@ async function sender(scope: string): Promise<Send> {
   };
 }
 
-function address(path: string, apiVersion: string, filter?: string): string {
-  const query = new URLSearchParams({ 'api-version': apiVersion });
+function address(path: string, filter?: string): string {
+  const query = new URLSearchParams({ 'api-version': versionFor(path) });
   if (filter !== undefined) query.set('$filter', filter);
   return `${manager}${path.split('/').map(encodeURIComponent).join('/')}?${query}`;
 }

@@ -1,16 +1,15 @@
 /**
- * The values of a stack's arguments. What Terraform works out while it applies is taken from Azure instead, which
- * already has it: the principal of an identity, say.
+ * The values of a stack's arguments. A value that Terraform computes during an apply, such as the principal of an
+ * identity, is read from Azure.
  */
-
 import { textAt } from '../../core/json.ts';
 import type { Azure } from './azure.ts';
-import { apiVersionOf, idOf } from './resource-types.ts';
 import type { Stack, StackResource } from './stack.ts';
+import type { Values } from './types.ts';
 
 const reference = /^(data\.)?(azurerm_[a-z0-9_]+)\.([A-Za-z0-9_-]+)\.(.+)$/;
 
-/** Where Azure's documents keep what the provider calls so. */
+/** Paths in Azure's documents, by the provider's name of the attribute. */
 const attributes: Readonly<Record<string, readonly string[]>> = {
   principal_id: ['properties', 'principalId'],
   client_id: ['properties', 'clientId'],
@@ -18,30 +17,30 @@ const attributes: Readonly<Record<string, readonly string[]>> = {
   location: ['location'],
 };
 
-export class Values {
+export class StackValues implements Values {
   readonly #known = new Map<string, Promise<string | undefined>>();
 
   constructor(
     readonly stack: Stack,
     readonly azure: Azure,
+    /** Azure id of a resource from its arguments. */
+    readonly idOf: (resource: StackResource, values: Values) => Promise<string | undefined>,
     /** Tenant of the subscription. @default - expressions with it have no value */
     readonly tenantId?: string,
   ) {}
 
-  /** An argument of a resource as text; undefined when it is absent, or nobody knows its value. */
   async argument({ block }: StackResource, name: string): Promise<string | undefined> {
     const written = block[name];
     return typeof written === 'string' ? this.#evaluate(written) : undefined;
   }
 
-  /** Azure id of a resource; undefined for types without one, or when an argument of it is not known. */
   id(resource: StackResource): Promise<string | undefined> {
-    return this.#once(`${resource.address}.id`, () => idOf(resource, this));
+    return this.#once(`${resource.address}.id`, () => this.idOf(resource, this));
   }
 
   async #evaluate(text: string): Promise<string | undefined> {
     let result = '';
-    // Every second part is what stood between `${` and `}`.
+    // Every second part stood between `${` and `}`.
     for (const [index, part] of text.split(/\$\{([^}]*)\}/).entries()) {
       const value = index % 2 === 0 ? part : await this.#once(part, () => this.#resolve(part));
       if (value === undefined) return undefined;
@@ -61,7 +60,7 @@ export class Values {
     const path = attributes[attribute];
     const id = path && (await this.id(resource));
     if (path === undefined || id === undefined) return undefined;
-    return textAt(await this.azure.get(id, apiVersionOf(resource.type)), ...path);
+    return textAt(await this.azure.get(id), ...path);
   }
 
   #once(key: string, work: () => Promise<string | undefined>): Promise<string | undefined> {

@@ -1,10 +1,9 @@
 /** What lies in the environment's own resource groups and belongs to nobody that Terraform knows. */
 
 import { textAt } from '../../core/json.ts';
-import type { Values } from './expressions.ts';
-import { apiVersionOf } from './resource-types.ts';
 import { eachOf } from './survey.ts';
 import type { State } from './terraform.ts';
+import type { Values } from './types.ts';
 
 export interface Orphan {
   readonly id: string;
@@ -35,15 +34,15 @@ const own = /\/databases\/(?:postgres|azure_maintenance|azure_sys)$/i;
 export async function orphans(values: Values, state: State): Promise<readonly Orphan[]> {
   const claimed = await claimedIds(values, state);
   const found: Orphan[] = [];
-  const look = async (path: string, apiVersion: string) => {
-    for (const document of await values.azure.list(path, apiVersion)) {
+  const look = async (path: string) => {
+    for (const document of await values.azure.list(path)) {
       const id = textAt(document, 'id') ?? '';
       if (claimed.has(id.toLowerCase()) || own.test(id) || companions.some((one) => one.test(id))) continue;
       found.push({ id, type: textAt(document, 'type') ?? 'unknown' });
     }
   };
   const scopes = await ownScopes(values);
-  await eachOf(scopes, ({ path, apiVersion }) => look(path, apiVersion));
+  await eachOf(scopes, look);
   return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -57,22 +56,20 @@ async function claimedIds(values: Values, state: State): Promise<ReadonlySet<str
   return ids;
 }
 
-async function ownScopes(values: Values): Promise<{ path: string; apiVersion: string }[]> {
-  const scopes: { path: string; apiVersion: string }[] = [];
+async function ownScopes(values: Values): Promise<string[]> {
+  const scopes: string[] = [];
   for (const group of values.stack.ofType('azurerm_resource_group')) {
     const id = await values.id(group);
-    if (id !== undefined) scopes.push({ path: `${id}/resources`, apiVersion: apiVersionOf(group.type) });
+    if (id !== undefined) scopes.push(`${id}/resources`);
   }
   for (const [type, names] of Object.entries(children))
     for (const parent of values.stack.ofType(type)) {
       const id = await values.id(parent);
       if (id === undefined) continue;
-      const apiVersion = apiVersionOf(type);
       // Asked of Azure, because a switchover exchanges the roles.
-      const role = textAt(await values.azure.get(id, apiVersion), 'properties', 'replicationRole') ?? '';
+      const role = textAt(await values.azure.get(id), 'properties', 'replicationRole') ?? '';
       for (const name of names)
-        if (!(role.endsWith('AsyncReplica') && copied.has(name)))
-          scopes.push({ path: `${id}/${name}`, apiVersion });
+        if (!(role.endsWith('AsyncReplica') && copied.has(name))) scopes.push(`${id}/${name}`);
     }
   return scopes;
 }

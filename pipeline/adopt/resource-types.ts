@@ -1,122 +1,140 @@
 /**
- * Every resource type the stacks are made of: its id in Azure, and the id under which azurerm 4.55.0 imports it, which
- * is spelled exactly as the provider spells it (it refuses other cases of the fixed segments). Each rule is the
- * `Importer` and the `Create` of that resource in https://github.com/hashicorp/terraform-provider-azurerm (v4.55.0);
- * the API versions are the ones it asks with.
+ * Finds the resources of a stack in Azure: the id of each, and the id under which azurerm 4.55.0 imports it. Both come
+ * from azure/resource-types.ts; the types that the provider treats differently have a rule here. The provider accepts an
+ * import id only with its own spelling of the fixed segments. Source: the `Importer` and the `Create` of each resource in
+ * https://github.com/hashicorp/terraform-provider-azurerm (v4.55.0).
  */
+import {
+  type ResourceType,
+  type ResourceTypeName,
+  resourceTypes,
+  type TerraformResource,
+} from '../../azure/resource-types.ts';
 import { Fault } from '../../core/fault.ts';
-import type { JsonObject } from '../../core/json.ts';
-import { textAt } from '../../core/json.ts';
-import type { Values } from './expressions.ts';
+import { type JsonObject, textAt } from '../../core/json.ts';
+import type { Azure } from './azure.ts';
+import { StackValues } from './expressions.ts';
 import { findRoleAssignment } from './role-assignments.ts';
-import type { StackResource } from './stack.ts';
+import type { Stack, StackResource } from './stack.ts';
+import type { Existing, Values } from './types.ts';
 
-/** A resource of the stack that Azure has. */
-export interface Existing {
-  /** Azure's id of the resource itself. */
-  readonly id: string;
-  /** What `terraform import` is given. */
-  readonly importId: string;
-  readonly document: JsonObject;
-}
-
-interface ResourceType {
-  readonly apiVersion: string;
-  /** Azure id from the arguments; undefined while one of them is not known. */
+interface Rule {
+  /** Azure id from the arguments; undefined if one of them is not known. */
   readonly id: (resource: StackResource, values: Values) => Promise<string | undefined>;
   /** @default - the Azure id */
-  readonly importId?: (id: string, resource: StackResource, values: Values) => Promise<string | undefined>;
-  /** Whether the document says that this resource is there. @default - it is, because there is a document */
+  readonly importId?: (resource: StackResource, values: Values) => Promise<string | undefined>;
+  /** Whether the document proves that the resource exists. @default - any document does */
   readonly isThere?: (document: JsonObject) => boolean;
-  /** Finds a resource whose id Azure chose. @default - asks for the id */
+  /** Finds a resource whose id Azure chose. @default - reads the id */
   readonly find?: (resource: StackResource, values: Values) => Promise<Existing | undefined>;
   /**
-   * `again`: creating it a second time is not refused and has the same result, so that nothing needs importing.
+   * `again`: Azure accepts a second creation with the same result, so that no import is needed.
    * @default 'import'
    */
   readonly adoption?: 'import' | 'again';
 }
 
-const network = '2025-01-01';
-const dns = '2024-06-01';
-const postgresql = '2025-08-01';
-const backup = '2024-04-01';
+const none = async () => undefined;
 
-/** @throws Fault (exit 2) for a type that is not in the table below */
-export function resourceType(type: string): ResourceType {
-  const found = types[type];
+/** Types of azurerm that have no type of Azure to themselves. */
+const ofTerraformAlone: Readonly<Record<string, Rule>> = {
+  // Azure has it as a property of the subnet, and the provider imports it under the subnet's id.
+  azurerm_subnet_network_security_group_association: {
+    id: (resource, values) => values.argument(resource, 'subnet_id'),
+    isThere: (subnet) => textAt(subnet, 'properties', 'networkSecurityGroup', 'id') !== undefined,
+  },
+  azurerm_role_assignment: { id: none, find: findRoleAssignment },
+  // Azure does not know it. The next deployment creates it again.
+  terraform_data: { id: none, adoption: 'again' },
+};
+
+/** How the provider differs from the general rule of a type. */
+const exceptions: Readonly<Record<string, Partial<Rule>>> = {
+  azurerm_resource_group: { id: (resource, values) => groupId(resource, values, 'name') },
+  // Every server has each parameter from its creation, and the provider sets one without reading it first.
+  azurerm_postgresql_flexible_server_configuration: { adoption: 'again' },
+  azurerm_postgresql_flexible_server_virtual_endpoint: { find: findVirtualEndpoint },
+  azurerm_monitor_diagnostic_setting: {
+    importId: async (resource, values) =>
+      joined(
+        [await values.argument(resource, 'target_resource_id'), await values.argument(resource, 'name')],
+        '|',
+      ),
+  },
+};
+
+const rules: ReadonlyMap<string, Rule> = new Map([
+  ...Object.entries<ResourceType>(resourceTypes).flatMap(([type, { terraform }]): [string, Rule][] =>
+    terraform
+      ? [
+          [
+            terraform.type,
+            { id: generalId(type as ResourceTypeName, terraform), ...exceptions[terraform.type] },
+          ],
+        ]
+      : [],
+  ),
+  ...Object.entries(ofTerraformAlone),
+]);
+
+/** @throws Fault `adopt/unknown-resource-type` (exit 2) for a type that azure/resource-types.ts does not name */
+export function ruleOf(type: string): Rule {
+  const found = rules.get(type);
   if (found) return found;
   throw new Fault(
-    'resource-types/1',
-    `${type} cannot be looked for in Azure`,
+    'adopt/unknown-resource-type',
+    `${type} cannot be looked up in Azure`,
     'its import id is not known here',
-    'Import its resources by hand, and add the type to pipeline/adopt/resource-types.ts.',
+    'Import its resources by hand, and add the type to azure/resource-types.ts.',
     { exitCode: 2 },
   );
 }
 
 /** Types that have a rule here. */
-export const knownTypes = (): readonly string[] => Object.keys(types);
+export const knownTypes = (): readonly string[] => [...rules.keys()];
 
-export function apiVersionOf(type: string): string {
-  return resourceType(type).apiVersion;
-}
-
-export function idOf(resource: StackResource, values: Values): Promise<string | undefined> {
-  return resourceType(resource.type).id(resource, values);
+/** The values of a stack's arguments, with the ids of its resources from the rules here. */
+export function valuesOf(stack: Stack, azure: Azure, tenantId?: string): Values {
+  return new StackValues(
+    stack,
+    azure,
+    (resource, values) => ruleOf(resource.type).id(resource, values),
+    tenantId,
+  );
 }
 
 /**
- * @returns undefined when Azure does not have it
- * @throws Fault (exit 2) when Azure does not say
+ * @returns undefined if Azure does not have it
+ * @throws Fault (exit 2) if Azure does not answer
  */
 export async function findInAzure(resource: StackResource, values: Values): Promise<Existing | undefined> {
-  const type = resourceType(resource.type);
-  if (type.find) return type.find(resource, values);
+  const rule = ruleOf(resource.type);
+  if (rule.find) return rule.find(resource, values);
   const id = await values.id(resource);
   if (id === undefined) return undefined;
-  const document = await values.azure.get(id, type.apiVersion);
-  if (!document || type.isThere?.(document) === false) return undefined;
-  const importId = type.importId ? await type.importId(id, resource, values) : id;
+  const document = await values.azure.get(id);
+  if (!document || rule.isThere?.(document) === false) return undefined;
+  const importId = rule.importId ? await rule.importId(resource, values) : id;
   return importId === undefined ? undefined : { id, importId, document };
 }
 
-/** `/subscriptions/…/resourceGroups/<group>/providers/<type>/<name>`. */
-function inGroup(type: string, apiVersion: string): ResourceType {
-  return {
-    apiVersion,
-    id: async (resource, values) =>
-      joined([
+/**
+ * `<group>/providers/<type with a name behind each segment>` for a type of a resource group, and
+ * `<resource>/<last segment>/<name>` or `<resource>/providers/<type>/<name>` for a child or an extension.
+ */
+function generalId(type: ResourceTypeName, { on, named = ['name'] }: TerraformResource): Rule['id'] {
+  const [namespace, ...segments] = type.split('/');
+  return async (resource, values) => {
+    const names = await Promise.all(named.map((name) => values.argument(resource, name)));
+    if (on === undefined)
+      return joined([
         await groupId(resource, values, 'resource_group_name'),
         'providers',
-        type,
-        await values.argument(resource, 'name'),
-      ]),
-  };
-}
-
-/** A child of a resource that is named by two arguments: its group, and its own name. */
-function below(type: string, parent: string, child: string, apiVersion: string, name = 'name'): ResourceType {
-  return {
-    apiVersion,
-    id: async (resource, values) =>
-      joined([
-        await groupId(resource, values, 'resource_group_name'),
-        'providers',
-        type,
-        await values.argument(resource, parent),
-        child,
-        await values.argument(resource, name),
-      ]),
-  };
-}
-
-/** Something below, or attached to, the resource whose id an argument holds. */
-function under(parent: string, path: string, apiVersion: string): ResourceType {
-  return {
-    apiVersion,
-    id: async (resource, values) =>
-      joined([await values.argument(resource, parent), path, await values.argument(resource, 'name')]),
+        namespace,
+        ...segments.flatMap((segment, index) => [segment, names[index]]),
+      ]);
+    const path = segments.length > 1 ? segments.at(-1) : `providers/${type}`;
+    return joined([await values.argument(resource, on), path, names[0]]);
   };
 }
 
@@ -133,7 +151,7 @@ function joined(parts: readonly (string | undefined)[], separator = '/'): string
   return parts.includes(undefined) ? undefined : parts.join(separator);
 }
 
-/** Its id is two in one, the first server's and the second's, and a switchover moves it from one to the other. */
+/** Its import id joins two ids, below the first server and below the second. A switchover moves it between them. */
 async function findVirtualEndpoint(resource: StackResource, values: Values): Promise<Existing | undefined> {
   const name = await values.argument(resource, 'name');
   const ids: string[] = [];
@@ -143,104 +161,8 @@ async function findVirtualEndpoint(resource: StackResource, values: Values): Pro
     ids.push(`${server}/virtualEndpoints/${name}`);
   }
   for (const id of ids) {
-    const document = await values.azure.get(id, postgresql);
+    const document = await values.azure.get(id);
     if (document) return { id, importId: ids.join('|'), document };
   }
   return undefined;
 }
-
-const virtualNetworks = 'Microsoft.Network/virtualNetworks';
-
-const types: Readonly<Record<string, ResourceType>> = {
-  azurerm_resource_group: {
-    apiVersion: '2023-07-01',
-    id: (resource, values) => groupId(resource, values, 'name'),
-  },
-  azurerm_user_assigned_identity: inGroup('Microsoft.ManagedIdentity/userAssignedIdentities', '2024-11-30'),
-  azurerm_key_vault: inGroup('Microsoft.KeyVault/vaults', '2023-02-01'),
-  azurerm_log_analytics_workspace: inGroup('Microsoft.OperationalInsights/workspaces', '2022-10-01'),
-  azurerm_resource_group_template_deployment: inGroup('Microsoft.Resources/deployments', '2023-07-01'),
-
-  azurerm_virtual_network: inGroup(virtualNetworks, network),
-  azurerm_subnet: below(virtualNetworks, 'virtual_network_name', 'subnets', network),
-  azurerm_virtual_network_peering: below(
-    virtualNetworks,
-    'virtual_network_name',
-    'virtualNetworkPeerings',
-    network,
-  ),
-  azurerm_network_security_group: inGroup('Microsoft.Network/networkSecurityGroups', network),
-  // It is no resource of Azure's but a property of the subnet, and goes under the subnet's id.
-  azurerm_subnet_network_security_group_association: {
-    apiVersion: network,
-    id: (resource, values) => values.argument(resource, 'subnet_id'),
-    isThere: (subnet) => textAt(subnet, 'properties', 'networkSecurityGroup', 'id') !== undefined,
-  },
-  azurerm_private_endpoint: inGroup('Microsoft.Network/privateEndpoints', network),
-  azurerm_private_dns_zone: inGroup('Microsoft.Network/privateDnsZones', dns),
-  azurerm_private_dns_zone_virtual_network_link: below(
-    'Microsoft.Network/privateDnsZones',
-    'private_dns_zone_name',
-    'virtualNetworkLinks',
-    dns,
-  ),
-
-  azurerm_postgresql_flexible_server: inGroup('Microsoft.DBforPostgreSQL/flexibleServers', postgresql),
-  azurerm_postgresql_flexible_server_active_directory_administrator: below(
-    'Microsoft.DBforPostgreSQL/flexibleServers',
-    'server_name',
-    'administrators',
-    postgresql,
-    'object_id',
-  ),
-  azurerm_postgresql_flexible_server_database: under('server_id', 'databases', postgresql),
-  azurerm_postgresql_flexible_server_firewall_rule: under('server_id', 'firewallRules', postgresql),
-  // A server has every parameter from its first day, and the provider sets one without looking.
-  azurerm_postgresql_flexible_server_configuration: {
-    ...under('server_id', 'configurations', postgresql),
-    adoption: 'again',
-  },
-  azurerm_postgresql_flexible_server_virtual_endpoint: {
-    ...under('source_server_id', 'virtualEndpoints', postgresql),
-    find: findVirtualEndpoint,
-  },
-
-  azurerm_monitor_action_group: inGroup('Microsoft.Insights/actionGroups', '2023-01-01'),
-  azurerm_monitor_metric_alert: inGroup('Microsoft.Insights/metricAlerts', '2018-03-01'),
-  azurerm_monitor_activity_log_alert: inGroup('Microsoft.Insights/activityLogAlerts', '2020-10-01'),
-  azurerm_monitor_diagnostic_setting: {
-    ...under('target_resource_id', 'providers/Microsoft.Insights/diagnosticSettings', '2021-05-01-preview'),
-    importId: async (_id, resource, values) =>
-      joined(
-        [await values.argument(resource, 'target_resource_id'), await values.argument(resource, 'name')],
-        '|',
-      ),
-  },
-
-  azurerm_management_lock: under('scope', 'providers/Microsoft.Authorization/locks', '2020-05-01'),
-  azurerm_role_assignment: {
-    apiVersion: '2022-04-01',
-    id: async () => undefined,
-    find: findRoleAssignment,
-  },
-  azurerm_consumption_budget_resource_group: under(
-    'resource_group_id',
-    'providers/Microsoft.Consumption/budgets',
-    '2019-10-01',
-  ),
-
-  azurerm_data_protection_backup_vault: inGroup('Microsoft.DataProtection/backupVaults', backup),
-  azurerm_data_protection_backup_policy_postgresql_flexible_server: under(
-    'vault_id',
-    'backupPolicies',
-    backup,
-  ),
-  azurerm_data_protection_backup_instance_postgresql_flexible_server: under(
-    'vault_id',
-    'backupInstances',
-    backup,
-  ),
-
-  // Terraform's own: there is nothing of it anywhere else, and the next deployment makes it again.
-  terraform_data: { apiVersion: '', id: async () => undefined, adoption: 'again' },
-};

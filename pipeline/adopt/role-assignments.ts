@@ -2,11 +2,9 @@
 
 import { idKey } from '../../azure/resource-id.ts';
 import { textAt } from '../../core/json.ts';
-import type { Values } from './expressions.ts';
-import type { Existing } from './resource-types.ts';
 import type { StackResource } from './stack.ts';
+import type { Existing, Values } from './types.ts';
 
-const apiVersion = '2022-04-01';
 const provider = 'providers/Microsoft.Authorization';
 
 /** Azure takes one assignment of a role to a principal at a scope, and refuses a second with RoleAssignmentExists. */
@@ -20,7 +18,7 @@ export async function findRoleAssignment(
   ]);
   if (scope === undefined || principal === undefined) return undefined;
   const role = await roleId(resource, values, scope);
-  const assignments = await values.azure.list(`${scope}/${provider}/roleAssignments`, apiVersion);
+  const assignments = await values.azure.list(`${scope}/${provider}/roleAssignments`);
   const document = assignments.find(
     ({ properties }) =>
       // A list at a scope has what is inherited and what lies below, too.
@@ -39,11 +37,7 @@ async function roleId(resource: StackResource, values: Values, scope: string): P
   const given = await values.argument(resource, 'role_definition_id');
   if (given !== undefined) return given;
   const name = await values.argument(resource, 'role_definition_name');
-  const [role] = await values.azure.list(
-    `${scope}/${provider}/roleDefinitions`,
-    apiVersion,
-    `roleName eq '${name}'`,
-  );
+  const [role] = await values.azure.list(`${scope}/${provider}/roleDefinitions`, `roleName eq '${name}'`);
   return textAt(role, 'id');
 }
 

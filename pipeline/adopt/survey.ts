@@ -1,10 +1,10 @@
 /** What the stack asks for, what the state knows, and what Azure has: where the three differ. */
 
 import { isObject, textAt } from '../../core/json.ts';
-import type { Values } from './expressions.ts';
-import { type Existing, findInAzure, resourceType } from './resource-types.ts';
+import { findInAzure, ruleOf } from './resource-types.ts';
 import type { StackResource } from './stack.ts';
 import type { State } from './terraform.ts';
+import type { Existing, Values } from './types.ts';
 
 /** In Azure and finished, and only the state does not know it. */
 export interface Adoptable {
@@ -49,7 +49,7 @@ export async function survey(values: Values, state: State): Promise<Survey> {
   };
   const open = [...values.stack.resources.values()].filter(({ address, type }) => {
     const known = state.resources.get(address);
-    return resourceType(type).adoption !== 'again' && (known === undefined || known.tainted);
+    return ruleOf(type).adoption !== 'again' && (known === undefined || known.tainted);
   });
   await eachOf(open, async (resource) => {
     const existing = await findInAzure(resource, values);
@@ -136,7 +136,7 @@ async function noteDeletedVault(
     values.argument(resource, 'location'),
   ]);
   const id = `/subscriptions/${values.azure.subscriptionId}/providers/Microsoft.KeyVault/locations/${location}/deletedVaults/${name}`;
-  const deleted = await values.azure.get(id, resourceType('azurerm_key_vault').apiVersion);
+  const deleted = await values.azure.get(id);
   if (!deleted) return;
   const group = /\/resourceGroups\/([^/]+)/i.exec(textAt(deleted, 'properties', 'vaultId') ?? '')?.[1];
   const wanted = await values.argument(resource, 'resource_group_name');

@@ -1,49 +1,34 @@
-/** Which lane of a timeline a resource of Azure belongs to. */
+/** Assigns each Azure resource to a lane of the timeline, as azure/resource-types.ts has it. */
+import { typeOf } from '../../azure/resource-id.ts';
+import { nearestResourceType } from '../../azure/resource-types.ts';
 
 export interface Place {
-  /** What belongs together: a server by its name, the network, monitoring. */
+  /** A server by its name, the network, monitoring and so on. */
   readonly group: string;
   readonly lane: string;
 }
 
 const server = /\/providers\/microsoft\.dbforpostgresql\/flexibleservers\/([^/]+)(?:\/([^/]+))?/i;
 
-const serverLanes: Readonly<Record<string, string>> = {
-  configurations: 'parameters',
-  administrators: 'administrators',
-  databases: 'database',
-  virtualendpoints: 'virtual endpoint',
-  firewallrules: 'firewall rules',
-  restart: 'restart',
-  backups: 'backups',
-};
-
-/** By the last type in an id, which is what is changed; the first that fits. */
-const others: readonly (readonly [RegExp, string, string])[] = [
-  [/\/microsoft\.authorization\/locks\//, 'Protection', 'locks'],
-  [/\/microsoft\.authorization\/roleassignments\//, 'Protection', 'role assignments'],
-  [/\/microsoft\.dataprotection\//, 'Protection', 'long-term backup'],
-  [/\/microsoft\.insights\/diagnosticsettings\//, 'Monitoring', 'diagnostic settings'],
-  [/\/microsoft\.insights\/metricalerts\//, 'Monitoring', 'metric alerts'],
-  [/\/microsoft\.insights\/activitylogalerts\//, 'Monitoring', 'activity alerts'],
-  [/\/microsoft\.insights\/actiongroups\//, 'Monitoring', 'action group'],
-  [/\/microsoft\.operationalinsights\//, 'Monitoring', 'workspace'],
-  [/\/microsoft\.consumption\//, 'Monitoring', 'budget'],
-  [/\/microsoft\.network\/privateendpoints\//, 'Network', 'private endpoints'],
-  [/\/microsoft\.network\/privatednszones\//, 'Network', 'private DNS'],
-  [/\/microsoft\.network\/networksecuritygroups\//, 'Network', 'security groups'],
-  [/\/microsoft\.network\/virtualnetworks\//, 'Network', 'networks, subnets'],
-  [/\/microsoft\.(?:keyvault|resources\/deployments)\//, 'Key Vault', 'vault, key'],
-  [/\/microsoft\.managedidentity\//, 'Resource groups', 'identities'],
-];
-
-/** The order in which groups are read, from what everything stands on to what comes last; servers are between. */
+/** Groups in the order of dependencies. Servers come between Network and Monitoring. */
 export const groupOrder = ['Runs', 'Resource groups', 'Network', 'Key Vault', 'Monitoring', 'Protection'];
 
+const elsewhere: Place = { group: 'Resource groups', lane: 'groups' };
+
 export function placeOf(target: string): Place {
-  const id = target.toLowerCase();
-  for (const [pattern, group, lane] of others) if (pattern.test(id)) return { group, lane };
+  const lane = laneOf(typeOf(target));
+  if (!lane) return elsewhere;
+  if (lane.group !== undefined) return { group: lane.group, lane: lane.name };
   const [, name, child] = server.exec(target) ?? [];
-  if (name === undefined) return { group: 'Resource groups', lane: 'groups' };
-  return { group: name, lane: child === undefined ? 'server' : (serverLanes[child.toLowerCase()] ?? child) };
+  // An action on a server, such as a restart, has a lane of its own.
+  const isAction = child !== undefined && lane.name === 'server';
+  return name === undefined ? elsewhere : { group: name, lane: isAction ? child : lane.name };
+}
+
+function laneOf(type: string) {
+  for (let name = type; name.includes('/'); name = name.slice(0, name.lastIndexOf('/'))) {
+    const lane = nearestResourceType(name)?.lane;
+    if (lane) return lane;
+  }
+  return undefined;
 }

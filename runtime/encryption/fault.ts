@@ -6,10 +6,18 @@ import { Fault } from '../../core/fault.ts';
  * `malformed`: it is no encrypted value at all;
  * `unknown`: its data key is not among the tenant's;
  * `destroyed`: its data key was destroyed, with its tenant or after its time;
+ * `unregistered`: llama.encrypted_columns does not list the column, so rotation would lose the value;
  * `denied`: the wrapping key's keeper does not let this identity use it;
  * `unavailable`: the keeper could not be reached, or is busy: trying again may help.
  */
-export type EncryptionProblem = 'refused' | 'malformed' | 'unknown' | 'destroyed' | 'denied' | 'unavailable';
+export type EncryptionProblem =
+  | 'refused'
+  | 'malformed'
+  | 'unregistered'
+  | 'unknown'
+  | 'destroyed'
+  | 'denied'
+  | 'unavailable';
 
 /** A Fault of encryption. Neither plaintext nor key material is ever part of one. */
 export class EncryptionFault extends Fault {

@@ -3,7 +3,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { lengthPrefixed, open, type Place, parse, type Sealed, seal, toBytes, toText } from './ciphertext.ts';
 import { EncryptionFault } from './fault.ts';
 import { type CacheOptions, KeyCache } from './key-cache.ts';
-import type { KeyStore, StoredKey } from './key-store.ts';
+import type { KeyStore, RegisteredColumn, StoredKey } from './key-store.ts';
 import {
   type DataKeyIdentity,
   generateDataKey,
@@ -57,6 +57,12 @@ interface Ring {
   readonly at: number;
 }
 
+/** What the registry said, as `columnOf` names columns. */
+interface Registry {
+  readonly columns: ReadonlySet<string>;
+  readonly at: number;
+}
+
 /** Values whose right to be encrypted is taken at once; the block doubles while a process needs more. */
 const firstBlock = 2 ** 10;
 const largestBlock = 2 ** 20;
@@ -77,6 +83,8 @@ export class FieldEncryption {
   /** What is left of reserved values, by data key. */
   readonly #budgets = new Map<string, { left: number; block: number }>();
   readonly #reserving = new Map<string, Promise<boolean>>();
+  #registry: Registry = { columns: new Set(), at: Number.NEGATIVE_INFINITY };
+  readonly #reading = new Map<'registry', Promise<void>>();
   /** Counts calls of `forget`. */
   #forgotten = 0;
 
@@ -88,12 +96,16 @@ export class FieldEncryption {
     this.#maxKeyAge = maxKeyAgeDays * dayLength;
   }
 
-  /** @returns text for a text or jsonb column. @throws EncryptionFault */
+  /**
+   * @param place a column that llama.register_encrypted_column has registered
+   * @returns text for a text column, or for a jsonb column as {"$enc": text}
+   * @throws EncryptionFault `unregistered`, before any key is used, `destroyed`, `denied`, `unavailable`
+   */
   async encrypt(place: Place, plaintext: string | Uint8Array): Promise<string> {
     return toText(await this.#seal(place, plaintext));
   }
 
-  /** @returns bytes for a bytea column, a quarter shorter than the text. @throws EncryptionFault */
+  /** {@link encrypt} for a bytea column: a quarter shorter than the text. */
   async encryptBytes(place: Place, plaintext: string | Uint8Array): Promise<Buffer> {
     return toBytes(await this.#seal(place, plaintext));
   }
@@ -162,9 +174,30 @@ export class FieldEncryption {
   }
 
   async #seal(place: Place, plaintext: string | Uint8Array): Promise<Sealed> {
+    await this.#requireRegistered(place);
     const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext, 'utf8') : plaintext;
     const key = await this.#reserved(place.tenant);
     return this.#with(key, (secret) => seal(secret, key.keyId, place, bytes));
+  }
+
+  /** A value that rotation does not find is lost when its key is destroyed. */
+  async #requireRegistered(place: Place): Promise<void> {
+    const registered = () => this.#registry.columns.has(columnOf(place));
+    const age = Date.now() - this.#registry.at;
+    // A migration may have registered it since; asked at most once a second.
+    if (age > this.#cache.maxAge || (!registered() && age > 1000)) {
+      await once(this.#reading, 'registry', async () => {
+        const columns = await this.#store.columns();
+        this.#registry = { columns: new Set(columns.map(columnOf)), at: Date.now() };
+      });
+    }
+    if (registered()) return;
+    throw new EncryptionFault(
+      'unregistered',
+      `Column ${place.column} of ${place.table} gets no encrypted value`,
+      'llama.encrypted_columns does not list it, so llama-db keys rotate would destroy the key that its values need',
+      'Register it in a migration with llama.register_encrypted_column (docs/encryption.md).',
+    );
   }
 
   #with<Result>(key: StoredKey, use: (key: Buffer) => Result): Promise<Result> {
@@ -293,6 +326,10 @@ function once<Result>(
   const promise = work().finally(() => running.delete(id));
   running.set(id, promise);
   return promise;
+}
+
+function columnOf({ table, column }: RegisteredColumn): string {
+  return JSON.stringify([table, column]);
 }
 
 /** No tenant's prefix begins another one's. */

@@ -10,7 +10,7 @@ export {
   type Opened,
 } from './field-encryption.ts';
 export type { CacheOptions } from './key-cache.ts';
-export { type KeyStore, keyStoreOf, type StoredKey } from './key-store.ts';
+export { type KeyStore, keyStoreOf, type RegisteredColumn, type StoredKey } from './key-store.ts';
 export { type KeyVaultOptions, KeyVaultWrappingKey } from './key-vault.ts';
 export { LocalKey } from './local-key.ts';
 export {

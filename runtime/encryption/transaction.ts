@@ -36,10 +36,10 @@ export async function transaction<Result>(
 /** On an administrator's connection: not even a defect of `work` reaches another tenant. */
 export function asApplication<Result>(
   client: pg.ClientBase,
-  tenant: string,
+  tenant: string | undefined,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  return transaction(client, { role: 'application_role', tenant }, work);
+  return transaction(client, { role: 'application_role', ...(tenant === undefined ? {} : { tenant }) }, work);
 }
 
 /** As the role that sees and changes every tenant's keys. */

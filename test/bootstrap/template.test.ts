@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { bootstrapTemplate, resourceProviders, stableGuid } from '../../bootstrap/template.ts';
+import { stableGuid } from '../../bootstrap/roles.ts';
+import { bootstrapTemplate, resourceProviders } from '../../bootstrap/template.ts';
 import { environments } from '../../environments/index.ts';
 
 const run = promisify(execFile);
@@ -22,11 +23,11 @@ function templateOf(name: string) {
   return JSON.parse(JSON.stringify(template));
 }
 
-function deployingRole(name: string) {
+function customRole(purpose: 'plan' | 'deployment', name: string) {
   const role = everyResource(templateOf(name)).find(
-    (each) => each.type === 'Microsoft.Authorization/roleDefinitions',
+    (each) => each.properties?.['roleName'] === `Llama Mapper ${purpose} (${name})`,
   );
-  if (!role) throw new Error(`${name} defines no role`);
+  if (!role) throw new Error(`${name} defines no role for its ${purpose}`);
   const [permission] = role.properties['permissions'] as { actions: string[]; notActions: string[] }[];
   if (!permission) throw new Error(`${name}'s role permits nothing`);
   return permission;
@@ -62,7 +63,7 @@ describe('the bootstrap of a subscription', () => {
   });
 
   it('gives the deploying role no way to the shared key of the workspace, nor a wildcard over everything', () => {
-    const permission = deployingRole('production');
+    const permission = customRole('deployment', 'production');
     expect(permission.notActions).toContain('Microsoft.OperationalInsights/workspaces/sharedKeys/action');
     const matches = (action: string) =>
       permission.actions.filter((each) =>
@@ -79,10 +80,11 @@ describe('the bootstrap of a subscription', () => {
 
   it('lets the deploying identity give away the roles of the stack, and no other', () => {
     const template = templateOf('production');
-    const [plan, deploy] = template.resources.filter(
+    const [plan, refresh, deploy] = template.resources.filter(
       (each: Resource) => each.type === 'Microsoft.Authorization/roleAssignments',
     );
     expect(plan.properties.condition).toBeUndefined();
+    expect(refresh.properties.condition).toBeUndefined();
     expect(deploy.properties.conditionVersion).toBe('2.0');
     const lists = [...deploy.properties.condition.matchAll(/(@\w+)\[[^\]]*\] \S+:GuidEquals \{([^}]*)\}/g)];
     expect(lists.map(([, source]) => source)).toEqual(['@Request', '@Resource']);
@@ -96,8 +98,15 @@ describe('the bootstrap of a subscription', () => {
     }
   });
 
+  it('lets the planning identity refresh what Reader cannot, and nothing else', () => {
+    expect(customRole('plan', 'production')).toEqual({
+      actions: ['Microsoft.Resources/deployments/exportTemplate/action'],
+      notActions: [],
+    });
+  });
+
   it('covers with its role every provider that the stacks use', () => {
-    const permission = deployingRole('staging');
+    const permission = customRole('deployment', 'staging');
     // The state's storage account is the bootstrap's own; the stacks never touch it.
     for (const namespace of resourceProviders.filter((each) => each !== 'Microsoft.Storage')) {
       expect(
@@ -116,7 +125,7 @@ describe('the bootstrap of a subscription', () => {
         .filter((each) => each.type === 'Microsoft.Authorization/roleAssignments')
         .map((each) => each.name);
     expect(names('production')).toEqual(names('production'));
-    expect(new Set([...names('production'), ...names('staging')]).size).toBe(8);
+    expect(new Set([...names('production'), ...names('staging')]).size).toBe(10);
   });
 
   it('prints the template as a command, and refuses what it cannot use in one line', async () => {

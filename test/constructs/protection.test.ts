@@ -40,6 +40,7 @@ describe('DeletionLock', () => {
     for (const block of blocks) {
       expect(block['lock_level']).toBe('CanNotDelete');
       expect(block['depends_on']).toEqual(['azurerm_key_vault.child']);
+      expect(block['lifecycle']).toEqual({ ignore_changes: ['notes'] });
       expect(String(block['notes']).length).toBeLessThanOrEqual(512);
     }
   });

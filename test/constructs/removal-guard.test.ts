@@ -14,7 +14,7 @@ interface Deployment {
   readonly replica?: boolean;
   /** Refuse. @default true */
   readonly protect?: boolean;
-  /** What the server is made of: another one replaces it. @default 1 */
+  /** Argument of the server: another value replaces it. @default 1 */
   readonly server?: number;
   /** Name of the server in the stack. @default 'server' */
   readonly address?: string;
@@ -75,7 +75,7 @@ describe('RemovalGuard, applied by Terraform', () => {
   it('refuses to make again what is gone', async (context) => {
     context.skip(missing !== undefined, missing);
     await deploy({});
-    // What a refresh does to the state of a resource that Azure no longer has.
+    // A refresh does the same to a resource that Azure no longer has.
     await terraform(folder(), 'state', 'rm', 'terraform_data.server');
     await expect(deploy({})).rejects.toThrow(refusal);
     expect(await deploy({ protect: false })).toContain('2 added, 0 changed, 1 destroyed');

@@ -2,18 +2,19 @@
  * Two deployments at once: one applies, the other waits for it and finds nothing to do, or leaves with one clear line.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectionOf } from '../../local/postgres/address.ts';
 import { type Finished, migrationsCopy } from '../commands/run.ts';
-import { catalogOf } from '../database/catalog.ts';
 import { migrations } from '../migrations/apply.ts';
-import { count, Disproved, difference, type Proved, type Say, tally } from './proof.ts';
+import { catalogOf } from '../support/catalog.ts';
+import { count, Disproved, difference, type Log, type Proved, tally } from './proof.ts';
 import type { Random } from './random.ts';
-import type { Stage } from './stage.ts';
+import type { Testbed } from './testbed.ts';
 
 export interface DeploymentsOptions {
   /** Pairs of deployments. */
   readonly pairs: number;
   readonly random: Random;
-  readonly say: Say;
+  readonly log: Log;
 }
 
 /** What the database holds before the two come, and whether the second is willing to wait. */
@@ -38,7 +39,7 @@ const expected = {
     /^Created (logins|extensions) .+$/,
     /^Scheduled: .+$/,
     /^Verified: \d+ passed, 0 failed, \d+ skipped \([\d.]+ m?s\)$/,
-    /^Note: (Replica \S+ is not looked at: .+|This server does not carry the extensions .+: skipped|pg_cron is not on this server: .+)$/,
+    /^Note: (Replica \S+ is not inspected: .+|This server does not offer the extensions .+: skipped|pg_cron is not on this server: .+)$/,
     /^Done: \S+(?: \(at \S+\))?, database \w+ is deployed, verified \([\d.]+ m?s\)$/,
   ],
   refusal:
@@ -47,8 +48,8 @@ const expected = {
 
 /** @throws Disproved with the first pair that applied anything twice, printed a line nobody meant, or did not converge */
 export async function proveDeployments(
-  stage: Stage,
-  { pairs, random, say }: DeploymentsOptions,
+  testbed: Testbed,
+  { pairs, random, log }: DeploymentsOptions,
 ): Promise<Proved & { readonly ends: ReadonlyMap<string, number> }> {
   const ends = new Map<string, number>();
   let reference: readonly string[] | undefined;
@@ -56,19 +57,19 @@ export async function proveDeployments(
     const variant = variants[(pair - 1) % variants.length] ?? 'empty';
     const database = `deployments_${random.hex(10)}`;
     const where = `pair ${pair} (${variant}), database ${database}`;
-    await begin(stage, database, variant, random, where);
-    const before = await appliedOf(stage, database);
+    await begin(testbed, database, variant, random, where);
+    const before = await appliedOf(testbed, database);
     const args = variant.endsWith('not waiting') ? ['--lock-wait', '0'] : [];
-    const one = stage.deploy(database, args);
+    const one = testbed.deploy(database, args);
     // Most often at the same moment; otherwise while the first is somewhere in the middle.
     if (random.chance(0.5)) await sleep(random.next() * 700);
-    const two = stage.deploy(database, args);
+    const two = testbed.deploy(database, args);
     const both = await Promise.all([one.finished, two.finished]);
     count(ends, `${variant}: ${judge(both, variant, migrations.length - before.length, where)}`);
-    await requireOneHistory(stage, database, where);
+    await requireOneHistory(testbed, database, where);
     const state = [
-      ...(await catalogOf({ query: (_, sql) => stage.query(database, sql) })),
-      ...(await stage.roles()),
+      ...(await catalogOf(connectionOf(testbed.server, 'superuser', { database }))),
+      ...(await testbed.roles()),
     ];
     reference ??= state;
     const differing = difference(reference, state);
@@ -77,28 +78,28 @@ export async function proveDeployments(
         `${where}: other catalogs than the first pair left: ${differing.slice(0, 8).join('; ')}`,
       );
     }
-    await stage.drop(database);
-    if (pair % 10 === 0) say(`${pair} of ${pairs}: ${tally(ends)}`);
+    await testbed.drop(database);
+    if (pair % 10 === 0) log(`${pair} of ${pairs}: ${tally(ends)}`);
   }
   return { ends, summary: `${pairs} pairs, in each exactly one applied: ${tally(ends)}` };
 }
 
 /** Nothing, or what a deployment of an earlier version left. */
 async function begin(
-  stage: Stage,
+  testbed: Testbed,
   database: string,
   variant: Variant,
   random: Random,
   where: string,
 ): Promise<void> {
-  await stage.bare(database);
+  await testbed.bare(database);
   if (variant.startsWith('empty')) return;
   const half = migrationsCopy();
   try {
     // At least one to find applied and two to be applied.
     const kept = 1 + random.below(migrations.length - 2);
     for (const { path } of migrations.slice(kept)) half.remove(path.split('/').at(-1) ?? path);
-    const { code, stderr } = await stage.migrate(database, half.directory).finished;
+    const { code, stderr } = await testbed.migrate(database, half.directory).finished;
     if (code !== 0) throw new Error(`${where}: its first half could not be applied: ${stderr.trim()}`);
   } finally {
     half.drop();
@@ -150,13 +151,13 @@ function judge(both: readonly Finished[], variant: Variant, pending: number, whe
     : 'one came when the other was done';
 }
 
-async function appliedOf(stage: Stage, database: string): Promise<readonly string[]> {
-  const [ledger] = await stage.query<{ there: boolean }>(
+async function appliedOf(testbed: Testbed, database: string): Promise<readonly string[]> {
+  const [ledger] = await testbed.query<{ there: boolean }>(
     database,
     "SELECT to_regclass('llama.schema_migrations') IS NOT NULL AS there",
   );
   if (!ledger?.there) return [];
-  const rows = await stage.query<{ version: string }>(
+  const rows = await testbed.query<{ version: string }>(
     database,
     "SELECT version FROM llama.schema_migrations WHERE direction = 'up' AND outcome = 'applied'",
   );
@@ -164,8 +165,8 @@ async function appliedOf(stage: Stage, database: string): Promise<readonly strin
 }
 
 /** One attempt a version, all applied: nothing was begun twice, not even to be found done. */
-async function requireOneHistory(stage: Stage, database: string, where: string): Promise<void> {
-  const rows = await stage.query<{ version: string; outcomes: string }>(
+async function requireOneHistory(testbed: Testbed, database: string, where: string): Promise<void> {
+  const rows = await testbed.query<{ version: string; outcomes: string }>(
     database,
     "SELECT version, string_agg(direction || ' ' || outcome, ', ') AS outcomes FROM llama.schema_migrations GROUP BY 1",
   );

@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { proveIsolation } from './isolation/run.ts';
-import { type IsolationStage, isolationStage } from './isolation/stage.ts';
+import { type IsolationTestbed, isolationTestbed } from './isolation/testbed.ts';
 import { Disproved } from './proof.ts';
 import { Random } from './random.ts';
 
-let stage: IsolationStage;
+let testbed: IsolationTestbed;
 beforeAll(async () => {
-  stage = await isolationStage();
+  testbed = await isolationTestbed();
 });
-afterAll(() => stage.server.stop());
+afterAll(() => testbed.server.stop());
 
 const prove = (statements: number, hole?: string) => {
   const random = new Random(Random.seed());
-  return proveIsolation({ ...stage, statements, random, say: () => {}, ...(hole ? { hole } : {}) }).catch(
+  return proveIsolation({ ...testbed, statements, random, log: () => {}, ...(hole ? { hole } : {}) }).catch(
     (error: Error) => {
       // The seed is what a failure is repeated with.
       error.message = `seed ${random.seed}: ${error.message}`;

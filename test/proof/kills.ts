@@ -9,10 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connectionOf, copyDatabase } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { type Finished, migrationsCopy, type Running } from '../commands/run.ts';
-import { catalogOf } from '../database/catalog.ts';
-import { count, Disproved, difference, type Proved, quantile, type Say } from './proof.ts';
+import { catalogOf } from '../support/catalog.ts';
+import { count, Disproved, difference, type Log, type Proved, quantile } from './proof.ts';
 import type { Random } from './random.ts';
-import type { Stage } from './stage.ts';
+import type { Testbed } from './testbed.ts';
 
 export interface KillOptions {
   /** Runs killed in all. */
@@ -20,7 +20,7 @@ export interface KillOptions {
   /** Rows in the partitions that the second kind of run builds indexes over. */
   readonly rows: number;
   readonly random: Random;
-  readonly say: Say;
+  readonly log: Log;
 }
 
 export interface Killed extends Proved {
@@ -50,16 +50,16 @@ interface Counts {
 }
 
 /** @throws Disproved with the first run after which the next one failed, or left other catalogs */
-export async function proveKills(stage: Stage, options: KillOptions): Promise<Killed> {
-  const { kills, rows, random, say } = options;
+export async function proveKills(testbed: Testbed, options: KillOptions): Promise<Killed> {
+  const { kills, rows, random, log } = options;
   const counts: Counts = { moments: new Map(), outlived: [], late: 0 };
   const first = Math.ceil(kills * 0.6);
   await killAll(
-    stage,
+    testbed,
     {
       name: 'first deployment',
-      begin: (database) => stage.bare(database),
-      run: (database) => stage.deploy(database),
+      begin: (database) => testbed.bare(database),
+      run: (database) => testbed.deploy(database),
     },
     first,
     options,
@@ -70,13 +70,13 @@ export async function proveKills(stage: Stage, options: KillOptions): Promise<Ki
   migrations.write('0990_proof_indexes.ts', buildsIndexes);
   const withRows = `kills_rows_${random.hex(6)}`;
   try {
-    await makeRows(stage, withRows, rows);
+    await makeRows(testbed, withRows, rows);
     await killAll(
-      stage,
+      testbed,
       {
         name: 'indexes over rows',
-        begin: (database) => copyDatabase(stage.server, database, withRows),
-        run: (database) => stage.deploy(database, ['--migrations', migrations.directory]),
+        begin: (database) => copyDatabase(testbed.server, database, withRows),
+        run: (database) => testbed.deploy(database, ['--migrations', migrations.directory]),
       },
       kills - first,
       options,
@@ -84,17 +84,17 @@ export async function proveKills(stage: Stage, options: KillOptions): Promise<Ki
     );
   } finally {
     migrations.drop();
-    await stage.drop(withRows);
+    await testbed.drop(withRows);
   }
   const { moments, outlived, late } = counts;
   for (const [moment, times] of [...moments].sort(([a], [b]) => a.localeCompare(b))) {
-    say(`  ${String(times).padStart(4)} ${moment}`);
+    log(`  ${String(times).padStart(4)} ${moment}`);
   }
-  say(`  ${late} runs ended before their moment came and were done again`);
+  log(`  ${late} runs ended before their moment came and were done again`);
   const longest = Math.max(0, ...outlived);
   if (longest > patience)
     throw new Disproved(`a backend outlived its killed client by more than ${ms(patience)}`);
-  say(
+  log(
     `  ${outlived.length} runs were connected when they died: their backends were gone after ${ms(quantile(outlived, 0.5))} (median), ${ms(longest)} (longest)`,
   );
   return {
@@ -105,15 +105,15 @@ export async function proveKills(stage: Stage, options: KillOptions): Promise<Ki
 }
 
 async function killAll(
-  stage: Stage,
+  testbed: Testbed,
   unmeasured: Scenario,
   kills: number,
-  { random, say }: KillOptions,
+  { random, log }: KillOptions,
   counts: Counts,
 ): Promise<void> {
-  const scenario = await measure(stage, unmeasured, kills < 20 ? 1 : 3);
+  const scenario = await measure(testbed, unmeasured, kills < 20 ? 1 : 3);
   const { name, span, reference } = scenario;
-  say(
+  log(
     `${name}: uninterrupted ${ms(span.whole)}, connected after ${ms(span.connected)}; ${reference.length} lines of catalogs to end in`,
   );
   for (let done = 0, told = 20; done < kills; ) {
@@ -125,7 +125,7 @@ async function killAll(
     const after: string[] = [];
     const watched: Promise<number>[] = [];
     for (let nth = 0; nth < wanted; nth += 1) {
-      const killed = await killOnce(stage, scenario, database, random);
+      const killed = await killOnce(testbed, scenario, database, random);
       if (!killed) {
         counts.late += 1;
         break;
@@ -135,11 +135,11 @@ async function killAll(
       after.push(killed.after);
       if (killed.outlived) watched.push(killed.outlived);
     }
-    if (after.length > 0) await requireConverged(stage, scenario, database, after);
+    if (after.length > 0) await requireConverged(testbed, scenario, database, after);
     counts.outlived.push(...(await Promise.all(watched)));
-    await stage.drop(database);
+    await testbed.drop(database);
     if (done >= told) {
-      say(`${name}: ${done} of ${kills} killed, each mended by the next run`);
+      log(`${name}: ${done} of ${kills} killed, each mended by the next run`);
       told += 20;
     }
   }
@@ -154,7 +154,7 @@ interface Kill {
 
 /** @returns undefined when the run was over before its moment came */
 async function killOnce(
-  stage: Stage,
+  testbed: Testbed,
   { run, span }: Measured,
   database: string,
   random: Random,
@@ -179,7 +179,7 @@ async function killOnce(
   return {
     after: lastLine(stdout),
     // The next run must not wait for it: it goes its way beside the watching.
-    ...(stdout.includes('Connected to') ? { outlived: backendsGone(stage, database, pid) } : {}),
+    ...(stdout.includes('Connected to') ? { outlived: backendsGone(testbed, database, pid) } : {}),
   };
 }
 
@@ -187,9 +187,9 @@ async function killOnce(
 const patience = 30_000;
 
 /** How long a dead client's backends go on; infinite when they outlive our patience. */
-async function backendsGone(stage: Stage, database: string, client: number): Promise<number> {
+async function backendsGone(testbed: Testbed, database: string, client: number): Promise<number> {
   const start = performance.now();
-  return within(connectionOf(stage.server, 'superuser', { database: 'postgres' }), async (watcher) => {
+  return within(connectionOf(testbed.server, 'superuser', { database: 'postgres' }), async (watcher) => {
     for (;;) {
       const { rowCount } = await watcher.query(
         'SELECT FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE $2',
@@ -204,14 +204,14 @@ async function backendsGone(stage: Stage, database: string, client: number): Pro
 }
 
 async function requireConverged(
-  stage: Stage,
+  testbed: Testbed,
   { name, run, reference }: Measured,
   database: string,
   after: readonly string[],
 ): Promise<void> {
   const where = `${name}, killed after "${after.join('" and "')}", on database ${database}`;
   requireDone(await run(database).finished, where);
-  const differing = difference(reference, await stateOf(stage, database));
+  const differing = difference(reference, await stateOf(testbed, database));
   if (differing.length > 0) {
     throw new Disproved(
       `${where}: other catalogs than an uninterrupted run leaves: ${differing.slice(0, 8).join('; ')}`,
@@ -220,12 +220,12 @@ async function requireConverged(
 }
 
 /** Catalogs, roles, and what the ledger says of every version. */
-async function stateOf(stage: Stage, database: string): Promise<readonly string[]> {
-  const catalogs = await catalogOf({ query: (_, sql) => stage.query(database, sql) });
-  return [...catalogs, ...(await stage.roles())];
+async function stateOf(testbed: Testbed, database: string): Promise<readonly string[]> {
+  const catalogs = await catalogOf(connectionOf(testbed.server, 'superuser', { database }));
+  return [...catalogs, ...(await testbed.roles())];
 }
 
-async function measure(stage: Stage, scenario: Scenario, rounds: number): Promise<Measured> {
+async function measure(testbed: Testbed, scenario: Scenario, rounds: number): Promise<Measured> {
   const connected: number[] = [];
   const whole: number[] = [];
   let reference: readonly string[] = [];
@@ -242,14 +242,14 @@ async function measure(stage: Stage, scenario: Scenario, rounds: number): Promis
     connected.push(performance.now() - start);
     requireDone(await finished, `${scenario.name}, uninterrupted`);
     whole.push(performance.now() - start);
-    const state = await stateOf(stage, database);
+    const state = await stateOf(testbed, database);
     if (round > 0 && difference(reference, state).length > 0) {
       throw new Error(
         `two uninterrupted runs differ: ${difference(reference, state).slice(0, 8).join('; ')}`,
       );
     }
     reference = state;
-    await stage.drop(database);
+    await testbed.drop(database);
   }
   return {
     ...scenario,
@@ -263,10 +263,10 @@ function requireDone({ code, signal, stderr }: Finished, where: string): void {
 }
 
 /** A deployed database whose current and last month hold rows. */
-async function makeRows(stage: Stage, database: string, rows: number): Promise<void> {
-  await stage.bare(database);
-  requireDone(await stage.deploy(database).finished, 'the deployment that rows are put into');
-  await stage.query(
+async function makeRows(testbed: Testbed, database: string, rows: number): Promise<void> {
+  await testbed.bare(database);
+  requireDone(await testbed.deploy(database).finished, 'the deployment that rows are put into');
+  await testbed.query(
     database,
     `INSERT INTO llama.storage_records
        (tenant_id, source_data_hash, mapped_data, model_version, detector_type, confidence_score, "timestamp")
@@ -277,7 +277,7 @@ async function makeRows(stage: Stage, database: string, rows: number): Promise<v
   );
   // Unsealed for a quarter of an hour they would be a finding of their own in every run that comes later than that.
   for (let sealed = 0; sealed < rows; ) {
-    const [found] = await stage.query(database, 'SELECT llama.seal_audit_trail()::int AS sealed');
+    const [found] = await testbed.query(database, 'SELECT llama.seal_audit_trail()::int AS sealed');
     sealed += Number(found?.['sealed']);
   }
 }

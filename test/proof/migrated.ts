@@ -18,7 +18,9 @@ export async function migratedServer(
     const reporter = { line: () => {}, warn: () => {} };
     const target = await resolveTarget({ url: server.url('migrator') }, {});
     await withConnection(target, { reporter }, (connection) =>
-      withLock(connection, { reporter }, () => migrate(connection, { reporter, directory })),
+      withLock(connection, { reporter }, () =>
+        migrate(connection, { reporter, migrationsDirectory: directory }),
+      ),
     );
     return server;
   } catch (error) {

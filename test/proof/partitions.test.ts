@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { provePartitions } from './partitions.ts';
 import { Random } from './random.ts';
 
-const short = { rounds: 1, rate: 40, read: 3, random: new Random(Random.seed()), say: () => {} };
+const short = { rounds: 1, rate: 40, read: 3, random: new Random(Random.seed()), log: () => {} };
 
 describe('months added and detached under load (npm run prove -- partitions)', () => {
   it('keep no writer waiting', { timeout: 60_000 }, async () => {

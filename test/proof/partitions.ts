@@ -11,7 +11,7 @@ import { connectionOf } from '../../local/postgres/address.ts';
 import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
 import { start } from '../commands/run.ts';
 import { migratedServer } from './migrated.ts';
-import { Disproved, type Proved, quantile, type Say } from './proof.ts';
+import { Disproved, type Log, type Proved, quantile } from './proof.ts';
 import type { Random } from './random.ts';
 
 export interface PartitionsOptions {
@@ -22,7 +22,7 @@ export interface PartitionsOptions {
   /** Seconds that one read lasts. */
   readonly read: number;
   readonly random: Random;
-  readonly say: Say;
+  readonly log: Log;
   /** What stands for maintenance, to see that waiting for it is noticed. @default - the real one */
   readonly instead?: (maintenance: pg.Client) => Promise<void>;
 }
@@ -62,7 +62,7 @@ interface Phase {
 }
 
 class Run {
-  readonly #say: Say;
+  readonly #log: Log;
   readonly #application = { user: 'proof_application', password: randomPassword() };
   readonly #analytics = { user: 'proof_analytics', password: randomPassword() };
   readonly #records: { readonly id: string; readonly timestamp: string }[] = [];
@@ -77,7 +77,7 @@ class Run {
     private readonly server: LocalPostgres,
     private readonly options: PartitionsOptions,
   ) {
-    this.#say = options.say;
+    this.#log = options.log;
   }
 
   async all(): Promise<Waited> {
@@ -89,7 +89,7 @@ class Run {
       await this.#loaded(quiet, () => sleep(0));
       await this.#makeOld(round);
       await this.#loaded(busy, () => this.#maintain());
-      this.#say(
+      this.#log(
         `round ${round} of ${rounds}: ${this.#created} partitions created, ${this.#detached} detached, longest wait for it ${this.#longest.toFixed(0)} ms`,
       );
     }
@@ -97,12 +97,12 @@ class Run {
       const [half, most, nearly, worst] = [0.5, 0.95, 0.99, 1].map((share) =>
         quantile(latencies, share).toFixed(1),
       );
-      this.#say(
+      this.#log(
         `  ${name}: ${latencies.length} writes, ${(latencies.length / (rounds * (read + 1))).toFixed(0)} a second; latency ${half} ms (median), ${most} (95 %), ${nearly} (99 %), ${worst} (longest)`,
       );
     }
     const fromLog = this.#loggedWaits();
-    this.#say(
+    this.#log(
       `  waits for locks of more than ${logged} ms in the server's log: ${fromLog.all.length} of writers, ${fromLog.own.length} of them for maintenance`,
     );
     const longest = Math.max(this.#longest, ...fromLog.own);

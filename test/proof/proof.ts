@@ -1,7 +1,7 @@
 /** What the proofs share: where they write, how they count, and how they end. */
 
 /** One line to a person. */
-export type Say = (line: string) => void;
+export type Log = (line: string) => void;
 
 /** A claim that did not hold; its message is the whole of what is printed. */
 export class Disproved extends Error {}

@@ -8,14 +8,14 @@ import { resolveTarget } from '../../database/target.ts';
 import { connectionOf } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { migratedServer } from './migrated.ts';
-import { Disproved, type Proved, type Say } from './proof.ts';
+import { Disproved, type Log, type Proved } from './proof.ts';
 
 export interface RetentionOptions {
   /** Records past their retention, for each size of batches. */
   readonly rows: number;
   /** Tenants that have them; as many have none. */
   readonly tenants: number;
-  readonly say: Say;
+  readonly log: Log;
 }
 
 const sizes = [200, 1000, 5000] as const;
@@ -24,7 +24,7 @@ const sizes = [200, 1000, 5000] as const;
 const limit = 2_000;
 
 /** @throws Disproved when rows are left, the trail lacks any of them, or a batch of the usual size takes too long */
-export async function proveRetention({ rows, tenants, say }: RetentionOptions): Promise<Proved> {
+export async function proveRetention({ rows, tenants, log }: RetentionOptions): Promise<Proved> {
   const server = await migratedServer({ max_wal_size: '1GB' }, { durable: true });
   try {
     const told: string[] = [];
@@ -47,7 +47,7 @@ export async function proveRetention({ rows, tenants, say }: RetentionOptions): 
         await client.query('TRUNCATE llama.storage_records, llama.tenant_configs');
         return rows;
       });
-      say(
+      log(
         `  batches of ${batchSize}: ${erased} rows erased in ${seconds.toFixed(1)} s, ${(erased / seconds).toFixed(0)} rows/s; longest transaction ${longest.toFixed(0)} ms`,
       );
       if (erased !== rows || left?.records !== 0)

@@ -5,7 +5,7 @@ import { type LocalAzure, startLocalAzure } from '../../local/azure/index.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 import { TerraformStack } from '../../rehearsal/terraform/stack.ts';
 import { stackOf } from '../stacks/stack.ts';
-import { expectClean, withoutWatched } from '../support/deploying.ts';
+import { expectClean, withoutSlowTypes } from '../support/deploying.ts';
 
 const missing =
   process.env['LLAMA_REHEARSAL'] === 'complete'
@@ -139,7 +139,7 @@ describe('a shape that the settings allow, deployed to the local Azure', () => {
     shape.before?.(azure);
     const stack = await TerraformStack.open({
       name: shape.environment,
-      document: withoutWatched(stackOf(shape.environment, shape.change).text),
+      document: withoutSlowTypes(stackOf(shape.environment, shape.change).text),
       environment: { ...azure.environment, ...shape.environmentVariables },
       // The post-deploy step knows nothing of these shapes; the three environments run it for real.
       postDeployProgram: '',

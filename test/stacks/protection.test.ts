@@ -68,7 +68,7 @@ const holdNoData: Readonly<Record<string, string>> = {
   azurerm_virtual_network_peering: 'a link',
 };
 
-/** What the settings of production can leave out, by the name of its record, and how. */
+/** Parts that the settings of production can leave out, by the name of the record, and how. */
 const removals: readonly (readonly [string, (input: EnvironmentInput) => void])[] = [
   [
     'replica',

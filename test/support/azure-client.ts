@@ -4,6 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
+import { versionFor } from '../../azure/resource-types.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
 
 export interface AnswerBody {
@@ -36,8 +37,8 @@ export class AzureClient {
     readonly position: 'internet' | 'network' = 'internet',
   ) {}
 
-  /** Asks the control plane, with a token, and the api-version as it stands in the path. */
-  async arm(method: string, path: string, body?: unknown, version = '2025-08-01'): Promise<Answer> {
+  /** Asks the control plane, with a token. @param version - the one of azure/resource-types.ts for the path */
+  async arm(method: string, path: string, body?: unknown, version = versionFor(path)): Promise<Answer> {
     return this.call(method, `${path}?api-version=${version}`, {
       headers: await this.authorization('https://management.azure.com'),
       ...(body === undefined ? {} : { body }),

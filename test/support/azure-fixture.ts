@@ -28,7 +28,7 @@ export function useLocalAzure(options: LocalAzureOptions = {}): AzureFixture {
   beforeEach(async () => {
     azure = await startLocalAzure({ latency: () => held ?? 5, ...options });
     client = new AzureClient(azure);
-    await client.arm('PUT', group(), { location: 'eastus' }, '2023-07-01');
+    await client.arm('PUT', group(), { location: 'eastus' });
   });
   afterEach(async () => {
     held = undefined;

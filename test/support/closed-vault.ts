@@ -19,66 +19,49 @@ export async function closedVault(azure: LocalAzure, name = 'wrapping-kv'): Prom
   const group = `/subscriptions/${azure.subscriptionId}/resourceGroups/${name}`;
   const vault = `${group}/providers/Microsoft.KeyVault/vaults/${name}`;
   const keyId = `${vault}/keys/fields`;
-  const put = async (id: string, body: unknown, version: string) => {
-    const answer = await client.done('PUT', id, body, version);
+  const put = async (id: string, body: unknown) => {
+    const answer = await client.done('PUT', id, body);
     if (answer.status >= 300) throw new Error(`${id}: ${answer.status} ${answer.text}`);
   };
-  await put(group, { location: 'eastus' }, '2023-07-01');
-  await put(
-    vault,
-    {
-      location: 'eastus',
-      properties: {
-        tenantId: azure.tenantId,
-        sku: { family: 'A', name: 'standard' },
-        enableRbacAuthorization: true,
-        publicNetworkAccess: 'Disabled',
-        networkAcls: { defaultAction: 'Deny', bypass: 'None' },
-      },
+  await put(group, { location: 'eastus' });
+  await put(vault, {
+    location: 'eastus',
+    properties: {
+      tenantId: azure.tenantId,
+      sku: { family: 'A', name: 'standard' },
+      enableRbacAuthorization: true,
+      publicNetworkAccess: 'Disabled',
+      networkAcls: { defaultAction: 'Deny', bypass: 'None' },
     },
-    '2023-07-01',
-  );
-  await put(
-    keyId,
-    { properties: { kty: 'RSA', keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] } },
-    '2023-07-01',
-  );
+  });
+  await put(keyId, { properties: { kty: 'RSA', keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] } });
   const network = `${group}/providers/Microsoft.Network/virtualNetworks/net`;
   const subnet = `${network}/subnets/endpoints`;
-  await put(
-    network,
-    { location: 'eastus', properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } } },
-    '2025-01-01',
-  );
-  await put(subnet, { properties: { addressPrefix: '10.0.1.0/24' } }, '2025-01-01');
+  await put(network, {
+    location: 'eastus',
+    properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } },
+  });
+  await put(subnet, { properties: { addressPrefix: '10.0.1.0/24' } });
   const connection = { name: 'vault', properties: { privateLinkServiceId: vault, groupIds: ['vault'] } };
-  await put(
-    `${group}/providers/Microsoft.Network/privateEndpoints/vault`,
-    {
-      location: 'eastus',
-      properties: { subnet: { id: subnet }, privateLinkServiceConnections: [connection] },
-    },
-    '2025-01-01',
-  );
+  await put(`${group}/providers/Microsoft.Network/privateEndpoints/vault`, {
+    location: 'eastus',
+    properties: { subnet: { id: subnet }, privateLinkServiceConnections: [connection] },
+  });
   const assignment = `${keyId}/providers/Microsoft.Authorization/roleAssignments/11111111-2222-3333-4444-555555555555`;
   const assign = () =>
-    put(
-      assignment,
-      {
-        properties: {
-          roleDefinitionId: `/subscriptions/${azure.subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${role}`,
-          principalId: azure.directory.options.client.objectId,
-          principalType: 'ServicePrincipal',
-        },
+    put(assignment, {
+      properties: {
+        roleDefinitionId: `/subscriptions/${azure.subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${role}`,
+        principalId: azure.directory.options.client.objectId,
+        principalType: 'ServicePrincipal',
       },
-      '2022-04-01',
-    );
+    });
   await assign();
   return {
     keyUri: `https://${name}.vault.azure.net/keys/fields`,
     keyId,
     async takeRole() {
-      await client.arm('DELETE', assignment, undefined, '2022-04-01');
+      await client.arm('DELETE', assignment);
       return { giveBack: assign };
     },
   };

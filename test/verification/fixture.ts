@@ -42,7 +42,7 @@ export async function startVerifiedServer(): Promise<VerifiedServer> {
   const target = await resolveTarget({ url: server.url('migrator') }, {});
   await withConnection(target, { reporter: silent }, (connection) =>
     withLock(connection, { reporter: silent }, () =>
-      migrate(connection, { reporter: silent, directory: migrationsDirectory }),
+      migrate(connection, { reporter: silent, migrationsDirectory }),
     ),
   );
   const connected = async (who: 'superuser' | 'migrator') => {

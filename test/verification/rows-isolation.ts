@@ -10,6 +10,8 @@ export const notes = `
     CONSTRAINT notes_pkey PRIMARY KEY (tenant_id, id));
   ALTER TABLE llama.notes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
   CREATE POLICY notes_floor ON llama.notes AS RESTRICTIVE FOR ALL TO application_role USING (${bound}) WITH CHECK (${bound});
+  CREATE POLICY notes_administration ON llama.notes FOR ALL TO admin_role USING (true);
+  GRANT SELECT ON llama.notes TO admin_role;
   CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON llama.notes
     FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'id', '');
   RESET ROLE;`;
@@ -58,6 +60,7 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-009', sql: 'GRANT SELECT ON llama.model_metrics TO maintenance_role' },
   {
     breaks: 'ISO-010',
+    also: ['ENC-017'],
     sql: `CREATE POLICY bare ON llama.detector_executions AS RESTRICTIVE FOR SELECT TO admin_role
       USING (tenant_id IS DISTINCT FROM current_setting('app.other', true))`,
   },
@@ -167,8 +170,7 @@ export const isolationRows: readonly Row[] = [
     because: 'the probe covers every tenant table of the catalog',
     sql: `${notes} DROP POLICY notes_floor ON llama.notes;
       CREATE POLICY leak ON llama.notes FOR SELECT TO application_role USING (${tenant} IS NOT NULL);
-      CREATE POLICY administrators ON llama.notes TO admin_role USING (true);
-      GRANT SELECT ON llama.notes TO application_role; GRANT SELECT, INSERT ON llama.notes TO admin_role`,
+      GRANT SELECT ON llama.notes TO application_role; GRANT INSERT ON llama.notes TO admin_role`,
   },
   {
     breaks: 'ISO-006',
@@ -179,8 +181,7 @@ export const isolationRows: readonly Row[] = [
     ],
     sql: `${notes} ALTER TABLE llama.notes ADD CONSTRAINT never CHECK (false);
       DROP POLICY notes_floor ON llama.notes;
-      CREATE POLICY administrators ON llama.notes TO admin_role USING (true);
-      GRANT SELECT, INSERT ON llama.notes TO admin_role`,
+      GRANT INSERT ON llama.notes TO admin_role`,
   },
   {
     breaks: 'ISO-052',

@@ -7,6 +7,7 @@ import type { ManagementLockClient } from '@azure/arm-locks';
 import type { MonitorClient } from '@azure/arm-monitor';
 import type { PostgreSQLManagementFlexibleServerClient, Server } from '@azure/arm-postgresql-flexible';
 import type { GenericResource, ResourceManagementClient } from '@azure/arm-resources';
+import { versionFor } from '../../azure/resource-types.ts';
 import { serverRoles } from '../../azure/vocabulary.ts';
 import { at, type JsonObject, numberAt, objectsAt, textAt } from '../../core/json.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../database/azure-access.ts';
@@ -194,7 +195,7 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
     vaultId ? readDiagnostics(control, vaultId) : { value: undefined },
     vaultId ? readLocks(control, vaultId) : { value: [] },
     read(control, 'the key', async () =>
-      keyFacts(await resources.resources.getById(withoutSlash(keyId), '2023-07-01', abort)),
+      keyFacts(await resources.resources.getById(withoutSlash(keyId), versionFor(keyId), abort)),
     ),
   ]);
   return { metricAlerts, activityAlerts, actionGroup, vaultDiagnostics, vaultLocks, key };
@@ -212,7 +213,7 @@ function readDiagnostics(control: Control, id: string): Promise<Read<Diagnostics
   const setting = `${withoutSlash(id)}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`;
   return read(control, 'diagnostic settings', () =>
     unlessMissing(async () =>
-      diagnosticsFacts(await resources.resources.getById(setting, '2021-05-01-preview', { abortSignal })),
+      diagnosticsFacts(await resources.resources.getById(setting, versionFor(setting), { abortSignal })),
     ),
   );
 }

@@ -164,46 +164,27 @@ export const checks = checksOf('encryption', [
     id: 'ENC-009',
     name: 'encrypted-rows-hold-ciphertext',
     severity: 'critical',
-    title: 'Rows marked as encrypted hold ciphertext whose data key exists',
-    inspects: `a sample of ${recordsTable} (about ${samplePages} pages): rows with encrypted, the form of their values and the keys that they name`,
-    why: 'A column that claims encryption over readable data misleads everybody, and a value whose key is gone is lost.',
-    remedy: 'Encrypt the rows (sealRecord), or restore llama.data_keys from the time of the data.',
+    title: 'Every record that is marked as encrypted is encrypted',
+    inspects: `a sample of ${recordsTable} (about ${samplePages} pages): rows with encrypted, and the form of their values`,
+    why: 'A column that claims encryption over readable data misleads everybody.',
+    remedy: 'Encrypt the rows (sealRecord).',
     source,
     run: (input) =>
       withSample(input, 'r.encrypted', async (client, sample) => {
-        const { rows } = await client.query<{ tenant: string; readable: number; lost: number; seen: number }>(
-          `WITH seen AS (${sample}),
-           judged AS (
-             SELECT s.tenant_id, s.content_key IS NULL OR (s.metadata_readable AND s.metadata_key IS NULL) AS readable,
-                    EXISTS (SELECT FROM unnest(ARRAY[s.content_key, s.metadata_key]) u (key_id)
-                             WHERE u.key_id IS NOT NULL AND NOT EXISTS (
-                               SELECT FROM ${keysTable} k WHERE k.tenant_id = s.tenant_id AND k.key_id = u.key_id
-                                  AND (k.wrapped IS NOT NULL OR k.state = 'erased'))) AS lost
-               FROM seen s)
-           SELECT tenant_id AS tenant, count(*) FILTER (WHERE readable)::int AS readable,
-                  count(*) FILTER (WHERE lost)::int AS lost, count(*)::int AS seen
-             FROM judged GROUP BY 1 ORDER BY 1`,
+        const { rows } = await client.query<{ tenant: string; readable: number; seen: number }>(
+          `WITH seen AS (${sample})
+           SELECT tenant_id AS tenant, count(*)::int AS seen,
+                  count(*) FILTER (WHERE content_key IS NULL OR (metadata_readable AND metadata_key IS NULL))::int AS readable
+             FROM seen GROUP BY 1 ORDER BY 1`,
         );
         return {
           seen: rows.reduce((sum, { seen }) => sum + seen, 0),
-          findings: rows.flatMap(({ tenant, readable, lost }): Finding[] => [
-            ...(readable > 0
-              ? [
-                  {
-                    object: `tenant ${tenant}`,
-                    detail: `${counted(readable, 'record')} marked as encrypted but readable`,
-                  },
-                ]
-              : []),
-            ...(lost > 0
-              ? [
-                  {
-                    object: `tenant ${tenant}`,
-                    detail: `${counted(lost, 'record')} whose data key does not exist`,
-                  },
-                ]
-              : []),
-          ]),
+          findings: rows
+            .filter(({ readable }) => readable > 0)
+            .map(({ tenant, readable }) => ({
+              object: `tenant ${tenant}`,
+              detail: `${counted(readable, 'record')} marked as encrypted but readable`,
+            })),
         };
       }),
   },
@@ -212,13 +193,14 @@ export const checks = checksOf('encryption', [
     name: 'encryption-triggers-in-place',
     severity: 'high',
     title: 'Triggers keep the column encrypted true and data-key states final',
-    inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key and guard_erasure`,
-    why: 'These triggers keep the column encrypted consistent with the row and reject values whose key is unknown or destroyed. They also keep destroyed keys destroyed, and erased tenants without keys.',
-    remedy: 'ALTER TABLE … ENABLE TRIGGER, or create them as migration 0013 does.',
+    inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key, guard_erasure and guard_key_end`,
+    why: 'These triggers keep the column encrypted consistent with the row and reject values whose key is unknown or destroyed. They also keep destroyed keys destroyed, erased tenants without keys, and a key alive while a value names it.',
+    remedy: 'ALTER TABLE … ENABLE TRIGGER, or create them as migrations 0013 and 0014 do.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const guards = [
+        { table: keysTable, calls: 'guard_key_end', on: ['update'] },
         { table: recordsTable, calls: 'guard_sealed_record', on: ['insert', 'update'] },
         { table: keysTable, calls: 'guard_data_key', on: ['insert', 'update'] },
         { table: keysTable, calls: 'guard_erasure', on: ['update'] },

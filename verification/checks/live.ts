@@ -2,8 +2,7 @@
 import type { Check, CheckFacts, Outcome } from '../check.ts';
 import { tenantRole } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import { type PartName, probed } from '../probe/parts.ts';
-import type { Part } from '../probe/probe.ts';
+import { type Part, type PartName, probed } from '../probe.ts';
 
 interface LiveCheck extends Omit<CheckFacts, 'source'> {
   readonly part: PartName;

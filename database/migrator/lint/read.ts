@@ -27,16 +27,22 @@ export async function readForLint(path: string): Promise<ReadFile> {
   const file = path.replace(/^.*\//, '');
   const kind = /\.(sql|ts)$/.exec(file)?.[1];
   if (kind !== 'sql' && kind !== 'ts') {
-    throw new Fault('read/1', `File ${path}`, 'it is neither .sql nor .ts', 'Name migration files.', {
-      exitCode: 2,
-    });
+    throw new Fault(
+      'lint/file-kind-unknown',
+      `File ${path}`,
+      'it is neither .sql nor .ts',
+      'Name migration files.',
+      {
+        exitCode: 2,
+      },
+    );
   }
   let content: string;
   try {
     content = readMigration(path);
   } catch (error) {
     throw new Fault(
-      'read/2',
+      'lint/file-unreadable',
       `File ${path}`,
       error instanceof Error ? error.message : String(error),
       'Name a file that can be read.',

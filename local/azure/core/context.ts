@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import type { Directory } from './entra.ts';
+import type { Directory } from './directory.ts';
 import type { AzureRequest, AzureResponse } from './http.ts';
 import type { Memory } from './memory.ts';
 import type { Operations } from './operations.ts';

@@ -4,10 +4,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { nameOf, parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
+import type { ResourceTypeName } from '../../../azure/resource-types.ts';
 import { type JsonObject, merge, objectAt } from '../../../core/json.ts';
+import { general } from '../refusals/general.ts';
 import type { Azure } from './context.ts';
-import { ArmError, type AzureRequest, type AzureResponse, jsonBody } from './http.ts';
+import type { ArmError, AzureRequest, AzureResponse } from './http.ts';
+import { jsonBody } from './json-body.ts';
 import { refuseWhenLocked } from './locks.ts';
+import { notPlayed } from './refusal.ts';
 import { type Resource, toDocument } from './resource-store.ts';
 import type { RouteMatch } from './router.ts';
 import { type Shape, strangers, writable } from './shape.ts';
@@ -24,9 +28,8 @@ export interface Change {
 }
 
 export interface ResourceTypeDefinition {
-  /** `Microsoft.Network/virtualNetworks/subnets`. */
-  readonly type: string;
-  readonly apiVersions: readonly string[];
+  /** Its API versions are those of azure/resource-types.ts. */
+  readonly type: ResourceTypeName;
   /** What its document may contain, as the type's REST reference has it; anything else is answered 501. */
   readonly shape: Shape;
   /** Where it lives; `anywhere` is an extension of any other resource. @default 'resourceGroup' */
@@ -66,7 +69,7 @@ export interface ResourceTypeDefinition {
 export function registerResourceType(azure: Azure, definition: ResourceTypeDefinition): void {
   const { router } = azure;
   const template = templateOf(definition);
-  const options = { apiVersions: definition.apiVersions, query: definition.query ?? [] };
+  const options = { type: definition.type, query: definition.query ?? [] };
   const without = definition.without ?? [];
   router.on('GET', template, (match) => get(azure, definition, match), options);
   if (!without.includes('PUT'))
@@ -80,9 +83,8 @@ export function registerResourceType(azure: Azure, definition: ResourceTypeDefin
 /** Answers a list of one type below a parent (or in a group or subscription). */
 export function registerList(
   azure: Azure,
-  type: string,
+  type: ResourceTypeName,
   options: {
-    readonly apiVersions: readonly string[];
     readonly template: string;
     readonly present?: (resource: Resource) => JsonObject;
   },
@@ -99,7 +101,7 @@ export function registerList(
       });
       return { status: 200, body: { value: found.map(options.present ?? toDocument) } };
     },
-    { apiVersions: options.apiVersions },
+    { type },
   );
 }
 
@@ -122,17 +124,8 @@ function get(azure: Azure, definition: ResourceTypeDefinition, { request }: Rout
 
 export function notFound(azure: Azure, id: string): ArmError {
   const group = resourceGroupOf(id);
-  if (group !== undefined && !azure.store.get(group))
-    return new ArmError(
-      404,
-      'ResourceGroupNotFound',
-      `Resource group '${nameOf(group)}' could not be found.`,
-    );
-  return new ArmError(
-    404,
-    'ResourceNotFound',
-    `The Resource '${typeOf(id)}/${nameOf(id)}' under resource group '${nameOf(group ?? '')}' was not found.`,
-  );
+  if (group !== undefined && !azure.store.get(group)) return general.resourceGroupNotFound(nameOf(group));
+  return general.resourceNotFound(typeOf(id), nameOf(id), nameOf(group ?? ''));
 }
 
 /** @throws ArmError when the group or the parent a resource needs is not there */
@@ -141,11 +134,7 @@ export function requireParent(azure: Azure, id: string): void {
   if (group !== undefined && !azure.store.get(group)) throw notFound(azure, id);
   const parent = parentOf(id);
   if (/\/providers\//i.test(parent) && !azure.store.get(parent))
-    throw new ArmError(
-      404,
-      'ParentResourceNotFound',
-      `Failed to perform '${id.includes('/providers/') ? 'write' : 'read'}' on resource(s) of type '${typeOf(id)}', because the parent resource '${parent}' could not be found.`,
-    );
+    throw general.parentResourceNotFound(typeOf(id), parent);
 }
 
 function canonicalId(azure: Azure, path: string): string {
@@ -259,10 +248,9 @@ function written(request: AzureRequest, { shape, type }: ResourceTypeDefinition)
 export function refuseStrangers(sent: JsonObject, shape: Shape, what: string): void {
   const unknown = strangers(sent, shape);
   if (unknown.length > 0)
-    throw new ArmError(
-      501,
+    throw notPlayed(
       'PropertyNotKnown',
-      `Of ${what} this local Azure does not know the property ${unknown.join(', ')}: look it up and add it to its shape.`,
+      `${what} has properties that this local Azure does not know: ${unknown.join(', ')}. Look them up and add them to its shape.`,
     );
 }
 

@@ -1,3 +1,4 @@
+import { type ResourceTypeName, versionsOf } from '../../../azure/resource-types.ts';
 import type { AzureRequest, AzureResponse } from './http.ts';
 
 export interface RouteMatch {
@@ -21,8 +22,8 @@ interface Route {
 export interface RouteOptions {
   /** Host the route belongs to; `*` stands for one label. @default 'management.azure.com' */
   readonly host?: string;
-  /** API versions it speaks; another one is an unknown request. @default - the route has no version */
-  readonly apiVersions?: readonly string[];
+  /** Type whose API versions it speaks; another version is an unknown request. @default - the route has no version */
+  readonly type?: ResourceTypeName;
   /** Query parameters it takes beside `api-version`; another one is an unknown request. @default - none where it has versions, any elsewhere */
   readonly query?: readonly string[];
 }
@@ -50,9 +51,9 @@ export class Router {
       host: new RegExp(`^${host}$`, 'i'),
       path: new RegExp(`^${pattern}/?$`, 'i'),
       names,
-      apiVersions: options.apiVersions,
+      apiVersions: options.type && versionsOf(options.type),
       query:
-        options.apiVersions || options.query
+        options.type || options.query
           ? new Set(['api-version', ...(options.query ?? [])].map((one) => one.toLowerCase()))
           : undefined,
       handler,

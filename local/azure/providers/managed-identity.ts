@@ -9,7 +9,6 @@ export function registerManagedIdentity(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.ManagedIdentity/userAssignedIdentities',
     shape: managedIdentityShape,
-    apiVersions: ['2024-11-30', '2023-01-31'],
     change: 'immediate',
     patch: true,
     accept: (sent, { name, existing }) => {

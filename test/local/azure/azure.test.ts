@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { apiVersionOf } from '../../../azure/resource-types.ts';
 import { startLocalAzure } from '../../../local/azure/index.ts';
 import { AzureClient } from '../../support/azure-client.ts';
 import { useLocalAzure } from '../../support/azure-fixture.ts';
@@ -42,7 +43,7 @@ describe('who may ask', () => {
       headers: await fixture.client.authorization('https://storage.azure.com'),
     });
     fixture.azure.directory.expireCredentials();
-    const expired = await fixture.client.arm('GET', fixture.group, undefined, '2023-07-01');
+    const expired = await fixture.client.arm('GET', fixture.group);
     expect([without.status, foreign.status, expired.status]).toEqual([401, 401, 401]);
   });
 
@@ -65,12 +66,10 @@ describe('who may ask', () => {
 
   it('keeps a closed vault closed to a valid token', async () => {
     const vault = `${fixture.group}/providers/Microsoft.KeyVault/vaults/closed`;
-    await fixture.client.arm(
-      'PUT',
-      vault,
-      { location: 'eastus', properties: { publicNetworkAccess: 'Disabled' } },
-      '2023-02-01',
-    );
+    await fixture.client.arm('PUT', vault, {
+      location: 'eastus',
+      properties: { publicNetworkAccess: 'Disabled' },
+    });
     const bare = await fixture.client.call('GET', '/secrets/one?api-version=7.4', {
       host: 'closed.vault.azure.net',
     });
@@ -95,7 +94,7 @@ describe('too many requests', () => {
         method: 'GET',
         host: 'management.azure.com',
         path: group,
-        query: new URLSearchParams({ 'api-version': '2023-07-01' }),
+        query: new URLSearchParams({ 'api-version': apiVersionOf('Microsoft.Resources/resourceGroups') }),
         headers: { authorization: authorization ?? '' },
         body: Buffer.alloc(0),
       });
@@ -153,12 +152,12 @@ describe('failing on purpose', () => {
     try {
       const other = new AzureClient(failing);
       const path = `/subscriptions/${failing.subscriptionId}/resourceGroups/one`;
-      expect(await other.arm('GET', path, undefined, '2023-07-01')).toMatchObject({
+      expect(await other.arm('GET', path)).toMatchObject({
         status: 429,
         headers: { 'retry-after': '7' },
       });
-      await expect(other.arm('GET', path, undefined, '2023-07-01')).rejects.toThrow();
-      expect((await other.arm('GET', path, undefined, '2023-07-01')).status).toBe(404);
+      await expect(other.arm('GET', path)).rejects.toThrow();
+      expect((await other.arm('GET', path)).status).toBe(404);
     } finally {
       await failing.stop();
     }

@@ -41,50 +41,35 @@ const newest = () => keyVersions(local.azure.azure, key()).at(-1) ?? '';
 beforeEach(async () => {
   inside = new AzureClient(local.azure, 'network');
   const { client } = local;
-  await client.arm(
-    'PUT',
-    vault(),
-    {
-      location: 'eastus',
-      properties: {
-        tenantId: local.azure.tenantId,
-        sku: { family: 'A', name: 'standard' },
-        enableRbacAuthorization: true,
-        publicNetworkAccess: 'Disabled',
-        networkAcls: { defaultAction: 'Deny', bypass: 'None' },
-      },
+  await client.arm('PUT', vault(), {
+    location: 'eastus',
+    properties: {
+      tenantId: local.azure.tenantId,
+      sku: { family: 'A', name: 'standard' },
+      enableRbacAuthorization: true,
+      publicNetworkAccess: 'Disabled',
+      networkAcls: { defaultAction: 'Deny', bypass: 'None' },
     },
-    '2023-07-01',
-  );
-  await client.arm(
-    'PUT',
-    key(),
-    { properties: { kty: 'RSA', keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] } },
-    '2023-07-01',
-  );
+  });
+  await client.arm('PUT', key(), {
+    properties: { kty: 'RSA', keySize: 2048, keyOps: ['wrapKey', 'unwrapKey'] },
+  });
 });
 
 async function connect(): Promise<void> {
   const { client } = local;
   const network = local.resource('Microsoft.Network/virtualNetworks/net');
-  await client.done(
-    'PUT',
-    network,
-    { location: 'eastus', properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } } },
-    '2025-01-01',
-  );
+  await client.done('PUT', network, {
+    location: 'eastus',
+    properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } },
+  });
   const subnet = `${network}/subnets/endpoints`;
-  await client.done('PUT', subnet, { properties: { addressPrefix: '10.0.1.0/24' } }, '2025-01-01');
+  await client.done('PUT', subnet, { properties: { addressPrefix: '10.0.1.0/24' } });
   const connection = { name: 'vault', properties: { privateLinkServiceId: vault(), groupIds: ['vault'] } };
-  const made = await client.done(
-    'PUT',
-    local.resource('Microsoft.Network/privateEndpoints/vault'),
-    {
-      location: 'eastus',
-      properties: { subnet: { id: subnet }, privateLinkServiceConnections: [connection] },
-    },
-    '2025-01-01',
-  );
+  const made = await client.done('PUT', local.resource('Microsoft.Network/privateEndpoints/vault'), {
+    location: 'eastus',
+    properties: { subnet: { id: subnet }, privateLinkServiceConnections: [connection] },
+  });
   expect(made.text).toContain('Succeeded');
 }
 
@@ -100,7 +85,6 @@ async function assign(): Promise<void> {
         principalType: 'ServicePrincipal',
       },
     },
-    '2022-04-01',
   );
   expect(status, text).toBe(201);
 }

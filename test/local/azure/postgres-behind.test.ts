@@ -69,12 +69,9 @@ beforeAll(async () => {
   });
   azure = await startLocalAzure({ latency: () => 5, serverEvents: behind.events });
   client = new AzureClient(azure);
-  await client.arm(
-    'PUT',
-    `/subscriptions/${azure.subscriptionId}/resourceGroups/database`,
-    { location: 'eastus' },
-    '2023-07-01',
-  );
+  await client.arm('PUT', `/subscriptions/${azure.subscriptionId}/resourceGroups/database`, {
+    location: 'eastus',
+  });
   await client.done(
     'PUT',
     path('main'),

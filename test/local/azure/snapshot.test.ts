@@ -17,20 +17,20 @@ it('puts back what was changed, deleted and added since', async () => {
   const { azure, client } = fixture;
   await fixture.create('main');
   const vault = fixture.resource('Microsoft.KeyVault/vaults/secrets');
-  await client.arm('PUT', vault, { location: 'eastus', properties: {} }, '2023-02-01');
+  await client.arm('PUT', vault, { location: 'eastus', properties: {} });
   await blob(client, 'PUT', {}, '{"serial":1}');
   const snapshot = await azure.snapshot();
 
   await client.done('PATCH', fixture.server('main'), { tags: { changed: 'yes' } });
   await fixture.create('other');
-  await client.arm('DELETE', vault, undefined, '2023-02-01');
+  await client.arm('DELETE', vault);
   await blob(client, 'PUT', {}, '{"serial":2}');
   azure.directory.expireCredentials();
   await azure.restore(snapshot);
 
   expect(JSON.parse((await client.arm('GET', fixture.server('main'))).text)).not.toHaveProperty('tags');
   expect((await client.arm('GET', fixture.server('other'))).status).toBe(404);
-  expect((await client.arm('GET', vault, undefined, '2023-02-01')).status).toBe(200);
+  expect((await client.arm('GET', vault)).status).toBe(200);
   expect((await blob(client, 'GET')).text).toBe('{"serial":1}');
 });
 

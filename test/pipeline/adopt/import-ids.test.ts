@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EnvironmentInput } from '../../../environments/settings.ts';
 import type { Azure } from '../../../pipeline/adopt/azure.ts';
-import { Values } from '../../../pipeline/adopt/expressions.ts';
-import { findInAzure, knownTypes, resourceType } from '../../../pipeline/adopt/resource-types.ts';
+import { findInAzure, knownTypes, ruleOf, valuesOf } from '../../../pipeline/adopt/resource-types.ts';
 import { Stack } from '../../../pipeline/adopt/stack.ts';
 import { stackOf } from '../../stacks/stack.ts';
 
@@ -114,7 +113,7 @@ describe('import ids', () => {
     const stack = new Stack('', stackOf('production').text);
     const resource = stack.at(address);
     if (!resource) throw new Error(`production has no ${address}`);
-    const found = await findInAzure(resource, new Values(stack, generous));
+    const found = await findInAzure(resource, valuesOf(stack, generous));
     expect(found?.importId).toBe(id);
   });
 
@@ -124,13 +123,17 @@ describe('import ids', () => {
     const stack = new Stack('', stackOf(name, change).text);
     const [rule] = stack.ofType('azurerm_postgresql_flexible_server_firewall_rule');
     if (!rule) throw new Error('not as expected');
-    const found = await findInAzure(rule, new Values(stack, generous));
+    const found = await findInAzure(rule, valuesOf(stack, generous));
     expect(found?.importId).toMatch(/\/flexibleServers\/llama-mapper-development\/firewallRules\/office$/);
   });
 
   it('are refused for a type without a rule, with what to do', () => {
-    expect(() => resourceType('azurerm_kubernetes_cluster')).toThrow(
-      /azurerm_kubernetes_cluster cannot be looked for in Azure.*Import its resources by hand/,
+    expect(() => ruleOf('azurerm_kubernetes_cluster')).toThrow(
+      expect.objectContaining({
+        code: 'adopt/unknown-resource-type',
+        what: expect.stringContaining('azurerm_kubernetes_cluster'),
+        remedy: expect.stringContaining('Import its resources by hand'),
+      }),
     );
   });
 
@@ -139,6 +142,6 @@ describe('import ids', () => {
     const resource = stack.at('azurerm_role_assignment.long_term_backup_reader');
     if (!resource) throw new Error('not as expected');
     const empty: Azure = { ...generous, get: async () => undefined, list: async () => [] };
-    expect(await findInAzure(resource, new Values(stack, empty))).toBeUndefined();
+    expect(await findInAzure(resource, valuesOf(stack, empty))).toBeUndefined();
   });
 });

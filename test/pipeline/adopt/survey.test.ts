@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LocalAzure, startLocalAzure } from '../../../local/azure/index.ts';
-import { Values } from '../../../pipeline/adopt/expressions.ts';
 import { orphans } from '../../../pipeline/adopt/orphans.ts';
+import { valuesOf } from '../../../pipeline/adopt/resource-types.ts';
 import { Stack } from '../../../pipeline/adopt/stack.ts';
 import { type Survey, survey } from '../../../pipeline/adopt/survey.ts';
 import { parseState, type State } from '../../../pipeline/adopt/terraform.ts';
@@ -45,7 +45,7 @@ function stateWith(resources: Readonly<Record<string, string>>): State {
 }
 
 const look = (state = stateWith({}), of = stack): Promise<Survey> =>
-  survey(new Values(of, within(azure)), state);
+  survey(valuesOf(of, within(azure)), state);
 
 describe('a survey', () => {
   it('of an empty subscription finds nothing, and leaves the making to the next deployment', async () => {
@@ -222,7 +222,7 @@ describe('a vault that was deleted', () => {
 
 describe('strays', () => {
   const stray = async (state = stateWith({})) =>
-    (await orphans(new Values(stack, within(azure)), state)).map(({ id }) =>
+    (await orphans(valuesOf(stack, within(azure)), state)).map(({ id }) =>
       id.slice(id.indexOf('/providers/')),
     );
 

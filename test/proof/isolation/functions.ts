@@ -3,7 +3,7 @@ import { type Expressions, quote, readable } from './expressions.ts';
 import type { Callable, Names } from './names.ts';
 import type { Query } from './queries.ts';
 
-/** These say whose data the transaction works on: they get the first tenant's name, or another setting's. */
+/** These log whose data the transaction works on: they get the first tenant's name, or another setting's. */
 const setsContext = /^(llama\.set_tenant_context|pg_catalog\.set_config)$/;
 
 /** End or delay sessions, this one's watcher included, and tell nothing. */

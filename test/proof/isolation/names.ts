@@ -79,7 +79,7 @@ const functions = `
    WHERE NOT 'internal'::regtype = ANY (p.proargtypes::oid[])
    ORDER BY 1, p.oid`;
 
-// What ends statements early, or does not end them, would say nothing about tenants.
+// What ends statements early, or does not end them, would log nothing about tenants.
 const parameters = `
   SELECT name FROM pg_settings
    WHERE name !~ '(timeout|^app\\.current_tenant_id$|^log_|_delay$|debug_|trace_|wal_|vacuum)'

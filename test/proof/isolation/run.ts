@@ -16,7 +16,7 @@ import {
 } from '../../../local/postgres/address.ts';
 import { within } from '../../../local/postgres/bootstrap.ts';
 import { randomPassword } from '../../../local/postgres/server.ts';
-import { count, Disproved, type Proved, type Say, tally } from '../proof.ts';
+import { count, Disproved, type Log, type Proved, tally } from '../proof.ts';
 import { Random } from '../random.ts';
 import { Grammar, type Statement } from './grammar.ts';
 import { readNames } from './names.ts';
@@ -31,7 +31,7 @@ export interface IsolationOptions {
   readonly server: ServerAddress;
   readonly statements: number;
   readonly random: Random;
-  readonly say: Say;
+  readonly log: Log;
   /** Opened before the run, to see that it finds what it should. @default - none */
   readonly hole?: string;
 }
@@ -47,17 +47,17 @@ const lookEvery = 5_000;
 
 /** @throws Disproved with the seed's statement that read, wrote or was told something of the other tenant */
 export async function proveIsolation(options: IsolationOptions): Promise<Isolated> {
-  const { workers = 1, random, statements, say } = options;
+  const { workers = 1, random, statements, log } = options;
   const settled = await Promise.allSettled(
     Array.from({ length: workers }, async (_, nth) => {
       const own = nth === 0 ? random : new Random(random.seed + nth);
-      const told: Say = workers === 1 ? say : (line) => say(`[seed ${own.seed}] ${line}`);
+      const told: Log = workers === 1 ? log : (line) => log(`[seed ${own.seed}] ${line}`);
       try {
         return await proveOne({
           ...options,
           statements: Math.ceil(statements / workers),
           random: own,
-          say: told,
+          log: told,
         });
       } catch (error) {
         if (error instanceof Disproved && workers > 1) {
@@ -69,7 +69,7 @@ export async function proveIsolation(options: IsolationOptions): Promise<Isolate
   );
   for (const run of settled) {
     if (run.status === 'rejected' && workers > 1)
-      say(run.reason instanceof Error ? run.reason.message : String(run.reason));
+      log(run.reason instanceof Error ? run.reason.message : String(run.reason));
   }
   const runs = settled.map((run) => {
     if (run.status === 'rejected') throw run.reason;
@@ -159,7 +159,7 @@ class Run {
   }
 
   async all(): Promise<Omit<Isolated, 'summary'>> {
-    const { statements, say, random } = this.options;
+    const { statements, log, random } = this.options;
     this.#contents = await this.#contentOf(this.databases.first);
     let look = lookEvery;
     try {
@@ -169,7 +169,7 @@ class Run {
         if (this.#done >= look) {
           await this.#requireUntouched();
           const ok = this.#ends.get('ok') ?? 0;
-          say(
+          log(
             `${this.#done} of ${statements}: ${ok} succeeded, ${this.#compared} compared, ${this.#rows} rows read or changed`,
           );
           look += lookEvery;
@@ -181,8 +181,8 @@ class Run {
     }
     const ok = this.#ends.get('ok') ?? 0;
     const refused = new Map([...this.#ends].filter(([code]) => code !== 'ok'));
-    say(`  of ${this.#done}: ${tally(this.#kinds)}`);
-    say(
+    log(`  of ${this.#done}: ${tally(this.#kinds)}`);
+    log(
       `  ${ok} succeeded (${Math.round((100 * ok) / this.#done)} %); failed by SQLSTATE: ${tally(refused)}`,
     );
     return { ends: this.#ends, compared: this.#compared };

@@ -5,20 +5,12 @@
 
 import { merge } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { registerList, registerResourceType } from '../../core/resource-types.ts';
-import {
-  apiVersions,
-  isReplica,
-  namespace,
-  property,
-  refuseUnlessReady,
-  serverOf,
-  serverType,
-} from './server.ts';
+import { children as refusals } from '../../refusals/server-children.ts';
+import { isReplica, namespace, property, refuseUnlessReady, serverOf, serverType } from './server.ts';
 
-const type = `${serverType}/backups`;
+const type = `${serverType}/backups` as const;
 
 /** "The first snapshot backup is scheduled immediately after a server is created"; from then on it can be restored. */
 export function noteFirstBackup(azure: Azure, server: Resource): void {
@@ -34,7 +26,6 @@ export function noteFirstBackup(azure: Azure, server: Resource): void {
 export function registerBackups(azure: Azure): void {
   registerResourceType(azure, {
     type,
-    apiVersions,
     shape: { properties: { backupType: 'any', completedTime: 'any', source: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: (_sent, change) => [serverOf(azure, change).id],
@@ -42,12 +33,7 @@ export function registerBackups(azure: Azure): void {
     accept: (_sent, change) => {
       const server = serverOf(azure, change);
       refuseUnlessReady(server);
-      if (isReplica(server))
-        throw new ArmError(
-          400,
-          'BackupNotSupportedOnReplica',
-          `Backups are not taken of replica '${server.name}'.`,
-        );
+      if (isReplica(server)) throw refusals.backupOfReplica(server.name);
       return {
         properties: {
           backupType: 'Customer On-Demand',
@@ -57,13 +43,8 @@ export function registerBackups(azure: Azure): void {
       };
     },
     mayDelete: (backup) => {
-      if (property(backup.body, 'source') === 'Automatic')
-        throw new ArmError(
-          400,
-          'AutomaticBackup',
-          `The automatic backup '${backup.name}' cannot be deleted.`,
-        );
+      if (property(backup.body, 'source') === 'Automatic') throw refusals.backupIsAutomatic(backup.name);
     },
   });
-  registerList(azure, type, { apiVersions, template: `${namespace}/flexibleServers/{server}/backups` });
+  registerList(azure, type, { template: `${namespace}/flexibleServers/{server}/backups` });
 }

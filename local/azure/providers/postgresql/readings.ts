@@ -6,12 +6,14 @@ import { majorVersions } from '../../../../azure/versions.ts';
 import { availabilityZones, tiers } from '../../../../azure/vocabulary.ts';
 import { type JsonObject, objectsAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError, jsonBody } from '../../core/http.ts';
+import { ArmError } from '../../core/http.ts';
+import { jsonBody } from '../../core/json-body.ts';
 import { canonicalLocation } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { notFound, refuseStrangers } from '../../core/resource-types.ts';
-import { apiVersions, namespace, replicasOf } from './server.ts';
+import { server as refusals } from '../../refusals/flexible-server.ts';
+import { namespace, replicasOf, serverType } from './server.ts';
 import { refuseName } from './server-rules.ts';
 
 export function registerReadings(azure: Azure): void {
@@ -29,7 +31,7 @@ export function registerReadings(azure: Azure): void {
         if (!server) throw notFound(azure, id);
         return { status: 200, body: answer(server) };
       },
-      { apiVersions },
+      { type: serverType },
     );
   read('replicas', (server) => ({ value: replicasOf(azure, server.id).map(toDocument) }));
   read('privateEndpointConnections', (server) => ({
@@ -54,7 +56,7 @@ export function registerReadings(azure: Azure): void {
     'GET',
     '/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/locations/{location}/capabilities',
     ({ parameters }) => ({ status: 200, body: capabilities(parameters['location'] ?? '') }),
-    { apiVersions },
+    { type: serverType },
   );
   for (const template of ['checkNameAvailability', 'locations/{location}/checkNameAvailability'])
     router.on(
@@ -65,7 +67,7 @@ export function registerReadings(azure: Azure): void {
         refuseStrangers(sent, { name: 'any', type: 'any' }, 'a question about a name');
         return { status: 200, body: availability(azure, textAt(sent, 'name') ?? '') };
       },
-      { apiVersions },
+      { type: serverType },
     );
 }
 
@@ -88,12 +90,7 @@ function availability(azure: Azure, name: string): JsonObject {
 /** https://learn.microsoft.com/rest/api/postgresql/capabilities-by-location/list, as far as it is known here. */
 function capabilities(given: string): JsonObject {
   const found = region(canonicalLocation(given));
-  if (!found)
-    throw new ArmError(
-      400,
-      'LocationNotAvailable',
-      `Location '${given}' is not available for Flexible Server.`,
-    );
+  if (!found) throw refusals.regionWithoutCapabilities(given);
   const flag = (value: boolean) => (value ? 'Enabled' : 'Disabled');
   return {
     value: [

@@ -2,10 +2,10 @@
 import { storageTierRank } from '../../../../azure/storage.ts';
 import { type JsonObject, merge, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { type Change, registerList, registerResourceType } from '../../core/resource-types.ts';
+import { replicas as refusals } from '../../refusals/replicas.ts';
 import { registerActions } from './actions.ts';
 import { noteFirstBackup, registerBackups } from './backups.ts';
 import { copyChildren, registerChildren } from './children.ts';
@@ -21,7 +21,6 @@ import {
   refuseUnfollowable,
 } from './replicas.ts';
 import {
-  apiVersions,
   namespace,
   property,
   refuseUnlessReady,
@@ -48,7 +47,6 @@ function registerServers(azure: Azure, events: ServerEvents): void {
   const present = (server: Resource) => presentServer(azure, server);
   registerResourceType(azure, {
     type: serverType,
-    apiVersions,
     shape: serverShape,
     change: 'accepted',
     patch: true,
@@ -66,12 +64,7 @@ function registerServers(azure: Azure, events: ServerEvents): void {
     mayDelete: (server) => {
       // https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas: replicas go first.
       const [replica] = replicasOf(azure, server.id);
-      if (replica)
-        throw new ArmError(
-          409,
-          'ServerHasReadReplicas',
-          `Server '${server.name}' cannot be deleted before its replica '${replica.name}'.`,
-        );
+      if (replica) throw refusals.primaryDeletedFirst(server.name, replica.name);
     },
     deleted: async (server) => {
       await events({ kind: 'deleted', server: server.id });
@@ -82,7 +75,7 @@ function registerServers(azure: Azure, events: ServerEvents): void {
     '/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/flexibleServers',
     `${namespace}/flexibleServers`,
   ])
-    registerList(azure, serverType, { apiVersions, template, present });
+    registerList(azure, serverType, { template, present });
 }
 
 /** Whatever runs on a server shows, also the making of a replica or of a private endpoint (azurerm issue 29177). */

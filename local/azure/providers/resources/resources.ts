@@ -1,34 +1,23 @@
 /** Microsoft.Resources: subscriptions, resource groups, providers, template deployments. */
 
 import { nameOf } from '../../../../azure/resource-id.ts';
+import { namespaces } from '../../../../azure/resource-types.ts';
 import { isObject, type Json, type JsonObject, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError, type AzureRequest, jsonBody } from '../../core/http.ts';
+import type { AzureRequest } from '../../core/http.ts';
+import { jsonBody } from '../../core/json-body.ts';
 import { refuseWhenLocked } from '../../core/locks.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { notFound } from '../../core/resource-types.ts';
+import { deployments } from '../../refusals/deployments.ts';
+import { general } from '../../refusals/general.ts';
 import { deployTemplate } from './template-deployment.ts';
 
 const groupTemplate = '/subscriptions/{subscription}/resourceGroups/{name}';
-const groupVersions = ['2023-07-01', '2020-06-01', '2018-05-01'];
 /** What is attached to a group, or only recorded in it, is no resource of it. */
 const unlisted =
   /\/providers\/Microsoft\.(?:Authorization|Consumption)\/|\/providers\/Microsoft\.Resources\/deployments\//i;
 export const groupType = 'Microsoft.Resources/resourceGroups';
-
-/** The namespaces this stand-in plays; a subscription has them registered from the start. */
-const namespaces = [
-  'Microsoft.Authorization',
-  'Microsoft.Consumption',
-  'Microsoft.DataProtection',
-  'Microsoft.DBforPostgreSQL',
-  'Microsoft.Insights',
-  'Microsoft.KeyVault',
-  'Microsoft.ManagedIdentity',
-  'Microsoft.Network',
-  'Microsoft.OperationalInsights',
-  'Microsoft.Resources',
-];
 
 export function registerResources(azure: Azure): void {
   registerSubscription(azure);
@@ -52,11 +41,7 @@ function registerSubscription(azure: Azure): void {
     '/subscriptions/{subscription}',
     ({ parameters }) => {
       if (parameters['subscription'] !== subscriptionId)
-        throw new ArmError(
-          404,
-          'SubscriptionNotFound',
-          `The subscription '${parameters['subscription']}' could not be found.`,
-        );
+        throw general.subscriptionNotFound(parameters['subscription'] ?? '');
       return {
         status: 200,
         body: {
@@ -68,7 +53,7 @@ function registerSubscription(azure: Azure): void {
         },
       };
     },
-    { apiVersions: ['2022-12-01', '2021-01-01'] },
+    { type: 'Microsoft.Resources/subscriptions' },
   );
   router.on(
     'GET',
@@ -84,13 +69,13 @@ function registerSubscription(azure: Azure): void {
         })),
       },
     }),
-    { apiVersions: ['2022-09-01'] },
+    { type: 'Microsoft.Resources/subscriptions/providers' },
   );
 }
 
 function registerGroups(azure: Azure): void {
   const { router, store, operations } = azure;
-  const options = { apiVersions: groupVersions };
+  const options = { type: groupType } as const;
   const canonical = (request: AzureRequest) => store.get(request.path)?.id ?? request.path;
   router.on(
     'GET',
@@ -124,11 +109,7 @@ function registerGroups(azure: Azure): void {
           textAt(sent, 'location') !== undefined &&
           textAt(sent, 'location') !== location
         )
-          throw new ArmError(
-            409,
-            'InvalidResourceGroupLocation',
-            `Invalid resource group location. The Resource group '${nameOf(id)}' already exists in location '${location}'.`,
-          );
+          throw general.invalidResourceGroupLocation(nameOf(id), location);
         const group = store.put(id, {
           location: sent['location'] ?? location,
           tags: sent['tags'] ?? existing?.body['tags'] ?? {},
@@ -190,7 +171,7 @@ function registerDeployments(azure: Azure): void {
   const { router, store, operations } = azure;
   const template = `${groupTemplate}/providers/Microsoft.Resources/deployments/{deployment}`;
   const templates = azure.memory.map<JsonObject>('templates');
-  const options = { apiVersions: ['2020-06-01', '2023-07-01', '2022-09-01', '2025-04-01'] };
+  const options = { type: 'Microsoft.Resources/deployments' } as const;
   router.on(
     'POST',
     `${template}/validate`,
@@ -264,12 +245,7 @@ function registerDeployments(azure: Azure): void {
     template,
     ({ request }) => {
       const resource = store.get(request.path);
-      if (!resource)
-        throw new ArmError(
-          404,
-          'DeploymentNotFound',
-          `Deployment '${nameOf(request.path)}' could not be found.`,
-        );
+      if (!resource) throw deployments.deploymentNotFound(nameOf(request.path));
       return { status: 200, body: toDocument(resource) };
     },
     options,
@@ -279,8 +255,7 @@ function registerDeployments(azure: Azure): void {
     `${template}/exportTemplate`,
     ({ request }) => {
       const id = request.path.replace(/\/exportTemplate$/i, '');
-      if (!store.get(id))
-        throw new ArmError(404, 'DeploymentNotFound', `Deployment '${nameOf(id)}' could not be found.`);
+      if (!store.get(id)) throw deployments.deploymentNotFound(nameOf(id));
       return { status: 200, body: { template: templates.get(id.toLowerCase()) ?? {} } };
     },
     options,

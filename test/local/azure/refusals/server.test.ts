@@ -58,13 +58,10 @@ describe('a Flexible Server', () => {
     await fixture.client.done('PUT', fixture.server('main'), serverDocument());
     const network = `${fixture.group}/providers/Microsoft.Network/virtualNetworks/net`;
     const space = { location: 'eastus', properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } } };
-    await fixture.client.done('PUT', network, space, '2025-01-01');
-    await fixture.client.done(
-      'PUT',
-      `${network}/subnets/one`,
-      { properties: { addressPrefix: '10.0.1.0/24' } },
-      '2025-01-01',
-    );
+    await fixture.client.done('PUT', network, space);
+    await fixture.client.done('PUT', `${network}/subnets/one`, {
+      properties: { addressPrefix: '10.0.1.0/24' },
+    });
     const endpoint = {
       location: 'eastus',
       properties: {
@@ -79,7 +76,7 @@ describe('a Flexible Server', () => {
     };
     const path = `${fixture.group}/providers/Microsoft.Network/privateEndpoints/main`;
     fixture.hold();
-    expect((await fixture.client.arm('PUT', path, endpoint, '2025-01-01')).status).toBe(201);
+    expect((await fixture.client.arm('PUT', path, endpoint)).status).toBe(201);
     const busy = await fixture.client.arm('PUT', `${fixture.server('main')}/databases/llama`, {});
     expect(busy.body.error.code).toBe('ServerIsBusy');
   });
@@ -193,7 +190,7 @@ describe('a Flexible Server', () => {
 
   it('has a name that nobody else in Azure has', async () => {
     await fixture.client.done('PUT', fixture.server('main'), serverDocument());
-    await fixture.client.arm('PUT', `${fixture.group}-two`, { location: 'eastus' }, '2023-07-01');
+    await fixture.client.arm('PUT', `${fixture.group}-two`, { location: 'eastus' });
     const twin = await fixture.client.arm(
       'PUT',
       fixture.server('main').replace('/database/', '/database-two/'),

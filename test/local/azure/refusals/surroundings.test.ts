@@ -11,19 +11,12 @@ describe('a lock', () => {
     await fixture.client.done('PUT', fixture.server('main'), serverDocument());
     await fixture.client.done('PUT', `${fixture.server('main')}/databases/llama`, {});
     const lock = locks(fixture.server('main'));
-    const made = await fixture.client.arm(
-      'PUT',
-      lock,
-      { properties: { level: 'CanNotDelete' } },
-      '2020-05-01',
-    );
+    const made = await fixture.client.arm('PUT', lock, { properties: { level: 'CanNotDelete' } });
     expect(made.status).toBe(201);
     const refused = await fixture.client.arm('DELETE', `${fixture.server('main')}/databases/llama`);
     expect(refused).toMatchObject({ status: 409, body: { error: { code: 'ScopeLocked' } } });
-    expect((await fixture.client.arm('DELETE', fixture.group, undefined, '2023-07-01')).body.error.code).toBe(
-      'ScopeLocked',
-    );
-    expect((await fixture.client.arm('DELETE', lock, undefined, '2020-05-01')).status).toBe(200);
+    expect((await fixture.client.arm('DELETE', fixture.group)).body.error.code).toBe('ScopeLocked');
+    expect((await fixture.client.arm('DELETE', lock)).status).toBe(200);
     expect((await fixture.client.arm('DELETE', `${fixture.server('main')}/databases/llama`)).status).toBe(
       202,
     );
@@ -51,22 +44,22 @@ describe('a resource group', () => {
 
 describe('a Key Vault', () => {
   const vault = () => `${fixture.group}/providers/Microsoft.KeyVault/vaults/secrets`;
-  const put = (properties: object = {}, version = '2023-02-01') =>
-    fixture.client.arm('PUT', vault(), { location: 'eastus', properties }, version);
+  const put = (properties: object = {}) =>
+    fixture.client.arm('PUT', vault(), { location: 'eastus', properties });
 
   it('leaves its name behind when it is deleted', async () => {
     await put({ enablePurgeProtection: true });
-    await fixture.client.arm('DELETE', vault(), undefined, '2023-02-01');
+    await fixture.client.arm('DELETE', vault());
     expect((await put()).body.error.code).toBe('ConflictError');
     const deleted = `/subscriptions/${fixture.azure.subscriptionId}/providers/Microsoft.KeyVault/locations/eastus/deletedVaults/secrets`;
-    expect((await fixture.client.arm('GET', deleted, undefined, '2023-02-01')).status).toBe(200);
-    expect((await fixture.client.arm('POST', `${deleted}/purge`, {}, '2023-02-01')).status).toBe(409);
+    expect((await fixture.client.arm('GET', deleted)).status).toBe(200);
+    expect((await fixture.client.arm('POST', `${deleted}/purge`, {})).status).toBe(409);
     expect((await put({ createMode: 'recover' })).body.properties.enablePurgeProtection).toBe(true);
   });
 
   it('frees its name once it can be recovered no more', async () => {
     await put({ softDeleteRetentionInDays: 7 });
-    await fixture.client.arm('DELETE', vault(), undefined, '2023-02-01');
+    await fixture.client.arm('DELETE', vault());
     fixture.azure.clock.advance(6 * 24 * 3_600_000);
     expect((await put()).body.error.code).toBe('ConflictError');
     fixture.azure.clock.advance(24 * 3_600_000);
@@ -76,14 +69,12 @@ describe('a Key Vault', () => {
   it('makes a key once, and hardware keys only when it is premium', async () => {
     await put({ sku: { family: 'A', name: 'standard' } });
     const key = (name: string, kty: string) =>
-      fixture.client.arm('PUT', `${vault()}/keys/${name}`, { properties: { kty } }, '2023-07-01');
+      fixture.client.arm('PUT', `${vault()}/keys/${name}`, { properties: { kty } });
     expect((await key('hard', 'RSA-HSM')).status).toBe(400);
     const first = await key('soft', 'RSA');
     const again = await key('soft', 'RSA');
     expect(again.body.properties.keyUriWithVersion).toBe(first.body.properties.keyUriWithVersion);
-    expect((await fixture.client.arm('DELETE', `${vault()}/keys/soft`, undefined, '2023-07-01')).status).toBe(
-      501,
-    );
+    expect((await fixture.client.arm('DELETE', `${vault()}/keys/soft`)).status).toBe(501);
   });
 });
 
@@ -92,7 +83,7 @@ describe('a ReadOnly lock', () => {
     const { client, group } = fixture;
     await fixture.create('main');
     const lock = `${group}/providers/Microsoft.Authorization/locks/frozen`;
-    await client.arm('PUT', lock, { properties: { level: 'ReadOnly' } }, '2020-05-01');
+    await client.arm('PUT', lock, { properties: { level: 'ReadOnly' } });
     const refused = [
       await client.arm('PATCH', fixture.server('main'), { tags: {} }),
       await client.arm('POST', `${fixture.server('main')}/restart`, {}),
@@ -104,8 +95,6 @@ describe('a ReadOnly lock', () => {
     const listed = await client.arm(
       'GET',
       `${fixture.server('main')}/providers/Microsoft.Authorization/locks`,
-      undefined,
-      '2020-05-01',
     );
     expect(JSON.parse(listed.text).value).toEqual([]);
   });
@@ -117,29 +106,22 @@ describe('a role assignment', () => {
   it('has an effect some time after it is made', async () => {
     const { azure, client, group } = roles;
     const backups = `${group}/providers/Microsoft.DataProtection/backupVaults/backups`;
-    const version = '2024-04-01';
     await roles.create('main');
-    await client.done(
-      'PUT',
-      backups,
-      { location: 'eastus', identity: { type: 'SystemAssigned' }, properties: { storageSettings: [] } },
-      version,
-    );
-    await client.arm('PUT', `${backups}/backupPolicies/weekly`, { properties: {} }, version);
-    const vault = JSON.parse((await client.arm('GET', backups, undefined, version)).text);
+    await client.done('PUT', backups, {
+      location: 'eastus',
+      identity: { type: 'SystemAssigned' },
+      properties: { storageSettings: [] },
+    });
+    await client.arm('PUT', `${backups}/backupPolicies/weekly`, { properties: {} });
+    const vault = JSON.parse((await client.arm('GET', backups)).text);
     const assign = (scope: string, role: string, name: string) =>
-      client.arm(
-        'PUT',
-        `${scope}/providers/Microsoft.Authorization/roleAssignments/${name}`,
-        {
-          properties: {
-            principalId: vault.identity.principalId,
-            principalType: 'ServicePrincipal',
-            roleDefinitionId: `/providers/Microsoft.Authorization/roleDefinitions/${role}`,
-          },
+      client.arm('PUT', `${scope}/providers/Microsoft.Authorization/roleAssignments/${name}`, {
+        properties: {
+          principalId: vault.identity.principalId,
+          principalType: 'ServicePrincipal',
+          roleDefinitionId: `/providers/Microsoft.Authorization/roleDefinitions/${role}`,
         },
-        '2022-04-01',
-      );
+      });
     await assign(group, 'acdd72a7-3385-48ef-bd42-f606fba81ae7', '00000000-0000-4000-8000-000000000001');
     await assign(
       roles.server('main'),
@@ -147,18 +129,13 @@ describe('a role assignment', () => {
       '00000000-0000-4000-8000-000000000002',
     );
     const protect = () =>
-      client.arm(
-        'PUT',
-        `${backups}/backupInstances/weekly`,
-        {
-          properties: {
-            objectType: 'BackupInstance',
-            dataSourceInfo: { resourceID: roles.server('main') },
-            policyInfo: { policyId: `${backups}/backupPolicies/weekly` },
-          },
+      client.arm('PUT', `${backups}/backupInstances/weekly`, {
+        properties: {
+          objectType: 'BackupInstance',
+          dataSourceInfo: { resourceID: roles.server('main') },
+          policyInfo: { policyId: `${backups}/backupPolicies/weekly` },
         },
-        version,
-      );
+      });
     expect((await protect()).body.error.code).toBe('UserErrorMissingPermissions');
     azure.clock.advance(60_000);
     expect((await protect()).status).toBe(201);
@@ -169,10 +146,9 @@ describe('a Log Analytics workspace', () => {
   it('comes back with its data when it is made again within two weeks', async () => {
     const { azure, client } = fixture;
     const path = fixture.resource('Microsoft.OperationalInsights/workspaces/logs-of-llama');
-    const version = '2022-10-01';
     const create = async () => {
-      await client.done('PUT', path, { location: 'eastus', properties: {} }, version);
-      return (await client.arm('GET', path, undefined, version)).body.properties['customerId'];
+      await client.done('PUT', path, { location: 'eastus', properties: {} });
+      return (await client.arm('GET', path)).body.properties['customerId'];
     };
     const deleted = async () =>
       JSON.parse(
@@ -180,23 +156,20 @@ describe('a Log Analytics workspace', () => {
           await client.arm(
             'GET',
             `/subscriptions/${azure.subscriptionId}/providers/Microsoft.OperationalInsights/deletedWorkspaces`,
-            undefined,
-            '2023-09-01',
           )
         ).text,
       ).value;
     const first = await create();
-    await client.done('DELETE', path, undefined, version);
+    await client.done('DELETE', path);
     expect(await deleted()).toHaveLength(1);
     expect(await create()).toBe(first);
-    await client.done('DELETE', path, undefined, version);
+    await client.done('DELETE', path);
     azure.clock.advance(15 * 24 * 3_600_000);
     expect(await deleted()).toEqual([]);
   });
 });
 
 describe('a server inside a virtual network', () => {
-  const version = '2025-01-01';
   const zone = 'Microsoft.Network/privateDnsZones/llama.postgres.database.azure.com';
   const subnet = (name: string) => fixture.resource(`Microsoft.Network/virtualNetworks/net/subnets/${name}`);
   const injected = (network: object, location = 'eastus') =>
@@ -213,12 +186,10 @@ describe('a server inside a virtual network', () => {
     });
   beforeEach(async () => {
     const { client } = fixture;
-    await client.done(
-      'PUT',
-      fixture.resource('Microsoft.Network/virtualNetworks/net'),
-      { location: 'eastus', properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } } },
-      version,
-    );
+    await client.done('PUT', fixture.resource('Microsoft.Network/virtualNetworks/net'), {
+      location: 'eastus',
+      properties: { addressSpace: { addressPrefixes: ['10.0.0.0/16'] } },
+    });
     const delegations = [
       { name: 'servers', properties: { serviceName: 'Microsoft.DBforPostgreSQL/flexibleServers' } },
     ];
@@ -227,12 +198,9 @@ describe('a server inside a virtual network', () => {
       ['narrow', '10.0.2.0/29', true],
       ['endpoints', '10.0.3.0/24', false],
     ] as const)
-      await client.done(
-        'PUT',
-        subnet(name),
-        { properties: { addressPrefix, ...(delegated ? { delegations } : {}) } },
-        version,
-      );
+      await client.done('PUT', subnet(name), {
+        properties: { addressPrefix, ...(delegated ? { delegations } : {}) },
+      });
     for (const name of ['llama', 'main', 'elsewhere.example'])
       await client.done(
         'PUT',
@@ -240,7 +208,6 @@ describe('a server inside a virtual network', () => {
           `Microsoft.Network/privateDnsZones/${name}${name.includes('.') ? '' : '.postgres.database.azure.com'}`,
         ),
         { location: 'global' },
-        '2024-06-01',
       );
   });
 
@@ -281,23 +248,18 @@ describe('a server inside a virtual network', () => {
     const firewall = await client.arm('PUT', `${fixture.server('main')}/firewallRules/office`, rule);
     expect(firewall.body.error.code).toBe('FirewallRulesNotSupported');
     const endpoint = (target: string, subnetName: string, groupId: string) =>
-      client.arm(
-        'PUT',
-        fixture.resource('Microsoft.Network/privateEndpoints/main'),
-        {
-          location: 'eastus',
-          properties: {
-            subnet: { id: subnet(subnetName) },
-            privateLinkServiceConnections: [
-              {
-                name: 'main',
-                properties: { privateLinkServiceId: fixture.server(target), groupIds: [groupId] },
-              },
-            ],
-          },
+      client.arm('PUT', fixture.resource('Microsoft.Network/privateEndpoints/main'), {
+        location: 'eastus',
+        properties: {
+          subnet: { id: subnet(subnetName) },
+          privateLinkServiceConnections: [
+            {
+              name: 'main',
+              properties: { privateLinkServiceId: fixture.server(target), groupIds: [groupId] },
+            },
+          ],
         },
-        version,
-      );
+      });
     const code = async (answer: Promise<{ body: { error: { code: string } } }>) =>
       (await answer).body.error.code;
     expect(await code(endpoint('main', 'endpoints', 'postgresqlServer'))).toBe(

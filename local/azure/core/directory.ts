@@ -1,0 +1,160 @@
+/** The directory: principals, groups, credentials, and the tokens that it has issued. */
+
+import { randomBytes } from 'node:crypto';
+import type { PrincipalType } from '../../../azure/vocabulary.ts';
+import { textAt } from '../../../core/json.ts';
+import { entra } from '../refusals/entra.ts';
+import type { AzureRequest } from './http.ts';
+import type { Memory } from './memory.ts';
+
+export interface Principal {
+  readonly objectId: string;
+  readonly kind: PrincipalType;
+  readonly displayName: string;
+  readonly appId?: string;
+}
+
+interface Token {
+  readonly audience: string;
+  readonly expiresAt: number;
+}
+
+/** A token as it leaves the directory. */
+export interface IssuedToken {
+  readonly token: string;
+  /** Without `/.default`. */
+  readonly audience: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+  /** Object id of whom it was issued to. */
+  readonly objectId: string;
+}
+
+export interface DirectoryOptions {
+  readonly tenantId: string;
+  /** The identity that deploys. */
+  readonly client: Principal & { readonly appId: string };
+  readonly clientSecret: string;
+  /** Seconds a token is valid. */
+  readonly tokenLifetime: number;
+  /** Told of each token before its owner has it. @default - nobody */
+  readonly tokenIssued?: ((token: IssuedToken) => void | Promise<void>) | undefined;
+}
+
+export class Directory {
+  readonly #principals: Map<string, Principal>;
+  readonly #tokens: Map<string, Token>;
+  /** Members by group. */
+  readonly #members: Map<string, readonly string[]>;
+  /** Applications whose secret has expired. */
+  readonly #expired: Map<string, true>;
+
+  constructor(
+    memory: Memory,
+    readonly options: DirectoryOptions,
+  ) {
+    this.#principals = memory.map('principals');
+    this.#tokens = memory.map('tokens');
+    this.#members = memory.map('members');
+    this.#expired = memory.map('expiredCredentials');
+    this.add(options.client);
+  }
+
+  add(principal: Principal): void {
+    this.#principals.set(principal.objectId.toLowerCase(), principal);
+  }
+
+  remove(objectId: string): void {
+    this.#principals.delete(objectId.toLowerCase());
+  }
+
+  find(objectId: string): Principal | undefined {
+    return this.#principals.get(objectId.toLowerCase());
+  }
+
+  /** Puts somebody into a group, which need not be in the directory yet. */
+  addMember(group: string, member: string): void {
+    const others = this.#members.get(group.toLowerCase()) ?? [];
+    this.#members.set(group.toLowerCase(), [...others, member.toLowerCase()]);
+  }
+
+  removeMember(group: string, member: string): void {
+    const others = (this.#members.get(group.toLowerCase()) ?? []).filter(
+      (one) => one !== member.toLowerCase(),
+    );
+    this.#members.set(group.toLowerCase(), others);
+  }
+
+  /** Whether a principal is that one or a member of it. */
+  isOrBelongsTo(member: string, principal: string): boolean {
+    const [who, wanted] = [member.toLowerCase(), principal.toLowerCase()];
+    return who === wanted || (this.#members.get(wanted) ?? []).includes(who);
+  }
+
+  list(): Principal[] {
+    return [...this.#principals.values()];
+  }
+
+  /** From now on the client's secret has expired, and so has every token. */
+  expireCredentials(): void {
+    this.#expired.set(this.options.client.appId, true);
+    this.#tokens.clear();
+  }
+
+  /** The client has a secret that is valid again. */
+  renewCredentials(): void {
+    this.#expired.delete(this.options.client.appId);
+  }
+
+  /** From now on no token issued so far for that audience is valid. */
+  revokeTokens(audience: string): void {
+    for (const [token, one] of this.#tokens)
+      if (one.audience.replace(/\/+$/, '') === audience) this.#tokens.delete(token);
+  }
+
+  /** @throws ArmError 401 with Entra's own code and words */
+  authenticate(clientId: string, secret: string | undefined): void {
+    if (clientId !== this.options.client.appId)
+      throw entra.applicationNotFound(clientId, this.options.tenantId);
+    if (this.#expired.has(clientId)) throw entra.secretExpired(clientId);
+    if (secret !== undefined && secret !== this.options.clientSecret) throw entra.invalidSecret(clientId);
+  }
+
+  async issue(audience: string): Promise<string> {
+    const { client, tenantId, tokenLifetime, tokenIssued } = this.options;
+    const expiresAt = Date.now() + tokenLifetime * 1000;
+    const claims = {
+      aud: audience,
+      iss: `https://sts.windows.net/${tenantId}/`,
+      iat: Math.floor(Date.now() / 1000),
+      exp: Math.floor(expiresAt / 1000),
+      appid: client.appId,
+      idtyp: 'app',
+      oid: client.objectId,
+      sub: client.objectId,
+      tid: tenantId,
+    };
+    const token = [
+      Buffer.from(JSON.stringify({ typ: 'JWT', alg: 'none' })).toString('base64url'),
+      Buffer.from(JSON.stringify(claims)).toString('base64url'),
+      randomBytes(32).toString('base64url'),
+    ].join('.');
+    this.#tokens.set(token, { audience, expiresAt });
+    await tokenIssued?.({ token, audience, expiresAt, objectId: client.objectId });
+    return token;
+  }
+
+  /** Whether a request carries a token of this directory, still valid, for that audience. */
+  holdsToken(request: AzureRequest, audience: string): boolean {
+    const token = this.#tokens.get((request.headers['authorization'] ?? '').replace(/^Bearer /i, ''));
+    if (token === undefined || token.expiresAt < Date.now()) return false;
+    return token.audience.replace(/\/+$/, '') === audience.replace(/\/+$/, '');
+  }
+}
+
+/** Object id of whoever made the request, from its token. */
+export function callerOf(request: AzureRequest): string | undefined {
+  const payload = (request.headers['authorization'] ?? '').split('.')[1];
+  if (payload === undefined) return undefined;
+  return textAt(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')), 'oid');
+}
