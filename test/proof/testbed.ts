@@ -49,8 +49,7 @@ export function sharedTestbed(server: ServerAddress): Testbed {
 
 /** A server as production describes it. The step receives production's logins, months and parameters. */
 export async function productionTestbed(): Promise<Testbed & { readonly server: LocalPostgres }> {
-  const settings = environments().find(({ name }) => name === 'production');
-  if (!settings) throw new Error('there is no environment production');
+  const settings = environments.named('production');
   const deployment = deploymentDocument(settings, localAttributes(settings));
   const server = await serverFor(deployment);
   const application = applicationLogin(deployment);
