@@ -2,7 +2,7 @@
 
 import { versionFor } from '../azure/resource-types.ts';
 import { isObject, type JsonObject, textAt } from '../core/json.ts';
-import type { LocalAzure } from '../local/azure/index.ts';
+import { type LocalAzure, operationIdIn } from '../local/azure/index.ts';
 
 export class Operator {
   constructor(readonly azure: LocalAzure) {}
@@ -27,9 +27,7 @@ export class Operator {
     const said = isObject(answer.body) ? answer.body : {};
     if (answer.status >= 300)
       throw new Error(`${textAt(said, 'error', 'code')}: ${textAt(said, 'error', 'message')}`);
-    const operation = /azureAsyncOperation\/([^?]+)/.exec(
-      answer.headers?.['azure-asyncoperation'] ?? '',
-    )?.[1];
+    const operation = operationIdIn(answer.headers?.['azure-asyncoperation']);
     const record = operation === undefined ? undefined : await operations.wait(operation);
     if (record?.error) throw new Error(`${record.error.code}: ${record.error.message}`);
     return said;

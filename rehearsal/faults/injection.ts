@@ -1,5 +1,10 @@
 /** Lets one fault happen to each operation of a deployment, once. */
-import type { AzureRequest, AzureResponse, Interception } from '../../local/azure/index.ts';
+import {
+  type AzureRequest,
+  type AzureResponse,
+  type Interception,
+  operationIdIn,
+} from '../../local/azure/index.ts';
 import { endsDeployment, type FaultKind } from './faults.ts';
 import { type Operation, operationOf, polledOperation } from './operations.ts';
 
@@ -53,7 +58,7 @@ export class Injection {
       return polled && moment === 'end' && hasEnded(answer) ? this.#happen(polled) : undefined;
     }
     if (answer.status >= 300) return undefined;
-    const id = /\/azureAsyncOperation\/([^/?]+)/i.exec(answer.headers?.['azure-asyncoperation'] ?? '')?.[1];
+    const id = operationIdIn(answer.headers?.['azure-asyncoperation']);
     if (id !== undefined) this.#started.set(id, operation);
     // What is done at once has no middle: it has ended when it is answered.
     const now = moment === 'middle' || (moment === 'end' && id === undefined);

@@ -1,5 +1,5 @@
 /** What a deployment asks of the control plane, request by request, under names that are the same in every run. */
-import type { AzureRequest } from '../../local/azure/index.ts';
+import { type AzureRequest, operationIdIn } from '../../local/azure/index.ts';
 
 export interface Operation {
   /** The same for the same change, however often it is tried. */
@@ -22,7 +22,7 @@ export function operationOf(request: AzureRequest): Operation | undefined {
 
 /** Id of the operation that a request asks about; undefined when it asks about none. */
 export function polledOperation(request: AzureRequest): string | undefined {
-  return /\/(?:azureAsyncOperation|operationResults)\/([^/]+)$/i.exec(request.path)?.[1];
+  return operationIdIn(request.path);
 }
 
 function named({ path, body }: AzureRequest): string {

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withheldActions } from '../../azure/resource-types.ts';
 import type { EnvironmentSettings } from '../../environments/settings.ts';
 import { type LocalAzure, startLocalAzure } from '../../local/azure/index.ts';
 import { synthesize } from '../../stacks/synthesis.ts';
@@ -34,7 +35,7 @@ export async function startInterrupted(
   const { state, name } = settings;
   const azure = await startLocalAzure({
     ...(options.clientSecret === undefined ? {} : { clientSecret: options.clientSecret }),
-    mayReadSharedKeys: false,
+    withheldActions,
     containers: state.backend === 'azurerm' ? [`${state.storageAccount}/${state.container}`] : [],
     intercept: injection.before,
     interceptAnswer: injection.after,

@@ -1,3 +1,4 @@
+import { resourceGroupOf } from '../../azure/resource-id.ts';
 import type { Scenario } from '../scenario.ts';
 import { reasonOf } from '../stage/stage.ts';
 
@@ -20,7 +21,10 @@ export const scenario: Scenario = {
       error ? [`${method} ${target}: ${error.code}, ${error.message}`] : [],
     );
     stage.check('the destruction succeeds', run.exitCode === 0, () => [reasonOf(run), ...failed].join('; '));
-    const left = stage.azure.state.list().map(({ id }) => id);
+    const left = stage.azure.state
+      .list()
+      .map(({ id }) => id)
+      .filter((id) => resourceGroupOf(id) !== undefined);
     stage.check('no resource is left', left.length === 0, () => left.join(', '));
     const kept = [...stage.azure.azure.memory.map('deletedVaults').keys()];
     stage.check(

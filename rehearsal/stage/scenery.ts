@@ -1,6 +1,7 @@
 /** What stands on a stage: a local Azure, the PostgreSQL behind its servers, a scratch project, and who deploys it. */
 
 import { nameOf } from '../../azure/resource-id.ts';
+import { withheldActions } from '../../azure/resource-types.ts';
 import { textAt } from '../../core/json.ts';
 import type { EnvironmentSettings } from '../../environments/settings.ts';
 import {
@@ -145,7 +146,7 @@ export class Scenery {
       },
       ...(tokenLifetime === undefined ? {} : { tokenLifetime }),
       // As docs/bootstrap.md grants it: without sharedKeys/action the workspace's key cannot enter the state.
-      mayReadSharedKeys: false,
+      withheldActions,
       intercept: (request) => this.intercept?.(request),
       interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
       serverEvents: behind.events,
