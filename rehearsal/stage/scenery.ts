@@ -1,5 +1,8 @@
 /** What stands on a stage: a local Azure, the PostgreSQL behind its servers, a scratch project, and who deploys it. */
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { nameOf } from '../../azure/resource-id.ts';
 import { withheldActions } from '../../azure/resource-types.ts';
 import { textAt } from '../../core/json.ts';
@@ -14,6 +17,7 @@ import {
   PostgresBehind,
   serverBehind,
   startLocalAzure,
+  workflowToken,
 } from '../../local/azure/index.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import { closeAll, ending, type Part } from '../../local/closing.ts';
@@ -39,6 +43,15 @@ export interface SceneryOptions {
   readonly hear?: ((line: Line) => void) | undefined;
 }
 
+/** An identity that a workflow signs in as without a secret. */
+export interface PipelineIdentity {
+  readonly clientId: string;
+  /** Subject of the workflow's tokens. */
+  readonly subject: string;
+  /** Further variables of its environment. @default - none */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
 /** Where a scenery begins. */
 interface Beginning {
   postgres(): Promise<LocalPostgres>;
@@ -53,6 +66,8 @@ export class Scenery {
   interceptAnswer:
     | ((request: AzureRequest, answer: AzureResponse) => Interception | Promise<Interception>)
     | undefined;
+  /** Environment of the identity that everything is signed in as. @default - the deploying identity with a secret */
+  identityEnvironment: Readonly<Record<string, string>> = {};
   readonly #options: SceneryOptions;
   readonly #parts: Part[] = [];
   #postgres: LocalPostgres | undefined;
@@ -97,7 +112,7 @@ export class Scenery {
   }
 
   async #setUp({ postgres: start, project: open, state }: Beginning): Promise<void> {
-    const { settings, secrets, deployer, hear } = this.#options;
+    const { settings, secrets } = this.#options;
     const postgres = await this.#up('PostgreSQL', start(), (one) => one.stop());
     this.#postgres = postgres;
     secrets.add('the password of the migrating login', postgres.passwords.migrator);
@@ -123,13 +138,42 @@ export class Scenery {
     const { directory } = this.azure;
     for (const { objectId, type } of settings.server.authentication.administrators)
       if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
+    this.#deployer = this.#newDeployer();
+  }
+
+  #newDeployer(): Deployer {
+    const { settings, deployer, hear } = this.#options;
     const Kind = deployer === 'cdktf' ? CdktfDeployer : TerraformDeployer;
-    this.#deployer = new Kind({
-      project,
-      name: settings.name,
-      environment: { ...this.azure.environment, ...this.loginEnvironment(settings) },
-      hear,
-    });
+    const environment = {
+      ...this.azure.environment,
+      ...this.loginEnvironment(settings),
+      ...this.identityEnvironment,
+    };
+    return new Kind({ project: this.project, name: settings.name, environment, hear });
+  }
+
+  /** Signs everything in as an identity of the pipeline from now on, by a token that its workflow would have. */
+  async signInAs({ clientId, subject, variables = {} }: PipelineIdentity): Promise<void> {
+    const token = workflowToken(subject, 3600);
+    this.#options.secrets.add(`the workflow's token (${subject})`, token);
+    const folder = await this.#up(
+      'the token of a workflow',
+      mkdtemp(path.join(tmpdir(), 'workflow-')),
+      (made) => rm(made, { recursive: true, force: true }),
+    );
+    const file = path.join(folder, 'token');
+    await writeFile(file, token, { mode: 0o600 });
+    this.identityEnvironment = {
+      ARM_CLIENT_ID: clientId,
+      ARM_CLIENT_SECRET: '',
+      ARM_USE_OIDC: 'true',
+      ARM_OIDC_TOKEN_FILE_PATH: file,
+      AZURE_CLIENT_ID: clientId,
+      AZURE_CLIENT_SECRET: '',
+      AZURE_FEDERATED_TOKEN_FILE: file,
+      ...variables,
+    };
+    this.#deployer = this.#newDeployer();
   }
 
   #startAzure(behind: PostgresBehind): Promise<LocalAzure> {

@@ -20,7 +20,7 @@ import { watched } from '../terraform/documents.ts';
 import { type Ended, type Line, runProgram, type StopSignals } from '../terraform/program.ts';
 import type { Project } from '../terraform/project.ts';
 import { deploymentOf, type EnvironmentName, inputOf, isOwn, settingsOf } from './environments.ts';
-import { Scenery } from './scenery.ts';
+import { type PipelineIdentity, Scenery } from './scenery.ts';
 import { leaksOf } from './search.ts';
 
 export { type EnvironmentName, environmentNames } from './environments.ts';
@@ -144,6 +144,11 @@ export class Stage {
   /** Called with each answer before it is sent, to say it otherwise. */
   set interceptAnswer(act: Scenery['interceptAnswer']) {
     this.#scenery.interceptAnswer = act;
+  }
+
+  /** Signs Terraform, cdktf and llama-db in as an identity of the pipeline from now on. */
+  signInAs(identity: PipelineIdentity): Promise<void> {
+    return this.#scenery.signInAs(identity);
   }
 
   /** Resource id of one of the environment's servers. */
@@ -305,7 +310,13 @@ export class Stage {
   /** Environment under which terraform, cdktf, psql and llama-db reach this stage. */
   get variables(): Readonly<Record<string, string>> {
     const { project, azure, settings } = this;
-    return { ...project.environment, ...azure.environment, ...this.#scenery.loginEnvironment(settings) };
+    const { identityEnvironment } = this.#scenery;
+    return {
+      ...project.environment,
+      ...azure.environment,
+      ...this.#scenery.loginEnvironment(settings),
+      ...identityEnvironment,
+    };
   }
 
   /** Takes everything down. @throws NotEnded that names what did not end, when everything else has */
