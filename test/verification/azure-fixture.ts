@@ -70,8 +70,7 @@ function throughProxy(client: AzureClient): HttpClient {
 }
 
 export async function deployedAzure(): Promise<DeployedAzure> {
-  const settings = environments().find(({ name }) => name === 'production');
-  if (!settings) throw new Error('there is no production');
+  const settings = environments.named('production');
   const azure = await startLocalAzure({ latency: () => 1 });
   const client = new AzureClient(azure);
   const groups = `/subscriptions/${azure.subscriptionId}/resourceGroups`;

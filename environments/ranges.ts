@@ -1,4 +1,4 @@
-/** IPv4 ranges as pairs of numbers, which is all that nesting and overlapping need. */
+/** IPv4 ranges as pairs of numbers. */
 import ipaddr from 'ipaddr.js';
 
 export interface Range {
@@ -10,7 +10,7 @@ export interface Cidr extends Range {
   readonly prefix: number;
 }
 
-/** An IPv4 address in dotted decimal as a number, or undefined for anything else (`10.1`, `0x0a000001`, IPv6). */
+/** An IPv4 address in dotted decimal as a number. Undefined for anything else (`10.1`, `0x0a000001`, IPv6). */
 export function parseAddress(text: string): number | undefined {
   if (!ipaddr.IPv4.isValidFourPartDecimal(text)) return undefined;
   return ipaddr.IPv4.parse(text)
@@ -18,7 +18,7 @@ export function parseAddress(text: string): number | undefined {
     .reduce((number, byte) => number * 256 + byte, 0);
 }
 
-/** A range in CIDR notation, or undefined when it is none or its address has bits beyond the prefix. */
+/** A range in CIDR notation. Undefined if the text is not a range or its address has bits beyond the prefix. */
 export function parseCidr(text: string): Cidr | undefined {
   const match = /^([\d.]+)\/(\d{1,2})$/.exec(text);
   const first = parseAddress(match?.[1] ?? '');
@@ -36,7 +36,7 @@ export function overlaps(left: Range, right: Range): boolean {
   return left.first <= right.last && right.first <= left.last;
 }
 
-/** What an address is for by the registry of special-purpose addresses; `unicast` is the public internet. */
+/** Purpose of an address in the registry of special-purpose addresses. `unicast` is the public internet. */
 export function purpose(text: string): string {
   return ipaddr.IPv4.parse(text).range();
 }

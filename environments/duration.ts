@@ -5,7 +5,7 @@ export interface Duration {
   readonly days: number;
 }
 
-/** The duration, or undefined when it is none, is empty, or has hours or less. */
+/** The duration. Undefined if the text is not a duration, is empty, or has hours or less. */
 export function parseDuration(text: string): Duration | undefined {
   const match = /^P(?=\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$/.exec(text);
   if (!match) return undefined;
@@ -13,12 +13,12 @@ export function parseDuration(text: string): Duration | undefined {
   return { years, months, days: weeks * 7 + days };
 }
 
-/** Days if every year and month in it were as short as they get. */
+/** Days if every year and month of the duration is as short as possible. */
 export function shortestDays(duration: Duration): number {
   return duration.years * 365 + duration.months * 28 + duration.days;
 }
 
-/** Days if every year and month in it were as long as they get. */
+/** Days if every year and month of the duration is as long as possible. */
 export function longestDays(duration: Duration): number {
   return duration.years * 366 + duration.months * 31 + duration.days;
 }

@@ -7,22 +7,22 @@ import {
 } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server/index.js';
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
 import type { ITerraformDependable } from 'cdktf';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
 import type { HighAvailabilityMode, NetworkMode } from '../azure/vocabulary.ts';
 
 export interface ServerStorage {
-  /** GB; a size the service sells. */
+  /** GB, one of the sizes that Azure sells (`azure/storage.ts`). */
   readonly sizeGb: number;
   /** Performance tier, `P4` to `P80`. @default - the smallest tier of the size */
   readonly tier?: string | undefined;
-  /** Let Azure enlarge a filling disk; Terraform then leaves size and tier alone. */
+  /** Let Azure enlarge a disk that fills up. Terraform then ignores size and tier. */
   readonly autoGrow: boolean;
-  /** Set size and tier all the same; a plan that would replace the server for it is refused. @default false */
+  /** Set size and tier nevertheless. A plan that would replace the server for it is refused. @default false */
   readonly resize?: boolean;
 }
 
 export interface ServerBackup {
-  /** Days, 7-35. */
+  /** Days, 7 to 35. */
   readonly retentionDays: number;
   readonly geoRedundant: boolean;
 }
@@ -42,11 +42,11 @@ export interface ServerKey {
 
 export interface ServerCustomerManagedKey {
   readonly primary: ServerKey;
-  /** Key for the backups in the other region; required with geo-redundant backup. @default - none */
+  /** Key of the backups in the paired region; required with geo-redundant backup. @default - none */
   readonly geoBackup?: ServerKey | undefined;
 }
 
-/** How clients reach a server; chosen at creation, Azure refuses mixtures and changes. */
+/** How clients reach a server. Chosen at creation: Azure refuses mixtures and changes. */
 export type ServerNetwork =
   | { readonly mode: Exclude<NetworkMode, 'virtualNetworkInjected'> }
   | {
@@ -54,11 +54,11 @@ export type ServerNetwork =
       /** Subnet delegated to Flexible Server. */
       readonly subnetId: string;
       readonly privateDnsZoneId: string;
-      /** Security group and DNS links, which must be in force when the server appears. */
+      /** Security group and DNS links, which must be in force before the server exists. */
       readonly ready: readonly ITerraformDependable[];
     };
 
-/** What a primary and a replica have in common. */
+/** Props that a primary and a replica share. */
 export interface ServerProps {
   /** 3-63 lower-case letters, digits and hyphens; unique in all of Azure. */
   readonly name: string;
@@ -66,20 +66,20 @@ export interface ServerProps {
   readonly location: string;
   /** SKU as azurerm spells it: `GP_Standard_D4s_v3`. */
   readonly sku: string;
-  /** Availability zone at creation; a failover may change it and is left alone. */
+  /** Availability zone at creation. A failover changes it, and Terraform ignores the change. */
   readonly zone: string;
   readonly storage: ServerStorage;
   readonly network: ServerNetwork;
   readonly maintenanceWindow: PostgresqlFlexibleServerMaintenanceWindow;
-  /** Only the server that takes writes has backups of its own. @default - none, as a replica has */
+  /** Only the server that accepts writes has backups of its own. @default - none, as a replica has */
   readonly backup?: ServerBackup | undefined;
-  /** Only the server that takes writes can have a standby. @default - none */
+  /** Only the server that accepts writes can have a standby. @default - none */
   readonly highAvailability?: ServerHighAvailability | undefined;
   /** @default - keys managed by Azure */
   readonly customerManagedKey?: ServerCustomerManagedKey | undefined;
   /** The server is one of a pair whose roles a switchover exchanges. */
   readonly paired: boolean;
-  /** What must be finished before. @default - nothing beyond what is referred to */
+  /** Resources that must be finished before. @default - those that the arguments refer to */
   readonly after?: readonly ITerraformDependable[];
   /** @default - none */
   readonly tags?: Readonly<Record<string, string>>;
@@ -96,30 +96,71 @@ type RoleConfig = Pick<
   | 'version'
 >;
 
-/** The server and its identity. `role` is what only a primary, or only a replica, may say. */
-export function serverResource(scope: Construct, props: ServerProps, role: RoleConfig) {
-  const { name, resourceGroupName, location, customerManagedKey: key } = props;
+/** A server as the constructs around it see it. */
+export interface IFlexibleServer {
+  readonly id: string;
+  readonly name: string;
+  readonly resourceGroupName: string;
+  /** Host name that its certificate carries. */
+  readonly host: string;
+  /** Object id of the server's own managed identity. */
+  readonly identityPrincipalId: string;
+  readonly resource: ITerraformDependable;
+  /** Address in the plan: `azurerm_postgresql_flexible_server.server`. */
+  readonly address: string;
+}
+
+/** A Flexible Server with its managed identity: the base of the primary and of the replica. */
+export abstract class Server extends Construct implements IFlexibleServer {
+  readonly id: string;
+  readonly name: string;
+  readonly resourceGroupName: string;
+  readonly host: string;
+  readonly identityPrincipalId: string;
+  readonly resource: PostgresqlFlexibleServer;
+  readonly address: string;
+
+  /** @param role arguments that only a primary, or only a replica, has */
+  protected constructor(scope: Construct, id: string, props: ServerProps, role: RoleConfig) {
+    super(scope, id);
+    const { name, resourceGroupName, location } = props;
+    // From the first day, because a server that loses its user-assigned identities is replaced (PGR, identity).
+    const identity = new UserAssignedIdentity(this, 'identity', {
+      name: `${name}-identity`,
+      resourceGroupName,
+      location,
+      ...(props.tags && { tags: props.tags }),
+    });
+    const server = new PostgresqlFlexibleServer(this, 'Default', serverConfig(props, identity.id, role));
+    this.id = server.id;
+    this.name = name;
+    this.resourceGroupName = resourceGroupName;
+    this.host = server.fqdn;
+    this.identityPrincipalId = identity.principalId;
+    this.resource = server;
+    this.address = `${server.terraformResourceType}.${server.friendlyUniqueId}`;
+  }
+}
+
+function serverConfig(
+  props: ServerProps,
+  identityId: string,
+  role: RoleConfig,
+): PostgresqlFlexibleServerConfig {
+  const { customerManagedKey: key } = props;
   const { resize = false } = props.storage;
-  const tags = props.tags && { tags: props.tags };
-  // From the first day, because a server that loses its user-assigned identities is replaced (PGR, identity).
-  const identity = new UserAssignedIdentity(scope, 'identity', {
-    name: `${name}-identity`,
-    resourceGroupName,
-    location,
-    ...tags,
-  });
-  const identityIds = [identity.id, key?.primary.identityId, key?.geoBackup?.identityId];
+  const identityIds = [identityId, key?.primary.identityId, key?.geoBackup?.identityId];
   const after = [
     ...(props.network.mode === 'virtualNetworkInjected' ? props.network.ready : []),
     ...(props.after ?? []),
   ];
-  const server = new PostgresqlFlexibleServer(scope, 'Default', {
-    name,
-    resourceGroupName,
-    location,
+  return {
+    name: props.name,
+    resourceGroupName: props.resourceGroupName,
+    location: props.location,
     skuName: props.sku,
     zone: props.zone,
-    // Always said: a server created without it gets 32 GB, replicas too.
+    // Always set: without it, a new server gets 32 GB, replicas included.
     storageMb: props.storage.sizeGb * 1024,
     ...(props.storage.tier && { storageTier: props.storage.tier }),
     autoGrowEnabled: props.storage.autoGrow,
@@ -136,22 +177,21 @@ export function serverResource(scope: Construct, props: ServerProps, role: RoleC
     },
     ...(key && { customerManagedKey: customerManagedKey(key) }),
     ...role,
-    ...tags,
+    ...(props.tags && { tags: props.tags }),
     // A terabyte copied to another region, or a standby of that size, takes longer than the provider's hour.
     timeouts: { create: '4h', update: '4h', delete: '2h' },
     lifecycle: {
-      // A disk that has outgrown the size that is set plans a replacement (PGR 403).
+      // A disk that has outgrown the set size plans a replacement (PGR 403).
       ...(resize && { preventDestroy: true }),
       ignoreChanges: ignoredChanges(props.paired, props.storage.autoGrow && !resize),
     },
     ...(after.length > 0 && { dependsOn: after }),
-  });
-  return { server, identity };
+  };
 }
 
 /**
- * What a failover, a switchover or a growing disk changes on its own. Planned back, it would fail the apply (zones)
- * or replace the server (source, geo-redundancy, storage); `docs/decisions.md`, 8.
+ * Arguments that a failover, a switchover or a growing disk changes. Changing them back would fail the apply (zones) or
+ * replace the server (source, geo-redundancy, storage): `docs/decisions.md`, 8.
  */
 function ignoredChanges(paired: boolean, disk: boolean): string[] {
   return [
@@ -164,7 +204,7 @@ function ignoredChanges(paired: boolean, disk: boolean): string[] {
   ];
 }
 
-/** Said in every mode: the provider's default is an open server, and Azure refuses it on an injected one. */
+/** Set in every mode: the provider's default is an open server, which Azure refuses for an injected one. */
 function networkConfig(network: ServerNetwork) {
   return network.mode === 'virtualNetworkInjected'
     ? {
