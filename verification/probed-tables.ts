@@ -67,14 +67,17 @@ function probedTable({ snapshot }: CheckInput, table: Relation, isGranted: Grant
   const checks = snapshot.constraints
     .filter(({ relation, type }) => relation === table.oid && type === 'c')
     .map(({ definition }) => definition);
+  // A nullable column is left out, unless a check says when it must have a value.
+  const isNeeded = ({ name: column, expression, identity, notNull }: Column) =>
+    expression === null &&
+    !identity &&
+    (notNull || checks.some((check) => new RegExp(`\\b${column} IS (NOT )?NULL`).test(check)));
   const granted = (role: string, privilege: string) =>
     columns.filter((column) => isGranted(table, column, role, privilege));
   const anyInsert: ProbedTable['anyInsert'] = (role, tenant, into = name, given = {}) => {
     const may = new Set(granted(role, 'INSERT'));
     const filled = columns.filter(
-      (column) =>
-        column.name in given ||
-        (column.expression === null && !column.identity && (may.size === 0 || may.has(column))),
+      (column) => column.name in given || (isNeeded(column) && (may.size === 0 || may.has(column))),
     );
     return insertOf(into, sampleRow(filled, checks, tenant, given));
   };

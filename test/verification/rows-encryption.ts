@@ -1,6 +1,6 @@
 import { notesTable } from '../runtime/encryption/fixture.ts';
 import { deployment } from './fixture.ts';
-import type { Row } from './rows.ts';
+import { probeChecks, type Row } from './rows.ts';
 
 const vaultKey = 'https://verify.vault.azure.net/keys/fields';
 const id = '11111111-2222-3333-4444-555555555555';
@@ -109,7 +109,8 @@ export const dataKeyRows: readonly Row[] = [
   },
   {
     breaks: 'ENC-014',
-    because: 'its record was renamed',
+    because: 'its record was renamed, and its audit trigger refuses every insert',
+    skips: probeChecks,
     sql: `${notes} ALTER TABLE llama.notes RENAME id TO number`,
   },
   {
