@@ -18,8 +18,8 @@ export const scenario: Scenario = {
     'With the roles that bootstrap gives, the deploy identity deploys, and the plan identity plans and changes nothing',
   environments: ['staging', 'production'],
   startsFrom: 'empty',
-  // The plan identity checks it itself.
-  endsDeployed: false,
+  // The plan of the plan identity is that check.
+  endsWithEmptyPlan: false,
   async run(sandbox) {
     const { environment, azure } = sandbox;
     const prepared = await sandbox.command('bootstrap', environment, '--repository', repository);
