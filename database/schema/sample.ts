@@ -7,12 +7,14 @@ export interface SampleColumn {
   readonly name: string;
   /** As format_type spells it: `character varying(100)`. */
   readonly type: string;
+  readonly notNull: boolean;
 }
 
 /**
  * Values for the columns of one row, as SQL literals by column name.
  *
- * @param columns those to fill: leave out columns with a default
+ * @param columns those that may be filled: leave out columns with a default. A nullable one is filled only if a check
+ * constraint asks whether it is null, or if its value is given
  * @param checks definitions of the table's check constraints: the first value of a list that one allows is taken, and
  * a lower bound
  * @param given values decided by the caller, as SQL literals. Columns that are not among `columns` are left out
@@ -25,10 +27,14 @@ export function sampleRow(
   given: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string>> {
   return Object.fromEntries(
-    columns.map((column) => {
-      const own = column.name === tenantColumn ? pg.escapeLiteral(tenant) : given[column.name];
-      return [column.name, own ?? allowedValue(column.name, checks) ?? sampleOf(column)];
-    }),
+    columns
+      .filter(
+        ({ name, notNull }) => notNull || name === tenantColumn || name in given || asksForNull(name, checks),
+      )
+      .map((column) => {
+        const own = column.name === tenantColumn ? pg.escapeLiteral(tenant) : given[column.name];
+        return [column.name, own ?? allowedValue(column.name, checks) ?? sampleOf(column)];
+      }),
   );
 }
 
@@ -38,9 +44,15 @@ export function insertOf(table: string, row: Readonly<Record<string, string>>): 
   return `INSERT INTO ${table} (${names.join(', ')}) VALUES (${Object.values(row).join(', ')})`;
 }
 
+/** NULL satisfies every check that does not ask for it. */
+const asksForNull = (name: string, checks: readonly string[]) =>
+  checks.some((check) => new RegExp(`\\b${escaped(name)}"?\\)? IS (NOT )?NULL`).test(check));
+
+const escaped = (name: string) => name.replace(/[^a-z0-9_]/gi, '\\$&');
+
 /** A value that a check constraint of the form `column = ANY (ARRAY['a', 'b'])` or `column >= 1` names. */
 function allowedValue(name: string, checks: readonly string[]): string | undefined {
-  const column = `"?${name.replace(/[^a-z0-9_]/gi, '\\$&')}"?\\)?(?:::[a-z ]+)?`;
+  const column = `"?${escaped(name)}"?\\)?(?:::[a-z ]+)?`;
   const list = new RegExp(`\\b${column} = ANY \\(+ARRAY\\['((?:[^']|'')*)'`);
   const bound = new RegExp(`\\b${column} >= \\(?'?(-?\\d+)`);
   for (const check of checks) {

@@ -1,7 +1,7 @@
 /** Encryption of fields for applications: values bound to their place, under data keys of the tenant's own. */
 import { createHmac, randomUUID } from 'node:crypto';
 import { lengthPrefixed, open, type Place, parse, type Sealed, seal, toBytes, toText } from './ciphertext.ts';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 import { type CacheOptions, KeyCache } from './key-cache.ts';
 import type { KeyStore, RegisteredColumn, StoredKey } from './key-store.ts';
 import {
@@ -99,7 +99,7 @@ export class FieldEncryption {
   /**
    * @param place a column that llama.register_encrypted_column has registered
    * @returns text for a text column, or for a jsonb column as {"$enc": text}
-   * @throws EncryptionFault `unregistered`, before any key is used, `destroyed`, `denied`, `unavailable`
+   * @throws EncryptionError `unregistered`, before any key is used, `destroyed`, `denied`, `unavailable`
    */
   async encrypt(place: Place, plaintext: string | Uint8Array): Promise<string> {
     return toText(await this.#seal(place, plaintext));
@@ -110,7 +110,7 @@ export class FieldEncryption {
     return toBytes(await this.#seal(place, plaintext));
   }
 
-  /** @throws EncryptionFault `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
+  /** @throws EncryptionError `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
   async decrypt(place: Place, value: string | Uint8Array): Promise<Opened> {
     const sealed = parse(value);
     const key = await this.#find(place.tenant, sealed.keyId);
@@ -192,7 +192,7 @@ export class FieldEncryption {
       });
     }
     if (registered()) return;
-    throw new EncryptionFault(
+    throw new EncryptionError(
       'unregistered',
       `Column ${place.column} of ${place.table} gets no encrypted value`,
       'llama.encrypted_columns does not list it, so llama-db keys rotate would destroy the key that its values need',
@@ -208,7 +208,7 @@ export class FieldEncryption {
     const { wrapped, wrappingKey, wrappingKeyVersion: version } = key;
     if (!wrapped) throw destroyed(key);
     if (wrappingKey !== this.#wrapping.id || key.algorithm !== this.#wrapping.algorithm) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'denied',
         `Data key ${key.keyId} of tenant ${key.tenant} cannot be unwrapped here`,
         `it is wrapped by ${wrappingKey} (${key.algorithm}), and this process uses ${this.#wrapping.id}`,
@@ -263,7 +263,7 @@ export class FieldEncryption {
     }
     const key = among(ring);
     if (!key) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'unknown',
         `Data key ${keyId} is not one of tenant ${tenant}`,
         'the value belongs to another tenant, or its key was lost with a restored or copied database',
@@ -337,8 +337,8 @@ function prefixOf(tenant: string): string {
   return `${tenant.length}:${tenant}:`;
 }
 
-function destroyed({ keyId, tenant, state }: StoredKey): EncryptionFault {
-  return new EncryptionFault(
+function destroyed({ keyId, tenant, state }: StoredKey): EncryptionError {
+  return new EncryptionError(
     'destroyed',
     `Data key ${keyId} of tenant ${tenant} was destroyed`,
     state === 'erased'

@@ -45,7 +45,11 @@ export function sampleInsert(table: string, tenant: string, role: string): strin
   const may = grantedColumns(table, 'INSERT', role);
   const columns = of('columns', table)
     .filter(({ says }) => says['default'] === undefined && says['identity'] === undefined)
-    .map(({ object, says }) => ({ name: object.split('.').at(-1) ?? object, type: says['type'] ?? '' }))
+    .map(({ object, says }) => ({
+      name: object.split('.').at(-1) ?? object,
+      type: says['type'] ?? '',
+      notNull: says['NOT NULL'] === 'true',
+    }))
     .filter(({ name }) => may.length === 0 || may.includes(name));
   const checks = of('constraints', table).map(({ says }) => says['definition'] ?? '');
   return insertOf(`${schema}.${table}`, sampleRow(columns, checks, tenant));

@@ -1,7 +1,7 @@
-/** What several rules look for. */
+/** Parts of statements that several rules inspect. */
 import type { AlterTableCmd, AlterTableStmt, ColumnDef, Constraint, RangeVar } from 'libpg-query';
-import type { Statement } from '../rule.ts';
-import { all, is, nameOf } from '../tree.ts';
+import type { Statement } from './rule.ts';
+import { all, is, nameOf, objectNames } from './tree.ts';
 
 export interface Change {
   readonly table: string;
@@ -17,7 +17,7 @@ export function changes({ node }: Statement): Change[] {
   return all(alter.cmds, 'AlterTableCmd').map((command) => ({ table, relation: alter.relation, command }));
 }
 
-/** Columns that are added to a table, with their constraints. */
+/** Columns that an ALTER TABLE adds, with their constraints. */
 export function addedColumns(statement: Statement): { readonly table: string; readonly column: ColumnDef }[] {
   return changes(statement).flatMap(({ table, command }) => {
     const column = command.subtype === 'AT_AddColumn' ? is(command.def, 'ColumnDef') : undefined;
@@ -25,7 +25,7 @@ export function addedColumns(statement: Statement): { readonly table: string; re
   });
 }
 
-/** Constraints that are added to a table, on their own or with a column. */
+/** Constraints that an ALTER TABLE adds, on their own or with a column. */
 export function addedConstraints(
   statement: Statement,
 ): { readonly table: string; readonly constraint: Constraint; readonly column: string | undefined }[] {
@@ -43,14 +43,20 @@ export function addedConstraints(
   return [...own, ...columns];
 }
 
-/** Columns of a CREATE TABLE, or added by an ALTER TABLE. */
+/** Columns of a CREATE TABLE, or of an ALTER TABLE that adds them. */
 export function newColumns(statement: Statement): { readonly table: string; readonly column: ColumnDef }[] {
   const create = is(statement.node, 'CreateStmt');
   if (!create) return addedColumns(statement);
   return all(create.tableElts, 'ColumnDef').map((column) => ({ table: nameOf(create.relation), column }));
 }
 
-/** Whether a column carries a constraint of this type. */
+/** The constraint of this type on a column, if any. */
 export function has({ constraints }: ColumnDef, type: Constraint['contype']): Constraint | undefined {
   return all(constraints, 'Constraint').find(({ contype }) => contype === type);
+}
+
+/** Names in a DROP of this type (`OBJECT_TABLE`); empty for any other statement. */
+export function dropped({ node }: Statement, type: string): string[] {
+  const drop = is(node, 'DropStmt');
+  return drop?.removeType === type ? objectNames(drop.objects) : [];
 }

@@ -1,4 +1,4 @@
-import { Fault } from '../../core/fault.ts';
+import { ExplainedError } from '../errors.ts';
 
 /**
  * Why a value could not be encrypted or decrypted, for programs:
@@ -19,14 +19,15 @@ export type EncryptionProblem =
   | 'denied'
   | 'unavailable';
 
-/** A Fault of encryption. Neither plaintext nor key material is ever part of one. */
-export class EncryptionFault extends Fault {
+/** A value could not be encrypted or decrypted. Neither plaintext nor key material is part of the error. */
+export class EncryptionError extends ExplainedError {
+  override readonly name = 'EncryptionError';
   constructor(
     readonly problem: EncryptionProblem,
     what: string,
     why: string,
     remedy: string,
-    options?: ErrorOptions & { readonly exitCode?: number },
+    options?: ErrorOptions,
   ) {
     super(`encryption/${problem}`, what, why, remedy, options);
   }
