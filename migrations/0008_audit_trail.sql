@@ -111,8 +111,13 @@ BEGIN
     RAISE EXCEPTION 'no tenant is set for this transaction'
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Call llama.set_tenant_context first.';
   END IF;
-  IF record_read.table_name IS NULL OR record_read.table_name NOT IN
-     ('storage_records', 'audit_trail', 'tenant_configs', 'model_metrics', 'detector_executions') THEN
+  -- A table of tenants has a column tenant_id and policies of its own; a partition has no policies.
+  IF record_read.table_name IS NULL OR NOT EXISTS (
+    SELECT FROM pg_attribute AS a
+     WHERE a.attrelid = to_regclass(format('llama.%I', record_read.table_name))
+       AND a.attname = 'tenant_id' AND NOT a.attisdropped
+       AND EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = a.attrelid)
+  ) THEN
     RAISE EXCEPTION 'reads of table % are not audited', quote_nullable(record_read.table_name)
       USING ERRCODE = 'invalid_parameter_value';
   END IF;

@@ -2,8 +2,8 @@
 import type pg from 'pg';
 import type { FieldEncryption } from '../../runtime/encryption/field-encryption.ts';
 import { listKeys } from '../../runtime/encryption/key-store.ts';
-import { asAdministrator } from '../../runtime/encryption/transaction.ts';
 import type { Connection } from '../connection.ts';
+import { asAdministrator } from './administrator.ts';
 import type { EncryptedColumn, EncryptedTable } from './columns.ts';
 
 export interface Reencryption {

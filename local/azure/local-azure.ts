@@ -29,6 +29,7 @@ import type { ServerEvents } from './providers/postgresql/events.ts';
 import { registerPostgresql } from './providers/postgresql/servers.ts';
 import { registerResources } from './providers/resources/resources.ts';
 import { BlobStore, registerBlobs } from './providers/storage-blobs.ts';
+import { general } from './refusals/general.ts';
 
 export interface LocalAzureOptions {
   /** @default - a fixed example id */
@@ -299,10 +300,10 @@ async function respond(azure: Azure, request: AzureRequest, unknown: string[]): 
 function authorize(azure: Azure, request: AzureRequest): void {
   const audiences = ['https://management.azure.com', 'https://management.core.windows.net'];
   if (!audiences.some((audience) => azure.directory.holdsToken(request, audience)))
-    throw new ArmError(401, 'InvalidAuthenticationToken', 'The access token is missing, invalid or expired.');
+    throw general.invalidAuthenticationToken();
   const subscription = /^\/subscriptions\/([^/]+)/i.exec(request.path)?.[1];
   if (subscription !== undefined && subscription.toLowerCase() !== azure.subscriptionId)
-    throw new ArmError(404, 'SubscriptionNotFound', `The subscription '${subscription}' could not be found.`);
+    throw general.subscriptionNotFound(subscription);
 }
 
 function environmentFor(local: {

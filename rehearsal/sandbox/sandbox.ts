@@ -9,6 +9,7 @@ import type { ServerRole } from '../../azure/vocabulary.ts';
 import { Fault } from '../../core/fault.ts';
 import { type JsonObject, objectAt } from '../../core/json.ts';
 import type { Deployment } from '../../database/deployment.ts';
+import { type EnvironmentName, environments, parseChanged } from '../../environments/index.ts';
 import type { EnvironmentInput, EnvironmentSettings } from '../../environments/settings.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
@@ -20,7 +21,7 @@ import type { Deployer, DeployRun, Difference } from '../terraform/deployer.ts';
 import { slowTypes } from '../terraform/documents.ts';
 import type { Project } from '../terraform/project.ts';
 import { synthesize } from '../terraform/synthesis.ts';
-import { deploymentOf, type EnvironmentName, inputOf, isOwn, settingsOf } from './environments.ts';
+import { deploymentOf, isOwn } from './environments.ts';
 import { leaksOf } from './leaks.ts';
 import { type Leak, Secrets } from './secrets.ts';
 import { Testbed } from './testbed.ts';
@@ -101,10 +102,10 @@ export class Sandbox {
 
   /** Sets up a sandbox for a first deployment. The caller must close it. */
   static async open(options: SandboxOptions): Promise<Sandbox> {
-    const input = inputOf(options.environment);
+    const input = environments.inputOf(options.environment);
     options.change?.(input);
     const secrets = new Secrets();
-    const testbed = await Testbed.build({ ...options, settings: settingsOf(input), secrets });
+    const testbed = await Testbed.build({ ...options, settings: parseChanged(input), secrets });
     return new Sandbox(options, input, testbed, secrets);
   }
 
@@ -124,7 +125,7 @@ export class Sandbox {
 
   /** The settings of the next deployment. */
   get settings(): EnvironmentSettings {
-    return settingsOf(this.#input);
+    return parseChanged(this.#input);
   }
 
   get deployment(): Deployment {
@@ -329,7 +330,7 @@ export class Sandbox {
     if (change) {
       const next = structuredClone(this.#input);
       change(next);
-      settingsOf(next);
+      parseChanged(next);
       this.#input = next;
     }
     for (const type of include) this.#included.add(type);

@@ -5,7 +5,7 @@
  * ciphertext, tag (16). The text says which key it needs without being decoded, so that SQL can ask too.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 
 /** Where a value belongs. A value found anywhere else is refused. */
 export interface Place {
@@ -46,7 +46,7 @@ export function seal(key: Buffer, keyId: string, place: Place, plaintext: Uint8A
   return { keyId, nonce, body, tag: gcm.getAuthTag() };
 }
 
-/** @throws EncryptionFault `refused` when the value was changed or does not belong to that place */
+/** @throws EncryptionError `refused` when the value was changed or does not belong to that place */
 export function open(key: Buffer, place: Place, { keyId, nonce, body, tag }: Sealed): Buffer {
   // The length is said, or Node takes tags of four bytes, which are guessed in an afternoon.
   const gcm = createDecipheriv(cipher, key, nonce, { authTagLength: tagLength });
@@ -58,7 +58,7 @@ export function open(key: Buffer, place: Place, { keyId, nonce, body, tag }: Sea
   } catch {
     // What was decrypted before the tag was found wrong must not be used.
     first.fill(0);
-    throw new EncryptionFault(
+    throw new EncryptionError(
       'refused',
       `The encrypted value in ${place.table}.${place.column} of record ${place.record} is refused`,
       'it was changed, or it was encrypted for another tenant, table, column or record (its authentication tag does not fit)',
@@ -75,11 +75,11 @@ export function toBytes({ keyId, nonce, body, tag }: Sealed): Buffer {
   return Buffer.concat([Buffer.of(version), idBytes(keyId), nonce, body, tag]);
 }
 
-/** @throws EncryptionFault `malformed`; the value itself is not repeated */
+/** @throws EncryptionError `malformed`; the value itself is not repeated */
 export function parse(value: string | Uint8Array): Sealed {
   const sealed = typeof value === 'string' ? fromText(value) : fromBytes(Buffer.from(value));
   if (sealed) return sealed;
-  throw new EncryptionFault(
+  throw new EncryptionError(
     'malformed',
     'A value is not encrypted',
     'it has not the form gcm1:<key id>:<base64url>, or the bytes of it',

@@ -1,7 +1,7 @@
 /** Encryption of fields for applications: values bound to their place, under data keys of the tenant's own. */
 import { createHmac, randomUUID } from 'node:crypto';
 import { lengthPrefixed, open, type Place, parse, type Sealed, seal, toBytes, toText } from './ciphertext.ts';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 import { type CacheOptions, KeyCache } from './key-cache.ts';
 import type { KeyStore, RegisteredColumn, StoredKey } from './key-store.ts';
 import {
@@ -105,7 +105,7 @@ export class FieldEncryption {
   /**
    * @param place a column that llama.register_encrypted_column has registered
    * @returns text for a text column, or for a jsonb column as {"$enc": text}
-   * @throws EncryptionFault `unregistered` or `oversized` (more than 72 MiB), before any key is used; `destroyed`,
+   * @throws EncryptionError `unregistered` or `oversized` (more than 72 MiB), before any key is used; `destroyed`,
    * `denied`, `unavailable`
    */
   async encrypt(place: Place, plaintext: string | Uint8Array): Promise<string> {
@@ -117,7 +117,7 @@ export class FieldEncryption {
     return toBytes(await this.#seal(place, plaintext, largestValue.bytes));
   }
 
-  /** @throws EncryptionFault `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
+  /** @throws EncryptionError `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
   async decrypt(place: Place, value: string | Uint8Array): Promise<Opened> {
     const sealed = parse(value);
     const key = await this.#find(place.tenant, sealed.keyId);
@@ -184,7 +184,7 @@ export class FieldEncryption {
     await this.#requireRegistered(place);
     const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext, 'utf8') : plaintext;
     if (bytes.length > largest) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'oversized',
         `A value for ${place.column} of ${place.table} is not encrypted`,
         `it has ${bytes.length} bytes, and ${largest} are what PostgreSQL can store, audit and give back`,
@@ -207,7 +207,7 @@ export class FieldEncryption {
       });
     }
     if (registered()) return;
-    throw new EncryptionFault(
+    throw new EncryptionError(
       'unregistered',
       `Column ${place.column} of ${place.table} gets no encrypted value`,
       'llama.encrypted_columns does not list it, so llama-db keys rotate would destroy the key that its values need',
@@ -223,7 +223,7 @@ export class FieldEncryption {
     const { wrapped, wrappingKey, wrappingKeyVersion: version } = key;
     if (!wrapped) throw destroyed(key);
     if (wrappingKey !== this.#wrapping.id || key.algorithm !== this.#wrapping.algorithm) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'denied',
         `Data key ${key.keyId} of tenant ${key.tenant} cannot be unwrapped here`,
         `it is wrapped by ${wrappingKey} (${key.algorithm}), and this process uses ${this.#wrapping.id}`,
@@ -278,7 +278,7 @@ export class FieldEncryption {
     }
     const key = among(ring);
     if (!key) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'unknown',
         `Data key ${keyId} is not one of tenant ${tenant}`,
         'the value belongs to another tenant, or its key was lost with a restored or copied database',
@@ -352,8 +352,8 @@ function prefixOf(tenant: string): string {
   return `${tenant.length}:${tenant}:`;
 }
 
-function destroyed({ keyId, tenant, state }: StoredKey): EncryptionFault {
-  return new EncryptionFault(
+function destroyed({ keyId, tenant, state }: StoredKey): EncryptionError {
+  return new EncryptionError(
     'destroyed',
     `Data key ${keyId} of tenant ${tenant} was destroyed`,
     state === 'erased'

@@ -1,6 +1,6 @@
 /** Field encryption for applications: docs/encryption.md. */
 export type { Place } from './ciphertext.ts';
-export { EncryptionFault, type EncryptionProblem } from './fault.ts';
+export { EncryptionError, type EncryptionProblem } from './error.ts';
 export {
   type BlindIndexOptions,
   FieldEncryption,

@@ -3,7 +3,7 @@
  * llama.encrypted_columns, read and written as the application role.
  */
 import type pg from 'pg';
-import { asApplication, transaction } from './transaction.ts';
+import { asApplication, transaction } from '../tenant.ts';
 import type { Purpose, WrappingAlgorithm } from './wrapping-key.ts';
 
 export type KeyState = 'active' | 'retiring' | 'retired' | 'destroyed' | 'erased';

@@ -20,7 +20,7 @@ afterAll(async () => {
 const group = (azure: LocalAzure, name: string) =>
   `/subscriptions/${azure.subscriptionId}/resourceGroups/${name}`;
 
-/** What somebody else made before: adopted by name, or referred to by id. */
+/** Resources that existed before: adopted by name, or referred to by id. */
 function make(azure: LocalAzure, resourceGroup: string, types: Readonly<Record<string, object>>): void {
   const parent = group(azure, resourceGroup);
   azure.state.put(parent, { location: 'eastus', tags: {}, properties: { provisioningState: 'Succeeded' } });

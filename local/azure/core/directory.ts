@@ -3,7 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import type { PrincipalType } from '../../../azure/vocabulary.ts';
 import { textAt } from '../../../core/json.ts';
-import { ArmError, type AzureRequest } from './http.ts';
+import { entra } from '../refusals/entra.ts';
+import type { AzureRequest } from './http.ts';
 import type { Memory } from './memory.ts';
 
 export interface Principal {
@@ -114,23 +115,9 @@ export class Directory {
   /** @throws ArmError 401 with Entra's own code and words */
   authenticate(clientId: string, secret: string | undefined): void {
     if (clientId !== this.options.client.appId)
-      throw new ArmError(
-        400,
-        'unauthorized_client',
-        `AADSTS700016: Application with identifier '${clientId}' was not found in the directory '${this.options.tenantId}'.`,
-      );
-    if (this.#expired.has(clientId))
-      throw new ArmError(
-        401,
-        'invalid_client',
-        `AADSTS7000222: The provided client secret keys for app '${clientId}' are expired.`,
-      );
-    if (secret !== undefined && secret !== this.options.clientSecret)
-      throw new ArmError(
-        401,
-        'invalid_client',
-        `AADSTS7000215: Invalid client secret provided for app '${clientId}'.`,
-      );
+      throw entra.applicationNotFound(clientId, this.options.tenantId);
+    if (this.#expired.has(clientId)) throw entra.secretExpired(clientId);
+    if (secret !== undefined && secret !== this.options.clientSecret) throw entra.invalidSecret(clientId);
   }
 
   async issue(audience: string): Promise<string> {

@@ -4,6 +4,7 @@
  * The token endpoint is https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  */
 import type { JsonObject } from '../../../core/json.ts';
+import { entra } from '../refusals/entra.ts';
 import type { Azure } from './context.ts';
 import { ArmError, type AzureResponse } from './http.ts';
 
@@ -19,12 +20,7 @@ export function registerEntra(azure: Azure): void {
       const form = new URLSearchParams(request.body.toString('utf8'));
       const scope = (form.get('scope') ?? '').split(' ')[0] ?? '';
       try {
-        if (parameters['tenant'] !== tenantId)
-          throw new ArmError(
-            400,
-            'invalid_request',
-            `AADSTS90002: Tenant '${parameters['tenant']}' not found.`,
-          );
+        if (parameters['tenant'] !== tenantId) throw entra.tenantNotFound(parameters['tenant'] ?? '');
         directory.authenticate(
           form.get('client_id') ?? '',
           form.has('client_assertion') ? undefined : (form.get('client_secret') ?? ''),
@@ -87,11 +83,7 @@ export function registerEntra(azure: Azure): void {
     ({ parameters }) => {
       const principal = directory.find(parameters['objectId'] ?? '');
       if (principal?.kind !== 'ServicePrincipal')
-        throw new ArmError(
-          404,
-          'Request_ResourceNotFound',
-          `Resource '${parameters['objectId']}' does not exist.`,
-        );
+        throw entra.graphResourceNotFound(parameters['objectId'] ?? '');
       return {
         status: 200,
         body: { id: principal.objectId, displayName: principal.displayName, appId: principal.appId ?? null },

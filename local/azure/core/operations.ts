@@ -8,7 +8,9 @@
 import { randomUUID } from 'node:crypto';
 import { idKey, nameOf, typeOf } from '../../../azure/resource-id.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import { ArmError, type AzureRequest, type AzureResponse } from './http.ts';
+import { server as serverRefusals } from '../refusals/flexible-server.ts';
+import { general } from '../refusals/general.ts';
+import { ArmError, type AzureRequest, type AzureResponse, repeated } from './http.ts';
 
 export type OperationOutcome = 'InProgress' | 'Succeeded' | 'Failed' | 'Refused' | 'Abandoned';
 
@@ -100,11 +102,7 @@ export class Operations {
     for (const server of servers) {
       const other = this.#busy.get(idKey(server));
       if (other)
-        throw new ArmError(
-          409,
-          'ServerIsBusy',
-          `The server '${nameOf(server)}' is busy processing another operation (${other.method} ${other.type} '${nameOf(other.target)}'). Please try again later.`,
-        );
+        throw serverRefusals.busy(nameOf(server), `${other.method} ${other.type} '${nameOf(other.target)}'`);
     }
   }
 
@@ -194,7 +192,7 @@ export class Operations {
    */
   async poll(id: string): Promise<AzureResponse> {
     const running = this.#running.get(id);
-    if (!running) throw new ArmError(404, 'OperationNotFound', `The operation '${id}' could not be found.`);
+    if (!running) throw general.operationNotFound(id);
     await Promise.race([running.ended, this.#pause(1000)]);
     const { record } = running;
     const body: JsonObject = {
@@ -220,12 +218,12 @@ export class Operations {
     shown: (target: string) => Promise<AzureResponse>,
   ): Promise<AzureResponse> {
     const running = this.#running.get(id);
-    if (!running) throw new ArmError(404, 'OperationNotFound', `The operation '${id}' could not be found.`);
+    if (!running) throw general.operationNotFound(id);
     await Promise.race([running.ended, this.#pause(1000)]);
     const { record } = running;
     if (record.outcome === 'InProgress')
       return { status: 202, headers: this.pollingHeaders(record, request) };
-    if (record.error) throw new ArmError(409, record.error.code, record.error.message);
+    if (record.error) throw repeated(409, record.error);
     return record.method === 'DELETE' || record.method === 'POST' ? { status: 204 } : shown(record.target);
   }
 

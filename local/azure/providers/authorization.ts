@@ -4,10 +4,10 @@ import { nameOf, parentOf, sameId } from '../../../azure/resource-id.ts';
 import { objectAt, textAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
 import { callerOf } from '../core/directory.ts';
-import { ArmError } from '../core/http.ts';
 import { lockType } from '../core/locks.ts';
 import { registerList, registerResourceType } from '../core/resource-types.ts';
 import { authorizationShapes } from '../core/shapes.ts';
+import { authorization as refusals } from '../refusals/authorization.ts';
 
 export const assignmentType = 'Microsoft.Authorization/roleAssignments';
 
@@ -67,7 +67,7 @@ export function registerAuthorization(azure: Azure): void {
 
 function requireScope(azure: Azure, scope: string): void {
   if (!/^\/?subscriptions\/[^/]+$/i.test(scope) && !azure.store.get(scope))
-    throw new ArmError(404, 'ResourceNotFound', `The scope '${scope}' could not be found.`);
+    throw refusals.scopeNotFound(scope);
 }
 
 function registerRoles(azure: Azure): void {
@@ -104,12 +104,7 @@ function registerRoles(azure: Azure): void {
       template,
       ({ parameters }) => {
         const found = Object.entries(builtInRoles).find(([, guid]) => guid === parameters['guid']);
-        if (!found)
-          throw new ArmError(
-            404,
-            'RoleDefinitionDoesNotExist',
-            `The specified role definition with ID '${parameters['guid']}' does not exist.`,
-          );
+        if (!found) throw refusals.roleDefinitionNotFound(parameters['guid'] ?? '');
         return { status: 200, body: document(...found) };
       },
       options,
@@ -131,17 +126,8 @@ function registerAssignments(azure: Azure): void {
       const principal = directory.find(principalId);
       // With its type given, Azure takes a principal the directory does not show yet (it may just have been made).
       if (!principal && textAt(properties, 'principalType') === undefined)
-        throw new ArmError(
-          400,
-          'PrincipalNotFound',
-          `Principal ${principalId.replaceAll('-', '')} does not exist in the directory ${azure.tenantId}. Check that you have the correct principal ID. If you are creating this principal and then immediately assigning a role, this error might be related to a replication delay. In this case, set the role assignment principalType property to a value, such as ServicePrincipal, User, or Group.`,
-        );
-      if (existing)
-        throw new ArmError(
-          400,
-          'RoleAssignmentUpdateNotPermitted',
-          'Tenant ID, application ID, principal ID, and scope are not allowed to be updated.',
-        );
+        throw refusals.principalNotFound(principalId, azure.tenantId);
+      if (existing) throw refusals.assignmentUpdateNotPermitted();
       const role = textAt(properties, 'roleDefinitionId') ?? '';
       const twin = store
         .children(scope, assignmentType)
@@ -150,8 +136,7 @@ function registerAssignments(azure: Azure): void {
             textAt(other.body, 'properties', 'principalId') === principalId &&
             nameOf(textAt(other.body, 'properties', 'roleDefinitionId') ?? '') === nameOf(role),
         );
-      if (twin && !sameId(twin.id, id))
-        throw new ArmError(409, 'RoleAssignmentExists', 'The role assignment already exists.');
+      if (twin && !sameId(twin.id, id)) throw refusals.assignmentExists();
       return {
         properties: {
           condition: null,

@@ -2,9 +2,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
-import { ArmError } from '../core/http.ts';
 import { keep, notFound, registerList, registerResourceType } from '../core/resource-types.ts';
 import { workspaceShape } from '../core/shapes.ts';
+import { authorization } from '../refusals/authorization.ts';
+import { monitoring } from '../refusals/monitoring.ts';
 
 export const workspaceType = 'Microsoft.OperationalInsights/workspaces';
 
@@ -33,7 +34,7 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
     patch: true,
     accept: (sent, { id, name, existing }) => {
       if (!/^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/.test(name))
-        throw new ArmError(400, 'InvalidParameter', `Workspace name '${name}' must have 4 to 63 characters.`);
+        throw monitoring.workspaceNameNotValid(name);
       const properties = objectAt(sent, 'properties');
       // Made again within two weeks, it is the old one with its data.
       const gone = deleted.get(id.toLowerCase());
@@ -80,10 +81,11 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
       const workspace = store.get(request.path.replace(/\/sharedKeys$/i, ''));
       if (!workspace) throw notFound(azure, request.path);
       if (!options.mayReadSharedKeys)
-        throw new ArmError(
-          403,
-          'AuthorizationFailed',
-          `The client does not have authorization to perform action 'Microsoft.OperationalInsights/workspaces/sharedKeys/action' over scope '${workspace.id}'.`,
+        throw authorization.authorizationFailed(
+          'client',
+          '',
+          'Microsoft.OperationalInsights/workspaces/sharedKeys/action',
+          workspace.id,
         );
       const key = options.sharedKeys.get(workspace.id) ?? randomBytes(64).toString('base64');
       options.sharedKeys.set(workspace.id, key);

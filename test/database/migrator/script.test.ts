@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { migrationsDirectory } from '../../../database/migrator/files.ts';
 import { migrationScript } from '../../../database/migrator/script.ts';
 import { type MigrationsCopy, migrationsCopy } from '../../commands/run.ts';
-import { catalogOf } from '../catalog.ts';
+import { catalogOf } from '../../support/catalog.ts';
 import { type History, makesTable, newHistory } from './history.ts';
 
 const execute = promisify(execFile);
@@ -56,7 +56,9 @@ const both = async (): Promise<string> => {
   await byRunner.migrate({ migrationsDirectory: copy.directory });
   const script = await scriptFor(byScript);
   await runScript(byScript, script);
-  expect(await catalogOf(byScript.database)).toEqual(await catalogOf(byRunner.database));
+  expect(await catalogOf(byScript.database.connection('superuser'))).toEqual(
+    await catalogOf(byRunner.database.connection('superuser')),
+  );
   expect(await ledgerOf(byScript)).toEqual(await ledgerOf(byRunner));
   return script;
 };
@@ -130,7 +132,9 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     const script = await scriptFor(byScript);
     await runScript(byScript, script);
     await byRunner.migrate({ migrationsDirectory: copy.directory });
-    expect(await catalogOf(byScript.database)).toEqual(await catalogOf(byRunner.database));
+    expect(await catalogOf(byScript.database.connection('superuser'))).toEqual(
+      await catalogOf(byRunner.database.connection('superuser')),
+    );
   });
 
   it('stops at the first error, and migrate continues from there', async () => {

@@ -4,10 +4,13 @@ import { nameOf } from '../../../../azure/resource-id.ts';
 import { namespaces } from '../../../../azure/resource-types.ts';
 import { isObject, type Json, type JsonObject, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError, type AzureRequest, jsonBody } from '../../core/http.ts';
+import type { AzureRequest } from '../../core/http.ts';
+import { jsonBody } from '../../core/json-body.ts';
 import { refuseWhenLocked } from '../../core/locks.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { notFound } from '../../core/resource-types.ts';
+import { deployments } from '../../refusals/deployments.ts';
+import { general } from '../../refusals/general.ts';
 import { deployTemplate } from './template-deployment.ts';
 
 const groupTemplate = '/subscriptions/{subscription}/resourceGroups/{name}';
@@ -38,11 +41,7 @@ function registerSubscription(azure: Azure): void {
     '/subscriptions/{subscription}',
     ({ parameters }) => {
       if (parameters['subscription'] !== subscriptionId)
-        throw new ArmError(
-          404,
-          'SubscriptionNotFound',
-          `The subscription '${parameters['subscription']}' could not be found.`,
-        );
+        throw general.subscriptionNotFound(parameters['subscription'] ?? '');
       return {
         status: 200,
         body: {
@@ -110,11 +109,7 @@ function registerGroups(azure: Azure): void {
           textAt(sent, 'location') !== undefined &&
           textAt(sent, 'location') !== location
         )
-          throw new ArmError(
-            409,
-            'InvalidResourceGroupLocation',
-            `Invalid resource group location. The Resource group '${nameOf(id)}' already exists in location '${location}'.`,
-          );
+          throw general.invalidResourceGroupLocation(nameOf(id), location);
         const group = store.put(id, {
           location: sent['location'] ?? location,
           tags: sent['tags'] ?? existing?.body['tags'] ?? {},
@@ -250,12 +245,7 @@ function registerDeployments(azure: Azure): void {
     template,
     ({ request }) => {
       const resource = store.get(request.path);
-      if (!resource)
-        throw new ArmError(
-          404,
-          'DeploymentNotFound',
-          `Deployment '${nameOf(request.path)}' could not be found.`,
-        );
+      if (!resource) throw deployments.deploymentNotFound(nameOf(request.path));
       return { status: 200, body: toDocument(resource) };
     },
     options,
@@ -265,8 +255,7 @@ function registerDeployments(azure: Azure): void {
     `${template}/exportTemplate`,
     ({ request }) => {
       const id = request.path.replace(/\/exportTemplate$/i, '');
-      if (!store.get(id))
-        throw new ArmError(404, 'DeploymentNotFound', `Deployment '${nameOf(id)}' could not be found.`);
+      if (!store.get(id)) throw deployments.deploymentNotFound(nameOf(id));
       return { status: 200, body: { template: templates.get(id.toLowerCase()) ?? {} } };
     },
     options,

@@ -14,7 +14,9 @@ import {
   textAt,
 } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError, type AzureRequest } from '../../core/http.ts';
+import { type ArmError, type AzureRequest, repeated } from '../../core/http.ts';
+import { notPlayed } from '../../core/refusal.ts';
+import { deployments } from '../../refusals/deployments.ts';
 
 interface Scope {
   readonly azure: Azure;
@@ -53,7 +55,7 @@ export async function deployTemplate(
       answer.headers?.['azure-asyncoperation'] ?? '',
     )?.[1];
     const record = operation === undefined ? undefined : await azure.operations.wait(operation);
-    if (record?.error) throw new ArmError(409, record.error.code, record.error.message);
+    if (record?.error) throw repeated(409, record.error);
     resources.push(id);
   }
   const outputs = Object.entries(objectAt(template, 'outputs')).map(([name, output]): [string, Json] => [
@@ -65,11 +67,10 @@ export async function deployTemplate(
 
 function failure(status: number, body: Json | Buffer | undefined): ArmError {
   const answer = Buffer.isBuffer(body) ? undefined : body;
-  return new ArmError(
-    status,
-    textAt(answer, 'error', 'code') ?? 'DeploymentFailed',
-    textAt(answer, 'error', 'message') ?? 'A resource of the template failed.',
-  );
+  return repeated(status, {
+    code: textAt(answer, 'error', 'code') ?? 'DeploymentFailed',
+    message: textAt(answer, 'error', 'message') ?? 'A resource of the template failed.',
+  });
 }
 
 function givenParameters(azure: Azure, group: string, template: JsonObject, given: JsonObject): JsonObject {
@@ -77,12 +78,7 @@ function givenParameters(azure: Azure, group: string, template: JsonObject, give
   return Object.fromEntries(
     Object.entries(objectAt(template, 'parameters')).map(([name, declared]) => {
       const value = at(given, name, 'value') ?? evaluatedDefault(at(declared, 'defaultValue'), defaults);
-      if (value === undefined)
-        throw new ArmError(
-          400,
-          'InvalidTemplate',
-          `The value for the template parameter '${name}' is not provided.`,
-        );
+      if (value === undefined) throw deployments.parameterNotGiven(name);
       return [name, value];
     }),
   );
@@ -133,8 +129,7 @@ class ExpressionParser {
   }
 
   #unknown(): ArmError {
-    return new ArmError(
-      501,
+    return notPlayed(
       'TemplateExpressionNotKnown',
       `The template expression '[${this.text}]' is not known here.`,
     );
@@ -197,7 +192,7 @@ class ExpressionParser {
   }
 
   #missing(what: string): never {
-    throw new ArmError(400, 'InvalidTemplate', `The template ${what} is not found.`);
+    throw deployments.nameNotFound(what);
   }
 }
 
@@ -205,8 +200,7 @@ class ExpressionParser {
 function plusDuration(time: string, duration: string): string {
   const found = /^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?$/.exec(duration);
   const date = new Date(time);
-  if (!found || Number.isNaN(date.getTime()))
-    throw new ArmError(400, 'InvalidTemplate', `Neither '${time}' nor '${duration}' may be malformed.`);
+  if (!found || Number.isNaN(date.getTime())) throw deployments.dateNotValid(time, duration);
   date.setUTCFullYear(date.getUTCFullYear() + Number(found[1] ?? 0));
   date.setUTCMonth(date.getUTCMonth() + Number(found[2] ?? 0));
   date.setUTCDate(date.getUTCDate() + Number(found[3] ?? 0));

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rules } from '../../../../database/migrator/lint/catalogue.ts';
+import { documentRules } from '../../../../database/migrator/lint/report.ts';
 import { type Case, contentOf, type LintFolder, lintFolder } from './files.ts';
 import { rows } from './rows.ts';
 
@@ -18,7 +21,7 @@ const look = async (given: Case | string) => {
 };
 
 describe.each(rows)('$rule', ({ rule, at, bad, good }) => {
-  it(`reports, alone and at its line: ${at}`, async () => {
+  it(`is the only finding, at its line: ${at}`, async () => {
     const { content, result } = await look(bad);
     expect(result.findings.map((finding) => finding.rule)).toEqual([rule]);
     const line = content.split('\n')[(result.findings[0]?.line ?? 0) - 1];
@@ -26,13 +29,27 @@ describe.each(rows)('$rule', ({ rule, at, bad, good }) => {
     expect(result.unseen).toEqual([]);
   });
 
-  it('passes the twin', async () => {
+  it('accepts the correct twin', async () => {
     const { result } = await look(good);
     expect(result.findings).toEqual([]);
     expect(result.unseen).toEqual([]);
   });
 });
 
-it('has a row for every rule, and no rule twice', () => {
+it('every rule has a row, and no id occurs twice', () => {
   expect([...new Set(rows.map(({ rule }) => rule))].sort()).toEqual(rules.map(({ id }) => id).sort());
+});
+
+it.each(rules)('$id has one function, and a remedy that is a sentence', (rule) => {
+  const functions = [rule.check, rule.checkFile, rule.checkAllowance, rule.atEnd];
+  expect(functions.filter((one) => one !== undefined)).toHaveLength(1);
+  expect(rule.remedy).toMatch(/^[A-Z].*[.)]$/);
+  expect(rule.title).toMatch(/^[A-Z].*[^.]$/);
+});
+
+it('docs/lint-rules.md is the output of llama-db lint --rules --markdown', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../../docs/lint-rules.md'), 'utf8');
+  expect(page, 'write it with: npx llama-db lint --rules --markdown > docs/lint-rules.md').toBe(
+    documentRules(),
+  );
 });
