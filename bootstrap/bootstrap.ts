@@ -3,7 +3,7 @@
  */
 import { Fault } from '../core/fault.ts';
 import { environments } from '../environments/index.ts';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { previewBootstrap, runBootstrap } from './run.ts';
 import { type BootstrapTemplate, bootstrapTemplate } from './template.ts';
 
@@ -17,7 +17,7 @@ export interface BootstrapRequest {
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export async function bootstrap(request: BootstrapRequest, say: (line: string) => void): Promise<void> {
-  const settings = settingsOf(request.environment);
+  const settings = environments.named(request.environment);
   const { subscriptionId, template } = templateFor(settings, request);
   if (request.mode === 'print') {
     say(JSON.stringify(template, null, 2));
@@ -45,7 +45,7 @@ export async function bootstrap(request: BootstrapRequest, say: (line: string) =
 
 /** @throws Fault (exit 2) for an environment without shared state, a bad subscription id or repository */
 export function templateFor(
-  settings: EnvironmentSettings,
+  settings: ResolvedEnvironment,
   request: Pick<BootstrapRequest, 'repository' | 'subscription'>,
 ): { subscriptionId: string; template: BootstrapTemplate } {
   const subscriptionId = request.subscription ?? process.env['ARM_SUBSCRIPTION_ID'] ?? '';
@@ -80,25 +80,12 @@ export function templateFor(
   return { subscriptionId, template };
 }
 
-function settingsOf(name: string): EnvironmentSettings {
-  const all = environments();
-  const found = all.find((settings) => settings.name === name);
-  if (found) return found;
-  throw new Fault(
-    'bootstrap/5',
-    `bootstrap: unknown environment ${JSON.stringify(name)}`,
-    `the environments are ${all.map((each) => each.name).join(', ')}`,
-    'Name one of them',
-    { exitCode: 2 },
-  );
-}
-
 function nextSteps(
-  settings: EnvironmentSettings,
+  settings: ResolvedEnvironment,
   subscriptionId: string,
   outputs: Readonly<Record<string, string>>,
 ): readonly string[] {
-  const group = settings.server.authentication.administrators[0]?.name ?? 'the administrators';
+  const group = settings.authentication.administrators[0].name;
   return [
     `Bootstrap of ${settings.name} is in place. In the pipeline's settings:`,
     `  ARM_SUBSCRIPTION_ID=${subscriptionId}`,

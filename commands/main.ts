@@ -5,7 +5,7 @@
 
 import { readdirSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { Fault } from '../core/fault.ts';
+import { faultOf } from '../core/fault.ts';
 import { messageOf } from '../core/text.ts';
 
 export interface CommandModule {
@@ -82,31 +82,26 @@ function inherit(command: Command, program: Command): void {
 }
 
 function fail(error: unknown, how: { readonly debug: boolean; readonly json: boolean }): number {
-  const known = isExplained(error);
-  const code = error instanceof Fault ? ` [${error.code}]` : '';
-  const line = known
-    ? `${error.message}${code}`
-    : `This is a defect of llama-db: ${messageOf(error)}. Run it with --debug and report it.`;
+  const fault = faultOf(error);
+  const isSettings = error instanceof Error && error.name === 'SettingsError';
+  const line = fault
+    ? `${fault.message} [${fault.code}]`
+    : isSettings
+      ? error.message
+      : `This is a defect of llama-db: ${messageOf(error)}. Run it with --debug and report it.`;
   if (how.json) {
-    const detail =
-      error instanceof Fault
-        ? { code: error.code, what: error.what, why: error.why, remedy: error.remedy }
-        : { what: line };
-    printError(detail);
+    printError(
+      fault ? { code: fault.code, what: fault.what, why: fault.why, remedy: fault.remedy } : { what: line },
+    );
   }
   process.stderr.write(`${line}\n`);
   if (how.debug) process.stderr.write(`${stackOf(error)}\n`);
-  if (error instanceof Fault) return error.exitCode;
-  return known ? usage : 1;
+  if (fault) return fault.exitCode;
+  return isSettings ? usage : 1;
 }
 
 function printError(detail: object): void {
   process.stdout.write(`${JSON.stringify({ ok: false, error: detail })}\n`);
-}
-
-/** A SettingsError explains itself as a Fault does. */
-function isExplained(error: unknown): error is Error {
-  return error instanceof Fault || (error instanceof Error && error.name === 'SettingsError');
 }
 
 function stackOf(error: unknown): string {

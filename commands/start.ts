@@ -130,11 +130,15 @@ type Task = Parameters<ListrTask<Made>['task']>[1];
 async function describe(
   environment: string,
 ): Promise<{ readonly names: readonly string[]; readonly deployment: Deployment }> {
-  const { deploymentOf, environmentNamed, environmentNames, inputOf, settingsOf } = await import(
-    '../rehearsal/sandbox/environments.ts'
-  );
-  const settings = settingsOf(inputOf(environmentNamed(environment)));
-  return { names: environmentNames, deployment: deploymentOf(settings) };
+  const [{ environments }, { deploymentDocument, localAttributes }] = await Promise.all([
+    import('../environments/index.ts'),
+    import('../stacks/deployment.ts'),
+  ]);
+  const resolved = environments.named(environment);
+  return {
+    names: environments.names,
+    deployment: deploymentDocument(resolved, localAttributes(resolved)),
+  };
 }
 
 function complete({ server, deployment, application }: Made) {

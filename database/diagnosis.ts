@@ -1,7 +1,7 @@
 /**
  * Turns errors of pg, TLS and PostgreSQL into Faults with a remedy.
  */
-import { Fault, type FaultCode } from '../core/fault.ts';
+import { Fault, type FaultCode, faultOf } from '../core/fault.ts';
 import { messageOf } from '../core/text.ts';
 
 /** Context of a connection, for the explanation of an error on it. */
@@ -227,11 +227,12 @@ const byMessage: readonly (readonly [RegExp, Explain])[] = [
  * Explains an error of the connection or the server.
  *
  * @param doing the activity that failed, such as `Migration 0007_audit_trail`; the message begins with it
- * @returns the error itself if it is a Fault, or if neither connection nor server caused it: such an error is a defect
+ * @returns the Fault itself if it is one, the error itself if neither connection nor server caused it: such an error is a defect
  * of this project and must stay recognizable as one
  */
 export function diagnose(error: unknown, about: Circumstances, doing?: string): Error {
-  if (error instanceof Fault) return error;
+  const fault = faultOf(error);
+  if (fault) return fault;
   const first = flatten(error);
   // On a connection that has ended, a statement reports only that; the reason was reported when it ended.
   const ending = aboutLoss.test(first.message) ? about.ending?.() : undefined;

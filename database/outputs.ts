@@ -12,8 +12,6 @@ export interface OutputOptions {
   readonly projectDirectory: string;
   /** Folder of the synthesized stacks (CDKTF_OUTDIR), absolute or relative to the project. @default 'cdktf.out' */
   readonly output?: string | undefined;
-  /** Names of all environments. */
-  readonly known: readonly string[];
   /** @default 'terraform' - found on the PATH */
   readonly program?: string;
 }
@@ -21,19 +19,10 @@ export interface OutputOptions {
 /**
  * Reads the output `deployment` of an environment's stack.
  *
- * @throws Fault (exit 2) if the environment is unknown, or if stack, program or output are missing
+ * @throws Fault (exit 2) if stack, program or output are missing
  */
 export async function readDeploymentOutput(environment: string, options: OutputOptions): Promise<unknown> {
-  const { known, projectDirectory, output: folder = 'cdktf.out', program = 'terraform' } = options;
-  if (!known.includes(environment)) {
-    throw new Fault(
-      'environment/unknown',
-      `Environment ${environment} does not exist`,
-      `the environments are ${known.join(', ')}`,
-      'Name one of them, or give --url instead of an environment.',
-      couldNotRead,
-    );
-  }
+  const { projectDirectory, output: folder = 'cdktf.out', program = 'terraform' } = options;
   const stack = join(folder, 'stacks', environment);
   const directory = resolve(projectDirectory, stack);
   if (!existsSync(join(directory, 'cdk.tf.json'))) {

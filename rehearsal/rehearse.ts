@@ -1,10 +1,10 @@
 /** A whole rehearsal: runs scenarios, writes their pages, and removes everything at the end. */
 import { Fault } from '../core/fault.ts';
 import { duration, messageOf } from '../core/text.ts';
+import { environments } from '../environments/index.ts';
 import { NotClosed, thenClose } from '../local/closing.ts';
 import type { Line } from '../local/processes/program.ts';
 import { type Rehearsed, report, requireWritable } from './report.ts';
-import { environmentNamed } from './sandbox/environments.ts';
 import { Sandbox, type SandboxEvent, type SandboxOptions } from './sandbox/sandbox.ts';
 import { runScenario, type Scenario, scenarioNamed, scenarios } from './sandbox/scenario.ts';
 import { findCdktf, findProvider, findTerraform } from './terraform/installation.ts';
@@ -41,7 +41,7 @@ const firstDeploy = 'first-deploy';
  */
 export async function rehearse(options: RehearsalOptions): Promise<readonly Rehearsed[]> {
   const { log, signal } = options;
-  const environment = environmentNamed(options.environment);
+  const environment = environments.nameOf(options.environment);
   const chosen = await choose(options);
   await requireWritable(options, chosen);
   findTerraform();
@@ -149,7 +149,7 @@ class Rehearsal {
 }
 
 async function choose({ environment, scenario, all }: RehearsalOptions): Promise<readonly Scenario[]> {
-  const name = environmentNamed(environment);
+  const name = environments.nameOf(environment);
   if (all && scenario !== undefined)
     throw new Fault(
       'rehearsal/all-and-scenario',

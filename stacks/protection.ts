@@ -1,6 +1,6 @@
 /** Decides for the whole stack which plans may destroy data (docs/decisions.md, 8a and 8d). */
 import { TerraformResource, type TerraformStack } from 'cdktf';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 
 /** Plans that Terraform refuses. */
 export interface Protection {
@@ -15,7 +15,7 @@ export interface Protection {
  * leave the settings even so: a person who removes the replica has written that down, and a person whose edit replaces
  * the server has not.
  */
-export function protectionOf({ protection }: Pick<EnvironmentSettings, 'protection'>): Protection {
+export function protectionOf({ protection }: Pick<ResolvedEnvironment, 'protection'>): Protection {
   const { deletionLock, preventDestroy } = protection;
   const againstDestruction = deletionLock === 'inPlace' || preventDestroy;
   return { againstDestruction, againstRemoval: againstDestruction && deletionLock !== 'lifted' };

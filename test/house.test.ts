@@ -1,4 +1,4 @@
-/** The house: which room may import which, and nothing outside a room. docs/house.md draws it. */
+/** Which room may import which, and that no file is outside a room. The README describes the rooms. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -49,7 +49,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What stands at the top beside the rooms, because the programs that read it look for it there. */
+/** Top-level entries beside the rooms, where the programs that read them expect them. */
 const besideTheRooms = [
   '.checkov.yaml',
   '.ci',

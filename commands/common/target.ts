@@ -58,10 +58,8 @@ async function readOutputs(environment: string): Promise<unknown> {
     import('../../environments/index.ts'),
     import('../../database/outputs.ts'),
   ]);
-  const known = environments().map(({ name }) => name);
-  return readDeploymentOutput(environment, {
+  return readDeploymentOutput(environments.nameOf(environment), {
     projectDirectory,
-    known,
     output: process.env['CDKTF_OUTDIR'],
   });
 }

@@ -201,7 +201,7 @@ async function differences(sandbox: Sandbox, { imports }: ConvergenceOptions): P
   ];
 }
 
-/** Computed at the end, when the state has every resource and so tells which operation belongs to which. */
+/** Computed at the end, when the state has every resource, and thus the address of every operation. */
 function casesOf(rounds: readonly Round[], fault: FaultKind, state: StateDocument): Case[] {
   return rounds.flatMap(({ faulted, errors, completed, adopted }) =>
     faulted.map((operation): Case => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Fault } from '../../core/fault.ts';
 import { counted, messageOf } from '../../core/text.ts';
-import { environmentNamed } from '../sandbox/environments.ts';
+import { environments } from '../../environments/index.ts';
 import { Sandbox } from '../sandbox/sandbox.ts';
 import { type Case, converge, type Round } from './convergence.ts';
 import { faultKinds } from './fault-kinds.ts';
@@ -40,7 +40,7 @@ const folder = fileURLToPath(new URL('../../tmp', import.meta.url));
 /** @throws Fault with exit status 2 for an unknown environment or a bad pattern */
 export async function rehearseFaults(options: FaultRehearsalOptions): Promise<FaultRehearsal> {
   const { resume, complete = false, signal, log } = options;
-  const environment = environmentNamed(options.environment);
+  const environment = environments.nameOf(options.environment);
   const pattern = patternOf(options.only ?? '.');
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `faults-${environment}.jsonl`);

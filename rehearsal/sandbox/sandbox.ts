@@ -9,6 +9,7 @@ import type { ServerRole } from '../../azure/vocabulary.ts';
 import { Fault } from '../../core/fault.ts';
 import { type JsonObject, objectAt } from '../../core/json.ts';
 import type { Deployment } from '../../database/deployment.ts';
+import { type EnvironmentName, environments, parseChanged } from '../../environments/index.ts';
 import type { EnvironmentInput, EnvironmentSettings } from '../../environments/settings.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
@@ -20,10 +21,10 @@ import type { Deployer, DeployRun, Difference } from '../terraform/deployer.ts';
 import { slowTypes } from '../terraform/documents.ts';
 import type { Project } from '../terraform/project.ts';
 import { synthesize } from '../terraform/synthesis.ts';
-import { deploymentOf, type EnvironmentName, inputOf, isOwn, settingsOf } from './environments.ts';
+import { deploymentOf, isOwn } from './environments.ts';
 import { leaksOf } from './leaks.ts';
 import { type Leak, Secrets } from './secrets.ts';
-import { Testbed } from './testbed.ts';
+import { type PipelineIdentity, Testbed } from './testbed.ts';
 
 export interface SandboxOptions {
   readonly environment: EnvironmentName;
@@ -101,10 +102,10 @@ export class Sandbox {
 
   /** Sets up a sandbox for a first deployment. The caller must close it. */
   static async open(options: SandboxOptions): Promise<Sandbox> {
-    const input = inputOf(options.environment);
+    const input = environments.inputOf(options.environment);
     options.change?.(input);
     const secrets = new Secrets();
-    const testbed = await Testbed.build({ ...options, settings: settingsOf(input), secrets });
+    const testbed = await Testbed.build({ ...options, settings: parseChanged(input), secrets });
     return new Sandbox(options, input, testbed, secrets);
   }
 
@@ -124,7 +125,7 @@ export class Sandbox {
 
   /** The settings of the next deployment. */
   get settings(): EnvironmentSettings {
-    return settingsOf(this.#input);
+    return parseChanged(this.#input);
   }
 
   get deployment(): Deployment {
@@ -152,6 +153,11 @@ export class Sandbox {
   /** Called with each answer before it is sent, to replace it. */
   set interceptAnswer(intercept: Testbed['interceptAnswer']) {
     this.#testbed.interceptAnswer = intercept;
+  }
+
+  /** Signs Terraform, cdktf and llama-db in as an identity of the pipeline from now on. */
+  signInAs(identity: PipelineIdentity): Promise<void> {
+    return this.#testbed.signInAs(identity);
   }
 
   /** Azure id of one of the environment's servers. */
@@ -307,7 +313,12 @@ export class Sandbox {
   /** Environment variables with which terraform, cdktf, psql and llama-db reach this sandbox. */
   get variables(): Readonly<Record<string, string>> {
     const { project, azure, settings } = this;
-    return { ...project.environment, ...azure.environment, ...this.#testbed.loginEnvironment(settings) };
+    return {
+      ...project.environment,
+      ...azure.environment,
+      ...this.#testbed.loginEnvironment(settings),
+      ...this.#testbed.identityEnvironment,
+    };
   }
 
   /** Closes all parts. @throws NotClosed that names the parts that did not close */
@@ -329,7 +340,7 @@ export class Sandbox {
     if (change) {
       const next = structuredClone(this.#input);
       change(next);
-      settingsOf(next);
+      parseChanged(next);
       this.#input = next;
     }
     for (const type of include) this.#included.add(type);

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../../core/fault.ts';
-import type { EnvironmentName } from './environments.ts';
+import type { EnvironmentName } from '../../environments/index.ts';
 import type { Sandbox } from './sandbox.ts';
 
 export interface Scenario {

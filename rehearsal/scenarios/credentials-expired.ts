@@ -25,7 +25,7 @@ export const scenario: Scenario = {
             (line) =>
               line.startsWith(login) &&
               line.includes('the client secret has expired (AADSTS7000222)') &&
-              line.endsWith('.'),
+              /\. \[[\w/-]+\]$/.test(line),
           ),
       () => status.output,
     );

@@ -5,10 +5,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Fault } from '../../core/fault.ts';
-import { SettingsError } from '../../environments/problems.ts';
+import { parseChanged } from '../../environments/index.ts';
+import { resolve } from '../../environments/resolved.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { synthesize } from '../../stacks/synthesis.ts';
-import { settingsOf } from '../sandbox/environments.ts';
 import { type Changes, changeDocument } from './documents.ts';
 
 export interface Synthesis extends Changes {
@@ -17,11 +17,11 @@ export interface Synthesis extends Changes {
 
 try {
   const { input, ...changes }: Synthesis = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
-  const folder = synthesize([settingsOf(input)]);
+  const folder = synthesize([resolve(parseChanged(input))]);
   const file = path.join(folder, 'stacks', input.name, 'cdk.tf.json');
   writeFileSync(file, changeDocument(readFileSync(file, 'utf8'), changes));
 } catch (error) {
-  if (!(error instanceof SettingsError || error instanceof Fault)) throw error;
+  if (!(error instanceof Fault)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readDeploymentOutput } from '../../database/outputs.ts';
 
 let project: string;
-const known = ['development', 'staging'];
 
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), 'llama-db-outputs-'));
@@ -23,7 +22,7 @@ function stack(outputs: object): string {
 }
 
 const read = (environment: string, program?: string) =>
-  readDeploymentOutput(environment, { projectDirectory: project, known, ...(program ? { program } : {}) });
+  readDeploymentOutput(environment, { projectDirectory: project, ...(program ? { program } : {}) });
 
 describe('the outputs of an environment', () => {
   it('are read from the Terraform state', async (context) => {
@@ -51,14 +50,6 @@ describe('the outputs of an environment', () => {
     expect(await read('staging')).toEqual(document);
   });
 
-  it('are refused for an unknown environment, with the known names', async () => {
-    await expect(read('qa')).rejects.toMatchObject({
-      code: 'environment/unknown',
-      what: expect.stringContaining('qa'),
-      why: expect.stringContaining('development, staging'),
-    });
-  });
-
   it('are refused if the stack is not synthesized here', async () => {
     await expect(read('staging')).rejects.toMatchObject({
       code: 'outputs/not-synthesized',
@@ -69,7 +60,7 @@ describe('the outputs of an environment', () => {
 
   it('are read from the folder of the synthesized stacks', async () => {
     stack({});
-    const options = { projectDirectory: tmpdir(), known, program: 'no-such-terraform' };
+    const options = { projectDirectory: tmpdir(), program: 'no-such-terraform' };
     await expect(
       readDeploymentOutput('staging', { ...options, output: join(project, 'cdktf.out') }),
     ).rejects.toMatchObject({ code: 'terraform/missing', what: 'no-such-terraform was not found' });

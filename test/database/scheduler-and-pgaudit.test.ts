@@ -4,7 +4,6 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { synchronise } from '../../database/schedules.ts';
 import { environments } from '../../environments/index.ts';
-import { serverParameters } from '../../environments/parameters.ts';
 import { checks as scheduleChecks } from '../../verification/checks/schedules.ts';
 import { evaluate } from '../../verification/run.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
@@ -14,15 +13,12 @@ const reason = whyNoDebianPostgres();
 
 /** The logging parameters of production, in the syntax of postgresql.conf. */
 function productionLogging(): Record<string, string> {
-  const production = environments().find(({ name }) => name === 'production');
-  if (!production) throw new Error('there is no production');
+  const { parameters } = environments.named('production').servers.primary;
   return Object.fromEntries(
-    serverParameters(production)
-      .filter(
-        ({ name }) =>
-          name.startsWith('pgaudit.') || /^log_(statement|min_duration_statement|parameter)/.test(name),
-      )
-      .map(({ name, value }) => [name, value]),
+    [...parameters].filter(
+      ([name]) =>
+        name.startsWith('pgaudit.') || /^log_(statement|min_duration_statement|parameter)/.test(name),
+    ),
   );
 }
 

@@ -5,12 +5,12 @@ import { Random } from './random.ts';
 import { sharedTestbed } from './testbed.ts';
 
 const options = () => {
-  const said: string[] = [];
-  return { said, random: new Random(Random.seed()), log: (line: string) => void said.push(line) };
+  const lines: string[] = [];
+  return { lines, random: new Random(Random.seed()), log: (line: string) => void lines.push(line) };
 };
 
-it('mends every run that was killed (npm run prove -- kills)', { timeout: 120_000 }, async () => {
-  const { random, said, log } = options();
+it('repairs every run that was killed (npm run prove -- kills)', { timeout: 120_000 }, async () => {
+  const { random, lines, log } = options();
   const { moments } = await proveKills(sharedTestbed(inject('postgres')), {
     kills: 3,
     rows: 2_000,
@@ -19,7 +19,7 @@ it('mends every run that was killed (npm run prove -- kills)', { timeout: 120_00
   });
   expect(
     [...moments.values()].reduce((sum, times) => sum + times),
-    said.join('\n'),
+    lines.join('\n'),
   ).toBe(3);
 });
 

@@ -1,5 +1,6 @@
 /**
- * Two deployments at once: one applies, the other waits for it and finds nothing to do, or leaves with one clear line.
+ * Runs two deployments at once: one applies the migrations. The other waits for it and finds nothing to do, or ends with
+ * one clear error.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectionOf } from '../../local/postgres/address.ts';
@@ -17,7 +18,7 @@ export interface DeploymentsOptions {
   readonly log: Log;
 }
 
-/** What the database holds before the two come, and whether the second is willing to wait. */
+/** The database before the two runs, and whether the second one waits. */
 type Variant = 'empty' | 'empty, not waiting' | 'half-migrated' | 'half-migrated, not waiting';
 
 const variants: readonly Variant[] = [
@@ -27,7 +28,7 @@ const variants: readonly Variant[] = [
   'half-migrated, not waiting',
 ];
 
-/** Everything that a deployment may print; anything else is a line that nobody meant. */
+/** Every line that a deployment may print; any other line disproves the claim. */
 const expected = {
   stdout: [
     /^Connected to \S+(?: \(at \S+\))?, database \w+ as \S+ \([\d.]+ m?s\)$/,
@@ -46,7 +47,7 @@ const expected = {
     /^Another run works on \S+(?: \(at \S+\))?, database \w+: (the lock is held by backend \d+, llama-db post-deploy \([^)]+\), login \S+, connected since \S+|it let go of its lock this moment); waited [\d.]+ m?s\. Wait until it has finished and run the command again, or wait longer with --lock-wait <seconds>\.$/,
 } as const;
 
-/** @throws Disproved with the first pair that applied anything twice, printed a line nobody meant, or did not converge */
+/** @throws Disproved for the first pair that applies a migration twice, prints an unexpected line or does not converge */
 export async function proveDeployments(
   testbed: Testbed,
   { pairs, random, log }: DeploymentsOptions,
@@ -61,7 +62,7 @@ export async function proveDeployments(
     const before = await appliedOf(testbed, database);
     const args = variant.endsWith('not waiting') ? ['--lock-wait', '0'] : [];
     const one = testbed.deploy(database, args);
-    // Most often at the same moment; otherwise while the first is somewhere in the middle.
+    // Half of the pairs start at the same moment; in the others, the first run is somewhere in the middle.
     if (random.chance(0.5)) await sleep(random.next() * 700);
     const two = testbed.deploy(database, args);
     const both = await Promise.all([one.finished, two.finished]);
@@ -75,7 +76,7 @@ export async function proveDeployments(
     const differing = difference(reference, state);
     if (differing.length > 0) {
       throw new Disproved(
-        `${where}: other catalogs than the first pair left: ${differing.slice(0, 8).join('; ')}`,
+        `${where}: the catalogs differ from those of the first pair: ${differing.slice(0, 8).join('; ')}`,
       );
     }
     await testbed.drop(database);
@@ -84,7 +85,7 @@ export async function proveDeployments(
   return { ends, summary: `${pairs} pairs, in each exactly one applied: ${tally(ends)}` };
 }
 
-/** Nothing, or what a deployment of an earlier version left. */
+/** Creates an empty database, or one that an earlier version has deployed to. */
 async function begin(
   testbed: Testbed,
   database: string,
@@ -96,17 +97,17 @@ async function begin(
   if (variant.startsWith('empty')) return;
   const half = migrationsCopy();
   try {
-    // At least one to find applied and two to be applied.
+    // At least one migration is applied, and at least two are pending.
     const kept = 1 + random.below(migrations.length - 2);
     for (const { path } of migrations.slice(kept)) half.remove(path.split('/').at(-1) ?? path);
     const { code, stderr } = await testbed.migrate(database, half.directory).finished;
-    if (code !== 0) throw new Error(`${where}: its first half could not be applied: ${stderr.trim()}`);
+    if (code !== 0) throw new Error(`${where}: the first half could not be applied: ${stderr.trim()}`);
   } finally {
     half.drop();
   }
 }
 
-/** @returns how the pair ended, in a few words */
+/** @returns the end of the pair, as a short phrase */
 function judge(both: readonly Finished[], variant: Variant, pending: number, where: string): string {
   const claim = (holds: boolean, what: string) => {
     if (!holds) {
@@ -130,25 +131,25 @@ function judge(both: readonly Finished[], variant: Variant, pending: number, whe
     else
       claim(
         code === 1 && expected.refusal.test(stderr.trimEnd()),
-        `left with exit ${code} and "${stderr.trim()}"`,
+        `ended with exit status ${code} and "${stderr.trim()}"`,
       );
   }
   const refused = both.filter(({ code }) => code === 1);
-  claim(refused.length < 2, 'both left');
+  claim(refused.length < 2, 'both ended without applying');
   claim(
     refused.length === 0 || variant.endsWith('not waiting'),
-    'one left although it might have waited a minute',
+    'one ended at once although it could have waited a minute',
   );
   if (refused.length === 1) {
     claim(
       (refused[0]?.stdout.match(/^Applied /gm)?.length ?? 0) === 0,
-      'the one that left had applied something',
+      'the one that ended at once had applied a migration',
     );
-    return 'one left at once';
+    return 'one ended at once';
   }
   return both.some(({ stdout }) => stdout.includes('Waiting for another run'))
     ? 'one waited for the other'
-    : 'one came when the other was done';
+    : 'one connected after the other had ended';
 }
 
 async function appliedOf(testbed: Testbed, database: string): Promise<readonly string[]> {
@@ -164,7 +165,7 @@ async function appliedOf(testbed: Testbed, database: string): Promise<readonly s
   return rows.map(({ version }) => version);
 }
 
-/** One attempt a version, all applied: nothing was begun twice, not even to be found done. */
+/** Requires one attempt per version, applied: no migration was begun twice. */
 async function requireOneHistory(testbed: Testbed, database: string, where: string): Promise<void> {
   const rows = await testbed.query<{ version: string; outcomes: string }>(
     database,

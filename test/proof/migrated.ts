@@ -1,4 +1,4 @@
-/** A server of a proof's own with one database that has every migration applied. */
+/** A server for one proof, with one database that has every migration. */
 import { withConnection } from '../../database/connection.ts';
 import { migrationsDirectory as directory } from '../../database/migrator/files.ts';
 import { withLock } from '../../database/migrator/lock.ts';

@@ -1,4 +1,4 @@
-/** A server that deployments are run against, each on a database of its own. */
+/** A server for deployments, each of which uses a database of its own. */
 
 import type pg from 'pg';
 import type { Deployment } from '../../database/deployment.ts';
@@ -19,11 +19,11 @@ import { roleLines } from '../support/catalog.ts';
 
 export interface Testbed {
   readonly server: ServerAddress;
-  /** Starts the post-deploy step on a database, as a process of its own. */
+  /** Starts the post-deploy step on a database in a process of its own. */
   deploy(database: string, extra?: readonly string[]): Running;
-  /** Applies the migrations of a folder, and nothing else of a deployment. */
+  /** Applies the migrations of a folder without the rest of a deployment. */
   migrate(database: string, directory: string): Running;
-  /** Makes a bare database: on a server of its own nothing of an earlier deployment is left, roles included. */
+  /** Creates an empty database. On a server of its own, it also removes the roles of earlier deployments. */
   bare(database: string): Promise<void>;
   drop(database: string): Promise<void>;
   /** Rows of a query as the superuser. */
@@ -32,11 +32,11 @@ export interface Testbed {
     sql: string,
     values?: readonly unknown[],
   ): Promise<Row[]>;
-  /** Roles with their attributes and memberships; nothing on a server that is shared with others. */
+  /** Roles with their attributes and memberships; empty on a shared server. */
   roles(): Promise<readonly string[]>;
 }
 
-/** On a server shared with other work: target by URL, roles left as they are. */
+/** On a shared server: the target is a URL, and roles stay. */
 export function sharedTestbed(server: ServerAddress): Testbed {
   return {
     ...common(server),
@@ -47,10 +47,9 @@ export function sharedTestbed(server: ServerAddress): Testbed {
   };
 }
 
-/** A server as production describes it, and the step with everything production gives it: logins, months, parameters. */
+/** A server as production describes it. The step receives production's logins, months and parameters. */
 export async function productionTestbed(): Promise<Testbed & { readonly server: LocalPostgres }> {
-  const settings = environments().find(({ name }) => name === 'production');
-  if (!settings) throw new Error('there is no environment production');
+  const settings = environments.named('production');
   const deployment = deploymentDocument(settings, localAttributes(settings));
   const server = await serverFor(deployment);
   const application = applicationLogin(deployment);

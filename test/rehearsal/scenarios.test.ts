@@ -1,7 +1,7 @@
 // Duration: 405 s
 /** Every scenario of rehearsal/scenarios/, quick, on the first of its environments. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { type EnvironmentName, environmentNames } from '../../rehearsal/sandbox/environments.ts';
+import { type EnvironmentName, environments } from '../../environments/index.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import { runScenario, scenarios } from '../../rehearsal/sandbox/scenario.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
@@ -38,7 +38,7 @@ async function deploy(environment: EnvironmentName): Promise<Sandbox> {
 }
 
 describe('rehearsal: first-deploy', () => {
-  it.concurrent.for(environmentNames)('%s', { timeout }, async (environment, context) => {
+  it.concurrent.for(environments.names)('%s', { timeout }, async (environment, context) => {
     context.skip(missing !== undefined, missing);
     const { checks } = await deployed(environment);
     expect(checks.length).toBeGreaterThan(3);

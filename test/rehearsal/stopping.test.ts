@@ -14,7 +14,7 @@ import { processesAbout, tellsProcesses } from '../support/left-behind.ts';
 const missing = await whyNoTerraform();
 const project = path.join(import.meta.dirname, '../..');
 
-/** What is left of a folder and its processes after at most ten seconds. */
+/** The processes of a folder, and the folder, that are left after at most ten seconds. */
 async function leftOf(folder: string): Promise<string[]> {
   for (let tries = 0; tries < 100 && (processesAbout(folder).length > 0 || existsSync(folder)); tries++)
     await sleep(100);

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../../core/json.ts';
+import type { Json } from '../../../core/json.ts';
 
 export interface AzureRequest {
   readonly method: string;
@@ -20,16 +20,31 @@ export interface AzureResponse {
   readonly body?: Json | Buffer;
 }
 
-/** What Azure Resource Manager answers when it refuses: a status, a code and a sentence. */
+export interface ArmErrorOptions {
+  /** Name of the refusal in the catalogue. @default - not a refusal of Azure's */
+  readonly refusal?: string | undefined;
+  /** @default - none */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Code of an inner error. @default - none */
+  readonly inner?: string | undefined;
+}
+
+/** A refusal of Azure Resource Manager: a status, a code and a sentence. */
 export class ArmError extends Error {
-  override readonly name = 'ArmError';
+  override readonly name: string = 'ArmError';
+  readonly refusal: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly inner: string | undefined;
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
-    readonly headers: Readonly<Record<string, string>> = {},
+    options: ArmErrorOptions = {},
   ) {
     super(message);
+    this.refusal = options.refusal;
+    this.headers = options.headers ?? {};
+    this.inner = options.inner;
   }
 
   toResponse(): AzureResponse {
@@ -41,20 +56,17 @@ export class ArmError extends Error {
   }
 }
 
+/** An error that was answered before, answered again: of an operation, or of a resource of a template. */
+export function repeated(status: number, { code, message }: { code: string; message: string }): ArmError {
+  return new ArmError(status, code, message);
+}
+
 /**
  * Asked for something this stand-in does not know. Never answered with a guess: the request is recorded, and
  * whoever runs the stand-in fails on it.
  */
 export class UnknownRequest extends Error {
   override readonly name = 'UnknownRequest';
-}
-
-export function jsonBody(request: AzureRequest): JsonObject {
-  if (request.body.length === 0) return {};
-  const parsed: unknown = JSON.parse(request.body.toString('utf8'));
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw new ArmError(400, 'InvalidRequestContent', 'The request content was not a JSON object.');
-  return parsed as JsonObject;
 }
 
 export function apiVersion(request: AzureRequest): string {

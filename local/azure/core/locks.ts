@@ -5,8 +5,8 @@
 
 import { isWithin, parentOf, sameId } from '../../../azure/resource-id.ts';
 import { textAt } from '../../../core/json.ts';
+import { general } from '../refusals/general.ts';
 import type { Azure } from './context.ts';
-import { ArmError } from './http.ts';
 
 export const lockType = 'Microsoft.Authorization/locks';
 
@@ -17,10 +17,6 @@ export function refuseWhenLocked(azure: Azure, id: string, action: 'write' | 'de
     const scope = parentOf(lock.id);
     const level = textAt(lock.body, 'properties', 'level');
     if (!isWithin(id, scope) || (action === 'write' && level !== 'ReadOnly')) continue;
-    throw new ArmError(
-      409,
-      'ScopeLocked',
-      `The scope '${id}' cannot perform ${action} operation because following scope(s) are locked: '${scope}'. Please remove the lock and try again.`,
-    );
+    throw general.scopeLocked(id, action, scope);
   }
 }

@@ -1,6 +1,7 @@
 /** Names that become host names: unique in all of Azure, and not everybody's to take. */
+
+import { general } from '../refusals/general.ts';
 import type { Azure } from './context.ts';
-import { ArmError } from './http.ts';
 
 /**
  * Words no resource with an address of its own may be called, or contain.
@@ -16,12 +17,7 @@ const reserved = new Set(
 export function refuseReservedName(name: string): void {
   const plain = name.toLowerCase();
   const taken = reserved.has(plain) || /microsoft|windows/.test(plain) || /^(?:login|xbox)/.test(plain);
-  if (taken)
-    throw new ArmError(
-      400,
-      'ReservedResourceName',
-      `The resource name '${name}' or a part of the name is a trademarked or reserved word.`,
-    );
+  if (taken) throw general.reservedResourceName(name);
 }
 
 /** Names that somebody else in Azure has, as `postgres/name` or `vault/name`. */

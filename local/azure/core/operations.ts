@@ -8,7 +8,10 @@
 import { randomUUID } from 'node:crypto';
 import { idKey, nameOf, typeOf } from '../../../azure/resource-id.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import { ArmError, type AzureRequest, type AzureResponse } from './http.ts';
+import { server as serverRefusals } from '../refusals/flexible-server.ts';
+import { general } from '../refusals/general.ts';
+import { ArmError, type AzureRequest, type AzureResponse, repeated } from './http.ts';
+import { pollingAddresses } from './polling.ts';
 
 export type OperationOutcome = 'InProgress' | 'Succeeded' | 'Failed' | 'Refused' | 'Abandoned';
 
@@ -69,6 +72,8 @@ export interface OperationsOptions {
   readonly retryAfterSeconds: number;
   /** Told when an operation met something that is not known here, or a defect of this stand-in. */
   readonly onUnknown: (message: string) => void;
+  /** Receives the name of the refusal with which an operation failed. */
+  readonly onRefused: (refusal: string) => void;
 }
 
 export class Operations {
@@ -100,11 +105,7 @@ export class Operations {
     for (const server of servers) {
       const other = this.#busy.get(idKey(server));
       if (other)
-        throw new ArmError(
-          409,
-          'ServerIsBusy',
-          `The server '${nameOf(server)}' is busy processing another operation (${other.method} ${other.type} '${nameOf(other.target)}'). Please try again later.`,
-        );
+        throw serverRefusals.busy(nameOf(server), `${other.method} ${other.type} '${nameOf(other.target)}'`);
     }
   }
 
@@ -143,6 +144,7 @@ export class Operations {
       record.outcome = 'Failed';
       if (!(error instanceof ArmError) || error.status === 501)
         this.options.onUnknown(`${record.method} ${record.target}: ${String(error)}`);
+      if (error instanceof ArmError && error.refusal !== undefined) this.options.onRefused(error.refusal);
       record.error =
         error instanceof ArmError
           ? { code: error.code, message: error.message }
@@ -176,14 +178,13 @@ export class Operations {
     });
   }
 
-  /** Headers that tell a client where to ask how the operation goes. */
+  /** Headers with the addresses at which a client asks about the operation. */
   pollingHeaders(record: OperationRecord, request: AzureRequest): Record<string, string> {
-    const namespace = record.type.split('/')[0];
-    const base = `https://${request.host}/subscriptions/${this.options.subscriptionId}/providers/${namespace}/locations/global`;
+    const { status, result } = pollingAddresses(this.options.subscriptionId, record.type, record.target);
     const version = `api-version=${request.query.get('api-version') ?? ''}`;
     return {
-      'azure-asyncoperation': `${base}/azureAsyncOperation/${record.id}?${version}`,
-      location: `${base}/operationResults/${record.id}?${version}`,
+      'azure-asyncoperation': `https://${request.host}${status}/${record.id}?${version}`,
+      location: `https://${request.host}${result}/${record.id}?${version}`,
       'retry-after': String(this.options.retryAfterSeconds),
     };
   }
@@ -194,7 +195,7 @@ export class Operations {
    */
   async poll(id: string): Promise<AzureResponse> {
     const running = this.#running.get(id);
-    if (!running) throw new ArmError(404, 'OperationNotFound', `The operation '${id}' could not be found.`);
+    if (!running) throw general.operationNotFound(id);
     await Promise.race([running.ended, this.#pause(1000)]);
     const { record } = running;
     const body: JsonObject = {
@@ -220,12 +221,12 @@ export class Operations {
     shown: (target: string) => Promise<AzureResponse>,
   ): Promise<AzureResponse> {
     const running = this.#running.get(id);
-    if (!running) throw new ArmError(404, 'OperationNotFound', `The operation '${id}' could not be found.`);
+    if (!running) throw general.operationNotFound(id);
     await Promise.race([running.ended, this.#pause(1000)]);
     const { record } = running;
     if (record.outcome === 'InProgress')
       return { status: 202, headers: this.pollingHeaders(record, request) };
-    if (record.error) throw new ArmError(409, record.error.code, record.error.message);
+    if (record.error) throw repeated(409, record.error);
     return record.method === 'DELETE' || record.method === 'POST' ? { status: 204 } : shown(record.target);
   }
 

@@ -6,9 +6,12 @@ import { randomUUID } from 'node:crypto';
 import { nameOf, parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
 import type { ResourceTypeName } from '../../../azure/resource-types.ts';
 import { type JsonObject, merge, objectAt } from '../../../core/json.ts';
+import { general } from '../refusals/general.ts';
 import type { Azure } from './context.ts';
-import { ArmError, type AzureRequest, type AzureResponse, jsonBody } from './http.ts';
+import type { ArmError, AzureRequest, AzureResponse } from './http.ts';
+import { jsonBody } from './json-body.ts';
 import { refuseWhenLocked } from './locks.ts';
+import { notPlayed } from './refusal.ts';
 import { type Resource, toDocument } from './resource-store.ts';
 import type { RouteMatch } from './router.ts';
 import { type Shape, strangers, writable } from './shape.ts';
@@ -121,17 +124,8 @@ function get(azure: Azure, definition: ResourceTypeDefinition, { request }: Rout
 
 export function notFound(azure: Azure, id: string): ArmError {
   const group = resourceGroupOf(id);
-  if (group !== undefined && !azure.store.get(group))
-    return new ArmError(
-      404,
-      'ResourceGroupNotFound',
-      `Resource group '${nameOf(group)}' could not be found.`,
-    );
-  return new ArmError(
-    404,
-    'ResourceNotFound',
-    `The Resource '${typeOf(id)}/${nameOf(id)}' under resource group '${nameOf(group ?? '')}' was not found.`,
-  );
+  if (group !== undefined && !azure.store.get(group)) return general.resourceGroupNotFound(nameOf(group));
+  return general.resourceNotFound(typeOf(id), nameOf(id), nameOf(group ?? ''));
 }
 
 /** @throws ArmError when the group or the parent a resource needs is not there */
@@ -140,11 +134,7 @@ export function requireParent(azure: Azure, id: string): void {
   if (group !== undefined && !azure.store.get(group)) throw notFound(azure, id);
   const parent = parentOf(id);
   if (/\/providers\//i.test(parent) && !azure.store.get(parent))
-    throw new ArmError(
-      404,
-      'ParentResourceNotFound',
-      `Failed to perform '${id.includes('/providers/') ? 'write' : 'read'}' on resource(s) of type '${typeOf(id)}', because the parent resource '${parent}' could not be found.`,
-    );
+    throw general.parentResourceNotFound(typeOf(id), parent);
 }
 
 function canonicalId(azure: Azure, path: string): string {
@@ -258,10 +248,9 @@ function written(request: AzureRequest, { shape, type }: ResourceTypeDefinition)
 export function refuseStrangers(sent: JsonObject, shape: Shape, what: string): void {
   const unknown = strangers(sent, shape);
   if (unknown.length > 0)
-    throw new ArmError(
-      501,
+    throw notPlayed(
       'PropertyNotKnown',
-      `Of ${what} this local Azure does not know the property ${unknown.join(', ')}: look it up and add it to its shape.`,
+      `${what} has properties that this local Azure does not know: ${unknown.join(', ')}. Look them up and add them to its shape.`,
     );
 }
 

@@ -2,8 +2,10 @@
  * The resource manager's own limits: a bucket of requests for each kind, refilled every second.
  * https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
  */
+
+import { general } from '../refusals/general.ts';
 import type { Clock } from './clock.ts';
-import { ArmError, type AzureRequest } from './http.ts';
+import type { AzureRequest } from './http.ts';
 
 interface Limit {
   /** Requests at once. */
@@ -31,12 +33,7 @@ export class Throttle {
     const left = Math.min(bucket, before.left + ((now - before.at) / 1000) * perSecond);
     if (left < 1) {
       this.#buckets.set(kind, { left, at: now });
-      throw new ArmError(
-        429,
-        'SubscriptionRequestsThrottled',
-        `Number of '${kind.toLowerCase()}' requests for the subscription exceeded the limit of '${bucket}'. Please try again after '${Math.ceil((1 - left) / perSecond)}' seconds.`,
-        { 'retry-after': String(Math.ceil((1 - left) / perSecond)) },
-      );
+      throw general.throttled(kind.toLowerCase(), bucket, Math.ceil((1 - left) / perSecond));
     }
     this.#buckets.set(kind, { left: left - 1, at: now });
   }

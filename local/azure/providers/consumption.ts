@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { objectAt, textAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
-import { ArmError } from '../core/http.ts';
 import { registerResourceType } from '../core/resource-types.ts';
 import { budgetShape } from '../core/shapes.ts';
+import { monitoring } from '../refusals/monitoring.ts';
 
 export function registerConsumption(azure: Azure): void {
   registerResourceType(azure, {
@@ -14,12 +14,7 @@ export function registerConsumption(azure: Azure): void {
     change: 'immediate',
     accept: (sent, { name }) => {
       const start = textAt(sent, 'properties', 'timePeriod', 'startDate') ?? '';
-      if (!/^\d{4}-\d{2}-01T/.test(start))
-        throw new ArmError(
-          400,
-          'InvalidStartDate',
-          `Start date ${start} of budget '${name}' must be the first of a month.`,
-        );
+      if (!/^\d{4}-\d{2}-01T/.test(start)) throw monitoring.budgetStartNotFirstOfMonth(start, name);
       const end = textAt(sent, 'properties', 'timePeriod', 'endDate');
       const properties = objectAt(sent, 'properties');
       return {

@@ -5,11 +5,11 @@
 
 import { parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
+import { holdsRole } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
-import { ArmError } from '../core/http.ts';
 import { keep, registerResourceType, withPrincipal } from '../core/resource-types.ts';
 import { dataProtectionShapes } from '../core/shapes.ts';
-import { holdsRole } from './authorization.ts';
+import { backup as refusals } from '../refusals/backup.ts';
 import { serverType } from './postgresql/server.ts';
 
 const vaultType = 'Microsoft.DataProtection/backupVaults';
@@ -24,12 +24,7 @@ export function registerDataProtection(azure: Azure): void {
     accept: (sent, { name, existing }) => keep(withPrincipal(azure, sent, existing, name)),
     mayDelete: (vault) => {
       const [instance] = store.children(vault.id, `${vaultType}/backupInstances`);
-      if (instance)
-        throw new ArmError(
-          400,
-          'CannotDeleteVault',
-          `Vault '${vault.name}' still protects '${instance.name}'.`,
-        );
+      if (instance) throw refusals.vaultProtectsInstances(vault.name, instance.name);
     },
   });
   registerResourceType(azure, {
@@ -56,20 +51,14 @@ export function registerDataProtection(azure: Azure): void {
 function refuseInstance(azure: Azure, sent: JsonObject, vault: string): void {
   const source = textAt(sent, 'properties', 'dataSourceInfo', 'resourceID') ?? '';
   if (typeOf(source).toLowerCase() !== serverType.toLowerCase() || !azure.store.get(source))
-    throw new ArmError(400, 'UserErrorDatasourceNotFound', `The data source '${source}' was not found.`);
+    throw refusals.dataSourceNotFound(source);
   const policy = textAt(sent, 'properties', 'policyInfo', 'policyId');
-  if (!azure.store.get(policy))
-    throw new ArmError(400, 'UserErrorPolicyNotFound', `The policy '${policy}' was not found.`);
+  if (!azure.store.get(policy)) throw refusals.policyNotFound(policy ?? '');
   const principal = String(objectAt(azure.store.get(vault)?.body, 'identity')['principalId'] ?? '');
   const needed = [
     ['PostgreSQL Flexible Server Long Term Retention Backup Role', source],
     ['Reader', resourceGroupOf(source) ?? ''],
   ] as const;
   for (const [role, scope] of needed)
-    if (!holdsRole(azure, principal, role, scope))
-      throw new ArmError(
-        403,
-        'UserErrorMissingPermissions',
-        `The vault's identity lacks the role '${role}' on '${scope}', which a backup needs.`,
-      );
+    if (!holdsRole(azure, principal, role, scope)) throw refusals.missingPermissions(role, scope);
 }

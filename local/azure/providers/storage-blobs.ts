@@ -3,10 +3,14 @@
  * https://learn.microsoft.com/rest/api/storageservices/lease-blob
  */
 import { createHash, randomUUID } from 'node:crypto';
+import { mayDo } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
-import type { AzureRequest, AzureResponse } from '../core/http.ts';
+import type { ArmError, AzureRequest, AzureResponse } from '../core/http.ts';
 import type { Memory } from '../core/memory.ts';
+import { notPlayed } from '../core/refusal.ts';
 import type { RouteMatch } from '../core/router.ts';
+import { blobs as refusals } from '../refusals/blobs.ts';
+import { containerId } from './storage.ts';
 
 export interface Blob {
   content: Buffer;
@@ -30,8 +34,10 @@ export class BlobStore {
     this.#containers = memory.map('blobs');
   }
 
+  /** Adds a container; one that exists keeps its blobs. */
   addContainer(account: string, container: string): void {
-    this.#containers.set(`${account}/${container}`, new Map());
+    const path = `${account}/${container}`;
+    if (!this.#containers.has(path)) this.#containers.set(path, new Map());
   }
 
   container(account: string, name: string): Map<string, Blob> | undefined {
@@ -68,69 +74,79 @@ export function registerBlobs(azure: Azure, blobs: BlobStore): void {
   const route = (
     method: string,
     template: string,
-    handler: (match: RouteMatch, container: Map<string, Blob>, name: string) => AzureResponse | 'unknown',
+    handler: (match: RouteMatch, container: Map<string, Blob>, name: string) => AzureResponse,
   ) =>
     router.on(
       method,
       template,
       (match) => {
         const { request, parameters } = match;
-        if (!directory.holdsToken(request, audience))
-          return refusal(401, 'NoAuthenticationInformation', 'Server failed to authenticate the request.');
+        const caller = directory.callerOf(request, audience);
+        if (!caller) throw refusals.noAuthentication();
         const account = request.host.split('.')[0] ?? '';
         const { container: containerName = '', name = '' } = parameters;
         const container = blobs.container(account, containerName);
-        if (!container) return refusal(404, 'ContainerNotFound', 'The specified container does not exist.');
+        if (
+          !mayDo(
+            azure,
+            caller.objectId,
+            'dataActions',
+            dataAction(method),
+            containerId(azure, account, containerName),
+          )
+        )
+          throw refusals.permissionMismatch();
+        if (!container) throw refusals.containerNotFound();
         const answer = handler(match, container, name);
         const blob = method === 'PUT' ? container.get(name) : undefined;
         if (blob) blobs.keep(`${account}/${containerName}/${name}`, blob);
-        return answer === 'unknown'
-          ? refusal(501, 'NotImplemented', `${method} ${request.path}?${request.query} is not known here.`)
-          : answer;
+        return answer;
       },
       { host },
     );
+  const found = (container: Map<string, Blob>, name: string): Blob => {
+    const blob = container.get(name);
+    if (!blob) throw refusals.blobNotFound();
+    return blob;
+  };
 
-  route('GET', '/{container}', ({ request }, container) =>
-    request.query.get('comp') === 'list' && request.query.get('restype') === 'container'
-      ? listing(request, container)
-      : 'unknown',
-  );
+  route('GET', '/{container}', ({ request }, container) => {
+    if (request.query.get('comp') !== 'list' || request.query.get('restype') !== 'container')
+      throw unknown(request);
+    return listing(request, container);
+  });
   for (const method of ['GET', 'HEAD'])
     route(method, '/{container}/{name*}', ({ request }, container, name) => {
-      if (request.query.has('comp')) return 'unknown';
-      const blob = container.get(name);
-      return blob
-        ? content(blob, method)
-        : refusal(404, 'BlobNotFound', 'The specified blob does not exist.');
+      if (request.query.has('comp')) throw unknown(request);
+      return content(found(container, name), method);
     });
   route('PUT', '/{container}/{name*}', ({ request }, container, name) => {
-    const component = request.query.get('comp');
-    if (component === null) return write(request, container, name);
-    const blob = container.get(name);
-    if (!blob) return refusal(404, 'BlobNotFound', 'The specified blob does not exist.');
-    if (component === 'lease') return lease(request, blob);
-    if (component === 'metadata') return describe(request, blob);
-    return 'unknown';
+    switch (request.query.get('comp')) {
+      case null:
+        return write(request, container, name);
+      case 'lease':
+        return lease(request, found(container, name));
+      case 'metadata':
+        return describe(request, found(container, name));
+      default:
+        throw unknown(request);
+    }
   });
   route('DELETE', '/{container}/{name*}', ({ request }, container, name) => {
-    const blob = container.get(name);
-    if (!blob) return refusal(404, 'BlobNotFound', 'The specified blob does not exist.');
-    const locked = leaseConflict(request, blob);
-    if (locked) return locked;
+    refuseWithoutLease(request, found(container, name));
     container.delete(name);
     return { status: 202 };
   });
 }
 
-function refusal(status: number, code: string, message: string): AzureResponse {
-  return {
-    status,
-    headers: { 'x-ms-error-code': code, 'content-type': 'application/xml' },
-    body: Buffer.from(
-      `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`,
-    ),
-  };
+/** https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory */
+function dataAction(method: string): string {
+  const verb = method === 'PUT' ? 'write' : method === 'DELETE' ? 'delete' : 'read';
+  return `Microsoft.Storage/storageAccounts/blobServices/containers/blobs/${verb}`;
+}
+
+function unknown({ method, path, query }: AzureRequest): ArmError {
+  return notPlayed('NotImplemented', `${method} ${path}?${query} is not known here.`);
 }
 
 function metadataOf(request: AzureRequest): Record<string, string> {
@@ -165,29 +181,17 @@ function content(blob: Blob, method: string): AzureResponse {
   };
 }
 
-/** A leased blob changes only for whoever names the lease. */
-function leaseConflict(request: AzureRequest, blob: Blob): AzureResponse | undefined {
-  if (blob.lease === undefined) return undefined;
+/** A leased blob changes only under the id of its lease. @throws ArmError 412 */
+function refuseWithoutLease(request: AzureRequest, blob: Blob): void {
+  if (blob.lease === undefined) return;
   const given = request.headers['x-ms-lease-id'];
-  if (given === undefined)
-    return refusal(
-      412,
-      'LeaseIdMissing',
-      'There is currently a lease on the blob and no lease ID was specified in the request.',
-    );
-  if (given !== blob.lease)
-    return refusal(
-      412,
-      'LeaseIdMismatchWithBlobOperation',
-      'The lease ID specified did not match the lease ID for the blob.',
-    );
-  return undefined;
+  if (given === undefined) throw refusals.leaseIdMissing();
+  if (given !== blob.lease) throw refusals.leaseIdMismatch();
 }
 
 function write(request: AzureRequest, container: Map<string, Blob>, name: string): AzureResponse {
   const existing = container.get(name);
-  const locked = existing && leaseConflict(request, existing);
-  if (locked) return locked;
+  if (existing) refuseWithoutLease(request, existing);
   const blob: Blob = {
     content: request.body,
     contentType:
@@ -204,8 +208,7 @@ function write(request: AzureRequest, container: Map<string, Blob>, name: string
 }
 
 function describe(request: AzureRequest, blob: Blob): AzureResponse {
-  const locked = leaseConflict(request, blob);
-  if (locked) return locked;
+  refuseWithoutLease(request, blob);
   blob.metadata = metadataOf(request);
   blob.etag = `"${randomUUID()}"`;
   return { status: 200, headers: headersOf(blob) };
@@ -216,19 +219,13 @@ function lease(request: AzureRequest, blob: Blob): AzureResponse {
   switch (request.headers['x-ms-lease-action']) {
     case 'acquire': {
       const proposed = request.headers['x-ms-proposed-lease-id'] ?? randomUUID();
-      if (blob.lease !== undefined && blob.lease !== proposed)
-        return refusal(409, 'LeaseAlreadyPresent', 'There is already a lease present.');
+      if (blob.lease !== undefined && blob.lease !== proposed) throw refusals.leaseAlreadyPresent();
       blob.lease = proposed;
       return { status: 201, headers: { ...headersOf(blob), 'x-ms-lease-id': proposed } };
     }
     case 'renew':
     case 'release': {
-      if (given !== blob.lease)
-        return refusal(
-          409,
-          'LeaseIdMismatchWithLeaseOperation',
-          'The lease ID specified did not match the lease ID for the blob.',
-        );
+      if (given !== blob.lease) throw refusals.leaseIdMismatchOfLease();
       if (request.headers['x-ms-lease-action'] === 'release') blob.lease = undefined;
       return {
         status: 200,
@@ -239,7 +236,7 @@ function lease(request: AzureRequest, blob: Blob): AzureResponse {
       blob.lease = undefined;
       return { status: 202, headers: { ...headersOf(blob), 'x-ms-lease-time': '0' } };
     default:
-      return refusal(400, 'InvalidHeaderValue', 'The value for x-ms-lease-action is not known.');
+      throw refusals.leaseActionUnknown();
   }
 }
 

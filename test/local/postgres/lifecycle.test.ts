@@ -97,10 +97,10 @@ describe('when the program that started it ends', () => {
 
   it('by SIGKILL during initdb, no process and no file is left', async () => {
     const temporary = temporaryDirectory(0o711);
-    for (const patience of [0, 150, 300]) {
+    for (const delayMs of [0, 150, 300]) {
       const child = runProgram({ TMPDIR: temporary });
       await until(() => readdirSync(temporary).some((name) => name.startsWith('llama-db-postgres-')));
-      await sleep(patience);
+      await sleep(delayMs);
       child.kill('SIGKILL');
       await once(child, 'exit');
       await until(() => !readdirSync(temporary).some((name) => name.startsWith('llama-db-postgres-')));

@@ -106,7 +106,7 @@ describe('npm start', () => {
     const run = new Run(['moon']);
     expect(await run.ended).toBe(2);
     expect(run.output).toMatch(
-      /^There is no environment moon: environments\/ has development, staging, production\. .*\n$/,
+      /^There is no environment moon: .* development, .*\[environment\/unknown\]\n$/,
     );
   });
 

@@ -1,4 +1,4 @@
-/** A server for statements by the thousand: nothing on it runs by itself and moves what is compared. */
+/** A server for thousands of statements, without background work that would change the compared results. */
 import { within } from '../../../local/postgres/bootstrap.ts';
 import type { LocalPostgres } from '../../../local/postgres/server.ts';
 import { database, migratedServer } from '../migrated.ts';
@@ -7,7 +7,7 @@ export interface IsolationTestbed {
   readonly server: LocalPostgres;
   /** A database with every migration applied. */
   readonly template: string;
-  /** As the server says it. */
+  /** The server's own version. */
   readonly version: string;
 }
 

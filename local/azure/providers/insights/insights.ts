@@ -4,9 +4,9 @@ import { parentOf, sameId, typeOf } from '../../../../azure/resource-id.ts';
 import type { ResourceTypeName } from '../../../../azure/resource-types.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import { registerList, registerResourceType } from '../../core/resource-types.ts';
 import { insightsShapes } from '../../core/shapes.ts';
+import { monitoring } from '../../refusals/monitoring.ts';
 import { vaultType } from '../key-vault/control.ts';
 import { serverType, skuOf } from '../postgresql/server.ts';
 import { registerMetrics } from './metrics.ts';
@@ -56,18 +56,12 @@ function registerDiagnostics(azure: Azure): void {
       const target = parentOf(id);
       const properties = objectAt(sent, 'properties');
       const known = logCategories[typeOf(target).toLowerCase()];
-      if (!known)
-        throw new ArmError(
-          400,
-          'ResourceTypeNotSupported',
-          `The resource type '${typeOf(target)}' does not support diagnostic settings.`,
-        );
+      if (!known) throw monitoring.diagnosticsNotSupported(typeOf(target));
       for (const category of objectsAt(properties, 'logs').map((log) => textAt(log, 'category')))
         if (category !== undefined && !known.includes(category))
-          throw new ArmError(400, 'BadRequest', `Category '${category}' is not supported.`);
+          throw monitoring.categoryNotSupported(category);
       const workspace = textAt(properties, 'workspaceId');
-      if (workspace !== undefined && !store.get(workspace))
-        throw new ArmError(404, 'ResourceNotFound', `The workspace '${workspace}' could not be found.`);
+      if (workspace !== undefined && !store.get(workspace)) throw monitoring.workspaceNotFound(workspace);
       for (const other of store.children(target, diagnosticType)) {
         if (sameId(other.id, id) || textAt(other.body, 'properties', 'workspaceId') !== workspace) continue;
         const taken = new Set(
@@ -75,10 +69,11 @@ function registerDiagnostics(azure: Azure): void {
         );
         const twice = objectsAt(properties, 'logs').find((log) => taken.has(textAt(log, 'category')));
         if (twice)
-          throw new ArmError(
-            409,
-            'Conflict',
-            `Data sink '${workspace}' is already used in diagnostic setting '${other.name}' for category '${textAt(twice, 'category')}' (setting '${name}').`,
+          throw monitoring.sinkAlreadyUsed(
+            workspace ?? '',
+            other.name,
+            textAt(twice, 'category') ?? '',
+            name,
           );
       }
       // A vault's answer leaves the destination table's type out, whatever was sent (azure-rest-api-specs issue 22400).
@@ -155,17 +150,11 @@ function textsOf(objects: readonly JsonObject[], key: string): string[] {
 function requireScopes(azure: Azure, sent: JsonObject, alert: string): void {
   for (const scope of textsAt(sent, 'properties', 'scopes'))
     if (!/^\/subscriptions\/[^/]+\/?$/i.test(scope) && !azure.store.get(scope))
-      throw new ArmError(400, 'ResourceNotFound', `The scope '${scope}' of alert '${alert}' does not exist.`);
+      throw monitoring.alertScopeNotFound(scope, alert);
 }
 
 function requireActionGroups(azure: Azure, groups: readonly string[], alert: string): void {
-  for (const group of groups)
-    if (!azure.store.get(group))
-      throw new ArmError(
-        400,
-        'ActionGroupNotFound',
-        `The action group '${group}' of alert '${alert}' does not exist.`,
-      );
+  for (const group of groups) if (!azure.store.get(group)) throw monitoring.actionGroupNotFound(group, alert);
 }
 
 /** https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-dbforpostgresql-flexibleservers-metrics */
@@ -174,22 +163,13 @@ function refuseMetric(azure: Azure, alert: JsonObject, criterion: JsonObject, na
   const metric = textAt(criterion, 'metricName') ?? '';
   const known = Object.entries(metrics).find(([one]) => one === metric)?.[1];
   const aggregation = textAt(criterion, 'timeAggregation');
-  if (!known)
-    throw new ArmError(400, 'BadRequest', `Couldn't find a metric named ${metric} (alert '${name}').`);
+  if (!known) throw monitoring.metricNotFound(metric, name);
   if (!known.aggregations.some((one) => one === aggregation))
-    throw new ArmError(
-      400,
-      'BadRequest',
-      `Time aggregation ${aggregation} is not supported for metric ${metric} (alert '${name}'): supported are ${known.aggregations.join(', ')}.`,
-    );
+    throw monitoring.aggregationNotSupported(aggregation ?? '', metric, name, known.aggregations.join(', '));
   const servers = textsAt(alert, 'properties', 'scopes').map((scope) => azure.store.get(scope));
   if (
     known.requires === 'burstable' &&
     servers.some((server) => server && skuOf(server.body)?.tier !== 'Burstable')
   )
-    throw new ArmError(
-      400,
-      'BadRequest',
-      `Metric ${metric} exists on Burstable servers only (alert '${name}').`,
-    );
+    throw monitoring.metricOfBurstable(metric, name);
 }

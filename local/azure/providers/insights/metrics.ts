@@ -7,9 +7,10 @@ import { metricNamespace, metrics } from '../../../../azure/metrics.ts';
 import { typeOf } from '../../../../azure/resource-id.ts';
 import type { JsonObject } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
+import { notPlayed } from '../../core/refusal.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { notFound } from '../../core/resource-types.ts';
+import { monitoring } from '../../refusals/monitoring.ts';
 import { serverType, stateOf } from '../postgresql/server.ts';
 
 /** What a scenario says was measured: `resource id|metric` to the latest value. */
@@ -28,7 +29,7 @@ export function registerMetrics(azure: Azure): void {
     const resource = store.get(id);
     if (!resource) throw notFound(azure, id);
     if (typeOf(id).toLowerCase() !== serverType.toLowerCase())
-      throw new ArmError(501, 'MetricsNotPlayed', `Metrics of ${typeOf(id)} are not rehearsed.`);
+      throw notPlayed('MetricsNotPlayed', `Metrics of ${typeOf(id)} are not played.`);
     return resource;
   };
   router.on(
@@ -87,19 +88,10 @@ function metricDocument(
   aggregations: readonly string[],
 ): JsonObject {
   const known = Object.entries(metrics).find(([one]) => one === name)?.[1];
-  if (!known)
-    throw new ArmError(
-      400,
-      'BadRequest',
-      `Failed to find metric configuration for '${name}' of ${server.id}.`,
-    );
+  if (!known) throw monitoring.metricConfigurationNotFound(name, server.id);
   for (const aggregation of aggregations)
     if (!known.aggregations.some((one) => one.toLowerCase() === aggregation.toLowerCase()))
-      throw new ArmError(
-        400,
-        'BadRequest',
-        `Aggregation ${aggregation} is not supported for metric ${name}: supported are ${known.aggregations.join(', ')}.`,
-      );
+      throw monitoring.readAggregationNotSupported(aggregation, name, known.aggregations.join(', '));
   const value = latest(azure, server, name);
   const point = {
     timeStamp: new Date(azure.clock.now()).toISOString(),

@@ -7,10 +7,11 @@ import { randomBytes } from 'node:crypto';
 import { parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { at, type JsonObject, numberAt, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import { isTakenElsewhere, refuseReservedName } from '../../core/names.ts';
 import { keep, registerList, registerResourceType } from '../../core/resource-types.ts';
 import { vaultShapes } from '../../core/shapes.ts';
+import { general } from '../../refusals/general.ts';
+import { keyVault } from '../../refusals/key-vault.ts';
 import { registerDataPlane } from './data.ts';
 
 export const vaultType = 'Microsoft.KeyVault/vaults';
@@ -41,42 +42,27 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
       const { createMode, ...properties } = objectAt(sent, 'properties');
       const gone = stillDeleted(azure, deleted, name);
       if (!existing && gone) {
-        if (createMode !== 'recover')
-          throw new ArmError(
-            409,
-            'ConflictError',
-            `A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault. (${name})`,
-          );
+        if (createMode !== 'recover') throw keyVault.nameInDeletedState(name);
         deleted.delete(name.toLowerCase());
         return gone.body;
       }
       // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
       if (!/^[a-z][a-z0-9-]{1,22}[a-z0-9]$/i.test(name) || name.includes('--'))
-        throw new ArmError(400, 'VaultNameNotValid', `The vault name '${name}' is invalid.`);
+        throw keyVault.nameNotValid(name);
       refuseReservedName(name);
-      if (!existing && isTakenElsewhere(azure, 'vault', name))
-        throw new ArmError(409, 'VaultAlreadyExists', `The vault name '${name}' is already in use.`);
+      if (!existing && isTakenElsewhere(azure, 'vault', name)) throw keyVault.nameTaken(name);
       const twin = store.ofType(vaultType).find((vault) => vault.name.toLowerCase() === name.toLowerCase());
-      if (twin && !sameId(twin.id, id))
-        throw new ArmError(409, 'VaultAlreadyExists', `The vault name '${name}' is already in use.`);
+      if (twin && !sameId(twin.id, id)) throw keyVault.nameTaken(name);
       const before = existing?.body;
       if (
         at(before, 'properties', 'enablePurgeProtection') === true &&
         properties['enablePurgeProtection'] === false
       )
-        throw new ArmError(
-          400,
-          'BadRequest',
-          'The property "enablePurgeProtection" cannot be set to false. Enabling the purge protection for a vault is an irreversible action.',
-        );
+        throw keyVault.purgeProtectionIrreversible();
       const retention = numberAt(before, 'properties', 'softDeleteRetentionInDays');
       const wanted = properties['softDeleteRetentionInDays'];
       if (retention !== undefined && wanted !== undefined && wanted !== retention)
-        throw new ArmError(
-          400,
-          'BadRequest',
-          'The property "softDeleteRetentionInDays" has been set already and it can\'t be modified.',
-        );
+        throw keyVault.retentionImmutable();
       return keep(
         { ...sent, properties },
         {
@@ -108,12 +94,7 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
       const filter = request.query.get('$filter') ?? '';
       const type = /resourceType eq '([^']+)'/i.exec(filter)?.[1];
       const name = /name eq '([^']+)'/i.exec(filter)?.[1];
-      if (type === undefined)
-        throw new ArmError(
-          400,
-          'InvalidFilterInQueryString',
-          `Invalid $filter '${filter}' specified in the query string.`,
-        );
+      if (type === undefined) throw general.invalidFilter(filter);
       const found = store
         .ofType(type)
         .filter((one) => name === undefined || one.name.toLowerCase() === name.toLowerCase());
@@ -153,11 +134,7 @@ function registerDeletedVaults(azure: Azure, deleted: Map<string, DeletedVault>)
   const find = (parameters: Readonly<Record<string, string>>): DeletedVault => {
     const found = stillDeleted(azure, deleted, parameters['name'] ?? '');
     if (!found || textAt(found.body, 'location') !== parameters['location'])
-      throw new ArmError(
-        404,
-        'DeletedVaultNotFound',
-        `The specified deleted vault '${parameters['name']}' does not exist.`,
-      );
+      throw keyVault.deletedVaultNotFound(parameters['name'] ?? '');
     return found;
   };
   router.on(
@@ -190,11 +167,7 @@ function registerDeletedVaults(azure: Azure, deleted: Map<string, DeletedVault>)
     ({ request, parameters }) => {
       const { id, body } = find(parameters);
       if (at(body, 'properties', 'enablePurgeProtection') === true)
-        throw new ArmError(
-          409,
-          'DeletedVaultPurge',
-          `Operation 'DeletedVaultPurge' is not allowed: purge protection is enabled for vault '${parameters['name']}'.`,
-        );
+        throw keyVault.purgeProtected(parameters['name'] ?? '');
       const operation = azure.operations.start({
         method: 'POST',
         target: `${id}/purge`,
@@ -224,11 +197,7 @@ function registerKeys(azure: Azure): void {
         kind.endsWith('-HSM') &&
         textAt(vault?.body, 'properties', 'sku', 'name')?.toLowerCase() !== 'premium'
       )
-        throw new ArmError(
-          400,
-          'BadParameter',
-          `Key type ${kind} needs a premium vault, and '${vault?.name}' is standard.`,
-        );
+        throw keyVault.hardwareKeyNeedsPremium(kind, vault?.name ?? '');
       const uri = `${textAt(vault?.body, 'properties', 'vaultUri')}keys/${name}`;
       return {
         location: vault?.body['location'],

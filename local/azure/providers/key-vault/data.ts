@@ -14,23 +14,21 @@ import {
 } from 'node:crypto';
 import { idKey } from '../../../../azure/resource-id.ts';
 import { type JsonObject, numberAt, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
+import { mayDo } from '../../core/access.ts';
 import type { Azure } from '../../core/context.ts';
-import { callerOf } from '../../core/directory.ts';
-import { ArmError, type AzureRequest, type AzureResponse, apiVersion, jsonBody } from '../../core/http.ts';
+import { type AzureRequest, type AzureResponse, apiVersion } from '../../core/http.ts';
+import { jsonBody } from '../../core/json-body.ts';
+import { notPlayed } from '../../core/refusal.ts';
 import { type Resource, toDocument } from '../../core/resource-store.ts';
-import { holdsRole } from '../authorization.ts';
+import { vaultData } from '../../refusals/key-vault.ts';
 
 const vaultType = 'Microsoft.KeyVault/vaults';
 const keyType = `${vaultType}/keys` as const;
+const audience = 'https://vault.azure.net';
 const apiVersions = ['7.4', '7.5', '7.6', '2025-07-01'];
 
-/** Data plane roles that may read a key's public part, wrap and unwrap. */
-const keyUsers = [
-  'Key Vault Crypto Service Encryption User',
-  'Key Vault Crypto User',
-  'Key Vault Crypto Officer',
-  'Key Vault Administrator',
-];
+/** Data action of each operation: https://learn.microsoft.com/azure/key-vault/general/rbac-guide */
+const dataActions = { read: 'read', wrapkey: 'wrap/action', unwrapkey: 'unwrap/action' } as const;
 
 interface KeyVersion {
   readonly version: string;
@@ -109,8 +107,7 @@ export function registerDataPlane(azure: Azure): void {
       template,
       ({ request, parameters }) => {
         const vault = vaultOf(azure, request.host);
-        const closed = refusal(azure, vault, request);
-        if (closed) return closed;
+        refuseOutsiders(azure, vault, request);
         return answer(vault, { request, parameters });
       },
       { host },
@@ -128,10 +125,9 @@ export function registerDataPlane(azure: Azure): void {
   for (const method of ['GET', 'PUT', 'POST', 'PATCH', 'DELETE'])
     for (const template of ['/', '/{path*}'])
       on(method, template, (_vault, { request }) => {
-        throw new ArmError(
-          501,
+        throw notPlayed(
           'NotImplemented',
-          `This part of a vault's data plane is not rehearsed: ${request.method} ${request.path}`,
+          `This part of a vault's data plane is not played: ${request.method} ${request.path}`,
         );
       });
 }
@@ -141,23 +137,11 @@ interface Match {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The token is asked for before anything else; then the network decides. */
-function refusal(azure: Azure, vault: Resource, request: AzureRequest): AzureResponse | undefined {
-  if (!azure.directory.holdsToken(request, 'https://vault.azure.net'))
-    return {
-      status: 401,
-      headers: {
-        'www-authenticate': `Bearer authorization="https://login.microsoftonline.com/${azure.tenantId}", resource="https://vault.azure.net"`,
-      },
-      body: {
-        error: { code: 'Unauthorized', message: 'AKV10000: Request is missing a Bearer or PoP token.' },
-      },
-    };
-  if (!isClosed(vault) || (request.fromNetwork && hasPrivateEndpoint(vault))) return undefined;
-  return forbidden(
-    'ForbiddenByConnection',
-    'Public network access is disabled and request is not from a trusted service nor via an approved private link.',
-  );
+/** The token is asked for before anything else; then the network decides. @throws ArmError 401 or 403 */
+function refuseOutsiders(azure: Azure, vault: Resource, request: AzureRequest): void {
+  if (!azure.directory.callerOf(request, audience)) throw vaultData.unauthorized(azure.tenantId);
+  if (isClosed(vault) && !(request.fromNetwork && hasPrivateEndpoint(vault)))
+    throw vaultData.forbiddenByConnection();
 }
 
 /** The key and version asked for, once role, existence and state allow the operation. */
@@ -168,43 +152,27 @@ function allowed(
   operation: 'read' | 'wrapkey' | 'unwrapkey',
 ): { readonly key: Resource; readonly version: KeyVersion } {
   if (!apiVersions.includes(apiVersion(request)))
-    throw new ArmError(501, 'NotImplemented', `Only api-version ${apiVersions.join(', ')} is known here`);
+    throw notPlayed('NotImplemented', `Only api-version ${apiVersions.join(', ')} is known here`);
   const name = parameters['key'] ?? '';
   const id = `${vault.id}/keys/${name}`;
-  const caller = callerOf(request) ?? '';
-  if (!keyUsers.some((role) => holdsRole(azure, caller, role, id)))
-    throw refused(
-      403,
-      'Forbidden',
-      'Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions were changed recently, please observe propagation time.',
-      'ForbiddenByRbac',
-    );
+  const caller = azure.directory.callerOf(request, audience)?.objectId ?? '';
+  if (!mayDo(azure, caller, 'dataActions', `${keyType}/${dataActions[operation]}`, id))
+    throw vaultData.forbiddenByRbac();
   const key = azure.store.ofType(keyType).find((one) => idKey(one.id) === idKey(id));
   const versions = key ? versionsOf(azure, key) : [];
   const wanted = parameters['version'];
   const version = wanted ? versions.find((one) => one.version === wanted) : versions.at(-1);
-  if (!key || !version)
-    throw refused(
-      404,
-      'KeyNotFound',
-      `A key with (name/id) ${name}${wanted ? `/${wanted}` : ''} was not found in this key vault.`,
-    );
+  if (!key || !version) throw vaultData.keyNotFound(wanted ? `${name}/${wanted}` : name);
   if (operation === 'read') return { key, version };
   const permitted = textsAt(key.body, 'properties', 'keyOps');
   if (!permitted.some((one) => one.toLowerCase() === operation))
-    throw refused(
-      403,
-      'Forbidden',
-      `Operation ${operation} is not permitted on this key.`,
-      'KeyOperationForbidden',
-    );
+    throw vaultData.operationForbidden(operation);
   // A disabled version still wraps (it is the public half's work) and no longer unwraps; an expired one the other way
   // round: https://learn.microsoft.com/azure/key-vault/keys/about-keys-details (date-time controlled operations), and
   // what a live vault answered: https://github.com/Azure/azure-sdk-for-python/issues/45342
-  if (operation === 'unwrapkey' && !version.enabled)
-    throw refused(403, 'Forbidden', 'Operation unwrapKey is not allowed on a disabled key.', 'KeyDisabled');
+  if (operation === 'unwrapkey' && !version.enabled) throw vaultData.keyDisabled();
   if (operation === 'wrapkey' && version.expires !== undefined && version.expires < now())
-    throw refused(403, 'Forbidden', 'Operation wrapKey is not allowed on an expired key.', 'KeyExpired');
+    throw vaultData.keyExpired();
   return { key, version };
 }
 
@@ -219,15 +187,14 @@ function transform(
   const body = jsonBody(request);
   const algorithm = textAt(body, 'alg') ?? '';
   const oaepHash = hashes[algorithm];
-  if (oaepHash === undefined)
-    throw refused(400, 'BadParameter', `Property alg has invalid value ${algorithm} for this key.`);
+  if (oaepHash === undefined) throw vaultData.algorithmNotSupported(algorithm);
   const value = Buffer.from(textAt(body, 'value') ?? '', 'base64url');
   const half = { key: privateKeyOf(key, version), padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash };
   let result: Buffer;
   try {
     result = operation === 'wrapkey' ? publicEncrypt(half, value) : privateDecrypt(half, value);
   } catch {
-    throw refused(400, 'BadParameter', 'The parameter is incorrect.\r\n');
+    throw vaultData.badParameter();
   }
   return { kid: identifier(key, version, request), value: result.toString('base64url') };
 }
@@ -268,7 +235,7 @@ function identifier(key: Resource, { version }: KeyVersion, { host }: AzureReque
 function vaultOf(azure: Azure, host: string): Resource {
   const name = host.split('.')[0] ?? '';
   const vault = azure.store.ofType(vaultType).find((one) => idKey(one.name) === idKey(name));
-  if (!vault) throw new ArmError(404, 'VaultNotFound', `The vault '${name}' does not exist.`);
+  if (!vault) throw vaultData.vaultNotFound(name);
   return vault;
 }
 
@@ -285,27 +252,6 @@ function hasPrivateEndpoint(vault: Resource): boolean {
     (connection) =>
       textAt(connection, 'properties', 'privateLinkServiceConnectionState', 'status') === 'Approved',
   );
-}
-
-function forbidden(inner: string, message: string): AzureResponse {
-  return { status: 403, body: { error: { code: 'Forbidden', message, innererror: { code: inner } } } };
-}
-
-/** A refusal of the data plane names its reason in `innererror`. */
-class VaultError extends ArmError {
-  readonly #inner: string | undefined;
-  constructor(status: number, code: string, message: string, inner?: string) {
-    super(status, code, message);
-    this.#inner = inner;
-  }
-  override toResponse(): AzureResponse {
-    const inner = this.#inner === undefined ? {} : { innererror: { code: this.#inner } };
-    return { status: this.status, body: { error: { code: this.code, message: this.message, ...inner } } };
-  }
-}
-
-function refused(status: number, code: string, message: string, inner?: string): VaultError {
-  return new VaultError(status, code, message, inner);
 }
 
 function now(): number {

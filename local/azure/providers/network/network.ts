@@ -3,10 +3,10 @@ import ipaddr from 'ipaddr.js';
 import { parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { type Change, keep, registerResourceType } from '../../core/resource-types.ts';
+import { network } from '../../refusals/network.ts';
 import { serverType } from '../postgresql/server.ts';
 import { registerPrivateDns } from './private-dns.ts';
 import { endpointType, rangesOf, registerEndpoints } from './private-endpoints.ts';
@@ -46,12 +46,7 @@ function registerNetworks(azure: Azure): void {
     },
     mayDelete: ({ id }) => {
       const used = store.children(id, subnetType).find((subnet) => usersOf(azure, subnet.id).length > 0);
-      if (used)
-        throw new ArmError(
-          400,
-          'InUseSubnetCannotBeDeleted',
-          `Subnet ${used.name} is in use by ${usersOf(azure, used.id)[0]} and cannot be deleted.`,
-        );
+      if (used) throw network.subnetInUse(used.name, usersOf(azure, used.id)[0] ?? '');
     },
     present: (network) => {
       const body = toDocument(network);
@@ -73,12 +68,7 @@ function registerNetworks(azure: Azure): void {
     },
     mayDelete: ({ id, name }) => {
       const [user] = usersOf(azure, id);
-      if (user !== undefined)
-        throw new ArmError(
-          400,
-          'InUseSubnetCannotBeDeleted',
-          `Subnet ${name} is in use by ${user} and cannot be deleted.`,
-        );
+      if (user !== undefined) throw network.subnetInUse(name, user);
     },
     present: (subnet) => presentSubnet(azure, subnet),
   });
@@ -89,12 +79,7 @@ function registerNetworks(azure: Azure): void {
     change: 'polled',
     accept: (sent, { id }) => {
       const remote = textAt(sent, 'properties', 'remoteVirtualNetwork', 'id');
-      if (!store.get(remote))
-        throw new ArmError(
-          400,
-          'InvalidResourceReference',
-          `Resource ${remote} referenced by ${id} was not found.`,
-        );
+      if (!store.get(remote)) throw network.referenceNotFound(remote ?? '', id);
       const back = store
         .children(remote ?? '', peeringType)
         .find((peering) =>
@@ -140,24 +125,16 @@ function endpointsIn(azure: Azure, subnet: string): Resource[] {
 
 /** A subnet lies inside its network's ranges and beside its siblings. */
 function refuseForeignRange(azure: Azure, sent: JsonObject, { id, name }: Change): void {
-  const network = azure.store.get(parentOf(id));
+  const virtualNetwork = azure.store.get(parentOf(id));
   const ranges = rangesOf(sent);
-  const space = textsAt(network?.body, 'properties', 'addressSpace', 'addressPrefixes');
+  const space = textsAt(virtualNetwork?.body, 'properties', 'addressSpace', 'addressPrefixes');
   for (const range of ranges) {
     if (!space.some((outer) => containsRange(outer, range)))
-      throw new ArmError(
-        400,
-        'NetcfgInvalidSubnet',
-        `Subnet '${name}' is not valid because its IP address range is outside the IP address range of virtual network '${network?.name}'.`,
-      );
+      throw network.subnetOutsideNetwork(name, virtualNetwork?.name ?? '');
     for (const sibling of azure.store.children(parentOf(id), subnetType)) {
       if (sameId(sibling.id, id)) continue;
       if (rangesOf(sibling.body).some((other) => containsRange(other, range) || containsRange(range, other)))
-        throw new ArmError(
-          400,
-          'NetcfgSubnetRangesOverlap',
-          `Subnet '${name}' is not valid because its IP address range overlaps with that of an existing subnet in virtual network '${network?.name}'.`,
-        );
+        throw network.subnetsOverlap(name, virtualNetwork?.name ?? '');
     }
   }
 }
@@ -185,12 +162,7 @@ function registerSecurityGroups(azure: Azure): void {
         const properties = objectAt(rule, 'properties');
         const slot = `${properties['direction']} ${properties['priority']}`;
         const other = taken.get(slot);
-        if (other !== undefined)
-          throw new ArmError(
-            400,
-            'SecurityRuleConflict',
-            `Security rule ${textAt(rule, 'name')} conflicts with rule ${other}. Rules cannot have the same Priority and Direction.`,
-          );
+        if (other !== undefined) throw network.securityRuleConflict(textAt(rule, 'name') ?? '', other);
         taken.set(slot, String(textAt(rule, 'name')));
       }
       return keep({ ...sent, properties: { ...objectAt(sent, 'properties'), securityRules: rules } });
@@ -199,12 +171,7 @@ function registerSecurityGroups(azure: Azure): void {
       const user = azure.store
         .ofType(subnetType)
         .find((subnet) => sameId(textAt(subnet.body, 'properties', 'networkSecurityGroup', 'id'), id));
-      if (user)
-        throw new ArmError(
-          400,
-          'InUseNetworkSecurityGroupCannotBeDeleted',
-          `Network security group ${name} cannot be deleted because it is in use by the following resources: ${user.id}.`,
-        );
+      if (user) throw network.securityGroupInUse(name, user.id);
     },
   });
 }

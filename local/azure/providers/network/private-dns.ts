@@ -3,8 +3,8 @@
 import { parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import { keep, registerResourceType } from '../../core/resource-types.ts';
+import { network } from '../../refusals/network.ts';
 import { networkShapes } from './shapes.ts';
 
 const zoneType = 'Microsoft.Network/privateDnsZones';
@@ -33,12 +33,7 @@ export function registerPrivateDns(azure: Azure): void {
       return keep(sent, { maxNumberOfRecordSets: 25000, maxNumberOfVirtualNetworkLinks: 1000 });
     },
     mayDelete: ({ id, name }) => {
-      if (store.children(id, linkType).length > 0)
-        throw new ArmError(
-          409,
-          'CannotDeleteResource',
-          `Cannot delete private DNS zone '${name}' while virtual network links to it exist.`,
-        );
+      if (store.children(id, linkType).length > 0) throw network.zoneHasLinks(name);
     },
     present: ({ id, name, type, body }) => ({
       id,
@@ -57,25 +52,15 @@ export function registerPrivateDns(azure: Azure): void {
     shape: networkShapes.zoneLink,
     change: 'polled',
     accept: (sent, { id, name }) => {
-      const network = textAt(sent, 'properties', 'virtualNetwork', 'id');
-      if (!store.get(network))
-        throw new ArmError(
-          400,
-          'BadRequest',
-          `The virtual network ${network} of link ${name} does not exist.`,
-        );
+      const linked = textAt(sent, 'properties', 'virtualNetwork', 'id');
+      if (!store.get(linked)) throw network.linkedNetworkNotFound(linked ?? '', name);
       const twin = store
         .children(parentOf(id), linkType)
         .find(
           (link) =>
-            !sameId(link.id, id) && sameId(textAt(link.body, 'properties', 'virtualNetwork', 'id'), network),
+            !sameId(link.id, id) && sameId(textAt(link.body, 'properties', 'virtualNetwork', 'id'), linked),
         );
-      if (twin)
-        throw new ArmError(
-          409,
-          'Conflict',
-          `A virtual network cannot be linked to a zone twice: ${network} is linked by ${twin.name}.`,
-        );
+      if (twin) throw network.linkedTwice(linked ?? '', twin.name);
       return keep(sent, { virtualNetworkLinkState: 'Completed' });
     },
   });

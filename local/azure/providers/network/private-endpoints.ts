@@ -3,9 +3,9 @@ import ipaddr from 'ipaddr.js';
 import { nameOf, parentOf, resourceGroupOf, sameId, typeOf } from '../../../../azure/resource-id.ts';
 import { at, type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { keep, registerList, registerResourceType } from '../../core/resource-types.ts';
+import { network } from '../../refusals/network.ts';
 import { serverType } from '../postgresql/server.ts';
 import { recordAddress } from './private-dns.ts';
 import { networkShapes } from './shapes.ts';
@@ -63,11 +63,7 @@ export function registerEndpoints(azure: Azure): void {
       const configs = objectsAt(sent, 'properties', 'privateDnsZoneConfigs').map((config) => {
         const zone = store.get(textAt(config, 'properties', 'privateDnsZoneId'));
         if (!zone)
-          throw new ArmError(
-            400,
-            'PrivateDnsZoneNotFound',
-            `Private DNS zone ${textAt(config, 'properties', 'privateDnsZoneId')} referenced by private DNS zone group ${name} does not exist.`,
-          );
+          throw network.zoneOfGroupNotFound(textAt(config, 'properties', 'privateDnsZoneId') ?? '', name);
         return zoneConfig(azure, config, zone, endpoint);
       });
       return keep({
@@ -98,32 +94,18 @@ function acceptEndpoint(
   existing: Resource | undefined,
 ): JsonObject {
   const subnet = azure.store.get(textAt(sent, 'properties', 'subnet', 'id'));
-  if (!subnet)
-    throw new ArmError(
-      400,
-      'InvalidResourceReference',
-      `Resource ${textAt(sent, 'properties', 'subnet', 'id')} referenced by resource ${id} was not found.`,
-    );
+  if (!subnet) throw network.referenceNotFound(textAt(sent, 'properties', 'subnet', 'id') ?? '', id);
   if (objectsAt(subnet.body, 'properties', 'delegations').length > 0)
-    throw new ArmError(
-      400,
-      'PrivateEndpointCannotBeCreatedInSubnetWithDelegation',
-      `Private endpoint ${name} cannot be created in subnet ${subnet.id} because it is delegated to a service.`,
-    );
+    throw network.subnetDelegated(name, subnet.id);
   const [connection] = connectionsOf(sent);
   const target = textAt(connection, 'properties', 'privateLinkServiceId');
   const known = target === undefined ? undefined : privateLinkTargets[typeOf(target).toLowerCase()];
   const resource = azure.store.get(target);
-  if (!known || !resource)
-    throw new ArmError(400, 'InvalidPrivateLinkServiceId', `Private link resource ${target} was not found.`);
+  if (!known || !resource) throw network.privateLinkNotFound(target ?? '');
   if (!textsAt(connection, 'properties', 'groupIds').includes(known.group))
-    throw new ArmError(400, 'InvalidGroupId', `Group id of ${target} must be ${known.group}.`);
+    throw network.invalidGroupId(resource.id, known.group);
   if (textAt(resource.body, 'properties', 'network', 'delegatedSubnetResourceId') !== undefined)
-    throw new ArmError(
-      400,
-      'PrivateEndpointFeatureNotSupportedOnServer',
-      'Private endpoint feature is not supported on this Postgres Flexible Server.',
-    );
+    throw network.endpointOfInjectedServer();
   const address =
     textAt(existing?.body, 'properties', 'customDnsConfigs', 0, 'ipAddresses', 0) ??
     freeAddress(azure, subnet);
@@ -187,11 +169,7 @@ function freeAddress(azure: Azure, subnet: Resource): string {
     const candidate = [...octets.slice(0, 3), (octets[3] ?? 0) + offset].join('.');
     if (!taken.has(candidate)) return candidate;
   }
-  throw new ArmError(
-    400,
-    'SubnetIsFull',
-    `Subnet ${subnet.name} does not have enough capacity for 1 IP addresses.`,
-  );
+  throw network.subnetIsFull(subnet.name);
 }
 
 function publicName(resource: Resource): string {

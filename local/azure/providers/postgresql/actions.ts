@@ -2,10 +2,12 @@
 import { storageSizesGb, storageTiers } from '../../../../azure/storage.ts';
 import { at, type JsonObject, merge, numberAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError, type AzureRequest, type AzureResponse, jsonBody } from '../../core/http.ts';
+import type { AzureRequest, AzureResponse } from '../../core/http.ts';
+import { jsonBody } from '../../core/json-body.ts';
 import { refuseWhenLocked } from '../../core/locks.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { notFound, refuseStrangers } from '../../core/resource-types.ts';
+import { server as refusals } from '../../refusals/flexible-server.ts';
 import type { ServerEvents } from './events.ts';
 import { applyPending } from './parameters.ts';
 import { namespace, property, refuseUnlessReady, serverType, stateOf } from './server.ts';
@@ -49,12 +51,7 @@ export function registerActions(azure: Azure, events: ServerEvents): void {
     };
   });
   action('start', (server) => {
-    if (stateOf(server.body) !== 'Stopped')
-      throw new ArmError(
-        409,
-        'OperationNotAllowedOnServerState',
-        `Server '${server.name}' is ${stateOf(server.body)}; only a stopped one can be started.`,
-      );
+    if (stateOf(server.body) !== 'Stopped') throw refusals.notStopped(server.name, stateOf(server.body));
     return {
       during: 'Starting',
       effect: async () => {
@@ -94,11 +91,7 @@ function started(azure: Azure, { request, server, during, effect }: Started): Az
 
 function refuseWithoutStandby(server: Resource): void {
   if (property(server.body, 'highAvailability', 'mode') === 'Disabled')
-    throw new ArmError(
-      400,
-      'FailoverNotSupported',
-      `Server '${server.name}' has no standby to fail over to.`,
-    );
+    throw refusals.failoverWithoutStandby(server.name);
 }
 
 async function restarted(
@@ -156,11 +149,7 @@ export function incidents(azure: Azure, events: ServerEvents): Incidents {
       const grows = property(server.body, 'storage', 'autoGrow') === 'Enabled';
       // It never grows across 4,095 GB: "limitations" of the same page.
       if (!grows || next === undefined || (size <= 4096 && next > 4096))
-        throw new ArmError(
-          400,
-          'StorageDoesNotGrow',
-          `The disk of '${server.name}' (${size} GB) does not grow by itself.`,
-        );
+        throw refusals.diskDoesNotGrow(server.name, size);
       server.body = merge(server.body, {
         properties: { storage: { storageSizeGB: next, tier: storageTiers(next)?.[0] } },
       });

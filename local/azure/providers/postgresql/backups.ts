@@ -5,9 +5,9 @@
 
 import { merge } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { registerList, registerResourceType } from '../../core/resource-types.ts';
+import { children as refusals } from '../../refusals/server-children.ts';
 import { isReplica, namespace, property, refuseUnlessReady, serverOf, serverType } from './server.ts';
 
 const type = `${serverType}/backups` as const;
@@ -33,12 +33,7 @@ export function registerBackups(azure: Azure): void {
     accept: (_sent, change) => {
       const server = serverOf(azure, change);
       refuseUnlessReady(server);
-      if (isReplica(server))
-        throw new ArmError(
-          400,
-          'BackupNotSupportedOnReplica',
-          `Backups are not taken of replica '${server.name}'.`,
-        );
+      if (isReplica(server)) throw refusals.backupOfReplica(server.name);
       return {
         properties: {
           backupType: 'Customer On-Demand',
@@ -48,12 +43,7 @@ export function registerBackups(azure: Azure): void {
       };
     },
     mayDelete: (backup) => {
-      if (property(backup.body, 'source') === 'Automatic')
-        throw new ArmError(
-          400,
-          'AutomaticBackup',
-          `The automatic backup '${backup.name}' cannot be deleted.`,
-        );
+      if (property(backup.body, 'source') === 'Automatic') throw refusals.backupIsAutomatic(backup.name);
     },
   });
   registerList(azure, type, { template: `${namespace}/flexibleServers/{server}/backups` });

@@ -2,9 +2,9 @@
 
 import { type JsonObject, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { type Change, registerList, registerResourceType } from '../../core/resource-types.ts';
+import { children as refusals } from '../../refusals/server-children.ts';
 import type { ServerEvents } from './events.ts';
 import {
   isReplica,
@@ -45,12 +45,7 @@ const onServer = (azure: Azure) => (_sent: JsonObject, change: Change) => [serve
 /** A change of what only a server that takes writes can change. */
 function refuseOnReplica(server: Resource, what: string): void {
   refuseUnlessReady(server);
-  if (isReplica(server))
-    throw new ArmError(
-      400,
-      'ReplicaIsReadOnly',
-      `${what} cannot be changed on replica '${server.name}', which is read-only.`,
-    );
+  if (isReplica(server)) throw refusals.replicaReadOnly(what, server.name);
 }
 
 /** A change of a primary's files is one of its replicas'. */
@@ -70,7 +65,7 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
       refuseOnReplica(serverOf(azure, change), 'A database');
       // Azure's own: https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-servers
       if (['azure_maintenance', 'azure_sys', 'template0', 'template1'].includes(change.name))
-        throw new ArmError(400, 'InvalidDatabaseName', `The database name '${change.name}' is reserved.`);
+        throw refusals.databaseReserved(change.name);
       return { properties: { charset: 'UTF8', collation: 'en_US.utf8', ...objectAt(sent, 'properties') } };
     },
     completed: async ({ name, body }, change) => {
@@ -80,8 +75,7 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
     },
     mayDelete: ({ name }, change) => {
       refuseOnReplica(serverOf(azure, change), 'A database');
-      if (name === 'postgres')
-        throw new ArmError(400, 'InvalidDatabaseName', `The database 'postgres' cannot be deleted.`);
+      if (name === 'postgres') throw refusals.databasePostgresDeleted();
     },
     deleted: async ({ name }, change) => {
       const server = serverOf(azure, change);
@@ -106,18 +100,10 @@ function registerFirewallRules(azure: Azure): void {
         property(server.body, 'network', 'delegatedSubnetResourceId') !== undefined ||
         property(server.body, 'network', 'publicNetworkAccess') === 'Disabled'
       )
-        throw new ArmError(
-          400,
-          'FirewallRulesNotSupported',
-          `Firewall rule operations cannot be requested for the private access enabled server '${server.name}'.`,
-        );
+        throw refusals.firewallRuleOfPrivateServer(server.name);
       const [start, end] = ['startIpAddress', 'endIpAddress'].map((one) => number(property(sent, one)));
       if (start === undefined || end === undefined || start > end)
-        throw new ArmError(
-          400,
-          'InvalidFirewallRule',
-          `Firewall rule '${change.name}' needs an IPv4 range whose start is not after its end.`,
-        );
+        throw refusals.firewallRuleNotValid(change.name);
       return sent;
     },
   });
@@ -149,17 +135,9 @@ function registerAdministrators(azure: Azure, events: ServerEvents): void {
       // The login is a role in the database, which a replica has from its primary.
       refuseOnReplica(server, 'An Entra administrator');
       if (property(server.body, 'authConfig', 'activeDirectoryAuth') !== 'Enabled')
-        throw new ArmError(
-          400,
-          'AadAuthOperationCannotBePerformedWhenDisabled',
-          `Microsoft Entra authentication is not enabled on server '${server.name}'.`,
-        );
+        throw refusals.entraLoginOff(server.name);
       if (property(sent, 'tenantId')?.toLowerCase() !== azure.tenantId.toLowerCase())
-        throw new ArmError(
-          400,
-          'InvalidTenantId',
-          `Administrator '${property(sent, 'principalName')}' is not of tenant ${azure.tenantId}.`,
-        );
+        throw refusals.administratorOfAnotherTenant(property(sent, 'principalName') ?? '', azure.tenantId);
       return { properties: { ...objectAt(sent, 'properties'), objectId: change.name } };
     },
     completed: async ({ name, body }, change) => {

@@ -16,12 +16,14 @@ import { parentOf } from '../../../../azure/resource-id.ts';
 import { skus } from '../../../../azure/skus.ts';
 import { at, type JsonObject, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError, type AzureRequest, type AzureResponse, jsonBody } from '../../core/http.ts';
+import type { AzureRequest, AzureResponse } from '../../core/http.ts';
+import { jsonBody } from '../../core/json-body.ts';
 import { refuseWhenLocked } from '../../core/locks.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { notFound, refuseStrangers } from '../../core/resource-types.ts';
 import type { Shape } from '../../core/shape.ts';
+import { children as refusals } from '../../refusals/server-children.ts';
 import type { ServerEvents } from './events.ts';
 import {
   isReplica,
@@ -102,12 +104,7 @@ function set(azure: Azure, server: Resource, request: AzureRequest, events: Serv
   refuseStrangers(sent, shape, `server parameter '${name}'`);
   const current = objectAt(parameterDocument(azure, server, name), 'properties');
   const given = objectAt(sent, 'properties')['value'];
-  if (typeof given !== 'string')
-    throw new ArmError(
-      400,
-      'InvalidParameterValue',
-      `The value of parameter ${name} must be a text, as ${JSON.stringify(given)} is not.`,
-    );
+  if (typeof given !== 'string') throw refusals.parameterNotText(name, JSON.stringify(given));
   // Deleting a parameter in Terraform sets its default, which may be what nobody could choose: empty.
   if (given !== current['defaultValue']) refuseValue(server, name, given);
   refuseInherited(azure, server, name, given);
@@ -179,12 +176,7 @@ const kinds: Readonly<Record<Parameter['kind'], string>> = {
 };
 
 function parameterDocument(azure: Azure, server: Resource, name: string): JsonObject {
-  if (!isShown(azure, server, name))
-    throw new ArmError(
-      404,
-      'ResourceNotFound',
-      `The server parameter '${name}' does not exist on '${server.name}'.`,
-    );
+  if (!isShown(azure, server, name)) throw refusals.parameterUnknown(name, server.name);
   const known = parameter(name);
   const id = `${server.id}/configurations/${name}`;
   const stored = azure.store.get(id);
@@ -230,15 +222,9 @@ function defaultFor(azure: Azure, server: Resource, name: string, minimum = 0): 
 function refuseValue(server: Resource, name: string, value: string): void {
   const known = parameter(name);
   if (!known) return;
-  if (known.apply === 'read-only')
-    throw new ArmError(400, 'InvalidParameterName', `The server parameter '${name}' is read-only.`);
+  if (known.apply === 'read-only') throw refusals.parameterReadOnly(name);
   const why = refusal(known, name, value) ?? refusedExtensions(server, name, value);
-  if (why !== undefined)
-    throw new ArmError(
-      400,
-      'InvalidParameterValue',
-      `Invalid value given for parameter ${name}: '${value}' ${why}.`,
-    );
+  if (why !== undefined) throw refusals.parameterValueNotValid(name, value, why);
 }
 
 /** https://learn.microsoft.com/azure/postgresql/extensions/concepts-extensions-versions */
@@ -264,11 +250,7 @@ function refuseInherited(azure: Azure, server: Resource, name: string, value: st
     Number(objectAt(parameterDocument(azure, one, name), 'properties')['value']);
   const source = isReplica(server) ? sourceServerOf(azure, server.body) : undefined;
   const refuse = (replica: Resource, primary: Resource) =>
-    new ArmError(
-      400,
-      'ReplicaParameterBelowPrimary',
-      `${name} of replica '${replica.name}' must be at least that of its primary '${primary.name}': raise it on the replica first, lower it on the primary first.`,
-    );
+    refusals.parameterBelowPrimary(name, replica.name, primary.name);
   if (source && Number(value) < limitOf(source)) throw refuse(server, source);
   for (const replica of replicasOf(azure, server.id))
     if (Number(value) > limitOf(replica)) throw refuse(replica, server);

@@ -6,11 +6,13 @@ import { majorVersions } from '../../../../azure/versions.ts';
 import { availabilityZones, tiers } from '../../../../azure/vocabulary.ts';
 import { type JsonObject, objectsAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError, jsonBody } from '../../core/http.ts';
+import { ArmError } from '../../core/http.ts';
+import { jsonBody } from '../../core/json-body.ts';
 import { canonicalLocation } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { notFound, refuseStrangers } from '../../core/resource-types.ts';
+import { server as refusals } from '../../refusals/flexible-server.ts';
 import { namespace, replicasOf, serverType } from './server.ts';
 import { refuseName } from './server-rules.ts';
 
@@ -88,12 +90,7 @@ function availability(azure: Azure, name: string): JsonObject {
 /** https://learn.microsoft.com/rest/api/postgresql/capabilities-by-location/list, as far as it is known here. */
 function capabilities(given: string): JsonObject {
   const found = region(canonicalLocation(given));
-  if (!found)
-    throw new ArmError(
-      400,
-      'LocationNotAvailable',
-      `Location '${given}' is not available for Flexible Server.`,
-    );
+  if (!found) throw refusals.regionWithoutCapabilities(given);
   const flag = (value: boolean) => (value ? 'Enabled' : 'Disabled');
   return {
     value: [

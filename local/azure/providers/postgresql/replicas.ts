@@ -7,10 +7,11 @@ import { sameId } from '../../../../azure/resource-id.ts';
 import { storageTierRank } from '../../../../azure/storage.ts';
 import { type JsonObject, merge, numberAt, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import { canonicalLocation } from '../../core/locations.ts';
+import { notPlayed } from '../../core/refusal.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import type { Change } from '../../core/resource-types.ts';
+import { replicas as refusals } from '../../refusals/replicas.ts';
 import {
   isReplica,
   isReplicaDocument,
@@ -26,12 +27,7 @@ import {
 /** What a new server takes over from its source, with what was sent on top. */
 export function fromSource(azure: Azure, sent: JsonObject, mode: string, change: Change): JsonObject {
   const source = sourceServerOf(azure, sent);
-  if (!source)
-    throw new ArmError(
-      404,
-      'ResourceNotFound',
-      `The source server '${property(sent, 'sourceServerResourceId')}' of '${change.name}' was not found.`,
-    );
+  if (!source) throw refusals.sourceNotFound(property(sent, 'sourceServerResourceId') ?? '', change.name);
   const inherited = objectAt(source.body, 'properties');
   const properties: JsonObject = {
     version: inherited['version'],
@@ -48,7 +44,7 @@ export function fromSource(azure: Azure, sent: JsonObject, mode: string, change:
     return whole;
   }
   if (mode !== 'PointInTimeRestore' && mode !== 'GeoRestore')
-    throw new ArmError(501, 'CreateModeNotPlayed', `Create mode '${mode}' is not rehearsed.`);
+    throw notPlayed('CreateModeNotPlayed', `Create mode '${mode}' is not played.`);
   refuseRestore(azure, source, sent, mode);
   delete properties['sourceServerResourceId'];
   return whole;
@@ -56,45 +52,38 @@ export function fromSource(azure: Azure, sent: JsonObject, mode: string, change:
 
 /** https://learn.microsoft.com/azure/postgresql/backup-restore/concepts-backup-restore, "Point-in-time recovery" */
 function refuseRestore(azure: Azure, source: Resource, sent: JsonObject, mode: string): void {
-  if (isReplica(source))
-    throw new ArmError(400, 'RestoreFromReplica', `A replica ('${source.name}') has no backups to restore.`);
+  if (isReplica(source)) throw refusals.restoreFromReplica(source.name);
   const geo = property(source.body, 'backup', 'geoRedundantBackup') === 'Enabled';
-  if (mode === 'GeoRestore' && !geo)
-    throw new ArmError(400, 'GeoRestoreNotSupported', `Server '${source.name}' has no geo-redundant backup.`);
+  if (mode === 'GeoRestore' && !geo) throw refusals.geoRestoreWithoutBackup(source.name);
   const time = Date.parse(property(sent, 'pointInTimeUTC') ?? '');
   const earliest = Date.parse(property(source.body, 'backup', 'earliestRestoreDate') ?? '');
   if (Number.isNaN(time) || time < earliest || time > azure.clock.now())
-    throw new ArmError(
-      400,
-      'InvalidPointInTime',
-      `Server '${source.name}' can be restored to a time from ${new Date(earliest).toISOString()} until now, not to '${property(sent, 'pointInTimeUTC')}'.`,
+    throw refusals.restoreTimeOutOfRange(
+      source.name,
+      new Date(earliest).toISOString(),
+      property(sent, 'pointInTimeUTC') ?? '',
     );
 }
 
 function refuseReplica(azure: Azure, source: Resource, sent: JsonObject, name: string): void {
-  const refuse = (message: string) =>
-    new ArmError(400, 'ReadReplicaNotSupported', `${message} (replica '${name}')`);
   if (isReplica(source))
-    throw new ArmError(
-      501,
+    throw notPlayed(
       'CascadingReplicaNotPlayed',
-      `Replicas of a replica ('${source.name}') are a preview of some regions and are not rehearsed.`,
+      `Replicas of a replica ('${source.name}') are a preview of some regions and are not played.`,
     );
   if (skuOf(source.body)?.tier === 'Burstable' || textAt(sent, 'sku', 'tier') === 'Burstable')
-    throw refuse('Read replicas are not supported on the Burstable tier.');
+    throw refusals.onBurstable(name);
   if (replicasOf(azure, source.id).length >= replicaLimit)
-    throw refuse(`Server '${source.name}' already has ${replicaLimit} replicas.`);
+    throw refusals.tooMany(name, source.name, replicaLimit);
   refuseUnlessReady(source);
   if ((property(sent, 'highAvailability', 'mode') ?? 'Disabled') !== 'Disabled')
-    throw refuse('High availability cannot be enabled on a replica.');
+    throw refusals.withStandby(name);
   // "Unsupported features on read replicas"
-  if (property(sent, 'backup', 'geoRedundantBackup') === 'Enabled')
-    throw refuse('Geo-redundant backup cannot be enabled on a replica.');
+  if (property(sent, 'backup', 'geoRedundantBackup') === 'Enabled') throw refusals.withGeoBackup(name);
   if (numberAt(sent, 'properties', 'backup', 'backupRetentionDays') !== undefined)
-    throw refuse('Backups are not taken of a replica, so their retention cannot be chosen.');
+    throw refusals.withRetention(name);
   for (const login of ['administratorLogin', 'administratorLoginPassword'])
-    if (property(sent, login) !== undefined)
-      throw refuse(`A replica takes its administrator over from its primary; '${login}' cannot be sent.`);
+    if (property(sent, login) !== undefined) throw refusals.withLogin(name, login);
 }
 
 /** A server's size, as far as a replica has to match it. */
@@ -128,31 +117,21 @@ export function refuseUnfollowable(
 ): void {
   const source = isReplicaDocument(body) ? sourceServerOf(azure, body) : undefined;
   const pairs = source
-    ? [{ primary: source.body, replica: body, names: [source.name, name] }]
-    : replicasOf(azure, id).map((one) => ({ primary: body, replica: one.body, names: [name, one.name] }));
+    ? [{ primary: source.body, replica: body, names: [name, source.name] as const }]
+    : replicasOf(azure, id).map((one) => ({
+        primary: body,
+        replica: one.body,
+        names: [one.name, name] as const,
+      }));
   for (const { primary, replica, names } of pairs) {
     const [mine, theirs] = [capacityOf(primary), capacityOf(replica)];
-    const refuse = (what: string) =>
-      new ArmError(
-        400,
-        'ReplicaSmallerThanPrimary',
-        `${what} of replica '${names[1]}' must be at least those of its primary '${names[0]}': scale the replica up first, and the primary down first.`,
-      );
     if (skuOf(primary)?.tier === 'Burstable' || skuOf(replica)?.tier === 'Burstable')
-      throw new ArmError(
-        400,
-        'ReadReplicaNotSupported',
-        `Read replicas are not supported on the Burstable tier ('${names[0]}', '${names[1]}').`,
-      );
-    if (theirs.vCores < mine.vCores || theirs.memoryGb < mine.memoryGb) throw refuse('vCores and memory');
-    if (theirs.storageGb < mine.storageGb) throw refuse('Storage size');
-    if (theirs.tier < mine.tier) throw refuse('Storage performance tier');
-    if (mine.autoGrow && !theirs.autoGrow)
-      throw new ArmError(
-        400,
-        'ReplicaAutoGrowRequired',
-        `Storage auto-grow must be on at replica '${names[1]}' while it is on at its primary '${names[0]}': enable it on the replica first, disable it on the primary first.`,
-      );
+      throw refusals.onBurstable(names[0]);
+    if (theirs.vCores < mine.vCores || theirs.memoryGb < mine.memoryGb)
+      throw refusals.lessCompute('vCores and memory', ...names);
+    if (theirs.storageGb < mine.storageGb) throw refusals.lessStorage('Storage size', ...names);
+    if (theirs.tier < mine.tier) throw refusals.lowerDiskTier('Storage performance tier', ...names);
+    if (mine.autoGrow && !theirs.autoGrow) throw refusals.withoutAutoGrow(...names);
   }
 }
 
@@ -160,21 +139,11 @@ export function refuseUnfollowable(
 export function refuseByRole(azure: Azure, before: Resource, after: JsonObject): void {
   if (isReplica(before)) {
     const days = (body: JsonObject) => numberAt(body, 'properties', 'backup', 'backupRetentionDays');
-    if (days(after) !== days(before.body))
-      throw new ArmError(
-        400,
-        'BackupNotSupportedOnReplica',
-        `Backups are not taken of replica '${before.name}', so their retention cannot be changed.`,
-      );
+    if (days(after) !== days(before.body)) throw refusals.retentionChanged(before.name);
   }
   // https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-major-version-upgrade
   if (property(after, 'version') !== property(before.body, 'version')) {
-    if (isReplica(before) || replicasOf(azure, before.id).length > 0)
-      throw new ArmError(
-        400,
-        'MajorVersionUpgradeWithReplicas',
-        `The major version of '${before.name}' cannot be upgraded while there are read replicas: delete them first.`,
-      );
+    if (isReplica(before) || replicasOf(azure, before.id).length > 0) throw refusals.upgraded(before.name);
   }
 }
 
@@ -190,8 +159,7 @@ export function promotionMode(sent: JsonObject): Promotion['mode'] | undefined {
   const role = property(sent, 'replica', 'role');
   // Before there was `replica`, a replication role of None meant a standalone server; azurerm still says that.
   if (role === undefined) return property(sent, 'replicationRole') === 'None' ? 'Standalone' : undefined;
-  if (!['None', 'Primary'].includes(role))
-    throw new ArmError(400, 'InvalidReplicationRole', `A server cannot be given the role '${role}'.`);
+  if (!['None', 'Primary'].includes(role)) throw refusals.roleUnknown(role);
   return property(sent, 'replica', 'promoteMode') === 'Switchover' ? 'Switchover' : 'Standalone';
 }
 
@@ -204,14 +172,8 @@ export function promotionOf(
   const mode = promotionMode(sent);
   if (!server || mode === undefined) return undefined;
   const primary = sourceServerOf(azure, server.body);
-  if (!isReplica(server) || !primary)
-    throw new ArmError(400, 'NotAReplica', `Server '${server.name}' is no replica and cannot be promoted.`);
-  if (property(sent, 'administratorLoginPassword') !== undefined)
-    throw new ArmError(
-      400,
-      'PasswordResetWithPromotion',
-      'A promotion and a new administrator password cannot be one request.',
-    );
+  if (!isReplica(server) || !primary) throw refusals.notAReplica(server.name);
+  if (property(sent, 'administratorLoginPassword') !== undefined) throw refusals.promotionWithPassword();
   // Forced or planned: without the loss of a region both are held to the same conditions.
   for (const one of [primary, server]) refuseUnlessReady(one);
   if (mode === 'Switchover') refuseSwitchover(azure, primary, server);
@@ -223,12 +185,7 @@ function refuseSwitchover(azure: Azure, primary: Resource, replica: Resource): v
   const endpoint = azure.store
     .children(primary.id, `${serverType}/virtualEndpoints`)
     .find((one) => membersOf(one).includes(replica.name));
-  if (!endpoint)
-    throw new ArmError(
-      400,
-      'VirtualEndpointRequired',
-      `A switchover needs a virtual endpoint whose reader is '${replica.name}'.`,
-    );
+  if (!endpoint) throw refusals.switchoverWithoutEndpoint(replica.name);
   const facts = (one: Resource) => {
     const { vCores, memoryGb, storageGb } = capacityOf(one.body);
     return { 'compute tier': skuOf(one.body)?.tier, vCores, memory: memoryGb, 'storage size': storageGb };
@@ -236,11 +193,7 @@ function refuseSwitchover(azure: Azure, primary: Resource, replica: Resource): v
   const theirs = facts(replica);
   for (const [what, value] of Object.entries(facts(primary)))
     if (value !== Object.entries(theirs).find(([name]) => name === what)?.[1])
-      throw new ArmError(
-        400,
-        'ServersAreNotSymmetrical',
-        `'${primary.name}' and '${replica.name}' differ in ${what}.`,
-      );
+      throw refusals.notSymmetrical(primary.name, replica.name, what);
 }
 
 export function membersOf(endpoint: Resource): string[] {

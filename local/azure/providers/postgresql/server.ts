@@ -4,9 +4,9 @@ import { parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { type Sku, skus } from '../../../../azure/skus.ts';
 import { type JsonObject, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { type Change, notFound } from '../../core/resource-types.ts';
+import { server as refusals } from '../../refusals/flexible-server.ts';
 
 export const serverType = 'Microsoft.DBforPostgreSQL/flexibleServers';
 export const namespace = '/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.DBforPostgreSQL';
@@ -55,12 +55,7 @@ export function serverOf(azure: Azure, { id }: Pick<Change, 'id'>): Resource {
  */
 export function refuseUnlessReady(server: Resource): void {
   const state = stateOf(server.body);
-  if (state !== 'Ready')
-    throw new ArmError(
-      409,
-      'OperationNotAllowedOnServerState',
-      `The operation is not allowed on server '${server.name}' while it is ${state}.`,
-    );
+  if (state !== 'Ready') throw refusals.notReady(server.name, state);
 }
 
 /** Names of `body` in `properties`, for comparing two documents of one server. */

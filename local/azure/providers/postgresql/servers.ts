@@ -2,10 +2,10 @@
 import { storageTierRank } from '../../../../azure/storage.ts';
 import { type JsonObject, merge, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { type Change, registerList, registerResourceType } from '../../core/resource-types.ts';
+import { replicas as refusals } from '../../refusals/replicas.ts';
 import { registerActions } from './actions.ts';
 import { noteFirstBackup, registerBackups } from './backups.ts';
 import { copyChildren, registerChildren } from './children.ts';
@@ -64,12 +64,7 @@ function registerServers(azure: Azure, events: ServerEvents): void {
     mayDelete: (server) => {
       // https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas: replicas go first.
       const [replica] = replicasOf(azure, server.id);
-      if (replica)
-        throw new ArmError(
-          409,
-          'ServerHasReadReplicas',
-          `Server '${server.name}' cannot be deleted before its replica '${replica.name}'.`,
-        );
+      if (replica) throw refusals.primaryDeletedFirst(server.name, replica.name);
     },
     deleted: async (server) => {
       await events({ kind: 'deleted', server: server.id });

@@ -3,10 +3,10 @@
 import { nameOf, parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
-import { ArmError } from '../../core/http.ts';
 import { isTakenElsewhere, refuseReservedName } from '../../core/names.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { type Change, registerList, registerResourceType } from '../../core/resource-types.ts';
+import { children as refusals } from '../../refusals/server-children.ts';
 import { membersOf } from './replicas.ts';
 import { isReplica, namespace, replicasOf, serverOf, serverType } from './server.ts';
 
@@ -55,34 +55,19 @@ export function registerVirtualEndpoints(azure: Azure): void {
 
 function refuseEndpoint(azure: Azure, sent: JsonObject, { id, name }: Change, server: Resource): void {
   // "All operations involving virtual endpoints … are performed in the context of the primary server."
-  if (isReplica(server))
-    throw new ArmError(
-      400,
-      'VirtualEndpointOnReplica',
-      `A virtual endpoint belongs to a primary, and '${server.name}' is a replica.`,
-    );
+  if (isReplica(server)) throw refusals.endpointOnReplica(server.name);
   refuseReservedName(name);
   const everywhere = azure.store.ofType(type).filter((other) => !sameId(other.id, id));
   if (everywhere.some((other) => other.name === name) || isTakenElsewhere(azure, 'postgres', name))
-    throw new ArmError(
-      409,
-      'VirtualEndpointNameAlreadyExists',
-      `Virtual endpoint name '${name}' is already used.`,
-    );
+    throw refusals.endpointNameTaken(name);
   if (everywhere.some((other) => sameId(parentOf(other.id), server.id)))
-    throw new ArmError(
-      409,
-      'VirtualEndpointExists',
-      `Server '${server.name}' already has a virtual endpoint.`,
-    );
+    throw refusals.secondEndpoint(server.name);
   // A request names the reader; a document read before names the writer as well.
   const readers = textsAt(sent, 'properties', 'members').filter((one) => one !== server.name);
-  if (readers.length > 1)
-    throw new ArmError(400, 'TooManyMembers', 'The reader of a virtual endpoint leads to one server.');
+  if (readers.length > 1) throw refusals.endpointWithTwoReaders();
   const known = replicasOf(azure, server.id).map((one) => one.name);
   for (const reader of readers)
-    if (!known.includes(reader))
-      throw new ArmError(400, 'InvalidMember', `Server '${reader}' is no replica of '${server.name}'.`);
+    if (!known.includes(reader)) throw refusals.endpointOfStranger(reader, server.name);
 }
 
 /** Id of the server that a host name of Azure's leads to: a server's own, or a virtual endpoint's writer or reader. */

@@ -1,0 +1,106 @@
+/** Refusals of Microsoft.Insights, Microsoft.OperationalInsights and Microsoft.Consumption. */
+import { defineRefusals, learn } from '../core/refusal.ts';
+
+const diagnostics = `${learn}/azure-monitor/platform/diagnostic-settings`;
+const metrics = `${learn}/azure-monitor/reference/supported-metrics/microsoft-dbforpostgresql-flexibleservers-metrics`;
+
+export const monitoring = defineRefusals('Monitoring and cost', {
+  diagnosticsNotSupported: {
+    status: 400,
+    code: 'ResourceTypeNotSupported',
+    rule: 'The resource type has diagnostic settings',
+    source: diagnostics,
+    message: (type: string) => `The resource type '${type}' does not support diagnostic settings.`,
+  },
+  categoryNotSupported: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'The resource type has the log category',
+    source: `${learn}/azure-monitor/reference/logs-index`,
+    message: (category: string) => `Category '${category}' is not supported.`,
+  },
+  workspaceNotFound: {
+    status: 404,
+    code: 'ResourceNotFound',
+    rule: 'The workspace of a diagnostic setting exists',
+    source: diagnostics,
+    message: (id: string) => `The workspace '${id}' could not be found.`,
+  },
+  sinkAlreadyUsed: {
+    status: 409,
+    code: 'Conflict',
+    rule: 'A category goes to a workspace by one setting',
+    source: diagnostics,
+    message: (workspace: string, other: string, category: string, name: string) =>
+      `Data sink '${workspace}' is already used in diagnostic setting '${other}' for category '${category}' (setting '${name}').`,
+  },
+  alertScopeNotFound: {
+    status: 400,
+    code: 'ResourceNotFound',
+    rule: 'The scope of an alert exists',
+    source: 'https://learn.microsoft.com/rest/api/monitor/metric-alerts/create-or-update',
+    message: (scope: string, alert: string) => `The scope '${scope}' of alert '${alert}' does not exist.`,
+  },
+  actionGroupNotFound: {
+    status: 400,
+    code: 'ActionGroupNotFound',
+    rule: 'The action group of an alert exists',
+    source: `${learn}/azure-monitor/alerts/action-groups`,
+    message: (group: string, alert: string) =>
+      `The action group '${group}' of alert '${alert}' does not exist.`,
+  },
+  metricNotFound: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'The metric of an alert exists',
+    source: metrics,
+    message: (metric: string, alert: string) => `Couldn't find a metric named ${metric} (alert '${alert}').`,
+  },
+  aggregationNotSupported: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'The metric of an alert has the aggregation',
+    source: metrics,
+    message: (aggregation: string, metric: string, alert: string, supported: string) =>
+      `Time aggregation ${aggregation} is not supported for metric ${metric} (alert '${alert}'): supported are ${supported}.`,
+  },
+  metricOfBurstable: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'The metrics of CPU credits exist on Burstable servers only',
+    source: metrics,
+    message: (metric: string, alert: string) =>
+      `Metric ${metric} exists on Burstable servers only (alert '${alert}').`,
+  },
+  metricConfigurationNotFound: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'A metric that is read exists',
+    source: metrics,
+    message: (metric: string, server: string) =>
+      `Failed to find metric configuration for '${metric}' of ${server}.`,
+  },
+  readAggregationNotSupported: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'A metric that is read has the aggregation',
+    source: metrics,
+    message: (aggregation: string, metric: string, supported: string) =>
+      `Aggregation ${aggregation} is not supported for metric ${metric}: supported are ${supported}.`,
+  },
+  workspaceNameNotValid: {
+    status: 400,
+    code: 'InvalidParameter',
+    rule: 'A workspace name has 4 to 63 letters, digits and inner hyphens',
+    source: `${learn}/azure-resource-manager/management/resource-name-rules#microsoftoperationalinsights`,
+    message: (name: string) => `Workspace name '${name}' must have 4 to 63 characters.`,
+  },
+  budgetStartNotFirstOfMonth: {
+    status: 400,
+    code: 'InvalidStartDate',
+    rule: 'A budget starts on the first of a month',
+    source: 'https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update',
+    message: (start: string, name: string) =>
+      `Start date ${start} of budget '${name}' must be the first of a month.`,
+  },
+});
