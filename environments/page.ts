@@ -14,7 +14,7 @@ const families: Readonly<Record<string, string>> = {
   replica: 'A replica and its primary: what must differ, what must match, and what a switchover needs.',
   capacity: 'Whether all connections fit on the servers, and how long partitions are kept.',
   operations: 'Logs, alerts, budget, long-term backup, tags and the state.',
-  across: 'What must differ between environments.',
+  across: 'Differences that environments need.',
   warnings: 'Allowed, and shown with a synthesis: settings that put data where others can read it.',
 };
 

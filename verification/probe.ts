@@ -1,8 +1,8 @@
 /**
- * The live probe: two tenants' rows are planted, and the application role tries what it must not be able to do.
+ * The live probe: it plants rows of two tenants, and tries as the application role what the role must not be able to do.
  *
- * Everything happens in one transaction that is always rolled back. A refusal counts only when the server gave
- * the reason that was expected: an attempt that failed for another reason has proved nothing, and says so.
+ * Everything happens in one transaction that is always rolled back. A refusal counts only if the server gives the expected
+ * reason: an attempt that fails for another reason proves nothing and skips its check.
  */
 
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -11,13 +11,13 @@ import { messageOf } from '../core/text.ts';
 import { sqlState } from '../database/diagnosis.ts';
 import { month, parseBounds } from '../database/maintain/months.ts';
 import { adminRole } from '../database/schema/roles.ts';
-import { rolledBack } from '../database/transaction.ts';
+import { attempt, rolledBack } from '../database/transaction.ts';
 import type { CheckInput, Finding } from './check.ts';
 import { modelOf, nameOf, owner, schema, tenantColumn, tenantRole } from './model.ts';
 import { type ProbedTable, probedTables } from './probed-tables.ts';
-import type { Relation, Snapshot } from './snapshot/facts.ts';
+import type { Relation, Snapshot } from './snapshot/snapshot.ts';
 
-/** What one part of the probe found; `skipped` when it could not be carried out. */
+/** Findings of one part of the probe, or the reason why it proved nothing. */
 export type Part =
   | { readonly tried: number; readonly findings: readonly Finding[] }
   | { readonly skipped: string };
@@ -38,7 +38,7 @@ export type PartName = keyof typeof parts;
 
 const probes = new WeakMap<Snapshot, Promise<Readonly<Record<PartName, Part>>>>();
 
-/** One part of the probe of this look at the database; the whole of it runs once. */
+/** One part of the probe; all parts run once per snapshot. */
 export async function probed(input: CheckInput, part: PartName): Promise<Part> {
   let probe = probes.get(input.snapshot);
   if (!probe) {
@@ -60,31 +60,33 @@ async function run(input: CheckInput): Promise<Readonly<Record<PartName, Part>>>
     try {
       await probe.plant();
     } catch (error) {
-      return all({ skipped: `two tenants' rows could not be planted: ${messageOf(error)}` });
+      return all({ skipped: `rows of two tenants could not be planted: ${messageOf(error)}` });
     }
-    const results = all({ skipped: 'not reached' });
+    const results = all({ skipped: 'not run' });
     for (const name of Object.keys(parts) as PartName[]) results[name] = await probe.section(parts[name]);
     return results;
   });
 }
 
-/** What a statement may end with: it was carried out, or it was refused for want of a right. */
+/** The end of a statement: it ran, or the server refused it for want of a privilege. */
 type Ended = { readonly rows: readonly Record<string, unknown>[]; readonly count: number } | 'refused';
 
 const insufficientPrivilege = '42501';
 
-/** Written as text, so that a statement and its savepoint travel together. */
+/** Literals, because a statement and its savepoint travel in one message, which takes no parameters. */
 const quote = pg.escapeLiteral;
 
 class Probe {
   readonly #client: pg.Client;
   readonly snapshot: Snapshot;
-  /** Every table of tenants. */
-  readonly tables: readonly ProbedTable[];
+  /** Every tenant table; after `plant`, those with rows of both tenants. */
+  tables: readonly ProbedTable[];
+  /** Why a table that administrators may write accepts no row of a tenant. */
+  #unplanted: string | undefined;
   readonly #mark = `verify-${randomBytes(6).toString('hex')}`;
   readonly mine = `${this.#mark}-a`;
   readonly theirs = `${this.#mark}-b`;
-  /** Tenants without a row, for inserts that no unique key may get in the way of. */
+  /** Tenants without a row, for inserts into tables with one row per tenant. */
   readonly fresh = { mine: `${this.#mark}-c`, theirs: `${this.#mark}-d` };
   #tried = 0;
   #findings: Finding[] = [];
@@ -95,29 +97,32 @@ class Probe {
     this.tables = tables;
   }
 
-  /** Rows of both tenants in every table that an administrator may write; the trail gets its rows by trigger. */
+  /** Writes a row of both tenants into every table that administrators may write; triggers write the audit trail. */
   async plant(): Promise<void> {
     await this.become(adminRole);
-    for (const tenant of [this.mine, this.theirs]) {
-      for (const table of this.tables) {
-        const insert = table.insert(adminRole, tenant);
-        if (insert === undefined) continue;
-        await this.#client.query(insert).catch((error: unknown) => {
-          throw new Error(`${table.name}: ${messageOf(error)}`, { cause: error });
-        });
-      }
+    const planted: ProbedTable[] = [];
+    for (const table of this.tables) {
+      const rows = [this.mine, this.theirs].flatMap((tenant) => table.insert(adminRole, tenant) ?? []);
+      const result = await attempt(this.#client, () => this.#client.query(rows.join('; ')));
+      if ('value' in result) planted.push(table);
+      else if (sqlState(result.refused) === undefined) throw result.refused;
+      else this.#unplanted ??= `${table.name} accepts no row of a tenant: ${result.refused.message}`;
     }
+    this.tables = planted;
     await this.become(tenantRole);
   }
 
-  /** Runs one part as the application role with tenant `mine`. */
+  /** Runs one part as the application role. */
   async section(part: (probe: Probe) => Promise<void>): Promise<Part> {
     this.#tried = 0;
     this.#findings = [];
     await this.#client.query('SAVEPOINT section');
     try {
       await part(this);
-      return { tried: this.#tried, findings: this.#findings };
+      const findings = this.#findings;
+      // Without rows in every table, an attempt without a finding proves nothing.
+      if (findings.length === 0 && this.#unplanted !== undefined) throw new Unproven(this.#unplanted);
+      return { tried: this.#tried, findings };
     } catch (error) {
       if (sqlState(error) === undefined && !(error instanceof Unproven)) throw error;
       return { skipped: `could not be tried: ${messageOf(error)}` };
@@ -130,16 +135,16 @@ class Probe {
     await this.#client.query(`SET LOCAL ROLE ${pg.escapeIdentifier(role)}`);
   }
 
-  /** Says whose data the transaction works on. */
+  /** Sets the tenant of the transaction. */
   async tenant(name: string): Promise<void> {
     await this.#client.query("SELECT set_config('app.current_tenant_id', $1, true)", [name]);
   }
 
-  /** Carries a statement out, or takes it back when it is refused. Any other end is an error. */
+  /** Runs a statement, and undoes it if the server refuses it. @throws Unproven for any other error */
   async attempt(sql: string): Promise<Ended> {
     this.#tried += 1;
     try {
-      // One message for three statements: the probe's cost is its round trips.
+      // One message for three statements, because round trips dominate the time of the probe.
       const results: unknown = await this.#client.query(
         `SAVEPOINT attempt; ${sql}; RELEASE SAVEPOINT attempt`,
       );
@@ -149,7 +154,7 @@ class Probe {
       if (sqlState(error) === undefined) throw error;
       await this.#client.query('ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt');
       if (sqlState(error) === insufficientPrivilege) return 'refused';
-      throw new Unproven(`${sql.replace(/\s+/g, ' ').slice(0, 60)}… ended with: ${messageOf(error)}`);
+      throw new Unproven(`${sql.replace(/\s+/g, ' ').slice(0, 60)}… failed: ${messageOf(error)}`);
     }
   }
 
@@ -157,12 +162,12 @@ class Probe {
     this.#findings.push({ object, detail });
   }
 
-  /** A statement that must be refused. */
+  /** A statement that the server must refuse. */
   async mustRefuse(object: string, deed: string, sql: string): Promise<void> {
     if ((await this.attempt(sql)) !== 'refused') this.find(object, `${tenantRole} can ${deed}`);
   }
 
-  /** A statement that must touch or show no row; a refusal is as good. */
+  /** A statement that must touch or return no row, or be refused. */
   async mustMiss(object: string, deed: string, sql: string): Promise<void> {
     const end = await this.attempt(sql);
     if (end === 'refused') return;
@@ -184,7 +189,7 @@ class Probe {
   }
 }
 
-/** The server refused for a reason that proves nothing. */
+/** The server refused a statement for a reason that proves nothing. */
 class Unproven extends Error {}
 
 const rowsOf = (table: string, condition: string) =>
@@ -199,7 +204,7 @@ function viewsOf({ snapshot }: Probe): readonly string[] {
     .map(nameOf);
 }
 
-/** First of all, because a tenant that was set once is '' and never unset again in this session. */
+/** Runs first, because a tenant that was set once is '' and never unset again in this session. */
 async function withoutTenant(probe: Probe): Promise<void> {
   const everything = async (state: string) => {
     for (const name of [...probe.tables.map(({ name }) => name), ...viewsOf(probe)]) {
@@ -212,7 +217,7 @@ async function withoutTenant(probe: Probe): Promise<void> {
   };
   await everything('no');
   await probe.tenant('');
-  await everything("an emptied ('')");
+  await everything("an empty ('')");
 }
 
 /** Everything that the migrations grant to the application role, on rows of its own tenant. */
@@ -245,7 +250,7 @@ async function foreignReads(probe: Probe): Promise<void> {
   await probe.tenant(probe.mine);
   const foreign = `tenant_id <> ${quote(probe.mine)}`;
   for (const name of [...probe.tables.map(({ name }) => name), ...viewsOf(probe)]) {
-    await probe.mustMiss(name, "read other tenants' rows", rowsOf(name, foreign));
+    await probe.mustMiss(name, 'read rows of other tenants', rowsOf(name, foreign));
   }
   for (const { name, recent } of probe.tables) {
     // An error raised on a hidden row would show that it exists.
@@ -257,7 +262,7 @@ async function foreignReads(probe: Probe): Promise<void> {
     if (end === 'raised') probe.find(name, 'an error reveals rows that the policies hide');
     await probe.mustMiss(
       name,
-      "lock other tenants' rows",
+      'lock rows of other tenants',
       `SELECT 1 FROM ${name} WHERE tenant_id = ${quote(probe.theirs)}${recent} FOR UPDATE`,
     );
   }
@@ -275,8 +280,12 @@ async function foreignChanges(probe: Probe): Promise<void> {
   await probe.tenant(probe.mine);
   for (const { name, change, recent } of probe.tables) {
     const theirs = `tenant_id = ${quote(probe.theirs)}${recent}`;
-    await probe.mustMiss(name, "update another tenant's row", `UPDATE ${name} SET ${change} WHERE ${theirs}`);
-    await probe.mustMiss(name, "delete another tenant's row", `DELETE FROM ${name} WHERE ${theirs}`);
+    await probe.mustMiss(
+      name,
+      'update a row of another tenant',
+      `UPDATE ${name} SET ${change} WHERE ${theirs}`,
+    );
+    await probe.mustMiss(name, 'delete a row of another tenant', `DELETE FROM ${name} WHERE ${theirs}`);
     await probe.mustRefuse(
       name,
       'give a row to another tenant',
@@ -288,7 +297,7 @@ async function foreignChanges(probe: Probe): Promise<void> {
 async function leaves(probe: Probe): Promise<void> {
   await probe.tenant(probe.mine);
   const current = probe.currentLeaves();
-  if (current.length === 0) throw new Unproven('no table has a partition for now');
+  if (current.length === 0) throw new Unproven('no table has a partition for the current month');
   for (const { leaf, parent } of current) {
     const name = nameOf(leaf);
     await probe.mustMiss(name, 'read the partition directly', rowsOf(name, 'true'));
@@ -307,10 +316,10 @@ async function escapes(probe: Probe): Promise<void> {
     await probe.mustRefuse(name, 'truncate it', `TRUNCATE ${name}`);
     await probe.mustRefuse(
       name,
-      'switch row-level security off',
+      'disable row-level security',
       `ALTER TABLE ${name} DISABLE ROW LEVEL SECURITY`,
     );
-    await probe.mustRefuse(name, 'switch its triggers off', `ALTER TABLE ${name} DISABLE TRIGGER ALL`);
+    await probe.mustRefuse(name, 'disable its triggers', `ALTER TABLE ${name} DISABLE TRIGGER ALL`);
     await probe.mustRefuse(name, 'add a policy', `CREATE POLICY verify ON ${name} USING (true)`);
   }
   const attempts: readonly (readonly [string, string, string])[] = [
@@ -323,12 +332,12 @@ async function escapes(probe: Probe): Promise<void> {
     ['database', 'create a temporary table', 'CREATE TEMPORARY TABLE verify (n int)'],
     [
       'parameter session_replication_role',
-      'switch all triggers off',
+      'disable all triggers',
       "SET LOCAL session_replication_role = 'replica'",
     ],
   ];
   for (const [object, deed, sql] of attempts) await probe.mustRefuse(object, deed, sql);
-  // The server must refuse the query: without policies it would show everything.
+  // Without policies the query would return every row, so the server must refuse it.
   await probe.attempt('SET LOCAL row_security = off');
   for (const { name } of probe.tables) {
     await probe.mustRefuse('parameter row_security', `read ${name} with policies off`, rowsOf(name, 'true'));
@@ -368,7 +377,7 @@ async function auditRows(probe: Probe): Promise<void> {
   ] as const) {
     const row = rows.find((candidate) => candidate['operation'] === operation);
     if (!row) {
-      probe.find('llama.audit_trail', `${operation} of a storage record left no row`);
+      probe.find('llama.audit_trail', `${operation} of a storage record wrote no row`);
       continue;
     }
     const wrong = Object.entries({ ...shared, old, new: fresh }).filter(
@@ -393,7 +402,7 @@ async function auditChanges(probe: Probe): Promise<void> {
     await probe.become(role);
     for (const [deed, sql] of [
       ['change a row', `UPDATE ${trail} SET user_id = 'nobody' WHERE tenant_id = ${quote(probe.mine)}`],
-      ['remove a row', `DELETE FROM ${trail} WHERE tenant_id = ${quote(probe.mine)}`],
+      ['delete a row', `DELETE FROM ${trail} WHERE tenant_id = ${quote(probe.mine)}`],
     ] as const) {
       const end = await probe.attempt(sql);
       if (end !== 'refused' && end.count > 0) probe.find(trail, `${role} can ${deed}`);

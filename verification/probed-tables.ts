@@ -1,21 +1,21 @@
-/** The tables of tenants as the two-tenant probe uses them, derived from the catalogs and the schema manifest. */
+/** Tenant tables as the two-tenant probe uses them, derived from the catalogs and the schema manifest. */
 import pg from 'pg';
 import { month } from '../database/maintain/months.ts';
 import { insertOf, sampleRow } from '../database/schema/sample.ts';
 import type { CheckInput } from './check.ts';
 import { expectation } from './drift/manifest.ts';
 import { modelOf, nameOf, tenantColumn, tenantRole } from './model.ts';
-import type { Column, Relation } from './snapshot/facts.ts';
+import type { Column, Relation } from './snapshot/snapshot.ts';
 
 export interface ProbedTable {
   /** `llama.storage_records` */
   readonly name: string;
-  /** ` AND "timestamp" >= '…'` for a partitioned table: planted rows lie in the current month. Otherwise empty. */
+  /** ` AND "timestamp" >= '…'` for a partitioned table: planted rows are in the current month. Otherwise empty. */
   readonly recent: string;
   /** An assignment that changes no value: `"model_version" = "model_version"`. */
   readonly change: string;
   /**
-   * Columns that the role has the privilege on, by the migrations. By the catalogs for a table that no migration
+   * Columns on which the migrations grant the privilege to the role; those in the catalogs for a table that no migration
    * makes, or without a schema manifest.
    */
   granted(role: string, privilege: string): readonly Column[];
@@ -30,7 +30,7 @@ export interface ProbedTable {
   anyInsert(role: string, tenant: string, into?: string, given?: Readonly<Record<string, string>>): string;
 }
 
-/** Every table of schema llama with a tenant column, partitions aside. */
+/** Every table of schema llama with a tenant column, without partitions. */
 export function probedTables(input: CheckInput): readonly ProbedTable[] {
   const grants = grantsOf(input);
   return modelOf(input.snapshot).tenantTables.map((table) => probedTable(input, table, grants));
@@ -67,14 +67,17 @@ function probedTable({ snapshot }: CheckInput, table: Relation, isGranted: Grant
   const checks = snapshot.constraints
     .filter(({ relation, type }) => relation === table.oid && type === 'c')
     .map(({ definition }) => definition);
+  // A nullable column is left out, unless a check says when it must have a value.
+  const isNeeded = ({ name: column, expression, identity, notNull }: Column) =>
+    expression === null &&
+    !identity &&
+    (notNull || checks.some((check) => new RegExp(`\\b${column} IS (NOT )?NULL`).test(check)));
   const granted = (role: string, privilege: string) =>
     columns.filter((column) => isGranted(table, column, role, privilege));
   const anyInsert: ProbedTable['anyInsert'] = (role, tenant, into = name, given = {}) => {
     const may = new Set(granted(role, 'INSERT'));
     const filled = columns.filter(
-      (column) =>
-        column.name in given ||
-        (column.expression === null && !column.identity && (may.size === 0 || may.has(column))),
+      (column) => column.name in given || (isNeeded(column) && (may.size === 0 || may.has(column))),
     );
     return insertOf(into, sampleRow(filled, checks, tenant, given));
   };

@@ -107,8 +107,21 @@ export function sectionOf(content: string, direction: 'up' | 'down'): Section | 
   return { sql, line: content.slice(0, start).split('\n').length };
 }
 
+/**
+ * Position of the line with the marker of a section, as node-pg-migrate finds it: `--`, then only white space and dashes,
+ * then `up migration`. A search for that expression is quadratic in lines of dashes, so this one starts from the words.
+ *
+ * @returns -1 if the text has no such line
+ */
 function marker(content: string, direction: 'up' | 'down'): number {
-  return content.search(new RegExp(`^[ \\t]*--[\\s-]*${direction}\\s+migration`, 'im'));
+  for (const { index } of content.matchAll(new RegExp(`${direction}\\s+migration`, 'gi'))) {
+    let start = index;
+    while (start > 0 && /[\s-]/.test(content[start - 1] ?? '')) start -= 1;
+    const before = content.slice(start, index);
+    const line = before.search(start === 0 ? /^[ \t]*--/m : /(?<=[\r\n])[ \t]*--/);
+    if (line >= 0) return start + line;
+  }
+  return -1;
 }
 
 function filesIn(directory: string): string[] {

@@ -1,6 +1,6 @@
 import { notesTable } from '../runtime/encryption/fixture.ts';
 import { deployment } from './fixture.ts';
-import type { Row } from './rows.ts';
+import { probeChecks, type Row } from './rows.ts';
 
 const vaultKey = 'https://verify.vault.azure.net/keys/fields';
 const id = '11111111-2222-3333-4444-555555555555';
@@ -14,7 +14,7 @@ interface Key {
   readonly length?: number;
 }
 
-/** A data key that lacks nothing. */
+/** A complete data key. */
 function key(change: Key = {}): string {
   const { tenant = 'verify-keys', keyId = id, algorithm = 'RSA-OAEP-256', wrappingKey = vaultKey } = change;
   const { version = 'v1', length = 256 } = change;
@@ -37,14 +37,14 @@ const sealed = `{"$enc": "${text}"}`;
 const notes = `SET LOCAL ROLE llama_owner; ${notesTable} RESET ROLE;`;
 const note = `INSERT INTO llama.notes (tenant_id, body) VALUES ('verify-keys', '${text}');`;
 
-/** Past the triggers, as a restore or a superuser's repair would. */
+/** Bypasses the triggers, like a restore or a repair by a superuser. */
 const unguarded = (sql: string) =>
   `SET LOCAL session_replication_role = replica; ${sql} SET LOCAL session_replication_role = origin;`;
 
 export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-005', sql: 'GRANT DELETE ON llama.data_keys TO admin_role' },
   { breaks: 'ENC-005', sql: 'GRANT UPDATE (wrapped) ON llama.data_keys TO application_role' },
-  { breaks: 'ENC-006', because: 'a length no RSA key has', sql: key({ length: 100 }) },
+  { breaks: 'ENC-006', because: 'a length that RSA does not produce', sql: key({ length: 100 }) },
   {
     breaks: 'ENC-006',
     because: 'a key in a file, on Azure',
@@ -52,7 +52,7 @@ export const dataKeyRows: readonly Row[] = [
   },
   {
     breaks: 'ENC-006',
-    because: 'another wrapping key than the deployment has',
+    because: 'another wrapping key than that of the deployment',
     sql: key(),
     deployment: {
       ...deployment,
@@ -73,13 +73,13 @@ export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-008', sql: `${key()} UPDATE llama.data_keys SET values_reserved = 3300000000` },
   {
     breaks: 'ENC-008',
-    because: 'replaced long ago and still used',
+    because: 'replaced long ago but still in use',
     sql: unguarded(
       `${key()} UPDATE llama.data_keys SET state = 'retiring', state_since = now() - interval '100 days';`,
     ),
   },
   { breaks: 'ENC-009', because: 'readable', sql: unguarded(record('{"name": "Ann"}', 'true')) },
-  { breaks: 'ENC-016', because: 'its key is not there', sql: unguarded(record(sealed, 'true')) },
+  { breaks: 'ENC-016', because: 'its key does not exist', sql: unguarded(record(sealed, 'true')) },
   {
     breaks: 'ENC-016',
     because: 'its key was destroyed too early',
@@ -109,7 +109,8 @@ export const dataKeyRows: readonly Row[] = [
   },
   {
     breaks: 'ENC-014',
-    because: 'its record was renamed',
+    because: 'its record was renamed, and its audit trigger refuses every insert',
+    skips: probeChecks,
     sql: `${notes} ALTER TABLE llama.notes RENAME id TO number`,
   },
   {
@@ -186,7 +187,7 @@ export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-012', sql: `${config} ${key()} ${record('{"name": "Ann"}')}` },
   {
     breaks: 'ENC-011',
-    because: 'nothing of it was ever encrypted',
+    because: 'the tenant has only plaintext',
     also: ['ENC-012'],
     sql: `${config} ${record('{"name": "Ann"}')}`,
   },

@@ -1,32 +1,32 @@
-/** The registry of encrypted columns, and what lies in them and outside: docs/encryption.md. */
+/** The registry of encrypted columns, and encrypted values inside and outside of it: docs/encryption.md. */
 import type pg from 'pg';
 import { encryptedTables } from '../../database/keys/columns.ts';
 import { findStrays } from '../../database/keys/strays.ts';
 import { rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
-import { describeGrants, modelOf, owner, schema } from '../model.ts';
+import { foreignGrants, granted, modelOf, owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
 const registry = `${schema}.encrypted_columns`;
 const missing = skip(`${registry} does not exist`);
 const source = 'docs/encryption.md; migrations/0014_encrypted_columns.sql';
 
-/** Pages of each table that a sample reads, about. */
+/** Pages that a sample reads of each table, approximately. */
 const samplePages = 200;
 
-/** Days after which values under a retired key should long have been moved: rotation runs weekly. */
-const movedWithin = 21;
+/** Days after which no value may use a retired key: rotation runs weekly. */
+const movedWithinDays = 21;
 
 export const checks = checksOf('encryption', [
   {
     id: 'ENC-014',
     name: 'registered-columns-countable',
     severity: 'critical',
-    title: 'Every registered column exists, is guarded, and shows all of its values to who counts them',
-    inspects: `${registry}; columns, primary keys, triggers, policies and grants of the tables it names`,
-    why: 'Values that rotation cannot find, read or change keep their data key for ever; a column without its guard takes values that nobody can read, and clear text.',
+    title: 'Every registered column exists, is guarded, and shows all values to administrators',
+    inspects: `${registry}; columns, primary keys, triggers, policies and grants of its tables`,
+    why: 'Rotation cannot retire the data key of values that it cannot find, read or change. A column without its guard accepts plaintext and values without a key.',
     remedy:
-      'After a rename: SELECT llama.register_encrypted_column, with the names it was known by. For a column that is gone: SELECT llama.forget_encrypted_column.',
+      'After a rename, SELECT llama.register_encrypted_column with the former names. For a dropped column, SELECT llama.forget_encrypted_column.',
     source,
     run: (input) =>
       withRegistry(input, async (client) => {
@@ -43,10 +43,10 @@ export const checks = checksOf('encryption', [
     id: 'ENC-015',
     name: 'no-stray-ciphertext',
     severity: 'critical',
-    title: 'No encrypted value lies outside the registered columns',
-    inspects: `a sample (about ${samplePages} pages a table) of every column that can hold text or bytes, the audit trail excepted`,
-    why: 'Rotation encrypts the values of registered columns again and then destroys the key: any other value can never be read again.',
-    remedy: 'Register the column (llama.register_encrypted_column), or remove what was copied there.',
+    title: 'No encrypted value is outside the registered columns',
+    inspects: `a sample (about ${samplePages} pages per table) of every column that can hold text or bytes, except in the audit trail`,
+    why: 'Rotation encrypts only the values of registered columns again, and then destroys the old key. Other values become unreadable.',
+    remedy: 'Register the column (llama.register_encrypted_column), or delete the copied values.',
     source,
     run: (input) =>
       withRegistry(input, async (client) => {
@@ -64,14 +64,14 @@ export const checks = checksOf('encryption', [
     id: 'ENC-016',
     name: 'values-name-usable-keys',
     severity: 'critical',
-    title: 'Every encrypted value names a data key that opens it',
-    inspects: `a sample (about ${samplePages} pages a table) of every registered column, and the data keys that its values name`,
-    why: 'A value whose key is unknown or destroyed is lost already; one whose key was retired weeks ago is lost when that key is destroyed.',
-    remedy: 'Restore llama.data_keys from the moment of the data; for retired keys: llama-db keys rotate.',
+    title: 'Every encrypted value has a usable data key',
+    inspects: `a sample (about ${samplePages} pages per table) of every registered column, and the data keys of its values`,
+    why: 'A value whose key is unknown or destroyed is lost. A value whose key was retired weeks ago is lost when that key is destroyed.',
+    remedy: 'Restore llama.data_keys from the time of the data. For retired keys, run llama-db keys rotate.',
     source,
     run: (input) =>
       withRegistry(input, async (client) => {
-        const { seen, findings } = await judgeValues(client);
+        const { seen, findings } = await inspectValues(client);
         return judge(`${counted(seen, 'value')} of a sample`, findings);
       }),
   },
@@ -81,9 +81,9 @@ export const checks = checksOf('encryption', [
     severity: 'medium',
     title: 'Every table can be searched for encrypted values',
     inspects: 'privileges and policies of every table with a column that can hold text or bytes',
-    why: 'llama-db keys rotate destroys no key while a table is there in which values of it may lie unseen; and ENC-015 does not see them either.',
+    why: 'llama-db keys rotate destroys no key while a table that it cannot read may contain values of it. ENC-015 cannot read such a table either.',
     remedy:
-      'GRANT SELECT to admin_role with a policy that shows every row; archive and drop a detached month.',
+      'GRANT SELECT to admin_role, with a policy that shows every row. Archive and drop a detached month.',
     source,
     run: (input) =>
       withRegistry(input, async (client) => {
@@ -92,7 +92,7 @@ export const checks = checksOf('encryption', [
           counted(tables, 'table'),
           unreadable.map((object) => ({
             object,
-            detail: 'no role that this login may take sees every row of it',
+            detail: 'no role that this login may assume sees all of its rows',
           })),
         );
       }),
@@ -101,9 +101,9 @@ export const checks = checksOf('encryption', [
     id: 'ENC-018',
     name: 'registry-least-privilege',
     severity: 'critical',
-    title: 'Nobody but the owner changes the registry of encrypted columns',
+    title: 'Only the owner may change the registry of encrypted columns',
     inspects: `privileges on ${registry}, and on the functions that write it`,
-    why: 'A column that somebody takes out of the registry loses its values with the next key that is destroyed.',
+    why: 'A column that is removed from the registry loses its values when their key is destroyed.',
     remedy: `REVOKE … ON ${registry} FROM the role; REVOKE EXECUTE ON FUNCTION … FROM the role.`,
     source,
     run: ({ snapshot }) => {
@@ -128,23 +128,17 @@ export const checks = checksOf('encryption', [
           at === schema && ['register_encrypted_column', 'forget_encrypted_column'].includes(name),
       );
       return judge(`${registry} and ${counted(routines.length, 'function')}`, [
-        ...(whole.length > 0 ? [{ object: registry, detail: describeGrants(whole) }] : []),
-        ...columns.map((grant) => ({
-          object: `${registry}.${grant.column}`,
-          detail: describeGrants([grant]),
-        })),
-        ...routines.flatMap((routine): Finding[] => {
-          const others = routine.grants.filter(({ grantee }) => grantee !== routine.owner);
-          return others.length > 0
-            ? [{ object: `${schema}.${routine.name}`, detail: describeGrants(others) }]
-            : [];
-        }),
+        ...granted(registry, whole),
+        ...columns.flatMap((grant) => granted(`${registry}.${grant.column}`, [grant])),
+        ...routines.flatMap((routine) =>
+          granted(`${schema}.${routine.name}`, foreignGrants(routine.grants, routine.owner)),
+        ),
       ]);
     },
   },
 ]);
 
-/** Asks as the owner, who may read the registry and become whoever sees the rows. */
+/** Runs `work` as the owner, who may read the registry and assume the roles that see the rows. */
 async function withRegistry(
   { client, snapshot }: CheckInput,
   work: (client: pg.Client) => Promise<Outcome>,
@@ -156,23 +150,23 @@ async function withRegistry(
   });
 }
 
-/** storage_records has guards of its own, which are ENC-010's. */
+/** ENC-010 inspects the guards of storage_records. */
 const registryQuery = `
   SELECT e.table_name || '.' || e.column_name AS object,
-         array_remove(CASE WHEN c.oid IS NULL THEN ARRAY['table ' || e.stored_table || ' is gone'] ELSE ARRAY[
-           CASE WHEN a.attnum IS NULL THEN 'column ' || e.stored_column || ' of ' || e.stored_table || ' is gone' END,
-           CASE WHEN r.attnum IS NULL THEN 'record column ' || e.record_column || ' of ' || e.stored_table || ' is gone'
+         array_remove(CASE WHEN c.oid IS NULL THEN ARRAY['table ' || e.stored_table || ' does not exist'] ELSE ARRAY[
+           CASE WHEN a.attnum IS NULL THEN 'column ' || e.stored_column || ' of ' || e.stored_table || ' does not exist' END,
+           CASE WHEN r.attnum IS NULL THEN 'record column ' || e.record_column || ' of ' || e.stored_table || ' does not exist'
                 WHEN NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary AND r.attnum = ANY (i.indkey))
                 THEN 'the primary key does not contain record column ' || e.record_column END,
            CASE WHEN a.atttypid NOT IN ('text'::regtype, 'varchar'::regtype, 'jsonb'::regtype, 'bytea'::regtype)
-                THEN 'it is of type ' || a.atttypid::regtype END,
-           CASE WHEN c.relpersistence <> 'p' THEN 'its table does not survive a crash' END,
+                THEN 'has type ' || a.atttypid::regtype END,
+           CASE WHEN c.relpersistence <> 'p' THEN 'its table is not logged' END,
            CASE WHEN c.oid <> 'llama.storage_records'::regclass AND NOT EXISTS (
                        SELECT FROM pg_trigger AS t
                         WHERE t.tgrelid = c.oid AND t.tgfoid = to_regprocedure('llama.guard_sealed_value()')
                           AND a.attnum = ANY (t.tgattr) AND t.tgtype & 20 = 20
                           AND strpos(pg_get_triggerdef(t.oid), 'llama.has_data_key(') > 0)
-                THEN 'no guard for INSERT and UPDATE' END,
+                THEN 'has no guard for INSERT and UPDATE' END,
            (SELECT 'its guard is disabled on ' || string_agg(t.tgrelid::regclass::text, ', ')
               FROM pg_trigger AS t
              WHERE (t.tgrelid = c.oid OR t.tgrelid IN (SELECT p.relid FROM pg_partition_tree(c.oid) AS p))
@@ -188,7 +182,7 @@ const registryQuery = `
     LEFT JOIN pg_attribute AS r ON r.attrelid = c.oid AND r.attname = e.record_column AND r.attnum > 0
    ORDER BY 1`;
 
-async function judgeValues(
+async function inspectValues(
   client: pg.Client,
 ): Promise<{ readonly seen: number; readonly findings: readonly Finding[] }> {
   await client.query('SET LOCAL ROLE admin_role');
@@ -206,7 +200,7 @@ async function judgeValues(
       const { rows } = await client.query<{ tenant: string; seen: number; lost: number; late: number }>(
         `SELECT r.tenant_id AS tenant, count(*)::int AS seen,
                 count(*) FILTER (WHERE k.key_id IS NULL OR (k.wrapped IS NULL AND k.state <> 'erased'))::int AS lost,
-                count(*) FILTER (WHERE k.state = 'retired' AND k.state_since < now() - interval '${movedWithin} days')::int AS late
+                count(*) FILTER (WHERE k.state = 'retired' AND k.state_since < now() - interval '${movedWithinDays} days')::int AS late
            FROM ${relation} AS r TABLESAMPLE SYSTEM (${share})
            LEFT JOIN llama.data_keys AS k ON k.tenant_id = r.tenant_id AND k.key_id = llama.data_key_of(r.${stored})
           WHERE llama.data_key_of(r.${stored}) IS NOT NULL
@@ -216,7 +210,7 @@ async function judgeValues(
         seen += row.seen;
         const object = `${table}.${column} of tenant ${tenant}`;
         if (lost > 0)
-          findings.push({ object, detail: `${counted(lost, 'value')} whose data key is not there` });
+          findings.push({ object, detail: `${counted(lost, 'value')} whose data key does not exist` });
         if (late > 0)
           findings.push({
             object,

@@ -18,7 +18,7 @@ export interface Azure {
   /** @default - as many requests as anybody sends */
   readonly throttle: Throttle | undefined;
   /** Milliseconds until a role assignment has an effect. */
-  readonly rolesTake: number;
+  readonly roleAssignmentDelayMs: number;
   readonly store: ResourceStore;
   readonly operations: Operations;
   readonly directory: Directory;

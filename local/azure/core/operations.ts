@@ -11,6 +11,7 @@ import type { JsonObject } from '../../../core/json.ts';
 import { server as serverRefusals } from '../refusals/flexible-server.ts';
 import { general } from '../refusals/general.ts';
 import { ArmError, type AzureRequest, type AzureResponse, repeated } from './http.ts';
+import { pollingAddresses } from './polling.ts';
 
 export type OperationOutcome = 'InProgress' | 'Succeeded' | 'Failed' | 'Refused' | 'Abandoned';
 
@@ -71,6 +72,8 @@ export interface OperationsOptions {
   readonly retryAfterSeconds: number;
   /** Told when an operation met something that is not known here, or a defect of this stand-in. */
   readonly onUnknown: (message: string) => void;
+  /** Receives the name of the refusal with which an operation failed. */
+  readonly onRefused: (refusal: string) => void;
 }
 
 export class Operations {
@@ -141,6 +144,7 @@ export class Operations {
       record.outcome = 'Failed';
       if (!(error instanceof ArmError) || error.status === 501)
         this.options.onUnknown(`${record.method} ${record.target}: ${String(error)}`);
+      if (error instanceof ArmError && error.refusal !== undefined) this.options.onRefused(error.refusal);
       record.error =
         error instanceof ArmError
           ? { code: error.code, message: error.message }
@@ -174,14 +178,13 @@ export class Operations {
     });
   }
 
-  /** Headers that tell a client where to ask how the operation goes. */
+  /** Headers with the addresses at which a client asks about the operation. */
   pollingHeaders(record: OperationRecord, request: AzureRequest): Record<string, string> {
-    const namespace = record.type.split('/')[0];
-    const base = `https://${request.host}/subscriptions/${this.options.subscriptionId}/providers/${namespace}/locations/global`;
+    const { status, result } = pollingAddresses(this.options.subscriptionId, record.type, record.target);
     const version = `api-version=${request.query.get('api-version') ?? ''}`;
     return {
-      'azure-asyncoperation': `${base}/azureAsyncOperation/${record.id}?${version}`,
-      location: `${base}/operationResults/${record.id}?${version}`,
+      'azure-asyncoperation': `https://${request.host}${status}/${record.id}?${version}`,
+      location: `https://${request.host}${result}/${record.id}?${version}`,
       'retry-after': String(this.options.retryAfterSeconds),
     };
   }

@@ -144,6 +144,19 @@ export const vaultShapes = {
 } satisfies Record<string, Shape>;
 
 export const authorizationShapes = {
+  definition: {
+    properties: {
+      roleName: 'any',
+      description: 'any',
+      type: 'any',
+      assignableScopes: 'any',
+      permissions: [{ actions: 'any', notActions: 'any', dataActions: 'any', notDataActions: 'any' }],
+      createdOn: 'readOnly',
+      updatedOn: 'readOnly',
+      createdBy: 'readOnly',
+      updatedBy: 'readOnly',
+    },
+  },
   lock: { properties: { level: 'any', notes: 'any', owners: 'any' }, systemData: 'readOnly' },
   assignment: {
     properties: {
@@ -161,6 +174,31 @@ export const authorizationShapes = {
       updatedBy: 'readOnly',
     },
   },
+} satisfies Record<string, Shape>;
+
+export const storageShapes = {
+  account: {
+    ...envelope,
+    sku: { name: 'any', tier: 'readOnly' },
+    kind: 'any',
+    properties: {
+      minimumTlsVersion: 'any',
+      supportsHttpsTrafficOnly: 'any',
+      allowBlobPublicAccess: 'any',
+      allowSharedKeyAccess: 'any',
+      defaultToOAuthAuthentication: 'any',
+      allowCrossTenantReplication: 'any',
+      primaryEndpoints: 'readOnly',
+    },
+  },
+  blobService: {
+    properties: {
+      isVersioningEnabled: 'any',
+      deleteRetentionPolicy: { enabled: 'any', days: 'any' },
+      containerDeleteRetentionPolicy: { enabled: 'any', days: 'any' },
+    },
+  },
+  container: { properties: { publicAccess: 'any', metadata: 'any' } },
 } satisfies Record<string, Shape>;
 
 export const workspaceShape: Shape = {

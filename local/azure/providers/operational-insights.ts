@@ -4,7 +4,6 @@ import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
 import { keep, notFound, registerList, registerResourceType } from '../core/resource-types.ts';
 import { workspaceShape } from '../core/shapes.ts';
-import { authorization } from '../refusals/authorization.ts';
 import { monitoring } from '../refusals/monitoring.ts';
 
 export const workspaceType = 'Microsoft.OperationalInsights/workspaces';
@@ -16,14 +15,8 @@ interface DeletedWorkspace {
   readonly deletedAt: number;
 }
 
-export interface WorkspaceOptions {
-  /** Whether the deploying identity may read shared keys (`Microsoft.OperationalInsights/workspaces/sharedKeys/action`). */
-  readonly mayReadSharedKeys: boolean;
-  /** Told each shared key, so that tests can search for it where it must not be. */
-  readonly sharedKeys: Map<string, string>;
-}
-
-export function registerOperationalInsights(azure: Azure, options: WorkspaceOptions): void {
+/** @param sharedKeys receives each shared key that is given out, by workspace id */
+export function registerOperationalInsights(azure: Azure, sharedKeys: Map<string, string>): void {
   const { router, store, clock } = azure;
   /** https://learn.microsoft.com/azure/azure-monitor/logs/delete-workspace: kept for 14 days, unless `force` is said. */
   const deleted = azure.memory.map<DeletedWorkspace>('deletedWorkspaces');
@@ -80,15 +73,8 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
     ({ request }) => {
       const workspace = store.get(request.path.replace(/\/sharedKeys$/i, ''));
       if (!workspace) throw notFound(azure, request.path);
-      if (!options.mayReadSharedKeys)
-        throw authorization.authorizationFailed(
-          'client',
-          '',
-          'Microsoft.OperationalInsights/workspaces/sharedKeys/action',
-          workspace.id,
-        );
-      const key = options.sharedKeys.get(workspace.id) ?? randomBytes(64).toString('base64');
-      options.sharedKeys.set(workspace.id, key);
+      const key = sharedKeys.get(workspace.id) ?? randomBytes(64).toString('base64');
+      sharedKeys.set(workspace.id, key);
       return { status: 200, body: { primarySharedKey: key, secondarySharedKey: key } };
     },
     { type: workspaceType },

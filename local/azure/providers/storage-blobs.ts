@@ -3,12 +3,14 @@
  * https://learn.microsoft.com/rest/api/storageservices/lease-blob
  */
 import { createHash, randomUUID } from 'node:crypto';
+import { mayDo } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
 import type { ArmError, AzureRequest, AzureResponse } from '../core/http.ts';
 import type { Memory } from '../core/memory.ts';
 import { notPlayed } from '../core/refusal.ts';
 import type { RouteMatch } from '../core/router.ts';
 import { blobs as refusals } from '../refusals/blobs.ts';
+import { containerId } from './storage.ts';
 
 export interface Blob {
   content: Buffer;
@@ -32,8 +34,10 @@ export class BlobStore {
     this.#containers = memory.map('blobs');
   }
 
+  /** Adds a container; one that exists keeps its blobs. */
   addContainer(account: string, container: string): void {
-    this.#containers.set(`${account}/${container}`, new Map());
+    const path = `${account}/${container}`;
+    if (!this.#containers.has(path)) this.#containers.set(path, new Map());
   }
 
   container(account: string, name: string): Map<string, Blob> | undefined {
@@ -77,10 +81,21 @@ export function registerBlobs(azure: Azure, blobs: BlobStore): void {
       template,
       (match) => {
         const { request, parameters } = match;
-        if (!directory.holdsToken(request, audience)) throw refusals.noAuthentication();
+        const caller = directory.callerOf(request, audience);
+        if (!caller) throw refusals.noAuthentication();
         const account = request.host.split('.')[0] ?? '';
         const { container: containerName = '', name = '' } = parameters;
         const container = blobs.container(account, containerName);
+        if (
+          !mayDo(
+            azure,
+            caller.objectId,
+            'dataActions',
+            dataAction(method),
+            containerId(azure, account, containerName),
+          )
+        )
+          throw refusals.permissionMismatch();
         if (!container) throw refusals.containerNotFound();
         const answer = handler(match, container, name);
         const blob = method === 'PUT' ? container.get(name) : undefined;
@@ -122,6 +137,12 @@ export function registerBlobs(azure: Azure, blobs: BlobStore): void {
     container.delete(name);
     return { status: 202 };
   });
+}
+
+/** https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory */
+function dataAction(method: string): string {
+  const verb = method === 'PUT' ? 'write' : method === 'DELETE' ? 'delete' : 'read';
+  return `Microsoft.Storage/storageAccounts/blobServices/containers/blobs/${verb}`;
 }
 
 function unknown({ method, path, query }: AzureRequest): ArmError {

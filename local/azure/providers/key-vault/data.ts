@@ -14,26 +14,21 @@ import {
 } from 'node:crypto';
 import { idKey } from '../../../../azure/resource-id.ts';
 import { type JsonObject, numberAt, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
+import { mayDo } from '../../core/access.ts';
 import type { Azure } from '../../core/context.ts';
-import { callerOf } from '../../core/directory.ts';
 import { type AzureRequest, type AzureResponse, apiVersion } from '../../core/http.ts';
 import { jsonBody } from '../../core/json-body.ts';
 import { notPlayed } from '../../core/refusal.ts';
 import { type Resource, toDocument } from '../../core/resource-store.ts';
 import { vaultData } from '../../refusals/key-vault.ts';
-import { holdsRole } from '../authorization.ts';
 
 const vaultType = 'Microsoft.KeyVault/vaults';
 const keyType = `${vaultType}/keys` as const;
+const audience = 'https://vault.azure.net';
 const apiVersions = ['7.4', '7.5', '7.6', '2025-07-01'];
 
-/** Data plane roles that may read a key's public part, wrap and unwrap. */
-const keyUsers = [
-  'Key Vault Crypto Service Encryption User',
-  'Key Vault Crypto User',
-  'Key Vault Crypto Officer',
-  'Key Vault Administrator',
-];
+/** Data action of each operation: https://learn.microsoft.com/azure/key-vault/general/rbac-guide */
+const dataActions = { read: 'read', wrapkey: 'wrap/action', unwrapkey: 'unwrap/action' } as const;
 
 interface KeyVersion {
   readonly version: string;
@@ -144,8 +139,7 @@ interface Match {
 
 /** The token is asked for before anything else; then the network decides. @throws ArmError 401 or 403 */
 function refuseOutsiders(azure: Azure, vault: Resource, request: AzureRequest): void {
-  if (!azure.directory.holdsToken(request, 'https://vault.azure.net'))
-    throw vaultData.unauthorized(azure.tenantId);
+  if (!azure.directory.callerOf(request, audience)) throw vaultData.unauthorized(azure.tenantId);
   if (isClosed(vault) && !(request.fromNetwork && hasPrivateEndpoint(vault)))
     throw vaultData.forbiddenByConnection();
 }
@@ -161,8 +155,9 @@ function allowed(
     throw notPlayed('NotImplemented', `Only api-version ${apiVersions.join(', ')} is known here`);
   const name = parameters['key'] ?? '';
   const id = `${vault.id}/keys/${name}`;
-  const caller = callerOf(request) ?? '';
-  if (!keyUsers.some((role) => holdsRole(azure, caller, role, id))) throw vaultData.forbiddenByRbac();
+  const caller = azure.directory.callerOf(request, audience)?.objectId ?? '';
+  if (!mayDo(azure, caller, 'dataActions', `${keyType}/${dataActions[operation]}`, id))
+    throw vaultData.forbiddenByRbac();
   const key = azure.store.ofType(keyType).find((one) => idKey(one.id) === idKey(id));
   const versions = key ? versionsOf(azure, key) : [];
   const wanted = parameters['version'];

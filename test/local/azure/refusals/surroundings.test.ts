@@ -101,7 +101,7 @@ describe('a ReadOnly lock', () => {
 });
 
 describe('a role assignment', () => {
-  const roles = useLocalAzure({ rolesTake: 60_000 });
+  const roles = useLocalAzure({ roleAssignmentDelayMs: 60_000 });
 
   it('has an effect some time after it is made', async () => {
     const { azure, client, group } = roles;
