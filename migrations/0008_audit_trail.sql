@@ -124,6 +124,9 @@ BEGIN
   IF coalesce(record_read.record_key, '') = '' THEN
     RAISE EXCEPTION 'an audited read names the key that was read' USING ERRCODE = 'invalid_parameter_value';
   END IF;
+  IF octet_length(record_read.record_key) > 8192 THEN
+    RAISE EXCEPTION 'a key has at most 8192 bytes' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   -- Sealing relies on a transaction having its id before its rows get their numbers; a change has one by then, a read has not.
   PERFORM pg_current_xact_id();
 

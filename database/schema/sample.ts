@@ -18,6 +18,7 @@ export interface SampleColumn {
  * @param checks definitions of the table's check constraints: the first value of a list that one allows is taken, and
  * a lower bound
  * @param given values decided by the caller, as SQL literals. Columns that are not among `columns` are left out
+ * @param text what texts begin with; they are cut to their column's length. @default ''
  * @throws Error for a type without a sample
  */
 export function sampleRow(
@@ -25,6 +26,7 @@ export function sampleRow(
   checks: readonly string[],
   tenant: string,
   given: Readonly<Record<string, string>> = {},
+  text = '',
 ): Readonly<Record<string, string>> {
   return Object.fromEntries(
     columns
@@ -33,7 +35,7 @@ export function sampleRow(
       )
       .map((column) => {
         const own = column.name === tenantColumn ? pg.escapeLiteral(tenant) : given[column.name];
-        return [column.name, own ?? allowedValue(column.name, checks) ?? sampleOf(column)];
+        return [column.name, own ?? allowedValue(column.name, checks) ?? sampleOf(column, text)];
       }),
   );
 }
@@ -65,14 +67,17 @@ function allowedValue(name: string, checks: readonly string[]): string | undefin
 }
 
 /** Two rows must not meet in a unique key: texts are random. */
-const random = (longest: number) => randomBytes(8).toString('hex').slice(0, longest);
+const random = (text: string, longest = 100) =>
+  pg.escapeLiteral(`${text}${randomBytes(8).toString('hex')}`.slice(0, longest));
 
-const samples: readonly (readonly [RegExp, (type: RegExpExecArray) => string])[] = [
-  [/^(text|character varying.*)\[\]$/, () => `'{${random(8)}}'`],
+type Sample = (type: RegExpExecArray, text: string) => string;
+
+const samples: readonly (readonly [RegExp, Sample])[] = [
+  [/^(text|character varying.*)\[\]$/, (_, text) => `ARRAY[${random(text)}]`],
   [/\[\]$/, () => "'{}'"],
   [/^uuid$/, () => `'${randomUUID()}'`],
-  [/^character(?: varying)?\((\d+)\)$/, ([, length]) => `'${random(Number(length))}'`],
-  [/^(text|name|character)/, () => `'${random(16)}'`],
+  [/^character(?: varying)?\((\d+)\)$/, ([, length], text) => random(text, Number(length))],
+  [/^(text|name|character)/, (_, text) => random(text)],
   [/^jsonb?$/, () => "'{}'"],
   [/^(smallint|integer|bigint|numeric|real|double precision)/, () => '0'],
   [/^boolean$/, () => 'true'],
@@ -82,10 +87,10 @@ const samples: readonly (readonly [RegExp, (type: RegExpExecArray) => string])[]
   [/^bytea$/, () => "'\\x00'"],
 ];
 
-function sampleOf({ name, type }: SampleColumn): string {
+function sampleOf({ name, type }: SampleColumn, text: string): string {
   for (const [pattern, make] of samples) {
     const match = pattern.exec(type);
-    if (match) return make(match);
+    if (match) return make(match, text);
   }
   throw new Error(`there is no sample of type ${type} for column ${name}`);
 }

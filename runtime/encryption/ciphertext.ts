@@ -23,7 +23,10 @@ const version = 1;
 const idLength = 16;
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const textual = /^gcm1:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([A-Za-z0-9_-]{38,})$/;
+const textualHead = /^gcm1:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):$/;
+const headLength = 42;
+/** Characters of the nonce and the tag of an empty text. */
+const emptyLength = 38;
 
 /** An encrypted value taken apart. */
 export interface Sealed {
@@ -85,9 +88,12 @@ export function parse(value: string | Uint8Array): Sealed {
 }
 
 function fromText(value: string): Sealed | undefined {
-  const [, keyId, encoded] = textual.exec(value) ?? [];
-  if (keyId === undefined || encoded === undefined) return undefined;
-  return split(keyId, Buffer.from(encoded, 'base64url'));
+  const [, keyId] = textualHead.exec(value.slice(0, headLength)) ?? [];
+  const encoded = value.slice(headLength);
+  // One class and no repetition: an expression that repeats keeps a state per character, and megabytes overflow the stack.
+  if (keyId === undefined || encoded.length < emptyLength || /[^A-Za-z0-9_-]/.test(encoded)) return undefined;
+  // Base64 never has one character more than a multiple of four.
+  return encoded.length % 4 === 1 ? undefined : split(keyId, Buffer.from(encoded, 'base64url'));
 }
 
 function fromBytes(value: Buffer): Sealed | undefined {

@@ -4,6 +4,7 @@ import { ExplainedError } from '../errors.ts';
  * Why a value could not be encrypted or decrypted, for programs:
  * `refused`: the value was changed, or belongs to another tenant, table, column or record;
  * `malformed`: it is no encrypted value at all;
+ * `oversized`: it is larger than what can be stored, audited and read again;
  * `unknown`: its data key is not among the tenant's;
  * `destroyed`: its data key was destroyed, with its tenant or after its time;
  * `unregistered`: llama.encrypted_columns does not list the column, so rotation would lose the value;
@@ -14,6 +15,7 @@ export type EncryptionProblem =
   | 'refused'
   | 'malformed'
   | 'unregistered'
+  | 'oversized'
   | 'unknown'
   | 'destroyed'
   | 'denied'

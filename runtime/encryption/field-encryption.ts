@@ -63,6 +63,12 @@ interface Registry {
   readonly at: number;
 }
 
+/**
+ * Bytes of a value at most: 96 MiB in base64, and in hexadecimal, as the audit trail has bytea. A row of which one version
+ * has more than 100 MiB of text is not audited (migrations/0015_size_limits.sql).
+ */
+const largestValue = { text: 72 * 2 ** 20, bytes: 48 * 2 ** 20 } as const;
+
 /** Values whose right to be encrypted is taken at once; the block doubles while a process needs more. */
 const firstBlock = 2 ** 10;
 const largestBlock = 2 ** 20;
@@ -99,15 +105,16 @@ export class FieldEncryption {
   /**
    * @param place a column that llama.register_encrypted_column has registered
    * @returns text for a text column, or for a jsonb column as {"$enc": text}
-   * @throws EncryptionError `unregistered`, before any key is used, `destroyed`, `denied`, `unavailable`
+   * @throws EncryptionError `unregistered` or `oversized` (more than 72 MiB), before any key is used; `destroyed`,
+   * `denied`, `unavailable`
    */
   async encrypt(place: Place, plaintext: string | Uint8Array): Promise<string> {
-    return toText(await this.#seal(place, plaintext));
+    return toText(await this.#seal(place, plaintext, largestValue.text));
   }
 
-  /** {@link encrypt} for a bytea column: a quarter shorter than the text. */
+  /** {@link encrypt} for a bytea column: a quarter shorter than the text, and of at most 48 MiB. */
   async encryptBytes(place: Place, plaintext: string | Uint8Array): Promise<Buffer> {
-    return toBytes(await this.#seal(place, plaintext));
+    return toBytes(await this.#seal(place, plaintext, largestValue.bytes));
   }
 
   /** @throws EncryptionError `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
@@ -127,7 +134,7 @@ export class FieldEncryption {
   async renew<Value extends string | Uint8Array>(place: Place, value: Value): Promise<Value | undefined> {
     const { plaintext, stale } = await this.decrypt(place, value);
     if (!stale) return undefined;
-    const sealed = await this.#seal(place, plaintext);
+    const sealed = await this.#seal(place, plaintext, Number.POSITIVE_INFINITY);
     plaintext.fill(0);
     return (typeof value === 'string' ? toText(sealed) : toBytes(sealed)) as string | Uint8Array as Value;
   }
@@ -173,9 +180,17 @@ export class FieldEncryption {
     this.#cache.close();
   }
 
-  async #seal(place: Place, plaintext: string | Uint8Array): Promise<Sealed> {
+  async #seal(place: Place, plaintext: string | Uint8Array, largest: number): Promise<Sealed> {
     await this.#requireRegistered(place);
     const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext, 'utf8') : plaintext;
+    if (bytes.length > largest) {
+      throw new EncryptionError(
+        'oversized',
+        `A value for ${place.column} of ${place.table} is not encrypted`,
+        `it has ${bytes.length} bytes, and ${largest} are what PostgreSQL can store, audit and give back`,
+        'Keep large content in blob storage, and its name in the record.',
+      );
+    }
     const key = await this.#reserved(place.tenant);
     return this.#with(key, (secret) => seal(secret, key.keyId, place, bytes));
   }

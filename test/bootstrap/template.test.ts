@@ -133,7 +133,7 @@ describe('the bootstrap of a subscription', () => {
       [['production', '--subscription', 'mine'], /no subscription: .*"mine", not a subscription id/],
       [
         ['prod', '--subscription', subscription],
-        /environment prod: .* development, staging, production\..*\[environment\/unknown\]/,
+        /environment prod: .* development, .*production\..*\[environment\/unknown\]/,
       ],
     ] as const) {
       const failure = await llama(...args).catch((error: { code: number; stderr: string }) => error);

@@ -135,6 +135,7 @@ describe('monthly partitions', () => {
       'audit_update',
       'guard_sealed',
       'guard_sealed_update',
+      'guard_size',
       'touch_updated_at',
     ]);
   });

@@ -40,8 +40,12 @@ export function isGranted(table: string, privilege: string, role: string): boole
   );
 }
 
-/** Inserts a made-up row of a tenant with the columns that the role may write; with all, if it may write none. */
-export function sampleInsert(table: string, tenant: string, role: string): string {
+/**
+ * Inserts a made-up row of a tenant with the columns that the role may write; with all, if it may write none.
+ *
+ * @param text what its texts begin with. @default ''
+ */
+export function sampleInsert(table: string, tenant: string, role: string, text = ''): string {
   const may = grantedColumns(table, 'INSERT', role);
   const columns = of('columns', table)
     .filter(({ says }) => says['default'] === undefined && says['identity'] === undefined)
@@ -52,5 +56,13 @@ export function sampleInsert(table: string, tenant: string, role: string): strin
     }))
     .filter(({ name }) => may.length === 0 || may.includes(name));
   const checks = of('constraints', table).map(({ says }) => says['definition'] ?? '');
-  return insertOf(`${schema}.${table}`, sampleRow(columns, checks, tenant));
+  return insertOf(`${schema}.${table}`, sampleRow(columns, checks, tenant, {}, text));
 }
+
+/** Tables that tests write with values of their own; the audit trail is filled by the triggers. */
+const planted = ['storage_records', 'audit_trail', 'tenant_configs', 'model_metrics', 'detector_executions'];
+
+/** Every other table of tenants that an administrator may write. */
+export const otherTables = tenantTables.filter(
+  (table) => !planted.includes(table) && grantedColumns(table, 'INSERT', 'admin_role').length > 0,
+);
