@@ -1,9 +1,11 @@
 import { documentRules } from '../../database/migrator/lint/report.ts';
 import { settingsRulesPage } from '../../environments/page.ts';
+import { documentChecks } from '../../verification/report/explain.ts';
 import { documentFaults } from '../core/fault-page.ts';
 
 /** Documents that are generated from the code, by path from the project's root. */
 export const generatedPages: Readonly<Record<string, () => string>> = {
+  'docs/checks.md': documentChecks,
   'docs/faults.md': () => documentFaults(),
   'docs/lint-rules.md': documentRules,
   'docs/settings-rules.md': settingsRulesPage,
