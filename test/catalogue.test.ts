@@ -21,7 +21,7 @@ const importAll = <Module>(folder: string): Promise<readonly Module[]> =>
   );
 
 describe('the folder of', () => {
-  it('verification/checks', async () => {
+  it('verification/checks', { timeout: 120_000 }, async () => {
     const files = await importAll<{ readonly checks: readonly { readonly id: string }[] }>(
       'verification/checks',
     );
@@ -30,7 +30,7 @@ describe('the folder of', () => {
     expect(ids.sort()).toEqual(catalogue.map(({ id }) => id).sort());
   });
 
-  it('database/migrator/lint/rules', async () => {
+  it('database/migrator/lint/rules', { timeout: 120_000 }, async () => {
     const files = await importAll<{ readonly family: (typeof families)[number] }>(
       'database/migrator/lint/rules',
     );
@@ -43,11 +43,11 @@ describe('the folder of', () => {
       expect(Object.keys(rules).filter((id) => !id.startsWith(`${family}/`))).toEqual([]);
   });
 
-  it('rehearsal/scenarios', async () => {
+  it('rehearsal/scenarios', { timeout: 120_000 }, async () => {
     expect((await scenarios()).map(({ name }) => name)).toEqual(namesIn('rehearsal/scenarios'));
   });
 
-  it('benchmarks/cases', async () => {
+  it('benchmarks/cases', { timeout: 120_000 }, async () => {
     expect((await benchmarks()).map(({ name }) => name)).toEqual(namesIn('benchmarks/cases'));
   });
 
