@@ -1,17 +1,17 @@
 /**
- * Extensions the Flexible Server offers, and which of them do nothing until a library is preloaded.
+ * Extensions of the Flexible Server, each with the library that it needs preloaded.
  *
  * Sources: https://learn.microsoft.com/azure/postgresql/extensions/concepts-extensions-versions (tables of the
  * engines 16, 17 and 18, June 2026) and
  * https://learn.microsoft.com/azure/postgresql/extensions/how-to-load-libraries.
- * Azure adds some every few months: one that is missing here is added here, with the table as its source.
+ * Azure adds extensions every few months. Add a missing one here, with the table as its source.
  */
 export const extensionsSource =
   'https://learn.microsoft.com/azure/postgresql/extensions/concepts-extensions-versions';
 
 export interface Extension {
   readonly name: string;
-  /** Library to put in `shared_preload_libraries`. @default - none needed */
+  /** Library for `shared_preload_libraries`. @default - none */
   readonly preload?: string;
   /** First major version that has it. @default - every supported version */
   readonly since?: number;
@@ -107,12 +107,12 @@ export function extension(name: string): Extension | undefined {
   return byName.get(name);
 }
 
-/** Libraries that can be preloaded and are no extension: nothing to create, nothing in `azure.extensions`. */
+/** Libraries that can be preloaded and are not extensions: nothing to create, nothing in `azure.extensions`. */
 export const librariesWithoutExtension: readonly string[] = ['auto_explain', 'wal2json'];
 
 /**
- * Libraries Azure preloads when nobody asks. Setting `shared_preload_libraries` replaces them, so they are always
- * asked for again: query performance insight, or pg_cron's catalog, would otherwise vanish with the next restart.
+ * Libraries that Azure preloads by default. A set `shared_preload_libraries` replaces them, so the project always lists
+ * them again. Otherwise Query Performance Insight, or pg_cron's catalog, would stop with the next restart.
  */
 export function libraryDefaults(version: number): readonly string[] {
   return version >= 18 ? ['pg_cron', 'pg_stat_statements'] : ['pg_stat_statements'];

@@ -4,7 +4,7 @@ import type { Metric } from './metrics.ts';
  * Metrics of `Microsoft.KeyVault/vaults`.
  *
  * Source: https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-keyvault-vaults-metrics
- * (generated reference of 2024-12; every metric has a value a minute).
+ * (generated reference of 2024-12; every metric has one value per minute).
  */
 export const keyVaultMetricNamespace = 'Microsoft.KeyVault/vaults';
 

@@ -1,10 +1,11 @@
 /**
- * Metrics of `Microsoft.DBforPostgreSQL/flexibleServers`: which aggregations Azure keeps and from which window on.
+ * Metrics of `Microsoft.DBforPostgreSQL/flexibleServers`: the aggregations that Azure keeps and the shortest window.
  *
- * An alert on an aggregation Azure does not keep is accepted and then stays silent, so constructs check theirs here.
+ * Azure accepts an alert on an aggregation that it does not keep, and the alert never fires. Constructs check their
+ * alerts with these facts.
  * Source: https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-dbforpostgresql-flexibleservers-metrics
  * (generated reference of 2025-04) and
- * https://learn.microsoft.com/azure/postgresql/monitor/concepts-monitoring for what has to be switched on.
+ * https://learn.microsoft.com/azure/postgresql/monitor/concepts-monitoring for the parameters that switch metrics on.
  */
 import type { ServerRole } from './vocabulary.ts';
 
@@ -15,15 +16,15 @@ export const metricsSource =
 
 export type Aggregation = 'Average' | 'Minimum' | 'Maximum' | 'Total';
 
-/** Windows azurerm accepts for a metric alert, shortest first. */
+/** Windows that azurerm accepts for a metric alert, shortest first. */
 export const alertWindows = ['PT1M', 'PT5M', 'PT15M', 'PT30M', 'PT1H', 'PT6H', 'PT12H', 'P1D'] as const;
 export type AlertWindow = (typeof alertWindows)[number];
 
-/** How often azurerm lets an alert look, shortest first. */
+/** Intervals between evaluations that azurerm accepts for an alert, shortest first. */
 export const alertFrequencies = ['PT1M', 'PT5M', 'PT15M', 'PT30M', 'PT1H'] as const;
 export type AlertFrequency = (typeof alertFrequencies)[number];
 
-/** What must hold on a server before it emits the metric at all. */
+/** Condition under which a server emits the metric. */
 export type MetricRequirement =
   /** Parameter `metrics.collector_database_activity` is on. */
   | 'databaseActivity'
@@ -43,9 +44,9 @@ export interface Metric {
   readonly minimumWindow: AlertWindow;
   /** @default - emitted by every server */
   readonly requires?: MetricRequirement;
-  /** Which of a replicating pair emits it. @default - both */
+  /** The server of a replicating pair that emits it. @default - both */
   readonly emittedBy?: ServerRole;
-  /** Dimension worth splitting by. @default - none */
+  /** Dimension that alerts may split by. @default - none */
   readonly dimension?: string;
 }
 
@@ -95,7 +96,7 @@ const catalogue = {
   read_throughput: gaugeOf('Count'),
   write_throughput: gaugeOf('Count'),
   disk_queue_depth: gaugeOf('Count'),
-  // Sampled a minute each but delivered five minutes at a time, so a shorter window is empty most of the time.
+  // Sampled once per minute and delivered every five minutes, so a shorter window is mostly empty.
   disk_iops_consumed_percentage: gaugeOf('Percent', { minimumWindow: 'PT5M' }),
   disk_bandwidth_consumed_percentage: gaugeOf('Percent', { minimumWindow: 'PT5M' }),
   cpu_credits_remaining: gaugeOf('Count', { requires: 'burstable' }),

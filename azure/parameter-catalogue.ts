@@ -10,15 +10,15 @@ export type ParameterUnit = 'kB' | '8kB' | 'MB' | 'B' | 'us' | 'ms' | 's' | 'min
 
 export interface Parameter {
   readonly kind: ParameterKind;
-  /** `static` takes effect with a restart; `read-only` is Azure's alone. */
+  /** `static` takes effect with a restart; only Azure sets a `read-only` one. */
   readonly apply: 'dynamic' | 'static' | 'read-only';
-  /** @default - a plain number, or no number at all */
+  /** @default - a plain number, or not a number */
   readonly unit?: ParameterUnit;
   readonly minimum?: number;
   readonly maximum?: number;
   /** Members of an enum or a set. */
   readonly values?: readonly string[];
-  /** What a text must match as a whole. @default - anything but an empty one */
+  /** A text must match it as a whole. @default - any text that is not empty */
   readonly pattern?: RegExp;
   /** Azure's default. @default - depends on the server's size */
   readonly default?: string;
@@ -37,7 +37,7 @@ const int32 = 2_147_483_647;
 function integer(
   minimum: number,
   maximum: number,
-  standard?: number,
+  defaultValue?: number,
   unit?: ParameterUnit,
   apply: Parameter['apply'] = 'dynamic',
 ): Parameter {
@@ -47,7 +47,7 @@ function integer(
     minimum,
     maximum,
     ...(unit === undefined ? {} : { unit }),
-    ...(standard === undefined ? {} : { default: String(standard) }),
+    ...(defaultValue === undefined ? {} : { default: String(defaultValue) }),
   };
 }
 
@@ -56,24 +56,28 @@ function inherited(limit: Parameter): Parameter {
   return { ...limit, inheritedByStandby: true };
 }
 
-function real(minimum: number, maximum: number, standard: number): Parameter {
-  return { kind: 'real', apply: 'dynamic', minimum, maximum, default: String(standard) };
+function real(minimum: number, maximum: number, defaultValue: number): Parameter {
+  return { kind: 'real', apply: 'dynamic', minimum, maximum, default: String(defaultValue) };
 }
 
-function flag(standard: 'on' | 'off', apply: Parameter['apply'] = 'dynamic'): Parameter {
-  return { kind: 'boolean', apply, values: ['on', 'off'], default: standard };
+function flag(defaultValue: 'on' | 'off', apply: Parameter['apply'] = 'dynamic'): Parameter {
+  return { kind: 'boolean', apply, values: ['on', 'off'], default: defaultValue };
 }
 
-function choice(values: string, standard: string, apply: Parameter['apply'] = 'dynamic'): Parameter {
-  return { kind: 'enum', apply, values: values.split(','), default: standard };
+function choice(values: string, defaultValue: string, apply: Parameter['apply'] = 'dynamic'): Parameter {
+  return { kind: 'enum', apply, values: values.split(','), default: defaultValue };
 }
 
-function set(values: readonly string[], standard: string, apply: Parameter['apply'] = 'dynamic'): Parameter {
-  return { kind: 'set', apply, values, default: standard };
+function set(
+  values: readonly string[],
+  defaultValue: string,
+  apply: Parameter['apply'] = 'dynamic',
+): Parameter {
+  return { kind: 'set', apply, values, default: defaultValue };
 }
 
-function text(pattern: RegExp, standard?: string, apply: Parameter['apply'] = 'dynamic'): Parameter {
-  return { kind: 'string', apply, pattern, ...(standard === undefined ? {} : { default: standard }) };
+function text(pattern: RegExp, defaultValue?: string, apply: Parameter['apply'] = 'dynamic'): Parameter {
+  return { kind: 'string', apply, pattern, ...(defaultValue === undefined ? {} : { default: defaultValue }) };
 }
 
 function fixed(value: string): Parameter {
@@ -95,7 +99,7 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
   tcp_keepalives_interval: integer(0, int32, 30, 's'),
   tcp_keepalives_count: integer(0, int32, 9),
   tcp_user_timeout: integer(0, int32, 0, 'ms'),
-  // A session may set it; the server as a whole may not.
+  // A session may set it; the server may not.
   client_connection_check_interval: fixed('0'),
   'connection_throttle.enable': flag('off'),
 
@@ -318,7 +322,7 @@ export const parameterCatalogue: Readonly<Record<string, Parameter>> = {
   'pgaudit.log_statement_once': flag('off'),
   'pgaudit.role': text(/[A-Za-z._]*/, ''),
 
-  // PgBouncer: hidden until `pgbouncer.enabled` is set, which is spelled true/false unlike every other switch
+  // PgBouncer: hidden until `pgbouncer.enabled` is on. Unlike all other switches, it is spelled true/false.
   'pgbouncer.enabled': { kind: 'boolean', apply: 'dynamic', values: ['true', 'false'], default: 'false' },
   'pgbouncer.default_pool_size': integer(1, 4950, 50),
   'pgbouncer.ignore_startup_parameters': text(/[A-Za-z0-9_.,]*/, ''),

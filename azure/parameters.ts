@@ -1,4 +1,4 @@
-/** Looking parameters up, spelling their values as Azure does, and saying what is wrong with one. */
+/** Server parameters: lookup, values as Azure spells them, and reasons to refuse a value. */
 import { type Parameter, parameterCatalogue } from './parameter-catalogue.ts';
 
 export { type Parameter, parameterCatalogue } from './parameter-catalogue.ts';
@@ -9,9 +9,9 @@ export const parametersSource =
 export type ParameterInput = string | number | boolean;
 
 /**
- * Parameter prefixes of extensions whose own parameters are not catalogued here: they come and go with the
- * extension's version, so a name under one of them is taken as it is, provided its extension is there. Every other
- * unknown name is refused, because Azure refuses it only in the middle of an apply.
+ * Prefixes of the parameters of extensions that are not catalogued here, because they change with the extension's
+ * version. A name with one of these prefixes is accepted if its extension is present. Any other unknown name is refused,
+ * because Azure refuses it only in the middle of an apply.
  */
 export const extensionNamespaces: Readonly<Record<string, string>> = {
   anon: 'anon',
@@ -32,7 +32,7 @@ export const extensionNamespaces: Readonly<Record<string, string>> = {
   ivfflat: 'vector',
 };
 
-/** Extension (or library) an uncatalogued parameter belongs to, or undefined when nothing known claims it. */
+/** Extension or library of an uncatalogued parameter. Undefined if its prefix is unknown. */
 export function extensionOfParameter(name: string): string | undefined {
   const dot = name.indexOf('.');
   return dot < 0 ? undefined : extensionNamespaces[name.slice(0, dot)];
@@ -48,8 +48,8 @@ export const parametersInheritedByStandby: readonly string[] = Object.keys(param
 );
 
 /**
- * Whether a change waits for a restart. An uncatalogued parameter counts as static: the restart afterwards asks the
- * server whether anything is pending, so the worst case is one question more.
+ * Whether a change waits for a restart. An uncatalogued parameter counts as static, which costs at most one query: the
+ * post-deploy step asks the server whether a restart is pending.
  */
 export function isStatic(name: string): boolean {
   return parameter(name)?.apply !== 'dynamic';
@@ -62,7 +62,7 @@ export function azureValue(name: string, value: ParameterInput): string {
   return value ? yes : no;
 }
 
-/** What must hold for that value and does not, as a sentence's second half; undefined when the value is fine. */
+/** The reason to refuse a value, as the second half of a sentence. Undefined if the value is valid. */
 export function refusal(known: Parameter, name: string, value: ParameterInput): string | undefined {
   const spelled = azureValue(name, value);
   switch (known.kind) {
@@ -75,7 +75,7 @@ export function refusal(known: Parameter, name: string, value: ParameterInput): 
     case 'set':
       return setRefusal(known, spelled);
     case 'string':
-      // An empty value can be read but not set: azurerm refuses it (StringIsNotEmpty).
+      // azurerm reads an empty value and refuses to set one (StringIsNotEmpty).
       if (spelled === '') return 'must not be empty';
       return known.pattern && !new RegExp(`^(?:${known.pattern.source})$`).test(spelled)
         ? `must match ${known.pattern.source}`

@@ -1,7 +1,7 @@
 /**
- * Azure's public regions: the pair geo-redundant backup goes to, and whether there are availability zones.
+ * Azure's public regions: the paired region, which holds geo-redundant backups, and whether it has availability zones.
  *
- * The pair is Azure's choice, not ours: a server in eastus is backed up to westus, wherever its replica is.
+ * Azure chooses the pair: the backups of a server in eastus are in westus, wherever its replica is.
  * Sources: https://learn.microsoft.com/azure/reliability/cross-region-replication-azure and
  * https://learn.microsoft.com/azure/reliability/regions-list
  */
@@ -9,7 +9,7 @@ export const regionsSource = 'https://learn.microsoft.com/azure/reliability/regi
 
 export interface Region {
   readonly name: string;
-  /** @default - the region has none, so geo-redundant backup is not offered there */
+  /** @default - none, and the region offers no geo-redundant backup */
   readonly pair?: string;
   readonly hasZones: boolean;
 }
@@ -85,7 +85,7 @@ export const regions: readonly Region[] = [
 
 const byName = new Map(regions.map((one) => [one.name, one]));
 
-/** The region of that programmatic name (`eastus`), or undefined when it is not a public region known here. */
+/** The region by its programmatic name (`eastus`). Undefined if it is not a known public region. */
 export function region(name: string): Region | undefined {
   return byName.get(name);
 }

@@ -21,13 +21,13 @@ export interface Sku {
   readonly vCores: number;
   readonly memoryGb: number;
   /**
-   * `max_connections` of a server *created* with this size. Scaling later leaves the value alone, so a server
-   * that was scaled needs the parameter set (https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits).
+   * `max_connections` of a server *created* with this size. Scaling does not change it, so a scaled server needs the
+   * parameter set (https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits).
    */
   readonly maxConnectionsDefault: number;
 }
 
-/** Slots of `max_connections` that only Azure's own roles get: `reserved_connections` 5 and `superuser_reserved_connections` 10. */
+/** Slots of `max_connections` for Azure's own roles: `reserved_connections` 5, `superuser_reserved_connections` 10. */
 export const reservedConnections = 15;
 
 const burstableMemoryGb: Readonly<Record<string, number>> = {
@@ -48,7 +48,7 @@ interface Series {
   readonly suffix: string;
   readonly vCores: readonly number[];
   readonly memoryPerVCore: number;
-  /** Sizes whose memory breaks the rule of the series. */
+  /** Memory of the sizes that deviate from `memoryPerVCore`, by vCores. */
   readonly memoryGb?: Readonly<Record<number, number>>;
 }
 
@@ -90,14 +90,19 @@ const series: readonly Series[] = [
   ),
 ];
 
-/** `max_connections` Azure gives a new server with so much memory, by the table of its limits page. */
+/** `max_connections` of a new server, by the memory from which it applies (table of Azure's limits page). */
+const connectionsFromMemoryGb: readonly (readonly [memoryGb: number, connections: number])[] = [
+  [0, 50],
+  [4, 429],
+  [8, 859],
+  [16, 1718],
+  [32, 3437],
+  [48, 5000],
+];
+
+/** `max_connections` that Azure gives a new server with this much memory. */
 export function defaultMaxConnections(memoryGb: number): number {
-  if (memoryGb < 4) return 50;
-  if (memoryGb < 8) return 429;
-  if (memoryGb < 16) return 859;
-  if (memoryGb < 32) return 1718;
-  if (memoryGb < 48) return 3437;
-  return 5000;
+  return connectionsFromMemoryGb.findLast(([from]) => memoryGb >= from)?.[1] ?? 0;
 }
 
 function sku(prefix: string, tier: Tier, size: string, vCores: number, memoryGb: number): Sku {
@@ -131,7 +136,7 @@ export const skus: readonly Sku[] = [
 
 const byName = new Map(skus.map((one) => [one.name, one]));
 
-/** The size of that name (`GP_Standard_D4s_v3`), or undefined when azurerm 4.55 would refuse it. */
+/** The size by its name (`GP_Standard_D4s_v3`). Undefined if azurerm 4.55 refuses the name. */
 export function parseSku(name: string): Sku | undefined {
   return byName.get(name);
 }

@@ -1,5 +1,5 @@
 /**
- * Disk sizes of the Flexible Server and the performance tiers each may have.
+ * Disk sizes of the Flexible Server, each with its performance tiers.
  *
  * Source: internal/services/postgres/validate/flexible_server_storage_tier.go of
  * https://github.com/hashicorp/terraform-provider-azurerm/tree/v4.55.0 (Premium SSD; v2 is not supported there).
@@ -28,15 +28,15 @@ const tiersBySizeGb = new Map<number, readonly string[]>([
   [32767, ['P80']],
 ]);
 
-/** Sizes Azure sells, in GB, smallest first. */
+/** Sizes that Azure sells, in GB, smallest first. */
 export const storageSizesGb: readonly number[] = [...tiersBySizeGb.keys()];
 
-/** Tiers a disk of that size may have, the default first; undefined for a size Azure does not sell. */
+/** Tiers of a disk of that size, the default first. Undefined if Azure does not sell the size. */
 export function storageTiers(sizeGb: number): readonly string[] | undefined {
   return tiersBySizeGb.get(sizeGb);
 }
 
-/** Order of a tier among all, for comparing a replica's with its primary's; -1 for an unknown one. */
+/** Position of a tier among all, for comparisons. -1 for an unknown one. */
 export function storageTierRank(tier: string): number {
   return [...upToP50, 'P60', 'P70', 'P80'].indexOf(tier);
 }

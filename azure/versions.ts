@@ -1,5 +1,5 @@
 /**
- * PostgreSQL major versions: until when the community mends them, and which of them this project supports.
+ * PostgreSQL major versions: the end of community support of each, and those that this project supports.
  *
  * Sources: https://www.postgresql.org/support/versioning/ and
  * https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-version-policy
@@ -10,8 +10,10 @@ export interface MajorVersion {
   readonly version: number;
   /** Last day of community support, ISO 8601. */
   readonly endOfLife: string;
-  /** Whether azurerm 4.55 accepts it and every migration here is tested on it. */
+  /** azurerm 4.55 accepts the version, and every migration is tested on it. */
   readonly supported: boolean;
+  /** Features that tenant isolation needs and this version does not have. @default - none */
+  readonly lacks?: string;
 }
 
 export const majorVersions: readonly MajorVersion[] = [
@@ -19,9 +21,13 @@ export const majorVersions: readonly MajorVersion[] = [
   { version: 12, endOfLife: '2024-11-21', supported: false },
   { version: 13, endOfLife: '2025-11-13', supported: false },
   { version: 14, endOfLife: '2026-11-12', supported: false },
-  // Not at its end yet, but a member of azure_pg_admin cannot make roles with BYPASSRLS before 16, and
-  // `GRANT … WITH INHERIT FALSE`, on which the tenant isolation of the owning role rests, does not exist.
-  { version: 15, endOfLife: '2027-11-11', supported: false },
+  {
+    version: 15,
+    endOfLife: '2027-11-11',
+    supported: false,
+    // INHERIT FALSE isolates the owning role from tenants, and azure_pg_admin cannot create BYPASSRLS roles before 16.
+    lacks: 'GRANT ... WITH INHERIT FALSE and roles with BYPASSRLS, which tenant isolation needs',
+  },
   { version: 16, endOfLife: '2028-11-09', supported: true },
   { version: 17, endOfLife: '2029-11-08', supported: true },
   { version: 18, endOfLife: '2030-11-14', supported: true },

@@ -19,8 +19,8 @@ export const tiers = ['Burstable', 'GeneralPurpose', 'MemoryOptimized'] as const
 export type Tier = (typeof tiers)[number];
 
 /**
- * State of the management locks: `none` never locks, `inPlace` locks, `lifted` removes the locks for one deployment
- * that removes or replaces a child of a locked resource.
+ * State of the management locks: `none` never locks, `inPlace` locks, and `lifted` removes the locks for the one deployment
+ * in which a child of a locked resource is removed or replaced.
  */
 export const deletionLockModes = ['none', 'inPlace', 'lifted'] as const;
 export type DeletionLockMode = (typeof deletionLockModes)[number];

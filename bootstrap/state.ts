@@ -1,10 +1,10 @@
 /** The group of an environment's state: the storage container, the pipeline's identities, their rights on the state. */
 import { builtInRoles } from '../azure/built-in-roles.ts';
 import { apiVersionOf, type ResourceTypeName } from '../azure/resource-types.ts';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { type Purpose, stableGuid } from './roles.ts';
 
-export type RemoteState = Extract<EnvironmentSettings['state'], { backend: 'azurerm' }>;
+export type RemoteState = Extract<ResolvedEnvironment['state'], { backend: 'azurerm' }>;
 
 export interface Identity {
   readonly purpose: Purpose;
@@ -26,7 +26,7 @@ const idOf = (type: string, ...names: readonly string[]) =>
 
 /** The resources of a template for the group of the state. */
 export function stateGroup(
-  settings: EnvironmentSettings,
+  settings: ResolvedEnvironment,
   state: RemoteState,
   identities: readonly Identity[],
   subscriptionId: string,
@@ -41,7 +41,7 @@ export function stateGroup(
 }
 
 /** Each earlier state can be restored, which is why the account must not be the immutable one. */
-function storage({ location, tags }: EnvironmentSettings, state: RemoteState) {
+function storage({ location, tags }: ResolvedEnvironment, state: RemoteState) {
   const { storageAccount } = state;
   return [
     {
@@ -81,7 +81,7 @@ function storage({ location, tags }: EnvironmentSettings, state: RemoteState) {
 }
 
 /** An identity, and the workflow that may sign in as it. */
-function signIn({ location, tags }: EnvironmentSettings, { name, subject }: Identity) {
+function signIn({ location, tags }: ResolvedEnvironment, { name, subject }: Identity) {
   return [
     { ...typed(identityType), name, location, tags: { ...tags } },
     {
@@ -99,7 +99,7 @@ function signIn({ location, tags }: EnvironmentSettings, { name, subject }: Iden
 
 /** Plans run without taking the lease of the state, so reading is enough for them. */
 function stateAccess(
-  { name: environment }: EnvironmentSettings,
+  { name: environment }: ResolvedEnvironment,
   state: RemoteState,
   { purpose, name }: Identity,
   subscriptionId: string,

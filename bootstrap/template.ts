@@ -5,7 +5,7 @@
  */
 import { builtInRoles } from '../azure/built-in-roles.ts';
 import { apiVersionOf, namespaces } from '../azure/resource-types.ts';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { customRoleId, onlyTheStacksRoles, roleDefinition, stableGuid } from './roles.ts';
 import { type Identity, identityType, principalOf, type RemoteState, stateGroup } from './state.ts';
 
@@ -27,7 +27,7 @@ export const resourceProviders = namespaces.filter((namespace) => namespace !== 
  *
  * @returns undefined for an environment with a local state: a person deploys it under their own login
  */
-export function bootstrapTemplate(settings: EnvironmentSettings, options: BootstrapOptions) {
+export function bootstrapTemplate(settings: ResolvedEnvironment, options: BootstrapOptions) {
   if (settings.state.backend !== 'azurerm') return undefined;
   const { state, name, location } = settings;
   const { subscriptionId } = options;
@@ -75,7 +75,7 @@ function identitiesOf(environment: string, repository: string): readonly Identit
 const deploymentName = (environment: string) => `llama-mapper-${environment}-state`;
 
 function stateDeployment(
-  settings: EnvironmentSettings,
+  settings: ResolvedEnvironment,
   state: RemoteState,
   identities: readonly Identity[],
   subscriptionId: string,

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { confirm } from './common/confirm.ts';
+import { environmentArgument, jsonOption, subscriptionOption } from './common/options.ts';
 import { printJson, reporterFor } from './common/target.ts';
 
 interface Options {
@@ -14,16 +15,18 @@ interface Options {
 export function register(program: Command): void {
   program
     .command('adopt')
-    .argument('<environment>', 'development, staging or production, synthesized in cdktf.out')
-    .description('take into the state what an interrupted deployment has left in Azure (docs/recovery.md)')
-    .option('--subscription <id>', 'Azure subscription; default: ARM_SUBSCRIPTION_ID')
+    .argument('<environment>', `${environmentArgument}, synthesized in cdktf.out`)
+    .description(
+      'import into the state the resources that an interrupted deployment has left in Azure (docs/recovery.md)',
+    )
+    .addOption(subscriptionOption())
     .option('--apply', 'import into the state now; default: write import blocks for the next deployment')
-    .option('--break-lock <id>', 'break the lock of that id on the state first, when its run is dead')
-    .option('--yes', 'do not ask')
-    .option('--json', 'print the result as JSON on stdout, progress on stderr')
+    .option('--break-lock <id>', 'first break the state lock with this id; only if its run is dead')
+    .option('--yes', 'do not ask for confirmation')
+    .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nChanges nothing in Azure, but for the lock.\nExamples:\n  llama-db adopt production\n  llama-db adopt production --break-lock 5f4e1c2a-… --yes',
+      '\nChanges nothing in Azure except the lock.\nExamples:\n  llama-db adopt production\n  llama-db adopt production --break-lock 5f4e1c2a-… --yes',
     )
     .action(async (environment: string, options: Options) => {
       const [{ adopt }, { renderOutcome, renderReport }] = await Promise.all([
@@ -46,7 +49,7 @@ export function register(program: Command): void {
       const outcome = renderOutcome(result);
       if (options.json) printJson(result);
       else if (outcome !== undefined) reporter.line(outcome);
-      // Strays are told and left alone: they may be somebody's.
+      // Orphans are reported but do not fail the command: they may belong to another deployment.
       const settled = result.outcome !== 'declined' && result.obstacles.length === 0;
       process.exitCode = settled ? 0 : 1;
     });

@@ -1,16 +1,11 @@
 import type { Command } from 'commander';
+import { counted } from '../core/text.ts';
 import { describeTrail } from '../database/audit/describe.ts';
 import { formatHead, parseHead, readHead, readingTrail, seal } from '../database/audit/seals.ts';
 import { verifyTrail } from '../database/audit/verify.ts';
 import { withConnection } from '../database/connection.ts';
-import {
-  looking,
-  printJson,
-  reporterFor,
-  type TargetOptions,
-  targetOf,
-  withTarget,
-} from './common/target.ts';
+import { type TargetOptions, withTarget } from './common/options.ts';
+import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
 
 interface VerifyOptions extends TargetOptions {
   readonly expect?: string;
@@ -19,13 +14,13 @@ interface VerifyOptions extends TargetOptions {
 export function register(program: Command): void {
   const audit = program
     .command('audit')
-    .description('the sealed audit trail: check it, name its head, seal it');
+    .description('check the sealed audit trail, print its head, or seal it');
 
   withTarget(audit.command('verify'))
-    .description('compute the chain of seals again from the rows; exit 1 when something was tampered with')
+    .description('recompute the chain of seals from the rows; exit 1 if a row or a seal was tampered with')
     .option(
       '--expect <number:hash>',
-      'an earlier head, kept elsewhere, that the chain must still contain: only this shows a chain that was computed anew',
+      'an earlier head, stored elsewhere, that the chain must still contain; only this detects a recomputed chain',
     )
     .addHelpText('after', '\nExample: llama-db audit verify production --expect 4711:9f86d081…')
     .action(async (environment: string | undefined, options: VerifyOptions) => {
@@ -40,7 +35,7 @@ export function register(program: Command): void {
     });
 
   withTarget(audit.command('head'))
-    .description('print number:hash of the newest seal, unchecked, to be kept elsewhere')
+    .description('print number:hash of the newest seal, unchecked, so that it can be stored elsewhere')
     .addHelpText('after', '\nExample: llama-db audit head production >> heads.txt')
     .action(async (environment: string | undefined, options: TargetOptions) => {
       const reporter = reporterFor({ json: true });
@@ -57,17 +52,17 @@ export function register(program: Command): void {
       );
       if (options.json) printJson({ head: head ?? null });
       else if (head) process.stdout.write(`${formatHead(head)}\n`);
-      else reporter.warn('Nothing is sealed yet');
+      else reporter.warn('No row is sealed yet');
     });
 
   withTarget(audit.command('seal'))
-    .description('seal what can be sealed now, as pg_cron does every minute where it is')
+    .description('seal the rows that can be sealed now, as pg_cron does every minute on Azure')
     .addHelpText('after', '\nExample: llama-db audit seal development')
     .action(async (environment: string | undefined, options: TargetOptions) => {
       const reporter = reporterFor(options);
       const connect = { reporter, applicationName: 'llama-db audit', session: 'maintenance' } as const;
       const sealed = await withConnection(await targetOf(environment, options), connect, seal);
-      reporter.line(`${sealed} ${sealed === 1 ? 'row' : 'rows'} sealed`);
+      reporter.line(`${counted(sealed, 'row')} sealed`);
       if (options.json) printJson({ sealed });
     });
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { environmentArgument, subscriptionOption } from './common/options.ts';
 
 interface BootstrapOptions {
   readonly repository: string;
@@ -10,14 +11,14 @@ interface BootstrapOptions {
 export function register(program: Command): void {
   program
     .command('bootstrap')
-    .argument('<environment>', 'environment to prepare a subscription for')
+    .argument('<environment>', environmentArgument)
     .description(
-      'prepare what a first deployment needs: state container, identities, roles, federated credentials',
+      'prepare a subscription for a first deployment: state container, identities, roles, federated credentials',
     )
     .requiredOption('--repository <owner/name>', 'GitHub repository whose workflows deploy')
-    .option('--subscription <id>', 'Azure subscription; default: ARM_SUBSCRIPTION_ID')
+    .addOption(subscriptionOption())
     .option('--print', 'print the ARM template and change nothing')
-    .option('--preview', "print what would change, by Azure's what-if, and change nothing")
+    .option('--preview', "print the changes that Azure's what-if predicts, and change nothing")
     .addHelpText('after', '\nExample: llama-db bootstrap production --repository acme/database --preview')
     .action(async (environment: string, options: BootstrapOptions) => {
       const { bootstrap } = await import('../bootstrap/bootstrap.ts');

@@ -12,10 +12,10 @@ interface Options {
 export function register(program: Command): void {
   program
     .command('explain')
-    .description('say what a check looks at, why, how to mend it, and where it comes from')
+    .description('print what a check inspects, why, its remedy and its source')
     .argument('[check]', 'id or name of the check; lists every check if omitted')
     .option('--json', 'print the result as JSON on stdout')
-    .option('--markdown', 'print the whole catalogue as docs/checks.md has it')
+    .option('--markdown', 'print the whole catalogue as docs/checks.md')
     .addHelpText('after', '\nExample: llama-db explain ISO-006')
     .action((id: string | undefined, { json, markdown }: Options) => {
       if (markdown) process.stdout.write(documentChecks());

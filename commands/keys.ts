@@ -97,7 +97,7 @@ function registerRewrap(keys: Command): void {
 function registerRotate(keys: Command): void {
   withLockWait(withAge(withWrappingKey(keys.command('rotate'))))
     .description(
-      'replace data keys that are due, encrypt their records again, retire and destroy what nothing holds',
+      'replace data keys that are due, encrypt their values again, retire and destroy keys that nothing names; exit 1 when something was left undone',
     )
     .option('--tenant <id>', 'replace the key of this tenant now, whatever its age')
     .option('--all', "replace every tenant's key now")
@@ -124,7 +124,9 @@ function registerRotate(keys: Command): void {
         graceSeconds: options.grace,
         lockWaitSeconds: options.lockWait,
       });
-      if (options.json) printJson(done);
+      const ok = done.failures.length === 0;
+      if (options.json) printJson({ ...done, ok });
+      if (!ok) process.exitCode = 1;
     });
 }
 

@@ -3,6 +3,7 @@ import { type Severity, severities } from '../core/severity.ts';
 import { withConnection } from '../database/connection.ts';
 import { isAtLeast, lint } from '../database/migrator/lint/lint.ts';
 import {
+  documentRules,
   type LintFormat,
   lintFormats,
   listRules,
@@ -24,33 +25,38 @@ interface Options extends MigrationsOptions {
   readonly format: LintFormat;
   readonly failOn: Severity;
   readonly rules?: boolean;
+  readonly markdown?: boolean;
 }
 
 export function register(program: Command): void {
   withMigrations(program.command('lint'))
     .argument(
       '[files...]',
-      'migration files; default: all of the folder, or with a server what is pending on it',
+      'migration files; default: all files of the folder, or with a server those pending on it',
     )
-    .description('find what in a migration would lock, lose, break or open something; needs no server')
-    .option('--environment <name>', 'ask this environment which tables are there, and how large')
-    .option('--url <url>', 'the same, of a server given directly')
-    .option('--host-address <ip>', 'dial this address, as through a tunnel')
+    .description(
+      'find statements in migrations that lock tables, lose data, break the application or open access; needs no server',
+    )
+    .option('--environment <name>', 'read tables and their sizes from this environment')
+    .option('--url <url>', 'read tables and their sizes from this server')
+    .option('--host-address <ip>', 'dial this address, for a tunnel')
     .option('--json', 'the same as --format json')
-    .addOption(new Option('--format <format>', 'how to print').choices(lintFormats).default('text'))
+    .addOption(new Option('--format <format>', 'format of the output').choices(lintFormats).default('text'))
     .addOption(
-      new Option('--fail-on <severity>', 'findings from this severity on exit with 1')
+      new Option('--fail-on <severity>', 'exit with 1 for findings at or above this severity')
         .choices(severities)
         .default('medium'),
     )
     .option('--rules', 'list the rules')
+    .option('--markdown', 'with --rules: print the page docs/lint-rules.md')
     .addHelpText(
       'after',
-      '\nA file allows what it means to do, next to the statement: -- lint allow <rule>: <reason>\nExamples:\n  llama-db lint\n  llama-db lint migrations/0012_more.sql --url postgresql://…',
+      '\nA comment next to a statement accepts a finding: -- lint allow <rule>: <reason>\nExamples:\n  llama-db lint\n  llama-db lint migrations/0012_more.sql --url postgresql://…',
     )
     .action(async (files: string[], options: Options) => {
       if (options.rules) {
-        if (options.json) printJson(rulesDocument());
+        if (options.markdown) process.stdout.write(documentRules());
+        else if (options.json) printJson(rulesDocument());
         else process.stdout.write(listRules());
         return;
       }

@@ -1,35 +1,35 @@
 /**
- * The command line. Each command is a file beside this one that exports `register(program)`; only the one that
- * was asked for is loaded, so that a step that runs in every deployment starts fast.
+ * The command line. Each command is a file in this folder that exports `register(program)`. Only the requested one is
+ * loaded, so that a step of every deployment starts fast.
  */
 
 import { readdirSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { Fault } from '../core/fault.ts';
+import { faultOf } from '../core/fault.ts';
 import { messageOf } from '../core/text.ts';
 
 export interface CommandModule {
   register(program: Command): void;
 }
 
-/** Bad usage, or the command could not look. */
+/** Exit status for bad usage, and for a command that could not read its target. */
 const usage = 2;
 
 const exitCodes = `
-Exit status: 0 done, nothing wrong; 1 failed, or found something; 2 bad usage, or could not look.`;
+Exit status: 0 success; 1 failure, or findings; 2 bad usage, or the target could not be read.`;
 
 /**
  * Runs one command.
  *
- * @param argv arguments after the program's name.
- * @returns the exit status: 0 done; 1 failed or found something (a command sets `process.exitCode`); 2 bad usage
- * or could not look.
+ * @param argv arguments after the program's name
+ * @returns the exit status: 0 success; 1 failure, or findings (a command sets `process.exitCode`); 2 bad usage, or the
+ *   target could not be read
  */
 export async function main(argv: readonly string[]): Promise<number> {
   const debug = argv.includes('--debug');
   const args = argv.filter((argument) => argument !== '--debug');
   const program = new Command('llama-db')
-    .description("Llama Mapper's database: deploy it, look after it, prove what it is.")
+    .description("Deploys, maintains and verifies Llama Mapper's database.")
     .option('--debug', 'print the stack of an error')
     .addHelpText('after', exitCodes)
     .configureOutput({ outputError: (text, write) => write(inOneLine(text, args)) })
@@ -46,66 +46,62 @@ export async function main(argv: readonly string[]): Promise<number> {
     const json = args.includes('--json');
     if (!(error instanceof CommanderError)) return fail(error, { debug, json });
     if (error.exitCode === 0) return 0;
-    // Commander has printed it for a person already.
+    // Commander has already printed the text form.
     if (json) printError({ what: error.message });
     return usage;
   }
 }
 
-/** What commander says of bad usage, with the way to what would be good, as one line like any other error. */
+/** Commander's message about bad usage as one line, with the help command to run. */
 function inOneLine(text: string, args: readonly string[]): string {
   const what = text
     .trim()
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')
     .replace(/\.?$/, '.');
-  const [asked, ...others] = wanted(args);
-  const help = asked !== undefined && others.length === 0 ? `llama-db ${asked} --help` : 'llama-db --help';
+  const [requested, ...others] = wanted(args);
+  const help =
+    requested !== undefined && others.length === 0 ? `llama-db ${requested} --help` : 'llama-db --help';
   return `Bad usage: ${what} Run ${help}.\n`;
 }
 
-/** The command that was named; all of them when help about all is needed. */
+/** The named command, or all commands for the general help. */
 function wanted(args: readonly string[]): readonly string[] {
   const names = readdirSync(new URL('.', import.meta.url))
     .filter((file) => file.endsWith('.ts') && file !== 'main.ts')
     .map((file) => file.slice(0, -'.ts'.length))
     .sort();
-  const asked = args.find((argument) => !argument.startsWith('-'));
-  return asked !== undefined && names.includes(asked) ? [asked] : names;
+  const requested = args.find((argument) => !argument.startsWith('-'));
+  return requested !== undefined && names.includes(requested) ? [requested] : names;
 }
 
-/** Commander copies these to commands made by `command()` before they were set, which is not where they come from here. */
+/** Copies settings and help to every command. Commander itself copies them only at the time of `command()`. */
 function inherit(command: Command, program: Command): void {
   command.copyInheritedSettings(program).addHelpText('after', exitCodes);
   for (const child of command.commands) inherit(child, program);
 }
 
 function fail(error: unknown, how: { readonly debug: boolean; readonly json: boolean }): number {
-  const known = isExplained(error);
-  const code = error instanceof Fault ? ` [${error.code}]` : '';
-  const line = known
-    ? `${error.message}${code}`
-    : `This is a defect of llama-db: ${messageOf(error)}. Run it with --debug and report it.`;
+  const fault = faultOf(error);
+  const isSettings = error instanceof Error && error.name === 'SettingsError';
+  const line = fault
+    ? `${fault.message} [${fault.code}]`
+    : isSettings
+      ? error.message
+      : `This is a defect of llama-db: ${messageOf(error)}. Run it with --debug and report it.`;
   if (how.json) {
-    const detail =
-      error instanceof Fault
-        ? { code: error.code, what: error.what, why: error.why, remedy: error.remedy }
-        : { what: line };
-    printError(detail);
+    printError(
+      fault ? { code: fault.code, what: fault.what, why: fault.why, remedy: fault.remedy } : { what: line },
+    );
   }
   process.stderr.write(`${line}\n`);
   if (how.debug) process.stderr.write(`${stackOf(error)}\n`);
-  if (error instanceof Fault) return error.exitCode;
-  return known ? usage : 1;
+  if (fault) return fault.exitCode;
+  return isSettings ? usage : 1;
 }
 
 function printError(detail: object): void {
   process.stdout.write(`${JSON.stringify({ ok: false, error: detail })}\n`);
-}
-
-/** Settings that were refused explain themselves as well as a Fault does. */
-function isExplained(error: unknown): error is Error {
-  return error instanceof Fault || (error instanceof Error && error.name === 'SettingsError');
 }
 
 function stackOf(error: unknown): string {

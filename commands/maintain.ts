@@ -1,16 +1,15 @@
 import type { Command } from 'commander';
 import { maintain } from '../database/maintain/maintain.ts';
 import {
-  printJson,
-  reporterFor,
+  type LockWaitOptions,
+  lockWaitOption,
   type TargetOptions,
-  targetOf,
   wholeNumber,
   withTarget,
-} from './common/target.ts';
+} from './common/options.ts';
+import { printJson, reporterFor, targetOf } from './common/target.ts';
 
-interface Options extends TargetOptions {
-  readonly lockWait: number;
+interface Options extends TargetOptions, LockWaitOptions {
   readonly detachWait: number;
   readonly keepDetached?: boolean;
 }
@@ -18,19 +17,19 @@ interface Options extends TargetOptions {
 export function register(program: Command): void {
   withTarget(program.command('maintain'))
     .description(
-      'make partitions for months ahead, remove what is past its retention, refresh statistics and summary; run it daily',
+      'create partitions for the months ahead, remove data past its retention, refresh statistics and summary; run it daily',
     )
     .option(
       '--keep-detached',
-      'leave detached partitions as tables of their own: their data outlives its retention',
+      'keep detached partitions as tables of their own, so that their data outlives its retention',
     )
     .option(
       '--detach-wait <seconds>',
-      'how long one detach may wait for older transactions; 0 has no limit',
+      'how long one detach may wait for older transactions; 0 means no limit',
       wholeNumber,
       3600,
     )
-    .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
+    .addOption(lockWaitOption())
     .addHelpText('after', '\nExample: llama-db maintain production')
     .action(async (environment: string | undefined, options: Options) => {
       const { keepDetached = false, detachWait: detachWaitSeconds, lockWait: lockWaitSeconds } = options;

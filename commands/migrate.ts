@@ -4,17 +4,15 @@ import { dryRunDocument, reportDryRun } from '../database/migrator/describe.ts';
 import { withLock } from '../database/migrator/lock.ts';
 import { dryRun, migrate } from '../database/migrator/migrate.ts';
 import {
+  type LockWaitOptions,
+  lockWaitOption,
   type MigrationsOptions,
-  printJson,
-  reporterFor,
-  targetOf,
-  wholeNumber,
   withMigrations,
   withTarget,
-} from './common/target.ts';
+} from './common/options.ts';
+import { printJson, reporterFor, targetOf } from './common/target.ts';
 
-interface Options extends MigrationsOptions {
-  readonly lockWait: number;
+interface Options extends MigrationsOptions, LockWaitOptions {
   readonly allowOutOfOrder?: boolean;
   readonly dryRun?: boolean;
   readonly sql?: boolean;
@@ -22,23 +20,25 @@ interface Options extends MigrationsOptions {
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('migrate')))
-    .description('apply pending migrations, and nothing else of the post-deploy step')
-    .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
-    .option('--allow-out-of-order', 'apply files that come before others already applied')
+    .description('apply pending migrations without the rest of the post-deploy step')
+    .addOption(lockWaitOption())
+    .option('--allow-out-of-order', 'apply files that precede applied ones')
     .addOption(
-      new Option('--dry-run', 'name what would be applied and change nothing at all').conflicts('sql'),
+      new Option('--dry-run', 'print the names of the pending migrations, and change nothing').conflicts(
+        'sql',
+      ),
     )
-    .option('--sql', 'print what would be run as a script for psql, and change nothing at all')
+    .option('--sql', 'print the pending migrations as a script for psql, and change nothing')
     .addHelpText('after', '\nExample: llama-db migrate staging --dry-run')
     .action(async (environment: string | undefined, options: Options) => {
       const reporter = reporterFor(options);
       const target = await targetOf(environment, options);
       const applicationName = 'llama-db migrate';
       const { allowOutOfOrder = false } = options;
-      const look = { directory: options.migrations, allowOutOfOrder };
+      const look = { migrationsDirectory: options.migrations, allowOutOfOrder };
       const reading = { applicationName, session: 'reading', acceptStandby: true } as const;
       if (options.sql) {
-        // Loaded here: it needs node-pg-migrate, which the rest of this command may do without.
+        // Loaded late: only this option needs node-pg-migrate.
         const { migrationScript } = await import('../database/migrator/script.ts');
         const quiet = reporterFor({ json: true });
         const script = await withConnection(target, { ...reading, reporter: quiet }, (connection) =>
@@ -58,7 +58,7 @@ export function register(program: Command): void {
       const { lockWait: waitSeconds } = options;
       const applied = await withConnection(target, { reporter, applicationName }, (connection) =>
         withLock(connection, { reporter, waitSeconds }, () =>
-          migrate(connection, { reporter, directory: options.migrations, allowOutOfOrder }),
+          migrate(connection, { reporter, migrationsDirectory: options.migrations, allowOutOfOrder }),
         ),
       );
       if (options.json) printJson({ applied: applied.map(({ name }) => name) });

@@ -1,30 +1,26 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
+import type { Severity } from '../core/severity.ts';
 import { loginPasswords } from '../database/principals.ts';
 import { postDeploy } from '../pipeline/release/post-deploy.ts';
 import {
+  failOnOption,
+  type LockWaitOptions,
+  lockWaitOption,
   type MigrationsOptions,
-  printJson,
-  reporterFor,
-  targetOf,
-  wholeNumber,
   withMigrations,
   withTarget,
-} from './common/target.ts';
+} from './common/options.ts';
+import { printJson, reporterFor, targetOf } from './common/target.ts';
 
-interface Options extends MigrationsOptions {
-  readonly lockWait: number;
-  readonly failOn: 'critical' | 'high' | 'medium' | 'low';
+interface Options extends MigrationsOptions, LockWaitOptions {
+  readonly failOn: Severity;
 }
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('post-deploy')))
-    .description('bring the database to what its files and settings say, verify it, record the release')
-    .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
-    .addOption(
-      new Option('--fail-on <severity>', 'fail when verification finds something at or above it')
-        .choices(['critical', 'high', 'medium', 'low'])
-        .default('high'),
-    )
+    .description('apply migrations and settings to the database, verify it, record the release')
+    .addOption(lockWaitOption())
+    .addOption(failOnOption('findings of at least this severity fail the step', 'high'))
     .addHelpText('after', '\nExample: llama-db post-deploy production')
     .action(async (environment: string | undefined, options: Options) => {
       const result = await postDeploy(await targetOf(environment, options), {

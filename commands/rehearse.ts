@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { holdStage, interruptible, terminal } from '../rehearsal/terminal.ts';
+import { holdSandbox, interruptible, terminal } from '../rehearsal/terminal.ts';
+import { environmentArgument, jsonOption } from './common/options.ts';
 import { printJson } from './common/target.ts';
 
 interface Options {
@@ -17,27 +18,27 @@ export function register(program: Command): void {
   program
     .command('rehearse')
     .description(
-      'deploy an environment to a local Azure with the real Terraform and azurerm, and show what happens',
+      'deploy an environment to a local Azure with the real Terraform and azurerm, and draw a timeline',
     )
-    .argument('[environment]', 'development, staging or production', 'production')
-    .option('--scenario <name>', 'play this scenario after the first deployment')
-    .option('--list', 'say what each scenario shows')
-    .option('--all', 'play every scenario of the environment, each on a copy of one deployment')
-    .option('--quick', 'leave out metric alerts and locks, which azurerm watches for two minutes each')
-    .option('--keep', 'leave everything up until Ctrl-C, and say how to use terraform and psql on it')
+    .argument('[environment]', environmentArgument, 'production')
+    .option('--scenario <name>', 'run this scenario after the first deployment')
+    .option('--list', 'describe each scenario')
+    .option('--all', 'run every scenario of the environment, each on a copy of one deployment')
+    .option('--quick', 'leave out metric alerts and locks, which azurerm polls for two minutes each')
+    .option('--keep', 'leave everything up until Ctrl-C, and print how to use terraform and psql on it')
     .option(
       '--report <file>',
-      'where to write the page with the picture; with --all one file a scenario, file-<scenario>',
+      'file of the page with the picture; with --all one file per scenario, <file>-<scenario>',
     )
-    .option('--verbose', 'show everything that cdktf and Terraform write')
-    .option('--json', 'print the result as JSON on stdout, progress on stderr')
+    .option('--verbose', 'print everything that cdktf and Terraform write')
+    .addOption(jsonOption())
     .addHelpText('after', '\nExample: llama-db rehearse production --quick')
     .action(async (environment: string, { list, keep, json, ...options }: Options) => {
       const { describeScenarios, rehearse } = await import('../rehearsal/rehearse.ts');
       if (list) return void process.stdout.write(await describeScenarios());
       const screen = terminal(json ? process.stderr : process.stdout);
       await interruptible(async (signal) => {
-        const hold = keep ? holdStage(screen.say, signal) : undefined;
+        const hold = keep ? holdSandbox(screen.log, signal) : undefined;
         const done = await rehearse({ environment, ...options, ...screen, signal, hold });
         if (json) printJson({ environment, rehearsed: done });
       });

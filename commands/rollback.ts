@@ -3,17 +3,17 @@ import { withConnection } from '../database/connection.ts';
 import { withLock } from '../database/migrator/lock.ts';
 import { rollback } from '../database/migrator/rollback.ts';
 import {
+  collected,
+  type LockWaitOptions,
+  lockWaitOption,
   type MigrationsOptions,
-  printJson,
-  reporterFor,
-  targetOf,
   wholeNumber,
   withMigrations,
   withTarget,
-} from './common/target.ts';
+} from './common/options.ts';
+import { printJson, reporterFor, targetOf } from './common/target.ts';
 
-interface Options extends MigrationsOptions {
-  readonly lockWait: number;
+interface Options extends MigrationsOptions, LockWaitOptions {
   readonly to?: string;
   readonly count?: number;
   readonly acceptDataLoss?: string[];
@@ -21,11 +21,13 @@ interface Options extends MigrationsOptions {
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('rollback')))
-    .description('take migrations back, newest first; refuses to destroy rows that nobody agreed to lose')
-    .option('--to <version>', 'version that stays the newest, e.g. 0007; 0000 takes everything back')
-    .option('--count <n>', 'how many to take back (default: 1)', wholeNumber)
-    .option('--accept-data-loss <table>', 'a table whose rows may be lost; give it once for each', collect)
-    .option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60)
+    .description(
+      'revert migrations, newest first; refuses to destroy rows unless --accept-data-loss names their table',
+    )
+    .option('--to <version>', 'the newest version to keep, such as 0007; 0000 reverts everything')
+    .option('--count <n>', 'number of migrations to revert (default: 1)', wholeNumber)
+    .option('--accept-data-loss <table>', 'a table whose rows may be lost; may be repeated', table)
+    .addOption(lockWaitOption())
     .addHelpText('after', '\nExample: llama-db rollback development --to 0007')
     .action(async (environment: string | undefined, options: Options, command: Command) => {
       if (options.to !== undefined && options.count !== undefined) {
@@ -39,7 +41,7 @@ export function register(program: Command): void {
         withLock(connection, { reporter, waitSeconds }, () =>
           rollback(connection, {
             reporter,
-            directory: options.migrations,
+            migrationsDirectory: options.migrations,
             acceptDataLoss,
             ...(to === undefined ? {} : { to }),
             ...(count === undefined ? {} : { count }),
@@ -50,6 +52,6 @@ export function register(program: Command): void {
     });
 }
 
-function collect(table: string, list: readonly string[] = []): readonly string[] {
-  return [...list, table.replace(/^llama\./, '')];
+function table(name: string, before?: readonly string[]): readonly string[] {
+  return collected(name.replace(/^llama\./, ''), before);
 }

@@ -10,12 +10,13 @@ import {
   lookAsApplication,
   type PostDeployed,
   runPostDeploy,
-  type SynthesizedStack,
   serverFor,
-  synthesize,
 } from '../rehearsal/start.ts';
+import { interruptible, untilAborted } from '../rehearsal/terminal.ts';
+import { type SynthesizedStack, synthesizeCheckout } from '../rehearsal/terraform/synthesis.ts';
+import { environmentArgument } from './common/options.ts';
 
-/** What one run has made so far. */
+/** The results of a run so far. */
 interface Made {
   stacks?: SynthesizedStack[];
   deployment?: Deployment;
@@ -23,48 +24,48 @@ interface Made {
   server?: LocalPostgres;
   deployed?: PostDeployed;
   view?: ApplicationView;
-  /** What ended the run early; kept aside because the list of tasks would print it a second time. */
+  /** The error that ended the run. The list of tasks must not print it a second time. */
   failure?: unknown;
 }
 
 export function register(program: Command): void {
   program
     .command('start')
-    .description(
-      'rehearse a deployment on this machine: synthesize, start a PostgreSQL, run the post-deploy step',
-    )
-    .argument('[environment]', 'whose database to build', 'production')
+    .description('try a deployment on this machine: synthesize, start a PostgreSQL, run the post-deploy step')
+    .argument('[environment]', environmentArgument, 'production')
     .option('--keep', 'leave the server up until Ctrl-C and print how to connect')
     .addHelpText('after', '\nExample: llama-db start --keep')
-    .action((environment: string, options: { readonly keep?: boolean }) => start(environment, options));
+    .action((environment: string, { keep = false }: { readonly keep?: boolean }) =>
+      interruptible((signal) => start(environment, keep, signal)),
+    );
 }
 
-async function start(environment: string, { keep = false }: { readonly keep?: boolean }): Promise<void> {
-  const interrupted = new AbortController();
-  const interrupt = () => interrupted.abort();
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, interrupt);
+async function start(environment: string, keep: boolean, signal: AbortSignal): Promise<void> {
   const made: Made = {};
   try {
     const { names, deployment } = await describe(environment);
     made.deployment = deployment;
     made.application = applicationLogin(deployment);
-    await tasks(names, deployment, interrupted.signal)
+    await tasks(names, deployment, signal)
       .run(made)
       .catch((error: unknown) => {
         throw made.failure ?? error;
       });
     process.stdout.write(summary(made));
-    if (keep) await held(made, interrupted.signal);
+    if (!keep) return;
+    process.stdout.write(connections(made));
+    await untilAborted(signal);
   } catch (error) {
-    if (!interrupted.signal.aborted) throw error;
-    throw new Fault('start/1', 'Interrupted', 'the run was ended from outside', 'Nothing was left running.', {
-      exitCode: 130,
-      cause: error,
-    });
+    if (!signal.aborted) throw error;
+    throw new Fault(
+      'start/interrupted',
+      'Interrupted',
+      'the run received a signal',
+      'Nothing was left running.',
+      { exitCode: 130, cause: error },
+    );
   } finally {
     await made.server?.stop();
-    for (const signal of signals) process.off(signal, interrupt);
   }
 }
 
@@ -76,7 +77,7 @@ function tasks(names: readonly string[], deployment: Deployment, signal: AbortSi
       {
         title: `Synthesize ${names.join(', ')}`,
         task: step(async (made) => {
-          made.stacks = await synthesize(names, signal);
+          made.stacks = await synthesizeCheckout(names, { interrupt: signal });
         }),
       },
       {
@@ -91,10 +92,10 @@ function tasks(names: readonly string[], deployment: Deployment, signal: AbortSi
         title: `Run the post-deploy step of ${environment}`,
         task: step(async (made, task) => {
           const { server, deployment, application } = complete(made);
-          const hear = (line: string) => {
+          const onOutput = (line: string) => {
             task.output = line;
           };
-          made.deployed = await runPostDeploy({ server, deployment, application, hear, signal });
+          made.deployed = await runPostDeploy({ server, deployment, application, onOutput, signal });
         }),
         rendererOptions: lasting,
       },
@@ -111,7 +112,7 @@ function tasks(names: readonly string[], deployment: Deployment, signal: AbortSi
   );
 }
 
-/** A task whose failure is told once, after the list, in its own words. */
+/** A task whose error is printed once, after the list. */
 function step(work: (made: Made, task: Task) => Promise<void>) {
   return async (made: Made, task: Task): Promise<void> => {
     try {
@@ -133,22 +134,16 @@ async function describe(
     import('../environments/index.ts'),
     import('../stacks/deployment.ts'),
   ]);
-  const all = environments();
-  const names = all.map(({ name }) => name);
-  const settings = all.find(({ name }) => name === environment);
-  if (settings) return { names, deployment: deploymentDocument(settings, localAttributes(settings)) };
-  throw new Fault(
-    'start/2',
-    `There is no environment ${environment}`,
-    `environments/ has ${names.join(', ')}`,
-    'Name one of them, or none for production.',
-    { exitCode: 2 },
-  );
+  const resolved = environments.named(environment);
+  return {
+    names: environments.names,
+    deployment: deploymentDocument(resolved, localAttributes(resolved)),
+  };
 }
 
 function complete({ server, deployment, application }: Made) {
   if (server && deployment && application) return { server, deployment, application };
-  throw new Error('tasks run in their order');
+  throw new Error('the tasks run in their order');
 }
 
 function summary({ stacks = [], deployed, server }: Made): string {
@@ -167,23 +162,16 @@ function summary({ stacks = [], deployed, server }: Made): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Prints how to connect and waits to be interrupted. */
-async function held(made: Made, signal: AbortSignal): Promise<void> {
+function connections(made: Made): string {
   const { server, deployment, application } = complete(made);
-  process.stdout.write(
-    [
-      '',
-      'Connect with:',
-      `superuser    ${server.url('superuser')}`,
-      `migrations   ${server.url('migrator')}`,
-      `application  ${server.url(application)}`,
-      '',
-      `The server stands for ${deployment.primary.host} and is removed at the end. Ctrl-C ends it.`,
-      '',
-    ].join('\n'),
-  );
-  if (signal.aborted) return;
-  const alive = setInterval(() => {}, 60_000);
-  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  clearInterval(alive);
+  return [
+    '',
+    'Connect with:',
+    `superuser    ${server.url('superuser')}`,
+    `migrations   ${server.url('migrator')}`,
+    `application  ${server.url(application)}`,
+    '',
+    `The server takes the place of ${deployment.primary.host} and is removed at the end. Ctrl-C ends it.`,
+    '',
+  ].join('\n');
 }

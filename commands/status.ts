@@ -2,15 +2,8 @@ import type { Command } from 'commander';
 import { withConnection } from '../database/connection.ts';
 import { describeStatus, diverges, statusDocument } from '../database/migrator/describe.ts';
 import { status } from '../database/migrator/migrate.ts';
-import {
-  looking,
-  type MigrationsOptions,
-  printJson,
-  reporterFor,
-  targetOf,
-  withMigrations,
-  withTarget,
-} from './common/target.ts';
+import { type MigrationsOptions, withMigrations, withTarget } from './common/options.ts';
+import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('status')))

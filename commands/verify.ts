@@ -29,23 +29,23 @@ const listed = `Groups: ${groups.join(', ')}.`;
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('verify')))
-    .description('prove that the database is closed, audited and in order; changes nothing')
+    .description('run the catalogue of checks against the database; changes nothing')
     .addOption(
-      new Option('--format <format>', 'how to print the report; --json is the same as json')
+      new Option('--format <format>', 'format of the report; --json is short for json')
         .choices(formats)
         .default('table'),
     )
-    .option('--output <file>', 'write the report there, and the verdict to the terminal')
+    .option('--output <file>', 'write the report to a file, and the verdict to the terminal')
     .addOption(
-      new Option('--fail-on <severity>', 'findings from this severity on exit with 1')
+      new Option('--fail-on <severity>', 'exit with 1 for findings of this severity or worse')
         .choices(severities)
         .default('high'),
     )
-    .option('--require <groups>', 'exit with 2 when a check of these groups was skipped', groupList, [])
-    .option('--group <groups>', 'run the checks of these groups only', groupList)
-    .option('--only <checks>', 'run these checks only, by id or name', checkList)
-    .option('--all', 'name what passed too')
-    .option('--time-limit <seconds>', 'give up on a database that takes longer', wholeNumber, 300)
+    .option('--require <groups>', 'exit with 2 if a check of these groups is skipped', groupList, [])
+    .option('--group <groups>', 'run only the checks of these groups', groupList)
+    .option('--only <checks>', 'run only these checks, by id or name', checkList)
+    .option('--all', 'list passed checks too')
+    .option('--time-limit <seconds>', 'end the run after this time', wholeNumber, 300)
     .addHelpText(
       'after',
       `\n${listed}\nExamples:\n  llama-db verify production\n  llama-db verify production --require isolation,audit --format html --output report.html`,
@@ -54,7 +54,7 @@ export function register(program: Command): void {
       const format = options.json ? 'json' : options.format;
       if (options.output !== undefined) requireWritable(options.output);
       const target = await targetOf(environment, options);
-      // Progress must not stand among what a machine reads.
+      // A report on stdout must not be mixed with progress.
       const reporter = reporterFor({ json: format !== 'table' && options.output === undefined });
       const report = await verify(target, {
         reporter,
@@ -88,7 +88,7 @@ function groupList(text: string): readonly Group[] {
   const names = text.split(',').map((name) => name.trim());
   const unknown = names.filter((name) => !isGroup(name));
   if (unknown.length > 0)
-    throw new InvalidArgumentError(`There is no group ${unknown.join(', ')}. ${listed}`);
+    throw new InvalidArgumentError(`Group ${unknown.join(', ')} does not exist. ${listed}`);
   return names.filter(isGroup);
 }
 

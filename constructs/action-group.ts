@@ -3,14 +3,14 @@ import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 
 export interface EmailReceiver {
-  /** Shown in the portal; unique in the group. */
+  /** Name in the portal, unique in the group. */
   readonly name: string;
   readonly address: string;
 }
 
 export interface ActionGroupProps {
   readonly name: string;
-  /** 1-12 characters; the sender's name in messages. */
+  /** 1-12 characters: the sender's name in text messages. */
   readonly shortName: string;
   readonly resourceGroupName: string;
   readonly emails: readonly EmailReceiver[];
@@ -18,7 +18,7 @@ export interface ActionGroupProps {
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** Who is told when an alert fires. Every alert arrives in the common alert schema, so one parser reads all of them. */
+/** The receivers of alerts. Every alert arrives in the common alert schema, so one parser reads all of them. */
 export class ActionGroup extends Construct {
   /** Azure resource id. */
   readonly id: string;

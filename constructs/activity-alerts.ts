@@ -5,13 +5,13 @@ import { Construct } from 'constructs';
 export interface ActivityAlertsProps {
   /** Prefix of the alerts' names. */
   readonly namePrefix: string;
-  /** Holds the alerts; any group will do. */
+  /** Holds the alerts. Any group can. */
   readonly resourceGroupName: string;
   /** Azure resource ids of the Flexible Servers, replicas included. */
   readonly serverIds: readonly string[];
   /**
    * Azure resource ids of the Key Vaults.
-   * @default - no vault is watched
+   * @default - none
    */
   readonly vaultIds?: readonly string[];
   readonly actionGroupId: string;
@@ -51,14 +51,14 @@ const serverOperations: readonly Operation[] = [
     id: 'firewall-rule-written',
     operation: 'Microsoft.DBforPostgreSQL/flexibleServers/firewallRules/write',
     description:
-      'A firewall rule was added or changed. In private modes there should be none: compare with the last deployment, ' +
-      'remove it if it is not from there.',
+      'A firewall rule was added or changed. In private modes there should be no rule: compare with the last ' +
+      'deployment, and remove the rule if the deployment did not create it.',
   },
   {
     id: 'firewall-rule-deleted',
     operation: 'Microsoft.DBforPostgreSQL/flexibleServers/firewallRules/delete',
     description:
-      'A firewall rule was removed. Clients behind it lose their connection if it was not announced.',
+      'A firewall rule was removed, and the clients that it admitted can no longer connect. Compare with the last deployment.',
   },
   {
     id: 'administrator-written',
@@ -124,10 +124,10 @@ const vaultOperations: readonly Operation[] = [
 ];
 
 /**
- * Alerts on what is done *to* the servers and the vault, and on what Azure says about the servers' health.
+ * Alerts on operations on the servers and the vault, and on the servers' health as Azure reports it.
  *
- * They cost nothing, and they see what no metric shows: deletions, opened firewalls, new administrators, a lifted
- * lock, a standby that is degraded while the primary still answers.
+ * They cost nothing and show what no metric shows: deletions, opened firewalls, new administrators, a lifted lock, a
+ * standby that is degraded while the primary still answers.
  * CIS Azure Foundations, "activity log alerts" (6.1.2 in 5.0); Azure Monitor Baseline Alerts (vault delete).
  */
 export class ActivityAlerts extends Construct {
@@ -139,7 +139,7 @@ export class ActivityAlerts extends Construct {
     super(scope, id);
     const common = {
       resourceGroupName: props.resourceGroupName,
-      // Where the rule is stored; only the activity log of the whole world has all regions of a pair.
+      // Location of the rule. Only the global activity log has both regions of a pair.
       location: 'global',
       enabled: props.enabled ?? true,
       action: [{ actionGroupId: props.actionGroupId }],
@@ -159,7 +159,7 @@ export class ActivityAlerts extends Construct {
                 criteria: {
                   category: 'Administrative',
                   operationName: operation,
-                  // The outcome only: an operation also logs that it started and was accepted, an alert each.
+                  // Only the outcome: an operation also logs its start and its acceptance, and each would be an alert.
                   statuses: ['Succeeded', 'Failed'],
                 },
               }),
@@ -175,7 +175,7 @@ export class ActivityAlerts extends Construct {
         name: `${props.namePrefix}-server-health`,
         description:
           'Azure reports a Flexible Server as degraded or unavailable: a failover, a standby that is not ready, or ' +
-          'maintenance. Read Resource health of the server; connections through the virtual endpoint follow by themselves.',
+          'maintenance. Read Resource health of the server; clients of the virtual endpoint follow automatically.',
         scopes: [...props.serverIds],
         criteria: {
           category: 'ResourceHealth',

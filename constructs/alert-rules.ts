@@ -2,9 +2,9 @@ import type { KeyVaultMetricName } from '../azure/key-vault-metrics.ts';
 import type { Aggregation, AlertFrequency, AlertWindow, MetricName } from '../azure/metrics.ts';
 import type { ServerRole } from '../azure/vocabulary.ts';
 
-/** One metric alert, without what it watches and whom it tells. */
+/** One metric alert, without its target and its receivers. */
 export interface MetricAlertRule<Name extends string = string> {
-  /** Suffix of the alert's name; unique on the watched resource. */
+  /** Suffix of the alert's name, unique on the watched resource. */
   readonly id: string;
   readonly metric: Name;
   readonly aggregation: Aggregation;
@@ -13,42 +13,46 @@ export interface MetricAlertRule<Name extends string = string> {
   readonly threshold: number;
   /**
    * Dimension whose values are each compared with the threshold.
-   * @default - one value for all of them: an average over databases of which most are idle hides the busy one
+   * @default - one value for all of them: an average over mostly idle databases hides the busy one
    */
   readonly splitBy?: string;
-  /** How much of the past is aggregated. */
+  /** Period that is aggregated. */
   readonly window: AlertWindow;
-  /** How often it is looked at; never rarer than the window is long. */
+  /** Interval between evaluations, at most the window. */
   readonly frequency: AlertFrequency;
   /** 0 critical, 1 error, 2 warning, 3 informational. */
   readonly severity: 0 | 1 | 2 | 3;
-  /** What is happening, and what to do about it. Arrives with the message. */
+  /** The situation and its remedy. Arrives with the message. */
   readonly description: string;
 }
 
 export interface ServerAlertRulesProps {
+  /** Role in the replication. */
   readonly role: ServerRole;
   /** Whether another server replicates from this one. */
   readonly replicated: boolean;
   readonly burstable: boolean;
-  /** `max_connections` in force on this server (decision 23), not a wish. */
+  /** `max_connections` in force on this server (decision 23). */
   readonly maxConnections: number;
-  /** Connections that PostgreSQL and Azure keep for themselves. */
+  /** Connections that PostgreSQL and Azure reserve. */
   readonly reservedConnections: number;
   /** Parameter `metrics.collector_database_activity` is on. */
   readonly databaseActivity: boolean;
-  /** Server connections a pool may open; only with PgBouncer and `metrics.pgbouncer_diagnostics` on. */
+  /** Server connections of a pool. Only with PgBouncer and `metrics.pgbouncer_diagnostics` on. */
   readonly poolSize?: number;
 }
 
 const GIB = 1024 ** 3;
 
+/** Shares of the connections available to clients. */
+const connectionShares = { high: 0.8, critical: 0.95 } as const;
+
 /**
  * Alerts of one Flexible Server.
  *
- * Thresholds come from the seed (CPU 80, memory 85, storage 90, failed connections 10), from Azure's documentation
- * (storage 80, replica lag five minutes) or from Azure Monitor Baseline Alerts; where none of them says anything
- * usable, the comment beside the rule gives the reason for the number.
+ * Thresholds come from the original design (CPU 80, memory 85, storage 90, failed connections 10), from Azure's
+ * documentation (storage 80, replica lag of five minutes) or from Azure Monitor Baseline Alerts. If none of them has a
+ * usable value, the comment beside the rule gives the reason for the number.
  * https://azure.github.io/azure-monitor-baseline-alerts/services/DBforPostgreSQL/flexibleServers/
  */
 export function serverAlertRules(props: ServerAlertRulesProps): MetricAlertRule<MetricName>[] {
@@ -88,7 +92,7 @@ function always(props: ServerAlertRulesProps): MetricAlertRule<MetricName>[] {
       frequency: 'PT5M',
       severity: 2,
       description:
-        'The disk is four fifths full. Check that auto-grow is on and that retired partitions were removed ' +
+        'The disk is 80 % full. Check that auto-grow is on and that retired partitions were removed ' +
         '(llama-db maintain); look for a replication slot that holds back WAL.',
     },
     {
@@ -101,11 +105,11 @@ function always(props: ServerAlertRulesProps): MetricAlertRule<MetricName>[] {
       frequency: 'PT5M',
       severity: 1,
       description:
-        'The disk is nine tenths full; at 95 % the server turns read-only. Enlarge it now (it cannot be made smaller ' +
+        'The disk is 90 % full; at 95 % the server turns read-only. Enlarge it now (it cannot be made smaller ' +
         'again), then find what grew.',
     },
     {
-      // On a disk of 100 GiB and less the 5 GiB limit is reached before 95 %: on 32 GiB at 84 %.
+      // A disk of up to 100 GiB reaches the limit of 5 GiB before 95 %: one of 32 GiB at 84 %.
       id: 'storage-nearly-read-only',
       metric: 'storage_free',
       aggregation: 'Average',
@@ -141,8 +145,8 @@ function always(props: ServerAlertRulesProps): MetricAlertRule<MetricName>[] {
       frequency: 'PT5M',
       severity: 1,
       description:
-        'The processors have been busy above 90 % for a quarter of an hour, and queries are queueing. Cancel what ' +
-        'runs away; scale up if the load is real.',
+        'The processors have been busy above 90 % for a quarter of an hour, and queries are queueing. Cancel ' +
+        'runaway queries; scale up if the load is legitimate.',
     },
     {
       id: 'memory-high',
@@ -167,30 +171,30 @@ function always(props: ServerAlertRulesProps): MetricAlertRule<MetricName>[] {
       frequency: 'PT5M',
       severity: 1,
       description:
-        'Memory use has been above 95 % for a quarter of an hour; the kernel ends a backend next, and PostgreSQL then ' +
-        'restarts all of them. Shed connections or scale up.',
+        'Memory use has been above 95 % for a quarter of an hour; the kernel will kill a backend next, and PostgreSQL ' +
+        'then restarts all of them. Shed connections or scale up.',
     },
     {
       id: 'connections-high',
       metric: 'active_connections',
       aggregation: 'Maximum',
       operator: 'GreaterThan',
-      threshold: Math.floor(usable * 0.8),
+      threshold: Math.floor(usable * connectionShares.high),
       window: 'PT5M',
       frequency: 'PT5M',
       severity: 2,
-      description: `Four fifths of the ${usable} connections open to clients (max_connections ${props.maxConnections} minus ${props.reservedConnections} reserved) are taken. Find the pool that grew in pg_stat_activity, by application_name.`,
+      description: `80 % of the ${usable} connections available to clients (max_connections ${props.maxConnections} minus ${props.reservedConnections} reserved) are in use. Find the pool that grew in pg_stat_activity, by application_name.`,
     },
     {
       id: 'connections-critical',
       metric: 'active_connections',
       aggregation: 'Maximum',
       operator: 'GreaterThan',
-      threshold: Math.floor(usable * 0.95),
+      threshold: Math.floor(usable * connectionShares.critical),
       window: 'PT5M',
       frequency: 'PT1M',
       severity: 1,
-      description: `Nineteen of twenty of the ${usable} connections open to clients are taken; the next ones are refused. End idle sessions, and lower the pool that grew.`,
+      description: `95 % of the ${usable} connections available to clients are in use, and the server will soon refuse further ones. End idle sessions, and shrink the pool that grew.`,
     },
     {
       id: 'connections-failed',
@@ -203,7 +207,7 @@ function always(props: ServerAlertRulesProps): MetricAlertRule<MetricName>[] {
       severity: 2,
       description:
         'More than ten connections failed in a quarter of an hour: an expired credential, a client without TLS, ' +
-        'exhausted connections, or somebody trying. PGSQLServerLogs says which.',
+        'exhausted connections, or an attempted break-in. PGSQLServerLogs has the reason for each.',
     },
     {
       id: 'disk-iops-saturated',
@@ -215,7 +219,7 @@ function always(props: ServerAlertRulesProps): MetricAlertRule<MetricName>[] {
       frequency: 'PT5M',
       severity: 2,
       description:
-        'The disk has been at 90 % of its operations a second for a quarter of an hour. Raise the performance tier ' +
+        'The disk has been at 90 % of its operations per second for a quarter of an hour. Raise the performance tier ' +
         '(once in 12 hours at most), or find the query that stopped using its index.',
     },
     {
@@ -229,14 +233,14 @@ function always(props: ServerAlertRulesProps): MetricAlertRule<MetricName>[] {
       severity: 2,
       description:
         'The disk has been at 90 % of its bandwidth for a quarter of an hour. Look for sequential scans and large ' +
-        'index builds; a larger SKU has more of it.',
+        'index builds; a larger SKU has more bandwidth.',
     },
   ];
 }
 
 const primary: readonly MetricAlertRule<MetricName>[] = [
   {
-    // Half of the 2.1 thousand million there are, and five times autovacuum_freeze_max_age: autovacuum has been losing
+    // Half of the 2.1 billion transaction ids, and five times autovacuum_freeze_max_age: autovacuum has been too slow
     // for days, and days are still left.
     id: 'transaction-ids',
     metric: 'maximum_used_transactionIDs',
@@ -270,8 +274,8 @@ const replica: readonly MetricAlertRule<MetricName>[] = [
 
 const replicated: readonly MetricAlertRule<MetricName>[] = [
   {
-    // No published value. A primary of this size writes 10 GiB of WAL in some minutes of bulk load; it takes a replica
-    // that stopped, or that cannot keep up, to stay above it.
+    // No published value. A primary of this size writes 10 GiB of WAL in some minutes of bulk load. The value stays
+    // above it only if the replica has stopped or cannot keep up.
     id: 'replica-lag-bytes',
     metric: 'physical_replication_delay_in_bytes',
     aggregation: 'Average',
@@ -281,7 +285,7 @@ const replicated: readonly MetricAlertRule<MetricName>[] = [
     frequency: 'PT5M',
     severity: 2,
     description:
-      'The primary keeps more than 10 GiB of WAL for a replica that does not fetch it, on the disk it needs itself. ' +
+      'The primary keeps more than 10 GiB of WAL for a replica that does not fetch it, and its own disk fills up. ' +
       'Repair the replica or remove it before the disk is full.',
   },
 ];
@@ -305,7 +309,7 @@ const burstable: readonly MetricAlertRule<MetricName>[] = [
 
 const databaseActivity: readonly MetricAlertRule<MetricName>[] = [
   {
-    // No published value. No work of this schema holds a transaction for an hour; autovacuum cannot clean behind one.
+    // No published value. No work of this schema holds a transaction for an hour, and autovacuum cannot clean behind one.
     id: 'long-transaction',
     metric: 'longest_transaction_time_sec',
     aggregation: 'Maximum',
@@ -316,10 +320,10 @@ const databaseActivity: readonly MetricAlertRule<MetricName>[] = [
     severity: 3,
     description:
       'A transaction has been open for more than an hour; dead rows pile up behind it. Find it in pg_stat_activity ' +
-      '(order by xact_start) and end it with pg_terminate_backend if nobody needs it.',
+      '(order by xact_start) and end it with pg_terminate_backend if it is not needed.',
   },
   {
-    // AMBA says 1 in five minutes, which a retried tenant transaction reaches on a normal day.
+    // AMBA has 1 in five minutes, which a retried tenant transaction reaches on a normal day.
     id: 'deadlocks',
     metric: 'deadlocks',
     aggregation: 'Total',
@@ -337,7 +341,7 @@ const databaseActivity: readonly MetricAlertRule<MetricName>[] = [
 function pooled(poolSize: number): MetricAlertRule<MetricName>[] {
   return [
     {
-      // Somebody waiting for every connection of a pool: what waits now is served after a whole round.
+      // One waiting client per connection of a pool: a new client waits for a whole round.
       id: 'pooler-waiting',
       metric: 'client_connections_waiting',
       splitBy: 'DatabaseName',
@@ -347,13 +351,13 @@ function pooled(poolSize: number): MetricAlertRule<MetricName>[] {
       window: 'PT15M',
       frequency: 'PT5M',
       severity: 2,
-      description: `More than ${poolSize} clients (one for each connection of a pool) have been waiting in PgBouncer for a quarter of an hour. Shorten transactions, or raise pgbouncer.default_pool_size within max_connections.`,
+      description: `More than ${poolSize} clients (one per connection of a pool) have been waiting in PgBouncer for a quarter of an hour. Shorten transactions, or raise pgbouncer.default_pool_size within max_connections.`,
     },
   ];
 }
 
 /**
- * Alerts of the Key Vault, whose keys open every encrypted field.
+ * Alerts of the Key Vault, whose keys decrypt every encrypted field.
  * https://azure.github.io/azure-monitor-baseline-alerts/services/KeyVault/vaults/
  */
 export function keyVaultAlertRules(): MetricAlertRule<KeyVaultMetricName>[] {

@@ -16,20 +16,20 @@ import { keyVaultAlertRules, type MetricAlertRule, serverAlertRules } from './al
 
 type Emitted = Pick<Metric, 'aggregations' | 'dimension' | 'minimumWindow'>;
 
-/** What Azure emits, by namespace: rules are checked against it when the stack is synthesized. */
+/** Metrics that Azure emits, by namespace. Synthesis checks the rules against them. */
 const catalogues: Readonly<Record<string, Readonly<Record<string, Emitted>>>> = {
   [metricNamespace]: metrics,
   [keyVaultMetricNamespace]: keyVaultMetrics,
 };
 
 export interface MetricAlertsProps {
-  /** Azure resource id of what is watched. */
+  /** Azure resource id of the watched resource. */
   readonly targetResourceId: string;
-  /** Name of what is watched; alerts are called `<targetName>-<rule id>`. */
+  /** Name of the watched resource. Alerts are called `<targetName>-<rule id>`. */
   readonly targetName: string;
-  /** Metric namespace: the resource type of what is watched. */
+  /** Metric namespace: the type of the watched resource. */
   readonly namespace: string;
-  /** Holds the alerts; any group will do. */
+  /** Holds the alerts. Any group can. */
   readonly resourceGroupName: string;
   readonly rules: readonly MetricAlertRule[];
   readonly actionGroupId: string;
@@ -45,10 +45,10 @@ export interface MetricAlertsProps {
 }
 
 /**
- * Metric alerts on one resource. Each resolves by itself once the metric is back (PSRule AZR-000491).
+ * Metric alerts on one resource. Each resolves itself once the metric is back to normal (PSRule AZR-000491).
  *
- * Azure accepts a rule on an aggregation that a metric does not have, or on a window shorter than the metric's
- * samples are apart, and the alert then never fires: so both are checked here, and synthesis fails.
+ * Azure accepts a rule on an aggregation that the metric does not have, or on a window shorter than the interval between
+ * the metric's samples. Such an alert never fires, so synthesis checks both and fails.
  */
 export class MetricAlerts extends Construct {
   readonly resources: readonly ITerraformDependable[];
@@ -95,12 +95,13 @@ export class MetricAlerts extends Construct {
 }
 
 export interface ServerAlertsProps extends Omit<MetricAlertsProps, 'namespace' | 'rules'> {
+  /** Role in the replication. */
   readonly role: ServerRole;
   readonly burstable: boolean;
-  /** `max_connections` in force on this server: what is set, or the SKU's default (decision 23). */
+  /** `max_connections` in force on this server: the set value, or the SKU's default (decision 23). */
   readonly maxConnections: number;
   /**
-   * Connections that PostgreSQL and Azure keep for themselves.
+   * Connections that PostgreSQL and Azure reserve.
    * @default 15 - Azure's
    */
   readonly reservedConnections?: number;
@@ -115,7 +116,7 @@ export interface ServerAlertsProps extends Omit<MetricAlertsProps, 'namespace' |
    */
   readonly databaseActivity?: boolean;
   /**
-   * `pgbouncer.default_pool_size`, where `pgbouncer.enabled` and `metrics.pgbouncer_diagnostics` are on.
+   * `pgbouncer.default_pool_size`, if `pgbouncer.enabled` and `metrics.pgbouncer_diagnostics` are on.
    * @default - no pooler, no alert on it
    */
   readonly poolSize?: number;
@@ -162,7 +163,7 @@ function problemsOf(rule: MetricAlertRule, namespace: string): string[] {
     );
   }
   if (rule.splitBy !== undefined && rule.splitBy !== metric.dimension) {
-    problems.push(`alert ${rule.id}: ${rule.metric} has no dimension ${rule.splitBy} to be split by`);
+    problems.push(`alert ${rule.id}: ${rule.metric} has no dimension ${rule.splitBy}`);
   }
   if (shorter(rule.window, metric.minimumWindow)) {
     problems.push(
@@ -176,7 +177,7 @@ function problemsOf(rule: MetricAlertRule, namespace: string): string[] {
   }
   if (shorter(rule.window, rule.frequency)) {
     problems.push(
-      `alert ${rule.id}: frequency ${rule.frequency} leaves gaps between windows of ${rule.window}; look at least as often as the window is long`,
+      `alert ${rule.id}: frequency ${rule.frequency} leaves gaps between windows of ${rule.window}; evaluate at least once per window`,
     );
   }
   if (!Number.isFinite(rule.threshold) || rule.threshold < 0) {

@@ -4,34 +4,41 @@ import { Construct } from 'constructs';
 
 export interface BudgetProps {
   readonly name: string;
-  /** Azure resource id of the group whose cost is watched. */
+  /** Azure resource id of the group whose cost the budget watches. */
   readonly resourceGroupId: string;
-  /** A month, in the currency of the subscription. */
+  /** Amount per month, in the currency of the subscription. */
   readonly monthlyAmount: number;
   /**
-   * First day of a month, RFC 3339. Azure refuses a month that is over when the budget is created; afterwards the
-   * value is not compared any more.
+   * First day of a month, RFC 3339. Azure refuses a past month when the budget is created. Later changes of the value
+   * are ignored.
    */
   readonly startDate: string;
   /** E-mail addresses. */
   readonly contacts: readonly string[];
   /**
-   * Also tell an action group.
+   * Notify an action group as well.
    * @default - contacts only
    */
   readonly actionGroupId?: string;
 }
 
+/** Notifications in percent of the amount. */
+const thresholds = [
+  { threshold: 80, thresholdType: 'Actual' },
+  { threshold: 100, thresholdType: 'Actual' },
+  { threshold: 100, thresholdType: 'Forecasted' },
+] as const;
+
 /**
- * A budget: it tells, it stops nothing. Told at 80 % and 100 % of what was spent, and as soon as the forecast for the
- * month goes past 100 %.
+ * A budget. It notifies at 80 % and 100 % of the actual cost, and as soon as the forecast for the month exceeds 100 %. It
+ * stops nothing.
  */
 export class Budget extends Construct {
   readonly resource: ITerraformDependable;
 
   constructor(scope: Construct, id: string, props: BudgetProps) {
     super(scope, id);
-    const told = {
+    const notification = {
       operator: 'GreaterThanOrEqualTo',
       contactEmails: [...props.contacts],
       ...(props.actionGroupId === undefined ? {} : { contactGroups: [props.actionGroupId] }),
@@ -42,12 +49,8 @@ export class Budget extends Construct {
       amount: props.monthlyAmount,
       timeGrain: 'Monthly',
       timePeriod: { startDate: props.startDate },
-      notification: [
-        { ...told, threshold: 80, thresholdType: 'Actual' },
-        { ...told, threshold: 100, thresholdType: 'Actual' },
-        { ...told, threshold: 100, thresholdType: 'Forecasted' },
-      ],
-      // A new environment needs a later start than an old one had; moving it must not replace a running budget.
+      notification: thresholds.map((threshold) => ({ ...notification, ...threshold })),
+      // A new environment needs a later start than an old one had. A changed start must not replace a running budget.
       lifecycle: { ignoreChanges: ['time_period'] },
     });
   }

@@ -1,18 +1,18 @@
 import { PostgresqlFlexibleServerDatabase } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-database/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
-import type { IFlexibleServer } from './flexible-server.ts';
+import type { IFlexibleServer } from './server.ts';
 
 export interface DatabaseProps {
   readonly name: string;
   readonly server: IFlexibleServer;
   readonly charset: string;
-  /** `en_US.utf8` in this spelling: another case is another collation to azurerm, which replaces the database. */
+  /** `en_US.utf8` in this spelling: to azurerm, another case is another collation and replaces the database. */
   readonly collation: string;
   readonly after: readonly ITerraformDependable[];
 }
 
-/** A database, empty: what is in it comes from the migrations. Each of its arguments replaces it if changed. */
+/** An empty database: the migrations fill it. A change of any argument replaces it. */
 export class Database extends Construct {
   readonly id: string;
   readonly name: string;

@@ -39,7 +39,7 @@ export class DeletionLock extends Construct {
                 notes:
                   'Holds data of all tenants. To remove or replace something below it, deploy with ' +
                   'deletionLock: lifted first, and with inPlace again afterwards.',
-                // Every argument replaces a lock, and another wording is not worth a moment without one.
+                // Each argument of a lock replaces it, and new wording does not justify a moment without a lock.
                 lifecycle: { ignoreChanges: ['notes'] },
                 dependsOn: [...props.after],
               }),

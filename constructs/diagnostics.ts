@@ -6,18 +6,18 @@ import type { ILogAnalytics } from './log-analytics.ts';
 export interface DiagnosticsProps {
   /** Unique on the watched resource. */
   readonly name: string;
-  /** Azure resource id of what is watched. */
+  /** Azure resource id of the watched resource. */
   readonly targetResourceId: string;
   readonly workspace: ILogAnalytics;
   /**
-   * Ask for one table a category (`PGSQLServerLogs`, …) instead of the shared `AzureDiagnostics`. Only for resources
-   * that can choose, as Flexible Servers: a Key Vault never reports the choice back, and the plan would never be
-   * empty (azure-rest-api-specs 22400).
+   * Use one table per category (`PGSQLServerLogs`, ...) instead of the shared `AzureDiagnostics`. Only for resources that
+   * can choose, like Flexible Servers: a Key Vault never reports the choice, and its plan would never be empty
+   * (azure-rest-api-specs 22400).
    * @default false - the resource decides
    */
   readonly dedicatedTables?: boolean;
   /**
-   * Send the resource's metrics as well as its logs.
+   * Send the resource's metrics beside its logs.
    * @default true
    */
   readonly metrics?: boolean;
@@ -26,11 +26,11 @@ export interface DiagnosticsProps {
 }
 
 /**
- * Everything one resource logs and measures, sent to Log Analytics.
+ * Sends all logs and metrics of one resource to Log Analytics.
  *
- * Logs go by the group `allLogs`, not category by category: some categories (PgBouncer's) are only reachable through
- * the group, which ones exist depends on the server's tier and version, and a category that Azure adds next year is
- * kept from its first day. PSRule AZR-000119, MCSB LT-4.
+ * The group `allLogs` selects the logs instead of single categories: only the group has PgBouncer's categories, the
+ * server's tier and version decide which categories exist, and the group includes categories that Azure adds later.
+ * PSRule AZR-000119, MCSB LT-4.
  */
 export class Diagnostics extends Construct {
   readonly resource: ITerraformDependable;

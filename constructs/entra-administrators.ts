@@ -3,10 +3,10 @@ import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import type { PrincipalType } from '../azure/vocabulary.ts';
 import { chained } from './chain.ts';
-import type { IFlexibleServer } from './flexible-server.ts';
+import type { IFlexibleServer } from './server.ts';
 
 export interface EntraAdministrator {
-  /** Display name or user principal name; the role's name in PostgreSQL. Case-sensitive. */
+  /** Display name or user principal name, which is the name of the role in PostgreSQL. Case-sensitive. */
   readonly name: string;
   readonly objectId: string;
   readonly type: PrincipalType;
@@ -20,8 +20,8 @@ export interface EntraAdministratorsProps {
 }
 
 /**
- * Who administers the server with an Entra token (PSRule AZR-000389). Set on the primary only: replicas get them
- * with the data.
+ * The principals that administer the server with an Entra token (PSRule AZR-000389). Set on the primary only: replicas
+ * get them with the data.
  */
 export class EntraAdministrators extends Construct {
   readonly last: readonly ITerraformDependable[];
@@ -32,7 +32,7 @@ export class EntraAdministrators extends Construct {
       props.administrators,
       props.after,
       (administrator, dependsOn) =>
-        // The address carries the object id: names may change case or be given to somebody else.
+        // The address has the object id: a name may change its case or move to another principal.
         new PostgresqlFlexibleServerActiveDirectoryAdministrator(this, administrator.objectId, {
           serverName: props.server.name,
           resourceGroupName: props.server.resourceGroupName,
@@ -40,7 +40,7 @@ export class EntraAdministrators extends Construct {
           objectId: administrator.objectId,
           principalName: administrator.name,
           principalType: administrator.type,
-          // It refers to the server by name, which a replaced server keeps while losing its administrators.
+          // It refers to the server by name. A replaced server keeps its name and loses its administrators.
           lifecycle: { replaceTriggeredBy: [`${props.server.address}.id`] },
           dependsOn,
         }),

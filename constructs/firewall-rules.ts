@@ -2,7 +2,7 @@ import { PostgresqlFlexibleServerFirewallRule } from '@cdktf/provider-azurerm/li
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { chained } from './chain.ts';
-import type { IFlexibleServer } from './flexible-server.ts';
+import type { IFlexibleServer } from './server.ts';
 
 export interface AddressRange {
   /** Name of the rule, up to 128 letters, digits, hyphens and underscores. */
@@ -19,7 +19,7 @@ export interface FirewallRulesProps {
   readonly after: readonly ITerraformDependable[];
 }
 
-/** Who may connect to a server with a public address. Azure refuses rules on injected servers. */
+/** The addresses that may connect to a public server. Azure refuses rules on injected servers. */
 export class FirewallRules extends Construct {
   readonly last: readonly ITerraformDependable[];
 

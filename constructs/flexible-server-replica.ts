@@ -1,35 +1,26 @@
-import type { PostgresqlFlexibleServer } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server/index.js';
-import { Construct } from 'constructs';
-import type { IFlexibleServer, ServerAuthentication } from './flexible-server.ts';
-import { type ServerProps, serverResource } from './server-resource.ts';
+import type { Construct } from 'constructs';
+import type { ServerAuthentication } from './flexible-server.ts';
+import { type IFlexibleServer, Server, type ServerProps } from './server.ts';
 
 export interface FlexibleServerReplicaProps extends Omit<ServerProps, 'paired'> {
-  /** Server it follows. */
+  /** The server that the replica follows. */
   readonly source: Pick<IFlexibleServer, 'id'>;
   /**
-   * Said once a switchover made it the writer, because Entra settings do not come with the role.
-   * @default - the source's, which it takes over at creation
+   * Set after a switchover made the replica the writer, because Entra settings do not come with the role.
+   * @default - the source's, which the replica takes over at creation
    */
   readonly authentication?: Pick<ServerAuthentication, 'tenantId'> & { readonly passwordLogin: boolean };
 }
 
 /**
- * A read replica. Version, logins and Entra administrators come with the copy; parameters, endpoint, diagnostics
- * and alerts do not and are given to it like to any server.
+ * A read replica. Version, logins and Entra administrators come with the copy. Parameters, endpoint, diagnostics and
+ * alerts do not: it gets them like any other server.
  */
-export class FlexibleServerReplica extends Construct implements IFlexibleServer {
-  readonly id: string;
-  readonly name: string;
-  readonly resourceGroupName: string;
-  readonly host: string;
-  readonly identityPrincipalId: string;
-  readonly resource: PostgresqlFlexibleServer;
-  readonly address: string;
-
+export class FlexibleServerReplica extends Server {
   constructor(scope: Construct, id: string, props: FlexibleServerReplicaProps) {
-    super(scope, id);
-    const { server, identity } = serverResource(
-      this,
+    super(
+      scope,
+      id,
       { ...props, paired: true },
       {
         createMode: 'Replica',
@@ -43,12 +34,5 @@ export class FlexibleServerReplica extends Construct implements IFlexibleServer 
         }),
       },
     );
-    this.id = server.id;
-    this.name = props.name;
-    this.resourceGroupName = props.resourceGroupName;
-    this.host = server.fqdn;
-    this.identityPrincipalId = identity.principalId;
-    this.resource = server;
-    this.address = `${server.terraformResourceType}.${server.friendlyUniqueId}`;
   }
 }

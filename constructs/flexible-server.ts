@@ -1,11 +1,9 @@
-import type { PostgresqlFlexibleServer } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server/index.js';
-import type { ITerraformDependable } from 'cdktf';
-import { Construct } from 'constructs';
-import { type ServerProps, serverResource } from './server-resource.ts';
+import type { Construct } from 'constructs';
+import { Server, type ServerProps } from './server.ts';
 
 export interface PasswordLogin {
   readonly login: string;
-  /** Reference to an ephemeral value; a plain password would end in the synthesized file. */
+  /** Reference to an ephemeral value. A plain password would end up in the synthesized file. */
   readonly password: string;
   /** Raise it to send a new password: a write-only value cannot be compared. */
   readonly version: number;
@@ -23,34 +21,11 @@ export interface FlexibleServerProps extends ServerProps {
   readonly authentication: ServerAuthentication;
 }
 
-/** Another server of the same shape, or this one, as the constructs around it see it. */
-export interface IFlexibleServer {
-  readonly id: string;
-  readonly name: string;
-  readonly resourceGroupName: string;
-  /** Host name that its certificate carries. */
-  readonly host: string;
-  /** Object id of the server's own managed identity. */
-  readonly identityPrincipalId: string;
-  readonly resource: ITerraformDependable;
-  /** Address in the plan: `azurerm_postgresql_flexible_server.server`. */
-  readonly address: string;
-}
-
-/** The first server of an environment, with everything that must be chosen at its creation. */
-export class FlexibleServer extends Construct implements IFlexibleServer {
-  readonly id: string;
-  readonly name: string;
-  readonly resourceGroupName: string;
-  readonly host: string;
-  readonly identityPrincipalId: string;
-  readonly resource: PostgresqlFlexibleServer;
-  readonly address: string;
-
+/** The primary of an environment, with everything that must be chosen at its creation. */
+export class FlexibleServer extends Server {
   constructor(scope: Construct, id: string, props: FlexibleServerProps) {
-    super(scope, id);
     const { tenantId, passwordLogin } = props.authentication;
-    const { server, identity } = serverResource(this, props, {
+    super(scope, id, props, {
       version: String(props.version),
       authentication: {
         activeDirectoryAuthEnabled: true,
@@ -64,12 +39,5 @@ export class FlexibleServer extends Construct implements IFlexibleServer {
         administratorPasswordWoVersion: passwordLogin.version,
       }),
     });
-    this.id = server.id;
-    this.name = props.name;
-    this.resourceGroupName = props.resourceGroupName;
-    this.host = server.fqdn;
-    this.identityPrincipalId = identity.principalId;
-    this.resource = server;
-    this.address = `${server.terraformResourceType}.${server.friendlyUniqueId}`;
   }
 }

@@ -6,7 +6,7 @@ import { apiVersionOf } from '../azure/resource-types.ts';
 import type { PrincipalType } from '../azure/vocabulary.ts';
 import type { IKeyVault } from './key-vault.ts';
 
-/** Somebody who may wrap and unwrap with the key. */
+/** A principal that may wrap and unwrap with the key. */
 export interface KeyUser {
   /** Object id of the managed identity, application, group or user. */
   readonly principalId: string;
@@ -20,18 +20,18 @@ export interface KeyVaultKeyProps {
   readonly type: 'RSA' | 'RSA-HSM';
   /** Bits: 2048, 3072 or 4096. */
   readonly size: number;
-  /** ISO 8601 duration after which Key Vault makes a new version; at least P7D. */
+  /** ISO 8601 duration after which Key Vault creates a new version, at least P7D. */
   readonly rotateAfter: string;
-  /** ISO 8601 duration after which a version expires; at least P28D and longer than `rotateAfter`. */
+  /** ISO 8601 duration after which a version expires, at least P28D and longer than `rotateAfter`. */
   readonly expireAfter: string;
   /**
    * ISO 8601 duration before expiry at which Key Vault raises a `KeyNearExpiry` event.
-   * @default P30D - a month to find out why rotation did not happen
+   * @default P30D - a month to find out why the rotation failed
    */
   readonly notifyBefore?: string;
   /**
-   * Who may use the key, by a label that names the role assignment in this stack.
-   * @default - nobody is given a role here
+   * Users of the key, by a label that names the role assignment in this stack.
+   * @default - no role assignments
    */
   readonly users?: Readonly<Record<string, KeyUser>>;
   /** @default - no tags */
@@ -40,28 +40,26 @@ export interface KeyVaultKeyProps {
   readonly after?: readonly ITerraformDependable[];
 }
 
-/** Wrap, unwrap and read the public part; nothing else (no encrypt, sign, update or backup as in Crypto User). */
+/** Wrap, unwrap and read the public part, and nothing else (no encrypt, sign, update or backup as in Crypto User). */
 const WRAP_AND_UNWRAP = 'Key Vault Crypto Service Encryption User';
 
 /**
  * A key with a rotation policy, created through Azure Resource Manager.
  *
- * The vault is closed to the internet, and `azurerm_key_vault_key` talks to the vault itself: it gets 403 from
- * wherever Terraform runs, and plans `expiration_date` back after each rotation. Resource Manager creates keys
- * without entering the vault's network, and a deployment's record does not change when the key rotates, so there is
- * nothing to ignore here. Only the versionless id is handed out: an id with a version would be stale after the
- * first rotation.
+ * The vault is closed to the internet. `azurerm_key_vault_key` connects to the vault itself, so it gets 403 outside the
+ * network, and it plans to reset `expiration_date` after each rotation. Resource Manager creates keys without a
+ * connection to the vault, and the record of a deployment does not change if the key rotates. This construct returns
+ * only the versionless id, because an id with a version is outdated after the first rotation.
  *
- * What Resource Manager does not do, and the operator therefore must know:
- * - It only ever creates the first version. A changed type, size or rotation policy shows in the plan as a changed
- *   template and is **not** applied to a key that exists: use `az keyvault key rotation-policy update`, or give the
- *   key a new name.
+ * The operator must know the limits of Resource Manager:
+ * - It creates only the first version. A changed type, size or rotation policy appears in the plan as a changed
+ *   template and is **not** applied to an existing key: use `az keyvault key rotation-policy update`, or give the key a
+ *   new name.
  *   https://learn.microsoft.com/rest/api/keyvault/keys/create-if-not-exist
- * - It cannot delete keys. The provider must be told
- *   `template_deployment { delete_nested_items_during_deletion = false }`, else destroying fails; then only the
- *   record of the deployment goes, and the key stays in the vault.
- * - A resource group keeps 800 deployment records and drops the oldest. A dropped one is planned as a new deployment,
- *   which finds the key and changes nothing.
+ * - It cannot delete keys. The provider needs `template_deployment { delete_nested_items_during_deletion = false }`;
+ *   otherwise destroying fails. With it, only the record of the deployment is deleted, and the key stays in the vault.
+ * - A resource group keeps 800 deployment records and deletes the oldest. Terraform plans a deleted one as a new
+ *   deployment, which finds the key and changes nothing.
  *   https://learn.microsoft.com/azure/azure-resource-manager/templates/deployment-history-deletions
  */
 export class KeyVaultKey extends Construct {
@@ -69,7 +67,7 @@ export class KeyVaultKey extends Construct {
   readonly versionlessId: string;
   /** Azure resource id, the scope of roles on this key alone. */
   readonly resourceId: string;
-  /** The deployment and the role assignments, for whoever must come after. */
+  /** The deployment and the role assignments, as dependencies of later resources. */
   readonly resources: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: KeyVaultKeyProps) {
@@ -82,7 +80,7 @@ export class KeyVaultKey extends Construct {
       ...(props.tags ? { tags: props.tags } : {}),
       dependsOn: [props.vault.resource, ...(props.after ?? [])],
     });
-    // Not from the deployment's outputs: a plan that changes a tag of the template would not know them.
+    // Not from the deployment's outputs: they are unknown in a plan that changes a tag of the template.
     this.versionlessId = `${Fn.trimsuffix(props.vault.uri, '/')}/keys/${props.name}`;
     this.resourceId = `${props.vault.id}/keys/${props.name}`;
     this.resources = [
@@ -102,13 +100,13 @@ export class KeyVaultKey extends Construct {
   }
 }
 
-/** The provider stores a template with its keys sorted; written the same way here, a plan shows only real changes. */
+/** The provider stores a template with sorted keys. The same order here keeps plans free of apparent changes. */
 function keyTemplate(props: KeyVaultKeyProps) {
   return {
     $schema: 'https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#',
     contentVersion: '1.0.0.0',
     parameters: {
-      // `utcNow()` is only allowed as a parameter's default, and the template stays the same text every day.
+      // `utcNow()` is allowed only as the default of a parameter. The text of the template stays the same every day.
       createdAt: { defaultValue: '[utcNow()]', type: 'string' },
     },
     resources: [
@@ -118,7 +116,7 @@ function keyTemplate(props: KeyVaultKeyProps) {
         properties: {
           attributes: {
             enabled: true,
-            // A rotation policy sets the expiry of the versions it makes, not of the first one.
+            // A rotation policy sets the expiry of the versions that it creates, not of the first one.
             exp: `[dateTimeToEpoch(dateTimeAdd(parameters('createdAt'), '${props.expireAfter}'))]`,
           },
           keyOps: ['wrapKey', 'unwrapKey'],

@@ -2,8 +2,9 @@ import { DataAzurermKeyVault } from '@cdktf/provider-azurerm/lib/data-azurerm-ke
 import { KeyVault as KeyVaultResource } from '@cdktf/provider-azurerm/lib/key-vault/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { expression } from './expression.ts';
 
-/** A vault that other constructs refer to, whether created here or adopted. */
+/** A vault that other constructs refer to, created here or adopted. */
 export interface IKeyVault {
   /** Azure resource id. */
   readonly id: string;
@@ -11,7 +12,7 @@ export interface IKeyVault {
   readonly resourceGroupName: string;
   /** `https://<name>.vault.azure.net/` */
   readonly uri: string;
-  /** What to depend on, or to order an endpoint or a lock after. */
+  /** Dependency for resources that come after the vault, like an endpoint or a lock. */
   readonly resource: ITerraformDependable;
 }
 
@@ -20,20 +21,19 @@ export interface KeyVaultProps {
   readonly name: string;
   readonly resourceGroupName: string;
   readonly location: string;
-  /** Entra tenant whose identities may be given roles on the vault. */
+  /** Entra tenant whose identities can have roles on the vault. */
   readonly tenantId: string;
   /** `premium` keeps keys in a hardware module (`RSA-HSM`). */
   readonly sku: 'standard' | 'premium';
   /**
-   * Days a deleted vault or key can be recovered, 7-90. Cannot be changed once the vault exists.
+   * Days during which a deleted vault or key can be recovered, 7 to 90. Cannot change once the vault exists.
    * @default 90 - Azure's maximum
    */
   readonly softDeleteRetentionDays?: number;
   /**
-   * Let the services on Azure's trusted list in through the closed network. A Flexible Server that is encrypted
-   * with a key of this vault needs it; field encryption does not, the application comes through the private
-   * endpoint.
-   * @default false - nobody bypasses the private endpoint
+   * Let the services on Azure's trusted list in through the closed network. A Flexible Server that is encrypted with a
+   * key of this vault needs it. Field encryption does not: the application uses the private endpoint.
+   * @default false - nothing bypasses the private endpoint
    */
   readonly trustedServices?: boolean;
   /** @default - no tags */
@@ -43,9 +43,9 @@ export interface KeyVaultProps {
 /**
  * A Key Vault that only a private endpoint reaches: role-based access, purge protection, public network off.
  *
- * Nothing here needs the vault's data plane, neither in a plan nor in an apply. With public access the provider
- * would poll `https://<name>.vault.azure.net` after creating the vault and read its certificate contacts on every
- * refresh; with it off, it does neither.
+ * Neither a plan nor an apply needs the vault's data plane. With public access, the provider would poll
+ * `https://<name>.vault.azure.net` after it creates the vault and read its certificate contacts on every refresh.
+ * Without public access it does neither.
  *
  * Sources: PSRule AZR-000124, AZR-000125, AZR-000355, AZR-000388; checkov CKV_AZURE_42, 109, 110, 111, 189.
  */
@@ -68,7 +68,7 @@ export class KeyVault extends Construct implements IKeyVault {
       purgeProtectionEnabled: true,
       softDeleteRetentionDays: props.softDeleteRetentionDays ?? 90,
       publicNetworkAccessEnabled: false,
-      // Azure only looks at `bypass` while public access is off; `Deny` is what is left should somebody turn it on.
+      // Azure reads `bypass` only while public access is off. `Deny` remains if somebody turns it on.
       networkAcls: { defaultAction: 'Deny', bypass: props.trustedServices ? 'AzureServices' : 'None' },
       ...(props.tags ? { tags: props.tags } : {}),
     });
@@ -86,8 +86,8 @@ export interface AdoptedKeyVaultProps {
 }
 
 /**
- * A vault that exists already and is only referred to. The plan fails unless it keeps what {@link KeyVault}
- * promises and the rest of the stack builds on: role-based access, purge protection, a network that is closed.
+ * A vault that exists already and is only referred to. The plan fails unless the vault has what {@link KeyVault} has
+ * and the rest of the stack relies on: role-based access, purge protection, a closed network.
  */
 export class AdoptedKeyVault extends Construct implements IKeyVault {
   readonly id: string;
@@ -138,8 +138,4 @@ export class AdoptedKeyVault extends Construct implements IKeyVault {
     this.uri = vault.vaultUri;
     this.resource = vault;
   }
-}
-
-function expression(terraform: string): string {
-  return `\${${terraform}}`;
 }

@@ -2,8 +2,9 @@ import { DataAzurermLogAnalyticsWorkspace } from '@cdktf/provider-azurerm/lib/da
 import { LogAnalyticsWorkspace } from '@cdktf/provider-azurerm/lib/log-analytics-workspace/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { expression } from './expression.ts';
 
-/** A workspace that diagnostic settings send to, whether created here or adopted. */
+/** A workspace that diagnostic settings send to, created here or adopted. */
 export interface ILogAnalytics {
   /** Azure resource id. */
   readonly id: string;
@@ -15,16 +16,16 @@ export interface LogAnalyticsProps {
   readonly name: string;
   readonly resourceGroupName: string;
   readonly location: string;
-  /** Days, 30-730. */
+  /** Days, 30 to 730. */
   readonly retentionDays: number;
   /**
-   * Ingestion cap in GB a day. Past it, logs of the rest of the day are lost, audit records included.
+   * Ingestion cap in GB per day. Above it, the logs of the rest of the day are lost, audit records included.
    * @default - no cap
    */
   readonly dailyQuotaGb?: number;
   /**
-   * Answer queries that come over the internet (with Entra sign-in and roles).
-   * @default true - without a monitor private link scope nobody could read the logs otherwise
+   * Answer queries from the internet (with Entra sign-in and roles).
+   * @default true - otherwise the logs are readable only through a monitor private link scope
    */
   readonly internetQuery?: boolean;
   /** @default - no tags */
@@ -34,9 +35,9 @@ export interface LogAnalyticsProps {
 /**
  * The workspace that holds the audit and performance logs.
  *
- * No shared key (`local_authentication_enabled = false`): whoever writes or reads does it with an Entra identity.
- * No ingestion over the internet: diagnostic settings use Azure's own channel and are not affected, so what it
- * closes is only a way for strangers to add records.
+ * It has no shared key (`local_authentication_enabled = false`): reading and writing need an Entra identity. It accepts
+ * no ingestion over the internet, which would let strangers add records. Diagnostic settings use Azure's own channel
+ * and are not affected.
  * https://learn.microsoft.com/azure/azure-monitor/logs/private-link-security
  */
 export class LogAnalytics extends Construct implements ILogAnalytics {
@@ -66,8 +67,8 @@ export interface AdoptedLogAnalyticsProps {
   readonly name: string;
   readonly resourceGroupName: string;
   /**
-   * Days the environment's rules ask for; the plan fails when the workspace keeps logs for less.
-   * @default - whatever the workspace keeps
+   * Days that the environment needs. The plan fails if the workspace keeps logs for less.
+   * @default - no minimum
    */
   readonly minimumRetentionDays?: number;
 }
@@ -89,10 +90,10 @@ export class AdoptedLogAnalytics extends Construct implements ILogAnalytics {
             lifecycle: {
               postcondition: [
                 {
-                  condition: `\${self.retention_in_days >= ${days}}`,
+                  condition: expression(`self.retention_in_days >= ${days}`),
                   errorMessage:
                     `Log Analytics workspace ${props.name} in ${props.resourceGroupName} keeps logs for fewer than the ` +
-                    `${days} days this environment asks for. Raise its retention, or lower logAnalytics.retentionDays.`,
+                    `${days} days that this environment needs. Raise its retention, or lower logAnalytics.retentionDays.`,
                 },
               ],
             },

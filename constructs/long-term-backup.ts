@@ -8,7 +8,7 @@ import { Construct } from 'constructs';
 export interface LongTermBackupProps {
   readonly vaultName: string;
   readonly resourceGroupName: string;
-  /** Region of the server: a vault backs up what is in its own region. */
+  /** Region of the server: a vault backs up only servers of its own region. */
   readonly location: string;
   readonly serverId: string;
   readonly serverName: string;
@@ -16,37 +16,37 @@ export interface LongTermBackupProps {
   readonly serverResourceGroupId: string;
   /** ISO 8601 duration, at most ten years (P10Y). */
   readonly retention: string;
-  /** First run, RFC 3339; the others follow weekly at the same time. */
+  /** First run, RFC 3339. The others follow weekly at the same time. */
   readonly firstRun: string;
   /**
-   * Where copies of a backup are kept.
+   * Place of the copies of a backup.
    * @default GeoRedundant - also in the paired region
    */
   readonly redundancy?: 'GeoRedundant' | 'LocallyRedundant' | 'ZoneRedundant';
   /** @default - no tags */
   readonly tags?: Readonly<Record<string, string>>;
   /**
-   * What must have finished with the server: two operations on it at once end in ServerIsBusy.
-   * @default - after the server only
+   * Operations on the server that must be finished before: two at once end in ServerIsBusy.
+   * @default - the creation of the server
    */
   readonly after?: readonly ITerraformDependable[];
 }
 
-/** Days a deleted backup can be recovered; 14 are free of charge. */
+/** Days during which a deleted backup can be recovered. 14 are free of charge. */
 const SOFT_DELETE_DAYS = 14;
 
 /**
  * Weekly backups that outlive the server and its own 35 days, in a Backup Vault.
  *
- * The vault's identity needs two roles, and the backup starts after both: the instance is refused without them. A new
- * role may take some minutes to arrive everywhere; if the first deployment fails on
- * `UserErrorMissingRequiredPermissions`, deploy again.
+ * The vault's identity needs two roles, and Azure refuses the backup instance without them, so it comes after both. A new
+ * role may take some minutes to take effect. If the first deployment fails on `UserErrorMissingRequiredPermissions`,
+ * deploy again.
  * https://learn.microsoft.com/azure/backup/backup-azure-database-postgresql-flex
  */
 export class LongTermBackup extends Construct {
   /** Azure resource id of the vault. */
   readonly vaultId: string;
-  /** All that is created on or under the server, for a lock to come after. */
+  /** Everything that is created on or under the server, as dependencies of its lock. */
   readonly resources: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: LongTermBackupProps) {
@@ -101,11 +101,11 @@ export class LongTermBackup extends Construct {
   }
 }
 
-/** `R/<start>/P1W`, the start with a numeric offset: Azure gives `Z` back as `+00:00`, which replaces the policy. */
+/** `R/<start>/P1W`, the start with a numeric offset: Azure returns `Z` as `+00:00`, which replaces the policy. */
 function weeklyFrom(firstRun: string): string {
   const start = new Date(firstRun);
   if (Number.isNaN(start.getTime())) {
-    throw new Error(`first run of the long-term backup is ${firstRun}, which is not an RFC 3339 time`);
+    throw new Error(`the first run of the long-term backup is ${firstRun}, which is not an RFC 3339 time`);
   }
   return `R/${start.toISOString().replace(/\.\d{3}Z$/, '+00:00')}/P1W`;
 }

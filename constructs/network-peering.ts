@@ -9,9 +9,9 @@ export interface NetworkPeeringProps {
 }
 
 /**
- * Connects two networks in both directions: a peering of one direction stays `Initiated` and carries nothing
- * (PSRule AZR-000266). Without it a client of one region does not reach the server that a switchover made the
- * writer, and injected servers cannot replicate.
+ * Connects two networks in both directions: a peering in one direction stays `Initiated` and carries no traffic (PSRule
+ * AZR-000266). Without a peering, a client in one region cannot reach the writer in the other region after a switchover,
+ * and injected servers cannot replicate.
  */
 export class NetworkPeering extends Construct {
   readonly resources: readonly ITerraformDependable[];
@@ -19,7 +19,7 @@ export class NetworkPeering extends Construct {
   constructor(scope: Construct, id: string, { first, second }: NetworkPeeringProps) {
     super(scope, id);
     const there = peering(this, 'there', first, second, []);
-    // One network is "Updating" while either of its peerings is made.
+    // A network is "Updating" while one of its peerings is created.
     const back = peering(this, 'back', second, first, [there]);
     this.resources = [there, back];
   }

@@ -8,16 +8,16 @@ export interface NetworkSecurityGroupProps {
   readonly name: string;
   readonly resourceGroupName: string;
   readonly location: string;
-  /** TCP ports that clients of this and of peered networks reach. */
+  /** TCP ports for clients of this network and of peered networks. */
   readonly ports: readonly number[];
   /** @default - none */
   readonly tags?: Readonly<Record<string, string>>;
 }
 
 /**
- * The rules of a subnet that holds databases or their endpoints: clients inside the networks reach the listed
- * ports, nothing else comes in, and nothing in the subnet can be used to log in elsewhere (PSRule AZR-000137,
- * AZR-000138, AZR-000139).
+ * The rules of a subnet for databases or their endpoints. Clients in the networks reach the listed ports, all other
+ * inbound traffic is denied, and nothing in the subnet can log in elsewhere (PSRule AZR-000137, AZR-000138,
+ * AZR-000139).
  */
 export class NetworkSecurityGroup extends Construct {
   readonly id: string;
@@ -53,7 +53,7 @@ export class NetworkSecurityGroup extends Construct {
         }),
         rule({
           name: 'DenyOtherInbound',
-          description: 'The default rules would let every port of the networks in',
+          description: 'The default rules would admit every port from the networks',
           priority: 4096,
           direction: 'Inbound',
           access: 'Deny',

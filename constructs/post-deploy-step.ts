@@ -1,5 +1,6 @@
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { expression } from './expression.ts';
 import { TerraformData } from './terraform-data.ts';
 
 export interface PostDeployStepProps {
@@ -10,22 +11,17 @@ export interface PostDeployStepProps {
   /** Name of the environment variable that holds `document`, as JSON. */
   readonly variable: string;
   /**
-   * What the command is told; it runs again when any of it changes. Nothing secret: Terraform would then hide the
-   * command's whole output.
+   * Input of the command, which runs again if any of it changes. It holds no secret: Terraform would otherwise hide
+   * the command's whole output.
    */
   readonly document: object;
-  /** The command also runs again when any of these changes. In the plan they stand beside `settings`, the document. */
+  /** The command also runs again if any of these changes. The plan shows them beside `settings`, the document. */
   readonly triggers: Readonly<Record<string, unknown>>;
-  /** Everything that must be finished before. */
+  /** Resources that must be finished before. */
   readonly after: readonly ITerraformDependable[];
 }
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: Terraform's template, not JavaScript's
-const TOLD = '${jsonencode(self.triggers_replace.settings)}';
-
-/**
- * A command that ends a deployment, as a resource: a failure taints it, so the next deployment runs it again.
- */
+/** A command that ends a deployment, as a resource: a failure taints it, so the next deployment runs it again. */
 export class PostDeployStep extends Construct {
   constructor(scope: Construct, id: string, props: PostDeployStepProps) {
     super(scope, id);
@@ -36,8 +32,8 @@ export class PostDeployStep extends Construct {
           type: 'local-exec',
           command: props.command,
           workingDir: props.workingDirectory,
-          // From the resource itself: written out as an expression, a quotation mark in a setting would end it.
-          environment: { [props.variable]: TOLD },
+          // Read from the resource itself: in an expression, a quotation mark in a setting would end the text.
+          environment: { [props.variable]: expression('jsonencode(self.triggers_replace.settings)') },
         },
       ],
       dependsOn: [...props.after],

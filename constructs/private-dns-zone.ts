@@ -11,19 +11,19 @@ export interface PrivateDnsZoneProps {
   /** Refer to a zone that exists already. @default false - created here */
   readonly existing?: boolean;
   /**
-   * Networks whose clients resolve names in the zone. A network and a zone that are both adopted are linked by
-   * their owners: Azure takes one link for a pair, whatever its name.
+   * Networks whose clients resolve names in the zone. If a network and the zone are both adopted, their owners link
+   * them: Azure accepts one link per pair, regardless of its name.
    */
   readonly networks: readonly VirtualNetwork[];
-  /** @default - none; an adopted zone keeps its own */
+  /** Tags of a created zone; an adopted one keeps its own. @default - none */
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** A private DNS zone, created or adopted, linked to the networks that ask it. */
+/** A private DNS zone, created or adopted, linked to networks. */
 export class PrivateDnsZone extends Construct {
   readonly id: string;
   readonly name: string;
-  /** What must exist before a server is put in the zone; empty where nothing is linked here. */
+  /** Links that must exist before a server is created in the zone. Empty if their owners link all networks. */
   readonly links: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: PrivateDnsZoneProps) {
@@ -40,7 +40,7 @@ export class PrivateDnsZone extends Construct {
       .map(
         (network) =>
           new PrivateDnsZoneVirtualNetworkLink(this, `link-${network.location}`, {
-            // One zone may serve the networks of several environments: the network's name tells the links apart.
+            // One zone may serve several environments' networks. The name of the network distinguishes the links.
             name: network.name,
             resourceGroupName,
             privateDnsZoneName: zone.name,

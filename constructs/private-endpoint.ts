@@ -5,7 +5,7 @@ import type { PrivateDnsZone } from './private-dns-zone.ts';
 import type { Subnet } from './subnet.ts';
 
 export interface PrivateEndpointProps {
-  /** 1-80 characters; the network interface and the connection are named after it. */
+  /** 1-80 characters. The names of the network interface and the connection start with it. */
   readonly name: string;
   readonly resourceGroupName: string;
   readonly location: string;
@@ -16,17 +16,17 @@ export interface PrivateEndpointProps {
   readonly subresource: 'postgresqlServer' | 'vault';
   /** Zone that gets the target's address. */
   readonly zone: PrivateDnsZone;
-  /** What must be finished before. @default - nothing beyond what is referred to */
+  /** Resources that must be finished before. @default - those that the arguments refer to */
   readonly after?: readonly ITerraformDependable[];
   /** @default - none */
   readonly tags?: Readonly<Record<string, string>>;
 }
 
 /**
- * An address inside a network for a resource that is closed to the internet.
+ * An address in a network for a resource that is closed to the internet.
  *
- * A server is `Updating` while its endpoint is made, and refuses every other change meanwhile
- * (terraform-provider-azurerm#29177): what follows on that server waits for `last`.
+ * A server is `Updating` while its endpoint is created and refuses every other change (terraform-provider-azurerm#29177).
+ * The next operation on the server depends on `last`.
  */
 export class PrivateEndpoint extends Construct {
   readonly last: ITerraformDependable;

@@ -3,11 +3,11 @@ import { Construct } from 'constructs';
 import { TerraformData } from './terraform-data.ts';
 
 export interface RemovalGuardProps {
-  /** What holds data and can be left out of the settings, by a name that is unique in the stack: whether it is there. */
+  /** Resources that hold data and can be left out of the settings, by a name unique in the stack: whether each is there. */
   readonly present: Readonly<Record<string, boolean>>;
-  /** Azure resource ids of what would be made again empty if it were gone, by a name that is unique in the stack. */
+  /** Azure ids of resources that a deployment would create again, empty, by a name unique in the stack. */
   readonly kept: Readonly<Record<string, string>>;
-  /** Refuse every plan that leaves out something which the state has, or makes it again. */
+  /** Refuse every plan that removes one of them, or creates one again. */
   readonly preventDestroy: boolean;
 }
 
@@ -31,7 +31,7 @@ export class RemovalGuard extends Construct {
     super(scope, id);
     const record = (name: string, triggersReplace: object, refuses: boolean) => {
       const data = new TerraformData(this, name, { triggersReplace, lifecycle: { preventDestroy: refuses } });
-      // Whatever names the stack gives its resources, the records keep theirs.
+      // A record whose own address changed with those of the stack would guard nothing.
       data.overrideLogicalId(`${id}_${name}`);
       return data;
     };

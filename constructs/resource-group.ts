@@ -4,11 +4,11 @@ import { Construct } from 'constructs';
 
 export interface ResourceGroupProps {
   readonly name: string;
-  /** Azure region; of an adopted group only what is created in it follows it. */
+  /** Azure region. An adopted group keeps its own; new resources in it use this one. */
   readonly location: string;
   /** Refer to a group that exists already. @default false - created here */
   readonly existing?: boolean;
-  /** @default - none; an adopted group keeps its own */
+  /** Tags of a created group; an adopted one keeps its own. @default - none */
   readonly tags?: Readonly<Record<string, string>>;
 }
 

@@ -2,23 +2,20 @@ import { PostgresqlFlexibleServerConfiguration } from '@cdktf/provider-azurerm/l
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { chained } from './chain.ts';
-import type { IFlexibleServer } from './flexible-server.ts';
-
-export interface ServerParameter {
-  readonly name: string;
-  /** As Azure spells it: lower-case `on`, plain numbers; never empty, which azurerm cannot send. */
-  readonly value: string;
-}
+import type { IFlexibleServer } from './server.ts';
 
 export interface ServerParametersProps {
   readonly server: IFlexibleServer;
-  /** In the order of application: `pgbouncer.enabled` before the parameters it uncovers. */
-  readonly parameters: readonly ServerParameter[];
+  /**
+   * Values by name, as Azure spells them: lower-case `on`, plain numbers, never empty, which azurerm cannot send. In
+   * the order of application: `pgbouncer.enabled` before the parameters that Azure hides until it is on.
+   */
+  readonly parameters: ReadonlyMap<string, string>;
   readonly after: readonly ITerraformDependable[];
 }
 
 /**
- * Server parameters, one after another. Static ones do not restart the server here (a provider feature is off):
+ * Server parameters, one after another. Static ones do not restart the server here, because a provider feature is off:
  * the post-deploy step restarts it once for all of them.
  */
 export class ServerParameters extends Construct {
@@ -27,9 +24,9 @@ export class ServerParameters extends Construct {
   constructor(scope: Construct, id: string, props: ServerParametersProps) {
     super(scope, id);
     this.last = chained(
-      props.parameters,
+      [...props.parameters],
       props.after,
-      ({ name, value }, dependsOn) =>
+      ([name, value], dependsOn) =>
         new PostgresqlFlexibleServerConfiguration(this, name, {
           name,
           serverId: props.server.id,

@@ -7,23 +7,23 @@ import type { VirtualNetwork } from './virtual-network.ts';
 
 export interface SubnetProps {
   readonly name: string;
-  /** CIDR range inside the network's. */
+  /** CIDR range within the network's. */
   readonly range: string;
   readonly network: VirtualNetwork;
-  /** `endpoints` holds private endpoints, `servers` is delegated to Flexible Server. */
+  /** `endpoints` has private endpoints; `servers` is delegated to the Flexible Server. */
   readonly purpose: 'endpoints' | 'servers';
   /** Name of the security group, unique in the network's resource group. */
   readonly securityGroupName: string;
-  /** TCP ports that clients reach. */
+  /** TCP ports for clients. */
   readonly ports: readonly number[];
-  /** Tags of the security group; a subnet has none. @default - none */
+  /** Tags of the security group. A subnet has no tags. @default - none */
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** A subnet with the security group that closes it. */
+/** A subnet with its security group. */
 export class Subnet extends Construct {
   readonly id: string;
-  /** What must exist before anything is put in the subnet: its rules are then in force. */
+  /** Dependency of every resource in the subnet: the security rules are then in force. */
   readonly ready: ITerraformDependable;
 
   constructor(scope: Construct, id: string, props: SubnetProps) {
@@ -53,12 +53,12 @@ export class Subnet extends Construct {
 
 const endpointSubnet = {
   defaultOutboundAccessEnabled: false,
-  // The default, Disabled, lets traffic to a private endpoint pass by the security group.
+  // With the default, Disabled, traffic to a private endpoint bypasses the security group.
   privateEndpointNetworkPolicies: 'NetworkSecurityGroupEnabled',
 };
 
-// A delegated subnet's way out is the service's own business (default outbound access does not apply to it), and
-// the service adds the storage endpoint, over which it archives its log, if it is not declared here.
+// Default outbound access does not apply to a delegated subnet. The service archives its log over the storage endpoint
+// and adds that endpoint unless it is declared here.
 const serverSubnet = {
   serviceEndpoints: ['Microsoft.Storage'],
   delegation: [

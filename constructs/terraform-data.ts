@@ -3,13 +3,13 @@ import type { Construct } from 'constructs';
 
 export interface TerraformDataProps
   extends Pick<TerraformResourceConfig, 'dependsOn' | 'lifecycle' | 'provisioners'> {
-  /** Terraform replaces the resource when any of it changes. */
+  /** Terraform replaces the resource if any of it changes. */
   readonly triggersReplace: object;
 }
 
 /**
- * Terraform's built-in `terraform_data`. cdktf's own class for it (`DataResource`) runs `terraform version` while
- * synthesizing, and fails where Terraform is not installed.
+ * Terraform's built-in `terraform_data`. cdktf's own class for it (`DataResource`) runs `terraform version` during the
+ * synthesis and fails if Terraform is not installed.
  */
 export class TerraformData extends TerraformResource {
   readonly #triggers: object;

@@ -1,10 +1,10 @@
 import { PostgresqlFlexibleServerVirtualEndpoint } from '@cdktf/provider-azurerm/lib/postgresql-flexible-server-virtual-endpoint/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
-import type { IFlexibleServer } from './flexible-server.ts';
+import type { IFlexibleServer } from './server.ts';
 
 export interface VirtualEndpointProps {
-  /** First label of both host names; unique in all of Azure. */
+  /** First label of both host names, unique in all of Azure. */
   readonly name: string;
   readonly primary: IFlexibleServer;
   readonly replica: IFlexibleServer;
@@ -14,9 +14,9 @@ export interface VirtualEndpointProps {
 /**
  * Two host names that follow a switchover, so that applications need no change.
  *
- * Which server is which is decided when it is created and changes with every switchover. Planned back, the
- * provider cannot swap the two, and with servers in two resource groups it replaces the endpoint: both are left
- * alone (terraform-provider-azurerm#27796, #30789).
+ * A switchover exchanges the source and the replica of the endpoint. Terraform ignores both arguments: the provider
+ * cannot swap them, and it replaces the endpoint if the servers are in two resource groups
+ * (terraform-provider-azurerm#27796, #30789).
  */
 export class VirtualEndpoint extends Construct {
   readonly writerHost: string;

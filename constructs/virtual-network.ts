@@ -10,11 +10,11 @@ export interface VirtualNetworkProps {
   readonly addressSpace: readonly string[];
   /** Refer to a network that exists already. @default false - created here */
   readonly existing?: boolean;
-  /** @default - none; an adopted network keeps its own */
+  /** Tags of a created network; an adopted one keeps its own. @default - none */
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** A virtual network, created or adopted. Its subnets are resources of their own (`subnet.ts`). */
+/** A virtual network, created or adopted. Its subnets are separate resources (`subnet.ts`). */
 export class VirtualNetwork extends Construct {
   readonly id: string;
   readonly name: string;

@@ -29,6 +29,27 @@ export class Fault extends Error {
   readonly exitCode: number;
 }
 
+/**
+ * The Fault of an error that has its fields, as the errors of the runtime library have; undefined for any other error.
+ * That library does not depend on this class.
+ */
+export function faultOf(error: unknown): Fault | undefined {
+  if (error instanceof Fault) return error;
+  if (!(error instanceof Error)) return undefined;
+  const [code, what, why, remedy] = ['code', 'what', 'why', 'remedy'].map((field): unknown =>
+    Reflect.get(error, field),
+  );
+  if (!isCode(code) || typeof what !== 'string' || typeof why !== 'string' || typeof remedy !== 'string') {
+    return undefined;
+  }
+  const exitCode = error.name === 'ConfigurationError' ? 2 : 1;
+  return new Fault(code, what, why, remedy, { cause: error, exitCode });
+}
+
+function isCode(value: unknown): value is FaultCode {
+  return typeof value === 'string' && /^[a-z0-9-]+\/[a-z0-9-]+$/.test(value);
+}
+
 function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, ' ').replace(/\.\. /g, '. ');
 }

@@ -1,6 +1,6 @@
 import type { Severity } from './severity.ts';
 
-/** SARIF knows three levels; the number is what code scanning sorts by (0-10). */
+/** SARIF has three levels; code scanning sorts by the score (0-10). */
 const levels: Readonly<Record<Severity, { readonly level: string; readonly score: string }>> = {
   critical: { level: 'error', score: '9.5' },
   high: { level: 'error', score: '7.5' },
@@ -23,12 +23,12 @@ export interface SarifRule {
   readonly tags: readonly string[];
 }
 
-/** A run of one of our tools as SARIF 2.1.0 (OASIS), for code scanning. */
+/** A run of one of this project's tools as SARIF 2.1.0 (OASIS), for code scanning. */
 export function sarifLog<Result extends object>(run: {
   readonly tool: string;
   readonly rules: readonly SarifRule[];
   readonly results: readonly Result[];
-  /** What could not be looked at. */
+  /** Reasons why the run is incomplete. */
   readonly notes: readonly string[];
 }) {
   return {

@@ -1,11 +1,11 @@
-/** An error's own words; whatever else was thrown as text. */
+/** The message of an error; any other thrown value as text. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 /** `1 row`, `2 rows`. @param many the plural. @default the noun with an s */
-export function counted(count: number, noun: string, many = `${noun}s`): string {
-  return `${count} ${count === 1 ? noun : many}`;
+export function counted(count: number | bigint, noun: string, many = `${noun}s`): string {
+  return `${count} ${BigInt(count) === 1n ? noun : many}`;
 }
 
 /** Durations as a person reads them: `85 ms`, `2.4 s`, `3 min 20 s`. */

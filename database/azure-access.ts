@@ -1,4 +1,4 @@
-/** How Azure Resource Manager is reached, and the ids it gives to what it manages. */
+/** Access to Azure Resource Manager, and the ids of its resources. */
 import type { PostgreSQLManagementFlexibleServerClientOptionalParams } from '@azure/arm-postgresql-flexible';
 import type { TokenCredential } from '@azure/identity';
 
@@ -19,19 +19,19 @@ export interface ResourceId {
   readonly name: string;
 }
 
-/** @returns undefined for what is no resource in a resource group */
+/** @returns undefined for any other text than the id of a resource directly in a resource group */
 export function parseResourceId(id: string | undefined): ResourceId | undefined {
   const [, subscription, group, type, name] = resourceId.exec(id ?? '') ?? [];
   return subscription && group && type && name ? { subscription, group, type, name } : undefined;
 }
 
-/** Whoever is signed in here: environment, workload or managed identity, Azure CLI. Loaded late, because it takes long. */
+/** The identity that is signed in here: environment, workload or managed identity, Azure CLI. Loaded on demand, because loading is slow. */
 export async function signedIn(): Promise<AzureAccess> {
   const { DefaultAzureCredential } = await import('@azure/identity');
   return { credential: new DefaultAzureCredential() };
 }
 
-/** Code and name only: the message of an identity error can quote what was sent. */
+/** Code and name only, because the message of an identity error can quote the request. */
 export function azureReason(error: unknown): string {
   if (!(error instanceof Error)) return 'it gave no reason';
   const code: unknown = Reflect.get(error, 'code');

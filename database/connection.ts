@@ -1,6 +1,6 @@
 /**
- * One verified connection: TLS whose certificate carries the right name, a session whose settings are known,
- * and errors that say what to do.
+ * Opens verified connections: TLS with the right host name in the certificate, known session settings, and errors
+ * that carry a remedy.
  */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -8,17 +8,17 @@ import { hostname } from 'node:os';
 import { checkServerIdentity } from 'node:tls';
 import pg from 'pg';
 import { majorVersion, supportedVersions } from '../azure/versions.ts';
-import { Fault } from '../core/fault.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
 import type { Reporter } from '../core/report.ts';
-import { duration } from '../core/text.ts';
+import { duration, messageOf } from '../core/text.ts';
 import { type Credential, credentialFor, type TokenSource } from './credentials.ts';
 import { type Circumstances, diagnose, isConnectionError } from './diagnosis.ts';
 import { describeTarget, type Target } from './target.ts';
 
 /**
- * What a session is for, which decides how long it may wait:
- * `deployment` changes the schema and must give up a lock before it stops the application;
- * `reading` looks only; `maintenance` detaches partitions, which must be allowed to wait for readers.
+ * Purpose of a session; it decides the timeouts:
+ * `deployment` changes the schema and gives up a lock before the application has to wait for long;
+ * `reading` only reads; `maintenance` detaches partitions, which can wait for readers without a limit.
  */
 export type SessionClass = 'deployment' | 'reading' | 'maintenance';
 
@@ -31,19 +31,19 @@ export interface ConnectOptions {
   readonly session?: SessionClass;
   /** Accept a server in recovery (a replica). @default false */
   readonly acceptStandby?: boolean;
-  /** Seconds a single attempt may take. @default 15 */
+  /** Seconds that one attempt may take. @default 15 */
   readonly connectTimeoutSeconds?: number;
-  /** Attempts in all; only a server that cannot be reached or takes no connections is asked again. @default 4 */
+  /** Total number of attempts. Only failures of `isConnectionError` are retried. @default 4 */
   readonly attempts?: number;
-  /** Told about attempts that failed. @default - silent */
+  /** Receives a warning for each failed attempt. @default - none are reported */
   readonly reporter?: Reporter;
-  /** Reuse what an earlier connection of this run logged in with. @default - asked for */
+  /** Credential of an earlier connection of this run. @default - a new one is requested */
   readonly credential?: Credential;
   /** @default - @azure/identity */
   readonly askToken?: TokenSource;
 }
 
-/** An open session with what is known about it. */
+/** An open session and the facts about it. */
 export interface Connection {
   readonly client: pg.Client;
   readonly target: Target;
@@ -51,16 +51,16 @@ export interface Connection {
   /** `server_version_num`, e.g. 170010. */
   readonly version: number;
   readonly inRecovery: boolean;
-  /** Whether the login may do anything, which nobody may on Azure. */
+  /** Whether the login is a superuser. Azure has no such login. */
   readonly superuser: boolean;
-  /** For `diagnose`. */
+  /** Context for `diagnose`. */
   readonly circumstances: Circumstances;
-  /** Puts role and settings back to what they were after connecting. */
+  /** Resets role and settings to their values directly after connecting. */
   restoreSession(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Milliseconds; 0 is no limit. */
+/** Timeouts in milliseconds; 0 means no limit. */
 const limits: Readonly<Record<SessionClass, { readonly statement: number; readonly lock: number }>> = {
   deployment: { statement: 15 * 60_000, lock: 5_000 },
   reading: { statement: 60_000, lock: 5_000 },
@@ -68,10 +68,10 @@ const limits: Readonly<Record<SessionClass, { readonly statement: number; readon
 };
 
 /**
- * Connects, checks that it is the right kind of server, and sets the session up: UTC, an empty search path,
- * limits by class, and a backend that notices within a second when this process dies.
+ * Connects, checks the kind of server, and configures the session: UTC, an empty search path, the timeouts of its
+ * class, and a backend that ends within a second after this process dies.
  *
- * @throws Fault (exit 2) with one line that says what to do.
+ * @throws Fault (exit 2) if the connection fails or the server is unsuitable.
  */
 export async function connect(target: Target, options: ConnectOptions = {}): Promise<Connection> {
   const attempts = options.attempts ?? 4;
@@ -86,9 +86,7 @@ export async function connect(target: Target, options: ConnectOptions = {}): Pro
     shouldRetry: ({ error }) => isConnectionError(error),
     onFailedAttempt: ({ error, retriesLeft, retriesConsumed }) => {
       if (retriesLeft > 0 && isConnectionError(error)) {
-        options.reporter?.warn(
-          `${firstClause(error)}; trying again (${retriesConsumed + 1} of ${attempts - 1})`,
-        );
+        options.reporter?.warn(`${firstClause(error)}; retrying (${retriesConsumed + 1} of ${attempts - 1})`);
       }
     },
   });
@@ -131,14 +129,14 @@ async function attempt(
     ssl: {
       rejectUnauthorized: true,
       minVersion: 'TLSv1.2',
-      // The protocol has names here only; the address is still compared with the certificate below.
+      // Server name indication takes host names only; checkServerIdentity below also handles addresses.
       ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
-      // pg would compare the certificate with the address it dialled.
+      // By default pg compares the certificate with the dialled address.
       checkServerIdentity: (_, certificate) => checkServerIdentity(target.host, certificate),
       ...(target.rootCertificateFile ? { ca: readAuthority(target.rootCertificateFile) } : {}),
     },
   });
-  // The loss of an idle connection is told by the next statement, which does not know the reason.
+  // After an idle connection is lost, the next statement fails without the reason. Keep the reason here.
   let ending: Error | undefined;
   client.on('error', (error) => {
     ending ??= error;
@@ -169,7 +167,7 @@ async function attempt(
   }
 }
 
-/** At most 63 bytes, or PostgreSQL cuts it; says which machine and process, for whoever waits for our lock. */
+/** Adds machine and process id for anyone who waits for our lock. PostgreSQL cuts names beyond 63 bytes. */
 function applicationName(name: string): string {
   return `${name} (${hostname().slice(0, 30)} ${process.pid})`.slice(0, 63);
 }
@@ -179,22 +177,22 @@ function readAuthority(file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     throw new Fault(
-      'connection/1',
+      'connection/authority-unreadable',
       `Certificate authority ${file} cannot be read`,
-      error instanceof Error ? error.message : String(error),
-      'Give the path of a PEM file with sslrootcert= or PGSSLROOTCERT.',
+      messageOf(error),
+      'Set sslrootcert= or PGSSLROOTCERT to the path of a readable PEM file.',
       { exitCode: 2 },
     );
   }
 }
 
-/** What a server says about itself. */
+/** Facts that a server reports about itself. */
 export interface ServerFacts {
   readonly version: number;
   readonly inRecovery: boolean;
   readonly readOnly: boolean;
   readonly superuser: boolean;
-  /** False behind a pooler, which hands out process ids of its own. */
+  /** False behind a pooler, because a pooler reports process ids of its own. */
   readonly direct: boolean;
 }
 
@@ -208,8 +206,8 @@ async function setUp(client: pg.Client, session: SessionClass): Promise<void> {
             set_config('idle_in_transaction_session_timeout', '5min', false)`,
     [String(statement), String(lock)],
   );
-  // A killed client otherwise keeps its backend building and its lock held. Refused where the server's
-  // platform cannot watch a socket, which Azure's can.
+  // Without it, the backend of a killed client keeps running its statement and holding its locks. Servers on
+  // platforms that cannot watch a socket refuse the setting; Azure accepts it.
   await client
     .query("SELECT set_config('client_connection_check_interval', '1000', false)")
     .catch((error) => {
@@ -233,7 +231,7 @@ async function inspect(client: pg.Client, session: SessionClass): Promise<Server
             pg_catalog.pg_backend_pid() AS backend`,
   );
   const [row] = rows;
-  if (!row) throw new Error('the server answered the first query with nothing');
+  if (!row) throw new Error('the first query returned no row');
   return {
     version: row.version,
     inRecovery: row.in_recovery,
@@ -243,47 +241,51 @@ async function inspect(client: pg.Client, session: SessionClass): Promise<Server
   };
 }
 
-/** @throws Fault (exit 2) for a server that this project cannot work with, or not here. */
+/** @throws Fault (exit 2) if the server is too old, a pooler, in recovery (unless accepted) or read-only. */
 export function checkServer(
   server: ServerFacts,
   about: Circumstances,
   target: Target,
   acceptStandby: boolean,
 ): void {
-  const refuse = (what: string, why: string, remedy: string): Fault =>
-    new Fault('connection/2', what, why, remedy, { exitCode: 2 });
+  const refuse = (code: FaultCode, what: string, why: string, remedy: string): Fault =>
+    new Fault(code, what, why, remedy, { exitCode: 2 });
   const major = Math.floor(server.version / 10_000);
   const oldest = Math.min(...supportedVersions);
   if (major < oldest) {
     const end = majorVersion(major)?.endOfLife;
     throw refuse(
+      'connection/version-too-old',
       `${about.target} runs PostgreSQL ${major}`,
-      `${oldest} is the oldest version supported here${end ? `; the end of life of ${major} is ${end}` : ''}`,
+      `${oldest} is the oldest supported version${end ? `; ${major} reaches its end of life on ${end}` : ''}`,
       'Upgrade the server (server.version), then run the command again.',
     );
   }
   if (!server.direct) {
     throw refuse(
+      'connection/pooler',
       `${about.target} is a connection pooler`,
-      "its process ids are not the server's: through transaction pooling locks and settings belong to whichever client comes next",
-      'Use the server itself, port 5432.',
+      'it reports process ids that differ from those of the server; with transaction pooling, the next client inherits locks and settings',
+      'Connect to the server directly, on port 5432.',
     );
   }
   if (acceptStandby) return;
   if (server.inRecovery) {
     const writer = writerHost(target);
     throw refuse(
+      'connection/server-in-recovery',
       `${about.target} is in recovery`,
-      'it is a replica or is still recovering, and takes no writes',
+      'it is a replica or still recovering, and accepts no writes',
       writer && writer !== target.host
-        ? `The writer is ${writer}: connect there; after a switchover set writer in the environment file.`
-        : 'After a switchover set writer in the environment file; otherwise wait until it has recovered.',
+        ? `Connect to the writer, ${writer}. After a switchover, set writer in the environment file.`
+        : 'After a switchover, set writer in the environment file. Otherwise wait until the server has recovered.',
     );
   }
   if (server.readOnly) {
     throw refuse(
+      'connection/server-read-only',
       `${about.target} is read-only`,
-      'default_transaction_read_only is on, which Azure sets at 95 % storage or below 5 GiB free',
+      'default_transaction_read_only is on; Azure sets it at 95 % of the storage or below 5 GiB free',
       'Enlarge the storage (server.storage.sizeGb) and run the command again.',
     );
   }
@@ -295,7 +297,7 @@ function writerHost({ deployment, host }: Target): string | undefined {
   return deployment.primary.host === host ? deployment.replica?.host : deployment.primary.host;
 }
 
-/** Runs work on a connection of its own and closes it whatever happens; errors come out explained. */
+/** Runs `work` on a new connection and closes it in every case. Errors pass through `diagnose`. */
 export async function withConnection<Result>(
   target: Target,
   options: ConnectOptions,

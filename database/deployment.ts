@@ -1,9 +1,9 @@
 /**
- * What the post-deploy step is told about a deployment: attributes of the resources and the settings that
- * concern the database, nothing secret.
+ * The deployment document, input of the post-deploy step: attributes of the resources and the settings that concern the
+ * database. It contains no secrets.
  *
- * Inside an apply it arrives as `LLAMA_DB_DEPLOYMENT` in the provisioner's environment (outputs cannot be read
- * there); afterwards the same document is the Terraform output `deployment`.
+ * Inside an apply, where outputs cannot be read, it is the variable `LLAMA_DB_DEPLOYMENT` of the provisioner's
+ * environment. Afterwards the same document is the Terraform output `deployment`.
  */
 import { z } from 'zod';
 import {
@@ -25,29 +25,29 @@ const server = z.object({
 
 const parameters = z.record(z.string(), z.string());
 
-/** What one server should be, `writer` taken into account. */
+/** The expected properties of one server; `writer` is taken into account. */
 const expectedServer = z.object({
   /** Size without its tier's prefix: `Standard_D4s_v3`. */
   sku: z.string(),
   tier: z.enum(tiers),
-  /** GB; the least there may be where it grows by itself. */
+  /** GB. With auto-grow it is the minimum. */
   storageGb: z.number().int(),
   autoGrow: z.boolean(),
-  /** Zone of the server and, with a standby, the other's: a failover exchanges them. Absent: Azure chose one. */
+  /** Zone of the server and of its standby, which a failover exchanges. @default - chosen by Azure */
   zones: z.array(z.string()).optional(),
   highAvailability: z.enum(highAvailabilityStates),
-  /** Only the server that takes writes has backups of its own. */
+  /** Only the writer has backups of its own. */
   backup: z.object({ retentionDays: z.number().int(), geoRedundant: z.boolean() }).optional(),
-  /** As set, values as Azure spells them. */
+  /** Values as Azure spells them. */
   parameters,
 });
 
-/** What Azure should say of the deployment, as its settings have it. */
+/** The expected state of the deployment in Azure, derived from its settings. */
 const expectedAzure = z.object({
   primary: expectedServer,
   replica: expectedServer.optional(),
   network: z.enum(networkModes),
-  /** Ranges that may connect to public servers. */
+  /** Address ranges that may connect to public servers. */
   allowedRanges: z.array(z.object({ start: z.string(), end: z.string() })),
   passwordLogin: z.boolean(),
   /** Entra administrators by object id. */
@@ -62,7 +62,7 @@ const expectedAzure = z.object({
   deletionLock: z.enum(deletionLockModes),
 });
 
-/** Azure resources beside the servers. Absent where nothing is deployed. */
+/** Azure resources beside the servers. Absent if nothing is deployed. */
 const surroundings = z.object({
   workspaceId: z.string(),
   actionGroupId: z.string(),
@@ -70,7 +70,7 @@ const surroundings = z.object({
   alertGroup: z.string(),
   metricAlerts: z.array(z.string()),
   activityAlerts: z.array(z.string()),
-  /** Resource id of the vault; absent where it is adopted and others watch and lock it. */
+  /** Resource id of the vault; absent for an adopted vault, which others monitor and lock. */
   vaultId: z.string().optional(),
   /** Resource id of the field-encryption key. */
   keyId: z.string(),
@@ -84,18 +84,18 @@ export const deploymentSchema = z.object({
   subscriptionId: z.string().optional(),
   primary: server,
   replica: server.optional(),
-  /** Which of the two takes writes. */
+  /** The server of the pair that accepts writes. */
   writer: z.enum(serverRoles),
   /** Host names that follow a switchover. */
   endpoints: z.object({ writer: z.string(), reader: z.string() }).optional(),
   database: z.string(),
   /** PostgreSQL major version. */
   version: z.number().int(),
-  /** Entra administrator (a group's name), or the administrator login where passwords are allowed. */
+  /** Entra administrator (the name of a group), or the administrator login if passwords are allowed. */
   administrator: z.string(),
   authentication: z.enum(['entra', 'password']),
   extensions: z.array(z.string()),
-  /** Server parameters as set, values as Azure spells them. */
+  /** Server parameters, values as Azure spells them. */
   parameters,
   logins: z.array(
     z.object({
@@ -111,7 +111,7 @@ export const deploymentSchema = z.object({
     retentionDays: z.record(z.string(), z.number().int()),
   }),
   keyVaultUri: z.string().optional(),
-  /** Versionless id of the key that wraps the tenants' data keys. */
+  /** Versionless id of the key that wraps the data keys of the tenants. */
   fieldEncryptionKeyId: z.string().optional(),
   azure: expectedAzure.optional(),
   surroundings: surroundings.optional(),

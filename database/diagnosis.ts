@@ -1,26 +1,27 @@
 /**
- * Turns what pg, TLS and PostgreSQL throw into a line a person can act on.
+ * Turns errors of pg, TLS and PostgreSQL into Faults with a remedy.
  */
-import { Fault } from '../core/fault.ts';
+import { Fault, type FaultCode, faultOf } from '../core/fault.ts';
+import { messageOf } from '../core/text.ts';
 
-/** What is known about the connection when something fails on it. */
+/** Context of a connection, for the explanation of an error on it. */
 export interface Circumstances {
-  /** As printed: host, port, database. Never the password. */
+  /** For messages: host, port and database, without the password. */
   readonly target: string;
   /** Host name that the certificate must carry. */
   readonly host: string;
   readonly user: string;
   readonly database: string;
-  /** How the login proves itself. */
+  /** How the login authenticates. */
   readonly login: 'password' | 'entra';
   readonly connectTimeoutSeconds: number;
   /** Environment to name in remedies. */
   readonly environment?: string;
-  /** Strings that may never be printed. */
+  /** Strings that no message may contain. */
   readonly secrets: readonly string[];
-  /** Whether a session exists already; without one the command could not look (exit 2). */
+  /** Whether a session was established; an error without one has exit status 2. */
   readonly connected: boolean;
-  /** What ended the connection while nothing was asked of it. @default - unknown */
+  /** The error that ended the idle connection. @default - unknown */
   readonly ending?: () => Error | undefined;
 }
 
@@ -32,49 +33,56 @@ interface ServerError {
   readonly hint?: string;
 }
 
-type Explanation = readonly [what: string, why: string, remedy: string];
+type Explanation = readonly [code: FaultCode, what: string, why: string, remedy: string];
 type Explain = (error: ServerError, about: Circumstances) => Explanation;
 
-/** Exit status: the command could not look. */
-const couldNotLook = 2;
+/** Exit status of a command that could not read the server. */
+const couldNotRead = 2;
 
 const network: Record<string, Explain> = {
   ECONNREFUSED: (_, { target }) => [
+    'connection/refused',
     `${target} refused the connection`,
     'nothing listens at that address and port',
     'Check that the server runs (az postgres flexible-server show) and that host, address and port are right.',
   ],
   ENOTFOUND: (_, { target, host }) => [
+    'connection/host-unknown',
     `${target} cannot be found`,
-    `DNS has no address for ${host} here; a server with a private endpoint is known only inside its network`,
+    `DNS has no address for ${host} here; the name of a server with a private endpoint resolves only inside its network`,
     'Run inside the network, or open a tunnel and give --host-address 127.0.0.1 (or PGHOSTADDR).',
   ],
   EAI_AGAIN: (_, { target, host }) => [
-    `${target} cannot be found`,
+    'connection/dns-unavailable',
+    `The address of ${target} cannot be resolved`,
     `DNS did not answer for ${host}`,
     'Check the name server, or give the address with --host-address (or PGHOSTADDR).',
   ],
   CERT_HAS_EXPIRED: (_, { target }) => [
+    'tls/certificate-expired',
     `${target} presented an expired certificate`,
-    'a certificate past its last day proves nothing',
-    "Renew the server's certificate; if it is valid elsewhere, check this machine's clock.",
+    'an expired certificate does not authenticate the server',
+    "Renew the server's certificate. If other machines accept it, correct this machine's clock.",
   ],
   CERT_NOT_YET_VALID: (_, { target }) => [
+    'tls/certificate-not-yet-valid',
     `${target} presented a certificate that is not valid yet`,
-    'its first day lies ahead',
-    "Check this machine's clock.",
+    'its validity begins in the future',
+    "Correct this machine's clock.",
   ],
   ERR_TLS_CERT_ALTNAME_INVALID: ({ reason, message }, { target, host }) => [
+    'tls/certificate-for-another-host',
     `${target} presented a certificate for another host`,
     `it does not carry ${host}: ${reason ?? message}`,
-    'Use the host name that the certificate carries; for a tunnel keep that name and give the address with --host-address.',
+    'Use the host name that the certificate carries. For a tunnel, keep that name and give the address with --host-address.',
   ],
 };
 
 const unknownAuthority: Explain = ({ code }, { target }) => [
+  'tls/unknown-authority',
   `${target} presented a certificate of an unknown authority`,
   `no trusted authority signed it (${code})`,
-  'Name the PEM file of its authority with sslrootcert= or PGSSLROOTCERT; if there should be none, something answers in the place of the server.',
+  'Name the PEM file of its authority with sslrootcert= or PGSSLROOTCERT. If a public authority should have signed it, another machine may be impersonating the server.',
 ];
 for (const code of [
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
@@ -88,11 +96,12 @@ for (const code of [
 }
 
 const unreachable: Explain = ({ code, message }, { target, connectTimeoutSeconds }) => [
+  'connection/unreachable',
   `${target} cannot be reached`,
   code === 'ECONNRESET'
-    ? 'the connection was cut while it was being made'
+    ? 'the connection was reset before it was established'
     : reachability(message, connectTimeoutSeconds),
-  'Check network, firewall rules and private endpoint; from outside the network use a tunnel and --host-address.',
+  'Check network, firewall rules and private endpoint. From outside the network, use a tunnel and --host-address.',
 ];
 for (const code of ['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET', 'EPIPE'])
   network[code] = unreachable;
@@ -102,68 +111,79 @@ function reachability(message: string, seconds: number): string {
 }
 
 const login: Explain = ({ message }, { target, user, login: kind }) => [
+  'connection/login-refused',
   `${target} refused the login of ${user}`,
   message,
   kind === 'password'
     ? 'Check user and password (PGPASSWORD or the URL).'
-    : 'The user name must be the Entra principal as PostgreSQL knows it (display name of the group, case-sensitive), the signed-in identity must be its member, and the token must be fresh: az login.',
+    : 'Use the name of the Entra principal as PostgreSQL knows it (the display name of the group, case-sensitive), sign in as a member of it, and renew the token: az login.',
 ];
 
 const permission: Explain = ({ message }, { user, target }) => [
-  `${user} may not do that on ${target}`,
+  'server/permission-denied',
+  `${target} denied ${user} a permission`,
   message,
-  "Log in as the server's administrator: a member of azure_pg_admin with CREATEROLE, which owns the database. Objects that another administrator created outside this project must be handed over (ALTER and OWNER TO llama_owner).",
+  "Log in as the server's administrator: a member of azure_pg_admin with CREATEROLE, which owns the database. Hand over objects that another administrator created outside this project (ALTER … OWNER TO llama_owner).",
 ];
 
 const server: Record<string, Explain> = {
   '28P01': login,
   '28000': login,
   '3D000': (_, { host, database }) => [
-    `${host} has no database ${database}`,
+    'connection/database-missing',
+    `Database ${database} does not exist on ${host}`,
     'the deployment creates it before this step runs',
     'Check the database name, or deploy the environment first.',
   ],
   '57P03': ({ message }, { target }) => [
-    `${target} does not take connections now`,
+    'connection/not-accepted-now',
+    `${target} accepts no connections now`,
     message,
-    'It is starting, stopping or recovering: wait and run the command again.',
+    'It is starting, stopping or recovering: wait, then run the command again.',
   ],
   '53300': ({ message }, { target }) => [
+    'connection/none-left',
     `${target} has no connection left`,
     message,
-    'Stop idle clients or make the pools smaller (docs: pool arithmetic), then run the command again.',
+    'Stop idle clients or reduce the pool sizes (docs: pool arithmetic), then run the command again.',
   ],
   '53100': ({ message }, { target }) => [
+    'server/disk-full',
     `The disk of ${target} is full`,
     message,
-    'Enlarge the storage (server.storage.sizeGb) or free space, then run the command again: what was not committed is undone.',
+    'Enlarge the storage (server.storage.sizeGb) or free space, then run the command again. Uncommitted work was rolled back.',
   ],
   '25006': ({ message }, { target }) => [
-    `${target} takes no writes`,
-    `${message}; Azure makes a server read-only at 95 % storage, and a replica always is`,
+    'server/refuses-writes',
+    `${target} accepts no writes`,
+    `${message}; Azure makes a server read-only at 95 % of its storage, and a replica is always read-only`,
     'Enlarge the storage, or connect to the writer.',
   ],
   '55P03': ({ message }, { target }) => [
-    `A lock could not be had on ${target}`,
+    'server/lock-not-available',
+    `A lock was not available on ${target}`,
     message,
-    'Something holds the table: look for long transactions (pg_stat_activity, pg_locks), then run the command again. Nothing was changed by the step that waited.',
+    'Another session holds the table: look for long transactions (pg_stat_activity, pg_locks), then run the command again. The step that waited changed nothing.',
   ],
   '57014': ({ message }, { target }) => [
+    'server/statement-cancelled',
     `A statement was cancelled on ${target}`,
     message,
-    'Run the command again when the server is less busy; the step that was cancelled is undone.',
+    'Run the command again when the server is less busy. The cancelled step was rolled back.',
   ],
   '40P01': ({ message }, { target }) => [
-    `A deadlock was broken on ${target}`,
+    'server/deadlock',
+    `PostgreSQL ended a deadlock on ${target}`,
     message,
-    'Run the command again; the step that lost is undone.',
+    'Run the command again. The step that lost was rolled back.',
   ],
   '42501': permission,
 };
 const ended: Explain = ({ message }, { target }) => [
+  'connection/ended-by-server',
   `${target} ended the connection`,
   message,
-  'A restart, a failover or an administrator did it: run the command again; what was not committed is undone.',
+  'Typical causes are a restart, a failover or an administrator. Run the command again; uncommitted work was rolled back.',
 ];
 for (const code of ['57P01', '57P02', '57P05', '25P03', '25P04', '08000', '08003', '08006', '08P01']) {
   server[code] = ended;
@@ -177,22 +197,25 @@ const byMessage: readonly (readonly [RegExp, Explain])[] = [
   [
     aboutLoss,
     ({ message }, { target }) => [
+      'connection/lost',
       `The connection to ${target} was lost`,
       message,
-      'Run the command again: what was not committed is undone, and the next run continues where this one stopped.',
+      'Run the command again. Uncommitted work was rolled back, and the next run continues from there.',
     ],
   ],
   [
     /does not support SSL/,
     (_, { target }) => [
+      'tls/not-offered',
       `${target} does not speak TLS`,
-      'an unencrypted connection is refused: login and data would be readable on the way',
-      'Switch ssl on at the server; on Azure keep require_secure_transport on.',
+      'without encryption, anyone on the network path could read login and data',
+      'Switch ssl on at the server. On Azure, keep require_secure_transport on.',
     ],
   ],
   [
     /error establishing an SSL connection|wrong version number|SSL routines/i,
     ({ message }, { target }) => [
+      'tls/handshake-failed',
       `${target} did not answer like PostgreSQL`,
       `the TLS handshake failed: ${message}`,
       'Check that host and port belong to PostgreSQL 16 or newer with TLS 1.2 or newer.',
@@ -203,43 +226,45 @@ const byMessage: readonly (readonly [RegExp, Explain])[] = [
 /**
  * Explains an error of the connection or the server.
  *
- * @param doing what was being done, e.g. `Migration 0007_audit_trail`; opens the line when given.
- * @returns the error itself when it is a Fault already, or when neither connection nor server caused it: that
- * is a defect of this project and must not be dressed up.
+ * @param doing the activity that failed, such as `Migration 0007_audit_trail`; the message begins with it
+ * @returns the Fault itself if it is one, the error itself if neither connection nor server caused it: such an error is a defect
+ * of this project and must stay recognizable as one
  */
 export function diagnose(error: unknown, about: Circumstances, doing?: string): Error {
-  if (error instanceof Fault) return error;
+  const fault = faultOf(error);
+  if (fault) return fault;
   const first = flatten(error);
-  // A statement on a connection that ended before only says that it ended; why was said at that time.
+  // On a connection that has ended, a statement reports only that; the reason was reported when it ended.
   const ending = aboutLoss.test(first.message) ? about.ending?.() : undefined;
   const seen = ending ? flatten(ending) : first;
   const explain = explanationOf(seen);
   if (!explain && about.connected && sqlState(error) === undefined) {
     return error instanceof Error ? error : new Error(String(error));
   }
-  const [what, why, remedy] = explain
-    ? explain(seen, about)
-    : ([
-        `${about.target} reported an error`,
-        [seen.message, harmlessDetail(seen)].filter(Boolean).join(' - '),
-        seen.hint ?? 'Mend the cause and run the command again.',
-      ] as const);
+  const [code, what, why, remedy] = (explain ?? unexplained)(seen, about);
   const clean = (text: string): string => scrub(text, about.secrets);
-  return new Fault('diagnosis/1', clean(doing ? `${doing}: ${what}` : what), clean(why), clean(remedy), {
+  return new Fault(code, clean(doing ? `${doing}: ${what}` : what), clean(why), clean(remedy), {
     cause: scrubbedCause(error, about.secrets),
-    exitCode: about.connected ? 1 : couldNotLook,
+    exitCode: about.connected ? 1 : couldNotRead,
   });
 }
 
-/** PostgreSQL's error code (five characters), when the server reported one. */
+const unexplained: Explain = (error, { target }) => [
+  'server/error',
+  `${target} reported an error`,
+  [error.message, harmlessDetail(error)].filter(Boolean).join(' - '),
+  error.hint ?? 'Correct the cause and run the command again.',
+];
+
+/** The SQLSTATE (five characters), if the server reported one. */
 export function sqlState(error: unknown): string | undefined {
   const { code } = flatten(error);
   return code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code) ? code : undefined;
 }
 
 /**
- * Whether trying again without changing anything may help: the server could not be reached, is busy starting,
- * or has no connection left. Wrong passwords and certificates are not of this class.
+ * Whether a retry without any change may succeed: the server could not be reached, is starting, or has no connection
+ * left. Wrong passwords and certificates do not qualify.
  */
 export function isConnectionError(error: unknown): boolean {
   const { code, message } = flatten(error);
@@ -252,8 +277,8 @@ export function isConnectionError(error: unknown): boolean {
 }
 
 /**
- * Removes secrets from a text, wherever they stand; one of fewer than eight characters only where it stands
- * alone, because it would be found inside ordinary words and make the message unreadable.
+ * Replaces secrets in a text. A secret of fewer than eight characters is replaced only as a whole word, because
+ * ordinary words contain such short strings.
  */
 export function scrub(text: string, secrets: readonly string[]): string {
   return secrets
@@ -265,7 +290,7 @@ export function scrub(text: string, secrets: readonly string[]): string {
     }, text);
 }
 
-/** Details of constraint errors quote rows, so only those that list dependent objects are kept. */
+/** Details of constraint errors quote rows, so only details that list dependent objects are kept. */
 function harmlessDetail({ code, detail }: ServerError): string | undefined {
   return code === '2BP01' ? detail : undefined;
 }
@@ -277,7 +302,7 @@ function explanationOf(error: ServerError): Explain | undefined {
   return byMessage.find(([pattern]) => pattern.test(error.message))?.[1];
 }
 
-/** Node reports several failed addresses of one host as an AggregateError without a message of its own. */
+/** For several failed addresses of one host, Node throws an AggregateError without a message of its own. */
 function flatten(error: unknown): ServerError {
   if (error instanceof Fault && error.cause !== undefined) return flatten(error.cause);
   if (error instanceof AggregateError && error.errors[0] instanceof Error) return flatten(error.errors[0]);
@@ -296,9 +321,9 @@ function flatten(error: unknown): ServerError {
   };
 }
 
-/** A cause is printed with --debug only, and then without what pg and the server know about the statement. */
+/** Message and stack only: other properties of the error describe the statement. Commands print causes with --debug. */
 function scrubbedCause(error: unknown, secrets: readonly string[]): Error {
-  const cause = new Error(scrub(error instanceof Error ? error.message : String(error), secrets));
+  const cause = new Error(scrub(messageOf(error), secrets));
   if (error instanceof Error && error.stack) cause.stack = scrub(error.stack, secrets);
   const { code } = flatten(error);
   return code === undefined ? cause : Object.assign(cause, { code });

@@ -1,25 +1,25 @@
-/** Extensions of the deployment, created as the login: only a member of azure_pg_admin may. */
+/** Creates the extensions of the deployment as the login, because Azure requires membership in azure_pg_admin. */
 import pg from 'pg';
 import { extension } from '../azure/extensions.ts';
 import { Fault } from '../core/fault.ts';
 import type { Reporter } from '../core/report.ts';
 import type { Connection } from './connection.ts';
 
-/** Lives in one database of the server only, and is looked after with the schedules. */
+/** Installed in one database of the server only; schedules.ts creates it. */
 const elsewhere = new Set(['pg_cron']);
 
 interface Found {
   readonly name: string;
   readonly installed: boolean;
-  /** Schema that the extension insists on. */
+  /** Schema that the extension requires. */
   readonly schema: string | null;
 }
 
 /**
- * Creates the wanted extensions that are missing, in schema `extensions`. One that this server does not carry
- * is reported: nothing here can change that.
+ * Creates missing extensions in schema `extensions`. An extension that the server does not offer causes a warning only,
+ * because a deployment cannot add it.
  *
- * @throws Fault for an extension that the server carries and its `azure.extensions` does not allow.
+ * @throws Fault if the server offers a missing extension and `azure.extensions` does not allow it
  */
 export async function ensureExtensions(
   connection: Connection,
@@ -29,7 +29,7 @@ export async function ensureExtensions(
   const names = wanted.filter((name) => !elsewhere.has(name));
   if (names.length === 0) return;
   const { client } = connection;
-  const found = await look(connection, names);
+  const found = await availableExtensions(connection, names);
   const { rows: settings } = await client.query<{ allowed: string | null; preloaded: string }>(
     `SELECT pg_catalog.current_setting('azure.extensions', true) AS allowed,
             pg_catalog.current_setting('shared_preload_libraries') AS preloaded`,
@@ -41,7 +41,7 @@ export async function ensureExtensions(
   for (const { name, installed, schema } of found.values()) {
     const library = extension(name)?.preload;
     if (library && !preloaded.includes(library.toLowerCase())) {
-      reporter.warn(`Extension ${name} does nothing until ${library} is in shared_preload_libraries`);
+      reporter.warn(`Extension ${name} has no effect until ${library} is in shared_preload_libraries`);
     }
     if (installed) continue;
     refuseUnlisted(name, allowed, connection);
@@ -52,10 +52,13 @@ export async function ensureExtensions(
   }
   if (created.length > 0) reporter.line(`Created extensions ${created.join(', ')}`);
   if (missing.length > 0)
-    reporter.warn(`This server does not carry the extensions ${missing.join(', ')}: skipped`);
+    reporter.warn(`This server does not offer the extensions ${missing.join(', ')}: skipped`);
 }
 
-async function look({ client }: Connection, names: readonly string[]): Promise<ReadonlyMap<string, Found>> {
+async function availableExtensions(
+  { client }: Connection,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, Found>> {
   const { rows } = await client.query<Found>(
     `SELECT a.name, a.installed_version IS NOT NULL AS installed, v.schema
        FROM pg_catalog.pg_available_extensions AS a
@@ -69,7 +72,7 @@ async function look({ client }: Connection, names: readonly string[]): Promise<R
 function refuseUnlisted(name: string, allowed: readonly string[], { circumstances }: Connection): void {
   if (allowed.length === 0 || allowed.includes(name.toLowerCase())) return;
   throw new Fault(
-    'extensions/1',
+    'extensions/not-allowed',
     `Extension ${name} is not allowed on ${circumstances.target}`,
     `azure.extensions lists ${allowed.join(', ')}`,
     'Add it to server.extensions in the environment file and deploy.',

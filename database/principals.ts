@@ -1,6 +1,6 @@
 /**
- * Logins of the deployment, each a member of one group role: Entra principals where the server has
- * `pgaadauth`, password roles where it has not (the embedded server).
+ * Logins of the deployment, each a member of one group role: Entra principals if the server has `pgaadauth`, password
+ * roles otherwise (the embedded server).
  */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import pg from 'pg';
@@ -14,26 +14,26 @@ type Login = Deployment['logins'][number];
 
 export interface LoginOptions extends ConnectOptions {
   readonly reporter: Reporter;
-  /** Passwords by login, for a server without Entra; a login without one cannot log in. @default - none */
+  /** Passwords by login, for a server without Entra. A login without a password cannot log in. @default - none */
   readonly passwords?: ReadonlyMap<string, string>;
 }
 
-/** Names of `pgaadauth_create_principal_with_oid` for the types of Entra principals. */
+/** Types of Entra principals as `pgaadauth_create_principal_with_oid` spells them. */
 const principalTypes = { Group: 'group', ServicePrincipal: 'service', User: 'user' } as const;
 
 interface Existing {
   readonly name: string;
-  /** Entra label, `aadauth,oid=..`; null for a role that Entra does not know. */
+  /** Entra label, `aadauth,oid=…`; null for a role without an Entra principal. */
   readonly label: string | null;
   readonly member: boolean;
 }
 
 /**
- * Creates missing logins and makes each a member of its group role, with the role's rights at once (INHERIT)
- * and without SET ROLE.
+ * Creates missing logins and makes each a member of its group role, with INHERIT (it has the role's privileges at once)
+ * and without SET.
  *
- * @returns how many were created.
- * @throws Fault when a name is taken by another principal, or a group role is missing.
+ * @returns the number of logins created
+ * @throws Fault if another principal has the name of a login, or a group role is missing
  */
 export async function ensureLogins(
   connection: Connection,
@@ -41,7 +41,7 @@ export async function ensureLogins(
   options: LoginOptions,
 ): Promise<number> {
   if (logins.length === 0) return 0;
-  const existing = await look(connection, logins);
+  const existing = await existingRoles(connection, logins);
   for (const login of logins) refuseOtherPrincipal(login, existing.get(login.name));
   const missing = logins.filter(({ name }) => !existing.has(name));
   const { passwords = new Map<string, string>() } = options;
@@ -60,8 +60,8 @@ export async function ensureLogins(
 }
 
 /**
- * Passwords for logins from LLAMA_DB_LOGIN_PASSWORDS, a JSON object from login to password. For servers
- * without Entra only.
+ * Passwords of logins from LLAMA_DB_LOGIN_PASSWORDS, a JSON object from login to password; only for servers without
+ * Entra.
  */
 export function loginPasswords(
   variables: Readonly<Record<string, string | undefined>>,
@@ -70,10 +70,10 @@ export function loginPasswords(
   if (!text) return new Map();
   const refuse = (why: string): Fault =>
     new Fault(
-      'principals/1',
+      'principals/passwords-malformed',
       'LLAMA_DB_LOGIN_PASSWORDS cannot be used',
       why,
-      'Write {"login": "password", ..}.',
+      'Set it to {"login": "password", …}.',
       {
         exitCode: 2,
       },
@@ -82,23 +82,23 @@ export function loginPasswords(
   try {
     parsed = JSON.parse(text);
   } catch {
-    // The parser's own message quotes the text.
+    // The message of the parser would quote the passwords.
     throw refuse('it is not JSON');
   }
-  if (typeof parsed !== 'object' || parsed === null) throw refuse('it is not an object');
+  if (typeof parsed !== 'object' || parsed === null) throw refuse('it is not a JSON object');
   return new Map(
     Object.entries(parsed).map(([name, password]) => {
       if (typeof password === 'string' && password !== '') return [name, password];
-      throw refuse(`the password of ${name} is not a text`);
+      throw refuse(`the password of ${name} is not a string`);
     }),
   );
 }
 
-async function look(
+async function existingRoles(
   { client }: Connection,
   logins: readonly Login[],
 ): Promise<ReadonlyMap<string, Existing>> {
-  // Security labels of roles are shared by all databases of the server, unlike the functions that set them.
+  // All databases of the server share the security labels of roles, but not the functions that set them.
   const { rows } = await client.query<Existing>(
     `SELECT r.rolname AS name, l.label,
             EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
@@ -113,19 +113,19 @@ async function look(
   return new Map(rows.map((row) => [row.name, row]));
 }
 
-/** A principal that was deleted and made again in Entra has the same name and another object id. */
+/** A principal that was deleted and recreated in Entra has the same name and another object id. */
 function refuseOtherPrincipal({ name, objectId }: Login, existing: Existing | undefined): void {
   const oid = /\boid=([^,]+)/i.exec(existing?.label ?? '')?.[1]?.trim();
   if (oid === undefined || oid.toLowerCase() === objectId.toLowerCase()) return;
   throw new Fault(
-    'principals/2',
+    'principals/name-taken',
     `Login ${name} belongs to another principal`,
-    `the server has it for object id ${oid}, the settings for ${objectId}`,
-    `If the old principal is gone: DROP ROLE ${pg.escapeIdentifier(name)} as an administrator, then run the command again.`,
+    `on the server it has object id ${oid}, in the settings ${objectId}`,
+    `If the old principal no longer exists, run DROP ROLE ${pg.escapeIdentifier(name)} as an administrator, then run the command again.`,
   );
 }
 
-/** In database `postgres`: the functions for Entra principals exist nowhere else. */
+/** Runs in database `postgres`, the only one with the functions for Entra principals. */
 async function create(
   { target, credential, client }: Connection,
   logins: readonly Login[],
@@ -161,7 +161,7 @@ async function create(
   for (const { name } of logins) {
     const password = options.passwords.get(name);
     if (password === undefined) continue;
-    // The server gets a verifier, so that the password stands in no log and no statistics.
+    // The server receives a verifier, so that neither its log nor its statistics contain the password.
     await client.query(
       `ALTER ROLE ${pg.escapeIdentifier(name)} LOGIN PASSWORD ${pg.escapeLiteral(scramVerifier(password))}`,
     );
@@ -171,16 +171,18 @@ async function create(
 function refuseWithoutEntra(deployment: Deployment | undefined): void {
   if (deployment?.authentication !== 'entra' || deployment.primary.id === undefined) return;
   throw new Fault(
-    'principals/3',
+    'principals/entra-not-in-force',
     `Server ${deployment.primary.host} has no pgaadauth functions in database postgres`,
-    'logins are Entra principals here, and Entra authentication is not in force on the server',
-    'Switch Entra authentication on and let an Entra administrator deploy.',
+    'the logins are Entra principals, and the server does not have Entra authentication in force',
+    'Switch on Entra authentication, and deploy as an Entra administrator.',
   );
 }
 
-/** What PostgreSQL itself would store for a password (RFC 5802 and 7677, 4096 iterations). */
+/** Iterations that PostgreSQL uses by default (scram_iterations). */
+const iterations = 4096;
+
+/** The verifier that PostgreSQL itself would store for a password (RFC 5802 and 7677). */
 export function scramVerifier(password: string, salt: Buffer = randomBytes(16)): string {
-  const iterations = 4096;
   const salted = pbkdf2Sync(password.normalize('NFKC'), salt, iterations, 32, 'sha256');
   const clientKey = createHmac('sha256', salted).update('Client Key').digest();
   const storedKey = createHash('sha256').update(clientKey).digest('base64');

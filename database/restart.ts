@@ -1,8 +1,7 @@
 /**
- * Static parameters take effect at a restart. Terraform sets them without one; here the servers restart once,
- * only when something is pending, and in the order that keeps the replica able to follow.
+ * Restarts servers whose static parameters are pending. Terraform sets such parameters without a restart. Here each
+ * server restarts once, only if something is pending, and in the order in which the replica can still follow.
  */
-
 import { parametersInheritedByStandby } from '../azure/parameters.ts';
 import { otherRole, type ServerRole } from '../azure/vocabulary.ts';
 import { Fault } from '../core/fault.ts';
@@ -13,12 +12,12 @@ import { type Connection, type ConnectOptions, connect, withConnection } from '.
 import type { Deployment } from './deployment.ts';
 import { standbyTarget, type Target } from './target.ts';
 
-/** Restarts one server by its Azure resource id and returns when Azure says that it is done. */
+/** Restarts one server by its Azure resource id; returns once Azure reports the restart as done. */
 export type RestartServer = (resourceId: string) => Promise<void>;
 
 interface PendingParameter {
   readonly name: string;
-  /** In the parameter's own unit, as it is in force. */
+  /** Value in force, in the parameter's own unit. */
   readonly current: string;
 }
 
@@ -28,7 +27,7 @@ interface PendingServer {
   readonly parameters: readonly PendingParameter[];
 }
 
-/** Servers of the deployment that wait for a restart; a replica that cannot be asked is reported. */
+/** Servers of the deployment with pending parameters. A replica that cannot be reached causes a warning. */
 export async function pendingRestarts(
   connection: Connection,
   reporter: Reporter,
@@ -46,10 +45,10 @@ export async function pendingRestarts(
 }
 
 /**
- * Restarts the servers that wait for it, one after the other, and checks that nothing is pending afterwards.
+ * Restarts the pending servers one after the other, and checks that nothing is pending afterwards.
  *
- * @returns false when this target has no Azure resource ids: then it is only reported.
- * @throws Fault when the order cannot be right, Azure refuses, or something is still pending.
+ * @returns false if the target has no Azure resource ids; pending servers are then only reported
+ * @throws Fault if no order is right, if Azure refuses, or if a parameter is still pending
  */
 export async function restart(
   pending: readonly PendingServer[],
@@ -61,9 +60,7 @@ export async function restart(
   const ids = ordered.map(({ which }) => deployment?.[which]?.id);
   if (ids.some((id) => id === undefined)) {
     for (const { which, parameters } of ordered) {
-      reporter.warn(
-        `The ${which} must be restarted for ${names(parameters)}; it is not known to Azure, so do it by hand`,
-      );
+      reporter.warn(`Restart the ${which} by hand for ${names(parameters)}: it has no Azure resource id`);
     }
     return false;
   }
@@ -92,23 +89,23 @@ async function askStandby(
   try {
     const options = { acceptStandby: true, attempts: 1, session: 'reading', credential } as const;
     return await withConnection(standby, options, async (connection) => {
-      // Azure's certificates are for all of its servers: only the server itself says which one an address leads to.
+      // Azure's certificates are valid for all of its servers, so only the server shows which one an address reaches.
       if (connection.inRecovery) return pendingParameters(connection);
-      reporter.warn(`Replica ${standby.host} is not looked at: the given host address leads to the writer`);
+      reporter.warn(`Replica ${standby.host} is not inspected: the given host address leads to the writer`);
       return undefined;
     });
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    reporter.warn(`Replica ${standby.host} is not looked at: ${error.why}`);
+    reporter.warn(`Replica ${standby.host} is not inspected: ${error.why}`);
     return undefined;
   }
 }
 
 /**
- * Whoever follows first when one of the inherited limits rises, whoever takes writes first when one falls; after a
- * switchover the follower is the server that the settings call the primary.
+ * The order of restarts: the standby first if an inherited limit rises, the writer first if one falls. After a switchover,
+ * the standby is the server that the settings call the primary.
  *
- * @throws Fault when some rise and some fall, on two servers
+ * @throws Fault if some limits rise and others fall, on two servers
  */
 export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters'>>(
   pending: readonly Server[],
@@ -125,10 +122,10 @@ export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters
   const falling = changes.filter(({ by }) => by < 0);
   if (pending.length > 1 && rising.length > 0 && falling.length > 0) {
     throw new Fault(
-      'restart/1',
-      `Restarting for ${names(rising)} and ${names(falling)} together cannot be done`,
-      'what rises must reach the follower first and what falls the writer first (hot standby)',
-      'Deploy the rising ones alone, then the falling ones.',
+      'restart/limits-rise-and-fall',
+      `One restart cannot apply both ${names(rising)} and ${names(falling)}`,
+      'a rising limit must reach the standby first, a falling one the writer first (hot standby)',
+      'Deploy the rising limits alone, then the falling ones.',
     );
   }
   const writer = deployment?.writer ?? 'primary';
@@ -137,7 +134,7 @@ export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters
   return [...pending].sort((a, b) => Number(b.which === first) - Number(a.which === first));
 }
 
-/** Azure says "done" when the process is told, so the server is asked itself, for up to about two minutes. */
+/** Azure reports the restart as done once it has begun, so poll the server itself, for up to about two minutes. */
 async function expectNothingPending(server: PendingServer, options: ConnectOptions): Promise<void> {
   const connection = await connect(server.target, {
     ...options,
@@ -149,10 +146,10 @@ async function expectNothingPending(server: PendingServer, options: ConnectOptio
     const left = await pendingParameters(connection);
     if (left.length === 0) return;
     throw new Fault(
-      'restart/2',
-      `The ${server.which} ${server.target.host} still waits for a restart after one`,
+      'restart/still-pending',
+      `The ${server.which} ${server.target.host} still needs a restart after a restart`,
       `pending: ${names(left)}`,
-      'Look at its activity log (az monitor activity-log list); a failed restart is listed there.',
+      'Look for a failed restart in its activity log (az monitor activity-log list).',
     );
   } finally {
     await connection.close();
@@ -160,22 +157,22 @@ async function expectNothingPending(server: PendingServer, options: ConnectOptio
 }
 
 function names(parameters: readonly { readonly name: string }[]): string {
-  // Of two servers that wait for the same, each says it.
+  // Two servers can wait for the same parameter.
   return [...new Set(parameters.map(({ name }) => name))].join(', ');
 }
 
-/** A plain restart: nothing found says that a planned failover applies pending parameters. */
+/** Restarts without failover: no source states that a planned failover applies pending parameters. */
 export async function restartThroughAzure(resourceId: string, access?: AzureAccess): Promise<void> {
   const server = parseResourceId(resourceId);
   if (server?.type.toLowerCase() !== 'microsoft.dbforpostgresql/flexibleservers') {
     throw new Fault(
-      'restart/3',
+      'restart/not-a-flexible-server',
       `${resourceId} is not the id of a Flexible Server`,
-      'it must be the id of a Microsoft.DBforPostgreSQL/flexibleServers in a resource group',
+      'the deployment must name a Microsoft.DBforPostgreSQL/flexibleServers in a resource group',
       'Deploy again with this version of the project.',
     );
   }
-  // Loaded here because hardly any run restarts anything.
+  // Loaded on demand, because few runs restart a server.
   const { PostgreSQLManagementFlexibleServerClient: Client } = await import('@azure/arm-postgresql-flexible');
   const { credential, options } = access ?? (await signedIn());
   try {
@@ -183,10 +180,10 @@ export async function restartThroughAzure(resourceId: string, access?: AzureAcce
     await client.servers.beginRestartAndWait(server.group, server.name);
   } catch (error) {
     throw new Fault(
-      'restart/4',
+      'restart/refused-by-azure',
       `Azure did not restart ${server.name}`,
       azureReason(error),
-      'The deploying identity needs Microsoft.DBforPostgreSQL/flexibleServers/restart/action; when the server is busy, run the command again.',
+      'Grant the deploying identity Microsoft.DBforPostgreSQL/flexibleServers/restart/action. If the server is busy, run the command again.',
     );
   }
 }

@@ -1,5 +1,4 @@
-/** Jobs of pg_cron: what the database does by itself. Without pg_cron `llama-db maintain` does the same work. */
-
+/** Jobs of pg_cron. Without pg_cron, `llama-db maintain` does the same work. */
 import type { Reporter } from '../core/report.ts';
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
@@ -12,8 +11,8 @@ interface Job {
 }
 
 /**
- * pg_cron keeps the report of every run for ever, and a job every minute adds half a million a year. Its own table lies
- * in its own database, so this one runs there; row-level security leaves the login only the reports of its own jobs.
+ * pg_cron never deletes the record of a run, and a job that runs every minute adds half a million records per year. The
+ * job runs in the database of pg_cron, which holds that table; row-level security limits it to the login's own jobs.
  */
 export const historyJob: Job = {
   name: 'prune-job-history',
@@ -27,11 +26,11 @@ interface ExistingJob extends Job {
 }
 
 /**
- * Makes the jobs of this database equal to `llama.scheduled_jobs()`: missing ones are added, changed ones
- * changed, those that are no longer wanted removed. Jobs carry the database's name, because pg_cron keeps those
- * of all databases in one place, unique by name and login.
+ * Makes the jobs of this database equal to `llama.scheduled_jobs()`: adds missing jobs, updates changed ones, and removes
+ * the others. Job names begin with the name of the database, because pg_cron keeps the jobs of all databases in one
+ * table, unique by name and login.
  *
- * @returns whether pg_cron is there.
+ * @returns whether pg_cron is installed
  */
 export async function ensureSchedules(
   connection: Connection,
@@ -50,9 +49,7 @@ export async function ensureSchedules(
     },
   );
   if (changed === undefined) {
-    reporter.warn(
-      'pg_cron is not on this server: schedules are skipped, run llama-db maintain regularly instead',
-    );
+    reporter.warn('pg_cron is not on this server: schedules are skipped; run llama-db maintain regularly');
     return false;
   }
   if (changed.length > 0) reporter.line(`Scheduled: ${changed.join(', ')}`);
@@ -73,16 +70,16 @@ async function wantedJobs(connection: Connection): Promise<readonly Job[]> {
   });
 }
 
-/** pg_cron lives in the one database that cron.database_name names, on Azure `postgres` unless it was changed. */
+/** The one database with pg_cron, by cron.database_name; on Azure `postgres` by default. */
 async function homeOfScheduler({ client }: Connection): Promise<string> {
-  // The view leaves out what the login may not see; current_setting would refuse.
+  // The view omits settings that the login may not see; current_setting would raise an error.
   const { rows } = await client.query<{ home: string }>(
     "SELECT setting AS home FROM pg_catalog.pg_settings WHERE name = 'cron.database_name'",
   );
   return rows[0]?.home || 'postgres';
 }
 
-/** Allowing pg_cron and loading its library is not yet having it: some servers create it by themselves, some do not. */
+/** Creates the extension if it is allowed and preloaded. Some servers create it by themselves, others do not. */
 async function createScheduler({ client }: Connection, deployment: Deployment | undefined): Promise<boolean> {
   if (!deployment?.extensions.includes('pg_cron')) return false;
   const { rowCount } = await client.query(
@@ -103,11 +100,11 @@ async function hasScheduler({ client }: Connection): Promise<boolean> {
 }
 
 /**
- * As `ensureSchedules`, on a connection to the database that pg_cron lives in.
+ * Like `ensureSchedules`, on a connection to the database with pg_cron.
  *
- * @param database whose jobs they are.
- * @param asked what runs in that database, by its name there.
- * @returns what was changed
+ * @param database the database of the jobs
+ * @param asked the jobs that it wants, without the prefix of their names
+ * @returns the changes, for people: `added llama: prune-job-history`
  */
 export async function synchronise(
   { client }: Pick<Connection, 'client'>,
@@ -123,7 +120,7 @@ export async function synchronise(
   const named = (job: Job) => ({ ...job, name: `${database}: ${job.name}` });
   const wanted = [
     ...asked.map((job) => ({ ...named(job), home: false })),
-    // Without jobs there are no reports.
+    // Without jobs, there are no records to prune.
     ...(asked.length > 0 ? [{ ...named(historyJob), home: true }] : []),
   ];
   const changed: string[] = [];

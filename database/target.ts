@@ -1,24 +1,26 @@
 /**
- * Where a command connects: told by the apply that runs it, by an environment's Terraform outputs, or by URL.
+ * Resolves the server that a command connects to: from a URL, from the apply that runs the command, or from the
+ * Terraform outputs of an environment.
  */
 import { isIP } from 'node:net';
 import { otherRole } from '../azure/vocabulary.ts';
-import { Fault } from '../core/fault.ts';
+import { Fault, type FaultCode } from '../core/fault.ts';
+import { messageOf } from '../core/text.ts';
 import { type Deployment, deploymentSchema } from './deployment.ts';
 
 export interface Target {
-  /** Name to print; absent for a target given by URL alone. */
+  /** Absent for a target given by URL alone. */
   readonly environment?: string;
-  /** Host name that the certificate must carry, whatever address is dialled. */
+  /** Host name that the certificate must carry, independent of the dialled address. */
   readonly host: string;
   /** IP address to dial instead of resolving `host`, for tunnels. */
   readonly address?: string;
   readonly port: number;
   readonly database: string;
   readonly user: string;
-  /** Absent: an Entra token is asked for. */
+  /** @default - an Entra token is requested */
   readonly password?: string;
-  /** PEM file of the authority to trust. @default - the authorities Node trusts */
+  /** PEM file of the authority to trust. @default - Node's own authorities */
   readonly rootCertificateFile?: string;
   readonly deployment?: Deployment;
 }
@@ -26,7 +28,7 @@ export interface Target {
 export interface TargetRequest {
   readonly environment?: string;
   readonly url?: string;
-  /** IP address to dial; stands above `hostaddr=` and PGHOSTADDR. */
+  /** IP address to dial. Takes precedence over `hostaddr=` and PGHOSTADDR. */
   readonly hostAddress?: string;
   /** Reads the Terraform output `deployment` of an environment. */
   readonly readOutputs?: (environment: string) => Promise<unknown>;
@@ -37,10 +39,10 @@ type Variables = Readonly<Record<string, string | undefined>>;
 const usage = { exitCode: 2 };
 
 /**
- * Resolves the target of a command. A URL stands above the rest; then LLAMA_DB_DEPLOYMENT, which the apply
- * sets; then the Terraform outputs of the named environment.
+ * Resolves the target of a command. A URL takes precedence, then LLAMA_DB_DEPLOYMENT, which the apply sets, then
+ * the Terraform outputs of the named environment.
  *
- * @throws Fault (exit 2) when nothing names a target, or when what names it cannot be used.
+ * @throws Fault (exit 2) if no source names a target, or if the source is malformed or unsafe.
  */
 export async function resolveTarget(request: TargetRequest, variables: Variables): Promise<Target> {
   const deployment = await resolveDeployment(request, variables);
@@ -52,8 +54,10 @@ export async function resolveTarget(request: TargetRequest, variables: Variables
 }
 
 /**
- * The same login on the other server of the pair, read-only; undefined where the deployment has one server. An address
- * to dial stays: it may be a gateway that leads by name, or a tunnel to the writer, which only the server can tell.
+ * The same login on the other server of the pair, which is read-only. The dialled address stays the same, because it may
+ * belong to a gateway that routes by host name; a tunnel to the writer shows only once the server answers.
+ *
+ * @returns undefined if the deployment has one server
  */
 export function standbyTarget(target: Target): Target | undefined {
   const { deployment } = target;
@@ -61,7 +65,7 @@ export function standbyTarget(target: Target): Target | undefined {
   return { ...target, host: deployment[otherRole(deployment.writer)]?.host ?? '' };
 }
 
-/** How the target is called in messages: never with its password. */
+/** The target for messages, without its password. */
 export function describeTarget(target: Target): string {
   const address = target.address ? ` (at ${target.address})` : '';
   return `${target.host}:${target.port}${address}, database ${target.database}`;
@@ -76,10 +80,10 @@ async function resolveDeployment(
     const deployment = parseDeployment(parseJson(given), 'LLAMA_DB_DEPLOYMENT');
     if (request.environment && request.environment !== deployment.environment) {
       throw new Fault(
-        'target/1',
-        `Environment ${request.environment} was asked for, LLAMA_DB_DEPLOYMENT describes ${deployment.environment}`,
-        'working on one environment with the description of another is refused',
-        'Unset LLAMA_DB_DEPLOYMENT or name the environment it describes.',
+        'target/other-environment',
+        `Environment ${request.environment} differs from ${deployment.environment}, which LLAMA_DB_DEPLOYMENT describes`,
+        'a command works on one environment only with the description of that environment',
+        'Unset LLAMA_DB_DEPLOYMENT, or name the environment that it describes.',
         usage,
       );
     }
@@ -95,10 +99,10 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     throw new Fault(
-      'target/2',
+      'target/deployment-not-json',
       'LLAMA_DB_DEPLOYMENT is not JSON',
-      error instanceof Error ? error.message : String(error),
-      'It is the document of database/deployment.ts; the apply sets it, and Terraform output `deployment` holds it.',
+      messageOf(error),
+      'Copy the Terraform output `deployment` into it (its shape: database/deployment.ts), or unset it and name the environment.',
       { ...usage, cause: error },
     );
   }
@@ -111,10 +115,10 @@ function parseDeployment(document: unknown, source: string): Deployment {
     (issue) => `${issue.path.join('.') || 'document'}: ${issue.message}`,
   );
   throw new Fault(
-    'target/3',
+    'target/deployment-malformed',
     `${source} does not describe a deployment`,
     problems.join('; '),
-    'Synthesize and deploy with the version of this project that you run now (database/deployment.ts).',
+    'Synthesize and deploy again with this version of the project (database/deployment.ts).',
     usage,
   );
 }
@@ -126,8 +130,8 @@ function fromDeployment(
 ): Target {
   if (!deployment) {
     throw new Fault(
-      'target/4',
-      environment ? `Nothing describes environment ${environment}` : 'No target given',
+      'target/missing',
+      environment ? `Environment ${environment} has no description` : 'No target is given',
       'a command needs an environment, --url, or LLAMA_DB_DEPLOYMENT (set by the apply)',
       'Example: llama-db status production, or llama-db status --url postgresql://user@host/database.',
       usage,
@@ -136,9 +140,9 @@ function fromDeployment(
   const writer = deployment[deployment.writer];
   if (!writer) {
     throw new Fault(
-      'target/5',
-      `Environment ${deployment.environment} says that its replica takes the writes, and has no replica`,
-      'writer is "replica" and the deployment lists no replica',
+      'target/writer-without-replica',
+      `Environment ${deployment.environment} names a replica as its writer and has no replica`,
+      'writer is "replica", and the deployment lists no replica',
       'Set writer to primary in the environment file, or add the replica.',
       usage,
     );
@@ -159,26 +163,30 @@ function fromDeployment(
 const urlParameters = new Set(['sslmode', 'sslrootcert', 'hostaddr']);
 
 function fromUrl(text: string, variables: Variables, deployment: Deployment | undefined): Target {
-  const refuse = (why: string, remedy: string): Fault =>
-    new Fault('target/6', '--url cannot be used', why, remedy, usage);
   const example = 'Example: postgresql://user@host:5432/database?sslmode=verify-full.';
-  // Never quote the text itself in a message: it may carry a password.
+  // Messages never quote the URL, because it may contain a password.
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^postgres(ql)?:$/.test(url.protocol)) throw refuse('it is not a postgresql:// URL', example);
-  const { host, port, user, password, database } = urlParts(url, refuse);
-  if (!host) throw refuse('it names no host', example);
-  if (!user) throw refuse('it names no user', example);
-  if (!database) throw refuse('it names no database', example);
+  if (!url || !/^postgres(ql)?:$/.test(url.protocol))
+    throw refuse('target/url-not-postgresql', 'its scheme is not postgresql://', example);
+  const { host, port, user, password, database } = urlParts(url);
+  if (!host) throw refuse('target/url-without-host', 'it names no host', example);
+  if (!user) throw refuse('target/url-without-user', 'it names no user', example);
+  if (!database) throw refuse('target/url-without-database', 'it names no database', example);
   for (const name of url.searchParams.keys()) {
     if (!urlParameters.has(name)) {
-      throw refuse(`parameter ${name} is not known`, `Known parameters: ${[...urlParameters].join(', ')}.`);
+      throw refuse(
+        'target/url-parameter-unknown',
+        `its parameter ${name} is unknown`,
+        `Use only these parameters: ${[...urlParameters].join(', ')}.`,
+      );
     }
   }
   const mode = url.searchParams.get('sslmode') ?? 'verify-full';
   if (mode !== 'verify-full') {
     throw refuse(
-      `sslmode=${mode} does not prove who the server is, and the login would be sent to whoever answers`,
-      'Use sslmode=verify-full (also what leaving it out means); sslrootcert=<file> names the authority to trust.',
+      'target/url-sslmode-unsafe',
+      `sslmode=${mode} does not authenticate the server, so an impostor could receive the login`,
+      'Use sslmode=verify-full (the default); sslrootcert=<file> names the authority to trust.',
     );
   }
   const secret = password ?? variables['PGPASSWORD'];
@@ -204,7 +212,11 @@ interface UrlParts {
   readonly database: string;
 }
 
-function urlParts(url: URL, refuse: (why: string, remedy: string) => Fault): UrlParts {
+function refuse(code: FaultCode, why: string, remedy: string): Fault {
+  return new Fault(code, '--url cannot be used', why, remedy, usage);
+}
+
+function urlParts(url: URL): UrlParts {
   try {
     const password = decodeURIComponent(url.password);
     return {
@@ -216,7 +228,11 @@ function urlParts(url: URL, refuse: (why: string, remedy: string) => Fault): Url
     };
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw refuse('a % in it does not start an escape', 'Write a % inside a name or password as %25.');
+    throw refuse(
+      'target/url-escape-malformed',
+      'it contains a % that starts no escape',
+      'Write a % inside a name or password as %25.',
+    );
   }
 }
 
@@ -224,10 +240,10 @@ function parsePort(text: string, source: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port > 0 && port < 65536) return port;
   throw new Fault(
-    'target/7',
+    'target/port-out-of-range',
     `${source} gives port ${JSON.stringify(text)}`,
-    'a port is 1-65535',
-    'Mend it.',
+    'a port must be a whole number between 1 and 65535',
+    'Set the port in PGPORT or in the URL; PostgreSQL on Azure listens on 5432.',
     usage,
   );
 }
@@ -235,19 +251,19 @@ function parsePort(text: string, source: string): number {
 function checkTarget(target: Target): Target {
   if (target.port === 6432 || /pgbouncer|pooler/i.test(target.host)) {
     throw new Fault(
-      'target/8',
+      'connection/pooler',
       `${target.host}:${target.port} is a connection pooler`,
-      'through transaction pooling an advisory lock and SET belong to whichever client comes next, so two runs could migrate at once and a lock could stay behind',
-      'Use the server itself, port 5432.',
+      'with transaction pooling, the next client inherits advisory locks and settings, so two runs could migrate at once and a lock could stay behind',
+      'Connect to the server directly, on port 5432.',
       usage,
     );
   }
   if (target.address !== undefined && isIP(target.address) === 0) {
     throw new Fault(
-      'target/9',
+      'target/address-not-ip',
       `Host address ${JSON.stringify(target.address)} is not an IP address`,
-      "it only says where to dial, as libpq's hostaddr; the name to check stays the host's",
-      'Give an IP address, e.g. 127.0.0.1 for a tunnel.',
+      'like hostaddr of libpq, it replaces name resolution and nothing else; TLS still checks the host name',
+      'Give an IP address, such as 127.0.0.1 for a tunnel.',
       usage,
     );
   }

@@ -1,11 +1,11 @@
 import type { EnvironmentInput } from './settings.ts';
 
 /**
- * Smallest thing that behaves like production: same network mode, same login mode, same extensions; no standby,
- * no replica, no pooler, because the Burstable tier has none of them.
+ * The smallest environment that behaves like production: same network mode, same login mode, same extensions. It has no
+ * standby, replica or pooler, because the Burstable tier has none of them.
  *
- * It is private like the others: an open development server needs somebody's address ranges here, and is the one
- * difference that hides broken DNS and routes until staging.
+ * It is private like the others. An open development server would need developers' address ranges here, and would hide
+ * broken DNS and routes until staging.
  */
 export const development: EnvironmentInput = {
   name: 'development',

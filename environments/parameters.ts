@@ -1,21 +1,10 @@
-/** The server parameters an environment sets: the project's own, then whatever its settings add or change. */
+/** The server parameters of an environment: the project's own, then those that its settings add or change. */
 import { extension, libraryDefaults } from '../azure/extensions.ts';
-import { azureValue, isStatic, type ParameterInput, parameter } from '../azure/parameters.ts';
+import { azureValue, isStatic, type ParameterInput } from '../azure/parameters.ts';
 import { parseSku } from '../azure/skus.ts';
-import type { ServerRole } from '../azure/vocabulary.ts';
-import type { EnvironmentSettings, ServerSettings } from './settings.ts';
+import type { ServerSettings } from './settings.ts';
 
-export interface ServerParameter {
-  readonly name: string;
-  /** As Azure spells it. */
-  readonly value: string;
-  /** Takes effect with a restart only. */
-  readonly static: boolean;
-  /** Unit of the number. @default - none */
-  readonly unit?: string;
-}
-
-/** Parameters the settings decide in another field, by the field that does. They cannot be given a second time. */
+/** Parameters that another field of the settings decides, by that field. They cannot be set a second time. */
 export const decidedElsewhere: Readonly<Record<string, string>> = {
   'azure.extensions': 'server.extensions',
   shared_preload_libraries: 'server.extensions and server.preloadLibraries',
@@ -30,12 +19,12 @@ export const decidedElsewhere: Readonly<Record<string, string>> = {
   'metrics.pgbouncer_diagnostics': 'server.pgBouncer',
 };
 
-/** Whether query texts, plans and waits are recorded: unless refused, wherever the tier has a query store. */
+/** Whether query texts, plans and waits are recorded. @default true if the tier has a query store */
 export function queryStoreEnabled(server: Pick<ServerSettings, 'sku' | 'queryStore'>): boolean {
   return server.queryStore ?? parseSku(server.sku)?.tier !== 'Burstable';
 }
 
-/** Libraries for `shared_preload_libraries`: Azure's defaults, which setting it would lose, then what is needed. */
+/** Libraries for `shared_preload_libraries`: Azure's defaults, which a set value replaces, and the needed ones. */
 export function preloadLibraries(
   server: Pick<ServerSettings, 'version' | 'extensions' | 'preloadLibraries'>,
 ): string[] {
@@ -44,43 +33,30 @@ export function preloadLibraries(
 }
 
 /**
- * All parameters of one server, in the order they have to be applied (the control plane takes one at a time).
+ * All parameters of one server with their values as Azure spells them, in the order in which they have to be applied:
+ * the control plane takes one at a time.
  *
- * What waits for a restart comes first, so that one restart serves all of it; PgBouncer's switch comes before its
- * other parameters, which Azure hides until it is on; the query store comes before the wait sampling it feeds.
- * Memory and `max_connections` stay unset unless the settings say otherwise: Azure derives them from the size.
+ * Static parameters come first, so that one restart serves all of them. PgBouncer's switch comes before its other
+ * parameters, which Azure hides until it is on, and the query store before the wait sampling that it feeds. Memory and
+ * `max_connections` stay unset unless the settings set them: Azure derives them from the size.
+ *
+ * @param given parameters of the settings; each replaces the project's own value and keeps its place in the order
  */
 export function serverParameters(
-  settings: EnvironmentSettings,
-  role: ServerRole = 'primary',
-): ServerParameter[] {
-  const given: Record<string, ParameterInput> = {
-    ...settings.server.parameters,
-    ...(role === 'replica' ? settings.replica?.parameters : {}),
-  };
-  const values = new Map<string, ParameterInput>(projectParameters(settings.server, settings.database.name));
-  // Replacing keeps the place in the order; what is new goes last.
+  server: ServerSettings,
+  databaseName: string,
+  given: Readonly<Record<string, ParameterInput>>,
+): ReadonlyMap<string, string> {
+  const values = new Map<string, ParameterInput>(projectParameters(server, databaseName));
   for (const [name, value] of Object.entries(given)) values.set(name, value);
-  return staticFirst([...values].map(([name, value]) => serverParameter(name, value)));
+  return new Map(staticFirst([...values].map(([name, value]) => [name, azureValue(name, value)])));
 }
 
-function serverParameter(name: string, value: ParameterInput): ServerParameter {
-  const unit = parameter(name)?.unit;
-  return {
-    name,
-    value: azureValue(name, value),
-    static: isStatic(name),
-    ...(unit === undefined ? {} : { unit }),
-  };
-}
-
-function staticFirst(parameters: readonly ServerParameter[]): ServerParameter[] {
-  // The allow-list leads: a preloaded library whose extension is not allowed is a warning nobody needs.
-  const rank = (one: ServerParameter) => (one.name === 'azure.extensions' ? 0 : one.static ? 1 : 2);
-  return parameters
-    .map((one, position) => ({ one, position }))
-    .sort((left, right) => rank(left.one) - rank(right.one) || left.position - right.position)
-    .map(({ one }) => one);
+function staticFirst(parameters: readonly [string, string][]): [string, string][] {
+  // The list of allowed extensions leads: preloading a library of an extension that is not allowed logs a warning.
+  const rank = ([name]: [string, string]) => (name === 'azure.extensions' ? 0 : isStatic(name) ? 1 : 2);
+  // Sorting is stable.
+  return [...parameters].sort((left, right) => rank(left) - rank(right));
 }
 
 function projectParameters(server: ServerSettings, databaseName: string): [string, ParameterInput][] {
@@ -108,8 +84,8 @@ function extensionParameters(server: ServerSettings, databaseName: string): [str
 }
 
 /**
- * What happens on the server, never what is in it: statement parameters stay out of the log, because they carry
- * the tenants' data. `log_statement = all`, as the original design had it, would put all of that there.
+ * The log records events on the server, not data: statement parameters stay out of it, because they carry the tenants'
+ * data. `log_statement = all`, as in the original design, would log all of it.
  */
 const logging: readonly [string, ParameterInput][] = [
   ['log_statement', 'ddl'],
@@ -122,7 +98,7 @@ const logging: readonly [string, ParameterInput][] = [
   ['log_lock_waits', true],
   ['log_temp_files', 10_240],
   ['log_autovacuum_min_duration', 10_000],
-  // Azure's own prefix and then who: without it a line names neither user nor database.
+  // Azure's own prefix, extended: without the extension a line names neither user nor database.
   ['log_line_prefix', '%t-%c-user=%u,db=%d,app=%a,client=%h:'],
 ];
 
@@ -135,7 +111,7 @@ function audit(classes: readonly string[]): [string, ParameterInput][] {
   ];
 }
 
-/** The disk is an SSD behind a network: random reads cost little more than sequential ones, and many fit at once. */
+/** The disk is an SSD behind a network: random reads cost little more than sequential ones, and many run at once. */
 const planner: readonly [string, ParameterInput][] = [
   ['random_page_cost', 1.1],
   ['effective_io_concurrency', 200],
@@ -143,8 +119,8 @@ const planner: readonly [string, ParameterInput][] = [
 ];
 
 /**
- * Backstops in ms for sessions that set none of their own. Whoever needs longer says so in the session: migrations,
- * `llama-db maintain` and pg_dump all do.
+ * Limits in ms for sessions that set none of their own. Sessions that need longer set their own: migrations,
+ * `llama-db maintain` and pg_dump do.
  */
 const timeouts: readonly [string, ParameterInput][] = [
   ['statement_timeout', 900_000],
@@ -157,7 +133,7 @@ function observation(server: ServerSettings): [string, ParameterInput][] {
   return [
     ['track_io_timing', true],
     ['pg_stat_statements.track', 'top'],
-    // Said even when off: Azure's pages disagree about the default, and on Burstable it must be off.
+    // Set even if off: Azure's pages disagree about the default, and Burstable servers need it off.
     ['pg_qs.query_capture_mode', recorded ? 'top' : 'none'],
     ['pgms_wait_sampling.query_capture_mode', recorded ? 'all' : 'none'],
     ['metrics.collector_database_activity', true],

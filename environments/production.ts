@@ -1,10 +1,10 @@
 import type { EnvironmentInput } from './settings.ts';
 
 /**
- * The real thing. Resource groups, vault and workspace are its own rather than the existing `comply-ai-rg`,
- * `comply-ai-keyvault` and `comply-ai-logs`: the deploying identity then needs no rights over what else lives
- * there, and the vault must be premium (hardware keys) and closed, which nobody can promise for one made elsewhere.
- * To adopt one instead, name it and say so: `{ name: 'comply-ai-logs', resourceGroup: 'comply-ai-rg', existing: true }`.
+ * Production has resource groups, a vault and a workspace of its own, not the existing `comply-ai-rg`,
+ * `comply-ai-keyvault` and `comply-ai-logs`. The deploying identity then needs no rights on other resources there, and
+ * the vault is certain to be premium (hardware keys) and closed. To adopt an existing resource, set `existing`:
+ * `{ name: 'comply-ai-logs', resourceGroup: 'comply-ai-rg', existing: true }`.
  */
 export const production: EnvironmentInput = {
   name: 'production',
@@ -60,7 +60,7 @@ export const production: EnvironmentInput = {
       'pgaudit',
       'pg_cron',
     ],
-    // Reads leave no other trace: triggers see writes only.
+    // Nothing else records reads: triggers record writes only.
     auditClasses: ['ddl', 'role', 'read'],
   },
   replica: {

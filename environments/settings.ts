@@ -1,13 +1,14 @@
 /**
- * What one environment is: the shape of its settings, their units and their defaults.
+ * The shape of an environment's settings: names, types, units and defaults.
  *
- * Only the shape lives here. What must hold between fields, and what Azure would refuse, is in `rules/`, so
- * that every problem of every environment can be reported together before a file is written.
+ * Rules between fields, and Azure's own rules, are in `rules/`, so that one run reports every problem of every
+ * environment before it writes a file.
  */
 import { z } from 'zod';
 import {
   deletionLockModes,
   highAvailabilityModes,
+  networkModes,
   principalTypes,
   serverRoles,
 } from '../azure/vocabulary.ts';
@@ -15,24 +16,24 @@ import { loginRoles } from '../database/schema/roles.ts';
 
 const tags = z.record(z.string(), z.string());
 
-/** A resource that is created here, or (`existing: true`) adopted by name and only referred to. */
+/** A resource that this project creates or, with `existing: true`, only refers to by name. */
 const adoptable = z.strictObject({
   name: z.string(),
-  /** Refer to a resource that already exists instead of creating it. @default false - created here */
+  /** Refer to a resource that exists already. @default false - the project creates it */
   existing: z.boolean().default(false),
-  /** Resource group that holds it. @default - the environment's own resource group */
+  /** Resource group of the resource. @default - the environment's own resource group */
   resourceGroup: z.string().optional(),
 });
 
 const subnet = z.strictObject({ name: z.string(), range: z.string() });
 
 const virtualNetwork = adoptable.extend({
-  /** CIDR ranges; an adopted network's ranges are repeated here so that its subnets can be checked. */
+  /** CIDR ranges. Repeat those of an adopted network, so that the rules can check its subnets. */
   addressSpace: z.array(z.string()).min(1),
 });
 
 const privateDnsZone = adoptable.omit({ name: true }).extend({
-  /** @default - the zone Azure asks for in this network mode */
+  /** @default - the zone of this network mode (`endpointZones` in `resolved.ts`) */
   name: z.string().optional(),
 });
 
@@ -40,18 +41,18 @@ const regionalNetwork = z.strictObject({
   virtualNetwork,
   /** Subnet of the private endpoints (servers and Key Vault). */
   endpointSubnet: subnet,
-  /** Subnet delegated to the Flexible Server; only in mode `virtualNetworkInjected`. */
+  /** Subnet delegated to the Flexible Server. Only in mode `virtualNetworkInjected`. */
   delegatedSubnet: subnet.optional(),
 });
 
 const ipRange = z.strictObject({ name: z.string(), start: z.string(), end: z.string() });
 
-/**
- * How clients reach the servers. One of three; Azure refuses every mixture, some only while applying.
- */
+const [privateEndpoint, virtualNetworkInjected, publicRanges] = networkModes;
+
+/** How clients reach the servers, in one of three modes. Azure refuses mixtures, some of them only in an apply. */
 const network = z.discriminatedUnion('mode', [
   z.strictObject({
-    mode: z.literal('privateEndpoint'),
+    mode: z.literal(privateEndpoint),
     primary: regionalNetwork,
     /** Network of the replica's region. Required with a replica. */
     recovery: regionalNetwork.optional(),
@@ -59,17 +60,17 @@ const network = z.discriminatedUnion('mode', [
     keyVaultZone: privateDnsZone.prefault({}),
   }),
   z.strictObject({
-    mode: z.literal('virtualNetworkInjected'),
+    mode: z.literal(virtualNetworkInjected),
     primary: regionalNetwork,
     recovery: regionalNetwork.optional(),
     postgresqlZone: privateDnsZone.prefault({}),
     keyVaultZone: privateDnsZone.prefault({}),
   }),
   z.strictObject({
-    mode: z.literal('public'),
-    /** Every range that may connect, by name. Never the whole internet, never "all Azure services". */
+    mode: z.literal(publicRanges),
+    /** Ranges that may connect, by name. Never the whole internet, never "all Azure services". */
     allowedRanges: z.array(ipRange),
-    /** Network of the Key Vault's private endpoint, which stays closed in every mode. */
+    /** Network of the private endpoint of the Key Vault, which is closed in every mode. */
     primary: regionalNetwork,
     keyVaultZone: privateDnsZone.prefault({}),
   }),
@@ -77,7 +78,7 @@ const network = z.discriminatedUnion('mode', [
 
 const highAvailability = z.strictObject({
   mode: z.enum(highAvailabilityModes),
-  /** Availability zone of the standby when the server is created. @default - Azure chooses */
+  /** Availability zone of the standby at the creation of the server. @default - Azure chooses */
   standbyZone: z.string().optional(),
 });
 
@@ -92,13 +93,13 @@ const maintenanceWindow = z.strictObject({
 
 const storage = z.strictObject({
   sizeGb: z.int(),
-  /** Performance tier. @default - the smallest tier of the size */
+  /** Performance tier, `P4` to `P80`. @default - the smallest tier of the size */
   tier: z.string().optional(),
-  /** Let Azure enlarge a filling disk; Terraform then leaves the size alone. @default true */
+  /** Let Azure enlarge a disk that fills up. Terraform then ignores the size. @default true */
   autoGrow: z.boolean().default(true),
   /**
-   * Set size and tier once more, for the one deployment that enlarges a disk which may grow by itself; a size below
-   * what Azure has made of it meanwhile is refused. @default false
+   * Set size and tier nevertheless, for the one deployment that enlarges an auto-growing disk. Terraform refuses a size
+   * below the current one. @default false
    */
   resize: z.boolean().default(false),
 });
@@ -111,13 +112,13 @@ const entraPrincipal = z.strictObject({
 });
 
 const authentication = z.strictObject({
-  /** Entra administrators; the first, a group, is whom deployments log in as. */
+  /** Entra administrators. Deployments log in as the first one, a group. */
   administrators: z.array(entraPrincipal),
   /** Entra tenant. @default - the tenant of the deploying identity */
   tenantId: z.string().optional(),
   /** Allow password login beside Entra. @default false */
   passwordLogin: z.boolean().default(false),
-  /** Only with password login; the password itself is the ephemeral variable `administrator_password`. */
+  /** Only with password login. The password itself is the ephemeral variable `administrator_password`. */
   administratorLogin: z.string().optional(),
   /** Raise it to send a new password. Only with password login. @default 1 */
   passwordVersion: z.int().optional(),
@@ -158,9 +159,9 @@ const server = z.strictObject({
   storage,
   highAvailability: highAvailability.optional(),
   backup: z.strictObject({
-    /** Days, 7-35. */
+    /** Days, 7 to 35. */
     retentionDays: z.int(),
-    /** Can only be chosen when the server is created. */
+    /** Cannot change after the creation of the server. */
     geoRedundant: z.boolean(),
   }),
   maintenanceWindow,
@@ -168,20 +169,20 @@ const server = z.strictObject({
   customerManagedKey: customerManagedKey.optional(),
   /** Built-in connection pooler on port 6432. @default - off */
   pgBouncer: pgBouncer.optional(),
-  /** Extensions to allow and create; what they need preloaded is preloaded. */
+  /** Extensions to allow and create. Their libraries are preloaded. */
   extensions: z.array(z.string()),
-  /** Libraries to preload that belong to no extension: `auto_explain`, `wal2json`. @default - none */
+  /** Libraries to preload that do not belong to an extension: `auto_explain`, `wal2json`. @default - none */
   preloadLibraries: z.array(z.string()).default([]),
   /**
-   * Classes of statements pgaudit logs in every session. Reads are seen by nothing else; each class costs log
-   * volume in proportion to its traffic. @default ['ddl', 'role']
+   * Classes of statements that pgaudit logs in every session. Nothing else records reads. The log volume of a class is
+   * proportional to its traffic. @default ['ddl', 'role']
    */
   auditClasses: z
     .array(z.enum(['read', 'write', 'function', 'role', 'ddl', 'misc']))
     .default(['ddl', 'role']),
-  /** Server parameters on top of the project's own (`environments/parameters.ts`), in the parameter's own unit. */
+  /** Server parameters in addition to the project's own (`environments/parameters.ts`), in the parameter's own unit. */
   parameters: z.record(z.string(), parameterValue).default({}),
-  /** Record query texts, plans and waits. @default - true where the tier has it, which Burstable has not */
+  /** Record query texts, plans and waits. @default - true, except for Burstable, which has no query store */
   queryStore: z.boolean().optional(),
 });
 
@@ -189,7 +190,7 @@ const replica = z.strictObject({
   name: z.string(),
   location: z.string(),
   zone: z.string(),
-  /** @default - the primary's; promotion needs the same */
+  /** @default - the primary's, which a promotion needs */
   sku: z.string().optional(),
   /** @default - the primary's */
   storage: storage.optional(),
@@ -198,54 +199,55 @@ const replica = z.strictObject({
 });
 
 const keyVault = adoptable.extend({
-  /** Premium keeps keys in a hardware module. */
+  /** `premium` keeps keys in a hardware module. */
   sku: z.enum(['standard', 'premium']),
-  /** Days a deleted vault or key can be recovered, 7-90. @default 90 */
+  /** Days during which a deleted vault or key can be recovered, 7 to 90. @default 90 */
   softDeleteRetentionDays: z.int().default(90),
   fieldEncryptionKey: z.strictObject({
     name: z.string(),
     type: z.enum(['RSA', 'RSA-HSM']),
     size: z.int().default(3072),
-    /** ISO 8601 duration after which Key Vault makes a new version. @default P1Y */
+    /** ISO 8601 duration after which Key Vault creates a new version. @default P1Y */
     rotateAfter: z.string().default('P1Y'),
-    /** ISO 8601 duration after which a version expires; longer than `rotateAfter`. @default P2Y */
+    /** ISO 8601 duration after which a version expires, longer than `rotateAfter`. @default P2Y */
     expireAfter: z.string().default('P2Y'),
   }),
 });
 
 const logAnalytics = adoptable.extend({
-  /** Days, 30-730. */
+  /** Days, 30 to 730. */
   retentionDays: z.int(),
-  /** Ingestion cap in GB a day. @default - no cap */
+  /** Ingestion cap in GB per day. @default - no cap */
   dailyQuotaGb: z.number().optional(),
 });
 
 const monitoring = z.strictObject({
   actionGroup: z.strictObject({
     name: z.string(),
-    /** 1-12 characters; the sender's name in text messages. */
+    /** 1-12 characters: the sender's name in text messages. */
     shortName: z.string(),
     emails: z.array(z.strictObject({ name: z.string(), address: z.string() })),
   }),
-  /** Turn the alerts off without removing them. @default true */
+  /** Whether the alerts are evaluated. @default true */
   enabled: z.boolean().default(true),
 });
 
 const protection = z.strictObject({
   /**
-   * `inPlace` locks servers and vault in Azure, and Terraform refuses every plan that destroys or replaces what holds
-   * data. `lifted` removes the locks for one deployment, which removing or replacing a child needs.
+   * `inPlace` locks servers and vault in Azure, and Terraform refuses every plan that destroys or replaces a resource
+   * that holds data. `lifted` removes the locks for one deployment that removes or replaces a child.
    */
   deletionLock: z.enum(deletionLockModes),
   /**
-   * Refuse those plans without a lock as well. While the lock is lifted, only what is taken out of the settings may go.
+   * Refuse those plans without a lock as well. While the lock is lifted, a plan may remove only resources that the
+   * settings no longer have.
    */
   preventDestroy: z.boolean(),
 });
 
 const longTermBackup = z.strictObject({
   vaultName: z.string(),
-  /** ISO 8601 duration, e.g. P7Y; at most ten years. */
+  /** ISO 8601 duration of at most ten years, like P7Y. */
   retention: z.string(),
   /** First weekly run, RFC 3339. */
   firstRun: z.string(),
@@ -253,7 +255,7 @@ const longTermBackup = z.strictObject({
 
 const budget = z.strictObject({
   name: z.string(),
-  /** In the subscription's currency, a month. */
+  /** Amount per month, in the subscription's currency. */
   monthlyAmount: z.number(),
   /** First day of a month, RFC 3339. */
   startDate: z.string(),
@@ -271,14 +273,14 @@ const state = z.discriminatedUnion('backend', [
   }),
 ]);
 
-/** A login of the database: an Entra principal (or, with password login, a password role) put in one group role. */
+/** A login of the database: an Entra principal (or, with password login, a password role) in one group role. */
 const databaseLogin = entraPrincipal.extend({
   role: z.enum(loginRoles),
 });
 
 const connectionPool = z.strictObject({
   name: z.string(),
-  /** Connections each instance may open. */
+  /** Connections per instance. */
   maxSize: z.int(),
   /** Instances of the client at full scale. */
   instances: z.int(),
@@ -291,13 +293,13 @@ const database = z.strictObject({
   /** @default 'en_US.utf8' */
   collation: z.string().default('en_US.utf8'),
   logins: z.array(databaseLogin),
-  /** Everything that connects, for the arithmetic against `max_connections`. */
+  /** All clients, for the comparison with `max_connections`. */
   pools: z.array(connectionPool),
   partitions: z
     .strictObject({
       /** Partitions kept ready beyond the current month. @default 3 */
       monthsAhead: z.int().default(3),
-      /** Days kept, a table; older partitions are removed by `llama-db maintain`. */
+      /** Days that rows are kept, per table. `llama-db maintain` removes older partitions. */
       retentionDays: z
         .strictObject({
           storage_records: z.int().default(400),
@@ -315,24 +317,24 @@ export const environmentSettings = z.strictObject({
   name: z.string(),
   location: z.string(),
   /**
-   * Region of the replica and its network. Geo-redundant backup is not among it: Azure keeps that in the paired
-   * region (`azure/regions.ts`), which for eastus is westus. @default - none
+   * Region of the replica and its network. Geo-redundant backups are elsewhere: in the paired region
+   * (`azure/regions.ts`), which is westus for eastus. @default - none
    */
   recoveryLocation: z.string().optional(),
   resourceGroup: adoptable.omit({ resourceGroup: true }),
   recoveryResourceGroup: adoptable.omit({ resourceGroup: true }).optional(),
   tags: tags.default({}),
-  /** Names of tags that an Azure Policy adds to resources; deployments leave them alone. @default - none */
+  /** Names of tags that an Azure Policy adds to resources. Deployments ignore them. @default - none */
   policyTags: z.array(z.string()).default([]),
   network,
   server,
-  /** Which of the pair takes writes; flipped together with a switchover. @default 'primary' */
+  /** The server of the pair that accepts writes. Change it together with a switchover. @default 'primary' */
   writer: z.enum(serverRoles).default('primary'),
   /**
-   * Which of the two servers takes a change first. Azure refuses a server that is larger than its replica, or has a
-   * higher inherited limit (`max_connections` and four more): what grows, grows on the follower first, and what
-   * shrinks, on the writer. A first deployment needs `primary`, because the replica is made from it, and so does
-   * a destruction, because Azure deletes no primary before its replica.
+   * The server that takes a change first. Azure refuses a server that is larger than its replica, or that has a higher
+   * inherited limit (`max_connections` and four more): grow the follower first, and shrink the writer first. A first
+   * deployment needs `primary`, because Azure creates the replica from it. A destruction needs `primary` too, because
+   * Azure does not delete a primary before its replica.
    * @default primary
    */
   changeFirst: z.enum(serverRoles).default('primary'),
@@ -349,9 +351,9 @@ export const environmentSettings = z.strictObject({
   state,
 });
 
-/** As written in an environment's file: defaults may be left out. */
+/** Settings as in an environment's file, where defaults may be left out. */
 export type EnvironmentInput = z.input<typeof environmentSettings>;
-/** As the stacks read it: parsed, defaults filled in, every rule checked. */
+/** Parsed settings, with defaults. `environments/index.ts` checks every rule; stacks take `ResolvedEnvironment`. */
 export type EnvironmentSettings = z.output<typeof environmentSettings>;
 export type NetworkSettings = EnvironmentSettings['network'];
 export type ServerSettings = EnvironmentSettings['server'];

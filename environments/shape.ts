@@ -1,37 +1,50 @@
-/** What the shape of settings refuses, told in the same way as what the rules refuse. */
+/** Problems with the shape of settings: unknown names, missing values, values of the wrong type. */
 import { z } from 'zod';
 import { nearest } from '../core/nearest.ts';
-import type { Problem } from './problems.ts';
+import type { Problem, RuleId } from './problems.ts';
+import { didYouMean, type Finding, problemOf, type RuleText } from './rule.ts';
 import { environmentSettings } from './settings.ts';
 
 const source = 'environments/settings.ts';
 
-type Issue = z.core.$ZodIssue;
+export const shapeRules = {
+  'shape/known-setting': { rule: 'a setting has one of the names of its schema', source },
+  'shape/required': { rule: 'a setting without a default is set', source },
+  'shape/type': { rule: 'a setting has the type of its schema', source },
+  'shape/one-of': { rule: 'a setting with a closed set of values has one of them', source },
+  'shape/not-too-few': { rule: 'a list has as many elements as its schema demands', source },
+  'shape/other': { rule: 'a setting meets every other demand of its schema', source },
+} as const satisfies Readonly<Record<RuleId, RuleText>>;
 
-/** One problem for each thing wrong with the shape; several for an issue that lists several unknown keys. */
+type Issue = z.core.$ZodIssue;
+type ShapeFinding = Finding & { readonly id: keyof typeof shapeRules };
+
+/** One problem per defect of the shape. An issue that lists several unknown keys yields several. */
 export function shapeProblems(issues: readonly Issue[], input: unknown, environment: string): Problem[] {
-  return issues.flatMap((issue) => problemsOf(issue, input, environment));
+  return issues
+    .flatMap((issue) => findingsOf(issue, input))
+    .map(({ id, ...finding }) => problemOf(environment, id, shapeRules[id], finding));
 }
 
-function problemsOf(issue: Issue, input: unknown, environment: string): Problem[] {
+function findingsOf(issue: Issue, input: unknown): readonly ShapeFinding[] {
   const path = issue.path.map(String);
-  const field = path.join('.') || '(the whole file)';
+  if (issue.code === 'unrecognized_keys') return unknownKeys(issue.keys, path, input);
   const value = valueAt(input, path);
-  if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(environmentSettings, path, input);
-    return issue.keys.map((key) => {
-      const guess = nearest(key, known);
-      return {
-        environment,
-        field: [...path, key].join('.'),
-        value: valueAt(input, [...path, key]),
-        rule: `there is no such setting; known here are ${known.join(', ')}`,
-        source,
-        ...(guess ? { remedy: `Did you mean ${guess}?` } : {}),
-      };
-    });
-  }
-  return [{ environment, field, value, rule: ruleOf(issue, value), source }];
+  return [{ field: path.join('.') || '(the whole file)', value, ...describeIssue(issue, value) }];
+}
+
+function unknownKeys(keys: readonly string[], path: readonly string[], input: unknown): ShapeFinding[] {
+  const known = keysAt(environmentSettings, path, input);
+  return keys.map((key) => {
+    const guess = nearest(key, known);
+    return {
+      id: 'shape/known-setting',
+      field: [...path, key].join('.'),
+      value: valueAt(input, [...path, key]),
+      rule: `there is no such setting; the settings here are ${known.join(', ')}`,
+      ...(guess && { remedy: didYouMean(guess, '') }),
+    };
+  });
 }
 
 const kinds: Readonly<Record<string, string>> = {
@@ -44,25 +57,29 @@ const kinds: Readonly<Record<string, string>> = {
   record: 'an object',
 };
 
-function ruleOf(issue: Issue, value: unknown): string {
+function describeIssue(issue: Issue, value: unknown): Pick<ShapeFinding, 'id' | 'rule'> {
   switch (issue.code) {
     case 'invalid_type': {
       const kind = kinds[issue.expected] ?? issue.expected;
-      return value === undefined ? `this is required: ${kind}` : `this is ${kind}`;
+      return value === undefined
+        ? { id: 'shape/required', rule: `the setting is required: ${kind}` }
+        : { id: 'shape/type', rule: `the setting is ${kind}` };
     }
     case 'invalid_value':
-      return `this is one of ${issue.values.map(String).join(', ')}`;
+      return oneOf(issue.values);
     case 'too_small':
-      return `this has at least ${issue.minimum}`;
-    case 'invalid_union': {
-      const options = 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
-      return options.length > 0
-        ? `this is one of ${options.join(', ')}`
-        : 'this is a text, a number, or true or false';
-    }
+      return { id: 'shape/not-too-few', rule: `the setting has at least ${issue.minimum}` };
+    case 'invalid_union':
+      return 'options' in issue && Array.isArray(issue.options) && issue.options.length > 0
+        ? oneOf(issue.options)
+        : { id: 'shape/type', rule: 'the setting is a text, a number, or true or false' };
     default:
-      return issue.message;
+      return { id: 'shape/other', rule: issue.message };
   }
+}
+
+function oneOf(values: readonly unknown[]): Pick<ShapeFinding, 'id' | 'rule'> {
+  return { id: 'shape/one-of', rule: `the setting is one of ${values.map(String).join(', ')}` };
 }
 
 function valueAt(input: unknown, path: readonly string[]): unknown {
@@ -73,7 +90,7 @@ function valueAt(input: unknown, path: readonly string[]): unknown {
   );
 }
 
-/** The settings there are at a path, found by walking the schema as the input chose its alternatives. */
+/** The names of the settings at a path, along the alternatives of the schema that the input chose. */
 function keysAt(schema: z.core.$ZodType, path: readonly string[], input: unknown): string[] {
   const inner = unwrap(schema, input);
   const [key, ...rest] = path;

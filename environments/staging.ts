@@ -1,9 +1,9 @@
 import type { EnvironmentInput } from './settings.ts';
 
 /**
- * Production's shape on the smallest General Purpose size: standby in another zone, geo-redundant backup, pooler,
- * premium vault and lock, so that whatever production would be refused is refused here first. No replica: what
- * replicas need is the one thing that is tried in production's own recovery region.
+ * Production's shape on the smallest General Purpose size: standby in another zone, geo-redundant backup, pooler, premium
+ * vault and lock. Azure refuses here first what it would refuse in production. It has no replica: only production tests
+ * its own recovery region.
  */
 export const staging: EnvironmentInput = {
   name: 'staging',
@@ -53,7 +53,7 @@ export const staging: EnvironmentInput = {
       'pgaudit',
       'pg_cron',
     ],
-    // Reads leave no other trace: triggers see writes only.
+    // Nothing else records reads: triggers record writes only.
     auditClasses: ['ddl', 'role', 'read'],
   },
   database: {

@@ -1,11 +1,11 @@
-/** The end of what runs beside each other: one part that does not end must not leave the others running. */
+/** Closes several parts in parallel, so that one part that fails to close does not leave the others running. */
 
 import { Fault } from '../core/fault.ts';
 import { messageOf } from '../core/text.ts';
 
-/** Something that was started, and how it is ended. */
+/** Something that was started and must be closed. */
 export interface Part {
-  /** As a failure calls it: `the local Azure`. */
+  /** Its name in an error: `the local Azure`. */
   readonly name: string;
   close(): Promise<unknown>;
 }
@@ -15,20 +15,20 @@ interface Failure {
   readonly reason: unknown;
 }
 
-/** Says what was left running. When the work before had failed as well, it says that first. */
-export class NotEnded extends Fault {
+/** Names the parts that did not close. If the work before them failed too, its failure comes first. */
+export class NotClosed extends Fault {
   readonly failures: readonly Failure[];
-  /** What did not end, why, and what to do about it. */
+  /** The parts that did not close, the reasons, and the remedy, as one sentence. */
   readonly left: string;
 
   constructor(failures: readonly Failure[], after?: { readonly failure: unknown }) {
-    // What did not end inside of a part is named itself, not as that part.
+    // Name the inner part, not the part that contains it.
     const all = failures.flatMap((failure) =>
-      failure.reason instanceof NotEnded ? failure.reason.failures : [failure],
+      failure.reason instanceof NotClosed ? failure.reason.failures : [failure],
     );
-    const what = `Not everything could be ended: ${all.map(({ name }) => name).join(', ')}`;
+    const what = `These parts did not close: ${all.map(({ name }) => name).join(', ')}`;
     const why = all.map(({ name, reason }) => `${name}: ${messageOf(reason)}`).join('; ');
-    const remedy = 'End by hand what is named; everything else has ended.';
+    const remedy = 'End the named parts by hand; everything else has ended.';
     const cause = new AggregateError([...(after ? [after.failure] : []), ...all.map(({ reason }) => reason)]);
     const left = `${what} (${why}). ${remedy}`;
     const { failure } = after ?? {};
@@ -37,39 +37,39 @@ export class NotEnded extends Fault {
         cause,
         exitCode: failure.exitCode,
       });
-    else if (after) super('parts/failed', 'The rehearsal failed', messageOf(failure), left, { cause });
-    else super('parts/not-ended', what, why, remedy, { cause });
+    else if (after) super('parts/work-failed', 'The work failed', messageOf(failure), left, { cause });
+    else super('parts/not-closed', what, why, remedy, { cause });
     this.failures = all;
     this.left = left;
   }
 }
 
 /**
- * Ends all of them at once, each whatever becomes of the others.
+ * Closes all parts at once. A failure of one part does not keep the others from closing.
  *
- * @throws NotEnded with every part that did not end, once all the others have ended
+ * @throws NotClosed with every part that did not close, after all others have closed
  */
 export async function closeAll(parts: readonly Part[]): Promise<void> {
   const failures = await failuresOf(parts);
-  if (failures.length > 0) throw new NotEnded(failures);
+  if (failures.length > 0) throw new NotClosed(failures);
 }
 
 /**
- * Does work, and ends what it used, whatever becomes of it.
+ * Does the work, then closes the parts it used, whether the work succeeded or not.
  *
- * @param parts asked for when the work has ended
- * @throws what the work threw; NotEnded when something did not end, which says both
+ * @param parts called after the work has ended
+ * @throws the work's own error; NotClosed with both failures if a part did not close
  */
-export async function ending<Result>(
+export async function thenClose<Result>(
   work: () => Promise<Result>,
   parts: () => readonly Part[],
 ): Promise<Result> {
   const [done] = await Promise.allSettled([work()]);
   const failures = await failuresOf(parts());
   if (done.status === 'fulfilled' && failures.length === 0) return done.value;
-  if (done.status === 'fulfilled') throw new NotEnded(failures);
+  if (done.status === 'fulfilled') throw new NotClosed(failures);
   if (failures.length === 0) throw done.reason;
-  throw new NotEnded(failures, { failure: done.reason });
+  throw new NotClosed(failures, { failure: done.reason });
 }
 
 async function failuresOf(parts: readonly Part[]): Promise<readonly Failure[]> {

@@ -111,13 +111,21 @@ BEGIN
     RAISE EXCEPTION 'no tenant is set for this transaction'
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Call llama.set_tenant_context first.';
   END IF;
-  IF record_read.table_name IS NULL OR record_read.table_name NOT IN
-     ('storage_records', 'audit_trail', 'tenant_configs', 'model_metrics', 'detector_executions') THEN
+  -- A table of tenants has a column tenant_id and policies of its own; a partition has no policies.
+  IF record_read.table_name IS NULL OR NOT EXISTS (
+    SELECT FROM pg_attribute AS a
+     WHERE a.attrelid = to_regclass(format('llama.%I', record_read.table_name))
+       AND a.attname = 'tenant_id' AND NOT a.attisdropped
+       AND EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = a.attrelid)
+  ) THEN
     RAISE EXCEPTION 'reads of table % are not audited', quote_nullable(record_read.table_name)
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF coalesce(record_read.record_key, '') = '' THEN
     RAISE EXCEPTION 'an audited read names the key that was read' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF octet_length(record_read.record_key) > 8192 THEN
+    RAISE EXCEPTION 'a key has at most 8192 bytes' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   -- Sealing relies on a transaction having its id before its rows get their numbers; a change has one by then, a read has not.
   PERFORM pg_current_xact_id();

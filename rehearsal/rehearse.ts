@@ -1,71 +1,66 @@
-/** A rehearsal from its first line to its last: scenarios played, timelines written, everything removed. */
+/** A whole rehearsal: runs scenarios, writes their pages, and removes everything at the end. */
 import { Fault } from '../core/fault.ts';
-import { ending, NotEnded } from '../local/closing.ts';
+import { duration, messageOf } from '../core/text.ts';
+import { environments } from '../environments/index.ts';
+import { NotClosed, thenClose } from '../local/closing.ts';
+import type { Line } from '../local/processes/program.ts';
 import { type Rehearsed, report, requireWritable } from './report.ts';
-import { play, type Scenario, scenarioNamed, scenarios } from './scenario.ts';
-import {
-  type EnvironmentName,
-  environmentNames,
-  Stage,
-  type StageEvent,
-  type StageOptions,
-} from './stage/stage.ts';
+import { Sandbox, type SandboxEvent, type SandboxOptions } from './sandbox/sandbox.ts';
+import { runScenario, type Scenario, scenarioNamed, scenarios } from './sandbox/scenario.ts';
 import { findCdktf, findProvider, findTerraform } from './terraform/installation.ts';
-import type { Line } from './terraform/program.ts';
-import { length } from './timeline/text.ts';
 
 export interface RehearsalOptions {
   readonly environment: string;
-  /** Scenario to play after the first deployment. @default - the first deployment alone */
+  /** Scenario to run after the first deployment. @default - the first deployment alone */
   readonly scenario?: string | undefined;
-  /** Play every scenario that the environment can play, each on a copy of one deployment. @default false */
+  /** Run every scenario of the environment, each on a copy of one deployment. @default false */
   readonly all?: boolean | undefined;
-  /** Leave out what the provider watches for minutes: metric alerts and locks. @default false */
+  /** Leave out the resources that azurerm polls for minutes: metric alerts and locks. @default false */
   readonly quick?: boolean | undefined;
   /**
-   * File of the page; of several scenarios each has a page of its own, with the scenario's name in the file's.
+   * File of the page. With several scenarios, each has a page of its own with the scenario in its file name.
    * @default - one in the system's temporary folder
    */
   readonly report?: string | undefined;
-  /** Shown everything that cdktf and Terraform write. @default - what matters of it */
+  /** Log everything that cdktf and Terraform write. @default false */
   readonly verbose?: boolean | undefined;
   readonly signal: AbortSignal;
-  /** Takes a line of the report. */
-  readonly say: (line: string) => void;
-  /** Takes what is going on now, to be written over by the next. @default - nobody */
+  /** Called with each line of the report. */
+  readonly log: (line: string) => void;
+  /** Called with the current activity, which replaces the one before. @default - nothing */
   readonly progress?: ((text: string) => void) | undefined;
-  /** Called with the stage while all of it is still up, at the end or where it failed. @default - it is taken down */
-  readonly hold?: ((stage: Stage) => Promise<void>) | undefined;
+  /** Called with the sandbox while it is still up, at the end or after a failure. @default - it is closed at once */
+  readonly hold?: ((sandbox: Sandbox) => Promise<void>) | undefined;
 }
 
 const firstDeploy = 'first-deploy';
 
 /**
- * @throws Fault when something does not hold; with exit status 2 for a name that there is not or a page that cannot be
- *   written, 3 when Terraform or its provider is missing, 130 when it was interrupted
+ * @throws Fault if an assertion does not hold. Its exit status is 2 for an unknown name or a page that cannot be
+ *   written, 3 if Terraform or its provider is missing, 130 after an interruption
  */
 export async function rehearse(options: RehearsalOptions): Promise<readonly Rehearsed[]> {
-  const { say, signal } = options;
-  const environment = environmentOf(options.environment);
-  const chosen = await choose(environment, options);
+  const { log, signal } = options;
+  const environment = environments.nameOf(options.environment);
+  const chosen = await choose(options);
   await requireWritable(options, chosen);
   findTerraform();
   await findProvider();
   const deployer = findCdktf() === undefined ? 'terraform' : 'cdktf';
   if (deployer === 'terraform')
-    say(
-      'Note: cdktf-cli, an optional dependency, is not installed here: what it does (synthesis, terraform init, plan, apply) is run step by step instead.',
+    log(
+      'Note: cdktf-cli, an optional dependency, is not installed. Its steps (synthesis, terraform init, plan, apply) run one by one.',
     );
   const rehearsal = new Rehearsal(options, { environment, deployer });
   try {
-    return await ending(
+    return await thenClose(
       () => rehearsal.run(chosen),
-      () => rehearsal.open.map((stage) => ({ name: 'a stage', close: () => stage.close() })),
+      () => rehearsal.open.map((sandbox) => ({ name: 'a sandbox', close: () => sandbox.close() })),
     );
   } catch (error) {
     if (!signal.aborted) throw error;
-    const left = error instanceof NotEnded ? error.left : 'Nothing was left running.';
-    throw new Fault('rehearse/1', 'Interrupted', 'the rehearsal was ended from outside', left, {
+    const left = error instanceof NotClosed ? error.left : 'Nothing was left running.';
+    throw new Fault('rehearsal/interrupted', 'Interrupted', 'the rehearsal received a signal', left, {
       exitCode: 130,
       cause: error,
     });
@@ -75,138 +70,125 @@ export async function rehearse(options: RehearsalOptions): Promise<readonly Rehe
 }
 
 class Rehearsal {
-  /** Stages that are up. */
-  readonly open: Stage[] = [];
+  /** Sandboxes that are up. */
+  readonly open: Sandbox[] = [];
   readonly #options: RehearsalOptions;
-  /** How each stage is set up. */
-  readonly #stage: StageOptions;
+  readonly #sandbox: SandboxOptions;
 
-  constructor(options: RehearsalOptions, stage: Pick<StageOptions, 'environment' | 'deployer'>) {
+  constructor(options: RehearsalOptions, sandbox: Pick<SandboxOptions, 'environment' | 'deployer'>) {
     const { quick = false, signal } = options;
     this.#options = options;
-    this.#stage = { ...stage, quick, signal, ...listen(options) };
+    this.#sandbox = { ...sandbox, quick, signal, ...listeners(options) };
   }
 
   async run(chosen: readonly Scenario[]): Promise<readonly Rehearsed[]> {
     const done: Rehearsed[] = [];
     const base = await this.#fresh();
-    const first = await scenarioNamed(firstDeploy, this.#stage.environment);
-    const needsDeployment = chosen.some(({ begins, name }) => begins === 'deployed' || name === firstDeploy);
+    const first = await scenarioNamed(firstDeploy, this.#sandbox.environment);
+    const needsDeployment = chosen.some(
+      ({ startsFrom, name }) => startsFrom === 'deployed' || name === firstDeploy,
+    );
     if (needsDeployment) {
-      await this.#play(first, base);
+      await this.#run(first, base);
       if (chosen.includes(first)) done.push(await this.#report(first, base));
     }
     const others = chosen.filter((scenario) => scenario !== first);
     for (const scenario of others) {
-      // Alone it may have the deployment for itself, and the page shows both.
-      const alone = others.length === 1 && (scenario.begins === 'deployed' || !needsDeployment);
-      const stage = alone
+      // A single scenario may use the deployment itself, and its page shows both.
+      const isAlone = others.length === 1 && (scenario.startsFrom === 'deployed' || !needsDeployment);
+      const sandbox = isAlone
         ? base
-        : await (scenario.begins === 'deployed' ? this.#raise(base.fork()) : this.#fresh());
-      await this.#play(scenario, stage);
-      done.push(await this.#report(scenario, stage));
-      if (stage !== base && others.at(-1) !== scenario) await this.#close(stage);
+        : await (scenario.startsFrom === 'deployed' ? this.#register(base.fork()) : this.#fresh());
+      await this.#run(scenario, sandbox);
+      done.push(await this.#report(scenario, sandbox));
+      if (sandbox !== base && others.at(-1) !== scenario) await this.#close(sandbox);
     }
     const last = this.open.at(-1);
     if (last) await this.#options.hold?.(last);
     return done;
   }
 
-  #fresh(): Promise<Stage> {
-    return this.#raise(Stage.open(this.#stage));
+  #fresh(): Promise<Sandbox> {
+    return this.#register(Sandbox.open(this.#sandbox));
   }
 
-  async #raise(rising: Promise<Stage>): Promise<Stage> {
-    const stage = await rising;
-    this.open.push(stage);
+  async #register(opening: Promise<Sandbox>): Promise<Sandbox> {
+    const sandbox = await opening;
+    this.open.push(sandbox);
     this.#options.signal.throwIfAborted();
-    return stage;
+    return sandbox;
   }
 
-  async #close(stage: Stage): Promise<void> {
-    this.open.splice(this.open.indexOf(stage), 1);
-    await stage.close();
+  async #close(sandbox: Sandbox): Promise<void> {
+    this.open.splice(this.open.indexOf(sandbox), 1);
+    await sandbox.close();
   }
 
-  /** Plays it; where it fails, its page is written and it may be looked at like one that ended well. */
-  async #play(scenario: Scenario, stage: Stage): Promise<void> {
-    const { say, signal, hold } = this.#options;
-    say(`${scenario.name}: ${scenario.title}`);
+  /** Runs a scenario. If it fails, its page is written and --keep holds its sandbox, as after a success. */
+  async #run(scenario: Scenario, sandbox: Sandbox): Promise<void> {
+    const { log, signal, hold } = this.#options;
+    log(`${scenario.name}: ${scenario.title}`);
     try {
-      await play(scenario, stage);
+      await runScenario(scenario, sandbox);
     } catch (error) {
       if (signal.aborted) throw error;
-      // A page that cannot be had takes nothing from why the scenario failed.
-      if (stage.acts.length > 0) await this.#report(scenario, stage).catch(() => undefined);
+      // A page that cannot be written must not hide why the scenario failed.
+      if (sandbox.runs.length > 0) await this.#report(scenario, sandbox).catch(() => undefined);
       if (hold) {
-        say(error instanceof Error ? error.message : String(error));
-        await hold(stage);
+        log(messageOf(error));
+        await hold(sandbox);
       }
       throw error;
     }
   }
 
-  async #report(scenario: Scenario, stage: Stage): Promise<Rehearsed> {
+  async #report(scenario: Scenario, sandbox: Sandbox): Promise<Rehearsed> {
     this.#options.progress?.('');
-    return report(scenario, stage, this.#options);
+    return report(scenario, sandbox, this.#options);
   }
 }
 
-function environmentOf(name: string): EnvironmentName {
-  const found = environmentNames.find((one) => one === name);
-  if (found) return found;
-  throw new Fault(
-    'rehearse/2',
-    `There is no environment ${name}`,
-    `environments/ has ${environmentNames.join(', ')}`,
-    'Name one of them.',
-    { exitCode: 2 },
-  );
-}
-
-async function choose(
-  environment: EnvironmentName,
-  { scenario, all }: Pick<RehearsalOptions, 'scenario' | 'all'>,
-): Promise<readonly Scenario[]> {
+async function choose({ environment, scenario, all }: RehearsalOptions): Promise<readonly Scenario[]> {
+  const name = environments.nameOf(environment);
   if (all && scenario !== undefined)
     throw new Fault(
-      'rehearse/3',
+      'rehearsal/all-and-scenario',
       'Bad usage: --all and --scenario',
-      '--all plays every scenario, --scenario one',
+      '--all runs every scenario, --scenario runs one',
       'Leave out one of the two.',
       { exitCode: 2 },
     );
-  if (!all) return [await scenarioNamed(scenario ?? firstDeploy, environment)];
-  return (await scenarios()).filter(({ environments }) => environments.includes(environment));
+  if (!all) return [await scenarioNamed(scenario ?? firstDeploy, name)];
+  return (await scenarios()).filter(({ environments }) => environments.includes(name));
 }
 
-/** What every scenario shows, and where it can be played, a line each. */
+/** One line per scenario: its name, its title and its environments. */
 export async function describeScenarios(): Promise<string> {
   const known = await scenarios();
-  const wide = Math.max(...known.map(({ name }) => name.length)) + 2;
+  const width = Math.max(...known.map(({ name }) => name.length)) + 2;
   return known
-    .map(({ name, title, environments }) => `${name.padEnd(wide)}${title} (${environments.join(', ')})\n`)
+    .map(({ name, title, environments }) => `${name.padEnd(width)}${title} (${environments.join(', ')})\n`)
     .join('');
 }
 
-function listen({ say, progress, verbose }: RehearsalOptions) {
+function listeners({ log, progress, verbose }: RehearsalOptions) {
   const startedAt = Date.now();
   return {
-    hear: ({ text }: Line) => {
-      if (verbose) say(text);
-      else progress?.(`${length(Date.now() - startedAt)}  ${summaryOf(text)}`);
+    onOutput: ({ text }: Line) => {
+      if (verbose) log(text);
+      else progress?.(`${duration(Date.now() - startedAt)}  ${summaryOf(text)}`);
     },
-    tell: (event: StageEvent) => {
-      if (event.kind === 'check') say(`  ✓ ${event.words}`);
-      if (event.kind === 'done') {
-        const { name, run } = event.act;
-        say(`  ${name}: ${length(run.milliseconds)}, exit status ${run.exitCode}`);
+    onEvent: (event: SandboxEvent) => {
+      if (event.kind === 'check') log(`  ✓ ${event.claim}`);
+      if (event.kind === 'ended') {
+        const { name, run } = event.run;
+        log(`  ${name}: ${duration(run.milliseconds)}, exit status ${run.exitCode}`);
       }
     },
   };
 }
 
-/** What a line of Terraform says, whether it is for people or for machines. */
+/** The message of a line of Terraform, whether the line is JSON or text. */
 function summaryOf(text: string): string {
   const message = /"@message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
   return message.trim().slice(0, 100);

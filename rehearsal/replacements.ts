@@ -1,6 +1,6 @@
 /**
- * Every argument of what holds data, each with another value, and whether azurerm 4.55.0 replaces the resource for it.
- * No schema says so (`terraform providers schema` has no such field, and the provider decides part of it in code), so
+ * Every argument of the resources that hold data, each with another value, and whether azurerm 4.55.0 replaces the
+ * resource for it. `terraform providers schema` does not say so, and the provider decides part of it in code, so
  * scenario `arguments-tried` plans each of them.
  */
 
@@ -11,7 +11,7 @@ export interface Trial {
   readonly argument: string;
   /** Value it gets. Absent: the argument is left out. */
   readonly to?: unknown;
-  /** What the resource has before, on top of what is deployed. */
+  /** Arguments that the resource has before, in addition to the deployed ones. */
   readonly had: Arguments;
   readonly replaces: boolean;
 }
@@ -72,7 +72,7 @@ const yearly = {
 };
 const archive = { data_store_type: 'ArchiveStore', duration: 'P7Y' };
 
-/** By resource type. Each argument that the provider has is here at least once; what it depends on, more often. */
+/** By resource type. Each argument of the provider is here at least once, and more often if the value decides. */
 export const trials: Readonly<Record<string, readonly Trial[]>> = {
   azurerm_postgresql_flexible_server: [
     ...place,

@@ -1,25 +1,26 @@
-/** What a rehearsal leaves: a page with the picture, and the figures. Nothing of it holds a secret. */
+/** The results of a rehearsal: a page with the picture, and the figures. Neither may contain a secret. */
 import { constants } from 'node:fs';
 import { open, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Fault } from '../core/fault.ts';
-import type { Scenario } from './scenario.ts';
-import type { Stage } from './stage/stage.ts';
-import { type Figures, type Timeline, timelineOf } from './timeline/model.ts';
+import { messageOf } from '../core/text.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+import type { Scenario } from './sandbox/scenario.ts';
+import { type Figures, timelineOf } from './timeline/model.ts';
 import { page } from './timeline/page.ts';
 import { figuresText, operationsText } from './timeline/text.ts';
 
-/** Where the pages go. */
+/** Where the pages are written. */
 export interface ReportPlace {
   readonly environment: string;
   /** File of the page. @default - one in the system's temporary folder */
   readonly report?: string | undefined;
-  /** Whether there are several, of which each has its scenario's name in its own. @default false */
+  /** Whether several scenarios run, so that each file name includes its scenario. @default false */
   readonly all?: boolean | undefined;
 }
 
-/** Absolute path of a scenario's page: `page.html`, and where there are several `page-switchover.html`. */
+/** Absolute path of a scenario's page: `page.html`, or with several scenarios `page-switchover.html`. */
 export function reportFile({ environment, report, all }: ReportPlace, scenario: string): string {
   if (report === undefined)
     return path.join(os.tmpdir(), `llama-db-rehearsal-${environment}-${scenario}.html`);
@@ -29,7 +30,7 @@ export function reportFile({ environment, report, all }: ReportPlace, scenario: 
 }
 
 /**
- * Looks whether every page can be written, before minutes are spent on it; what is there already stays as it is.
+ * Checks that every page can be written, before minutes are spent on it. Existing files stay unchanged.
  *
  * @throws Fault with exit status 2
  */
@@ -40,9 +41,9 @@ export async function requireWritable(place: ReportPlace, scenarios: readonly Sc
       await tryToWrite(file);
     } catch (error) {
       throw new Fault(
-        'report/1',
+        'rehearsal/report-not-writable',
         `The page of the rehearsal cannot be written to ${file}`,
-        error instanceof Error ? error.message : String(error),
+        messageOf(error),
         'Name another file in a folder that exists: --report <file>.',
         { exitCode: 2, cause: error },
       );
@@ -51,18 +52,18 @@ export async function requireWritable(place: ReportPlace, scenarios: readonly Sc
 }
 
 async function tryToWrite(file: string): Promise<void> {
-  const there = await stat(file).catch((error: NodeJS.ErrnoException) => {
+  const existing = await stat(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  // The page takes the place of what has its name: that must not be a device or a folder.
-  if (there && !there.isFile()) throw new Error('what is there is no file');
-  const opened = await open(file, constants.O_WRONLY | (there ? 0 : constants.O_CREAT | constants.O_EXCL));
+  // The page replaces the file, which must therefore not be a device or a folder.
+  if (existing && !existing.isFile()) throw new Error('it exists and is not a regular file');
+  const opened = await open(file, constants.O_WRONLY | (existing ? 0 : constants.O_CREAT | constants.O_EXCL));
   await opened.close();
-  if (!there) await rm(file);
+  if (!existing) await rm(file);
 }
 
-/** One scenario that was played to its end. */
+/** The result of one scenario that held. */
 export interface Rehearsed {
   readonly scenario: string;
   readonly title: string;
@@ -73,42 +74,42 @@ export interface Rehearsed {
 }
 
 /**
- * Writes the page of what was played, and says the figures.
+ * Writes the page of a scenario and logs the figures.
  *
- * @throws Fault when the page or the figures hold a secret; nothing is written or said then
+ * @throws Fault if the page or the figures contain a secret; nothing is written or logged then
  */
 export async function report(
   scenario: Scenario,
-  stage: Stage,
-  { say, ...place }: ReportPlace & { readonly say: (line: string) => void },
+  sandbox: Sandbox,
+  { log, ...place }: ReportPlace & { readonly log: (line: string) => void },
 ): Promise<Rehearsed> {
-  const timeline = timelineOf(stage, scenario.title);
-  const { text, html } = render(timeline);
-  // Before anything is written or printed: a secret in the report itself must not get out.
-  const leaks = [...stage.secrets.search('the timeline', text), ...stage.secrets.search('the page', html)];
+  const timeline = timelineOf(sandbox, scenario.title);
+  const text = operationsText(timeline) + figuresText(timeline.figures);
+  const html = page(timeline);
+  // Before anything is written or printed: the report itself must not publish a secret.
+  const leaks = [
+    ...sandbox.secrets.search('the timeline', text),
+    ...sandbox.secrets.search('the page', html),
+  ];
   if (leaks.length > 0)
     throw new Fault(
-      'report/2',
-      'The report of the rehearsal holds a secret and was not written',
+      'rehearsal/secret-in-report',
+      'The report of the rehearsal contains a secret and was not written',
       leaks.map(({ what, where }) => `${what} is in ${where}`).join('; '),
-      'This is a defect of rehearsal/timeline/: leave out there what is named.',
+      'This is a defect of rehearsal/timeline/: leave the named secret out there.',
     );
   const file = reportFile(place, scenario.name);
-  // Not through a link that somebody else has left in a folder for everybody.
+  // A link left by another user in a shared folder must not redirect the page.
   await rm(file, { force: true });
   await writeFile(file, html);
-  if (!place.all) say(`\n${operationsText(timeline)}`);
-  say(figuresText(timeline.figures));
-  say(`Page with the picture: ${file}\n`);
+  if (!place.all) log(`\n${operationsText(timeline)}`);
+  log(figuresText(timeline.figures));
+  log(`Page with the picture: ${file}\n`);
   return {
     scenario: scenario.name,
     title: scenario.title,
-    checks: stage.checks.map(({ words }) => words),
+    checks: sandbox.checks.map(({ claim }) => claim),
     figures: timeline.figures,
     report: file,
   };
-}
-
-function render(timeline: Timeline): { readonly text: string; readonly html: string } {
-  return { text: operationsText(timeline) + figuresText(timeline.figures), html: page(timeline) };
 }

@@ -1,65 +1,17 @@
 /**
- * One deployment without Azure: the stacks are synthesized, a local server takes the place of the one the
- * deployment describes, and the post-deploy step is run the way the apply's provisioner runs it.
+ * A deployment without Azure: a local server takes the place of the environment's, and the post-deploy step runs as the
+ * apply's provisioner runs it.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../core/fault.ts';
 import { parseJson } from '../core/json.ts';
 import type { Deployment } from '../database/deployment.ts';
 import { within } from '../local/postgres/bootstrap.ts';
 import { type LocalPostgres, randomPassword, startPostgres } from '../local/postgres/server.ts';
-
-export interface SynthesizedStack {
-  readonly name: string;
-  /** Path of its Terraform JSON, relative to the project unless CDKTF_OUTDIR is not. */
-  readonly path: string;
-}
+import { runProgram } from '../local/processes/program.ts';
 
 const project = join(import.meta.dirname, '..');
-
-/**
- * Synthesizes every environment to `cdktf.out`, or where cdktf's own CDKTF_OUTDIR says.
- *
- * @param names the environments, in the order to return them
-
- * @throws Fault when the app fails, with what it said
- */
-export async function synthesize(
-  names: readonly string[],
-  signal?: AbortSignal,
-): Promise<SynthesizedStack[]> {
-  const app = await run(['--import', 'tsx', 'main.ts'], { signal });
-  if (app.status !== 0) {
-    throw new Fault(
-      'start/1',
-      'The environments do not synthesize',
-      app.errors.join('\n') || `main.ts ended with status ${app.status}`,
-      'Mend the settings that are named and run the command again.',
-    );
-  }
-  const folder = process.env['CDKTF_OUTDIR'] || 'cdktf.out';
-  const { stacks } = manifest.parse(
-    JSON.parse(readFileSync(resolve(project, folder, 'manifest.json'), 'utf8')),
-  );
-  return names.map((name) => {
-    const path = join(folder, stacks[name]?.synthesizedStackPath ?? name);
-    if (stacks[name] && existsSync(resolve(project, path))) return { name, path };
-    throw new Fault(
-      'start/2',
-      `Environment ${name} was not written to ${folder}`,
-      'main.ts ended well, and its manifest or the file the manifest names is missing',
-      `Remove ${folder} and run the command again.`,
-    );
-  });
-}
-
-/** What cdktf says about the folder it wrote. */
-const manifest = z.object({ stacks: z.record(z.string(), z.object({ synthesizedStackPath: z.string() })) });
 
 /** The application's login of a deployment, with a password for this server alone. */
 export interface ApplicationLogin {
@@ -68,10 +20,10 @@ export interface ApplicationLogin {
 }
 
 /**
- * Starts the server that a deployment describes: its version, host names, database, administrator, extensions
- * and parameters, as far as a vanilla PostgreSQL has them. Writes are as safe as on any other server.
+ * Starts the server that a deployment describes: its version, host names, database, administrator, extensions and
+ * parameters, as far as a vanilla PostgreSQL has them. Writes are durable (fsync).
  *
- * @param as `created`: without the extensions and parameters, which the deployment's own operations set
+ * @param as `created`: without the extensions and parameters, which the deployment itself sets later
  */
 export async function serverFor(
   deployment: Deployment,
@@ -91,16 +43,32 @@ export async function serverFor(
   });
 }
 
-/** @throws Fault when no login of the deployment has the application's role */
+/** @throws Fault if no login of the deployment has the application's role */
 export function applicationLogin(deployment: Deployment): ApplicationLogin {
   const login = deployment.logins.find(({ role }) => role === 'application_role');
   if (login) return { user: login.name, password: randomPassword() };
   throw new Fault(
-    'start/3',
+    'start/no-application-login',
     `Environment ${deployment.environment} has no login for the application`,
     'none of database.logins has the role application_role',
     `Add one to environments/${deployment.environment}.ts.`,
   );
+}
+
+/** Environment variables with which the post-deploy step finds a local server and logs in. */
+export function postDeployEnvironment(
+  server: LocalPostgres,
+  deployment: Deployment,
+  application: ApplicationLogin,
+): Readonly<Record<string, string>> {
+  return {
+    LLAMA_DB_DEPLOYMENT: JSON.stringify(deployment),
+    LLAMA_DB_LOGIN_PASSWORDS: JSON.stringify({ [application.user]: application.password }),
+    PGHOSTADDR: '127.0.0.1',
+    PGPORT: String(server.port),
+    PGPASSWORD: server.passwords.migrator,
+    PGSSLROOTCERT: server.caFile,
+  };
 }
 
 const result = z.object({
@@ -111,72 +79,77 @@ const result = z.object({
 
 export type PostDeployed = z.output<typeof result>;
 
+const failure = z.object({
+  error: z.object({
+    code: z.templateLiteral([z.string(), '/', z.string()]),
+    what: z.string(),
+    why: z.string(),
+    remedy: z.string(),
+  }),
+});
+
 export interface PostDeployRun {
   readonly server: LocalPostgres;
   readonly deployment: Deployment;
   readonly application: ApplicationLogin;
-  /** Hears what the step says, line by line. */
-  readonly hear: (line: string) => void;
+  /** Called with each line of progress. */
+  readonly onOutput: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Runs the post-deploy step as a deployment does: a process of its own, told about the deployment by
- * LLAMA_DB_DEPLOYMENT, that checks the server's real name. Only where it dials and its passwords are local.
+ * Runs the post-deploy step as a deployment does: in a process of its own that reads LLAMA_DB_DEPLOYMENT and checks the
+ * server's real name. Only the address and the passwords are local.
  *
- * @throws Fault with what the step said when it fails, and when its verification looked at nothing
+ * @throws Fault with the step's error if it fails, or if its verification ran no check
  */
 export async function runPostDeploy(step: PostDeployRun): Promise<PostDeployed> {
-  const { server, deployment, application, hear, signal } = step;
-  const ended = await run(['commands/llama-db.mjs', 'post-deploy', '--json'], {
-    signal,
-    hear,
-    environment: {
-      LLAMA_DB_DEPLOYMENT: JSON.stringify(deployment),
-      LLAMA_DB_LOGIN_PASSWORDS: JSON.stringify({ [application.user]: application.password }),
-      PGHOSTADDR: '127.0.0.1',
-      PGPORT: String(server.port),
-      PGPASSWORD: server.passwords.migrator,
-      PGSSLROOTCERT: server.caFile,
+  const { server, deployment, application, onOutput, signal } = step;
+  const ended = await runProgram(process.execPath, ['commands/llama-db.mjs', 'post-deploy', '--json'], {
+    cwd: project,
+    environment: { ...process.env, ...postDeployEnvironment(server, deployment, application) },
+    // The result on standard output is one line of JSON.
+    onOutput: ({ text }) => {
+      if (!text.startsWith('{"ok"')) onOutput(text);
     },
+    interrupt: signal,
   });
-  if (ended.status === 0) return verified(result.parse(JSON.parse(ended.output)), deployment);
-  const refused = z
-    .object({ error: z.object({ what: z.string(), why: z.string(), remedy: z.string() }) })
-    .safeParse(parseJson(ended.output));
+  signal?.throwIfAborted();
+  if (ended.exitCode === 0) return requireChecks(result.parse(JSON.parse(ended.stdout)), deployment);
+  const refused = failure.safeParse(parseJson(ended.stdout));
   if (refused.success) {
-    const { what, why, remedy } = refused.data.error;
-    throw new Fault('start/4', what, why, remedy);
+    const { code, what, why, remedy } = refused.data.error;
+    throw new Fault(code, what, why, remedy);
   }
   throw new Fault(
-    'start/5',
+    'start/post-deploy-failed',
     'The post-deploy step failed',
-    ended.errors.at(-1) ?? `it ended with status ${ended.status}`,
+    ended.lines.at(-1)?.text ?? `it ended with status ${ended.exitCode}`,
     'Run npm start -- --debug and report it.',
   );
 }
 
-/** A deployment may skip checks it cannot make; a rehearsal has everything it takes to look. */
-function verified(deployed: PostDeployed, { environment }: Deployment): PostDeployed {
+/** A deployment may skip checks that it cannot make, but a local run can make them. */
+function requireChecks(deployed: PostDeployed, { environment }: Deployment): PostDeployed {
   if (deployed.checks.passed > 0) return deployed;
   throw new Fault(
-    'start/6',
-    `The database of ${environment} was built and not verified`,
-    'not one check of verification/ could look at it',
-    'Look at which checks verification/catalogue.ts lists, and why each of them was skipped.',
+    'start/nothing-verified',
+    `The database of ${environment} was built but not verified`,
+    'not one check of verification/ has run on it',
+    'Read why each check of verification/catalogue.ts was skipped.',
   );
 }
 
-/** What the application's login finds. */
+/** The application's view of the database. */
 export interface ApplicationView {
   readonly tables: number;
   readonly tlsVersion: string;
 }
 
 /**
- * Logs in as the application, under the server's real name, and looks at what it was given.
+ * Logs in as the application, under the server's real name, and inspects its privileges.
  *
- * @throws Fault when it can read a tenant's table without a tenant's context, or has no table at all
+ * @throws Fault if it can read a tenant's rows without a tenant context, or can read no table
  */
 export async function lookAsApplication(
   server: LocalPostgres,
@@ -194,45 +167,12 @@ export async function lookAsApplication(
     const [found] = rows;
     if (!found || found.tables === 0 || found.rows_seen > 0) {
       throw new Fault(
-        'start/7',
-        `The application's login ${application.user} has the wrong rights`,
-        found?.tables ? 'it reads rows without a tenant' : 'it can read no table of schema llama',
-        'See migrations/0002_roles.sql and llama-db verify.',
+        'start/application-rights',
+        `The application's login ${application.user} has the wrong privileges`,
+        found?.tables ? 'it reads rows without a tenant context' : 'it can read no table of schema llama',
+        'See migrations/0002_roles.sql and run llama-db verify.',
       );
     }
     return { tables: found.tables, tlsVersion: found.tls };
   });
-}
-
-interface Ended {
-  readonly status: number | null;
-  readonly output: string;
-  readonly errors: readonly string[];
-}
-
-async function run(
-  args: readonly string[],
-  options: {
-    readonly environment?: Readonly<Record<string, string>>;
-    readonly hear?: (line: string) => void;
-    readonly signal?: AbortSignal | undefined;
-  },
-): Promise<Ended> {
-  const child = spawn(process.execPath, args, {
-    cwd: project,
-    env: { ...process.env, ...options.environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...(options.signal ? { signal: options.signal } : {}),
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    output += chunk;
-  });
-  const errors: string[] = [];
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    errors.push(line);
-    options.hear?.(line);
-  });
-  const [status] = await once(child, 'close');
-  return { status, output, errors };
 }

@@ -1,27 +1,27 @@
-/** How a rehearsal shows itself, is held, and is ended by hand. */
+/** The terminal of a rehearsal: its output, its interruption, and the state that --keep leaves up. */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { WriteStream } from 'node:tty';
-import type { Stage } from './stage/stage.ts';
-import { folderVariable } from './terraform/processes.ts';
+import { scratchFolderVariable } from '../local/processes/process-tree.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 
 export interface Screen {
-  readonly say: (line: string) => void;
-  /** Undefined where nobody watches: each state would be a line of its own. */
+  readonly log: (line: string) => void;
+  /** Replaces the line of progress. Undefined without a terminal, where each state would be a line of its own. */
   readonly progress: ((text: string) => void) | undefined;
 }
 
 export function terminal(stream: WriteStream | NodeJS.WriteStream): Screen {
   const clear = stream.isTTY ? '\r\u001B[2K' : '';
   return {
-    say: (line) => void stream.write(`${clear}${line}\n`),
+    log: (line) => void stream.write(`${clear}${line}\n`),
     progress: stream.isTTY ? (text) => void stream.write(`${clear}${text}`) : undefined,
   };
 }
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Does work that Ctrl-C (or a closed terminal) ends in good order. */
+/** Does work with an AbortSignal that Ctrl-C, SIGTERM or a closed terminal aborts. */
 export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort();
@@ -33,18 +33,26 @@ export async function interruptible(work: (signal: AbortSignal) => Promise<void>
   }
 }
 
-/** Says how to use what is up, and waits to be interrupted. */
-export function holdStage(say: Screen['say'], signal: AbortSignal): (stage: Stage) => Promise<void> {
-  return async (stage) => {
-    const { project, postgres, settings, variables } = stage;
+/** Waits until the signal is aborted, and keeps this process alive meanwhile. */
+export async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const alive = setInterval(() => {}, 60_000);
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  clearInterval(alive);
+}
+
+/** Prints how to use a sandbox from another shell, and waits for Ctrl-C. */
+export function holdSandbox(log: Screen['log'], signal: AbortSignal): (sandbox: Sandbox) => Promise<void> {
+  return async (sandbox) => {
+    const { project, postgres, settings, variables } = sandbox;
     const file = path.join(project.root, 'environment.sh');
     const quoted = (value: string) => `'${value.replaceAll("'", String.raw`'\''`)}'`;
     const lines = Object.entries(variables)
-      // A shell of the user's own is not to be ended with what the rehearsal has started.
-      .filter(([name]) => !['PATH', 'HOME', 'USER', 'TMPDIR', folderVariable].includes(name))
+      // The scratch folder's mark would end the user's shell together with the rehearsal's processes.
+      .filter(([name]) => !['PATH', 'HOME', 'USER', 'TMPDIR', scratchFolderVariable].includes(name))
       .map(([name, value]) => `export ${name}=${quoted(value)}\n`);
     await writeFile(file, lines.join(''), { mode: 0o600 });
-    say(
+    log(
       [
         'Everything is still up. In another shell:',
         `  . ${file}`,
@@ -53,9 +61,6 @@ export function holdStage(say: Screen['say'], signal: AbortSignal): (stage: Stag
         'Ctrl-C ends it and removes everything.',
       ].join('\n'),
     );
-    if (signal.aborted) return;
-    const alive = setInterval(() => {}, 60_000);
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-    clearInterval(alive);
+    await untilAborted(signal);
   };
 }

@@ -1,16 +1,17 @@
 import { TerraformElement } from 'cdktf';
 import type { Node } from 'constructs';
+import { Fault } from '../core/fault.ts';
 
 /**
- * Names of resources inside a stack: the path of their constructs, without the hash that cdktf adds. People read
- * them in plans, type them in `terraform import` and `state` commands, and compare them between environments.
+ * Names of resources in a stack: the paths of their constructs, without the hash that cdktf adds. People read them in
+ * plans, type them in `terraform import` and `state` commands, and compare them between environments.
  *
- * `Default` and `Resource`, a construct's one main resource, are left out.
+ * A name leaves out `Default` and `Resource`, the ids of a construct's main resource.
  */
 export class Addresses {
   readonly #paths = new Map<string, string>();
 
-  /** @throws Error when two constructs would get one name */
+  /** @throws Fault `synthesis/address-taken` if two constructs would have the same name */
   of(element: TerraformElement | Node): string {
     const node = TerraformElement.isTerraformElement(element) ? element.node : (element as Node);
     const [, ...ids] = node.path.split('/');
@@ -21,7 +22,12 @@ export class Addresses {
       .replace(/^(?=\d)/, '_');
     const taken = this.#paths.get(address);
     if (taken !== undefined && taken !== node.path) {
-      throw new Error(`constructs ${taken} and ${node.path} would both be called ${address} in the plan`);
+      throw new Fault(
+        'synthesis/address-taken',
+        `Constructs ${taken} and ${node.path} have the same name in the plan`,
+        `both are called ${address}`,
+        'Rename one of them.',
+      );
     }
     this.#paths.set(address, node.path);
     return address;

@@ -1,14 +1,11 @@
 /**
- * What the post-deploy step is told about a deployment. One definition for both who say it: the stack, where the
- * attributes are references that Terraform fills in, and a local run, where they are plain text.
+ * The deployment document: what the post-deploy step and verification know of a deployment. Two callers build it: the
+ * stack, with references that Terraform resolves, and a local run, with plain text.
  */
-import { parseSku } from '../azure/skus.ts';
-import type { ServerRole } from '../azure/vocabulary.ts';
 import type { Deployment, ExpectedAzure, ExpectedServer } from '../database/deployment.ts';
-import { serverParameters } from '../environments/parameters.ts';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment, ResolvedServer } from '../environments/resolved.ts';
 
-/** What only the deployed resources know. Nothing sensitive: Terraform would hide the step's whole output. */
+/** Attributes that only the deployed resources know. None is sensitive: Terraform would hide the step's whole output. */
 export interface DeploymentAttributes
   extends Pick<
     Deployment,
@@ -19,51 +16,42 @@ export interface DeploymentAttributes
 }
 
 export function deploymentDocument(
-  settings: EnvironmentSettings,
+  environment: ResolvedEnvironment,
   attributes: DeploymentAttributes,
 ): Deployment {
-  const { server, database } = settings;
-  const { administrators, passwordLogin, administratorLogin } = server.authentication;
-  const administrator = administrators[0]?.name ?? (passwordLogin ? administratorLogin : undefined);
-  if (administrator === undefined) {
-    throw new Error(`${settings.name} has nobody who could log in, which its settings' rules refuse`);
-  }
+  const { writer, database, authentication } = environment;
   return {
-    environment: settings.name,
+    environment: environment.name,
     ...attributes,
-    writer: settings.writer,
+    writer: writer.role,
     database: database.name,
-    version: server.version,
-    administrator,
-    authentication: administrators.length > 0 ? 'entra' : 'password',
-    extensions: [...server.extensions],
-    parameters: parametersOf(settings, settings.writer),
+    version: environment.version,
+    administrator: authentication.administrators[0].name,
+    authentication: 'entra',
+    extensions: [...environment.extensions],
+    parameters: Object.fromEntries(writer.parameters),
     logins: database.logins.map(({ name, objectId, type, role }) => ({ name, objectId, type, role })),
     pools: database.pools.map(({ name, maxSize, instances }) => ({ name, maxSize, instances })),
     partitions: {
       monthsAhead: database.partitions.monthsAhead,
       retentionDays: { ...database.partitions.retentionDays },
     },
-    azure: expectedAzure(settings),
+    azure: expectedAzure(environment),
   };
 }
 
-function parametersOf(settings: EnvironmentSettings, role: ServerRole): Record<string, string> {
-  return Object.fromEntries(serverParameters(settings, role).map(({ name, value }) => [name, value]));
-}
-
-/** What Terraform leaves alone after the first day, verification compares: so it is told here as well. */
-function expectedAzure(settings: EnvironmentSettings): ExpectedAzure {
-  const { server, network, replica, virtualEndpoint, protection, monitoring } = settings;
-  const { dayOfWeek, startHour, startMinute } = server.maintenanceWindow;
+/** Verification compares these with Azure, because Terraform ignores changes of some of them after the creation. */
+function expectedAzure(environment: ResolvedEnvironment): ExpectedAzure {
+  const { servers, network, authentication, virtualEndpoint, protection, monitoring } = environment;
+  const { dayOfWeek, startHour, startMinute } = environment.maintenanceWindow;
   return {
-    primary: expectedServer(settings, 'primary'),
-    ...(replica && { replica: expectedServer(settings, 'replica') }),
+    primary: expectedServer(servers.primary),
+    ...(servers.replica && { replica: expectedServer(servers.replica) }),
     network: network.mode,
     allowedRanges:
       network.mode === 'public' ? network.allowedRanges.map(({ start, end }) => ({ start, end })) : [],
-    passwordLogin: server.authentication.passwordLogin,
-    administrators: server.authentication.administrators.map(({ name, objectId }) => ({ name, objectId })),
+    passwordLogin: authentication.passwordLogin !== undefined,
+    administrators: authentication.administrators.map(({ name, objectId }) => ({ name, objectId })),
     maintenanceWindow: { dayOfWeek, startHour, startMinute },
     ...(virtualEndpoint && { virtualEndpoint: virtualEndpoint.name }),
     alertsEnabled: monitoring.enabled,
@@ -71,45 +59,29 @@ function expectedAzure(settings: EnvironmentSettings): ExpectedAzure {
   };
 }
 
-function expectedServer(settings: EnvironmentSettings, role: ServerRole): ExpectedServer {
-  const { server, replica } = settings;
-  const own = role === 'replica' ? replica : undefined;
-  const sku = parseSku(own?.sku ?? server.sku);
-  if (!sku)
-    throw new Error(`${settings.name} has no SKU called ${server.sku}, which its settings' rules refuse`);
-  const storage = own?.storage ?? server.storage;
-  const writes = settings.writer === role;
-  const standby = writes ? server.highAvailability : undefined;
-  const zone = own?.zone ?? server.zone;
-  // A server that only became the writer has its standby where Azure put it.
-  const zones =
-    standby?.mode !== 'ZoneRedundant'
-      ? [zone]
-      : standby.standbyZone && role === 'primary'
-        ? [zone, standby.standbyZone]
-        : undefined;
+function expectedServer(server: ResolvedServer): ExpectedServer {
+  const { sku, storage, zones, highAvailability, backup, parameters } = server;
   return {
     sku: sku.size,
     tier: sku.tier,
     storageGb: storage.sizeGb,
     autoGrow: storage.autoGrow,
-    ...(zones && { zones }),
-    highAvailability: standby?.mode ?? 'Disabled',
-    ...(writes && { backup: { ...server.backup } }),
-    parameters: parametersOf(settings, role),
+    ...(zones && { zones: [...zones] }),
+    highAvailability: highAvailability?.mode ?? 'Disabled',
+    ...(backup && { backup: { ...backup } }),
+    parameters: Object.fromEntries(parameters),
   };
 }
 
 /**
- * The attributes an environment would have once deployed, without anything being deployed: host names as Azure
- * forms them, no resource ids and no vault.
+ * The attributes that an environment would have after a deployment, without one: host names as Azure forms them, no
+ * resource ids and no vault.
  */
-export function localAttributes(settings: EnvironmentSettings): DeploymentAttributes {
+export function localAttributes({ servers, virtualEndpoint }: ResolvedEnvironment): DeploymentAttributes {
   const host = (name: string) => `${name}.postgres.database.azure.com`;
-  const { replica, virtualEndpoint } = settings;
   return {
-    primary: { host: host(settings.server.name) },
-    ...(replica && { replica: { host: host(replica.name) } }),
+    primary: { host: host(servers.primary.name) },
+    ...(servers.replica && { replica: { host: host(servers.replica.name) } }),
     ...(virtualEndpoint && {
       endpoints: {
         writer: host(`${virtualEndpoint.name}.writer`),

@@ -2,8 +2,9 @@ import { DataAzurermClientConfig } from '@cdktf/provider-azurerm/lib/data-azurer
 import { type TerraformElement, TerraformStack } from 'cdktf';
 import type { Construct, Node } from 'constructs';
 import type { Deployment } from '../database/deployment.ts';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { Addresses } from './addresses.ts';
+import type { StackContext } from './context.ts';
 import { deploymentDocument } from './deployment.ts';
 import { foundation } from './foundation.ts';
 import { observability } from './observability.ts';
@@ -21,33 +22,35 @@ export class EnvironmentStack extends TerraformStack {
   // Declared, not initialised: cdktf asks for addresses while its own constructor still runs.
   private declare addresses: Addresses | undefined;
 
-  constructor(scope: Construct, settings: EnvironmentSettings) {
-    super(scope, settings.name);
-    configureTerraform(this, settings);
+  constructor(scope: Construct, environment: ResolvedEnvironment) {
+    super(scope, environment.name);
+    configureTerraform(this, environment);
     const client = new DataAzurermClientConfig(this, 'client', {});
-    const tenantId = settings.server.authentication.tenantId ?? client.tenantId;
+    const context: StackContext = {
+      environment,
+      foundation: foundation(this, environment),
+      tenantId: environment.authentication.tenantId ?? client.tenantId,
+    };
 
-    const base = foundation(this, settings);
-    const pair = servers(this, settings, base, tenantId);
-    const vault = keyVault(this, settings, base, tenantId);
+    const pair = servers(this, context);
+    const vault = keyVault(this, context);
     const parts = {
-      base,
       servers: pair,
       vault,
-      observability: observability(this, settings, base, pair, vault),
+      observability: observability(this, context, { servers: pair, vault }),
     };
-    const everything = safeguards(this, settings, parts);
+    const everything = safeguards(this, context, parts);
 
-    const deployment = deployed(settings, parts, client.subscriptionId);
-    postDeploy(this, deployment, pair, everything);
-    outputs(this, deployment, parts);
-    leavePolicyTags(this, settings.policyTags);
-    protect(this, protectionOf(settings));
+    const deployment = deployed(context, parts, client.subscriptionId);
+    postDeploy(this, { deployment, database: pair.database, after: everything });
+    outputs(this, { deployment, parts });
+    leavePolicyTags(this, environment.policyTags);
+    protect(this, protectionOf(environment));
   }
 
   /**
-   * cdktf resolves a whole stack once more here, to find references to other stacks and a missing backend. This
-   * stack refers to no other (docs/decisions.md, 1) and always has a backend, so that would only double the work.
+   * cdktf resolves the whole stack here to find references to other stacks and a missing backend. This stack refers to no
+   * other (docs/decisions.md, 1) and always has a backend, so that would only double the work.
    */
   override prepareStack(): void {}
 
@@ -58,11 +61,11 @@ export class EnvironmentStack extends TerraformStack {
 }
 
 function deployed(
-  settings: EnvironmentSettings,
-  { base, servers: { primary, replica, virtualEndpoint }, vault, observability }: Parts,
+  { environment, foundation }: StackContext,
+  { servers: { primary, replica, virtualEndpoint }, vault, observability }: Parts,
   subscriptionId: string,
 ): Deployment {
-  return deploymentDocument(settings, {
+  return deploymentDocument(environment, {
     subscriptionId,
     primary: { id: primary.id, host: primary.host },
     ...(replica && { replica: { id: replica.id, host: replica.host } }),
@@ -74,7 +77,7 @@ function deployed(
     surroundings: {
       workspaceId: observability.workspace.id,
       actionGroupId: observability.actionGroupId,
-      alertGroup: base.primary.resourceGroup.name,
+      alertGroup: foundation.primary.resourceGroup.name,
       metricAlerts: [...observability.metricAlerts],
       activityAlerts: [...observability.activityAlerts],
       ...(vault.created && { vaultId: vault.vault.id }),

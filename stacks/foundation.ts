@@ -1,58 +1,61 @@
-/** What servers and vault are put into: resource groups, networks, name resolution. */
+/** Resource groups, networks and name resolution: the servers and the vault are built on them. */
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
 import { NetworkPeering } from '../constructs/network-peering.ts';
 import { PrivateDnsZone } from '../constructs/private-dns-zone.ts';
 import { ResourceGroup } from '../constructs/resource-group.ts';
+import type { ServerNetwork } from '../constructs/server.ts';
 import { Subnet } from '../constructs/subnet.ts';
 import { VirtualNetwork } from '../constructs/virtual-network.ts';
-import type { EnvironmentSettings, NetworkSettings } from '../environments/settings.ts';
+import type {
+  InjectedRegionalNetwork,
+  PrivateDnsZoneReference,
+  PublicNetwork,
+  RegionalNetwork,
+  ResolvedEnvironment,
+} from '../environments/resolved.ts';
+
+/** How clients reach the servers of a region. */
+export type ServerAccess =
+  | { readonly mode: 'public'; readonly allowedRanges: PublicNetwork['allowedRanges'] }
+  | { readonly mode: 'privateEndpoint'; readonly zone: PrivateDnsZone }
+  | Extract<ServerNetwork, { mode: 'virtualNetworkInjected' }>;
 
 export interface Region {
   readonly resourceGroup: ResourceGroup;
   readonly network: VirtualNetwork;
+  /** Subnet of the private endpoints. */
   readonly endpoints: Subnet;
-  /** Only where servers are injected. */
-  readonly servers?: Subnet;
+  readonly access: ServerAccess;
 }
 
 export interface Foundation {
   readonly primary: Region;
-  /** Only with a recovery network. */
+  /** @default - none; the environment has no recovery network */
   readonly recovery?: Region;
-  /** Group of the replica: the recovery group where there is one. */
+  /** Resource group of the replica. Without a recovery group it is the primary's. */
   readonly recoveryGroup: ResourceGroup;
-  /** Absent where servers have public addresses. */
-  readonly postgresqlZone?: PrivateDnsZone;
   readonly keyVaultZone: PrivateDnsZone;
-  /** What makes the two networks reach each other; empty where there is one, or where their owners did it. */
+  /** Peering of the two networks. Empty if there is one network, or if the owners of the networks connect them. */
   readonly peering: readonly ITerraformDependable[];
 }
 
-export function foundation(scope: Construct, settings: EnvironmentSettings): Foundation {
-  const { network, tags, location, recoveryLocation } = settings;
-  const group = new ResourceGroup(scope, 'resource_group', { ...settings.resourceGroup, location, tags });
-  const recoveryGroup = settings.recoveryResourceGroup
+export function foundation(scope: Construct, environment: ResolvedEnvironment): Foundation {
+  const { network, tags, location, recoveryLocation, recoveryResourceGroup } = environment;
+  const group = new ResourceGroup(scope, 'resource_group', { ...environment.resourceGroup, location, tags });
+  const recoveryGroup = recoveryResourceGroup
     ? new ResourceGroup(scope, 'recovery_resource_group', {
-        ...settings.recoveryResourceGroup,
+        ...recoveryResourceGroup,
         location: recoveryLocation ?? location,
         tags,
       })
     : group;
 
-  const primary = region(scope, '', settings, network.primary, group, location);
-  const recoveryNetwork = network.mode === 'public' ? undefined : network.recovery;
+  const primary = region(scope, environment, { prefix: '', given: network.primary, group });
   const recovery =
-    recoveryNetwork &&
-    region(
-      scope,
-      'recovery_',
-      settings,
-      recoveryNetwork,
-      recoveryGroup,
-      recoveryLocation ?? settings.replica?.location ?? location,
-    );
-  // Adopted networks belong to a topology of their own (a hub, say), whose owners connect them.
+    network.recovery &&
+    region(scope, environment, { prefix: 'recovery_', given: network.recovery, group: recoveryGroup });
+  // Adopted networks belong to another topology (a hub, for example), whose owners connect them.
   const peering =
     recovery && primary.network.created && recovery.network.created
       ? new NetworkPeering(scope, 'network_peering', { first: primary.network, second: recovery.network })
@@ -60,71 +63,104 @@ export function foundation(scope: Construct, settings: EnvironmentSettings): Fou
       : [];
 
   const networks = [primary.network, ...(recovery ? [recovery.network] : [])];
-  const zone = (id: string, name: string, given: NetworkSettings['keyVaultZone']) =>
+  const zone = (id: string, { name, resourceGroup, existing }: PrivateDnsZoneReference) =>
     new PrivateDnsZone(scope, id, {
-      name: given.name ?? name,
-      resourceGroupName: given.resourceGroup ?? group.name,
-      existing: given.existing,
+      name,
+      resourceGroupName: resourceGroup ?? group.name,
+      existing,
       networks,
       tags,
     });
+  const access = accessOf(scope, environment, { primary, recovery, peering, zone });
   return {
-    primary,
-    ...(recovery && { recovery }),
+    primary: { ...primary, access: access.primary },
+    ...(recovery && access.recovery && { recovery: { ...recovery, access: access.recovery } }),
     recoveryGroup,
     peering,
-    ...(network.mode !== 'public' && {
-      postgresqlZone: zone('postgresql_zone', postgresqlZoneName(settings), network.postgresqlZone),
-    }),
-    keyVaultZone: zone('key_vault_zone', 'privatelink.vaultcore.azure.net', network.keyVaultZone),
+    keyVaultZone: zone('key_vault_zone', network.keyVaultZone),
   };
 }
 
-function region(
-  scope: Construct,
-  prefix: string,
-  settings: EnvironmentSettings,
-  given: NetworkSettings['primary'],
-  resourceGroup: ResourceGroup,
-  location: string,
-): Region {
-  const { tags } = settings;
+type Networked = Omit<Region, 'access'>;
+
+interface RegionProps {
+  /** Of the addresses in the stack. */
+  readonly prefix: string;
+  readonly given: RegionalNetwork;
+  readonly group: ResourceGroup;
+}
+
+function region(scope: Construct, environment: ResolvedEnvironment, props: RegionProps): Networked {
+  const { tags, databasePorts } = environment;
+  const { prefix, given, group } = props;
   const network = new VirtualNetwork(scope, `${prefix}network`, {
     ...given.virtualNetwork,
-    resourceGroupName: given.virtualNetwork.resourceGroup ?? resourceGroup.name,
-    location,
+    resourceGroupName: given.virtualNetwork.resourceGroup ?? group.name,
+    location: given.location,
     tags,
   });
-  const database = settings.server.pgBouncer ? [5432, 6432] : [5432];
-  const subnet = (
-    id: string,
-    { name, range }: { name: string; range: string },
-    purpose: 'endpoints' | 'servers',
-    ports: readonly number[],
-  ) =>
-    new Subnet(scope, `${prefix}${id}`, {
-      name,
-      range,
-      network,
-      purpose,
-      ports,
-      // Subnets of one name are usual, in the networks of two regions or of two environments.
-      securityGroupName: `${given.virtualNetwork.name}-${name}-nsg`,
-      tags,
-    });
-  return {
-    resourceGroup,
+  const endpoints = new Subnet(scope, `${prefix}endpoint_subnet`, {
+    ...given.endpointSubnet,
     network,
-    endpoints: subnet('endpoint_subnet', given.endpointSubnet, 'endpoints', [443, ...database]),
-    ...(given.delegatedSubnet && {
-      servers: subnet('server_subnet', given.delegatedSubnet, 'servers', database),
-    }),
-  };
+    purpose: 'endpoints',
+    securityGroupName: securityGroupName(given, given.endpointSubnet),
+    ports: [keyVaultPort, ...databasePorts],
+    tags,
+  });
+  return { resourceGroup: group, network, endpoints };
 }
 
-/** Azure asks for this very name with endpoints, and for one of the environment's own where servers are injected. */
-function postgresqlZoneName({ network, server }: EnvironmentSettings): string {
-  return network.mode === 'virtualNetworkInjected'
-    ? `${server.name}.private.postgres.database.azure.com`
-    : 'privatelink.postgres.database.azure.com';
+const keyVaultPort = 443;
+
+/** Subnets of two networks often have the same name. */
+function securityGroupName({ virtualNetwork }: RegionalNetwork, subnet: { readonly name: string }): string {
+  return `${virtualNetwork.name}-${subnet.name}-nsg`;
+}
+
+interface AccessProps {
+  readonly primary: Networked;
+  readonly recovery: Networked | undefined;
+  readonly peering: readonly ITerraformDependable[];
+  readonly zone: (id: string, zone: PrivateDnsZoneReference) => PrivateDnsZone;
+}
+
+/** Access to the servers of both regions. */
+function accessOf(
+  scope: Construct,
+  { network, databasePorts: ports, tags }: ResolvedEnvironment,
+  { primary, recovery, peering, zone }: AccessProps,
+): { readonly primary: ServerAccess; readonly recovery?: ServerAccess } {
+  const { mode } = network;
+  switch (mode) {
+    case 'public':
+      return { primary: { mode, allowedRanges: network.allowedRanges } };
+    case 'privateEndpoint': {
+      const access = { mode, zone: zone('postgresql_zone', network.postgresqlZone) };
+      return { primary: access, recovery: access };
+    }
+    case 'virtualNetworkInjected': {
+      const shared = zone('postgresql_zone', network.postgresqlZone);
+      const injected = (
+        prefix: string,
+        given: InjectedRegionalNetwork,
+        { network }: Networked,
+      ): ServerAccess => {
+        const servers = new Subnet(scope, `${prefix}server_subnet`, {
+          ...given.delegatedSubnet,
+          network,
+          purpose: 'servers',
+          securityGroupName: securityGroupName(given, given.delegatedSubnet),
+          ports,
+          tags,
+        });
+        // An injected replica copies its data over the peering; another one uses Azure's own network.
+        const ready = [servers.ready, ...shared.links, ...peering];
+        return { mode, subnetId: servers.id, privateDnsZoneId: shared.id, ready };
+      };
+      return {
+        primary: injected('', network.primary, primary),
+        ...(recovery && network.recovery && { recovery: injected('recovery_', network.recovery, recovery) }),
+      };
+    }
+  }
 }

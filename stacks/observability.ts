@@ -1,18 +1,14 @@
-/** Who sees what the servers and the vault do, and who is told. */
+/** Logs, metrics and alerts of the servers and the vault. */
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
-import { parseSku } from '../azure/skus.ts';
-import type { ServerRole } from '../azure/vocabulary.ts';
 import { ActionGroup } from '../constructs/action-group.ts';
 import { ActivityAlerts } from '../constructs/activity-alerts.ts';
 import { KeyVaultAlerts, ServerAlerts } from '../constructs/alerts.ts';
 import { Diagnostics } from '../constructs/diagnostics.ts';
-import type { IFlexibleServer } from '../constructs/flexible-server.ts';
 import { AdoptedLogAnalytics, type ILogAnalytics, LogAnalytics } from '../constructs/log-analytics.ts';
-import { maxConnections } from '../environments/connections.ts';
-import { serverParameters } from '../environments/parameters.ts';
-import type { EnvironmentSettings } from '../environments/settings.ts';
-import type { Foundation } from './foundation.ts';
+import type { IFlexibleServer } from '../constructs/server.ts';
+import type { ResolvedServer } from '../environments/resolved.ts';
+import type { StackContext } from './context.ts';
 import type { Servers } from './servers.ts';
 import type { Vault } from './vault.ts';
 
@@ -27,14 +23,14 @@ export interface Observability {
 
 export function observability(
   scope: Construct,
-  settings: EnvironmentSettings,
-  base: Foundation,
-  { primary, replica, last }: Servers,
-  vault: Vault,
+  context: StackContext,
+  { servers, vault }: { readonly servers: Servers; readonly vault: Vault },
 ): Observability {
-  const { tags, monitoring } = settings;
-  const resourceGroupName = base.primary.resourceGroup.name;
-  const workspace = logAnalytics(scope, settings, resourceGroupName);
+  const { environment, foundation } = context;
+  const { tags, monitoring } = environment;
+  const { primary, replica, last } = servers;
+  const resourceGroupName = foundation.primary.resourceGroup.name;
+  const workspace = logAnalytics(scope, context);
   const actionGroup = new ActionGroup(scope, 'action_group', {
     ...monitoring.actionGroup,
     resourceGroupName,
@@ -42,22 +38,22 @@ export function observability(
   });
   const common = { resourceGroupName, actionGroupId: actionGroup.id, enabled: monitoring.enabled, tags };
 
-  const watched = (id: ServerRole, server: IFlexibleServer): Watched => {
-    const diagnostics = new Diagnostics(scope, `${addressOf[id]}_diagnostics`, {
+  const watchedServer = (id: string, server: ResolvedServer, built: IFlexibleServer): Watched => {
+    const diagnostics = new Diagnostics(scope, `${id}_diagnostics`, {
       name: 'log-analytics',
-      targetResourceId: server.id,
+      targetResourceId: built.id,
       workspace,
       dedicatedTables: true,
-      // A change on the server like those of the chain, though one of another resource provider.
+      // Diagnostic settings occupy the server as well, so they come after the chain.
       after: last,
     });
-    const alerts = new ServerAlerts(scope, `${addressOf[id]}_alerts`, {
+    const alerts = new ServerAlerts(scope, `${id}_alerts`, {
       ...common,
-      targetResourceId: server.id,
-      targetName: id === 'primary' ? settings.server.name : (settings.replica?.name ?? ''),
-      role: id === settings.writer ? 'primary' : 'replica',
-      replicated: replica !== undefined && id === settings.writer,
-      ...capacity(settings, id),
+      targetResourceId: built.id,
+      targetName: server.name,
+      role: server.replicationRole,
+      replicated: replica !== undefined && server.acceptsWrites,
+      ...capacity(server),
     });
     return { resources: [diagnostics.resource, ...alerts.resources], alerts: alerts.names };
   };
@@ -75,13 +71,15 @@ export function observability(
     return { resources: [diagnostics.resource, ...alerts.resources], alerts: alerts.names };
   };
   const all = [
-    watched('primary', primary),
-    ...(replica ? [watched('replica', replica)] : []),
+    watchedServer('server', environment.servers.primary, primary),
+    ...(environment.servers.replica && replica
+      ? [watchedServer('replica', environment.servers.replica, replica)]
+      : []),
     ...(vault.created ? [watchedVault()] : []),
   ];
   const activity = new ActivityAlerts(scope, 'activity_alerts', {
     ...common,
-    namePrefix: settings.server.name,
+    namePrefix: environment.servers.primary.name,
     serverIds: [primary.id, ...(replica ? [replica.id] : [])],
     vaultIds: vault.created ? [vault.vault.id] : [],
   });
@@ -99,15 +97,10 @@ interface Watched {
   readonly alerts: readonly string[];
 }
 
-const addressOf = { primary: 'server', replica: 'replica' } as const;
-
-function logAnalytics(
-  scope: Construct,
-  { logAnalytics: given, location, tags }: EnvironmentSettings,
-  ownGroup: string,
-): ILogAnalytics {
+function logAnalytics(scope: Construct, { environment, foundation }: StackContext): ILogAnalytics {
+  const { logAnalytics: given, location, tags } = environment;
   const { name, retentionDays, dailyQuotaGb } = given;
-  const resourceGroupName = given.resourceGroup ?? ownGroup;
+  const resourceGroupName = given.resourceGroup ?? foundation.primary.resourceGroup.name;
   return given.existing
     ? new AdoptedLogAnalytics(scope, 'log_analytics', {
         name,
@@ -124,20 +117,14 @@ function logAnalytics(
       });
 }
 
-/** What thresholds are measured against: the values in force on that server, not a number that fitted another. */
-function capacity(settings: EnvironmentSettings, role: ServerRole) {
-  const sku = (role === 'replica' ? settings.replica?.sku : undefined) ?? settings.server.sku;
-  const connections = maxConnections(settings, role);
-  if (connections === undefined) {
-    throw new Error(`${settings.name} has no SKU called ${sku}, which its settings' rules refuse`);
-  }
-  const parameters = new Map(serverParameters(settings, role).map(({ name, value }) => [name, value]));
+/** The values in force on the server, which thresholds are measured against. */
+function capacity({ maxConnections, sku, parameters }: ResolvedServer) {
   const pooled =
     parameters.get('pgbouncer.enabled') === 'true' &&
     parameters.get('metrics.pgbouncer_diagnostics') === 'on';
   return {
-    maxConnections: connections,
-    burstable: parseSku(sku)?.tier === 'Burstable',
+    maxConnections,
+    burstable: sku.tier === 'Burstable',
     databaseActivity: parameters.get('metrics.collector_database_activity') === 'on',
     ...(pooled && { poolSize: Number(parameters.get('pgbouncer.default_pool_size')) }),
   };

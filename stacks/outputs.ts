@@ -3,12 +3,12 @@ import type { Construct } from 'constructs';
 import type { Deployment } from '../database/deployment.ts';
 import type { Parts } from './safeguards.ts';
 
-/** What applications and the commands that run after a deployment read with `terraform output`. Nothing secret. */
+/** The stack's outputs, for applications and for commands after a deployment. None is secret. */
 export function outputs(
   scope: Construct,
-  deployment: Deployment,
-  { servers, vault, observability }: Parts,
+  { deployment, parts }: { readonly deployment: Deployment; readonly parts: Parts },
 ): void {
+  const { servers, vault, observability } = parts;
   const { primary, replica, virtualEndpoint, database } = servers;
   const values: Record<string, unknown> = {
     deployment,

@@ -1,8 +1,8 @@
 import { TerraformResource, type TerraformStack } from 'cdktf';
 
 /**
- * Leaves tags alone that an Azure Policy puts on resources: planned away, they would come back, in every deployment.
- * Named one by one, because ignoring all tags would also ignore those of the settings.
+ * Ignores the tags that an Azure Policy adds to resources: every deployment would remove them, and the policy would add
+ * them again. They are named one by one, because ignoring all tags would also ignore those of the settings.
  */
 export function leavePolicyTags(stack: TerraformStack, names: readonly string[]): void {
   if (names.length === 0) return;

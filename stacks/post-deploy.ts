@@ -1,22 +1,24 @@
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
+import type { Database } from '../constructs/database.ts';
 import { PostDeployStep } from '../constructs/post-deploy-step.ts';
 import type { Deployment } from '../database/deployment.ts';
 import { listMigrations, migrationsDirectory } from '../database/migrator/files.ts';
-import type { Servers } from './servers.ts';
+
+export interface PostDeployProps {
+  /** The document that the step reads. */
+  readonly deployment: Deployment;
+  readonly database: Database;
+  /** Every other resource of the stack. */
+  readonly after: readonly ITerraformDependable[];
+}
 
 /**
- * The end of every deployment: migrate, restart if something waits for it, verify, record the release.
+ * The end of every deployment: migrate, restart the servers if a parameter waits for it, verify, record the release.
  *
- * It runs again when the database was replaced, when what it is told changed, or when a migration was added; the
- * plan names which.
+ * The step runs again if the database is replaced, its document changes or a migration is added. The plan names which.
  */
-export function postDeploy(
-  scope: Construct,
-  deployment: Deployment,
-  { database }: Servers,
-  after: readonly ITerraformDependable[],
-): void {
+export function postDeploy(scope: Construct, { deployment, database, after }: PostDeployProps): void {
   new PostDeployStep(scope, 'post_deploy', {
     command: 'node commands/llama-db.mjs post-deploy',
     // cdktf.out/stacks/<environment> is where Terraform runs.

@@ -1,20 +1,21 @@
-/** Which plans may destroy what holds data, decided here for the whole stack (docs/decisions.md, 8a and 8d). */
+/** Decides for the whole stack which plans may destroy data (docs/decisions.md, 8a and 8d). */
 import { TerraformResource, type TerraformStack } from 'cdktf';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 
-/** What Terraform refuses to plan. */
+/** Plans that Terraform refuses. */
 export interface Protection {
-  /** Destroying or replacing what the settings still have, whatever causes it. */
+  /** Plans that destroy or replace a resource which the settings still have, whatever causes it. */
   readonly againstDestruction: boolean;
-  /** Destroying what the settings no longer have, or what Azure no longer has. */
+  /** Plans that destroy a resource which the settings no longer have, or create again one which Azure no longer has. */
   readonly againstRemoval: boolean;
 }
 
 /**
- * A lock in place protects everything. Without it, `preventDestroy` decides, and a lifted lock still allows what is
- * taken out of the settings on purpose: a replica, say, but not the replacement of the server beside it.
+ * A lock in place protects everything. Without it `preventDestroy` decides. While the lock is lifted, a resource may
+ * leave the settings even so: a person who removes the replica has written that down, and a person whose edit replaces
+ * the server has not.
  */
-export function protectionOf({ protection }: Pick<EnvironmentSettings, 'protection'>): Protection {
+export function protectionOf({ protection }: Pick<ResolvedEnvironment, 'protection'>): Protection {
   const { deletionLock, preventDestroy } = protection;
   const againstDestruction = deletionLock === 'inPlace' || preventDestroy;
   return { againstDestruction, againstRemoval: againstDestruction && deletionLock !== 'lifted' };
@@ -35,8 +36,8 @@ export const protectedTypes: Readonly<Record<string, string>> = {
 };
 
 /**
- * Gives every resource of a protected type its `prevent_destroy`, so that no construct can forget it. Terraform takes
- * only a constant there, and refuses a whole plan for one resource that has it.
+ * Gives every resource of a protected type its `prevent_destroy`, so that no construct can forget it. Terraform accepts
+ * only a constant there, and refuses the whole plan if one resource that has it would be destroyed.
  */
 export function protect(stack: TerraformStack, { againstDestruction }: Protection): void {
   for (const element of stack.node.findAll()) {

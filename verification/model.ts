@@ -1,11 +1,12 @@
-/** What follows from a look at the catalogs: who may reach what, which tables hold tenants' data. */
+/** Facts derived from a snapshot: which tables hold tenant rows, and which roles reach which others. */
 import {
   ownerRole as owner,
   schema,
   tenantColumn,
   applicationRole as tenantRole,
 } from '../database/schema/roles.ts';
-import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/facts.ts';
+import type { Finding } from './check.ts';
+import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/snapshot.ts';
 
 export {
   applicationRole as tenantRole,
@@ -23,13 +24,13 @@ export const auditTable = 'llama.audit_trail';
 export const sealTable = 'llama.audit_seals';
 
 export interface Model {
-  /** Tables of schema llama with a tenant column, leaves and detached leaves excepted. */
+  /** Tables of schema llama with a tenant column, without leaves and detached leaves. */
   readonly tenantTables: readonly Relation[];
   readonly partitioned: readonly Relation[];
-  /** Whatever lies below a table of schema llama, at any depth, and tables that were leaves until they were detached. */
+  /** Partitions of tables of schema llama, at any depth, and detached ones. */
   readonly leaves: readonly Relation[];
   readonly detached: readonly Relation[];
-  /** The application role, and every role that may act as it, administrators excepted. */
+  /** The application role and every role that may act as it, except for administrators. */
   readonly tenantRoles: readonly string[];
   leavesOf(parent: Relation): readonly Relation[];
   named(qualified: string): Relation | undefined;
@@ -38,15 +39,15 @@ export interface Model {
   indexesOf(relation: Relation): readonly Index[];
   triggersOf(relation: Relation): readonly Trigger[];
   routine(oid: number): Routine | undefined;
-  /** The role itself, PUBLIC and every role whose rights it has without SET ROLE. */
+  /** The role, PUBLIC and every role whose privileges it has without SET ROLE. */
   rightsOf(role: string): ReadonlySet<string>;
-  /** Every role it may become with SET ROLE, or whose rights it has. */
+  /** The role, and every role that it may assume with SET ROLE or whose privileges it has. */
   reach(role: string): ReadonlySet<string>;
 }
 
 const models = new WeakMap<Snapshot, Model>();
 
-/** The model of a snapshot; computed once. */
+/** The model of a snapshot, computed once. */
 export function modelOf(snapshot: Snapshot): Model {
   const known = models.get(snapshot);
   if (known) return known;
@@ -55,20 +56,22 @@ export function modelOf(snapshot: Snapshot): Model {
   return model;
 }
 
-/** As a person would name it. */
+/** `llama.storage_records`. */
 export function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return `${schema}.${name}`;
 }
 
+/** `llama.write_audit()`. */
 export function signatureOf(routine: Routine): string {
   return `${routine.schema}.${routine.name}(${routine.types})`;
 }
 
-/** Grants that reach beyond the owner. */
+/** Grants to other roles than the owner. */
 export function foreignGrants(grants: readonly Grant[], ownerName: string): readonly Grant[] {
   return grants.filter(({ grantee }) => grantee !== ownerName);
 }
 
+/** `INSERT, SELECT to analytics_role; SELECT to PUBLIC`. */
 export function describeGrants(grants: readonly Grant[]): string {
   const privileges = new Map<string, string[]>();
   for (const { grantee, privilege } of grants) {
@@ -77,9 +80,22 @@ export function describeGrants(grants: readonly Grant[]): string {
   return [...privileges].map(([grantee, list]) => `${list.sort().join(', ')} to ${grantee}`).join('; ');
 }
 
+/** One finding about an object's grants; none without grants. */
+export function granted(object: string, grants: readonly Grant[]): readonly Finding[] {
+  return grants.length > 0 ? [{ object, detail: describeGrants(grants) }] : [];
+}
+
+/** Bits of pg_trigger.tgtype. */
+const triggerBits = { row: 1, before: 2, insert: 4, delete: 8, update: 16, truncate: 32 } as const;
+
+/** Whether a trigger fires in ordinary sessions, and for all of these parts of its type. */
+export function fires({ enabled, type }: Trigger, ...parts: readonly (keyof typeof triggerBits)[]): boolean {
+  return (enabled === 'O' || enabled === 'A') && parts.every((part) => type & triggerBits[part]);
+}
+
 const leafName = /^(.+)_y\d{4}m\d{2}$/;
 
-/** The table whose month a name says it is; undefined for any other name. */
+/** The parent of a leaf by the leaf's name; undefined for any other name. */
 export function parentNameOf(name: string): string | undefined {
   return leafName.exec(name)?.[1];
 }

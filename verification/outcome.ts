@@ -1,6 +1,8 @@
 import type { Finding, Outcome } from './check.ts';
 
-/** Passed when there is nothing to say about what was looked at. */
+export { counted } from '../core/text.ts';
+
+/** Passed if there are no findings. */
 export function judge(inspected: string, findings: readonly Finding[]): Outcome {
   return findings.length === 0 ? { status: 'passed', inspected } : { status: 'failed', inspected, findings };
 }
@@ -9,7 +11,7 @@ export function skip(reason: string): Outcome {
   return { status: 'skipped', reason };
 }
 
-/** `5 tables`, `1 table`. */
-export function counted(number: number, noun: string, plural = `${noun}s`): string {
-  return `${number} ${number === 1 ? noun : plural}`;
+/** One finding that lists what is wrong with an object: `reaches pg_monitor`. None for an empty list. */
+export function listed(object: string, verb: string, items: readonly string[]): readonly Finding[] {
+  return items.length > 0 ? [{ object, detail: `${verb} ${items.join(', ')}` }] : [];
 }

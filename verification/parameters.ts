@@ -1,48 +1,48 @@
 import type { Outcome } from './check.ts';
 import { judge, skip } from './outcome.ts';
-import type { Setting, Snapshot } from './snapshot/facts.ts';
+import type { Setting, Snapshot } from './snapshot/snapshot.ts';
 
 export interface Wanted {
   readonly name: string;
   readonly holds: (value: string) => boolean;
-  /** What it should be, as a person would say it. */
-  readonly should: string;
+  /** The expected value, as a finding shows it. */
+  readonly expected: string;
 }
 
-export const on = (name: string): Wanted => ({ name, holds: (value) => value === 'on', should: 'on' });
+export const on = (name: string): Wanted => ({ name, holds: (value) => value === 'on', expected: 'on' });
 export const limited = (name: string): Wanted => ({
   name,
   holds: (value) => Number(value) > 0,
-  should: 'limited (0 is no limit)',
+  expected: 'a limit (0 is no limit)',
 });
 
 /**
- * Judges parameters that a deployment sets. A server that is not Azure's, which nobody configured, has the
- * built-in values: those say nothing about a deployment.
+ * Compares parameters that a deployment sets. Skips if a server that is not Azure's has the built-in values: they say
+ * nothing about a deployment.
  */
 export function parameters(snapshot: Snapshot, wanted: readonly Wanted[]): Outcome {
-  const judged = wanted.flatMap(({ name, holds, should }) => {
+  const judged = wanted.flatMap(({ name, holds, expected }) => {
     const setting = snapshot.settings.get(name);
     if (!setting || !(snapshot.server.isAzure || setting.value !== setting.builtIn)) return [];
-    return [{ name, setting, should, fine: holds(setting.value) }];
+    return [{ name, setting, expected, fine: holds(setting.value) }];
   });
   if (judged.length === 0) {
     return skip(
-      `${wanted.map(({ name }) => name).join(', ')} stand at the built-in value of a server that is not Azure's`,
+      `${wanted.map(({ name }) => name).join(', ')} have the built-in values of a server that is not Azure's`,
     );
   }
   return judge(
     judged.map(({ name, setting }) => `${name} = ${withUnit(setting)}`).join(', '),
     judged
       .filter(({ fine }) => !fine)
-      .map(({ name, setting, should }) => ({
+      .map(({ name, setting, expected }) => ({
         object: `parameter ${name}`,
-        detail: `is ${withUnit(setting)}, should be ${should}`,
+        detail: `is ${withUnit(setting)}, expected ${expected}`,
       })),
   );
 }
 
-/** The same value, however the two sides write it: 1 and 1.0, ON and on, lists in another order. */
+/** Whether two spellings mean the same value: 1 and 1.0, ON and on, lists in another order. */
 export function sameValue(one: string, other: string): boolean {
   if (one === other) return true;
   if (one !== '' && other !== '' && Number(one) === Number(other)) return true;

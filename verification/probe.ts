@@ -1,8 +1,8 @@
 /**
- * The live probe: two tenants' rows are planted, and the application role tries what it must not be able to do.
+ * The live probe: it plants rows of two tenants, and tries as the application role what the role must not be able to do.
  *
- * Everything happens in one transaction that is always rolled back. A refusal counts only when the server gave
- * the reason that was expected: an attempt that failed for another reason has proved nothing, and says so.
+ * Everything happens in one transaction that is always rolled back. A refusal counts only if the server gives the expected
+ * reason: an attempt that fails for another reason proves nothing and skips its check.
  */
 
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -10,12 +10,14 @@ import pg from 'pg';
 import { messageOf } from '../core/text.ts';
 import { sqlState } from '../database/diagnosis.ts';
 import { month, parseBounds } from '../database/maintain/months.ts';
-import { rolledBack } from '../database/transaction.ts';
+import { adminRole } from '../database/schema/roles.ts';
+import { attempt, rolledBack } from '../database/transaction.ts';
 import type { CheckInput, Finding } from './check.ts';
-import { modelOf, nameOf, tenantRole } from './model.ts';
-import type { Relation, Snapshot } from './snapshot/facts.ts';
+import { modelOf, nameOf, owner, schema, tenantColumn, tenantRole } from './model.ts';
+import { type ProbedTable, probedTables } from './probed-tables.ts';
+import type { Relation, Snapshot } from './snapshot/snapshot.ts';
 
-/** What one part of the probe found; `skipped` when it could not be carried out. */
+/** Findings of one part of the probe, or the reason why it proved nothing. */
 export type Part =
   | { readonly tried: number; readonly findings: readonly Finding[] }
   | { readonly skipped: string };
@@ -36,7 +38,7 @@ export type PartName = keyof typeof parts;
 
 const probes = new WeakMap<Snapshot, Promise<Readonly<Record<PartName, Part>>>>();
 
-/** One part of the probe of this look at the database; the whole of it runs once. */
+/** One part of the probe; all parts run once per snapshot. */
 export async function probed(input: CheckInput, part: PartName): Promise<Part> {
   let probe = probes.get(input.snapshot);
   if (!probe) {
@@ -46,67 +48,81 @@ export async function probed(input: CheckInput, part: PartName): Promise<Part> {
   return (await probe)[part];
 }
 
-async function run({ client, snapshot }: CheckInput): Promise<Readonly<Record<PartName, Part>>> {
+async function run(input: CheckInput): Promise<Readonly<Record<PartName, Part>>> {
+  const { client, snapshot } = input;
   const all = (part: Part) => {
     const entries = Object.keys(parts).map((name) => [name, part]);
     return Object.fromEntries(entries) as Record<PartName, Part>;
   };
   if (snapshot.server.inRecovery) return all({ skipped: 'the server is in recovery and takes no writes' });
   return rolledBack(client, async () => {
-    const probe = new Probe(client, snapshot);
+    const probe = new Probe(client, snapshot, probedTables(input));
     try {
       await probe.plant();
     } catch (error) {
-      return all({ skipped: `two tenants' rows could not be planted: ${messageOf(error)}` });
+      return all({ skipped: `rows of two tenants could not be planted: ${messageOf(error)}` });
     }
-    const results = all({ skipped: 'not reached' });
+    const results = all({ skipped: 'not run' });
     for (const name of Object.keys(parts) as PartName[]) results[name] = await probe.section(parts[name]);
     return results;
   });
 }
 
-/** What a statement may end with: it was carried out, or it was refused for want of a right. */
+/** The end of a statement: it ran, or the server refused it for want of a privilege. */
 type Ended = { readonly rows: readonly Record<string, unknown>[]; readonly count: number } | 'refused';
 
 const insufficientPrivilege = '42501';
 
-/** Written as text, so that a statement and its savepoint travel together. */
+/** Literals, because a statement and its savepoint travel in one message, which takes no parameters. */
 const quote = pg.escapeLiteral;
 
 class Probe {
   readonly #client: pg.Client;
   readonly snapshot: Snapshot;
+  /** Every tenant table; after `plant`, those with rows of both tenants. */
+  tables: readonly ProbedTable[];
+  /** Why a table that administrators may write accepts no row of a tenant. */
+  #unplanted: string | undefined;
   readonly #mark = `verify-${randomBytes(6).toString('hex')}`;
   readonly mine = `${this.#mark}-a`;
   readonly theirs = `${this.#mark}-b`;
+  /** Tenants without a row, for inserts into tables with one row per tenant. */
+  readonly fresh = { mine: `${this.#mark}-c`, theirs: `${this.#mark}-d` };
   #tried = 0;
   #findings: Finding[] = [];
 
-  constructor(client: pg.Client, snapshot: Snapshot) {
+  constructor(client: pg.Client, snapshot: Snapshot, tables: readonly ProbedTable[]) {
     this.#client = client;
     this.snapshot = snapshot;
+    this.tables = tables;
   }
 
-  /** Rows of both tenants in every table that an administrator may write; the trail gets its rows by trigger. */
+  /** Writes a row of both tenants into every table that administrators may write; triggers write the audit trail. */
   async plant(): Promise<void> {
-    await this.become('admin_role');
-    for (const tenant of [this.mine, this.theirs]) {
-      await this.#client.query(
-        `INSERT INTO llama.tenant_configs (tenant_id) VALUES (${quote(tenant)});
-         ${storageRecord(tenant)}; ${modelMetric(tenant)}; ${detectorExecution(tenant)}`,
-      );
+    await this.become(adminRole);
+    const planted: ProbedTable[] = [];
+    for (const table of this.tables) {
+      const rows = [this.mine, this.theirs].flatMap((tenant) => table.insert(adminRole, tenant) ?? []);
+      const result = await attempt(this.#client, () => this.#client.query(rows.join('; ')));
+      if ('value' in result) planted.push(table);
+      else if (sqlState(result.refused) === undefined) throw result.refused;
+      else this.#unplanted ??= `${table.name} accepts no row of a tenant: ${result.refused.message}`;
     }
+    this.tables = planted;
     await this.become(tenantRole);
   }
 
-  /** Runs one part as the application role with tenant `mine`. */
+  /** Runs one part as the application role. */
   async section(part: (probe: Probe) => Promise<void>): Promise<Part> {
     this.#tried = 0;
     this.#findings = [];
     await this.#client.query('SAVEPOINT section');
     try {
       await part(this);
-      return { tried: this.#tried, findings: this.#findings };
+      const findings = this.#findings;
+      // Without rows in every table, an attempt without a finding proves nothing.
+      if (findings.length === 0 && this.#unplanted !== undefined) throw new Unproven(this.#unplanted);
+      return { tried: this.#tried, findings };
     } catch (error) {
       if (sqlState(error) === undefined && !(error instanceof Unproven)) throw error;
       return { skipped: `could not be tried: ${messageOf(error)}` };
@@ -119,16 +135,16 @@ class Probe {
     await this.#client.query(`SET LOCAL ROLE ${pg.escapeIdentifier(role)}`);
   }
 
-  /** Says whose data the transaction works on. */
+  /** Sets the tenant of the transaction. */
   async tenant(name: string): Promise<void> {
     await this.#client.query("SELECT set_config('app.current_tenant_id', $1, true)", [name]);
   }
 
-  /** Carries a statement out, or takes it back when it is refused. Any other end is an error. */
+  /** Runs a statement, and undoes it if the server refuses it. @throws Unproven for any other error */
   async attempt(sql: string): Promise<Ended> {
     this.#tried += 1;
     try {
-      // One message for three statements: the probe's cost is its round trips.
+      // One message for three statements, because round trips dominate the time of the probe.
       const results: unknown = await this.#client.query(
         `SAVEPOINT attempt; ${sql}; RELEASE SAVEPOINT attempt`,
       );
@@ -138,7 +154,7 @@ class Probe {
       if (sqlState(error) === undefined) throw error;
       await this.#client.query('ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt');
       if (sqlState(error) === insufficientPrivilege) return 'refused';
-      throw new Unproven(`${sql.replace(/\s+/g, ' ').slice(0, 60)}… ended with: ${messageOf(error)}`);
+      throw new Unproven(`${sql.replace(/\s+/g, ' ').slice(0, 60)}… failed: ${messageOf(error)}`);
     }
   }
 
@@ -146,12 +162,12 @@ class Probe {
     this.#findings.push({ object, detail });
   }
 
-  /** A statement that must be refused. */
+  /** A statement that the server must refuse. */
   async mustRefuse(object: string, deed: string, sql: string): Promise<void> {
     if ((await this.attempt(sql)) !== 'refused') this.find(object, `${tenantRole} can ${deed}`);
   }
 
-  /** A statement that must touch or show no row; a refusal is as good. */
+  /** A statement that must touch or return no row, or be refused. */
   async mustMiss(object: string, deed: string, sql: string): Promise<void> {
     const end = await this.attempt(sql);
     if (end === 'refused') return;
@@ -160,7 +176,7 @@ class Probe {
     if (rows > 0) this.find(object, `${tenantRole} can ${deed}: ${rows} ${rows === 1 ? 'row' : 'rows'}`);
   }
 
-  /** The leaf of each partitioned table that holds now. */
+  /** The leaf of the current month of each partitioned table. */
   currentLeaves(): readonly { readonly leaf: Relation; readonly parent: Relation }[] {
     const model = modelOf(this.snapshot);
     const now = this.snapshot.server.now;
@@ -173,179 +189,140 @@ class Probe {
   }
 }
 
-/** The server refused for a reason that proves nothing. */
+/** The server refused a statement for a reason that proves nothing. */
 class Unproven extends Error {}
-
-const tables = [
-  'storage_records',
-  'audit_trail',
-  'tenant_configs',
-  'model_metrics',
-  'detector_executions',
-].map((name) => `llama.${name}`);
-
-function storageRecord(tenant: string, id: string = randomUUID()): string {
-  return `INSERT INTO llama.storage_records (id, tenant_id, source_data_hash, mapped_data, model_version, detector_type)
-    VALUES (${quote(id)}, ${quote(tenant)}, 'verify', '{}', 'verify', 'verify')`;
-}
-
-function modelMetric(tenant: string): string {
-  return `INSERT INTO llama.model_metrics (model_version, tenant_id, metric_type, metric_value)
-    VALUES ('verify', ${quote(tenant)}, 'verify', 0)`;
-}
-
-function detectorExecution(tenant: string): string {
-  return `INSERT INTO llama.detector_executions (tenant_id, detector_type, execution_time_ms, success)
-    VALUES (${quote(tenant)}, 'verify', 0, true)`;
-}
 
 const rowsOf = (table: string, condition: string) =>
   `SELECT count(*)::int AS rows FROM ${table} WHERE ${condition}`;
 
-/** First of all, because a tenant that was set once is '' and never unset again in this session. */
+/** Views and materialized views with a tenant column. */
+function viewsOf({ snapshot }: Probe): readonly string[] {
+  const model = modelOf(snapshot);
+  return snapshot.relations
+    .filter((relation) => relation.schema === schema && 'vm'.includes(relation.kind))
+    .filter((relation) => model.columnsOf(relation).some(({ name }) => name === tenantColumn))
+    .map(nameOf);
+}
+
+/** Runs first, because a tenant that was set once is '' and never unset again in this session. */
 async function withoutTenant(probe: Probe): Promise<void> {
   const everything = async (state: string) => {
-    for (const table of [...tables, 'llama.tenant_performance']) {
-      await probe.mustMiss(table, `read it with ${state} tenant`, rowsOf(table, 'true'));
+    for (const name of [...probe.tables.map(({ name }) => name), ...viewsOf(probe)]) {
+      await probe.mustMiss(name, `read it with ${state} tenant`, rowsOf(name, 'true'));
     }
-    await probe.mustRefuse('llama.storage_records', `insert with ${state} tenant`, storageRecord(probe.mine));
+    for (const table of probe.tables) {
+      const insert = table.anyInsert(tenantRole, probe.fresh.mine);
+      await probe.mustRefuse(table.name, `insert with ${state} tenant`, insert);
+    }
   };
   await everything('no');
   await probe.tenant('');
-  await everything("an emptied ('')");
+  await everything("an empty ('')");
 }
 
+/** Everything that the migrations grant to the application role, on rows of its own tenant. */
 async function own(probe: Probe): Promise<void> {
-  await probe.tenant(probe.mine);
-  const id = randomUUID();
   const mustReach = async (object: string, deed: string, sql: string) => {
     const end = await probe.attempt(sql);
     const rows = end === 'refused' ? 0 : end.count;
     if (rows === 0) probe.find(object, `${tenantRole} cannot ${deed} of its own tenant`);
   };
-  for (const table of tables) {
-    await mustReach(
-      table,
-      'read rows',
-      `SELECT 1 FROM ${table} WHERE tenant_id = ${quote(probe.mine)} LIMIT 1`,
-    );
+  for (const table of probe.tables) {
+    const { name, recent } = table;
+    const may = (privilege: string) => table.granted(tenantRole, privilege).length > 0;
+    await probe.tenant(probe.mine);
+    if (may('SELECT')) {
+      const mine = `tenant_id = ${quote(probe.mine)}`;
+      await mustReach(name, 'read rows', `SELECT 1 FROM ${name} WHERE ${mine} LIMIT 1`);
+    }
+    const insert = table.insert(tenantRole, probe.fresh.mine);
+    const writer = insert === undefined ? probe.mine : probe.fresh.mine;
+    const rows = `tenant_id = ${quote(writer)}${recent}`;
+    await probe.tenant(writer);
+    if (insert !== undefined) await mustReach(name, 'insert a row', insert);
+    if (may('UPDATE'))
+      await mustReach(name, 'update a row', `UPDATE ${name} SET ${table.change} WHERE ${rows}`);
+    if (may('DELETE')) await mustReach(name, 'delete a row', `DELETE FROM ${name} WHERE ${rows}`);
   }
-  await mustReach('llama.storage_records', 'insert a record', storageRecord(probe.mine, id));
-  const record = `tenant_id = ${quote(probe.mine)} AND id = ${quote(id)}`;
-  await mustReach(
-    'llama.storage_records',
-    'update a record',
-    `UPDATE llama.storage_records SET model_version = 'verify 2' WHERE ${record}`,
-  );
-  await mustReach(
-    'llama.storage_records',
-    'delete a record',
-    `DELETE FROM llama.storage_records WHERE ${record}`,
-  );
-  await mustReach('llama.model_metrics', 'insert a metric', modelMetric(probe.mine));
-  await mustReach('llama.detector_executions', 'insert an execution', detectorExecution(probe.mine));
 }
 
 async function foreignReads(probe: Probe): Promise<void> {
   await probe.tenant(probe.mine);
   const foreign = `tenant_id <> ${quote(probe.mine)}`;
-  for (const table of [...tables, 'llama.tenant_performance']) {
-    await probe.mustMiss(table, "read other tenants' rows", rowsOf(table, foreign));
+  for (const name of [...probe.tables.map(({ name }) => name), ...viewsOf(probe)]) {
+    await probe.mustMiss(name, 'read rows of other tenants', rowsOf(name, foreign));
   }
-  await probe.mustMiss(
-    'llama.tenant_performance_summary',
-    "read other tenants' figures",
-    rowsOf('llama.tenant_performance_summary', foreign),
-  );
-  // An error raised on a hidden row would tell that it is there.
-  for (const table of tables) {
-    const trap = `1 / (CASE WHEN tenant_id <> ${quote(probe.mine)} THEN 0 ELSE 1 END) = 1`;
-    const end = await probe.attempt(rowsOf(table, trap)).catch((error: unknown) => {
+  for (const { name, recent } of probe.tables) {
+    // An error raised on a hidden row would show that it exists.
+    const trap = `1 / (CASE WHEN tenant_id <> ${quote(probe.mine)} THEN 0 ELSE 1 END) = 1${recent}`;
+    const end = await probe.attempt(rowsOf(name, trap)).catch((error: unknown) => {
       if (!(error instanceof Unproven) || !/division by zero/.test(error.message)) throw error;
-      return 'told' as const;
+      return 'raised' as const;
     });
-    if (end === 'told') probe.find(table, 'an error tells of rows that the policies hide');
+    if (end === 'raised') probe.find(name, 'an error reveals rows that the policies hide');
+    await probe.mustMiss(
+      name,
+      'lock rows of other tenants',
+      `SELECT 1 FROM ${name} WHERE tenant_id = ${quote(probe.theirs)}${recent} FOR UPDATE`,
+    );
   }
-  await probe.mustMiss(
-    'llama.storage_records',
-    "lock other tenants' rows",
-    `SELECT 1 FROM llama.storage_records WHERE tenant_id = ${quote(probe.theirs)} FOR UPDATE`,
-  );
 }
 
 async function foreignInserts(probe: Probe): Promise<void> {
   await probe.tenant(probe.mine);
-  const deed = 'insert a row for another tenant';
-  await probe.mustRefuse('llama.storage_records', deed, storageRecord(probe.theirs));
-  await probe.mustRefuse('llama.model_metrics', deed, modelMetric(probe.theirs));
-  await probe.mustRefuse('llama.detector_executions', deed, detectorExecution(probe.theirs));
-  await probe.mustRefuse(
-    'llama.tenant_configs',
-    deed,
-    `INSERT INTO llama.tenant_configs (tenant_id) VALUES (${quote(`${probe.theirs}-2`)})`,
-  );
+  for (const table of probe.tables) {
+    const insert = table.anyInsert(tenantRole, probe.fresh.theirs);
+    await probe.mustRefuse(table.name, 'insert a row for another tenant', insert);
+  }
 }
 
 async function foreignChanges(probe: Probe): Promise<void> {
   await probe.tenant(probe.mine);
-  const theirs = `tenant_id = ${quote(probe.theirs)}`;
-  const update: Readonly<Record<string, string>> = {
-    'llama.storage_records': "model_version = 'verify 3'",
-    'llama.tenant_configs': 'confidence_threshold = 0',
-    'llama.model_metrics': 'metric_value = 1',
-    'llama.detector_executions': 'success = false',
-  };
-  for (const [table, change] of Object.entries(update)) {
+  for (const { name, change, recent } of probe.tables) {
+    const theirs = `tenant_id = ${quote(probe.theirs)}${recent}`;
     await probe.mustMiss(
-      table,
-      "update another tenant's row",
-      `UPDATE ${table} SET ${change} WHERE ${theirs}`,
+      name,
+      'update a row of another tenant',
+      `UPDATE ${name} SET ${change} WHERE ${theirs}`,
     );
-    await probe.mustMiss(table, "delete another tenant's row", `DELETE FROM ${table} WHERE ${theirs}`);
+    await probe.mustMiss(name, 'delete a row of another tenant', `DELETE FROM ${name} WHERE ${theirs}`);
+    await probe.mustRefuse(
+      name,
+      'give a row to another tenant',
+      `UPDATE ${name} SET tenant_id = ${quote(probe.theirs)} WHERE tenant_id = ${quote(probe.mine)}${recent}`,
+    );
   }
-  await probe.mustRefuse(
-    'llama.storage_records',
-    'give a row to another tenant',
-    `UPDATE llama.storage_records SET tenant_id = ${quote(probe.theirs)} WHERE tenant_id = ${quote(probe.mine)}`,
-  );
 }
 
 async function leaves(probe: Probe): Promise<void> {
   await probe.tenant(probe.mine);
   const current = probe.currentLeaves();
-  if (current.length === 0) throw new Unproven('no table has a partition for now');
-  for (const { leaf } of current) {
+  if (current.length === 0) throw new Unproven('no table has a partition for the current month');
+  for (const { leaf, parent } of current) {
     const name = nameOf(leaf);
     await probe.mustMiss(name, 'read the partition directly', rowsOf(name, 'true'));
     await probe.mustMiss(name, 'delete from the partition directly', `DELETE FROM ${name}`);
     await probe.mustRefuse(name, 'lock the partition', `LOCK TABLE ${name} IN ACCESS SHARE MODE NOWAIT`);
-  }
-  for (const { leaf, parent } of current) {
-    const statement = [storageRecord, modelMetric, detectorExecution]
-      .map((make) => make(probe.theirs))
-      .find((sql) => sql.includes(`INTO ${nameOf(parent)} `));
-    if (!statement) continue;
-    const direct = statement.replace(`INTO ${nameOf(parent)} `, `INTO ${nameOf(leaf)} `);
-    await probe.mustRefuse(nameOf(leaf), 'insert into the partition directly', direct);
+    const table = probe.tables.find((one) => one.name === nameOf(parent));
+    if (!table) continue;
+    const insert = table.anyInsert(tenantRole, probe.fresh.theirs, name);
+    await probe.mustRefuse(name, 'insert into the partition directly', insert);
   }
 }
 
 async function escapes(probe: Probe): Promise<void> {
   await probe.tenant(probe.mine);
+  for (const { name } of probe.tables) {
+    await probe.mustRefuse(name, 'truncate it', `TRUNCATE ${name}`);
+    await probe.mustRefuse(
+      name,
+      'disable row-level security',
+      `ALTER TABLE ${name} DISABLE ROW LEVEL SECURITY`,
+    );
+    await probe.mustRefuse(name, 'disable its triggers', `ALTER TABLE ${name} DISABLE TRIGGER ALL`);
+    await probe.mustRefuse(name, 'add a policy', `CREATE POLICY verify ON ${name} USING (true)`);
+  }
   const attempts: readonly (readonly [string, string, string])[] = [
-    ['llama.storage_records', 'truncate it', 'TRUNCATE llama.storage_records'],
-    ['llama.audit_trail', 'truncate it', 'TRUNCATE llama.audit_trail'],
-    [
-      'llama.storage_records',
-      'switch row-level security off',
-      'ALTER TABLE llama.storage_records DISABLE ROW LEVEL SECURITY',
-    ],
-    [
-      'llama.storage_records',
-      'switch its triggers off',
-      'ALTER TABLE llama.storage_records DISABLE TRIGGER ALL',
-    ],
-    ['llama.storage_records', 'add a policy', 'CREATE POLICY verify ON llama.storage_records USING (true)'],
     [
       'schema llama',
       'create a function in it',
@@ -355,18 +332,16 @@ async function escapes(probe: Probe): Promise<void> {
     ['database', 'create a temporary table', 'CREATE TEMPORARY TABLE verify (n int)'],
     [
       'parameter session_replication_role',
-      'switch all triggers off',
+      'disable all triggers',
       "SET LOCAL session_replication_role = 'replica'",
     ],
   ];
   for (const [object, deed, sql] of attempts) await probe.mustRefuse(object, deed, sql);
-  // The server must refuse the query: without policies it would show everything.
+  // Without policies the query would return every row, so the server must refuse it.
   await probe.attempt('SET LOCAL row_security = off');
-  await probe.mustRefuse(
-    'parameter row_security',
-    'read with policies off',
-    rowsOf('llama.storage_records', 'true'),
-  );
+  for (const { name } of probe.tables) {
+    await probe.mustRefuse('parameter row_security', `read ${name} with policies off`, rowsOf(name, 'true'));
+  }
 }
 
 async function auditRows(probe: Probe): Promise<void> {
@@ -376,7 +351,9 @@ async function auditRows(probe: Probe): Promise<void> {
     `SELECT llama.set_tenant_context(${quote(probe.mine)}, 'verify-user', ${quote(correlation)}, '192.0.2.1', 'verify-agent')`,
   );
   const record = `tenant_id = ${quote(probe.mine)} AND id = ${quote(id)}`;
-  await probe.attempt(storageRecord(probe.mine, id));
+  const records = probe.tables.find(({ name }) => name === `${schema}.storage_records`);
+  if (!records) throw new Unproven('llama.storage_records does not exist');
+  await probe.attempt(records.anyInsert(tenantRole, probe.mine, records.name, { id: quote(id) }));
   await probe.attempt(`UPDATE llama.storage_records SET model_version = 'verify 2' WHERE ${record}`);
   await probe.attempt(`DELETE FROM llama.storage_records WHERE ${record}`);
   const end = await probe.attempt(
@@ -400,7 +377,7 @@ async function auditRows(probe: Probe): Promise<void> {
   ] as const) {
     const row = rows.find((candidate) => candidate['operation'] === operation);
     if (!row) {
-      probe.find('llama.audit_trail', `${operation} of a storage record left no row`);
+      probe.find('llama.audit_trail', `${operation} of a storage record wrote no row`);
       continue;
     }
     const wrong = Object.entries({ ...shared, old, new: fresh }).filter(
@@ -421,11 +398,11 @@ async function auditChanges(probe: Probe): Promise<void> {
     'write into it',
     `INSERT INTO ${trail} (tenant_id, table_name, operation, record_key) VALUES (${quote(probe.mine)}, 'verify', 'INSERT', 'verify')`,
   );
-  for (const role of [tenantRole, 'admin_role', 'llama_owner'] as const) {
+  for (const role of [tenantRole, adminRole, owner]) {
     await probe.become(role);
     for (const [deed, sql] of [
       ['change a row', `UPDATE ${trail} SET user_id = 'nobody' WHERE tenant_id = ${quote(probe.mine)}`],
-      ['remove a row', `DELETE FROM ${trail} WHERE tenant_id = ${quote(probe.mine)}`],
+      ['delete a row', `DELETE FROM ${trail} WHERE tenant_id = ${quote(probe.mine)}`],
     ] as const) {
       const end = await probe.attempt(sql);
       if (end !== 'refused' && end.count > 0) probe.find(trail, `${role} can ${deed}`);

@@ -1,24 +1,40 @@
+import type { Finding } from './check.ts';
 import { groupRoles, modelOf, tenantRole } from './model.ts';
-import type { Grant, Relation, Snapshot } from './snapshot/facts.ts';
+import { listed } from './outcome.ts';
+import type { Grant, Relation, Snapshot } from './snapshot/snapshot.ts';
 
-/** Whether one of the grants is the application role's, everybody's, or that of a login which serves tenants. */
+/** Whether one of the grants gives a tenant role its privilege: by name, by membership or through PUBLIC. */
 export function reachesTenants(snapshot: Snapshot, grants: readonly Grant[], privilege?: string): boolean {
-  const rights = rightsOfTenants(snapshot);
-  return grants.some((grant) => rights.has(grant.grantee) && (!privilege || grant.privilege === privilege));
+  const roles = rolesOfTenants(snapshot);
+  return grants.some((grant) => roles.has(grant.grantee) && (!privilege || grant.privilege === privilege));
 }
 
 /**
- * Every role whose rights somebody who serves tenants has or can take on, PUBLIC among them. That one of them reaches
- * another group role is ISO-021's to say, and not told again for all that this role may do.
+ * Roles whose privileges a tenant role has or can assume, including PUBLIC. Membership in another group role is left out:
+ * ISO-021 reports it.
  */
-export function rightsOfTenants(snapshot: Snapshot): ReadonlySet<string> {
+export function rolesOfTenants(snapshot: Snapshot): ReadonlySet<string> {
   const model = modelOf(snapshot);
   const others = new Set<string>(groupRoles.filter((role) => role !== tenantRole));
   const all = model.tenantRoles.flatMap((role) => [...model.reach(role)]);
   return new Set(['PUBLIC', ...all.filter((role) => !others.has(role))]);
 }
 
-/** What is granted on a relation, as a whole and by column. */
+/** One finding per role that reaches one of the targets by membership. */
+export function reaching(
+  snapshot: Snapshot,
+  roles: readonly string[],
+  targets: readonly string[],
+): readonly Finding[] {
+  const model = modelOf(snapshot);
+  return roles.flatMap((name) => {
+    const reach = model.reach(name);
+    const reached = targets.filter((target) => reach.has(target));
+    return listed(`role ${name}`, 'reaches', reached);
+  });
+}
+
+/** Grants on a relation and on its columns. */
 export function grantsOn({ columnGrants }: Snapshot, { oid, grants }: Relation): readonly Grant[] {
   return [...grants, ...columnGrants.filter(({ relation }) => relation === oid)];
 }

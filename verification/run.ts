@@ -22,21 +22,22 @@ import { takeSnapshot } from './snapshot/snapshot.ts';
 const { DatabaseError } = pg;
 
 /**
- * Looks at the database and says what is not as it must be.
+ * Runs the checks against one snapshot of the catalogs.
  *
- * Reads the catalogs once and judges that; nothing is written but by the two-tenant probe, whose transaction is
- * always rolled back. May be called inside a transaction, which is left as it was.
+ * Only the two-tenant probe writes, in a transaction that is always rolled back. An open transaction of the caller is left
+ * unchanged.
  *
- * @throws what the driver throws when the catalogs cannot be read, or the connection is lost on the way
+ * @throws the driver's error if the catalogs cannot be read or the connection is lost
  */
 export async function runChecks(context: CheckContext, options: RunOptions = {}): Promise<Report> {
   const started = performance.now();
-  const snapshot = await takeSnapshot(context.client, context.openDatabase);
+  // The parser loads while the server answers.
+  const [snapshot] = await Promise.all([takeSnapshot(context.client, context.openDatabase), loadParser()]);
   const checks = await evaluate({ ...context, snapshot }, chosen(options));
   return { checks, counts: count(checks), durationMs: performance.now() - started };
 }
 
-/** The results that a person must act on: failed, of `severity` or worse. */
+/** Failed checks of `severity` or worse. */
 export function failing(report: Report, severity: Severity = 'high'): readonly CheckResult[] {
   const limit = severities.indexOf(severity);
   return report.checks.filter(
@@ -44,25 +45,25 @@ export function failing(report: Report, severity: Severity = 'high'): readonly C
   );
 }
 
-/** Checks over a given look at the catalogs, one after the other: they share one connection. */
+/** Runs checks one after the other, because they share one connection. */
 export async function evaluate(input: CheckInput, checks: readonly Check[]): Promise<CheckResult[]> {
   await loadParser();
   const results: CheckResult[] = [];
   for (const { run, ...check } of checks) {
-    const outcome = await answer(run, input);
-    results.push({ check, outcome: isIdle(check, outcome, input) ? skip(nothingThere) : outcome });
+    const outcome = await outcomeOf(run, input);
+    results.push({ check, outcome: isIdle(check, outcome, input) ? skip(noTables) : outcome });
   }
   return results;
 }
 
-/** Groups that are about what lies in schema llama. */
-const aboutTables: readonly Group[] = ['isolation', 'partitions', 'indexes', 'audit'];
+/** Groups that inspect tables of schema llama. */
+const tableGroups: readonly Group[] = ['isolation', 'partitions', 'indexes', 'audit'];
 
-const nothingThere = "schema llama has no table with tenants' rows: there is nothing to look at";
+const noTables = 'schema llama has no tenant table to inspect';
 
-/** Whether a check found nothing wrong because there was nothing: in an empty database, or in another one than was meant. */
+/** Whether a check passed only because the database has no tenant tables: it is empty, or the wrong one. */
 function isIdle({ group }: CheckFacts, { status }: Outcome, { snapshot }: CheckInput): boolean {
-  return status === 'passed' && aboutTables.includes(group) && modelOf(snapshot).tenantTables.length === 0;
+  return status === 'passed' && tableGroups.includes(group) && modelOf(snapshot).tenantTables.length === 0;
 }
 
 /** Whether a check has this id, in any case, or this name. */
@@ -70,7 +71,7 @@ export function isNamed({ id, name }: Check, asked: string): boolean {
   return id === asked.toUpperCase() || name === asked.toLowerCase();
 }
 
-/** The checks that `options` asks for, in the catalogue's order. */
+/** The checks that the options select, in the order of the catalogue. */
 export function chosen({ groups, only }: RunOptions): readonly Check[] {
   return catalogue.filter(
     (check) =>
@@ -79,23 +80,23 @@ export function chosen({ groups, only }: RunOptions): readonly Check[] {
 }
 
 /**
- * A statement that was refused means that nobody looked, which is neither a pass nor a finding. A lost connection ends
- * the run: what follows could only be skipped, and a report full of skips reads like one that found nothing.
+ * A refused statement skips the check: it proves neither a pass nor a failure. A lost connection ends the run, because a
+ * report of skipped checks would look like one without findings.
  */
-async function answer(run: Check['run'], input: CheckInput): Promise<Outcome> {
+async function outcomeOf(run: Check['run'], input: CheckInput): Promise<Outcome> {
   try {
     return await run(input);
   } catch (error) {
     if (!(error instanceof Error) || isConnectionError(error) || isLost(input, error)) throw error;
     if (error instanceof DatabaseError || error instanceof Fault) {
-      return { status: 'skipped', reason: `could not look: ${error.message}` };
+      return { status: 'skipped', reason: `could not read: ${error.message}` };
     }
     const reason = `this check is defective (${error.name}: ${error.message}); report it`;
     return { status: 'skipped', reason, defective: true };
   }
 }
 
-/** What the driver says to whoever asks on a connection that is gone already. */
+/** Whether the driver refused a statement because the connection is gone. */
 function isLost({ client }: CheckInput, { message }: Error): boolean {
   return /not queryable|Connection terminated/.test(message) || client?.connection?.stream.destroyed === true;
 }

@@ -3,27 +3,24 @@ import { type CheckResult, type Group, groups, type Report } from './check.ts';
 import { failing } from './run.ts';
 
 export interface Verdict {
-  /** 0 clean; 1 findings; 2 a group that is required was not looked at, or a check is defective. */
+  /** 0 clean; 1 findings; 2 a check of a required group was skipped, or a check is defective. */
   readonly exitCode: 0 | 1 | 2;
-  /** One line for each reason that it is not 0. */
+  /** One line per reason for a status other than 0. */
   readonly reasons: readonly string[];
 }
 
 export interface VerdictOptions {
-  /** Findings of this severity and worse count. @default 'high' */
+  /** Least severity of the findings that count. @default 'high' */
   readonly failOn?: Severity;
-  /** Groups of which every check must have looked. @default - none */
+  /** Groups of which no check may be skipped. @default - none */
   readonly require?: readonly Group[];
 }
 
-/**
- * What a run amounts to. Skips are no findings, unless their group is required; findings outweigh skips,
- * because they are known.
- */
+/** The result of a run. A skipped check counts only if its group is required. Findings take precedence over skips. */
 export function verdictOf(report: Report, { failOn = 'high', require = [] }: VerdictOptions = {}): Verdict {
-  const bad = failing(report, failOn);
-  const reasons = bad.map(({ check }) => `${check.id} (${check.severity}): ${check.title}`);
-  if (bad.length > 0) return { exitCode: 1, reasons };
+  const failed = failing(report, failOn);
+  const reasons = failed.map(({ check }) => `${check.id} (${check.severity}): ${check.title}`);
+  if (failed.length > 0) return { exitCode: 1, reasons };
   const defective = report.checks.filter(
     ({ outcome }) => outcome.status === 'skipped' && outcome.defective === true,
   );
@@ -35,13 +32,13 @@ export function verdictOf(report: Report, { failOn = 'high', require = [] }: Ver
       ),
     };
   }
-  const unseen = report.checks.filter(
+  const skipped = report.checks.filter(
     ({ check, outcome }) => outcome.status === 'skipped' && require.includes(check.group),
   );
-  if (unseen.length > 0) return { exitCode: 2, reasons: unseen.map(whySkipped) };
+  if (skipped.length > 0) return { exitCode: 2, reasons: skipped.map(whySkipped) };
   const absent = require.filter((group) => !report.checks.some(({ check }) => check.group === group));
   if (absent.length > 0) {
-    return { exitCode: 2, reasons: absent.map((group) => `group ${group} is required and was not run`) };
+    return { exitCode: 2, reasons: absent.map((group) => `group ${group} is required but did not run`) };
   }
   return { exitCode: 0, reasons: [] };
 }

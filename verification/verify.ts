@@ -1,4 +1,4 @@
-/** Verification as a command runs it: connect, look, and say it in the form that was asked for. */
+/** Verification as a command runs it: connect, run the checks, render the report. */
 
 import { Fault } from '../core/fault.ts';
 import type { Reporter } from '../core/report.ts';
@@ -18,25 +18,25 @@ export type Format = (typeof formats)[number];
 export interface VerifyOptions extends RunOptions {
   readonly reporter: Reporter;
   readonly migrationsDirectory: string;
-  /** @default - whoever is signed in here */
+  /** @default - the identity that is signed in on this machine */
   readonly azureAccess?: AzureAccess;
-  /** Seconds that looking at the database may take in all. @default 300 */
+  /** Limit in seconds for the whole run. @default 300 */
   readonly timeLimitSeconds?: number;
 }
 
 /**
- * Verifies one server; a replica too, where what needs writing is skipped.
+ * Verifies one server. On a replica, checks that must write are skipped.
  *
- * @throws Fault (exit 2) when nothing could be looked at, a check is asked for that there is not, or none is.
+ * @throws Fault (exit 2) if the database cannot be read, a requested check does not exist, or the filters select no check.
  */
 export async function verify(target: Target, options: VerifyOptions): Promise<Report> {
   for (const id of options.only ?? []) findCheck(id);
   if (chosen(options).length === 0) {
     throw new Fault(
-      'verify/1',
-      'No check was asked for',
-      `none of ${options.only?.join(', ')} is of group ${options.groups?.join(', ')}`,
-      'Name checks or groups, not both.',
+      'verify/no-check-selected',
+      'The filters select no check',
+      `group ${options.groups?.join(', ')} contains none of ${options.only?.join(', ')}`,
+      'Use either --only or --group.',
       { exitCode: 2 },
     );
   }
@@ -65,14 +65,11 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
     );
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    throw new Fault('verify/2', error.what, error.why, error.remedy, { exitCode: 2, cause: error });
+    throw new Fault(error.code, error.what, error.why, error.remedy, { exitCode: 2, cause: error });
   }
 }
 
-/**
- * Ends a session whose server has stopped answering: statements have their own limits, which only a server that
- * answers can keep.
- */
+/** Ends a session whose server has stopped answering, and so cannot enforce the limits of its statements. */
 async function withinTime<Result>(
   { client, circumstances }: Connection,
   seconds: number,
@@ -81,7 +78,7 @@ async function withinTime<Result>(
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    // There is no gentler way: whatever is sent waits behind what is not answered.
+    // A cancel request or ROLLBACK would wait behind the statement that the server does not answer.
     client.connection.stream.destroy();
   }, seconds * 1000);
   try {
@@ -89,10 +86,10 @@ async function withinTime<Result>(
   } catch (error) {
     if (!late) throw error;
     throw new Fault(
-      'verify/3',
+      'verify/timed-out',
       `${circumstances.target} was not verified within ${seconds} s`,
-      'it stopped answering, or everything it was asked had to wait',
-      'Look at pg_stat_activity for what holds locks, and run the command again; --time-limit gives it longer.',
+      'it stopped answering, or its statements waited for locks',
+      'Find the lock holders in pg_stat_activity and run the command again, with a higher --time-limit if needed.',
       { exitCode: 2 },
     );
   } finally {
@@ -100,7 +97,7 @@ async function withinTime<Result>(
   }
 }
 
-/** Asked only where the deployment names resources: without them nobody needs to be signed in. */
+/** Undefined if the deployment names no Azure resources; then nobody needs to be signed in. */
 function beginAzure({ deployment }: Target, access: AzureAccess | undefined) {
   if (!deployment?.azure || !deployment.primary.id) return undefined;
   const facts = import('./azure/read.ts').then(({ readAzure }) => readAzure(deployment, access));
@@ -111,16 +108,16 @@ function beginAzure({ deployment }: Target, access: AzureAccess | undefined) {
 /**
  * Finds a check by its id, in any case, or by its name.
  *
- * @throws Fault (exit 2) when there is none.
+ * @throws Fault (exit 2) if no check has it.
  */
 export function findCheck(asked: string): CheckFacts {
   const check = catalogue.find((candidate) => isNamed(candidate, asked));
   if (check) return check;
   throw new Fault(
-    'verify/4',
-    `There is no check ${asked}`,
-    `the catalogue has ${catalogue.length}, ${catalogue[0]?.id} to ${catalogue.at(-1)?.id}`,
-    'llama-db explain lists them.',
+    'verify/unknown-check',
+    `Check ${asked} does not exist`,
+    `no id or name of the ${catalogue.length} checks matches it`,
+    'Run llama-db explain to list them.',
     { exitCode: 2 },
   );
 }
@@ -131,13 +128,13 @@ export interface RenderOptions {
   readonly verdict: Verdict;
   /** @default false */
   readonly colour?: boolean;
-  /** Table: name what passed too. @default false */
+  /** Table: list passed checks too. @default false */
   readonly all?: boolean;
   /** Table: columns of the terminal. @default 110 */
   readonly width?: number;
 }
 
-/** A report as text, in one of the formats. Those that most runs do not print are loaded when asked for. */
+/** A report as text in one of the formats. The less common formats are loaded on demand. */
 export async function renderReport(report: Report, options: RenderOptions): Promise<string> {
   const { format, target, verdict } = options;
   switch (format) {

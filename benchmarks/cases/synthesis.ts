@@ -1,56 +1,67 @@
 /**
- * Time and memory of synthesizing all environments, against only loading cdktf and the same bindings under the same
- * runner. Run it with `node --import tsx benchmarks/cases/synthesis.ts [rounds]`; it exits 1 above a limit.
+ * Time and memory of synthesizing all environments, compared with loading cdktf and the same bindings under the same
+ * runner.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Benchmark, median } from '../benchmark.ts';
 
-const limits = { ratio: 2, memoryMb: 200 } as const;
-
-const rounds = Number(process.argv[2] ?? 9);
-// Inside the project, so that packages are found as they are from main.ts.
-const scratch = mkdtempSync(join('node_modules', '.bench-'));
-try {
-  const loading = join(scratch, 'loading.mts');
-  writeFileSync(loading, bindings().join('\n'));
-  const measured = { loading: [] as Run[], synthesis: [] as Run[] };
-  // One after the other, round by round, so that a busy machine slows both alike.
-  for (let round = 0; round <= rounds; round += 1) {
-    const pair = { loading: run(loading), synthesis: run('main.ts') };
-    // The first round fills the runner's cache of translated files.
-    if (round === 0) continue;
-    measured.loading.push(pair.loading);
-    measured.synthesis.push(pair.synthesis);
-  }
-  const ratio = median(measured.synthesis, 'seconds') / median(measured.loading, 'seconds');
-  const memory = Math.max(...measured.synthesis.map(({ memoryMb }) => memoryMb));
-  for (const [name, runs] of Object.entries(measured)) {
-    process.stdout.write(
-      `${name}: median ${median(runs, 'seconds').toFixed(2)} s, ${median(runs, 'memoryMb').toFixed(0)} MB (${rounds} rounds)\n`,
-    );
-  }
-  process.stdout.write(
-    `ratio ${ratio.toFixed(2)} (limit ${limits.ratio}), at most ${memory.toFixed(0)} MB (limit ${limits.memoryMb})\n`,
-  );
-  process.exitCode = ratio < limits.ratio && memory < limits.memoryMb ? 0 : 1;
-} finally {
-  rmSync(scratch, { recursive: true });
-}
+const root = join(import.meta.dirname, '../..');
 
 interface Run {
   readonly seconds: number;
   readonly memoryMb: number;
 }
 
-function run(file: string): Run {
-  // Reported by the process itself when it ends; a parent sees the largest of all its children only.
+export const benchmark: Benchmark = {
+  name: 'synthesis',
+  description: 'seconds and memory of synthesizing all environments, beside only loading the bindings',
+  rounds: 9,
+  async run({ rounds, log }) {
+    // Inside the project, so that imports resolve as in main.ts.
+    const scratch = mkdtempSync(join(root, 'node_modules', '.bench-'));
+    try {
+      const loading = join(scratch, 'loading.mts');
+      writeFileSync(loading, bindings().join('\n'));
+      const runs = { loading: [] as Run[], synthesis: [] as Run[] };
+      // Alternately, so that other load on the machine affects both alike.
+      for (let round = 0; round <= rounds; round += 1) {
+        const pair = {
+          loading: measure(loading, scratch),
+          synthesis: measure(join(root, 'main.ts'), scratch),
+        };
+        // The first round fills the runner's cache of compiled files.
+        if (round === 0) continue;
+        runs.loading.push(pair.loading);
+        runs.synthesis.push(pair.synthesis);
+        log(
+          `round ${round}: loading ${pair.loading.seconds.toFixed(2)} s, synthesis ${pair.synthesis.seconds.toFixed(2)} s`,
+        );
+      }
+      const seconds = (kind: keyof typeof runs) => median(runs[kind].map((run) => run.seconds));
+      return {
+        figures: {
+          loading: { value: seconds('loading'), unit: 's' },
+          synthesis: { value: seconds('synthesis'), unit: 's' },
+          ratio: { value: seconds('synthesis') / seconds('loading'), unit: '' },
+          memory: { value: Math.max(...runs.synthesis.map(({ memoryMb }) => memoryMb)), unit: 'MB' },
+        },
+      };
+    } finally {
+      rmSync(scratch, { recursive: true });
+    }
+  },
+};
+
+function measure(file: string, scratch: string): Run {
+  // Each process reports its own peak: a parent sees only the largest peak of all its children.
   const report = `process.on('exit', () => process.stderr.write('maxRSS ' + process.resourceUsage().maxRSS))`;
   const start = performance.now();
   const { status, stderr } = spawnSync(
     process.execPath,
     ['--import', 'tsx', '--import', `data:text/javascript,${encodeURIComponent(report)}`, file],
-    { encoding: 'utf8', env: { ...process.env, CDKTF_OUTDIR: join(scratch, 'out') } },
+    { cwd: root, encoding: 'utf8', env: { ...process.env, CDKTF_OUTDIR: join(scratch, 'out') } },
   );
   const seconds = (performance.now() - start) / 1000;
   if (status !== 0) throw new Error(`${file} failed: ${stderr}`);
@@ -60,7 +71,9 @@ function run(file: string): Run {
 /** Imports of cdktf and of every binding that main.ts loads, and nothing else. */
 function bindings(): string[] {
   const imported = ['stacks', 'constructs']
-    .flatMap((room) => readdirSync(room).map((file) => readFileSync(join(room, file), 'utf8')))
+    .flatMap((room) =>
+      readdirSync(join(root, room)).map((file) => readFileSync(join(root, room, file), 'utf8')),
+    )
     .flatMap((source) => [
       ...source.matchAll(
         /^import (?!type\b)[^;]*?from '(cdktf|constructs|@cdktf\/provider-azurerm\/[^']+)';/gm,
@@ -68,9 +81,4 @@ function bindings(): string[] {
     ])
     .map(([, name]) => name);
   return [...new Set(imported)].sort().map((name) => `import '${name}';`);
-}
-
-function median(runs: readonly Run[], what: keyof Run): number {
-  const sorted = runs.map((one) => one[what]).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 
-/** Asks a person; no without a terminal to ask at. The question goes to stderr, because stdout may be a result. */
+/** Asks a yes-no question on stderr. Without a terminal, the answer is no. */
 export async function confirm(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) {
-    process.stderr.write(`${question} Not without --yes: there is no terminal to ask at.\n`);
+    process.stderr.write(`${question} Not without --yes: there is no terminal.\n`);
     return false;
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });

@@ -42,7 +42,7 @@ async function describeMigrated(directory: string, major: number): Promise<Descr
     const target = await resolveTarget({ url: server.url('migrator') }, {});
     return await withConnection(target, { applicationName: 'llama-db schema' }, (connection) =>
       withLock(connection, { reporter: silent }, async () => {
-        await migrate(connection, { reporter: silent, directory });
+        await migrate(connection, { reporter: silent, migrationsDirectory: directory });
         await connection.restoreSession();
         return describeSchema(connection.client);
       }),

@@ -1,13 +1,13 @@
 /**
- * What is hashed, said once more beside migration 0012, so that the check of the trail does not rest on functions that
- * lie in the database it checks.
+ * The hashed form of rows and seals. It repeats migration 0012 on purpose: the verification of the trail must not rely on
+ * functions in the database that it verifies.
  *
- * A row is hashed as a JSON array in which nothing depends on a setting of the session, on the order of columns or on
- * the server's version: instants are seconds since 1970 as exact decimals, addresses and the login are text.
+ * A row is hashed as a JSON array. No element depends on session settings, on the order of columns or on the version of
+ * the server: instants are seconds since 1970 as exact decimals; addresses and the login are text.
  */
 import { createHash } from 'node:crypto';
 
-/** SHA-256 of a row of llama.audit_trail, which the query calls `a`, as a bytea. */
+/** SQL expression: SHA-256, as a bytea, of a row of llama.audit_trail with the alias `a`. */
 export const rowHash = `pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
   a.sequence, a.id, a.tenant_id, a.table_name, a.record_id, a.operation, a.user_id,
   extract(epoch FROM a."timestamp")::text, a.old_values, a.new_values, a.correlation_id, a.ip_address::text,
@@ -31,7 +31,7 @@ export interface Seal {
   readonly sealedAt: string;
 }
 
-/** What a seal's `hash` must be: SHA-256 in hex over everything else that it says. */
+/** The correct `hash` of a seal: SHA-256 in hex over its other members. */
 export function hashOf(seal: Omit<Seal, 'hash'>): string {
   const parts = [
     seal.number,
@@ -49,5 +49,5 @@ export function hashOf(seal: Omit<Seal, 'hash'>): string {
     .digest('hex');
 }
 
-/** What the first seal names as the hash before it. */
+/** `previousHash` of the first seal. */
 export const genesis = '0'.repeat(64);

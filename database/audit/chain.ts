@@ -1,4 +1,4 @@
-/** Following the chain of seals: each by itself, how it hangs on the one before, and what it says of its month. */
+/** Follows the chain of seals and checks each seal: its own hash, its link to the previous seal, its closing. */
 import { createHash, type Hash } from 'node:crypto';
 import type pg from 'pg';
 import { genesis, hashOf, type Seal } from './canonical.ts';
@@ -7,15 +7,15 @@ import { isMonth, partitionOf } from './months.ts';
 import { type Head, sealsAfter } from './seals.ts';
 
 export interface SealedMonth {
-  /** Of all seals over rows, closed or not. */
+  /** Sum over all seals of rows, closed or not. */
   rows: bigint;
   first: bigint | undefined;
   last: bigint;
-  /** Over the content hashes of its seals. */
+  /** Hash over the content hashes of its seals. */
   readonly contents: Hash;
-  /** The newest closing, whether it still holds or not. */
+  /** The newest closing, even if rows of the month were sealed after it. */
   lastClosing: Seal | undefined;
-  /** That closing, unless rows of the month were sealed after it: of those it says nothing. */
+  /** The newest closing, unless rows of the month were sealed after it: it does not cover them. */
   closing: Seal | undefined;
 }
 
@@ -42,7 +42,7 @@ export class Chain {
     return this.#last;
   }
 
-  /** Everything numbered up to here is sealed. */
+  /** The highest sealed sequence number. */
   get through(): bigint {
     return this.#through;
   }
@@ -59,7 +59,7 @@ export class Chain {
             this.#find({
               kind: 'other chain',
               seal: seal.number,
-              detail: `seal ${seal.number} is not the one that was expected: the chain was computed anew since then`,
+              detail: `seal ${seal.number} differs from the expected head: the chain was recomputed since then`,
             });
           }
         }
@@ -69,11 +69,11 @@ export class Chain {
       }
     }
     if (expect && !met) {
-      const newest = this.#last ? `the newest is ${this.#last.number}` : 'there is none';
+      const newest = this.#last ? `the newest seal is ${this.#last.number}` : 'the chain is empty';
       this.#find({
         kind: 'other chain',
         seal: expect.number,
-        detail: `seal ${expect.number}, which was expected, does not exist: ${newest}, and what followed it was removed`,
+        detail: `the expected seal ${expect.number} does not exist: ${newest}, and later seals were removed`,
       });
     }
   }
@@ -92,19 +92,19 @@ export class Chain {
         seal: number,
         detail:
           previous.number === 0
-            ? 'seal 1 does not begin the chain: it names another seal before it'
-            : `seal ${number} does not hang on seal ${previous.number}: one of them was replaced`,
+            ? 'seal 1 does not begin the chain: it names a previous seal'
+            : `seal ${number} does not link to seal ${previous.number}: one of them was replaced`,
       });
     }
     if (hashOf(seal) !== seal.hash) {
-      const detail = `seal ${number} (${partitionOf(seal.month)}) was rewritten: its hash is not that of what it says`;
+      const detail = `seal ${number} (${partitionOf(seal.month)}) was rewritten: its hash does not match its content`;
       this.#find({ kind: 'rewritten seal', seal: number, partition: partitionOf(seal.month), detail });
     }
   }
 
   #count(seal: Seal): void {
     if (!isMonth(seal.month)) {
-      const detail = `seal ${seal.number} is over ${JSON.stringify(seal.month)}, which is no month of the trail`;
+      const detail = `seal ${seal.number} covers ${JSON.stringify(seal.month)}, which the trail cannot contain`;
       this.#find({ kind: 'rewritten seal', seal: seal.number, detail });
       return;
     }
@@ -128,7 +128,7 @@ export class Chain {
         seal.contentHash === month.contents.copy().digest('hex');
       if (right) return;
       const partition = partitionOf(seal.month);
-      const detail = `seal ${seal.number} closes ${partition} with another hash than its seals give`;
+      const detail = `seal ${seal.number} closes ${partition} with a hash that differs from the hash of its seals`;
       this.#find({ kind: 'wrong closing', seal: seal.number, partition, detail });
       return;
     }

@@ -1,4 +1,4 @@
-/** What a verification of the trail finds, and how much of it is listed. */
+/** The findings of a verification of the trail. */
 
 export type Tampering =
   | 'changed row'
@@ -13,17 +13,17 @@ export type Tampering =
 
 export interface TrailFinding {
   readonly kind: Tampering;
-  /** Seal that says otherwise. */
+  /** Number of the seal that contradicts the rows. */
   readonly seal?: number;
-  /** `audit_trail_y2026m11`: where the rows lie, or would lie. */
+  /** Partition of the rows, even if it no longer exists: `audit_trail_y2026m11`. */
   readonly partition?: string;
-  /** One line: what is wrong, and where. */
+  /** One line that names the difference and its place. */
   readonly detail: string;
 }
 
 export type Find = (finding: TrailFinding) => void;
 
-/** Findings that are listed; a trail that was emptied has one a seal. */
+/** Maximum number of listed findings. An emptied trail has one finding per seal. */
 const listed = 100;
 
 export class Findings {
@@ -39,7 +39,7 @@ export class Findings {
     return this.#list;
   }
 
-  /** Findings beyond those listed. */
+  /** Number of findings beyond those listed. */
   get more(): number {
     return this.#more;
   }

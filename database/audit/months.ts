@@ -1,37 +1,37 @@
-/** The months of the trail, and where their rows lie. */
+/** The months of the trail, and the partitions that hold their rows. */
 import type pg from 'pg';
 import { leafName, monthName, parseBounds } from '../maintain/months.ts';
 
 /**
- * First and last month that the trail can have, as llama.create_monthly_partition makes partitions; instants outside of
- * them are never sealed.
+ * First and last month that the trail can have: llama.create_monthly_partition creates partitions only within them.
+ * Instants outside are never sealed.
  */
 const firstMonth = '1970-01-01';
 const lastMonth = '9999-11-01';
 
-/** Whether it is the first day of a month that the trail can have. */
+/** Whether a text is the first day of a month that the trail can have. */
 export function isMonth(text: string): boolean {
   return /^\d{4}-(0[1-9]|1[0-2])-01$/.test(text) && text >= firstMonth && text <= lastMonth;
 }
 
-/** The partition that a month has as a rule. */
+/** Name of the partition that normally holds a month. */
 export function partitionOf(month: string): string {
   return isMonth(month) ? leafName('audit_trail', new Date(`${month}T00:00:00Z`)) : 'audit_trail';
 }
 
-/** First instants of the month and of the next. */
+/** First instants of the month and of the next month. */
 export function boundsOf(month: string): readonly [string, string] {
   const from = new Date(`${month}T00:00:00Z`);
   const to = new Date(Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + 1));
   return [`${monthName(from)}-01 00:00:00+00`, `${monthName(to)}-01 00:00:00+00`];
 }
 
-/** What no month of the trail holds, as a condition on `a`. */
+/** SQL condition on the alias `a`: the row belongs to no month of the trail. */
 export const outsideOfMonths = `(a."timestamp" < '${boundsOf(firstMonth)[0]}' OR a."timestamp" >= '${boundsOf(lastMonth)[1]}')`;
 
 /**
- * Months that have a partition, each with the names of those that hold it. In one that is not a month's, a default one
- * for example, rows could hide: it counts for every month that it has rows of.
+ * Months that have a partition, each with the names of its partitions. A partition with other bounds, such as a default
+ * partition, could hide rows. It counts for every month of which it holds rows.
  */
 export async function partitionsOfMonths(
   client: pg.ClientBase,

@@ -1,6 +1,7 @@
-/** Comparing the rows of one month with its seals: in the trail, or in a partition that was detached from it. */
+/** Compares the rows of one month with its seals: in the trail, or in a partition detached from it. */
 import { createHash, type Hash } from 'node:crypto';
 import type pg from 'pg';
+import { counted } from '../../core/text.ts';
 import { rowHash, type Seal } from './canonical.ts';
 import type { Find, Tampering } from './findings.ts';
 import { boundsOf } from './months.ts';
@@ -8,28 +9,28 @@ import { sealsAfter } from './seals.ts';
 
 export interface MonthOfRows {
   readonly month: string;
-  /** What findings call the place of its rows; of a row that was added they name its real one. */
+  /** Name of the partition for findings. Findings about inserted rows name the partition that really holds them. */
   readonly partition: string;
-  /** Where rows are read from. @default 'llama.audit_trail' */
+  /** Table to read the rows from. @default 'llama.audit_trail' */
   readonly relation?: string;
-  /** Newest seal that counts. @default - all */
+  /** Number of the newest seal to compare. @default - all seals */
   readonly lastSeal?: number;
-  /** Rows with greater numbers are not looked at. @default - all are */
+  /** Highest sequence number to compare. @default - all rows */
   readonly through?: bigint;
 }
 
-/** Rows taken from the server at a time. */
+/** Rows per FETCH. */
 const fetchSize = 5_000;
-/** Seals whose rows are asked for at a time. */
+/** Seals per query for rows. */
 const pageSize = 500;
 
 const least = -(2n ** 63n);
 const greatest = 2n ** 63n - 1n;
 
 /**
- * Within the open transaction. No more than a page is in memory.
+ * Runs inside the open transaction, and keeps at most one page in memory.
  *
- * @returns rows that were compared with a seal.
+ * @returns the number of rows compared with a seal
  */
 export async function compareMonth(client: pg.Client, part: MonthOfRows, find: Find): Promise<number> {
   const { month, lastSeal = Number.POSITIVE_INFINITY, through = greatest } = part;
@@ -52,13 +53,14 @@ interface Range {
   readonly to: bigint;
 }
 
-interface SealInHand {
+/** A seal whose rows are being read. */
+interface OpenSeal {
   readonly seal: Seal;
   readonly hash: Hash;
   rows: bigint;
 }
 
-/** Rows numbered `from` to `to` against the seals of that range, both in order. */
+/** Compares rows with the seals of the same range of sequence numbers, both in order. */
 async function compareRange(
   client: pg.Client,
   { month, partition, relation = 'llama.audit_trail' }: MonthOfRows,
@@ -72,15 +74,15 @@ async function compareRange(
       WHERE a."timestamp" >= '${begin}' AND a."timestamp" < '${end}' AND a.sequence BETWEEN '${from}' AND '${to}'
       ORDER BY a.sequence, a.id`,
   );
-  const strangers = { rows: 0, first: '', place: '' };
+  const unsealed = { rows: 0, first: '', place: '' };
   let compared = 0;
-  let place = 0;
-  let inHand: SealInHand | undefined;
-  const turnTo = (sequence: bigint) => {
-    while (place < seals.length && (seals[place] as Seal).lastSequence < sequence) {
-      judge(inHand ?? take(seals[place] as Seal), partition, find);
-      inHand = undefined;
-      place += 1;
+  let position = 0;
+  let current: OpenSeal | undefined;
+  const finishSealsBefore = (sequence: bigint) => {
+    while (position < seals.length && (seals[position] as Seal).lastSequence < sequence) {
+      compareWithSeal(current ?? open(seals[position] as Seal), partition, find);
+      current = undefined;
+      position += 1;
     }
   };
   for (;;) {
@@ -89,53 +91,52 @@ async function compareRange(
     );
     for (const row of rows) {
       const sequence = BigInt(row.sequence);
-      turnTo(sequence);
-      const seal = seals[place];
+      finishSealsBefore(sequence);
+      const seal = seals[position];
       if (!seal || sequence < seal.firstSequence) {
-        if (strangers.rows === 0) Object.assign(strangers, { first: row.sequence, place: row.place });
-        strangers.rows += 1;
+        if (unsealed.rows === 0) Object.assign(unsealed, { first: row.sequence, place: row.place });
+        unsealed.rows += 1;
         continue;
       }
-      inHand ??= take(seal);
-      inHand.rows += 1n;
-      inHand.hash.update(row.hash);
+      current ??= open(seal);
+      current.rows += 1n;
+      current.hash.update(row.hash);
       compared += 1;
     }
     if (rows.length < fetchSize) break;
   }
-  turnTo(to + 1n);
+  finishSealsBefore(to + 1n);
   await client.query('CLOSE trail');
-  if (strangers.rows > 0) {
+  if (unsealed.rows > 0) {
     const { rows } = await client.query<{ name: string }>(
       'SELECT relname AS name FROM pg_catalog.pg_class WHERE oid = $1',
-      [strangers.place],
+      [unsealed.place],
     );
     const real = rows[0]?.name ?? partition;
     const which =
-      strangers.rows > 1
-        ? `row ${strangers.first} of ${real} and ${strangers.rows - 1} more were`
-        : `row ${strangers.first} of ${real} was`;
-    find({ kind: 'inserted row', partition: real, detail: `${which} added to what was sealed of the month` });
+      unsealed.rows > 1
+        ? `row ${unsealed.first} of ${real} and ${unsealed.rows - 1} more were`
+        : `row ${unsealed.first} of ${real} was`;
+    find({ kind: 'inserted row', partition: real, detail: `${which} added to the sealed rows of the month` });
   }
   return compared;
 }
 
-function take(seal: Seal): SealInHand {
+function open(seal: Seal): OpenSeal {
   return { seal, rows: 0n, hash: createHash('sha256') };
 }
 
-function judge({ seal, rows, hash }: SealInHand, partition: string, find: Find): void {
+function compareWithSeal({ seal, rows, hash }: OpenSeal, partition: string, find: Find): void {
   if (rows === seal.rowCount && hash.digest('hex') === seal.contentHash) return;
   const where = `seal ${seal.number}, ${partition}, rows numbered ${seal.firstSequence} to ${seal.lastSequence}`;
   const [kind, detail]: [Tampering, string] =
     rows < seal.rowCount
-      ? ['removed row', `${countedRows(seal.rowCount - rows)} of ${seal.rowCount} removed (${where})`]
+      ? ['removed row', `${counted(seal.rowCount - rows, 'row')} of ${seal.rowCount} removed (${where})`]
       : rows > seal.rowCount
-        ? ['inserted row', `${countedRows(rows - seal.rowCount)} inserted beside ${seal.rowCount} (${where})`]
-        : ['changed row', `at least 1 of ${countedRows(rows)} changed (${where})`];
+        ? [
+            'inserted row',
+            `${counted(rows - seal.rowCount, 'row')} inserted beside ${seal.rowCount} (${where})`,
+          ]
+        : ['changed row', `at least 1 of ${counted(rows, 'row')} changed (${where})`];
   find({ kind, seal: seal.number, partition, detail });
-}
-
-export function countedRows(count: bigint): string {
-  return count === 1n ? '1 row' : `${count} rows`;
 }

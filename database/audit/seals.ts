@@ -1,10 +1,11 @@
-/** Reading the chain of seals, and asking for more of it. */
+/** Reads the chain of seals, and extends it. */
 import type pg from 'pg';
 import { Fault } from '../../core/fault.ts';
 import type { Connection } from '../connection.ts';
+import { asRole } from '../migrator/prepare.ts';
 import type { Seal } from './canonical.ts';
 
-/** `number:hash` of a seal: what is kept elsewhere to prove later that the chain still contains it. */
+/** Number and hash of a seal. A copy outside the database proves later that the chain still contains the seal. */
 export interface Head {
   readonly number: number;
   /** Hex. */
@@ -15,15 +16,15 @@ export function formatHead({ number, hash }: Head): string {
   return `${number}:${hash}`;
 }
 
-/** @throws Fault (exit 2) when it is not `number:hash`. */
+/** @throws Fault (exit 2) if the text is not `number:hash` */
 export function parseHead(text: string): Head {
   const [, number, hash] = /^([1-9]\d{0,15}):([0-9a-f]{64})$/i.exec(text.trim()) ?? [];
   if (number && hash) return { number: Number(number), hash: hash.toLowerCase() };
   throw new Fault(
-    'seals/1',
-    `${JSON.stringify(text)} is no head of an audit trail`,
-    'a head is the number of a seal, a colon and its hash in 64 hexadecimal digits',
-    'Copy it from an earlier llama-db audit verify or audit head, or from the record of a release.',
+    'audit/head-malformed',
+    `${JSON.stringify(text)} is not the head of an audit trail`,
+    'a head consists of the number of a seal, a colon and its hash in 64 hexadecimal digits',
+    'Copy it from the output of an earlier llama-db audit verify or audit head, or from the record of a release.',
     { exitCode: 2 },
   );
 }
@@ -35,7 +36,7 @@ const columns = `number::text, kind, pg_catalog.to_char(month, 'YYYY-MM-DD') AS 
 
 type Texts = { readonly [Key in keyof Seal]: string };
 
-/** Seals in order, some at a time: all, or those over the rows of one month. */
+/** Pages of seals in order: all seals, or only the seals of rows of one month (`2026-11-01`). */
 export async function* sealsAfter(
   client: pg.Client,
   after: number,
@@ -79,7 +80,7 @@ function parse(row: Texts): Seal {
   };
 }
 
-/** The newest seal as the table has it, unchecked; undefined while nothing was sealed. Needs a role that reads seals. */
+/** The newest seal in the table, unchecked; undefined if nothing is sealed. The session needs a role that reads seals. */
 export async function readHead(client: pg.Client): Promise<Head | undefined> {
   const { rows } = await client.query<{ number: string; hash: string }>(
     `SELECT number::text, pg_catalog.encode(hash, 'hex') AS hash
@@ -89,8 +90,9 @@ export async function readHead(client: pg.Client): Promise<Head | undefined> {
 }
 
 /**
- * The head as a deployment records it: without one where nothing is sealed yet, or where the trail is not to be read,
- * which the verification of a deployment judges.
+ * The head for the record of a deployment.
+ *
+ * @returns null if nothing is sealed yet, or if the login cannot read the trail; the verification reports the latter
  */
 export async function headOfDeployment(
   connection: Pick<Connection, 'client' | 'circumstances'>,
@@ -105,9 +107,9 @@ export async function headOfDeployment(
 }
 
 /**
- * A read-only transaction as a role that sees the whole trail and its seals.
+ * Runs `work` in a read-only transaction, as a role that sees the whole trail and its seals.
  *
- * @throws Fault (exit 2) when the trail is not sealed here yet, or the login may not read it.
+ * @throws Fault (exit 2) if the database has no seals table, or if the login may not read the trail
  */
 export async function readingTrail<Result>(
   { client, circumstances }: Pick<Connection, 'client' | 'circumstances'>,
@@ -124,19 +126,19 @@ export async function readingTrail<Result>(
     const [found] = rows;
     if (!found?.there) {
       throw new Fault(
-        'seals/2',
+        'audit/not-sealed',
         `The audit trail of ${circumstances.target} is not sealed`,
-        'table llama.audit_seals is missing, which migration 0012 makes',
-        'Deploy the environment, or run llama-db migrate, first.',
+        'table llama.audit_seals, which migration 0012 creates, does not exist',
+        'Deploy the environment or run llama-db migrate first.',
         { exitCode: 2 },
       );
     }
     if (!found.may_set && !found.has) {
       throw new Fault(
-        'seals/3',
+        'audit/not-readable',
         `${circumstances.user} may not read the audit trail of ${circumstances.target}`,
-        'all tenants’ rows and the seals are shown to members of admin_role only',
-        `As the administrator: GRANT admin_role TO "${circumstances.user}".`,
+        'only members of admin_role see the rows of all tenants and the seals',
+        `As the administrator, run GRANT admin_role TO "${circumstances.user}".`,
         { exitCode: 2 },
       );
     }
@@ -148,22 +150,21 @@ export async function readingTrail<Result>(
 }
 
 /**
- * Seals what can be sealed at this moment: one run notes how far the trail goes, the next may seal so far. What a
- * transaction that still runs could add to waits for it.
+ * Seals all rows that can be sealed now. One call of llama.seal_audit_trail records how far the trail reaches, and a later
+ * call seals up to there. Rows stay unsealed while a running transaction could still add rows before them.
  *
- * @returns rows sealed.
+ * @returns the number of rows sealed
  */
-export async function seal({ client }: Pick<Connection, 'client'>): Promise<number> {
-  let sealed = 0;
-  await client.query('SET ROLE maintenance_role');
-  try {
-    // The first finishes what was noted before, and can note only then.
-    for (let run = 0; run < 3; run += 1) {
-      const { rows } = await client.query<{ sealed: string }>('SELECT llama.seal_audit_trail() AS sealed');
+export function seal(connection: Pick<Connection, 'client'>): Promise<number> {
+  return asRole(connection, 'maintenance_role', async () => {
+    let sealed = 0;
+    // A call seals up to the recorded position and can record the next one only after that, so one call is not enough.
+    for (let call = 0; call < 3; call += 1) {
+      const { rows } = await connection.client.query<{ sealed: string }>(
+        'SELECT llama.seal_audit_trail() AS sealed',
+      );
       sealed += Number(rows[0]?.sealed ?? 0);
     }
-  } finally {
-    await client.query('RESET ROLE').catch(() => undefined);
-  }
-  return sealed;
+    return sealed;
+  });
 }

@@ -1,21 +1,21 @@
 /**
- * `llama-db audit verify`: computes the chain again, from the rows up.
+ * `llama-db audit verify`: recomputes the chain from the rows.
  *
- * The chain is read in one transaction, each month in another: sealed rows never change, so nothing is lost by it, and
- * no snapshot is held open for as long as the whole takes. Memory does not grow with the trail.
+ * One transaction reads the chain, and one per month reads its rows. Sealed rows never change, so the result is the same
+ * as in one transaction, without one long-lived snapshot. Memory use does not grow with the trail.
  */
-
 import type { Reporter } from '../../core/report.ts';
+import { counted } from '../../core/text.ts';
 import { type Connection, withConnection } from '../connection.ts';
 import type { Target } from '../target.ts';
 import type { Seal } from './canonical.ts';
 import { Chain } from './chain.ts';
 import { Findings, type TrailFinding } from './findings.ts';
 import { boundsOf, outsideOfMonths, partitionOf, partitionsOfMonths } from './months.ts';
-import { compareMonth, countedRows } from './rows.ts';
+import { compareMonth } from './rows.ts';
 import { type Head, readingTrail } from './seals.ts';
 
-/** A month whose partition may be gone, as its closing seal says. */
+/** A closed month, according to its closing seal. Its partition may no longer exist. */
 export interface ClosedPartition {
   readonly partition: string;
   readonly from: string;
@@ -26,19 +26,19 @@ export interface ClosedPartition {
   readonly closingHash: string;
   readonly closedAt: string;
   readonly seal: number;
-  /** Whether its rows were there to be checked. */
+  /** Whether its rows exist and were compared. */
   readonly present: boolean;
 }
 
 export interface VerifiedTrail {
   readonly target: string;
   readonly findings: readonly TrailFinding[];
-  /** Findings beyond those listed. */
+  /** Number of findings beyond those listed. */
   readonly more: number;
-  /** Newest seal; null while nothing was sealed. */
+  /** Newest seal; null if nothing is sealed. */
   readonly head: Head | null;
   readonly seals: number;
-  /** Rows that were read and compared. */
+  /** Number of rows compared. */
   readonly rows: number;
   readonly closed: readonly ClosedPartition[];
   readonly unsealed: { readonly rows: number; readonly oldest: string | null };
@@ -48,14 +48,14 @@ export interface VerifiedTrail {
 
 export interface VerifyTrailOptions {
   readonly reporter: Reporter;
-  /** An earlier head that the chain must contain. @default - none: a chain that was computed anew goes unnoticed */
+  /** An earlier head that the chain must contain. @default - none: a recomputed chain goes unnoticed */
   readonly expect?: Head;
 }
 
 /**
- * Verifies the trail of one server; a replica too.
+ * Verifies the trail of one server, which may be a replica.
  *
- * @throws Fault (exit 2) when it could not be looked at.
+ * @throws Fault (exit 2) if the trail cannot be read
  */
 export async function verifyTrail(target: Target, options: VerifyTrailOptions): Promise<VerifiedTrail> {
   const connect = {
@@ -116,7 +116,7 @@ class Verification {
     return { rows: Number(rows[0]?.rows ?? 0), oldest: rows[0]?.oldest?.toISOString() ?? null };
   }
 
-  /** No trigger writes such a row, no month's partition takes it, and no seal will ever cover it. */
+  /** Finds rows outside all months: no trigger writes them, no monthly partition accepts them, no seal will cover them. */
   async #outside(): Promise<void> {
     const { rows } = await this.#connection.client.query<{ partition: string; first: string; rows: string }>(
       `SELECT c.relname AS partition, min(a.sequence)::text AS first, count(*)::text AS rows
@@ -124,13 +124,13 @@ class Verification {
         WHERE ${outsideOfMonths} GROUP BY 1 ORDER BY 1`,
     );
     for (const { partition, first, rows: count } of rows) {
-      const others = count === '1' ? ' was' : ` and ${Number(count) - 1} more were`;
-      const detail = `row ${first} of ${partition}${others} added at a time that is in no month of the trail`;
+      const others = count === '1' ? ' has' : ` and ${Number(count) - 1} more have`;
+      const detail = `row ${first} of ${partition}${others} a time outside all months of the trail`;
       this.#findings.add({ kind: 'inserted row', partition, detail });
     }
   }
 
-  /** Compares the rows of one month with its seals. @returns whether it has a partition with rows in it. */
+  /** Compares the rows of one month with its seals. @returns whether it has a partition with rows */
   async #month(month: string): Promise<boolean> {
     const { client } = this.#connection;
     const known = this.#chain.months.get(month);
@@ -139,14 +139,14 @@ class Verification {
       if (known?.closing || !known || (await this.#closedSince(month))) return false;
       const partition = partitionOf(month);
       const { lastClosing } = known;
-      const lost = countedRows(known.rows - (lastClosing?.rowCount ?? 0n));
+      const lost = counted(known.rows - (lastClosing?.rowCount ?? 0n), 'row');
       const detail = lastClosing
         ? `${partition} is gone with ${lost} sealed after seal ${lastClosing.number} had closed it`
-        : `${partition} is gone with ${lost} sealed, and no closing hash was kept`;
+        : `${partition} is gone with ${lost} sealed and has no closing seal`;
       this.#findings.add({ kind: 'missing partition', partition, detail });
       return false;
     }
-    // A month that was closed may have got its partition again, empty: what was in it has been accounted for.
+    // A closed month may have a new, empty partition; its closing seal accounts for the earlier rows.
     if (known?.closing && !(await this.#hasRows(month))) return false;
     const { last, through } = this.#chain;
     const partition = partitions.join(' and ');
@@ -190,7 +190,7 @@ function closedPartition(closing: Seal, present: boolean): ClosedPartition {
   };
 }
 
-/** As it is, when a date has no such instant: whoever rewrites a seal may write anything. */
+/** ISO 8601; the text itself if it is not an instant, because a rewritten seal can contain anything. */
 function instantOf(seconds: string): string {
   const date = new Date(Number(seconds) * 1000);
   return Number.isNaN(date.getTime()) ? seconds : date.toISOString();

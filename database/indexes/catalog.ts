@@ -1,4 +1,4 @@
-/** What the catalogs say about tables, leaves and indexes; nothing here changes anything. */
+/** Reads tables, leaves and indexes from the catalogs. */
 import pg from 'pg';
 import { Fault } from '../../core/fault.ts';
 import type { IndexSession } from './session.ts';
@@ -16,13 +16,13 @@ export interface Table extends Relation {
 export interface FoundIndex extends Relation {
   readonly valid: boolean;
   readonly unique: boolean;
-  /** As pg_get_indexdef prints it; absent for a relation that is no index. */
+  /** Output of pg_get_indexdef; undefined if the relation is not an index. */
   readonly definition: string | undefined;
-  /** Table it belongs to. */
+  /** Id of the indexed table. */
   readonly table: number | undefined;
-  /** Index it is a part of. */
+  /** Id of the partitioned index that contains it. */
   readonly parent: number | undefined;
-  /** Its parts, by the leaf they belong to. */
+  /** Its parts, by the id of their leaf. */
   readonly attached: ReadonlyMap<number, Relation & { readonly valid: boolean }>;
 }
 
@@ -30,11 +30,16 @@ export function qualified(schema: string, name: string): string {
   return `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`;
 }
 
-/** @throws Fault when there is no such table, or its name lacks the schema */
+/** @throws Fault if the table does not exist, or if its name lacks the schema */
 export async function findTable(session: IndexSession, table: string): Promise<Table> {
   const [schema, name, ...rest] = table.split('.');
   if (schema === undefined || name === undefined || rest.length > 0) {
-    throw new Fault('catalog/1', `Table "${table}"`, 'its name is not schema.table', 'Write the schema too.');
+    throw new Fault(
+      'index/table-without-schema',
+      `Table "${table}" of an index`,
+      'its name is not schema.table',
+      'Add the schema, as in llama.storage_records.',
+    );
   }
   const [row] = await session.rows(
     `SELECT c.oid, c.relkind FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -43,16 +48,16 @@ export async function findTable(session: IndexSession, table: string): Promise<T
   );
   if (row === undefined) {
     throw new Fault(
-      'catalog/2',
-      `Table ${qualified(schema, name)}`,
-      'there is no such table',
-      'Create it first.',
+      'index/table-missing',
+      `Table ${qualified(schema, name)} of an index`,
+      'the table does not exist',
+      'Create the table in an earlier migration.',
     );
   }
   return { id: Number(row['oid']), schema, name, partitioned: row['relkind'] === 'p' };
 }
 
-/** Attached leaves in order of name. @throws Fault for a partition that is itself partitioned, or foreign */
+/** Attached leaves, sorted by name. @throws Fault if a partition is itself partitioned, or foreign */
 export async function leavesOf(session: IndexSession, table: Table): Promise<Relation[]> {
   const rows = await session.rows(
     `SELECT c.oid, n.nspname, c.relname, c.relkind
@@ -67,10 +72,10 @@ export async function leavesOf(session: IndexSession, table: Table): Promise<Rel
     const leaf = { id: Number(row['oid']), schema: String(row['nspname']), name: String(row['relname']) };
     if (row['relkind'] === 'r') return leaf;
     throw new Fault(
-      'catalog/3',
+      'index/leaf-not-ordinary',
       `Partition ${qualified(leaf.schema, leaf.name)}`,
-      'it is no ordinary table (sub-partitioned or foreign), and indexes are built one level deep',
-      'Build the index on it first, under a name of its own.',
+      'it is sub-partitioned or foreign, and indexes are built one level deep',
+      'Build the index on that partition first, under a different name.',
     );
   });
 }
@@ -124,8 +129,8 @@ export async function findIndex(
 }
 
 /**
- * Whether an index has the wanted definition. The server prints a definition in its own words, so the wanted one is
- * put on an empty copy of the table, printed, and rolled back.
+ * Whether an index has the wanted definition. The server normalizes definitions, so the wanted index is built on an empty
+ * copy of the table, printed, and rolled back.
  */
 export async function matches(
   session: IndexSession,

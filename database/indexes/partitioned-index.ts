@@ -1,9 +1,8 @@
 /**
- * Indexes on partitioned tables without blocking writers: ON ONLY the parent, CONCURRENTLY on each leaf, ATTACH.
+ * Builds indexes on partitioned tables without blocking writers: ON ONLY the parent, CONCURRENTLY on each leaf, ATTACH.
  *
- * The catalogs are the only memory. Whatever moment a build is killed at, running it again finishes what is missing:
- * an index that a broken build left invalid is dropped and built again, never taken for a finished one, which is what
- * IF NOT EXISTS would do.
+ * The catalogs are the only record of progress. After a kill at any moment, another run finishes the build. It drops an
+ * index that a failed build left invalid and builds it again; IF NOT EXISTS would accept the invalid index.
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
@@ -18,24 +17,24 @@ import {
   type Relation,
   type Table,
 } from './catalog.ts';
-import { IndexSession, type Patience, type Queryable } from './session.ts';
+import { IndexSession, type LockLimits, type Queryable } from './session.ts';
 
 export interface PartitionedIndex {
-  /** Table with its schema: `llama.storage_records`. A table that is not partitioned is served too. */
+  /** Table with its schema: `llama.storage_records`. The table may also be unpartitioned. */
   readonly table: string;
-  /** Name of the index, in the schema of the table. */
+  /** Name of the index, without schema: it is created in the schema of the table. */
   readonly name: string;
-  /** Key columns as CREATE INDEX takes them, in brackets: `(tenant_id, "timestamp" DESC)`. */
+  /** Key columns in the syntax of CREATE INDEX, with parentheses: `(tenant_id, "timestamp" DESC)`. */
   readonly definition: string;
-  /** Condition of a partial index. @default - every row */
+  /** Condition of a partial index. @default - all rows */
   readonly where?: string;
   /** Access method. @default 'btree' */
   readonly using?: string;
-  /** Must contain the partition key on a partitioned table. @default false */
+  /** On a partitioned table, a unique index must contain the partition key. @default false */
   readonly unique?: boolean;
 }
 
-/** One thing the builder did. `done` counts finished leaves out of `total`. */
+/** One completed action of a build. `done` of `total` leaves are finished. */
 export interface IndexStep {
   readonly index: string;
   readonly table: string;
@@ -45,21 +44,21 @@ export interface IndexStep {
 }
 
 export interface BuildOptions {
-  readonly patience?: Patience;
-  /** Called after each step. @default - nobody is told */
+  readonly limits?: LockLimits;
+  /** Called after each step. @default - none */
   readonly report?: (step: IndexStep) => void;
 }
 
-/** Stands in for a database while a migration is only read: it hears of builds instead of running them. */
+/** Records the builds of a migration that is read without a database. */
 export interface IndexRecorder {
   recordIndex(action: 'build' | 'drop', index: PartitionedIndex): void;
 }
 
 /**
- * Builds an index on a partitioned table; call it after `pgm.noTransaction()`, once an index. Does nothing where the
- * index is complete. Runs as the connection's current role, which must own the table.
+ * Builds an index on a partitioned table. Call it after `pgm.noTransaction()`, once per index. It does nothing if the
+ * index is complete. It runs as the current role of the connection, which must own the table.
  *
- * @throws Fault when the name is taken by something else, or the lock of a short step stays taken
+ * @throws Fault if another relation has the name, or if a short step does not get its lock
  */
 export async function buildPartitionedIndex(
   pgm: { readonly db: Queryable & Partial<IndexRecorder> },
@@ -68,32 +67,32 @@ export async function buildPartitionedIndex(
 ): Promise<void> {
   if (Buffer.byteLength(index.name) > longestName) {
     throw new Fault(
-      'partitioned-index/1',
+      'index/name-too-long',
       `Index ${index.name}`,
-      `its name has more than ${longestName} bytes, and PostgreSQL would cut it`,
-      'Give it a shorter one.',
+      `its name has more than ${longestName} bytes, and PostgreSQL would truncate it`,
+      'Choose a shorter name.',
     );
   }
   if (pgm.db.recordIndex) return pgm.db.recordIndex('build', index);
-  await IndexSession.run(pgm.db, options.patience ?? {}, (session) =>
+  await IndexSession.run(pgm.db, options.limits ?? {}, (session) =>
     session.alone(index.table, () => new Build(session, index, options).run()),
   );
 }
 
 /**
- * Drops such an index and what an unfinished build left of it. Does nothing where there is none.
+ * Drops such an index, including the remains of an unfinished build. It does nothing if the index does not exist.
  *
- * DROP INDEX CONCURRENTLY is refused on a partitioned index: for a moment this blocks the table.
+ * PostgreSQL refuses DROP INDEX CONCURRENTLY on a partitioned index, so the drop blocks the table for a moment.
  *
- * @throws Fault when the name belongs to another table, or the lock stays taken
+ * @throws Fault if the index of that name belongs to another table, or if the drop does not get its lock
  */
 export async function dropPartitionedIndex(
   pgm: { readonly db: Queryable & Partial<IndexRecorder> },
   index: Pick<PartitionedIndex, 'table' | 'name'>,
-  options: Pick<BuildOptions, 'patience' | 'report'> = {},
+  options: Pick<BuildOptions, 'limits' | 'report'> = {},
 ): Promise<void> {
   if (pgm.db.recordIndex) return pgm.db.recordIndex('drop', { definition: '', ...index });
-  await IndexSession.run(pgm.db, options.patience ?? {}, (session) =>
+  await IndexSession.run(pgm.db, options.limits ?? {}, (session) =>
     session.alone(index.table, () => drop(session, index, options.report)),
   );
 }
@@ -120,17 +119,17 @@ async function drop(
   }
 }
 
-/** Times a build is begun that is ended as a deadlock. */
-const deadlocks = 5;
+/** Attempts at a build that ends in a deadlock. */
+const buildAttempts = 5;
 
 function isDeadlock(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '40P01';
 }
 
-/** PostgreSQL's NAMEDATALEN - 1, in bytes. */
-const longestName = 63;
+/** Bytes that PostgreSQL keeps of a name: NAMEDATALEN - 1. */
+export const longestName = 63;
 
-/** Name of a leaf's part: the index's name and what tells the leaf from its parent, within PostgreSQL's limit. */
+/** Name of the index on a leaf: the name of the whole index and the suffix of the leaf, within PostgreSQL's limit. */
 export function leafIndexName(index: string, parent: string, leaf: string): string {
   const suffix = leaf.startsWith(`${parent}_`) ? leaf.slice(parent.length + 1) : leaf;
   const name = `${index}_${suffix}`;
@@ -165,10 +164,10 @@ class Build {
       this.#report('created', this.#index.table, 0, 0);
     } else await this.#refuseOther(existing, table);
 
-    // Leaves attached from here on get the index by being attached, so one pass sees every leaf that needs one.
+    // A leaf that is attached from now on gets the index from ATTACH, so one pass covers all leaves.
     const leaves = await leavesOf(this.#session, table);
     for (const [position, leaf] of leaves.entries()) {
-      // Asked anew each time: building takes hours, and others attach and detach meanwhile.
+      // Read again for each leaf: a build takes hours, and others attach and detach partitions meanwhile.
       const parent = await this.#required(table);
       if (parent.attached.has(leaf.id)) await this.#attachedLeaf(parent, leaf, position, leaves.length);
       else await this.#newLeaf(table, leaf, position, leaves.length);
@@ -176,14 +175,14 @@ class Build {
     await this.#validate(table);
   }
 
-  /** @throws Fault for an index of this name that is another one */
+  /** @throws Fault if the existing index has another definition */
   async #refuseOther(found: FoundIndex, table: Table): Promise<void> {
     if (await matches(this.#session, found, table, this.#index)) return;
     throw new Fault(
-      'partitioned-index/2',
+      'index/other-definition',
       `Index ${qualified(found.schema, found.name)}`,
-      `it exists with another definition: ${found.definition}`,
-      'Give the new index another name, or drop the old one in a migration before.',
+      `it already exists with another definition: ${found.definition}`,
+      'Give the new index another name, or drop the old one in an earlier migration.',
     );
   }
 
@@ -197,7 +196,7 @@ class Build {
     } catch (error) {
       const remaining = await leavesOf(this.#session, table).catch(() => [leaf]);
       if (remaining.some(({ id }) => id === leaf.id)) throw error;
-      // It was detached or dropped in the meantime, and nobody has asked for an index on what it is now.
+      // The leaf was detached or dropped in the meantime. A detached table needs no index.
       const left = await findIndex(this.#session, leaf.schema, name);
       if (left?.table === leaf.id) {
         await this.#session.concurrently(`DROP INDEX CONCURRENTLY ${qualified(leaf.schema, name)}`);
@@ -208,7 +207,7 @@ class Build {
     this.#report('attached', leaf.name, position + 1, total);
   }
 
-  /** PostgreSQL looks whether a parent has become valid when a part is attached, not when the last leaf without one goes. */
+  /** PostgreSQL marks a parent valid only when a part is attached, not when the last leaf without a part is removed. */
   async #validate(table: Table): Promise<void> {
     let finished = await this.#required(table);
     const [part] = finished.attached.values();
@@ -220,22 +219,22 @@ class Build {
     }
     if (finished.valid) return;
     throw new Fault(
-      'partitioned-index/3',
+      'index/still-invalid',
       `Index ${qualified(table.schema, this.#index.name)}`,
       `it is still invalid with ${finished.attached.size} of ${(await leavesOf(this.#session, table)).length} leaves attached`,
-      'Run the migration again; if that does not help, drop it with dropPartitionedIndex and build it anew.',
+      'Run the migration again. If the index stays invalid, drop it with dropPartitionedIndex and build it again.',
     );
   }
 
-  /** Leaves exactly one valid index of this name and definition on `leaf`. */
+  /** Ensures exactly one valid index of this name and definition on `leaf`. */
   async #leaf(table: Table, leaf: Relation, name: string, done: number, total: number): Promise<void> {
-    // The backend of a killed client goes on building, and may finish; two builds of one table would be a deadlock.
+    // The backend of a killed client continues its build and may finish it; a second build of the table would deadlock.
     await this.#session.untilUnchangedByOthers(leaf.id);
     const found = await indexOf(this.#session, leaf, name);
     if (found?.valid) {
       if (found.parent !== undefined) {
         throw new Fault(
-          'partitioned-index/4',
+          'index/part-of-another',
           `Index ${qualified(leaf.schema, name)}`,
           'it is a part of another partitioned index',
           'Give the new index another name.',
@@ -255,10 +254,10 @@ class Build {
         await this.#session.concurrently(this.#create(leaf, name, 'CONCURRENTLY'));
         break;
       } catch (error) {
-        // What is left of it costs every write and helps no read; it may be out of reach if the connection is gone.
+        // An invalid index slows every write and serves no read. On a lost connection the drop fails too.
         if (error instanceof pg.DatabaseError) await this.#dropInvalid(leaf, name).catch(() => undefined);
-        // Whoever waits for the leaf in a transaction and is waited for by this build; one of the two is ended.
-        if (!isDeadlock(error) || attempt >= deadlocks) throw error;
+        // A transaction that waits for the leaf deadlocks with this build, which waits for the transaction.
+        if (!isDeadlock(error) || attempt >= buildAttempts) throw error;
       }
     }
     this.#report(again ? 'rebuilt' : 'built', leaf.name, done, total);
@@ -278,7 +277,7 @@ class Build {
     }
     const name = qualified(part.schema, part.name);
     await this.#session.concurrently(`REINDEX INDEX CONCURRENTLY ${name}`);
-    // Attaching again makes PostgreSQL look whether the parent has become valid.
+    // Attaching it again makes PostgreSQL check whether the parent is valid now.
     await this.#session.briefly(
       `ALTER INDEX ${qualified(parent.schema, parent.name)} ATTACH PARTITION ${name}`,
     );
@@ -289,10 +288,10 @@ class Build {
     const found = await indexOf(this.#session, table, this.#index.name);
     if (found !== undefined) return found;
     throw new Fault(
-      'partitioned-index/5',
+      'index/disappeared',
       `Index ${qualified(table.schema, this.#index.name)}`,
       'it disappeared while it was being built',
-      'Find what else changes indexes of this table, and run again.',
+      'Find the other session that changes indexes of this table, then run the migration again.',
     );
   }
 
@@ -312,7 +311,7 @@ class Build {
   }
 }
 
-/** The index of that name, if it is one of `relation`. @throws Fault when the name is something else's */
+/** The index of that name on `relation`. @throws Fault if another relation has the name */
 async function indexOf(
   session: IndexSession,
   relation: Relation,
@@ -321,9 +320,9 @@ async function indexOf(
   const found = await findIndex(session, relation.schema, name);
   if (found === undefined || found.table === relation.id) return found;
   throw new Fault(
-    'partitioned-index/6',
+    'index/name-taken',
     `Index ${qualified(relation.schema, name)}`,
-    `the name is taken by ${found.definition ?? 'a relation that is no index'}, not by an index of ${relation.name}`,
+    `its name belongs to ${found.definition ?? 'a table or view'}, not to an index of ${relation.name}`,
     'Give the index another name.',
   );
 }

@@ -1,11 +1,11 @@
-/** An index build as a script for psql, for the same result without this program: decision 13, statement by statement. */
+/** An index build as a script for psql, with the same result as buildPartitionedIndex (decision 13). */
 import pg from 'pg';
 import { qualified } from './catalog.ts';
 import type { PartitionedIndex } from './partitioned-index.ts';
 
 /**
- * Statements that build an index as `buildPartitionedIndex` does. Which leaves there are is asked when the script runs,
- * and each answer is a statement that psql executes (`\gexec`). A leftover that is invalid is dropped and built again.
+ * Statements that build an index as `buildPartitionedIndex` does. The script queries the leaves when it runs, and psql
+ * executes each row of the answer as a statement (`\gexec`). It drops an invalid index and builds it again.
  */
 export function indexScript(index: PartitionedIndex): string {
   const { definition, where, using = 'btree', unique = false } = index;
@@ -17,7 +17,7 @@ export function indexScript(index: PartitionedIndex): string {
   );
   const parent = literal(qualified(schema, table));
   const whole = literal(qualified(schema, index.name));
-  // A part is named by what tells its leaf from the parent, cut as leafIndexName cuts it.
+  // The names of the parts are those of leafIndexName.
   const leaves = `WITH leaf AS (
   SELECT c.oid, pg_catalog.quote_ident(n.nspname) AS place, pg_catalog.quote_ident(c.relname) AS leaf,
          ${literal(`${index.name}_`)} || CASE WHEN pg_catalog.starts_with(c.relname, ${literal(`${table}_`)})
@@ -62,7 +62,7 @@ SELECT ${literal(`ALTER INDEX ${qualified(schema, index.name)} ATTACH PARTITION 
 DO $index$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_index
                   WHERE indexrelid = pg_catalog.to_regclass(${whole}) AND indrelid = ${parent}::pg_catalog.regclass AND indisvalid) THEN
-    RAISE EXCEPTION 'index ${qualified(schema, index.name)} is not there or not valid';
+    RAISE EXCEPTION 'index ${qualified(schema, index.name)} does not exist or is invalid';
   END IF;
 END $index$;`;
 }

@@ -1,59 +1,56 @@
-/**
- * One connection on which index statements run outside any transaction, each class of statement with its own
- * patience.
- */
+/** A connection for index statements, which run outside transactions with timeouts for each class of statement. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { Fault } from '../../core/fault.ts';
+import { retryOnLock } from '../lock-retry.ts';
 
-/** What `pgm.db` and `pg.Client` both can. */
+/** The common interface of `pgm.db` and `pg.Client`. */
 export interface Queryable {
   query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
 }
 
-export interface Patience {
+export interface LockLimits {
   /**
-   * Milliseconds that a statement which blocks others (DROP INDEX, ON ONLY, ATTACH) waits for its lock before it
-   * steps back, so that nobody queues behind it for longer.
+   * Milliseconds that a blocking statement (DROP INDEX, ON ONLY, ATTACH) waits for its lock. Other sessions queue behind
+   * it for at most that time.
    * @default 2000
    */
   readonly lockTimeout?: number;
-  /** Times such a statement is tried, with a growing pause between. @default 10 */
+  /** Attempts at such a statement, with growing pauses between them. @default 10 */
   readonly attempts?: number;
   /**
-   * Milliseconds a concurrent build may wait for a lock. It waits for every older transaction of the database, and
-   * giving up leaves an invalid index: a short time here fails on a quiet table because of a busy neighbour.
-   * @default 0, no limit
+   * Milliseconds that a concurrent build may wait for locks. It waits for every older transaction of the database, even
+   * of those on other tables, and a build that gives up leaves an invalid index.
+   * @default 0 - no limit
    */
   readonly concurrentLockTimeout?: number;
 }
 
 const timeouts = ['lock_timeout', 'statement_timeout'] as const;
 
-/** Lock not available; deadlock. The statement did nothing and may be tried again. */
-const passing = new Set(['55P03', '40P01']);
+/** Milliseconds between two looks at a lock that another session holds. */
+const pollInterval = 200;
 
 export class IndexSession {
   readonly #db: Queryable;
-  readonly #patience: Required<Patience>;
+  readonly #limits: Required<LockLimits>;
   #before: Record<string, unknown> = {};
 
-  private constructor(db: Queryable, patience: Patience) {
+  private constructor(db: Queryable, limits: LockLimits) {
     this.#db = db;
-    this.#patience = { lockTimeout: 2000, attempts: 10, concurrentLockTimeout: 0, ...patience };
+    this.#limits = { lockTimeout: 2000, attempts: 10, concurrentLockTimeout: 0, ...limits };
   }
 
   /**
-   * Runs `work` and gives the connection back with the timeouts it came with.
+   * Runs `work`, then restores the timeouts of the connection.
    *
-   * @throws Fault inside a transaction: CREATE INDEX CONCURRENTLY is refused there
+   * @throws Fault inside a transaction, because PostgreSQL refuses CREATE INDEX CONCURRENTLY there
    */
   static async run<Result>(
     db: Queryable,
-    patience: Patience,
+    limits: LockLimits,
     work: (session: IndexSession) => Promise<Result>,
   ): Promise<Result> {
-    const session = new IndexSession(db, patience);
+    const session = new IndexSession(db, limits);
     await session.#refuseTransaction();
     const [before] = await session.rows(
       `SELECT ${timeouts.map((name) => `pg_catalog.current_setting('${name}') AS ${name}`).join(', ')}`,
@@ -62,7 +59,7 @@ export class IndexSession {
     try {
       return await work(session);
     } finally {
-      // A lost connection has nothing to restore, and its error is the one worth hearing.
+      // On a lost connection this fails; the earlier error is the useful one.
       await session.#restore().catch(() => undefined);
     }
   }
@@ -72,86 +69,58 @@ export class IndexSession {
   }
 
   /**
-   * Runs `work` while no other session does the same to a table: two builds would wait for each other's snapshots until
-   * one of them is ended as a deadlock. The lock is the session's, so a kill gives it back. Whoever has it is asked again
-   * and again instead of waited for, because a waiting statement holds a snapshot.
+   * Runs `work` while no other session builds or drops indexes of the table: two builds would wait for each other's
+   * snapshots and deadlock. The advisory lock belongs to the session, so a kill releases it. It is polled, because a
+   * statement that waits in the server holds a snapshot.
    *
-   * @throws Fault when that takes longer than `concurrentLockTimeout`
+   * @throws Fault if the lock is not free within `concurrentLockTimeout`
    */
   async alone<Result>(table: string, work: () => Promise<Result>): Promise<Result> {
     const key = `llama-db indexes of ${table}`;
-    const limit = this.#patience.concurrentLockTimeout;
-    const start = performance.now();
-    for (;;) {
+    await this.#poll(async () => {
       const [row] = await this.rows(
         'SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) AS locked',
         [key],
       );
-      if (row?.['locked'] === true) break;
-      if (limit > 0 && performance.now() - start > limit) {
-        throw new Fault(
-          'session/1',
+      if (row?.['locked'] === true) return undefined;
+      return (limit) =>
+        new Fault(
+          'index/build-by-another',
           `Building an index of ${table}`,
-          `another session builds or drops one, and has not finished after ${limit} ms`,
-          'Wait for it; then run again.',
+          `another session builds or drops an index of the table, and has not finished after ${limit} ms`,
+          'Wait until it has finished, then run the migration again.',
         );
-      }
-      await sleep(200);
-    }
+    });
     try {
       return await work();
     } finally {
-      // A lost connection has given it back.
+      // A lost connection has released the lock already.
       await this.rows('SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended($1, 0))', [
         key,
       ]).catch(() => undefined);
     }
   }
 
-  /** A statement that blocks others for a moment: short wait, several attempts. */
+  /** Runs a statement that blocks others for a moment, with a short lock timeout and several attempts. */
   async briefly(statement: string): Promise<void> {
-    await this.#set(this.#patience.lockTimeout, 0);
-    await this.#repeatedly(`Index statement "${statement}"`, () => this.#db.query(statement));
+    await this.#set(this.#limits.lockTimeout, 0);
+    await retryOnLock(`Index statement "${statement}"`, this.#limits, () => this.#db.query(statement));
   }
 
-  async #repeatedly<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
-    const { lockTimeout, attempts } = this.#patience;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!isPassing(error)) throw error;
-        if (attempt >= attempts) {
-          throw new Fault(
-            'session/2',
-            what,
-            `its lock was not free within ${lockTimeout} ms in ${attempts} attempts`,
-            'Find what holds it in pg_locks (a long transaction, as a rule), end that, and run again: it continues where it stopped.',
-            { cause: error },
-          );
-        }
-        await sleep(Math.min(200 * 2 ** (attempt - 1), 5_000) * (0.5 + Math.random()));
-      }
-    }
-  }
-
-  /** A statement that lets readers and writers pass and may take hours. */
+  /** Runs a statement that blocks neither readers nor writers and may take hours. */
   async concurrently(statement: string): Promise<void> {
-    await this.#set(this.#patience.concurrentLockTimeout, 0);
+    await this.#set(this.#limits.concurrentLockTimeout, 0);
     await this.#db.query(statement);
   }
 
   /**
-   * Waits until no other session holds the lock under which indexes of a table are built. It asks instead of queueing
-   * for that lock: a build waits for older snapshots, that of a queue's member too, which is a deadlock.
-   * Autovacuum holds the same lock and is not waited for; it gives way by itself.
+   * Waits until no other session holds the lock of an index build on the table. It polls: a build waits for all older
+   * snapshots, so queueing for the lock would deadlock. Autovacuum holds the same lock and is ignored, because it yields.
    *
-   * @throws Fault when that takes longer than `concurrentLockTimeout`
+   * @throws Fault if the lock is not free within `concurrentLockTimeout`
    */
   async untilUnchangedByOthers(table: number): Promise<void> {
-    const limit = this.#patience.concurrentLockTimeout;
-    const start = performance.now();
-    for (;;) {
+    await this.#poll(async () => {
       const [holder] = await this.rows(
         `SELECT l.pid FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
           WHERE l.locktype = 'relation' AND l.relation = $1 AND l.granted AND l.mode = 'ShareUpdateExclusiveLock'
@@ -159,23 +128,33 @@ export class IndexSession {
             AND l.pid <> pg_catalog.pg_backend_pid() AND a.usesysid IS NOT NULL`,
         [table],
       );
-      if (holder === undefined) return;
-      if (limit > 0 && performance.now() - start > limit) {
-        throw new Fault(
-          'session/3',
-          'Building an index',
-          `backend ${String(holder['pid'])} still changes the same table after ${limit} ms`,
-          'Wait for it, or end it with pg_terminate_backend; then run again.',
+      if (holder === undefined) return undefined;
+      return (limit) =>
+        new Fault(
+          'index/table-being-changed',
+          'Building an index on a table that another session changes',
+          `backend ${String(holder['pid'])} still changes the table after ${limit} ms`,
+          'Wait until it has finished, or end it with pg_terminate_backend. Then run the migration again.',
         );
-      }
-      await sleep(200);
+    });
+  }
+
+  /** Asks until `obstacle` returns undefined. @throws the Fault that it returned, after `concurrentLockTimeout` */
+  async #poll(obstacle: () => Promise<((limit: number) => Fault) | undefined>): Promise<void> {
+    const limit = this.#limits.concurrentLockTimeout;
+    const start = performance.now();
+    for (;;) {
+      const found = await obstacle();
+      if (found === undefined) return;
+      if (limit > 0 && performance.now() - start > limit) throw found(limit);
+      await sleep(pollInterval);
     }
   }
 
   /** Runs `work` in a transaction that is always rolled back. */
   async discarding<Result>(work: () => Promise<Result>): Promise<Result> {
-    await this.#set(this.#patience.lockTimeout, 60_000);
-    return this.#repeatedly('Comparing the definition of an index', async () => {
+    await this.#set(this.#limits.lockTimeout, 60_000);
+    return retryOnLock('Comparing the definition of an index', this.#limits, async () => {
       await this.#db.query('BEGIN');
       try {
         return await work();
@@ -199,7 +178,7 @@ export class IndexSession {
   }
 
   async #refuseTransaction(): Promise<void> {
-    // Two statements share a transaction id only inside a transaction block.
+    // Only inside a transaction block do two statements have the same transaction id.
     const ids: unknown[] = [];
     for (let statement = 0; statement < 2; statement += 1) {
       const [row] = await this.rows('SELECT pg_catalog.pg_current_xact_id()::text AS id');
@@ -207,14 +186,10 @@ export class IndexSession {
     }
     if (ids[0] !== ids[1]) return;
     throw new Fault(
-      'session/4',
+      'index/inside-transaction',
       'Building an index concurrently',
       'the connection is inside a transaction, where PostgreSQL refuses CONCURRENTLY',
-      'Call pgm.noTransaction() in the migration before it.',
+      'Call pgm.noTransaction() in the migration first.',
     );
   }
-}
-
-function isPassing(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.code !== undefined && passing.has(error.code);
 }

@@ -1,5 +1,4 @@
-/** Tells of index builds while something else waits for them: a build of hours must not look like one that hangs. */
-
+/** Reports the progress of index builds, so that a build of hours does not look stuck. */
 import type { Reporter } from '../../core/report.ts';
 import { type Connection, connect } from '../connection.ts';
 
@@ -9,8 +8,8 @@ export interface WatchOptions {
 }
 
 /**
- * Runs `work`, and while it lasts reports what the server says of the index that its session builds. The second
- * connection is opened only when the work takes long enough to be told about, and one that fails is done without.
+ * Runs `work` and meanwhile reports the server's progress view of the index that the session builds. A second connection
+ * is opened only after the first interval; if it fails, nothing is reported.
  */
 export async function watchingIndexBuilds<Result>(
   connection: Connection,

@@ -3,8 +3,8 @@
  * still unwraps them is in docs/encryption.md: backups hold the wrapped keys until they expire.
  */
 import { Fault } from '../../core/fault.ts';
-import { asAdministrator } from '../../runtime/encryption/transaction.ts';
 import type { Target } from '../target.ts';
+import { asAdministrator } from './administrator.ts';
 import { changingKeys, type KeysOptions } from './session.ts';
 
 export interface EraseOptions extends KeysOptions {

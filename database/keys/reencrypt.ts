@@ -1,24 +1,34 @@
-/** Moves a tenant's records to its newest data key, in batches that are each whole or not at all. */
-
+/** Moves a tenant's values in one table to its newest data key, in batches that are each whole or not at all. */
+import type pg from 'pg';
 import type { FieldEncryption } from '../../runtime/encryption/field-encryption.ts';
 import { listKeys } from '../../runtime/encryption/key-store.ts';
-import { renewRecord, type StoredRecord } from '../../runtime/encryption/records.ts';
-import { asApplication } from '../../runtime/encryption/transaction.ts';
 import type { Connection } from '../connection.ts';
+import { asAdministrator } from './administrator.ts';
+import type { EncryptedColumn, EncryptedTable } from './columns.ts';
 
 export interface Reencryption {
   readonly encryption: FieldEncryption;
   readonly tenant: string;
+  readonly table: EncryptedTable;
   /** By `performance.now()`: no batch is begun after it. */
   readonly until: number;
-  /** @default 500 */
+  /** Records in one transaction at most. @default 500 */
   readonly batchSize?: number;
 }
 
-interface Row extends StoredRecord {
-  /** As text: a Date would lose its microseconds. */
-  readonly at: string;
+/** Text of a record's key columns. */
+type Key = readonly string[];
+type Value = string | Buffer;
+
+/** Of each column the value that was read, or null for one that stays; then the value that takes its place. */
+interface Change {
+  readonly key: Key;
+  readonly old: readonly (Value | null)[];
+  readonly renewed: readonly (Value | null)[];
 }
+
+/** Bytes of values that are read, encrypted and written at once; a larger record goes alone. */
+const batchBytes = 8 * 2 ** 20;
 
 /**
  * Records are read, encrypted again outside any transaction, and written only where they are still what was read: nobody
@@ -26,73 +36,182 @@ interface Row extends StoredRecord {
  */
 export async function reencrypt(
   { client }: Connection,
-  { encryption, tenant, until, batchSize = 500 }: Reencryption,
+  { encryption, tenant, table, until, batchSize = 500 }: Reencryption,
 ): Promise<{ readonly records: number; readonly more: boolean }> {
+  const statements = statementsFor(table);
   let records = 0;
-  let after = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+  let after: Key | undefined;
   for (;;) {
-    if (performance.now() >= until) return { records, more: true };
-    const rows = await asApplication(client, tenant, async () => {
+    const found = await asAdministrator(client, async () => {
       const keys = await listKeys(client, tenant);
       const newest = keys.find(({ purpose, state }) => purpose === 'encryption' && state === 'active');
-      const form = `gcm1:${newest?.keyId ?? ''}:`;
-      const found = await client.query<Row>(
-        `SELECT tenant_id, id, "timestamp"::text AS at, mapped_data, metadata
-           FROM llama.storage_records
-          WHERE tenant_id = $1 AND encrypted AND ("timestamp", id) > ($2::timestamptz, $3::uuid)
-            AND NOT (starts_with(mapped_data ->> '$enc', $4)
-                     AND (metadata ->> '$enc' IS NULL OR starts_with(metadata ->> '$enc', $4)))
-          ORDER BY "timestamp", id LIMIT $5`,
-        [tenant, after.at, after.id, form, Math.max(batchSize, 1)],
-      );
-      return found.rows;
+      return statements.find(client, tenant, newest?.keyId, after, Math.max(batchSize, 1));
     });
-    const last = rows.at(-1);
-    if (!last) return { records, more: false };
-    after = last;
-    records += await write(client, tenant, await renewed(encryption, rows));
+    for (const batch of batchesOf(found.rows)) {
+      if (performance.now() >= until) return { records, more: true };
+      const rows = await asAdministrator(client, () => statements.read(client, tenant, found.newest, batch));
+      const changes: Change[] = [];
+      for (const row of rows) {
+        const change = await renew(encryption, tenant, table, row);
+        if (change.renewed.some((value) => value !== null)) changes.push(change);
+      }
+      if (changes.length > 0) {
+        records += await asAdministrator(client, () => statements.write(client, tenant, changes));
+      }
+    }
+    after = found.rows.at(-1)?.key;
+    if (after === undefined || after.length === 0) return { records, more: false };
   }
 }
 
-interface Change {
-  readonly row: Row;
-  readonly content: Pick<StoredRecord, 'mapped_data' | 'metadata'>;
-}
-
-async function renewed(encryption: FieldEncryption, rows: readonly Row[]): Promise<readonly Change[]> {
-  const changes: Change[] = [];
-  for (const row of rows) {
-    const content = await renewRecord(encryption, row);
-    if (content) changes.push({ row, content });
+function* batchesOf(rows: readonly Found[]): Generator<readonly Key[]> {
+  let batch: Key[] = [];
+  let bytes = 0;
+  for (const { key, size } of rows) {
+    if (batch.length > 0 && bytes + size > batchBytes) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(key);
+    bytes += size;
   }
-  return changes;
+  if (batch.length > 0) yield batch;
 }
 
-async function write(
-  client: Connection['client'],
+async function renew(
+  encryption: FieldEncryption,
   tenant: string,
-  changes: readonly Change[],
-): Promise<number> {
-  if (changes.length === 0) return 0;
-  const column = (value: (change: Change) => unknown) => changes.map(value);
-  const json = (value: unknown) => (value === null ? null : JSON.stringify(value));
-  const { rowCount } = await asApplication(client, tenant, () =>
-    client.query(
-      `UPDATE llama.storage_records AS r SET mapped_data = n.mapped, metadata = n.described
-         FROM unnest($2::uuid[], $3::timestamptz[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::jsonb[])
-              AS n (id, at, mapped, described, old_mapped, old_described)
-        WHERE r.tenant_id = $1 AND r.id = n.id AND r."timestamp" = n.at
-          AND r.mapped_data = n.old_mapped AND r.metadata IS NOT DISTINCT FROM n.old_described`,
-      [
-        tenant,
-        column(({ row }) => row.id),
-        column(({ row }) => row.at),
-        column(({ content }) => json(content.mapped_data)),
-        column(({ content }) => json(content.metadata)),
-        column(({ row }) => json(row.mapped_data)),
-        column(({ row }) => json(row.metadata)),
-      ],
-    ),
-  );
-  return rowCount ?? 0;
+  { columns }: EncryptedTable,
+  { key, records, values }: Read,
+): Promise<Change> {
+  const renewed: (Value | null)[] = [];
+  for (const [place, { table, column }] of columns.entries()) {
+    const value = values[place] ?? null;
+    const record = records[place] ?? '';
+    renewed.push(
+      value === null ? null : ((await encryption.renew({ tenant, table, column, record }, value)) ?? null),
+    );
+  }
+  return { key, old: values, renewed };
+}
+
+interface Found {
+  readonly key: Key;
+  /** Bytes on disk. */
+  readonly size: number;
+}
+
+interface Read {
+  readonly key: Key;
+  /** What each column's value is bound to. */
+  readonly records: readonly string[];
+  /** Null for a value that is under the newest key, or is none. */
+  readonly values: readonly (Value | null)[];
+}
+
+/** `gcm1:`, the key's id, a colon and the nonce, in characters and in bytes: no two values begin alike. */
+const beginning = { text: 42 + 16, document: 42 + 16, bytes: 1 + 16 + 12 };
+
+/** The statements of one table; every name in them was quoted by the server. */
+function statementsFor({ relation, key, columns }: EncryptedTable) {
+  const keyTexts = key.map(({ name }) => `r.${name}::text`).join(', ');
+  const keyArray = `ARRAY[${keyTexts}]::text[]`;
+  // $2 is the id of the newest key.
+  const stale = columns.map((column) => {
+    const value = sealedIn(column);
+    return column.form === 'bytes'
+      ? `(substr(${value}, 1, 1) = '\\x01' AND substr(${value}, 2, 16) <> decode(replace($2::text, '-', ''), 'hex'))`
+      : `(starts_with(${value}, 'gcm1:') AND left(${value}, 42) <> 'gcm1:' || $2::text || ':')`;
+  });
+  const size = columns.map(({ stored }) => `coalesce(pg_column_size(r.${stored}), 0)::float8`).join(' + ');
+  const keyNames = key.map(({ name }) => `r.${name}`).join(', ');
+  const joined = key.map(({ name, type }, place) => ` AND r.${name} = n.k${place}::${type}`).join('');
+  const keyColumns = key.map((_, place) => `k${place}`);
+  const unnested = (arrays: readonly string[], names: readonly string[]) =>
+    // Without key columns there is one record a tenant.
+    arrays.length === 0
+      ? '(VALUES (1)) AS n (one)'
+      : `unnest(${arrays.join(', ')}) AS n (${names.join(', ')})`;
+  const turned = (rows: readonly Key[]) => key.map((_, place) => rows.map((row) => row[place]));
+  return {
+    async find(
+      client: pg.ClientBase,
+      tenant: string,
+      keyId: string | undefined,
+      after: Key | undefined,
+      limit: number,
+    ) {
+      const newest = keyId ?? '00000000-0000-0000-0000-000000000000';
+      const { rows } = await client.query<Found>(
+        `SELECT ${keyArray} AS key, ${size} AS size FROM ${relation} AS r
+          WHERE r.tenant_id = $1 AND (${stale.join(' OR ')})
+            ${after ? `AND (${keyNames}) > (${key.map(({ type }, place) => `$${place + 4}::${type}`).join(', ')})` : ''}
+          ${key.length > 0 ? `ORDER BY ${keyNames}` : ''} LIMIT $3`,
+        [tenant, newest, limit, ...(after ?? [])],
+      );
+      return { newest, rows };
+    },
+    async read(client: pg.ClientBase, tenant: string, newest: string, keys: readonly Key[]) {
+      const { rows } = await client.query<Record<string, unknown>>(
+        `SELECT ${keyArray} AS key, ARRAY[${columns.map(({ record }) => `r.${record}::text`).join(', ')}] AS records,
+                ${columns.map((column, place) => `CASE WHEN ${stale[place]} THEN ${sealedIn(column)} END AS v${place}`).join(', ')}
+           FROM ${unnested(
+             key.map((_, place) => `$${place + 3}::text[]`),
+             keyColumns,
+           )}
+           JOIN ${relation} AS r ON r.tenant_id = $1${joined}`,
+        [tenant, newest, ...turned(keys)],
+      );
+      return rows.map(
+        (row): Read => ({
+          key: row['key'] as Key,
+          records: row['records'] as readonly string[],
+          values: columns.map((_, place) => row[`v${place}`] as Value | null),
+        }),
+      );
+    },
+    async write(client: pg.ClientBase, tenant: string, changes: readonly Change[]) {
+      const arrays: string[] = key.map((_, place) => `$${place + 2}::text[]`);
+      const names = [...keyColumns];
+      const parameters: unknown[] = turned(changes.map((change) => change.key));
+      for (const [place, { form }] of columns.entries()) {
+        const type = form === 'bytes' ? 'bytea[]' : 'text[]';
+        arrays.push(`$${arrays.length + 2}::${type}`, `$${arrays.length + 3}::${type}`);
+        names.push(`new${place}`, `old${place}`);
+        parameters.push(
+          changes.map(({ renewed }) => renewed[place] ?? null),
+          changes.map(({ old, renewed }) =>
+            (renewed[place] ?? null) === null ? null : (old[place]?.slice(0, beginning[form]) ?? null),
+          ),
+        );
+      }
+      const { rowCount } = await client.query(
+        `UPDATE ${relation} AS r SET ${columns.map((column, place) => `${column.stored} = ${assigned(column, `n.new${place}`)}`).join(', ')}
+           FROM ${unnested(arrays, names)}
+          WHERE r.tenant_id = $1${joined}
+            AND ${columns.map((column, place) => `(n.old${place} IS NULL OR ${beginningOf(column)} = n.old${place})`).join(' AND ')}`,
+        [tenant, ...parameters],
+      );
+      return rowCount ?? 0;
+    },
+  };
+}
+
+function sealedIn({ stored, form }: EncryptedColumn): string {
+  return form === 'document' ? `(r.${stored} ->> '$enc')` : `r.${stored}`;
+}
+
+function beginningOf(column: EncryptedColumn): string {
+  const { form } = column;
+  return form === 'bytes'
+    ? `substr(${sealedIn(column)}, 1, ${beginning.bytes})`
+    : `left(${sealedIn(column)}, ${beginning[form]})`;
+}
+
+function assigned({ stored, form }: EncryptedColumn, value: string): string {
+  const column = `r.${stored}`;
+  return form === 'document'
+    ? `CASE WHEN ${value} IS NULL THEN ${column} ELSE jsonb_set(${column}, '{$enc}', to_jsonb(${value})) END`
+    : `coalesce(${value}, ${column})`;
 }

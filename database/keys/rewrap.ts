@@ -4,11 +4,11 @@
  */
 import type pg from 'pg';
 import { Fault } from '../../core/fault.ts';
-import { EncryptionFault } from '../../runtime/encryption/fault.ts';
+import { EncryptionError } from '../../runtime/encryption/error.ts';
 import { keyColumns, keyOfRow, type StoredKey } from '../../runtime/encryption/key-store.ts';
-import { asAdministrator } from '../../runtime/encryption/transaction.ts';
 import { unwrapDataKey, type WrappingKey, wrapDataKey } from '../../runtime/encryption/wrapping-key.ts';
 import type { Target } from '../target.ts';
+import { asAdministrator } from './administrator.ts';
 import { changingKeys, type KeysOptions } from './session.ts';
 
 export interface RewrapOptions extends KeysOptions {
@@ -34,7 +34,7 @@ export function rewrap(target: Target, options: RewrapOptions): Promise<Rewrappe
   return changingKeys(target, options, async ({ client, circumstances }) => {
     const { wrapping, reporter } = options;
     const version = await wrapping.newest(true);
-    const failures: EncryptionFault[] = [];
+    const failures: EncryptionError[] = [];
     let rewrapped = 0;
     let after: StoredKey | undefined;
     for (;;) {
@@ -47,7 +47,7 @@ export function rewrap(target: Target, options: RewrapOptions): Promise<Rewrappe
           if (await rewrapOne(client, key, options)) rewrapped += 1;
         } catch (error) {
           // One key that was damaged must not keep the others with a version that is about to expire.
-          if (!(error instanceof EncryptionFault) || error.problem === 'unavailable') throw error;
+          if (!(error instanceof EncryptionError) || error.problem === 'unavailable') throw error;
           failures.push(error);
           reporter.warn(error.message);
         }
@@ -93,7 +93,7 @@ async function rewrapOne(
 ): Promise<boolean> {
   const keeper = [wrapping, ...from].find(({ id }) => id === key.wrappingKey);
   if (!keeper) {
-    throw new EncryptionFault(
+    throw new EncryptionError(
       'denied',
       `Data key ${key.keyId} of tenant ${key.tenant} is wrapped by ${key.wrappingKey}`,
       `that is not ${wrapping.id}`,

@@ -2,18 +2,26 @@
  * `llama-db keys rotate`: new data keys for tenants whose key is due, then everything that follows from it, in steps that
  * may each end anywhere: what a run leaves undone, the next one finds by looking.
  *
- *   active ──new key──► retiring ──no record holds it, grace over──► retired ──audit trail too old──► destroyed
+ *   active ──new key──► retiring ──no value names it, grace over──► retired ──audit trail too old──► destroyed
+ *
+ * The database counts what names a key in every registered column, and refuses the last two steps while anything does
+ * (llama.guard_key_end).
  */
-
+import { Fault } from '../../core/fault.ts';
 import { duration } from '../../core/text.ts';
 import { FieldEncryption, makeDataKey } from '../../runtime/encryption/field-encryption.ts';
 import { keyStoreWithin, valuesPerKey } from '../../runtime/encryption/key-store.ts';
-import { asAdministrator, asApplication } from '../../runtime/encryption/transaction.ts';
 import type { WrappingKey } from '../../runtime/encryption/wrapping-key.ts';
+import { transaction } from '../../runtime/tenant.ts';
 import type { Connection } from '../connection.ts';
+import { sqlState } from '../diagnosis.ts';
 import type { Target } from '../target.ts';
+import { asAdministrator } from './administrator.ts';
+import { encryptedTables } from './columns.ts';
+import { type Failure, Failures } from './failures.ts';
 import { reencrypt } from './reencrypt.ts';
 import { changingKeys, type KeysOptions } from './session.ts';
+import { findStrays } from './strays.ts';
 
 export interface RotateOptions extends KeysOptions {
   readonly wrapping: WrappingKey;
@@ -44,46 +52,82 @@ export interface Rotated {
   readonly destroyed: number;
   /** Whether records are left for the next run. */
   readonly more: boolean;
+  /** What was left undone because something is wrong with it; the rest was done. */
+  readonly failures: readonly Failure[];
 }
 
 export function rotate(target: Target, options: RotateOptions): Promise<Rotated> {
   return changingKeys(target, options, async (connection) => {
-    const { reporter, wrapping, seconds = 900 } = options;
+    const { reporter, seconds = 900 } = options;
     const start = performance.now();
-    const replaced = await replaceDue(connection, options);
+    const failures = new Failures(connection, reporter);
+    const replaced = await replaceDue(connection, options, failures);
     if (replaced > 0) reporter.line(`Made new data keys for ${replaced} tenants`);
-    const encryption = new FieldEncryption({
-      store: keyStoreWithin(connection.client),
-      wrapping,
-      // The age of keys is this command's to judge.
-      maxKeyAgeDays: 36_500,
-    });
-    let records = 0;
-    let more = false;
-    try {
-      for (const tenant of await tenantsWith(connection, 'retiring', 'retired')) {
-        const until = start + seconds * 1000;
-        const done = await reencrypt(connection, { encryption, tenant, until, ...options });
-        records += done.records;
-        more ||= done.more;
-        if (done.records > 0) reporter.line(`Encrypted ${done.records} records of ${tenant} again`);
-      }
-    } finally {
-      encryption.close();
-    }
-    const retired = await retire(connection, options);
-    const destroyed = await destroy(connection);
-    if (retired > 0) reporter.line(`Retired ${retired} data keys that no record holds any more`);
-    if (destroyed > 0) reporter.line(`Destroyed ${destroyed} data keys that nothing holds any more`);
+    const { records, more } = await moveValues(connection, options, failures, start + seconds * 1000);
+    const retired = await retire(connection, options, failures, more);
+    if (retired > 0) reporter.line(`Retired ${retired} data keys that no value names any more`);
+    const destroyed = await destroy(connection, failures);
+    if (destroyed > 0) reporter.line(`Destroyed ${destroyed} data keys that nothing names any more`);
     reporter.line(
-      `Done (${duration(performance.now() - start)})${more ? '; more is left for the next run' : ''}`,
+      `Done (${duration(performance.now() - start)})${more.size > 0 ? '; more is left for the next run' : ''}`,
     );
-    return { target: connection.circumstances.target, replaced, records, retired, destroyed, more };
+    return {
+      target: connection.circumstances.target,
+      ...{ replaced, records, retired, destroyed },
+      more: more.size > 0,
+      failures: failures.all,
+    };
   });
 }
 
-async function replaceDue({ client }: Connection, options: RotateOptions): Promise<number> {
-  const { tenant, all = false, maxKeyAgeDays = 365, wrapping } = options;
+/** @returns records that were encrypted again, and the tenants whose values the time did not suffice for */
+async function moveValues(
+  connection: Connection,
+  { reporter, wrapping, batchSize }: RotateOptions,
+  failures: Failures,
+  until: number,
+): Promise<{ readonly records: number; readonly more: ReadonlySet<string> }> {
+  const { tables, missing } = await asAdministrator(connection.client, () =>
+    encryptedTables(connection.client),
+  );
+  for (const fault of missing) failures.add(fault, 'Reading the registry');
+  const encryption = new FieldEncryption({
+    store: keyStoreWithin(connection.client),
+    wrapping,
+    // The age of keys is this command's to judge.
+    maxKeyAgeDays: 36_500,
+  });
+  const more = new Set<string>();
+  let records = 0;
+  try {
+    for (const tenant of await tenantsWith(connection, 'retiring', 'retired')) {
+      let moved = 0;
+      for (const table of tables) {
+        const doing = `Encrypting ${table.relation} of ${tenant} again`;
+        const done = await failures.attempt(tenant, doing, () =>
+          reencrypt(connection, {
+            ...{ encryption, tenant, table, until },
+            ...(batchSize === undefined ? {} : { batchSize }),
+          }),
+        );
+        moved += done?.records ?? 0;
+        if (done?.more) more.add(tenant);
+      }
+      records += moved;
+      if (moved > 0) reporter.line(`Encrypted ${moved} records of ${tenant} again`);
+    }
+  } finally {
+    encryption.close();
+  }
+  return { records, more };
+}
+
+async function replaceDue(
+  { client }: Connection,
+  options: RotateOptions,
+  failures: Failures,
+): Promise<number> {
+  const { tenant: only, all = false, maxKeyAgeDays = 365, wrapping } = options;
   const { rows } = await asAdministrator(client, () =>
     client.query<{ tenant: string; key: string }>(
       `SELECT tenant_id AS tenant, key_id AS key FROM llama.data_keys
@@ -92,14 +136,18 @@ async function replaceDue({ client }: Connection, options: RotateOptions): Promi
                    THEN $2 OR created_at < now() - make_interval(days => $3) OR values_reserved >= $4::bigint
                    ELSE tenant_id = $1 END
         ORDER BY tenant_id`,
-      [tenant ?? null, all, maxKeyAgeDays, valuesPerKey / 2],
+      [only ?? null, all, maxKeyAgeDays, valuesPerKey / 2],
     ),
   );
   const store = keyStoreWithin(client);
-  for (const due of rows) {
-    await makeDataKey(store, wrapping, { tenant: due.tenant, purpose: 'encryption' }, due.key);
+  let replaced = 0;
+  for (const { tenant, key } of rows) {
+    await failures.attempt(tenant, `Making a new data key for ${tenant}`, async () => {
+      await makeDataKey(store, wrapping, { tenant, purpose: 'encryption' }, key);
+      replaced += 1;
+    });
   }
-  return rows.length;
+  return replaced;
 }
 
 async function tenantsWith({ client }: Connection, ...states: readonly string[]): Promise<readonly string[]> {
@@ -113,45 +161,104 @@ async function tenantsWith({ client }: Connection, ...states: readonly string[])
   return rows.map(({ tenant }) => tenant);
 }
 
-/** What a record holds is asked of the records themselves: the id of its key stands in front of each value. */
-const heldByRecord = `
-  SELECT FROM llama.storage_records AS r
-   WHERE r.tenant_id = k.tenant_id AND r.encrypted
-     AND (starts_with(r.mapped_data ->> '$enc', 'gcm1:' || k.key_id::text || ':')
-          OR starts_with(r.metadata ->> '$enc', 'gcm1:' || k.key_id::text || ':'))`;
+interface Ending {
+  readonly tenant: string;
+  readonly key: string;
+}
 
-async function retire(connection: Connection, { graceSeconds = 900 }: RotateOptions): Promise<number> {
-  const { client } = connection;
-  let retired = 0;
-  for (const tenant of await tenantsWith(connection, 'retiring')) {
-    const { rowCount } = await asApplication(client, tenant, () =>
-      client.query(
-        `UPDATE llama.data_keys AS k SET state = 'retired'
-          WHERE k.tenant_id = $1 AND k.purpose = 'encryption' AND k.state = 'retiring'
-            AND k.state_since <= now() - make_interval(secs => $2) AND NOT EXISTS (${heldByRecord})`,
-        [tenant, graceSeconds],
-      ),
-    );
-    retired += rowCount ?? 0;
-  }
-  return retired;
+/** @param more tenants that still have values to be moved: counting what names their keys would be in vain */
+async function retire(
+  connection: Connection,
+  { graceSeconds = 900 }: RotateOptions,
+  failures: Failures,
+  more: ReadonlySet<string>,
+): Promise<number> {
+  const { rows } = await asAdministrator(connection.client, () =>
+    connection.client.query<Ending>(
+      `SELECT tenant_id AS tenant, key_id AS key FROM llama.data_keys
+        WHERE purpose = 'encryption' AND state = 'retiring' AND state_since <= now() - make_interval(secs => $1)
+        ORDER BY 1, 2`,
+      [graceSeconds],
+    ),
+  );
+  const done = rows.filter(({ tenant }) => !more.has(tenant));
+  return endEach(connection, done, 'retired', failures);
 }
 
 /**
  * The audit trail keeps what records held, and nothing there can be encrypted again. So a retired key lives until the
- * trail has no month left from before it was retired, detached months that are still tables here included.
+ * trail has no month left from before it was retired, detached months that are still tables here included. What the
+ * database cannot count, values outside the registered columns, is looked for here: it is once a key, and for good.
  */
-async function destroy({ client }: Connection): Promise<number> {
-  const { rowCount } = await asAdministrator(client, () =>
-    client.query(
-      `UPDATE llama.data_keys AS k SET state = 'destroyed', wrapped = NULL
-        WHERE k.state = 'retired' AND k.state_since < now() - interval '1 day'
-          AND k.state_since < (
-            SELECT min(to_date(right(c.relname, 7), 'YYYY"m"MM'))::timestamp AT TIME ZONE 'UTC'
-              FROM pg_class AS c
-             WHERE c.relnamespace = 'llama'::regnamespace AND c.relname ~ '^audit_trail_y[0-9]{4}m[0-9]{2}$')
-          AND NOT EXISTS (${heldByRecord})`,
+async function destroy(connection: Connection, failures: Failures): Promise<number> {
+  const { client } = connection;
+  const { rows } = await asAdministrator(client, () =>
+    client.query<Ending>(
+      `SELECT tenant_id AS tenant, key_id AS key FROM llama.data_keys
+        WHERE purpose = 'encryption' AND state = 'retired' AND state_since < now() - interval '1 day'
+          AND state_since < llama.audit_trail_since()
+        ORDER BY 1, 2`,
     ),
   );
-  return rowCount ?? 0;
+  if (rows.length === 0) return 0;
+  const { found, unreadable } = await transaction(client, {}, () => findStrays(client));
+  if (unreadable.length > 0) {
+    failures.add(
+      new Fault(
+        'keys/unsearchable-tables',
+        `${rows.length} retired data keys are kept`,
+        `values of theirs may be in ${unreadable.join(', ')}, and no role that this login may take sees every row there`,
+        'Archive and drop what is no longer needed; else grant admin_role SELECT, with a policy that shows every row.',
+      ),
+      'Looking for values',
+    );
+    return 0;
+  }
+  const free = rows.filter(({ tenant, key }) => {
+    const stray = found.find(({ keyId }) => keyId === key);
+    if (!stray) return true;
+    failures.add(
+      new Fault(
+        'keys/stray-values',
+        `Data key ${key} of ${tenant} is kept`,
+        `${stray.values} values of it are in ${stray.table}.${stray.column}, which is not a registered column`,
+        'Register the column (docs/encryption.md) so that its values are encrypted again, or remove them.',
+      ),
+      'Looking for values',
+      tenant,
+    );
+    return false;
+  });
+  return endEach(connection, free, 'destroyed', failures);
+}
+
+/** SQLSTATE dependent_objects_still_exist. */
+const stillNeeded = '2BP01';
+
+/** @returns keys that came to that end; the database keeps one that something still names */
+async function endEach(
+  { client }: Connection,
+  keys: readonly Ending[],
+  state: 'retired' | 'destroyed',
+  failures: Failures,
+): Promise<number> {
+  const wrapped = state === 'destroyed' ? ', wrapped = NULL' : '';
+  let ended = 0;
+  for (const { tenant, key } of keys) {
+    await failures.attempt(tenant, `Data key ${key} of ${tenant}`, async () => {
+      try {
+        const { rowCount } = await asAdministrator(client, () =>
+          client.query(
+            `UPDATE llama.data_keys SET state = $3${wrapped} WHERE tenant_id = $1 AND key_id = $2`,
+            [tenant, key, state],
+          ),
+        );
+        ended += rowCount ?? 0;
+      } catch (error) {
+        // Values that were written since, or could not be moved, which is reported already.
+        if (state !== 'retired' || sqlState(error) !== stillNeeded) throw error;
+      }
+    });
+  }
+  return ended;
 }

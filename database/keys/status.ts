@@ -2,10 +2,10 @@
 
 import type { Reporter } from '../../core/report.ts';
 import { type KeyState, valuesPerKey } from '../../runtime/encryption/key-store.ts';
-import { asAdministrator } from '../../runtime/encryption/transaction.ts';
 import type { Purpose, WrappingAlgorithm, WrappingKey } from '../../runtime/encryption/wrapping-key.ts';
 import { type ConnectOptions, withConnection } from '../connection.ts';
 import type { Target } from '../target.ts';
+import { asAdministrator } from './administrator.ts';
 import { requireKeys } from './session.ts';
 
 export interface StatusOptions extends ConnectOptions {

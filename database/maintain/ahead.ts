@@ -1,4 +1,4 @@
-/** The registry of partitioned tables, and the partitions that must be there before their month begins. */
+/** The registry of partitioned tables, and the partitions that must exist before their month begins. */
 import type { Deployment } from '../deployment.ts';
 import { asOwner } from '../migrator/prepare.ts';
 import { leafName, month, monthName } from './months.ts';
@@ -10,7 +10,7 @@ export interface Registered {
   readonly retentionDays: number;
 }
 
-/** What the database itself says; read anew after the settings were written. */
+/** Reads the registry; call it again after `followSettings`. */
 export async function readRegistry({ connection }: Run): Promise<readonly Registered[]> {
   return asOwner(connection, async () => {
     const { rows } = await connection.client.query<Registered>(
@@ -22,8 +22,8 @@ export async function readRegistry({ connection }: Run): Promise<readonly Regist
 }
 
 /**
- * Writes the environment's numbers into the registry, so that pg_cron's jobs follow them as well. A table that the
- * settings do not name keeps what the registry says.
+ * Writes the numbers of the environment's settings into the registry, which the jobs of pg_cron also read. A table that
+ * the settings do not name keeps its numbers.
  */
 export async function followSettings(
   run: Run,
@@ -46,16 +46,16 @@ export async function followSettings(
   }
   for (const table of Object.keys(retentionDays)) {
     if (registry.some((registered) => registered.table === table)) continue;
-    run.reporter.warn(`The settings give a retention for ${table}, which is not a partitioned table here`);
+    run.reporter.warn(`The settings name a retention for ${table}, which is not a partitioned table here`);
   }
 }
 
-/** Makes the partitions of this month (UTC, the server's clock) and of `monthsAhead` more, where they are missing. */
+/** Creates missing partitions of this month (UTC, by the server's clock) and of the next `monthsAhead` months. */
 export async function createMonthsAhead(run: Run, registry: readonly Registered[]): Promise<void> {
   const { client } = run.connection;
   const { rows } = await client.query<{ now: Date }>('SELECT pg_catalog.now() AS now');
   const now = rows[0]?.now;
-  if (!now) throw new Error('the server answered the question for its clock with nothing');
+  if (!now) throw new Error('the query for the clock of the server returned no row');
   for (const { table, monthsAhead } of registry) {
     const wanted = Array.from({ length: monthsAhead + 1 }, (_, offset) => month(now, offset));
     const missing = await missingOf(run, table, wanted);

@@ -1,17 +1,17 @@
-/** What must be kept of a month of the audit trail before its partition may go. */
+/** Closes a month of the audit trail before its partition is removed. */
 import type { Find } from '../audit/findings.ts';
 import { compareMonth } from '../audit/rows.ts';
 import { sqlState } from '../diagnosis.ts';
 import { monthName, monthOf } from './months.ts';
 import type { Run } from './run.ts';
 
-/** Not what was sealed, or not all of it sealed: the partition stays, and the next run tries again. */
+/** SQLSTATEs of rows that differ from their seals, and of unsealed rows. The partition stays, and the next run retries. */
 const refusals = new Set(['XX001', '55000']);
 
 /**
- * Compares the month with its seals and adds its closing hash to the chain. Runs as llama_owner.
+ * Compares the month with its seals and adds a closing seal to the chain. Runs as llama_owner.
  *
- * @returns why its partition must stay, undefined when it may go.
+ * @returns the reason why the partition must stay; undefined if it may be removed
  */
 export async function closeAuditMonth(run: Run, leaf: string): Promise<string | undefined> {
   try {
@@ -23,21 +23,21 @@ export async function closeAuditMonth(run: Run, leaf: string): Promise<string | 
       step: 'seals',
       done: 'closed',
       object: leaf,
-      detail: `its closing hash is seal ${rows[0]?.number}`,
+      detail: `its closing seal is ${rows[0]?.number}`,
     });
     return undefined;
   } catch (error) {
     if (!refusals.has(sqlState(error) ?? '') || !(error instanceof Error)) throw error;
-    return `${error.message}; llama-db audit verify says more`;
+    return `${error.message}; llama-db audit verify lists the differences`;
   }
 }
 
 /**
- * Compares a detached month with its seals once more, row by row: what came into it after its closing was sealed
- * nowhere, and nothing guards a table that is no partition any more. Runs as admin_role.
+ * Compares a detached month with its seals again, row by row. Rows written after the closing are in no seal, and no
+ * trigger protects a detached table. Runs as admin_role.
  *
- * @param relation the detached table, as SQL writes it
- * @returns why it must stay, undefined when it is what its closing says.
+ * @param relation the detached table as a quoted SQL name
+ * @returns the reason why it must stay; undefined if its rows match the closing seal
  */
 export async function compareDetachedMonth(
   { connection }: Run,
@@ -51,10 +51,10 @@ export async function compareDetachedMonth(
   const [first] = differences;
   if (first === undefined) return undefined;
   const others = differences.length > 1 ? ` and ${differences.length - 1} more` : '';
-  return `${first}${others}; llama-db audit verify says more`;
+  return `${first}${others}; llama-db audit verify lists the differences`;
 }
 
-/** Whether the closing hash of a detached month is kept, and covers all that was sealed of it. Runs as llama_owner. */
+/** Whether a detached month has a closing seal that covers all of its sealed rows. Runs as llama_owner. */
 export async function isAuditMonthClosed({ connection }: Run, leaf: string): Promise<boolean> {
   const { rows } = await connection.client.query<{ closed: boolean }>(
     'SELECT llama.is_audit_partition_closed($1::date) AS closed',

@@ -1,9 +1,9 @@
 /**
- * Retention by whole partitions: detach without stopping anybody, look again, drop.
+ * Retention by whole partitions: detaches without blocking other sessions, checks again, drops.
  *
- * DETACH … CONCURRENTLY waits for every transaction that used the table and cannot be undone halfway, so a run may
- * end at any point. What it meant to do stands as a comment on the partition, and only tables with that comment are
- * ever dropped: one that a person detached to archive it is nobody else's business.
+ * DETACH … CONCURRENTLY waits for every transaction that used the table and cannot be undone halfway, so a run may end
+ * at any point. A comment on the partition records the intention. Only tables with that comment are dropped, never one
+ * that a person detached in order to archive it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
@@ -27,23 +27,23 @@ import { leafName, month } from './months.ts';
 import type { Run } from './run.ts';
 
 export interface DetachOptions {
-  /** Leave detached tables where they are. @default false */
+  /** Keep detached tables instead of dropping them. @default false */
   readonly keepDetached?: boolean;
-  /** Seconds one detach may wait for older transactions; 0 has no limit. @default 3600 */
+  /** Seconds that one detach may wait for older transactions; 0 means no limit. @default 3600 */
   readonly detachWaitSeconds?: number;
 }
 
 interface Due extends Leaf, Inhabited {
-  /** First instant that it does not hold. */
+  /** First instant after the partition. */
   readonly upper: Date;
 }
 
-/** Runs one part; on a fault keeps it for the end and says false. */
+/** Runs one part. @returns false after a Fault, which is kept until the end of the run */
 export type Attempt = (doing: string, part: () => Promise<void>) => Promise<boolean>;
 
 /**
- * Finishes what an earlier run left, then detaches every partition past retention that holds nobody's records; a table
- * whose readers do not let it finish does not keep the others from theirs.
+ * Finishes the work of an earlier run, then detaches every partition past retention in which no tenant has records left.
+ * A table whose readers block it does not delay the other tables.
  */
 export async function detachExpired(
   run: Run,
@@ -54,7 +54,7 @@ export async function detachExpired(
   const free: string[] = [];
   for (const table of tables) {
     const finish = async () => {
-      await letOthersFinish(run, table, options);
+      await awaitOtherDetach(run, table, options);
       await asOwner(run.connection, () => finishEarlier(run, table, options));
     };
     if (await attempt(`Detached partitions of ${table}`, finish)) free.push(table);
@@ -78,12 +78,12 @@ export async function detachExpired(
 }
 
 /**
- * FINALIZE takes a detach out of the hands of whoever is still at it, and fails theirs. That one holds no lock on
- * the table while it waits, so its statement is the only sign of it.
+ * Waits for a detach of another session, because FINALIZE would make it fail. While that session waits, it holds no lock
+ * on the table, so only its statement identifies it.
  *
- * @throws Fault naming the session that is still at it when the wait is over.
+ * @throws Fault naming the other session if it has not finished within `detachWaitSeconds`
  */
-async function letOthersFinish(
+async function awaitOtherDetach(
   { connection: { client } }: Run,
   table: string,
   { detachWaitSeconds = 3600 }: DetachOptions,
@@ -105,10 +105,10 @@ async function letOthersFinish(
     const waited = performance.now() - start;
     if (detachWaitSeconds > 0 && waited >= detachWaitSeconds * 1000) {
       throw new Fault(
-        'detach/1',
+        'maintain/detach-by-another',
         `Partition ${other.leaf} could not be detached`,
         `backend ${other.pid}, login ${other.login}, is detaching it; gave up after ${duration(waited)}`,
-        'Let it finish or end it, then run llama-db maintain again.',
+        'Let it finish or end it. Then run llama-db maintain again.',
       );
     }
     await sleep(500);
@@ -117,7 +117,7 @@ async function letOthersFinish(
 
 async function finishEarlier(run: Run, table: string, options: DetachOptions): Promise<void> {
   for (const pending of await pendingDetaches(run, table)) {
-    await patiently(run, pending, 'FINALIZE', options);
+    await detachWhenFree(run, pending, 'FINALIZE', options);
     run.act({ step: 'partitions', done: 'finalized', object: pending.leaf });
   }
   for (const loose of await looseTables(run, table)) await settle(run, loose, options.keepDetached ?? false);
@@ -138,15 +138,15 @@ async function detach(run: Run, due: Due, options: DetachOptions): Promise<void>
     }
   }
   await mark(run, leaf, intention);
-  await patiently(run, { table, leaf }, 'CONCURRENTLY', options);
+  await detachWhenFree(run, { table, leaf }, 'CONCURRENTLY', options);
   run.act({ step: 'partitions', done: 'detached', object: leaf });
   await settle(run, { table, leaf, comment: intention }, options.keepDetached ?? false);
 }
 
-/** One that is named otherwise was not made here: once it is detached, nothing says any more which month it holds. */
+/** A partition needs the name of its month: a detached table has no bounds, so only its name still shows the month. */
 function whyDueStays(due: Due): Reason | undefined {
   if (due.leaf === leafName(due.table, month(due.upper, -1))) return whyItStays(due);
-  return { detail: `it is no month of ${due.table} by its name (PAR-004): detach it by hand` };
+  return { detail: `its name does not match its month of ${due.table} (PAR-004): detach it by hand` };
 }
 
 async function pendingDetaches({ connection }: Run, table: string): Promise<readonly Leaf[]> {
@@ -163,7 +163,7 @@ async function pendingDetaches({ connection }: Run, table: string): Promise<read
   return rows;
 }
 
-/** Tables named like a partition that are none. */
+/** Tables with the name of a partition that are not attached. */
 async function looseTables({ connection }: Run, table: string): Promise<readonly Loose[]> {
   const { rows } = await connection.client.query<Loose>(
     `SELECT p.table_name AS "table", c.relname AS leaf, pg_catalog.obj_description(c.oid, 'pg_class') AS comment
@@ -186,7 +186,7 @@ async function partitionsPastRetention({ connection }: Run): Promise<readonly Du
   return rows;
 }
 
-/** A partition that is no longer to go must not be dropped should somebody detach it by hand one day. */
+/** Removes the comment from partitions that stay; otherwise a later detach by hand would lead to their drop. */
 async function forgetOldIntentions(run: Run, due: readonly Due[]): Promise<void> {
   const { rows } = await run.connection.client.query<{ leaf: string }>(
     `SELECT c.relname AS leaf
@@ -202,10 +202,10 @@ async function forgetOldIntentions(run: Run, due: readonly Due[]): Promise<void>
 }
 
 /**
- * Waits as long as it takes, within `detachWaitSeconds`: others are not stopped meanwhile, and a detach that gives up
- * early is pending for ever on a table that always has some reader.
+ * Waits up to `detachWaitSeconds`. The wait blocks no other session, whereas a detach that gives up early would never
+ * finish on a table with continuous readers.
  */
-async function patiently(
+async function detachWhenFree(
   run: Run,
   { table, leaf }: Leaf,
   how: 'CONCURRENTLY' | 'FINALIZE',
@@ -226,7 +226,7 @@ async function patiently(
     if (sqlState(error) !== '57014') throw error;
     await limit(0);
     throw new Fault(
-      'detach/2',
+      'maintain/detach-timed-out',
       `Partition ${leaf} could not be detached`,
       `${await oldestTransaction(run)}; gave up after ${duration(performance.now() - start)}`,
       'End that transaction, or wait longer with --detach-wait <seconds>; the next run finishes what this one began.',
@@ -239,7 +239,7 @@ async function patiently(
 }
 
 async function oldestTransaction({ connection }: Run): Promise<string> {
-  // Only the login may see what others do.
+  // Only the login, not llama_owner, may see the activity of other sessions.
   await connection.client.query('RESET ROLE');
   const { rows } = await connection.client.query<{ pid: number; name: string; login: string; since: Date }>(
     `SELECT pid, application_name AS name, usename AS login, xact_start AS since
@@ -248,6 +248,6 @@ async function oldestTransaction({ connection }: Run): Promise<string> {
       ORDER BY xact_start LIMIT 1`,
   );
   const [oldest] = rows;
-  if (!oldest) return 'it waited for older transactions, of which none is to be seen now';
-  return `it waits for older transactions, the oldest is that of backend ${oldest.pid}, ${oldest.name || 'unnamed application'}, login ${oldest.login}, since ${oldest.since.toISOString()}`;
+  if (!oldest) return 'it waited for older transactions, which have ended by now';
+  return `it waits for older transactions, the oldest of backend ${oldest.pid}, ${oldest.name || 'unnamed application'}, login ${oldest.login}, since ${oldest.since.toISOString()}`;
 }

@@ -1,8 +1,6 @@
-/**
- * What becomes of a detached partition: dropped, kept, or attached again. Only tables that bear the command's own
- * comment are ever dropped.
- */
+/** Drops, keeps or reattaches a detached partition. Only tables with the comment of this command are dropped. */
 import pg from 'pg';
+import { counted } from '../../core/text.ts';
 import { compareDetachedMonth, isAuditMonthClosed } from './closing.ts';
 import { monthOf } from './months.ts';
 import { type Action, briefly, type Run } from './run.ts';
@@ -15,22 +13,22 @@ export interface Leaf {
   readonly leaf: string;
 }
 
-/** Whose rows a partition still holds; only one without any may go. */
+/** Tenants with rows in a partition. Only a partition without any may be removed. */
 export interface Inhabited {
-  /** Tenants whose retention protects rows in it, or who have none. */
+  /** Number of tenants whose retention protects rows in it, or who have no retention. */
   readonly tenants: number;
-  /** Tenants whose rows there are due and not erased yet. */
+  /** Number of tenants with rows in it that are past retention and not erased yet. */
   readonly late: number;
 }
 
-/** Why a partition stays, as its action tells it. */
+/** The reason why a partition stays, as reported by its action. */
 export type Reason = Pick<Action, 'tenants'> & { readonly detail: string };
 
 export interface Loose extends Leaf {
   readonly comment: string | null;
 }
 
-/** What becomes of a detached table: dropped, kept, or attached again because rows have come or a tenant protects them. */
+/** Drops or keeps a detached table, or reattaches it if it has new rows or a tenant protects its rows. */
 export async function settle(
   run: Run,
   { table, leaf, comment }: Loose,
@@ -46,7 +44,7 @@ export async function settle(
     return;
   }
   if (comment !== intention) {
-    const detail = 'it was not detached by this command: attach it again, archive it, or drop it';
+    const detail = 'this command did not detach it: reattach, archive or drop it by hand';
     run.act({ step: 'partitions', done: 'left detached', object: leaf, detail });
     return;
   }
@@ -69,13 +67,14 @@ export async function settle(
   run.act({ step: 'partitions', done: 'attached again', object: leaf, ...reason });
 }
 
-/** A record that left with its partition would leave neither key nor hash in the audit trail. */
+/** The audit trail must keep key and hash of each record, which requires erasing records before their partition goes. */
 export function whyItStays({ tenants, late }: Inhabited): Reason | undefined {
-  const count = (number: number) => `${number} ${number === 1 ? 'tenant' : 'tenants'}`;
   if (tenants > 0) {
-    return { tenants, detail: `storage_retention_days of ${count(tenants)} still protects rows in it` };
+    const detail = `storage_retention_days of ${counted(tenants, 'tenant')} still protects rows in it`;
+    return { tenants, detail };
   }
-  if (late > 0) return { detail: `rows of ${count(late)} past their retention are still to be erased` };
+  if (late > 0)
+    return { detail: `rows of ${counted(late, 'tenant')} past their retention are not erased yet` };
   return undefined;
 }
 
@@ -87,9 +86,9 @@ export async function mark(run: Run, leaf: string, comment: string | undefined):
 }
 
 /**
- * Looks again before the table is gone for good: a detach may have waited for hours, and settings and tenants change.
+ * Checks again before the drop: a detach may have waited for hours, and settings and tenants change meanwhile.
  *
- * @returns why it must stay, undefined when it may go (and is gone, unless `keep`).
+ * @returns the reason why the table must stay; undefined if it was dropped, or with `keep` could have been
  */
 async function dropUnlessProtected(
   run: Run,
@@ -133,7 +132,7 @@ async function whyMonthStays(run: Run, leaf: string): Promise<Reason | undefined
   if (!(await isAuditMonthClosed(run, leaf))) {
     return {
       detail:
-        'no closing hash is kept of it, or rows were sealed after that; without it the audit trail could not be checked any more',
+        'it has no closing seal, or rows were sealed after the closing; without the rows, the audit trail could no longer be verified',
     };
   }
   const detail = await readingDetached(run, leaf, 'admin_role', () =>
@@ -155,13 +154,14 @@ async function whyRecordsStay(run: Run, leaf: string): Promise<Reason | undefine
     return counted.rows;
   });
   const [inhabited] = rows;
-  if (inhabited === undefined) throw new Error('the count of protecting tenants came back empty');
+  if (inhabited === undefined) throw new Error('the count of protecting tenants returned no row');
   return whyItStays(inhabited);
 }
 
 /**
- * Forced row-level security without a policy shows nobody a row, the owner included. Nobody else sees the table while
- * the open transaction holds it, and that ends with the table dropped, or rolled back.
+ * Runs `work` as a role that sees all rows of the detached table. Forced row-level security without a policy hides every
+ * row, even from the owner, so it is switched off. The open transaction locks out other sessions, and it ends with a drop
+ * or a rollback.
  */
 async function readingDetached<Result>(
   { connection: { client } }: Run,
@@ -189,7 +189,7 @@ async function attachAgain({ connection: { client } }: Run, { table, leaf }: Lea
     await client.query(
       `ALTER TABLE ${qualified(table)} ATTACH PARTITION ${qualified(leaf)} FOR VALUES FROM (${from}) TO (${to})`,
     );
-    // DETACH … CONCURRENTLY left its bounds behind as a check of the leaf's own, which ATTACH has used by now.
+    // DETACH … CONCURRENTLY left a CHECK constraint with the bounds, which ATTACH has just used instead of a scan.
     const { rows } = await client.query<{ name: string }>(
       `SELECT conname AS name FROM pg_catalog.pg_constraint
         WHERE conrelid = $1::pg_catalog.regclass AND contype = 'c' AND conislocal AND coninhcount = 0`,
@@ -206,6 +206,7 @@ async function attachAgain({ connection: { client } }: Run, { table, leaf }: Lea
   }
 }
 
+/** Quoted name in schema `llama`. */
 export function qualified(name: string): string {
   return `llama.${pg.escapeIdentifier(name)}`;
 }

@@ -1,11 +1,10 @@
 /**
- * `llama-db maintain`: what a partitioned database with retention needs done regularly, and all of it safe to run
- * again, twice at once, or after a run that ended anywhere.
+ * `llama-db maintain`: the regular work of a partitioned database with retention. It may run repeatedly, concurrently,
+ * and after a run that ended at any point.
  */
-
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
-import { duration } from '../../core/text.ts';
+import { counted, duration } from '../../core/text.ts';
 import { seal } from '../audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../connection.ts';
 import { diagnose, isConnectionError } from '../diagnosis.ts';
@@ -16,16 +15,16 @@ import { createMonthsAhead, followSettings, readRegistry } from './ahead.ts';
 import { type Attempt, type DetachOptions, detachExpired } from './detach.ts';
 import { type Action, asMaintenance, briefly, describe, type Run } from './run.ts';
 
-/** Advisory lock of maintenance runs: not that of deployments, which must not wait for a detach. */
+/** Advisory lock of maintenance runs. It differs from that of deployments, which must not wait for a detach. */
 export const maintenanceLock = 7_241_865_325_823_965n;
 
 export interface MaintainOptions extends ConnectOptions, DetachOptions {
   readonly reporter: Reporter;
   /** Seconds to wait for another maintenance run. @default 60 */
   readonly lockWaitSeconds?: number;
-  /** Storage records erased in one transaction, 1 to 100000. @default 1000 */
+  /** Storage records erased per transaction, 1 to 100000. @default 1000 */
   readonly batchSize?: number;
-  /** Seconds after which no further batch is begun; the next run goes on. @default 900 */
+  /** Seconds after which no further batch begins; the next run continues. @default 900 */
   readonly eraseSeconds?: number;
 }
 
@@ -37,10 +36,10 @@ export interface Maintained {
 }
 
 /**
- * Runs every step, also when one before it failed: a reader that keeps a partition from being detached must not keep
- * next month's from being made.
+ * Runs every step, even after a failed one: a reader that blocks the detach of a partition must not prevent the creation
+ * of next month's partition.
  *
- * @throws Fault, the first when several steps failed; the others were reported as they came.
+ * @throws Fault the first failure; further ones were reported as warnings
  */
 export function maintain(target: Target, options: MaintainOptions): Promise<Maintained> {
   const { reporter, lockWaitSeconds } = options;
@@ -68,10 +67,10 @@ async function requireSchema({ client, circumstances }: Connection): Promise<voi
   );
   if (rows[0]?.there === true) return;
   throw new Fault(
-    'maintain/1',
-    `${circumstances.target} has nothing to maintain yet`,
-    'llama.partitioned_tables, llama.partitions_past_retention() or llama.seal_audit_trail() is missing, which migrations 0005, 0011 and 0012 make',
-    'Deploy the environment, or run llama-db migrate, first.',
+    'maintain/nothing-deployed',
+    `${circumstances.target} has no schema to maintain`,
+    'llama.partitioned_tables, llama.partitions_past_retention() or llama.seal_audit_trail() is missing; migrations 0005, 0011 and 0012 create them',
+    'Deploy the environment or run llama-db migrate first.',
     { exitCode: 2 },
   );
 }
@@ -95,7 +94,7 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
       return true;
     } catch (error) {
       const fault = diagnose(error, connection.circumstances, doing);
-      // A connection that is gone takes the remaining steps with it, and a defect must not be worked around.
+      // On a lost connection all further steps would fail too; a defect must surface at once.
       if (isConnectionError(error) || !(fault instanceof Fault)) throw fault;
       if (failures.length > 0) reporter.warn(fault.message);
       failures.push(fault);
@@ -111,11 +110,11 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
   const settled = failures.length === 0;
   const registry = await readRegistry(run);
   await attempt('Months ahead', () => createMonthsAhead(run, registry));
-  // Before partitions go: a record is erased by itself, so that its key and hash stay in the audit trail.
+  // Before partitions are removed: erasing a record individually leaves its key and hash in the audit trail.
   await attempt('Records past retention', () => eraseExpired(run, options));
-  // Before partitions are removed: only what is sealed may go.
+  // Before partitions are removed: only sealed rows may go.
   await attempt('Sealing the audit trail', () => sealTrail(run));
-  // Without the environment's numbers in place, the old ones must not decide what is dropped.
+  // If writing the settings failed, the old numbers must not decide which partitions are dropped.
   if (settled) {
     const tables = registry.map(({ table }) => table);
     await detachExpired(run, tables, options, attempt);
@@ -130,7 +129,7 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
 async function sealTrail(run: Run): Promise<void> {
   const rows = await seal(run.connection);
   if (rows === 0) return;
-  const detail = `${rows} ${rows === 1 ? 'row' : 'rows'}`;
+  const detail = counted(rows, 'row');
   run.act({ step: 'seals', done: 'sealed', object: 'audit_trail', rows, detail });
 }
 
@@ -150,9 +149,9 @@ async function eraseExpired(
       more = erased > 0;
     }
   } finally {
-    // What earlier batches erased is gone, whatever became of the last one.
+    // Earlier batches are committed even if the last one failed.
     if (rows > 0) {
-      const detail = `${rows} rows past their tenant's storage_retention_days${more ? '; more are left for the next run' : ''}`;
+      const detail = `${counted(rows, 'row')} past storage_retention_days of their tenant${more ? '; the next run erases more' : ''}`;
       run.act({ step: 'records', done: 'erased', object: 'storage_records', rows, detail });
     }
   }

@@ -1,16 +1,16 @@
-/** The state of the migrations, for a person and for a machine. */
+/** The state of the migrations, for people and for programs. */
 import Table from 'cli-table3';
 import type { Reporter } from '../../core/report.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { Status, WouldRun } from './migrate.ts';
 import { howEdited, type PlannedMigration } from './plan.ts';
 
-/** Whether files and ledger tell different histories. Pending files alone are no divergence. */
+/** Whether the ledger contradicts the files: a migration is edited, missing or out of order. */
 export function diverges({ migrations }: Status): boolean {
   return migrations.some(({ state }) => ['edited', 'missing', 'out of order'].includes(state));
 }
 
-/** For `--json`. */
+/** The status for `--json`. */
 export function statusDocument({ migrations, attempts }: Status): object {
   return {
     migrations: migrations.map(({ version, name, state, file, applied, lastAttempt }) => ({
@@ -25,12 +25,12 @@ export function statusDocument({ migrations, attempts }: Status): object {
   };
 }
 
-/** For a terminal. */
+/** The status for a terminal. */
 export function describeStatus({ migrations }: Status): string {
   const table = new Table({
     head: ['Migration', 'State', 'Applied (UTC)', 'Took', 'By', 'Note'],
     style: { head: [], border: [] },
-    // A line between all rows would double the length.
+    // No lines between rows, which would double the length of the table.
     chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
   });
   for (const migration of migrations) {
@@ -50,7 +50,7 @@ export function describeStatus({ migrations }: Status): string {
   return `${table.toString()}\n${summary || 'no migrations'}`;
 }
 
-/** What a dry run found, a line each. */
+/** Reports the result of a dry run, one line per item. */
 export function reportDryRun({ prepare, interrupted, pending }: WouldRun, reporter: Reporter): void {
   if (prepare.length > 0) reporter.line(`Would prepare ${prepare.join(', ')}`);
   for (const { version, description, appliedAt } of interrupted) {
@@ -60,7 +60,7 @@ export function reportDryRun({ prepare, interrupted, pending }: WouldRun, report
   if (pending.length === 0) reporter.line('Nothing to migrate');
 }
 
-/** The same for `--json`. */
+/** The result of a dry run for `--json`. */
 export function dryRunDocument({ prepare, interrupted, pending }: WouldRun): object {
   return {
     prepare,
@@ -72,7 +72,7 @@ export function dryRunDocument({ prepare, interrupted, pending }: WouldRun): obj
 function note(migration: PlannedMigration): string {
   const { state, lastAttempt } = migration;
   if (state === 'edited') return howEdited(migration, 12);
-  if (state === 'missing') return 'its file is gone';
+  if (state === 'missing') return 'its file is missing';
   if (!lastAttempt) return '';
   const when = lastAttempt.appliedAt.toISOString().slice(0, 19).replace('T', ' ');
   return `${outcomeOf(lastAttempt)} ${when}`;

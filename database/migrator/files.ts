@@ -1,14 +1,15 @@
 /**
- * The migration files as they lie on disk: order, checksum and headers, read without running anything.
+ * Reads the migration files: order, checksum and headers, without running them.
  *
- * Both sides need the same answer: the stack, whose plan names the pending files, and the post-deploy step, which
- * refuses an applied file that was edited since.
+ * The stack and the post-deploy step share this code: the plan names the pending files, and the step refuses applied files
+ * that were edited.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Fault } from '../../core/fault.ts';
+import { messageOf } from '../../core/text.ts';
 
 /** The project's own migrations. */
 export const migrationsDirectory = fileURLToPath(new URL('../../migrations', import.meta.url));
@@ -19,17 +20,17 @@ export const manifestFile = 'schema.json';
 export interface MigrationFile {
   /** Four digits, the order of application: `0003`. */
   readonly version: string;
-  /** File name without its ending, as node-pg-migrate records it: `0003_tables`. */
+  /** File name without extension, as node-pg-migrate records it: `0003_tables`. */
   readonly name: string;
-  /** File name with its ending: `0003_tables.sql`. */
+  /** File name with extension: `0003_tables.sql`. */
   readonly file: string;
   readonly path: string;
   readonly kind: 'sql' | 'ts';
   /** SHA-256 in hexadecimal of the normalised content (`checksumOf`). */
   readonly checksum: string;
-  /** `owner`: as `llama_owner`; `login`: as the role that logged in, which extensions and pg_cron need. */
+  /** `owner`: llama_owner; `login`: the role that logged in, as extensions and pg_cron require. */
   readonly runAs: 'owner' | 'login';
-  /** Tables whose rows the rollback destroys. */
+  /** Tables of schema `llama` whose rows the rollback destroys. */
   readonly losesDataOf: readonly string[];
 }
 
@@ -37,9 +38,9 @@ const NAME = /^(\d{4})_[a-z0-9_]+\.(sql|ts)$/;
 const TABLE = /^[a-z_][a-z0-9_]*$/;
 
 /**
- * Every migration in `directory`, in order of version. Hidden files, `.md` files and the manifest are left out.
+ * Every migration of a folder, sorted by version. Hidden files, `.md` files and the manifest are skipped.
  *
- * @throws Fault for a file whose name or header cannot be read, and for two files with one version
+ * @throws Fault if a name or header is malformed, or if two files have the same version
  */
 export function listMigrations(directory: string): MigrationFile[] {
   const migrations: MigrationFile[] = [];
@@ -48,29 +49,29 @@ export function listMigrations(directory: string): MigrationFile[] {
     const [, version, kind] = NAME.exec(file) ?? [];
     if (version === undefined || (kind !== 'sql' && kind !== 'ts')) {
       throw new Fault(
-        'files/1',
+        'migration/name-malformed',
         `Migration ${join(directory, file)}`,
-        'its name is not NNNN_lower_case_name.sql or .ts, so its place in the order is unknown',
+        'its name does not match NNNN_lower_case_name.sql or .ts, so its place in the order is unknown',
         'Rename it, or move it out of the folder.',
       );
     }
     const previous = migrations.at(-1);
     if (previous?.version === version) {
       throw new Fault(
-        'files/2',
+        'migration/version-twice',
         `Migration ${join(directory, file)}`,
-        `${previous.file} has the same version, so which of them comes first is unknown`,
-        'Give the one that is not yet applied anywhere the next free version.',
+        `${previous.file} has the same version, so the order of the two is unknown`,
+        'Give the next free version to the file that no environment has applied yet.',
       );
     }
     const path = join(directory, file);
     const content = readMigration(path);
     if (kind === 'sql' && sectionOf(content, 'up') === undefined) {
       throw new Fault(
-        'files/3',
+        'migration/no-up-marker',
         `Migration ${path}`,
         'it has no line "-- Up Migration"',
-        'Add it above the statements to apply.',
+        'Add the line above the statements to apply.',
       );
     }
     migrations.push({
@@ -86,18 +87,18 @@ export function listMigrations(directory: string): MigrationFile[] {
   return migrations;
 }
 
-/** Text of a migration, without the byte order mark that some editors put before its first line. */
+/** Text of a migration, without the byte order mark that some editors add. */
 export function readMigration(path: string): string {
   return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
 }
 
 export interface Section {
   readonly sql: string;
-  /** Line of the file, from 1, on which it starts. */
+  /** First line of the section in the file, from 1. */
   readonly line: number;
 }
 
-/** A section of a `.sql` migration, by node-pg-migrate's own markers. */
+/** A section of a `.sql` migration, by the markers of node-pg-migrate. */
 export function sectionOf(content: string, direction: 'up' | 'down'): Section | undefined {
   const start = marker(content, direction);
   if (start < 0) return undefined;
@@ -106,8 +107,21 @@ export function sectionOf(content: string, direction: 'up' | 'down'): Section | 
   return { sql, line: content.slice(0, start).split('\n').length };
 }
 
+/**
+ * Position of the line with the marker of a section, as node-pg-migrate finds it: `--`, then only white space and dashes,
+ * then `up migration`. A search for that expression is quadratic in lines of dashes, so this one starts from the words.
+ *
+ * @returns -1 if the text has no such line
+ */
 function marker(content: string, direction: 'up' | 'down'): number {
-  return content.search(new RegExp(`^[ \\t]*--[\\s-]*${direction}\\s+migration`, 'im'));
+  for (const { index } of content.matchAll(new RegExp(`${direction}\\s+migration`, 'gi'))) {
+    let start = index;
+    while (start > 0 && /[\s-]/.test(content[start - 1] ?? '')) start -= 1;
+    const before = content.slice(start, index);
+    const line = before.search(start === 0 ? /^[ \t]*--/m : /(?<=[\r\n])[ \t]*--/);
+    if (line >= 0) return start + line;
+  }
+  return -1;
 }
 
 function filesIn(directory: string): string[] {
@@ -115,18 +129,18 @@ function filesIn(directory: string): string[] {
     return readdirSync(directory).sort();
   } catch (error) {
     throw new Fault(
-      'files/4',
+      'migration/folder-unreadable',
       `Folder of migrations ${directory}`,
-      error instanceof Error ? error.message : String(error),
-      'Name a folder that can be read.',
+      messageOf(error),
+      'Name a readable folder with --migrations.',
       { exitCode: 2, cause: error },
     );
   }
 }
 
 /**
- * Checksum of what a migration says, whatever a checkout or an editor did to its line ends: byte order mark,
- * carriage returns and white space at the end of lines and of the file do not count.
+ * Checksum of a migration. Differences that a checkout or an editor makes do not count: byte order mark, carriage returns,
+ * and white space at the end of lines and of the file.
  *
  * @returns SHA-256 in hexadecimal
  */
@@ -142,9 +156,9 @@ export function checksumOf(content: string): string {
 type Header = Pick<MigrationFile, 'runAs' | 'losesDataOf'>;
 
 /**
- * What the head of a migration says about it.
+ * The settings in the head of a migration.
  *
- * @throws Fault for a header that cannot be read
+ * @throws Fault if one of them is malformed
  */
 export function headerOf(content: string, kind: MigrationFile['kind'], path: string): Header {
   return kind === 'sql' ? sqlHeader(content, path) : moduleHeader(content, path);
@@ -176,7 +190,12 @@ function moduleHeader(content: string, path: string): Header {
 function runAs(value: string | undefined, path: string): MigrationFile['runAs'] {
   if (value === undefined) return 'owner';
   if (value === 'login' || value === 'owner') return value;
-  throw new Fault('files/5', `Migration ${path}`, `"run as" is "${value}"`, 'Write login or owner.');
+  throw new Fault(
+    'migration/run-as-unknown',
+    `Migration ${path}`,
+    `"run as" is "${value}"`,
+    'Write login or owner.',
+  );
 }
 
 function tables(values: readonly string[] | undefined, path: string): string[] {
@@ -184,10 +203,10 @@ function tables(values: readonly string[] | undefined, path: string): string[] {
     const table = value.trim();
     if (TABLE.test(table)) return table;
     throw new Fault(
-      'files/6',
+      'migration/lost-table-malformed',
       `Migration ${path}`,
-      `"loses data of" names "${table}", which is not the name of a table`,
-      'Write table names, separated by commas.',
+      `"loses data of" names "${table}", which is not a table name`,
+      'Write table names without schema, separated by commas.',
     );
   });
 }

@@ -1,8 +1,7 @@
 /**
- * The ledger: one row for every attempt at a migration, up or down, whatever became of it.
+ * The ledger: one row per attempt at a migration, up or down, with its outcome.
  *
- * node-pg-migrate's own table keeps names only; what was applied, by whom, with what content and for how long
- * is kept here, and failures too.
+ * The table of node-pg-migrate records names only. The ledger also records content, executor, duration and failures.
  */
 import pg from 'pg';
 import type { Connection } from '../connection.ts';
@@ -28,14 +27,14 @@ export interface LedgerEntry {
   readonly error: string | null;
 }
 
-/** node-pg-migrate's table in schema `llama`. */
+/** Table of node-pg-migrate in schema `llama`. */
 export const runnerTable = 'pgmigrations';
 
-/** Made by `prepare`, not by a migration: the ledger must be there before the first one. */
+/** Created by `prepare`, because the ledger must exist before the first migration. */
 export const ledgerTables: readonly { readonly name: string; readonly sql: string }[] = [
   {
     name: 'schema_migrations',
-    // An `applied` row of direction up is what counts as applied; rolling it back turns it to `rolled back`.
+    // A migration is applied if it has an `applied` row of direction up; a rollback turns that row to `rolled back`.
     sql: `CREATE TABLE IF NOT EXISTS llama.schema_migrations (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       version varchar(50) NOT NULL,
@@ -78,7 +77,7 @@ export const ledgerTables: readonly { readonly name: string; readonly sql: strin
   },
 ];
 
-/** Every attempt, oldest first. Needs SELECT on the ledger: run it as the owner. */
+/** Every attempt, oldest first. Run it as the owner, which may read the ledger. */
 export async function readLedger({ client }: Pick<Connection, 'client'>): Promise<readonly LedgerEntry[]> {
   const { rows } = await client.query<LedgerEntry>(
     `SELECT id::text, version, description, checksum, direction, outcome, applied_at AS "appliedAt",
@@ -88,13 +87,13 @@ export async function readLedger({ client }: Pick<Connection, 'client'>): Promis
   return rows;
 }
 
-/** Names that node-pg-migrate takes for applied. */
+/** Names of the migrations that node-pg-migrate considers applied. */
 export async function readRunnerNames({ client }: Pick<Connection, 'client'>): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>(`SELECT name FROM llama.${runnerTable} ORDER BY id`);
   return rows.map(({ name }) => name);
 }
 
-/** Opens an attempt, in a transaction of its own, so that one that is killed leaves a trace. Run as the owner. */
+/** Records the start of an attempt in its own transaction, so that a killed attempt leaves a record. Run as the owner. */
 export async function openAttempt(
   { client }: Pick<Connection, 'client'>,
   file: MigrationFile,
@@ -112,8 +111,8 @@ export async function openAttempt(
 }
 
 /**
- * Statement that closes an attempt as successful; it becomes the last one of the migration's own transaction,
- * so that the ledger can never say something else than the schema. Time counts from the attempt's opening.
+ * SQL that records an attempt as successful. It runs last in the transaction of the migration, so ledger and schema always
+ * agree. The execution time counts from the start of the attempt.
  */
 export function successStatement(attempt: string, file: MigrationFile, direction: Direction): string {
   const close = closing(pg.escapeLiteral(attempt));
@@ -123,7 +122,7 @@ export function successStatement(attempt: string, file: MigrationFile, direction
     WHERE version = ${pg.escapeLiteral(file.version)} AND direction = 'up' AND outcome = 'applied'`;
 }
 
-/** Records an attempt as applied, named by an SQL expression. */
+/** SQL that records an attempt as applied. @param attempt SQL expression of its id */
 export function closing(attempt: string): string {
   return `UPDATE llama.schema_migrations
     SET outcome = 'applied', applied_at = pg_catalog.clock_timestamp(),
@@ -131,7 +130,7 @@ export function closing(attempt: string): string {
     WHERE id = ${attempt}`;
 }
 
-/** Closes an attempt as failed. Run as the owner, outside the transaction that failed. */
+/** Records an attempt as failed. Run as the owner, outside the failed transaction. */
 export async function closeFailed(
   { client }: Pick<Connection, 'client'>,
   attempt: string,

@@ -1,6 +1,6 @@
 /**
- * One migration as node-pg-migrate runs it: the file's own steps between the role and limits before them and
- * the ledger's row after them, all in the same transaction.
+ * Loads one migration for node-pg-migrate. Its statements run in one transaction, after those that set role and limits and
+ * before the one that updates the ledger.
  */
 import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,26 +11,29 @@ import { type MigrationFile, readMigration, sectionOf } from './files.ts';
 import { type Direction, successStatement } from './ledger.ts';
 
 export interface Limits {
-  /** Milliseconds a statement may wait for a lock before the application would notice. @default 5000 */
+  /** Milliseconds that a statement may wait for a lock, and the application behind it. @default 5000 */
   readonly lockTimeout?: number;
-  /** Milliseconds a statement may run. @default 900000 */
+  /** Milliseconds that a statement may run. @default 900000 */
   readonly statementTimeout?: number;
 }
+
+/** Limits of a migration unless its run sets others. */
+export const defaultLimits = { lockTimeout: 5_000, statementTimeout: 15 * 60_000 } as const;
 
 export interface Step {
   readonly file: MigrationFile;
   readonly direction: Direction;
-  /** Row of the ledger that this run of it fills. */
+  /** Id of the attempt in the ledger. */
   readonly attempt: string;
   readonly limits: Limits;
-  /** SQL to run first, inside the transaction. @default - none */
+  /** SQL to run first inside the transaction. @default - none */
   readonly guard?: string;
 }
 
 type Action = (pgm: MigrationBuilder) => void | Promise<void>;
 type Strategies = NonNullable<RunnerOption['migrationLoaderStrategies']>;
 
-/** Loads the one file of a step in place of node-pg-migrate's own loaders. */
+/** Loads the file of a step; replaces the loaders of node-pg-migrate. */
 export function strategiesFor(step: Step, connection: Connection): Strategies {
   return [
     {
@@ -44,7 +47,7 @@ export function strategiesFor(step: Step, connection: Connection): Strategies {
   ];
 }
 
-/** Pattern of file names that node-pg-migrate must not see: all but this one. */
+/** Pattern of the file names that node-pg-migrate ignores: all but this file. */
 export function allBut(file: MigrationFile): string {
   return `(?!${basename(file.path).replace(/[.]/g, '\\.')}$).*`;
 }
@@ -55,27 +58,27 @@ function wrap(
   { client }: Connection,
 ): Action {
   return async (pgm) => {
-    // For statements that a migration runs itself (pgm.db) before the transaction begins, or without one.
+    // A migration can run statements itself (pgm.db), before its transaction begins or without one.
     await client.query(`SET ROLE ${roleOf(file)}`);
     if (guard) pgm.sql(`SET LOCAL ROLE llama_owner; ${guard}`);
     pgm.sql(opening(file, limits));
     await action(pgm);
-    // Both tables of the ledger belong to the owner, whatever role the migration left behind.
+    // The migration may leave another role set; the tables of the ledger belong to the owner.
     pgm.sql('SET ROLE llama_owner');
     pgm.sql(successStatement(attempt, file, direction));
   };
 }
 
-/** First statements of a migration's transaction: its role, and how long it may wait and run. */
+/** First statements in the transaction of a migration: they set its role and limits. */
 export function opening(file: Pick<MigrationFile, 'runAs'>, limits: Limits = {}): string {
   return [
     `SET LOCAL ROLE ${roleOf(file)}`,
-    `SET LOCAL lock_timeout = ${limits.lockTimeout ?? 5000}`,
-    `SET LOCAL statement_timeout = ${limits.statementTimeout ?? 900_000}`,
+    `SET LOCAL lock_timeout = ${limits.lockTimeout ?? defaultLimits.lockTimeout}`,
+    `SET LOCAL statement_timeout = ${limits.statementTimeout ?? defaultLimits.statementTimeout}`,
   ].join('; ');
 }
 
-/** Role that a migration runs as; NONE is the login. */
+/** Role of a migration for SET ROLE; NONE means the login. */
 export function roleOf({ runAs }: Pick<MigrationFile, 'runAs'>): string {
   return runAs === 'login' ? 'NONE' : 'llama_owner';
 }
@@ -84,12 +87,12 @@ async function loadAction(file: MigrationFile, direction: Direction): Promise<Ac
   const action = file.kind === 'sql' ? loadSql(file, direction) : await loadTypeScript(file, direction);
   if (action) return action;
   throw new Fault(
-    'load/1',
-    `Migration ${file.name} cannot be run ${direction}`,
+    'migration/section-missing',
+    `Migration ${file.name} has no ${direction} section`,
     file.kind === 'sql'
-      ? `it has no "-- ${direction === 'up' ? 'Up' : 'Down'} Migration" section`
+      ? `it contains no line "-- ${direction === 'up' ? 'Up' : 'Down'} Migration"`
       : `it exports no function ${direction}(pgm)`,
-    direction === 'up' ? 'Write it.' : 'Write it, or go forward with a new migration instead.',
+    direction === 'up' ? 'Add it.' : 'Add it, or undo the change with a new migration.',
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * One deployment at a time: a session-level advisory lock with a bounded wait that says whom it waits for.
+ * Limits a database to one deployment at a time: a session-level advisory lock with a bounded wait that names the holder.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
@@ -8,24 +8,28 @@ import { duration } from '../../core/text.ts';
 import type { Connection } from '../connection.ts';
 
 /**
- * The number node-pg-migrate itself locks, so that its own command line, run by hand on the same database, is
- * kept out too.
+ * Key of the lock. node-pg-migrate uses the same key, so its own command line is locked out too.
  */
 export const deploymentLock = 7241865325823964n;
+
+/** Milliseconds between two attempts to get the lock. */
+const pollInterval = 250;
+/** Milliseconds between two lines about the holder. */
+const reportInterval = 10_000;
 
 export interface LockOptions {
   /** @default - the lock of deployments */
   readonly key?: bigint;
-  /** Seconds to wait for whoever holds it; 0 does not wait. @default 60 */
+  /** Seconds to wait for the holder; 0 means no wait. @default 60 */
   readonly waitSeconds?: number;
   readonly reporter: Reporter;
 }
 
 /**
- * Runs work under the lock. The lock belongs to the session: if this process dies, it ends with the backend,
- * which notices within a second (`client_connection_check_interval`).
+ * Runs `work` under the lock. The lock belongs to the session. If this process dies, its backend notices within a second
+ * (`client_connection_check_interval`) and releases the lock.
  *
- * @throws Fault naming the holder when the wait is over.
+ * @throws Fault naming the holder if the lock is not free in time
  */
 export async function withLock<Result>(
   connection: Connection,
@@ -45,28 +49,28 @@ export async function withLock<Result>(
 }
 
 async function acquire(connection: Connection, key: bigint, options: LockOptions): Promise<void> {
-  const patience = (options.waitSeconds ?? 60) * 1000;
+  const timeout = (options.waitSeconds ?? 60) * 1000;
   const start = performance.now();
-  let told = Number.NEGATIVE_INFINITY;
+  let reported = Number.NEGATIVE_INFINITY;
   for (;;) {
-    // Asked again and again instead of waited for in the server: a waiting statement holds a snapshot, and the
-    // holder may be building an index CONCURRENTLY, which waits for every snapshot.
+    // Polled: a statement that waits in the server holds a snapshot, and the holder may be building an index
+    // CONCURRENTLY, which waits for all snapshots.
     if (await tryLock(connection, key)) return;
     const waited = performance.now() - start;
     const holder = await describeHolder(connection, key);
-    if (waited >= patience) {
+    if (waited >= timeout) {
       throw new Fault(
-        'lock/1',
+        'lock/held-by-another',
         `Another run works on ${connection.circumstances.target}`,
         `${holder}; waited ${duration(waited)}`,
-        'Wait until it has finished and run the command again, or wait longer with --lock-wait <seconds>.',
+        'Run the command again after the other run has finished, or wait longer with --lock-wait <seconds>.',
       );
     }
-    if (waited - told >= 10_000) {
+    if (waited - reported >= reportInterval) {
       options.reporter.line(`Waiting for another run to finish: ${holder}`);
-      told = waited;
+      reported = waited;
     }
-    await sleep(Math.min(250, Math.max(patience - waited, 1)));
+    await sleep(Math.min(pollInterval, Math.max(timeout - waited, 1)));
   }
 }
 
@@ -94,7 +98,7 @@ async function describeHolder({ client }: Connection, key: bigint): Promise<stri
     [key.toString()],
   );
   const [holder] = rows;
-  if (!holder) return 'it let go of its lock this moment';
+  if (!holder) return 'the lock has just been released';
   const since = holder.since ? `, connected since ${holder.since.toISOString()}` : '';
   return `the lock is held by backend ${holder.pid}, ${holder.application || 'unnamed application'}, login ${holder.login}${since}`;
 }

@@ -1,5 +1,4 @@
-/** Applies what is pending: the part of the post-deploy step that changes the schema. */
-
+/** Applies pending migrations. */
 import type { Reporter } from '../../core/report.ts';
 import { duration } from '../../core/text.ts';
 import type { Connection } from '../connection.ts';
@@ -12,22 +11,21 @@ import { reconcile } from './reconcile.ts';
 
 export interface MigrateOptions {
   readonly reporter: Reporter;
-  /** Folder of the migration files. */
-  readonly directory: string;
-  /** Apply files that come before others already applied. @default false */
+  readonly migrationsDirectory: string;
+  /** Apply pending files with a lower version than applied ones. @default false */
   readonly allowOutOfOrder?: boolean;
   readonly limits?: Limits;
-  /** Times a migration is tried when it could not have a lock. @default 5 */
+  /** Attempts at a migration that does not get a lock. @default 5 */
   readonly attempts?: number;
-  /** Milliseconds between two lines about an index that is being built. @default 10000 */
+  /** Milliseconds between two reports about the progress of an index build. @default 10000 */
   readonly progressEvery?: number;
 }
 
 /**
- * Prepares and applies everything pending. Hold the lock.
+ * Prepares the database and applies all pending migrations. The caller holds the lock.
  *
- * @returns the files that were applied.
- * @throws Fault when the files and the ledger tell different histories, or a migration fails.
+ * @returns the applied files
+ * @throws Fault if the ledger contradicts the files, or if a migration fails
  */
 export async function migrate(
   connection: Connection,
@@ -35,13 +33,13 @@ export async function migrate(
 ): Promise<readonly MigrationFile[]> {
   const { reporter } = options;
   const start = performance.now();
-  const files = listMigrations(options.directory);
+  const files = listMigrations(options.migrationsDirectory);
   const made = await prepare(connection);
   if (made.length > 0) reporter.line(`Prepared ${made.join(', ')} (${duration(performance.now() - start)})`);
   const { ledger, interrupted } = await asOwner(connection, () => reconcile(connection));
   for (const { version, description, direction, appliedAt } of interrupted) {
     reporter.warn(
-      `${version}_${description} (${direction}) was interrupted in the run of ${appliedAt.toISOString()}; it is done again`,
+      `${version}_${description} (${direction}) was interrupted in the run of ${appliedAt.toISOString()}; it runs again`,
     );
   }
   const current = plan(files, ledger);
@@ -51,33 +49,33 @@ export async function migrate(
     reporter.line(`Nothing to migrate: ${files.length} of ${files.length} applied`);
     return [];
   }
-  // Loaded here because a run with nothing to do must not pay for node-pg-migrate.
+  // Loaded on demand: a run without pending migrations does not need node-pg-migrate.
   const { runMigrations } = await import('./run.ts');
   await runMigrations(connection, pending, 'up', options);
   return pending;
 }
 
 export interface WouldRun {
-  /** What `prepare` would make, as a person would name it. */
+  /** Objects that `prepare` would create, for people: `schema llama`. */
   readonly prepare: readonly string[];
-  /** Attempts that a run which was killed left open; they would be recorded as interrupted. */
+  /** Attempts that a killed run left open. The next run would record them as interrupted. */
   readonly interrupted: readonly LedgerEntry[];
   readonly pending: readonly MigrationFile[];
 }
 
 /**
- * What `migrate` would do, found out by reading. The server itself refuses to write for as long as the session lasts, so
- * nothing is changed: no row, no lock that others wait for, no transaction id. Works on a standby too.
+ * What `migrate` would do. The session is read-only, so the server refuses every change: no row, no transaction id, no lock
+ * that blocks others. It works on a standby too.
  *
- * @throws Fault where `migrate` would refuse before it changes anything
+ * @throws Fault if `migrate` would refuse before its first change
  */
 export async function dryRun(
   connection: Connection,
-  options: Pick<MigrateOptions, 'directory' | 'allowOutOfOrder'>,
+  options: Pick<MigrateOptions, 'migrationsDirectory' | 'allowOutOfOrder'>,
 ): Promise<WouldRun> {
   await connection.client.query("SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false)");
   const steps = await preparation(connection);
-  const current = await status(connection, options.directory);
+  const current = await status(connection, options.migrationsDirectory);
   refuseDivergence(current, options);
   return {
     prepare: [...new Set(steps.flatMap(({ makes }) => makes ?? []))],
@@ -91,9 +89,9 @@ export interface Status extends Plan {
   readonly attempts: readonly LedgerEntry[];
 }
 
-/** What is applied, pending, edited, missing or out of order. Changes nothing, not even the ledger. */
-export async function status(connection: Connection, directory: string): Promise<Status> {
-  const files = listMigrations(directory);
+/** The state of every migration. It changes nothing, not even the ledger. */
+export async function status(connection: Connection, migrationsDirectory: string): Promise<Status> {
+  const files = listMigrations(migrationsDirectory);
   const attempts = (await isPrepared(connection))
     ? await asOwner(connection, () => readLedger(connection))
     : [];

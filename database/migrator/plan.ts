@@ -1,4 +1,4 @@
-/** What stands in the files compared with what stands in the ledger. Reads nothing itself. */
+/** Compares the migration files with the ledger. */
 import { Fault } from '../../core/fault.ts';
 import type { MigrationFile } from './files.ts';
 import type { LedgerEntry } from './ledger.ts';
@@ -9,18 +9,18 @@ export interface PlannedMigration {
   readonly version: string;
   readonly name: string;
   readonly state: MigrationState;
-  /** Absent when the file is missing. */
+  /** Absent if the file is missing. */
   readonly file?: MigrationFile;
   /** The attempt that applied it. */
   readonly applied?: LedgerEntry;
-  /** The latest attempt when it is not applied: failed, interrupted or rolled back. */
+  /** The latest attempt, if it is not applied: failed, interrupted or rolled back. */
   readonly lastAttempt?: LedgerEntry;
 }
 
 export interface Plan {
-  /** In the order of versions. */
+  /** Sorted by version. */
   readonly migrations: readonly PlannedMigration[];
-  /** Files to apply, in order; those out of order included. */
+  /** Files to apply, sorted by version, including those out of order. */
   readonly pending: readonly MigrationFile[];
 }
 
@@ -56,9 +56,9 @@ export function plan(files: readonly MigrationFile[], ledger: readonly LedgerEnt
 }
 
 /**
- * Refuses to work on a database whose history is not the files' history.
+ * Refuses a database whose history differs from the files.
  *
- * @throws Fault naming every migration that was edited after it was applied, has gone, or comes too late.
+ * @throws Fault naming every migration that was edited after it was applied, is missing, or is out of order
  */
 export function refuseDivergence(
   { migrations }: Plan,
@@ -67,39 +67,39 @@ export function refuseDivergence(
   const edited = migrations.filter(({ state }) => state === 'edited');
   if (edited.length > 0) {
     throw new Fault(
-      'plan/1',
+      'migration/edited',
       `${names(edited)} edited after being applied`,
       edited.map((migration) => `${migration.name}: ${howEdited(migration)}`).join('; '),
-      'Put back the name and content that were applied (git log shows them) and write the change as a new migration.',
+      'Restore the applied name and content (git log shows them), and write the change as a new migration.',
     );
   }
   const missing = migrations.filter(({ state }) => state === 'missing');
   if (missing.length > 0) {
     throw new Fault(
-      'plan/2',
-      `${names(missing)} applied here and missing from the files`,
+      'migration/file-missing',
+      `${names(missing)} applied here and not found among the files`,
       'the database is ahead of these files, or a file was removed or renumbered',
-      'Deploy the version that has it, or put the file back; to take it out of the database use llama-db rollback with that version.',
+      'Deploy a version that contains the file, or restore the file. To undo the migration, run llama-db rollback with a version that contains the file.',
     );
   }
   const late = migrations.filter(({ state }) => state === 'out of order');
   if (late.length > 0 && !options.allowOutOfOrder) {
     throw new Fault(
-      'plan/3',
-      `${names(late)} still pending, though later ones are applied`,
-      'environments would have applied the same files in different orders',
-      'Give it the next free index; or, knowing that order does not matter here, run llama-db migrate --allow-out-of-order.',
+      'migration/out-of-order',
+      `${names(late)} still pending, although later migrations are applied`,
+      'other environments may have applied the same files in another order',
+      'Rename it to the next free version. If the order does not matter here, run llama-db migrate --allow-out-of-order.',
     );
   }
 }
 
-/** How an edited file differs from what was applied. @param digits of the checksums. @default 64 */
+/** The difference between an edited file and its applied content. @param digits of each checksum. @default 64 */
 export function howEdited({ name, applied, file }: PlannedMigration, digits = 64): string {
   if (applied && nameOf(applied) !== name) return `applied as ${nameOf(applied)}`;
   return `applied ${applied?.checksum.slice(0, digits)}, file ${file?.checksum.slice(0, digits)}`;
 }
 
-/** Name of the file that an attempt was made with, without its ending. */
+/** Name of the file of an attempt, without extension. */
 export function nameOf({ version, description }: Pick<LedgerEntry, 'version' | 'description'>): string {
   return `${version}_${description}`;
 }

@@ -1,8 +1,6 @@
-/**
- * What migrations stand on: the role that owns the schema, the schema, and the tables that record what was done.
- */
-
+/** Creates the prerequisites of migrations: the owner role, the schema and the ledger. */
 import { Fault } from '../../core/fault.ts';
+import { messageOf } from '../../core/text.ts';
 import type { Connection } from '../connection.ts';
 import { sqlState } from '../diagnosis.ts';
 import { ledgerTables } from './ledger.ts';
@@ -15,10 +13,10 @@ interface Foundation {
 }
 
 /**
- * Makes role `llama_owner`, schema `llama` and the ledger where they are missing, as the login.
+ * Creates role `llama_owner`, schema `llama` and the ledger if they are missing, as the login.
  *
- * @returns what was made, empty when everything was there: then nothing was written.
- * @throws Fault when the login may not act as `llama_owner`, or the schema belongs to somebody else.
+ * @returns the created objects, for people; empty if nothing was written
+ * @throws Fault if the login may not SET ROLE to `llama_owner`, or if another role owns the schema
  */
 export async function prepare(connection: Connection): Promise<readonly string[]> {
   const steps = await preparation(connection);
@@ -32,17 +30,17 @@ export async function prepare(connection: Connection): Promise<readonly string[]
 }
 
 export interface PreparationStep {
-  /** What it makes, as a person would name it; absent for a means to that. */
+  /** The object that it creates, for people; absent for an auxiliary step. */
   readonly makes?: string;
   readonly sql: string;
-  /** Run as the login; absent: as `llama_owner`. Roles and memberships belong to the whole server. */
+  /** Kind of a step that runs as the login. @default - it runs as `llama_owner` */
   readonly shared?: 'role' | 'membership' | 'schema';
 }
 
 /**
- * What is missing, in the order in which it is made. Reads only.
+ * The missing steps, in order of execution. It only reads.
  *
- * @throws Fault when the schema belongs to somebody else
+ * @throws Fault if another role owns the schema
  */
 export async function preparation(connection: Connection): Promise<readonly PreparationStep[]> {
   const found = await inspect(connection);
@@ -51,7 +49,7 @@ export async function preparation(connection: Connection): Promise<readonly Prep
     steps.push({ makes: 'role llama_owner', sql: 'CREATE ROLE llama_owner NOLOGIN', shared: 'role' });
   }
   if (!found.may_set) {
-    // Since 16 whoever makes a role administers it and is still no member that may SET ROLE to it.
+    // Since version 16, the creator of a role may administer it, but may not SET ROLE to it.
     steps.push({
       sql: 'GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE',
       shared: 'membership',
@@ -65,10 +63,10 @@ export async function preparation(connection: Connection): Promise<readonly Prep
     });
   } else if (found.schema_owner !== 'llama_owner') {
     throw new Fault(
-      'prepare/1',
+      'schema/owned-by-another',
       `Schema llama on ${connection.circumstances.target} belongs to ${found.schema_owner}`,
-      'everything in it must belong to llama_owner, or the next administrator cannot change it',
-      `As ${found.schema_owner}: ALTER SCHEMA llama OWNER TO llama_owner.`,
+      'llama_owner must own everything in it, or the next administrator cannot change it',
+      `As ${found.schema_owner}, run ALTER SCHEMA llama OWNER TO llama_owner.`,
     );
   }
   if (found.tables < ledgerTables.length) {
@@ -77,21 +75,30 @@ export async function preparation(connection: Connection): Promise<readonly Prep
   return steps;
 }
 
-/** Whether there is anything to read: the ledger's tables exist. */
+/** Whether the tables of the ledger exist. */
 export async function isPrepared(connection: Connection): Promise<boolean> {
   return (await inspect(connection)).tables === ledgerTables.length;
 }
 
-/** Runs work with the session's role set to `llama_owner`. */
-export async function asOwner<Result>(
-  { client }: Pick<Connection, 'client'>,
+/** Runs `work` as `llama_owner`. */
+export function asOwner<Result>(
+  connection: Pick<Connection, 'client'>,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  await client.query('SET ROLE llama_owner');
+  return asRole(connection, 'llama_owner', work);
+}
+
+/** Runs `work` with SET ROLE, then resets the role. */
+export async function asRole<Result>(
+  { client }: Pick<Connection, 'client'>,
+  role: 'llama_owner' | 'maintenance_role',
+  work: () => Promise<Result>,
+): Promise<Result> {
+  await client.query(`SET ROLE ${role}`);
   try {
     return await work();
   } finally {
-    // In an aborted transaction or on a lost connection this fails, and the first error is the one to hear.
+    // In an aborted transaction or on a lost connection this fails; the earlier error is the useful one.
     await client.query('RESET ROLE').catch(() => undefined);
   }
 }
@@ -108,7 +115,7 @@ async function inspect({ client }: Connection): Promise<Foundation> {
     [ledgerTables.map(({ name }) => name)],
   );
   const [row] = rows;
-  if (!row) throw new Error('the catalogs answered with nothing');
+  if (!row) throw new Error('the query of the catalogs returned no row');
   return row;
 }
 
@@ -118,24 +125,25 @@ async function becomeMember({ client, circumstances }: Connection, sql: string):
   } catch (error) {
     if (sqlState(error) !== '42501') throw error;
     throw new Fault(
-      'prepare/2',
+      'schema/owner-role-not-held',
       `${circumstances.user} may not act as llama_owner on ${circumstances.target}`,
-      'another administrator made the role, and only its maker can let others in',
-      `As that administrator: GRANT llama_owner TO "${circumstances.user}" WITH INHERIT FALSE, SET TRUE.`,
+      'another administrator created the role, and only its creator can grant it',
+      `As that administrator, run GRANT llama_owner TO "${circumstances.user}" WITH INHERIT FALSE, SET TRUE.`,
       { cause: error },
     );
   }
 }
 
 /**
- * Roles and their memberships belong to the whole server, and the deployment of another of its databases may be
- * making the same ones at this moment: duplicate object, unique violation, tuple concurrently updated.
+ * Runs a statement on roles or memberships, which belong to the whole server. The deployment of another database may
+ * create the same ones at the same time, so these errors are accepted: duplicate object, unique violation, tuple
+ * concurrently updated.
  */
 export async function tolerant(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const raced = /tuple concurrently updated/.test(error instanceof Error ? error.message : '');
+    const raced = /tuple concurrently updated/.test(messageOf(error));
     if (!raced && !['42710', '23505'].includes(sqlState(error) ?? '')) throw error;
     if (raced) await work();
   }

@@ -1,8 +1,7 @@
 /**
- * Brings the two ledgers together after a run that was killed. Only under the lock: what is `running` then
- * can only be a run that is gone.
+ * Reconciles the ledger with the table of node-pg-migrate after a killed run. The caller holds the lock, so an attempt in
+ * state `running` belongs to a run that no longer exists.
  */
-
 import { Fault } from '../../core/fault.ts';
 import type { Connection } from '../connection.ts';
 import { type LedgerEntry, readLedger, readRunnerNames, runnerTable } from './ledger.ts';
@@ -10,15 +9,15 @@ import { nameOf } from './plan.ts';
 
 export interface Reconciled {
   readonly ledger: readonly LedgerEntry[];
-  /** Attempts found running; they are recorded as interrupted now. */
+  /** Attempts that were `running`; they are now recorded as interrupted. */
   readonly interrupted: readonly LedgerEntry[];
 }
 
 /**
- * A migration with a transaction writes both ledgers in it, so they can differ only after one without: our row
- * is written first, node-pg-migrate's next. Ours is therefore the truth, and the other follows it.
+ * A transactional migration writes both tables in its transaction, so they can differ only after one without a
+ * transaction. There the ledger is written first, so the ledger decides and the other table is corrected.
  *
- * @throws Fault for a name that only node-pg-migrate knows: somebody ran its own command line.
+ * @throws Fault if only node-pg-migrate has a name, because then somebody used its own command line
  */
 export async function reconcile(connection: Connection): Promise<Reconciled> {
   const { client } = connection;
@@ -37,10 +36,10 @@ export async function reconcile(connection: Connection): Promise<Reconciled> {
   const foreign = names.filter((name) => !attempted.has(name));
   if (foreign.length > 0) {
     throw new Fault(
-      'reconcile/1',
-      `llama.${runnerTable} lists ${foreign.join(', ')}, which the ledger does not know`,
-      'somebody ran node-pg-migrate itself, so nobody recorded what content was applied',
-      `Compare the database with the file; then delete the name from llama.${runnerTable} to have it applied here, or undo it first.`,
+      'migration/not-in-ledger',
+      `llama.${runnerTable} lists ${foreign.join(', ')}, which the ledger does not contain`,
+      'somebody ran node-pg-migrate itself, so the applied content is not recorded',
+      `Compare the database with the file and undo the change. Then delete the name from llama.${runnerTable} and run the command again.`,
     );
   }
   for (const name of applied.filter((wanted) => !names.includes(wanted))) {

@@ -1,27 +1,29 @@
 /**
- * What a TypeScript migration would send, found out by running it on node-pg-migrate's own builder without a database.
+ * Records the statements of a TypeScript migration by running it on the builder of node-pg-migrate without a database.
  *
- * Seen: everything it queues, index builds through the builder of this project, and statements of its own that return
- * nothing it could decide by. Not seen: what it does after a query whose answer it needs.
+ * The recording contains all queued statements, index builds of this project, and direct statements that return no rows.
+ * It ends at the first query whose answer the migration needs.
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { MigrationBuilder } from 'node-pg-migrate';
+import { messageOf } from '../../core/text.ts';
 import type { PartitionedIndex } from '../indexes/partitioned-index.ts';
 import type { MigrationFile } from './files.ts';
 import type { Direction } from './ledger.ts';
+import { silent } from './silent.ts';
 
-/** One thing that a migration asks for, in order. */
+/** One statement or index build of a migration, in order. */
 export type RecordedStep = {
-  /** Line of the file that asks for it, from 1. */
+  /** Line of the call in the file, from 1. */
   readonly line: number;
-  /** `now`: sent while the migration's function runs; `queued`: after it, in its transaction if it has one. */
+  /** `now`: sent while the function of the migration runs; `queued`: sent after it, in its transaction if it has one. */
   readonly when: 'now' | 'queued';
 } & (
   | {
       readonly kind: 'sql';
       readonly sql: string;
       readonly values: readonly unknown[];
-      /** Written in the file as it is, so that its lines are the file's. */
+      /** Whether the text stands in the file as it is, so that line numbers inside it apply. */
       readonly literal: boolean;
     }
   | { readonly kind: 'index'; readonly action: 'build' | 'drop'; readonly index: PartitionedIndex }
@@ -29,36 +31,29 @@ export type RecordedStep = {
 
 export interface Recording {
   readonly steps: readonly RecordedStep[];
-  /** Whether its queue runs in a transaction. */
+  /** Whether the queued statements run in a transaction. */
   readonly transactional: boolean;
-  /** Why the recording stops before the migration does. @default - it is complete */
+  /** The reason why the recording ends before the migration does. @default - it is complete */
   readonly unseen?: {
     readonly line: number;
     readonly reason: string;
-    /** Whether the migration cannot be run at all. */
+    /** Whether the migration cannot run at all. */
     readonly broken: boolean;
   };
 }
 
-/** Stops a migration that asks for an answer. */
+/** Stops a migration that needs the answer to a query. */
 class NeedsDatabase extends Error {}
 
-/** Never throws for what a migration does; a file that cannot be loaded is broken. */
+/** Records one direction of a migration. Errors of the migration end the recording and are not thrown. */
 export async function record(file: Pick<MigrationFile, 'path'>, direction: Direction): Promise<Recording> {
   const steps: RecordedStep[] = [];
   const db = recordingDatabase(file.path, steps);
-  // Of the builder's needs, only these are asked for while statements are put together.
+  // The builder uses only these members of its arguments while it assembles statements.
   const builder = new MigrationBuilder(db as never, undefined, false, silent as never);
   const unseen = await run(file.path, direction, observed(builder, db, file.path, steps));
   return { steps, transactional: builder.isUsingTransaction(), ...(unseen ? { unseen } : {}) };
 }
-
-const silent = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 async function run(
   path: string,
@@ -83,7 +78,7 @@ async function run(
   } catch (error) {
     const reason =
       error instanceof NeedsDatabase
-        ? 'what it does from here on depends on the answer to a query'
+        ? 'its further statements depend on the answer to a query'
         : `it fails without a database: ${firstLine(error)}`;
     return { line: lineIn(path, error) ?? 1, reason, broken: false };
   }
@@ -108,14 +103,14 @@ function recordingDatabase(path: string, steps: RecordedStep[]) {
     query: ask,
     select: async (query: unknown, values?: readonly unknown[]) => (await ask(query, values)).rows,
     column: async (query: unknown, values?: readonly unknown[]) => (await ask(query, values)).rows,
-    /** Where database/indexes tells its builds. */
+    /** Receives the index builds of database/indexes. */
     recordIndex: (action: 'build' | 'drop', index: PartitionedIndex) => {
       steps.push({ kind: 'index', when: 'now', action, index, line: lineIn(path, new Error()) ?? 1 });
     },
   };
 }
 
-/** The builder, telling which line of the file queued what. */
+/** Wraps the builder and records the line of each call that queues statements. */
 function observed(
   builder: MigrationBuilder,
   db: object,
@@ -124,7 +119,7 @@ function observed(
 ): MigrationBuilder {
   return new Proxy(builder, {
     get(target, name) {
-      // The builder hands on two methods of it only.
+      // The builder itself exposes only two methods of it.
       if (name === 'db') return db;
       const member: unknown = Reflect.get(target, name, target);
       if (typeof member !== 'function') return member;
@@ -141,7 +136,7 @@ function observed(
   });
 }
 
-/** Line of a file in a stack, which tsx and vitest translate to the source. */
+/** Line of a file in the stack of an error. tsx and vitest map stacks to the source. */
 function lineIn(path: string, error: unknown): number | undefined {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
   for (const frame of stack.split('\n')) {
@@ -154,5 +149,5 @@ function lineIn(path: string, error: unknown): number | undefined {
 }
 
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+  return messageOf(error).split('\n')[0] ?? '';
 }

@@ -1,4 +1,4 @@
-/** Takes migrations back, newest first, and refuses to destroy rows that nobody agreed to lose. */
+/** Rolls migrations back, newest first, and refuses to destroy rows unless the loss is accepted. */
 import pg from 'pg';
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
@@ -11,29 +11,29 @@ import { runMigrations } from './run.ts';
 
 export interface RollbackOptions {
   readonly reporter: Reporter;
-  readonly directory: string;
-  /** Version that stays the newest; `0000` takes everything back. */
+  readonly migrationsDirectory: string;
+  /** Version that remains the newest; `0000` rolls all migrations back. */
   readonly to?: string;
-  /** How many to take back. @default 1 */
+  /** Number of migrations to roll back. @default 1 */
   readonly count?: number;
   /** Tables of schema `llama` whose rows may be lost. */
   readonly acceptDataLoss?: readonly string[];
 }
 
-/** Rows beyond this many are not counted: the answer is the same, and the table is locked meanwhile. */
+/** Counting stops here: more rows do not change the answer, and the count locks the table. */
 const countLimit = 1_000_000;
 
 /**
- * Rolls back. Hold the lock.
+ * Rolls migrations back. The caller holds the lock.
  *
- * @returns the files that were rolled back, newest first.
- * @throws Fault before anything is changed when a file is missing, cannot be undone, or would destroy rows.
+ * @returns the files that were rolled back, newest first
+ * @throws Fault before any change, if a file is missing or changed, or if the rollback would destroy rows
  */
 export async function rollback(
   connection: Connection,
   options: RollbackOptions,
 ): Promise<readonly MigrationFile[]> {
-  const files = listMigrations(options.directory);
+  const files = listMigrations(options.migrationsDirectory);
   if (!(await isPrepared(connection))) return nothing(options.reporter);
   const { ledger } = await asOwner(connection, () => reconcile(connection));
   const targets = choose(plan(files, ledger).migrations, options);
@@ -60,15 +60,15 @@ function choose(
   const { to, count = 1 } = options;
   if (to !== undefined && to !== '0000' && !applied.some(({ version }) => version === to)) {
     throw new Fault(
-      'rollback/1',
+      'rollback/version-not-applied',
       `Version ${to} is not applied here`,
       applied.length === 0
-        ? 'no migration is'
-        : `applied are ${applied
+        ? 'no migration is applied'
+        : `the applied versions are ${applied
             .map(({ version }) => version)
             .reverse()
             .join(', ')}`,
-      'Name the version that shall stay the newest, or 0000 to take everything back.',
+      'Name the version that remains the newest, or 0000 to roll all migrations back.',
       { exitCode: 2 },
     );
   }
@@ -76,12 +76,12 @@ function choose(
   return chosen.map(({ name, state, file }) => {
     if (file && state === 'applied') return file;
     throw new Fault(
-      'rollback/2',
+      file ? 'rollback/file-changed' : 'rollback/file-missing',
       `${name} cannot be rolled back`,
       file
         ? 'its file was changed or renamed after it was applied, so its Down section may not fit'
-        : 'its file is missing, and only the file knows how',
-      'Check out the version that applied it and roll back from there.',
+        : 'its file, which contains the Down section, is missing',
+      'Check out the version that applied it, and roll back from there.',
     );
   });
 }
@@ -95,12 +95,12 @@ async function refuseDataLoss(
   const unknown = accepted.filter((table) => !losing.includes(table));
   if (unknown.length > 0) {
     throw new Fault(
-      'rollback/3',
+      'rollback/needless-acceptance',
       `--accept-data-loss names ${unknown.join(', ')}`,
       losing.length === 0
         ? 'this rollback destroys no rows'
         : `this rollback destroys rows of ${losing.join(', ')} only`,
-      'Name only what is meant: a longer list than needed agrees to losses that nobody has looked at.',
+      'Name only the tables whose loss you accept; a longer list could accept an unexpected loss.',
       { exitCode: 2 },
     );
   }
@@ -111,14 +111,14 @@ async function refuseDataLoss(
   }
   if (full.length === 0) return;
   throw new Fault(
-    'rollback/4',
+    'rollback/would-lose-rows',
     `Rolling back ${targets.map(({ name }) => name).join(', ')} would destroy data`,
     `rows would be lost from ${full.join(', ')}`,
-    'Nothing was changed. To go on, agree for each table: --accept-data-loss <table>.',
+    'Nothing was changed. To continue, accept the loss for each table: --accept-data-loss <table>.',
   );
 }
 
-/** Rows of a table, whoever's they are, up to one more than the limit; 0 for a table that does not exist. */
+/** Rows of a table, of all tenants, up to one more than the limit; 0 if the table does not exist. */
 async function countRows(connection: Connection, table: string): Promise<number> {
   const { client } = connection;
   return asOwner(connection, async () => {
@@ -127,7 +127,7 @@ async function countRows(connection: Connection, table: string): Promise<number>
     if (!found.rows[0]?.exists) return 0;
     await client.query('BEGIN');
     try {
-      // Forced row-level security hides every tenant's rows from the owner; the ROLLBACK forces it again.
+      // Forced row-level security hides the rows of all tenants from the owner; the ROLLBACK restores it.
       await client.query(`ALTER TABLE ${name} NO FORCE ROW LEVEL SECURITY`);
       const { rows } = await client.query<{ count: number }>(
         `SELECT count(*)::int AS count FROM (SELECT FROM ${name} LIMIT ${countLimit + 1}) AS counted`,
@@ -143,7 +143,7 @@ const existence = `SELECT EXISTS (
   SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
    WHERE n.nspname = 'llama' AND c.relname = $1 AND c.relkind IN ('r', 'p')) AS exists`;
 
-/** Looks again inside the transaction of the rollback: rows may have come since they were counted. */
+/** SQL that checks again inside the transaction of the rollback, because rows may have been added since the count. */
 function guardStatement(tables: readonly string[]): string | undefined {
   if (tables.length === 0) return undefined;
   const list = tables.map((table) => pg.escapeLiteral(table)).join(', ');
@@ -162,8 +162,8 @@ function guardStatement(tables: readonly string[]): string | undefined {
         IF forced THEN EXECUTE pg_catalog.format('ALTER TABLE llama.%I NO FORCE ROW LEVEL SECURITY', name); END IF;
         EXECUTE pg_catalog.format('SELECT EXISTS (SELECT FROM llama.%I)', name) INTO filled;
         IF filled THEN
-          RAISE EXCEPTION 'table llama.% has got rows in the meantime', name
-            USING HINT = 'Nothing of this migration was rolled back. Agree with --accept-data-loss ' || name;
+          RAISE EXCEPTION 'rows were added to table llama.% in the meantime', name
+            USING HINT = 'Nothing of this migration was rolled back. Accept the loss with --accept-data-loss ' || name;
         END IF;
         IF forced THEN EXECUTE pg_catalog.format('ALTER TABLE llama.%I FORCE ROW LEVEL SECURITY', name); END IF;
       END LOOP;

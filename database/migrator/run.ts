@@ -1,40 +1,37 @@
-/** Runs one migration after the other through node-pg-migrate, each leaving its row in the ledger. */
+/** Runs migrations one after the other through node-pg-migrate, and records each in the ledger. */
 import { dirname, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { duration } from '../../core/text.ts';
 import type { Connection } from '../connection.ts';
-import { diagnose, sqlState } from '../diagnosis.ts';
+import { diagnose } from '../diagnosis.ts';
 import { watchingIndexBuilds } from '../indexes/watch.ts';
+import { isLockFailure, pauseAfter } from '../lock-retry.ts';
 import { type MigrationFile, readMigration, sectionOf } from './files.ts';
 import { closeFailed, type Direction, openAttempt, runnerTable } from './ledger.ts';
 import { allBut, type Limits, type Step, strategiesFor } from './load.ts';
 import { asOwner } from './prepare.ts';
+import { silent } from './silent.ts';
 
 export interface RunOptions {
   readonly reporter: Reporter;
   readonly limits?: Limits;
-  /** Times a migration is tried when it could not have a lock, or lost a deadlock. @default 5 */
+  /** Attempts at a migration that does not get a lock, or that loses a deadlock. @default 5 */
   readonly attempts?: number;
-  /** SQL for a step to run first, inside its transaction. @default - none */
+  /** SQL to run first inside the transaction of a file. @default - none */
   readonly guard?: (file: MigrationFile) => string | undefined;
-  /** Milliseconds between two lines about an index that is being built. @default 10000 */
+  /** Milliseconds between two reports about the progress of an index build. @default 10000 */
   readonly progressEvery?: number;
 }
 
-/** node-pg-migrate's logger prints failing statements whole, with whatever they contain. */
-const silent = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
+/** Milliseconds before the second attempt at a migration. */
+const firstPause = 500;
 
 /**
- * Runs migrations in the given order, each in a transaction of its own (or none, where it says so).
+ * Runs migrations in the given order, each in its own transaction unless it declares none.
  *
- * @throws Fault at the first that fails; those before it stay applied, and nothing of a transactional one stays.
+ * @throws Fault for the first failure. Earlier migrations stay applied, and a failed transactional one is rolled back.
  */
 export async function runMigrations(
   connection: Connection,
@@ -74,17 +71,17 @@ async function runOne(
       return;
     } catch (error) {
       const usable = await cleanUp(connection);
-      if (usable && number < tries && ['55P03', '40P01'].includes(sqlState(error) ?? '')) {
-        const pause = 500 * 2 ** (number - 1) * (0.5 + Math.random());
+      if (usable && number < tries && isLockFailure(error)) {
+        const pause = pauseAfter(number, firstPause);
         options.reporter.warn(
-          `${file.name} could not have a lock; trying again in ${duration(pause)} (${number} of ${tries - 1})`,
+          `${file.name} did not get a lock; retrying in ${duration(pause)} (${number} of ${tries - 1})`,
         );
         await sleep(pause);
         continue;
       }
       const fault = explain(error, step, connection);
       if (usable) {
-        // A disk that is full refuses this row too; what failed is worth more than why it could not be noted.
+        // A full disk refuses this row too. The fault itself matters more than the failure to record it.
         await asOwner(connection, () => closeFailed(connection, attempt, fault.message)).catch(
           () => undefined,
         );
@@ -107,9 +104,9 @@ async function runThroughLibrary(connection: Connection, step: Step): Promise<vo
     count: 1,
     migrationsSchema: 'llama',
     migrationsTable: runnerTable,
-    // Undefined means false here, though its documentation says true.
+    // Its documentation states the default true, but undefined means false.
     singleTransaction: false,
-    // plan() has looked at the order; the library's own check refuses for ever after one exception.
+    // plan() has checked the order. The check of the library would refuse every run after one accepted exception.
     checkOrder: false,
     noLock: true,
     logger: silent,
@@ -119,7 +116,7 @@ async function runThroughLibrary(connection: Connection, step: Step): Promise<vo
     throw new Error(`node-pg-migrate ran ${done.length} migrations instead of ${step.file.name}`);
 }
 
-/** The library issues no ROLLBACK on a client that it did not open. @returns whether the session still works */
+/** Rolls back, which the library omits on a client that it did not open. @returns whether the session is still usable */
 async function cleanUp(connection: Connection): Promise<boolean> {
   try {
     await connection.client.query('ROLLBACK');
@@ -137,18 +134,24 @@ function explain(error: unknown, step: Step, connection: Connection): Fault {
   const fault = diagnose(cause, connection.circumstances, doing);
   if (fault instanceof Fault) {
     if (fault !== cause) return fault;
-    return new Fault('run/1', `${doing}: ${fault.what}`, fault.why, fault.remedy, { cause });
+    return new Fault(fault.code, `${doing}: ${fault.what}`, fault.why, fault.remedy, { cause });
   }
-  return new Fault('run/2', doing, fault.message, 'Mend the migration and run the command again.', { cause });
+  return new Fault(
+    'migration/failed',
+    doing,
+    fault.message,
+    'Correct the migration and run the command again.',
+    { cause },
+  );
 }
 
-/** node-pg-migrate wraps what a migration file throws while it is loaded. */
+/** The error that a migration file threw while it was loaded; node-pg-migrate wraps it. */
 function unwrap(error: unknown): unknown {
   const wrapped = error instanceof Error && error.message.startsWith('Error loading migration files');
   return wrapped && error.cause !== undefined ? error.cause : error;
 }
 
-/** File, and the line where the server could tell. */
+/** File, with the line if the server reported a position. */
 function placeOf(error: unknown, { file, direction }: Step): string {
   const path = relative(process.cwd(), file.path);
   const position = error instanceof Error ? Number(Reflect.get(error, 'position')) : Number.NaN;

@@ -1,9 +1,9 @@
 /**
- * What `migrate` would run, as a script for psql: for whoever must read every statement before it runs, or runs it
- * themselves. It leaves the same catalogs and the same ledger.
+ * Writes the work of `migrate` as a script for psql, for review or for a run by hand. The script produces the same
+ * catalogs and the same ledger.
  *
- * What a script cannot do that the runner does: try again when a lock is taken (it stops), compare the definition of an
- * index that exists, record a failure (its attempt stays open, and the next run records it as interrupted).
+ * Unlike `migrate`, the script stops if a lock is not free, does not compare the definition of an existing index, and does
+ * not record a failure: the attempt stays open, and the next run records it as interrupted.
  */
 import pg from 'pg';
 import { Fault } from '../../core/fault.ts';
@@ -11,23 +11,23 @@ import type { Connection } from '../connection.ts';
 import { indexScript } from '../indexes/script.ts';
 import { type MigrationFile, readMigration, sectionOf } from './files.ts';
 import { closing, type LedgerEntry, runnerTable } from './ledger.ts';
-import { opening, roleOf } from './load.ts';
+import { defaultLimits, opening, roleOf } from './load.ts';
 import { deploymentLock } from './lock.ts';
 import { dryRun, type MigrateOptions, status } from './migrate.ts';
 import { preparation } from './prepare.ts';
 import { type Recording, record } from './recording.ts';
 
 /**
- * The script for what is pending on a server. Changes nothing, as `dryRun` does not.
+ * The script for the pending migrations of a server. Like `dryRun`, it changes nothing.
  *
- * @throws Fault where `migrate` would refuse, and for a migration whose statements cannot be known beforehand
+ * @throws Fault if `migrate` would refuse, or if the statements of a migration depend on the answer to a query
  */
 export async function migrationScript(
   connection: Connection,
-  options: Pick<MigrateOptions, 'directory' | 'allowOutOfOrder'>,
+  options: Pick<MigrateOptions, 'migrationsDirectory' | 'allowOutOfOrder'>,
 ): Promise<string> {
   const { pending } = await dryRun(connection, options);
-  const { attempts } = await status(connection, options.directory);
+  const { attempts } = await status(connection, options.migrationsDirectory);
   const steps = await preparation(connection);
   const parts = [head(connection, pending), session(), lock(), sameHistory(attempts)];
   for (const { sql, shared } of steps) {
@@ -40,10 +40,10 @@ export async function migrationScript(
 }
 
 function head({ circumstances }: Connection, pending: readonly MigrationFile[]): string {
-  return `-- What llama-db migrate would run on ${circumstances.target}, made for the state it was in then.
--- Run it on port 5432, as a member of azure_pg_admin who may SET ROLE llama_owner:
+  return `-- The work of llama-db migrate on ${circumstances.target}, for its state when this script was written.
+-- Run it on port 5432, as a member of azure_pg_admin that may SET ROLE llama_owner:
 --   psql --no-psqlrc --quiet --file=<this file> "<connection string>"
--- The ledger names the login, or what --set=llama_executor=… says. Migrations: ${pending.map(({ name }) => name).join(', ') || 'none'}.
+-- The ledger records the login as executor, or the value of --set=llama_executor=…. Migrations: ${pending.map(({ name }) => name).join(', ') || 'none'}.
 \\set ON_ERROR_STOP on
 \\set AUTOCOMMIT on
 \\set ON_ERROR_ROLLBACK off
@@ -53,17 +53,17 @@ SELECT session_user AS llama_executor \\gset
 \\endif`;
 }
 
-/** As the runner's own sessions are. */
+/** The settings of the sessions of `migrate`. */
 function session(): string {
   return `RESET ALL;
 SET TimeZone = 'UTC';
 SET search_path = '';
-SET statement_timeout = 900000;
-SET lock_timeout = 5000;
+SET statement_timeout = ${defaultLimits.statementTimeout};
+SET lock_timeout = ${defaultLimits.lockTimeout};
 SET idle_in_transaction_session_timeout = '5min';`;
 }
 
-/** Refuses a server whose history is another than when the script was made. */
+/** SQL that refuses a server whose history has changed since the script was written. */
 function sameHistory(attempts: readonly LedgerEntry[]): string {
   const applied = attempts
     .filter(({ direction, outcome }) => direction === 'up' && outcome === 'applied')
@@ -80,7 +80,7 @@ BEGIN
       FROM llama.schema_migrations WHERE direction = 'up' AND outcome = 'applied';
   END IF;
   IF applied <> ${pg.escapeLiteral(applied)} THEN
-    RAISE EXCEPTION 'this script was made for another history of migrations' USING HINT = 'Make it again: llama-db migrate --sql.';
+    RAISE EXCEPTION 'this script was written for another history of migrations' USING HINT = 'Write it again: llama-db migrate --sql.';
   END IF;
 END
 $history$;`;
@@ -108,7 +108,7 @@ async function migration(file: MigrationFile): Promise<string> {
   const values = [version, name.slice(version.length + 1), checksum, 'up', 'running'].map((value) =>
     pg.escapeLiteral(value),
   );
-  const record_ = `INSERT INTO llama.${runnerTable} (name, run_on) VALUES (${pg.escapeLiteral(name)}, pg_catalog.now());`;
+  const runnerRow = `INSERT INTO llama.${runnerTable} (name, run_on) VALUES (${pg.escapeLiteral(name)}, pg_catalog.now());`;
   return [
     `\\echo ${name}`,
     'SET ROLE llama_owner;',
@@ -120,7 +120,7 @@ async function migration(file: MigrationFile): Promise<string> {
     ...queue.map(ended),
     'SET ROLE llama_owner;',
     ended(closing(':llama_attempt')),
-    record_,
+    runnerRow,
     ...(transactional ? ['COMMIT;'] : []),
     'RESET ROLE;',
     session(),
@@ -136,7 +136,7 @@ interface Parts {
 
 function sqlParts({ name, path }: MigrationFile): Parts {
   const section = sectionOf(readMigration(path), 'up');
-  if (!section) throw new Error(`${name} was listed and has no Up section`);
+  if (!section) throw new Error(`${name} is listed and has no Up section`);
   return { before: [], queue: [section.sql], transactional: true };
 }
 
@@ -145,10 +145,10 @@ function moduleParts({ name }: MigrationFile, { steps, transactional, unseen }: 
   const reason = unseen?.reason ?? (bound ? 'it binds values to a statement' : undefined);
   if (reason !== undefined) {
     throw new Fault(
-      'script/1',
+      'migration/not-printable',
       `Migration ${name} cannot be printed (line ${unseen?.line ?? bound?.line})`,
       reason,
-      'Let llama-db migrate run it; --dry-run names what is pending.',
+      'Apply it with llama-db migrate; --dry-run lists the pending migrations.',
     );
   }
   const text = (step: (typeof steps)[number]): string => {
@@ -163,7 +163,7 @@ function moduleParts({ name }: MigrationFile, { steps, transactional, unseen }: 
   };
 }
 
-/** A statement whose end psql sees, whatever comment it ends with. */
+/** A statement with an end that psql recognizes, even after a trailing comment. */
 function ended(sql: string): string {
   const text = sql.trimEnd();
   return /;$/.test(text) && !/--[^\n]*$/.test(text) ? text : `${text}\n;`;

@@ -1,4 +1,4 @@
-import type { Area } from './describe.ts';
+import { type Area, areas } from './describe.ts';
 import { expectedOn, type Manifest } from './manifest.ts';
 
 /**
@@ -53,19 +53,20 @@ function changesOn(before: Manifest, after: Manifest, major: number): readonly s
   });
 }
 
-/** By subject, area and title: `grants on llama.t`, because an area without a word of its own is named. */
+/** By subject, area and title, in the order of a description's areas. */
 function factsOf(manifest: Manifest, major: number): ReadonlyMap<string, Readonly<Record<string, string>>> {
   const description = expectedOn(manifest, major);
   const found = new Map<string, Readonly<Record<string, string>>>();
   if (!description) return found;
-  for (const [area, list] of Object.entries(description.areas)) {
-    for (const { subject, object, says } of list) {
-      found.set(`${subject}\n${area}\n${titleOf(area as Area, object)}`, says);
+  for (const [place, area] of areas.entries()) {
+    for (const { subject, object, says } of description.areas[area]) {
+      found.set([subject, String.fromCharCode(place + 1), titleOf(area, object)].join('\n'), says);
     }
   }
   return found;
 }
 
+/** Areas whose objects have the name of their table or function. */
 const prefixes: Readonly<Partial<Record<Area, string>>> = {
   policies: 'row-level security of ',
   privileges: 'grants on ',
@@ -80,8 +81,18 @@ function titleOf(area: Area, object: string): string {
 }
 
 function line(sign: string, title: string, facts: Readonly<Record<string, string>>): string {
-  const list = Object.entries(facts).map(([name, value]) => `${name} ${shown(value)}`);
+  const list = Object.entries(facts)
+    .sort(([a], [b]) => Number(speakForThemselves.has(b)) - Number(speakForThemselves.has(a)))
+    .map(([name, value]) => shownFact(name, value));
   return `${sign} ${title}${list.length > 0 ? `: ${list.join('; ')}` : ''}`;
+}
+
+/** Facts that are understood without their names; they come first. */
+const speakForThemselves = new Set(['kind', 'type', 'definition', 'owner', 'comment']);
+
+function shownFact(name: string, value: string): string {
+  if (name === 'NOT NULL' || value === 'granted') return name;
+  return speakForThemselves.has(name) ? shown(value) : `${name} ${shown(value)}`;
 }
 
 const longest = 160;

@@ -5,11 +5,11 @@
  */
 import { loadModule, type Node, parseSync, type SelectStmt } from 'libpg-query';
 import { all, dotted, every, is, relationsIn, textOf } from '../migrator/lint/tree.ts';
+import { tenantColumn } from './roles.ts';
 
 /** Loads the parser, which is WebAssembly. Later calls return at once. */
 export const loadParser = loadModule;
 
-const tenantColumn = 'tenant_id';
 const tenantSetting = 'app.current_tenant_id';
 
 /** Parts of a SELECT that only computes a value; every other part could change which value that is. */

@@ -145,11 +145,11 @@ const storage = `
   UNION ALL
   SELECT ${relation}, ${relation}, ${facts({
     type: 'format_type(s.seqtypid, NULL)',
-    start: 's.seqstart',
-    increment: 's.seqincrement',
-    minimum: 's.seqmin',
-    maximum: 's.seqmax',
-    cache: 's.seqcache',
+    start: 's.seqstart::text',
+    increment: 's.seqincrement::text',
+    minimum: 's.seqmin::text',
+    maximum: 's.seqmax::text',
+    cache: 's.seqcache::text',
     cycle: 'nullif(s.seqcycle, false)',
   })}
   FROM ${relations} JOIN pg_sequence s ON s.seqrelid = c.oid WHERE ${ours}`;

@@ -1,82 +1,67 @@
-/** What must differ between environments: names that are taken once in all of Azure, and where the state is. */
+/** Differences that environments need: names that are unique in all of Azure, and a state of their own. */
 import type { Problem } from '../problems.ts';
+import { problemOf, type RuleText, repeated, urls } from '../rule.ts';
 import type { EnvironmentSettings } from '../settings.ts';
-import { repeated, urls } from './rule.ts';
 
-interface Taken {
-  readonly environment: string;
-  readonly field: string;
-  readonly name: string;
+/** A rule about all environments together. */
+export interface UniquenessRule extends RuleText {
+  /** Names that an environment takes, by their fields. */
+  readonly taken: (settings: EnvironmentSettings) => Readonly<Record<string, string | undefined>>;
 }
 
-type Taking = (
-  settings: EnvironmentSettings,
-) => readonly (readonly [field: string, name: string | undefined])[];
-
-interface Uniqueness {
-  readonly taking: Taking;
-  readonly rule: string;
-  readonly source: string;
+function defineUniqueness<const Id extends `across/${string}`>(
+  rules: Readonly<Record<Id, UniquenessRule>>,
+): Readonly<Record<Id, UniquenessRule>> {
+  return rules;
 }
 
-const unique: readonly Uniqueness[] = [
-  {
-    taking: (settings) => [['name', settings.name]],
-    rule: 'an environment’s name is used once: it is its stack’s id',
+export const acrossRules = defineUniqueness({
+  'across/environment-name': {
+    rule: "an environment's name is used once: it is its stack's id",
     source: 'docs/decisions.md, 1',
+    taken: ({ name }) => ({ name }),
   },
-  {
-    taking: (settings) => [
-      ['server.name', settings.server.name],
-      ['replica.name', settings.replica?.name],
-    ],
-    rule: 'a server’s name is used once: it is the host name under postgres.database.azure.com',
-    source: urls.naming,
-  },
-  {
-    taking: (settings) => [['virtualEndpoint.name', settings.virtualEndpoint?.name]],
-    rule: 'a virtual endpoint’s name is used once: it is a host name under postgres.database.azure.com',
-    source: urls.endpoints,
-  },
-  {
-    taking: (settings) => [
-      ['keyVault.name', settings.keyVault.existing ? undefined : settings.keyVault.name],
-    ],
-    rule: 'a key vault that is created here has a name used once: it is the host name under vault.azure.net',
-    source: urls.naming,
-  },
-  {
-    taking: (settings) => [
-      [
-        'state.key',
-        settings.state.backend === 'azurerm'
-          ? `${settings.state.storageAccount}/${settings.state.container}/${settings.state.key}`
-          : undefined,
-      ],
-    ],
-    rule: 'each environment has a state of its own: in a shared one, each apply destroys the other’s resources',
-    source: 'https://developer.hashicorp.com/terraform/language/backend/azurerm',
-  },
-];
 
-/** Problems between environments; each names the later of the two and where the earlier is. */
+  'across/server-name': {
+    rule: "a server's name is used once: it is the host name under postgres.database.azure.com",
+    source: urls.naming,
+    taken: ({ server, replica }) => ({ 'server.name': server.name, 'replica.name': replica?.name }),
+  },
+
+  'across/virtual-endpoint-name': {
+    rule: "a virtual endpoint's name is used once: it is a host name under postgres.database.azure.com",
+    source: urls.endpoints,
+    taken: ({ virtualEndpoint }) => ({ 'virtualEndpoint.name': virtualEndpoint?.name }),
+  },
+
+  'across/key-vault-name': {
+    rule: 'the name of a key vault that is created here is used once: it is the host name under vault.azure.net',
+    source: urls.naming,
+    taken: ({ keyVault }) => ({ 'keyVault.name': keyVault.existing ? undefined : keyVault.name }),
+  },
+
+  'across/state': {
+    rule: "each environment has its own state: in a shared one, each apply destroys the other environment's resources",
+    source: 'https://developer.hashicorp.com/terraform/language/backend/azurerm',
+    taken: ({ state }) =>
+      state.backend === 'azurerm'
+        ? { 'state.key': `${state.storageAccount}/${state.container}/${state.key}` }
+        : {},
+  },
+});
+
+/** Problems between environments. Each names the later of the two and says where the earlier one is. */
 export function problemsAcross(environments: readonly EnvironmentSettings[]): Problem[] {
-  return unique.flatMap(({ taking, rule, source }) => {
+  return Object.entries(acrossRules).flatMap(([id, rule]) => {
     const taken = environments.flatMap((settings) =>
-      taking(settings).flatMap(([field, name]): Taken[] =>
-        name === undefined ? [] : [{ environment: settings.name, field, name }],
+      Object.entries(rule.taken(settings)).flatMap(([field, name]) =>
+        name === undefined ? [] : [{ environment: settings.name, field, name, key: name.toLowerCase() }],
       ),
     );
-    return repeated(taken, (one) => one.name.toLowerCase()).map(({ item }) => {
-      const first = taken.find((one) => one.name.toLowerCase() === item.name.toLowerCase());
-      return {
-        environment: item.environment,
-        field: item.field,
-        value: item.name,
-        rule,
-        source,
-        remedy: `${first?.environment} already has it as ${first?.field}.`,
-      };
+    return repeated(taken, ({ key }) => key).map(({ item: { environment, field, name, key } }) => {
+      const first = taken.find((one) => one.key === key);
+      const remedy = `${first?.environment} already has it as ${first?.field}.`;
+      return problemOf(environment, id as keyof typeof acrossRules, rule, { field, value: name, remedy });
     });
   });
 }

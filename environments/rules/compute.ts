@@ -5,237 +5,245 @@ import { storageSizesGb, storageSource, storageTiers } from '../../azure/storage
 import { majorVersion, supportedVersions, versionsSource } from '../../azure/versions.ts';
 import { availabilityZones, backupRetentionDays, isAvailabilityZone } from '../../azure/vocabulary.ts';
 import { nearest } from '../../core/nearest.ts';
-import type { EnvironmentSettings, ServerSettings } from '../settings.ts';
-import { check, type Finding, finding, isProtected, type Rule, urls } from './rule.ts';
+import type { Candidate } from '../resolved.ts';
+import { check, defineRules, didYouMean, type Rule, urls } from '../rule.ts';
 
-const knownRegions: Rule = (settings) => {
-  const named = [
-    ['location', settings.location],
-    ['recoveryLocation', settings.recoveryLocation],
-    ['replica.location', settings.replica?.location],
-  ] as const;
-  return named.flatMap(([field, name]) => {
-    if (name === undefined || region(name)) return [];
-    const guess = nearest(
-      name.toLowerCase().replaceAll(' ', ''),
-      regions.map((one) => one.name),
-    );
-    return [
-      finding(field, name, {
-        rule: 'a region is written by its programmatic name, like eastus',
-        source: regionsSource,
-        remedy: guess
-          ? `Did you mean ${guess}?`
-          : 'If Azure has it and this list has not, add it to azure/regions.ts.',
-      }),
-    ];
-  });
-};
+/** Azure Backup takes disks up to this size, in GB. Above it, the first weekly run fails. */
+const longTermBackupLimitGb = 1024;
 
-function unknownSku(field: string, sku: string): Finding[] {
-  if (parseSku(sku)) return [];
-  const guess = nearest(
-    sku,
-    skus.map((one) => one.name),
-  );
-  return [
-    finding(field, sku, {
-      rule: 'a SKU is a tier’s prefix and a size that azurerm 4.55 knows: B_Standard_B2s, GP_Standard_D4s_v3, MO_Standard_E4ds_v5',
-      source: skusSource,
-      ...(guess ? { remedy: `The nearest is ${guess}.` } : {}),
-    }),
-  ];
-}
+/** Latest start of a maintenance window. Days count from Sunday, hours are UTC. */
+const latestStart = { dayOfWeek: 6, startHour: 23, startMinute: 59 } as const;
 
-const knownSku: Rule = ({ server, replica }) => [
-  ...unknownSku('server.sku', server.sku),
-  ...(replica?.sku === undefined ? [] : unknownSku('replica.sku', replica.sku)),
-];
-
-/** What the Burstable tier lacks; each is refused by Azure only once the server exists. */
-const burstable: Rule = ({ server, replica }) => {
-  if (parseSku(server.sku)?.tier !== 'Burstable') return [];
-  const remedy = 'Take a GP_ or MO_ size, or leave it out.';
-  const excluded: [string, unknown, string, string][] = [
-    ['server.highAvailability', server.highAvailability, 'high availability', urls.highAvailability],
-    ['replica', replica?.name, 'read replicas', urls.replicas],
-    ['server.pgBouncer', server.pgBouncer, 'a built-in PgBouncer', urls.pgBouncer],
-    ['server.queryStore', server.queryStore || undefined, 'a query store', urls.queryStore],
-  ];
-  return excluded.flatMap(([field, value, what, source]) =>
-    check(value === undefined, field, value, {
-      rule: `the Burstable tier (${server.sku}) has no ${what.replace(/^an? /, '')}`,
-      source,
-      remedy,
-    }),
-  );
-};
-
-export function storageFindings(field: string, storage: ServerSettings['storage']): Finding[] {
-  const tiers = storageTiers(storage.sizeGb);
-  if (!tiers) {
-    return [
-      finding(`${field}.sizeGb`, storage.sizeGb, {
-        rule: `a disk has one of the sizes Azure sells, in GB: ${storageSizesGb.join(', ')}`,
-        source: storageSource,
-      }),
-    ];
-  }
-  return [
-    ...check(storage.tier === undefined || tiers.includes(storage.tier), `${field}.tier`, storage.tier, {
-      rule: `a disk of ${storage.sizeGb} GB has one of the tiers ${tiers.join(', ')}`,
-      source: storageSource,
-    }),
-  ];
-}
-
-const storage: Rule = ({ server, replica }) => [
-  ...storageFindings('server.storage', server.storage),
-  ...(replica?.storage ? storageFindings('replica.storage', replica.storage) : []),
-];
-
-const version: Rule = ({ server }) => {
-  if (supportedVersions.includes(server.version)) return [];
-  const known = majorVersion(server.version);
-  const supported = supportedVersions.join(', ');
-  if (!known) {
-    return [
-      finding('server.version', server.version, {
-        rule: `the major version is one of ${supported}`,
-        source: versionsSource,
-      }),
-    ];
-  }
-  return [
-    finding('server.version', server.version, {
-      rule:
-        known.version < 15
-          ? `PostgreSQL ${known.version} reached its end of life on ${known.endOfLife}; supported here are ${supported}`
-          : `PostgreSQL ${known.version} (end of life ${known.endOfLife}) lacks GRANT … WITH INHERIT FALSE and roles with BYPASSRLS, which tenant isolation needs; supported here are ${supported}`,
-      source: versionsSource,
-      remedy: 'Upgrade: docs/scope.md says how data moves from an existing server.',
-    }),
-  ];
-};
-
-function zoneFindings(field: string, zone: string | undefined, location: string): Finding[] {
-  if (zone === undefined) return [];
-  const known = region(location);
-  if (!isAvailabilityZone(zone)) {
-    return [
-      finding(field, zone, {
-        rule: `an availability zone is one of ${availabilityZones.join(', ')}`,
-        source: urls.highAvailability,
-      }),
-    ];
-  }
-  return [
-    ...check(!known || known.hasZones, field, zone, {
-      rule: `${location} has no availability zones`,
-      source: regionsSource,
-      remedy: 'Choose a region that has them.',
-    }),
-  ];
-}
-
-const zones: Rule = ({ server, replica, location }) => [
-  ...zoneFindings('server.zone', server.zone, location),
-  ...zoneFindings('server.highAvailability.standbyZone', server.highAvailability?.standbyZone, location),
-  ...(replica ? zoneFindings('replica.zone', replica.zone, replica.location) : []),
-];
-
-const standby: Rule = ({ server }) => {
-  const availability = server.highAvailability;
-  if (!availability) return [];
-  const { mode, standbyZone } = availability;
-  if (mode === 'ZoneRedundant') {
-    return check(standbyZone !== server.zone, 'server.highAvailability.standbyZone', standbyZone, {
-      rule: `a zone-redundant standby is in another zone than the server (${server.zone})`,
-      source: urls.highAvailability,
-    });
-  }
-  return check(
-    standbyZone === undefined || standbyZone === server.zone,
-    'server.highAvailability.standbyZone',
-    standbyZone,
-    {
-      rule: `a standby of mode SameZone is in the server’s own zone (${server.zone})`,
-      source: urls.highAvailability,
-      remedy: 'Leave standbyZone out, or choose ZoneRedundant.',
+/** A rule about what the Burstable tier lacks. Azure refuses it only once the server exists. */
+function burstableWithout(
+  what: string,
+  source: string,
+  given: (candidate: Candidate) => Readonly<Record<string, unknown>>,
+): Rule {
+  return {
+    rule: `a server of the Burstable tier has no ${what}`,
+    source,
+    remedy: 'Choose a GP_ or MO_ size, or leave the setting out.',
+    check: (candidate) => {
+      const { sku } = candidate.servers.primary;
+      if (sku?.tier !== 'Burstable') return [];
+      const rule = `a server of the Burstable tier (${sku.name}) has no ${what}`;
+      return Object.entries(given(candidate)).flatMap(([field, value]) =>
+        check(value === undefined, field, value, { rule }),
+      );
     },
-  );
-};
+  };
+}
 
-const maintenance: Rule = ({ server }) => {
-  const window = server.maintenanceWindow;
-  const parts = [
-    ['dayOfWeek', window.dayOfWeek, 6, 'a day from 0, Sunday, to 6, Saturday'],
-    ['startHour', window.startHour, 23, 'an hour from 0 to 23, UTC'],
-    ['startMinute', window.startMinute, 59, 'a minute from 0 to 59'],
-  ] as const;
-  return parts.flatMap(([part, value, maximum, what]) =>
-    check(value >= 0 && value <= maximum, `server.maintenanceWindow.${part}`, value, {
-      rule: `the maintenance window starts at ${what}`,
-      source:
-        'AZR-000433; https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-maintenance',
-    }),
-  );
-};
-
-const backup: Rule = (settings) => {
-  const { retentionDays, geoRedundant } = settings.server.backup;
-  const home = region(settings.location);
-  const { minimum, maximum } = backupRetentionDays;
+/** The zones of the settings, each with the region it is in. */
+function zones({ server, replica, location }: Candidate) {
   return [
-    ...check(
-      retentionDays >= minimum && retentionDays <= maximum,
-      'server.backup.retentionDays',
-      retentionDays,
-      {
-        rule: `backups are kept ${minimum} to ${maximum} days`,
-        source: urls.backup,
-        remedy:
-          retentionDays > maximum
-            ? 'Keep more with longTermBackup.'
-            : `${minimum} is the least Azure offers.`,
-      },
-    ),
-    ...check(!geoRedundant || !home || home.pair !== undefined, 'server.backup.geoRedundant', geoRedundant, {
-      rule: `geo-redundant backup goes to the paired region, and ${settings.location} has none`,
-      source: regionsSource,
-    }),
-  ];
-};
+    ['server.zone', server.zone, location],
+    ['server.highAvailability.standbyZone', server.highAvailability?.standbyZone, location],
+    ['replica.zone', replica?.zone, replica?.location ?? location],
+  ] as const;
+}
 
-/** Azure Backup stops at a disk of 1 TiB, and says so only when the first weekly run fails. */
-const longTermBackup: Rule = ({ longTermBackup: long, server }) =>
-  check(!long || server.storage.sizeGb <= 1024, 'longTermBackup', long?.vaultName, {
-    rule: `long-term backup takes servers of up to 1024 GB, and this one has ${server.storage.sizeGb}`,
+function disks({ server, replica }: Candidate) {
+  return [
+    { field: 'server.storage', disk: server.storage },
+    ...(replica?.storage ? [{ field: 'replica.storage', disk: replica.storage }] : []),
+  ];
+}
+
+export const computeRules = defineRules({
+  'compute/known-region': {
+    rule: 'a region is written by its programmatic name, like eastus',
+    source: regionsSource,
+    check: ({ location, recoveryLocation, replica }) => {
+      const named = [
+        ['location', location],
+        ['recoveryLocation', recoveryLocation],
+        ['replica.location', replica?.location],
+      ] as const;
+      return named.flatMap(([field, name]) => {
+        if (name === undefined || region(name)) return [];
+        const guess = nearest(
+          name.toLowerCase().replaceAll(' ', ''),
+          regions.map((one) => one.name),
+        );
+        const remedy = didYouMean(guess, 'If Azure has the region, add it to azure/regions.ts.');
+        return [{ field, value: name, remedy }];
+      });
+    },
+  },
+
+  'compute/known-sku': {
+    rule: 'a SKU is the prefix of a tier and a size that azurerm 4.55 knows, like B_Standard_B2s, GP_Standard_D4s_v3 or MO_Standard_E4ds_v5',
+    source: skusSource,
+    check: ({ server, replica }) => {
+      const named = [
+        ['server.sku', server.sku],
+        ['replica.sku', replica?.sku],
+      ] as const;
+      return named.flatMap(([field, name]) => {
+        if (name === undefined || parseSku(name)) return [];
+        const guess = nearest(
+          name,
+          skus.map((one) => one.name),
+        );
+        return [{ field, value: name, ...(guess && { remedy: didYouMean(guess, '') }) }];
+      });
+    },
+  },
+
+  'compute/burstable-without-standby': burstableWithout(
+    'high availability',
+    urls.highAvailability,
+    ({ server }) => ({ 'server.highAvailability': server.highAvailability }),
+  ),
+
+  'compute/burstable-without-replica': burstableWithout('read replica', urls.replicas, ({ replica }) => ({
+    replica: replica?.name,
+  })),
+
+  'compute/burstable-without-pooler': burstableWithout(
+    'built-in PgBouncer',
+    urls.pgBouncer,
+    ({ server }) => ({ 'server.pgBouncer': server.pgBouncer }),
+  ),
+
+  'compute/burstable-without-query-store': burstableWithout('query store', urls.queryStore, ({ server }) => ({
+    'server.queryStore': server.queryStore || undefined,
+  })),
+
+  'compute/disk-size': {
+    rule: `a disk has one of the sizes that Azure sells, in GB: ${storageSizesGb.join(', ')}`,
+    source: storageSource,
+    check: (candidate) =>
+      disks(candidate).flatMap(({ field, disk }) =>
+        check(storageTiers(disk.sizeGb) !== undefined, `${field}.sizeGb`, disk.sizeGb),
+      ),
+  },
+
+  'compute/disk-tier': {
+    rule: 'a disk has one of the performance tiers of its size',
+    source: storageSource,
+    check: (candidate) =>
+      disks(candidate).flatMap(({ field, disk: { sizeGb, tier } }) => {
+        const tiers = storageTiers(sizeGb);
+        if (!tiers || tier === undefined) return [];
+        return check(tiers.includes(tier), `${field}.tier`, tier, {
+          rule: `a disk of ${sizeGb} GB has one of the tiers ${tiers.join(', ')}`,
+        });
+      }),
+  },
+
+  'compute/supported-version': {
+    rule: `the major version is one of ${supportedVersions.join(', ')}`,
+    source: versionsSource,
+    check: ({ server: { version } }) => {
+      const known = majorVersion(version);
+      if (!known) return check(supportedVersions.includes(version), 'server.version', version);
+      const supported = `this project supports ${supportedVersions.join(', ')}`;
+      return check(known.supported, 'server.version', version, {
+        rule: known.lacks
+          ? `PostgreSQL ${version} (end of life on ${known.endOfLife}) lacks ${known.lacks}; ${supported}`
+          : `PostgreSQL ${version} reaches its end of life on ${known.endOfLife}; ${supported}`,
+        remedy: 'Upgrade: docs/scope.md describes how data moves from an existing server.',
+      });
+    },
+  },
+
+  'compute/zone-name': {
+    rule: `an availability zone is one of ${availabilityZones.join(', ')}`,
+    source: urls.highAvailability,
+    check: (candidate) =>
+      zones(candidate).flatMap(([field, zone]) =>
+        check(zone === undefined || isAvailabilityZone(zone), field, zone),
+      ),
+  },
+
+  'compute/region-has-zones': {
+    rule: 'a zone is set only in a region that has availability zones',
+    source: regionsSource,
+    remedy: 'Choose a region that has them.',
+    check: (candidate) =>
+      zones(candidate).flatMap(([field, zone, location]) => {
+        if (zone === undefined || !isAvailabilityZone(zone)) return [];
+        return check(region(location)?.hasZones !== false, field, zone, {
+          rule: `${location} has no availability zones`,
+        });
+      }),
+  },
+
+  'compute/standby-in-another-zone': {
+    rule: 'a zone-redundant standby is in another zone than the server',
+    source: urls.highAvailability,
+    check: ({ server: { zone, highAvailability } }) => {
+      if (highAvailability?.mode !== 'ZoneRedundant') return [];
+      const { standbyZone } = highAvailability;
+      return check(standbyZone !== zone, 'server.highAvailability.standbyZone', standbyZone, {
+        rule: `a zone-redundant standby is in another zone than the server (${zone})`,
+      });
+    },
+  },
+
+  'compute/standby-in-the-same-zone': {
+    rule: "a standby of mode SameZone is in the server's zone",
+    source: urls.highAvailability,
+    remedy: 'Leave standbyZone out, or choose ZoneRedundant.',
+    check: ({ server: { zone, highAvailability } }) => {
+      if (highAvailability?.mode !== 'SameZone') return [];
+      const { standbyZone } = highAvailability;
+      const holds = standbyZone === undefined || standbyZone === zone;
+      return check(holds, 'server.highAvailability.standbyZone', standbyZone, {
+        rule: `a standby of mode SameZone is in the server's zone (${zone})`,
+      });
+    },
+  },
+
+  'compute/maintenance-window': {
+    rule: 'the maintenance window starts on a day from 0, Sunday, to 6, at an hour from 0 to 23, UTC, and a minute from 0 to 59',
+    source:
+      'AZR-000433; https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-maintenance',
+    check: ({ server: { maintenanceWindow } }) =>
+      (['dayOfWeek', 'startHour', 'startMinute'] as const).flatMap((part) => {
+        const value = maintenanceWindow[part];
+        return check(value >= 0 && value <= latestStart[part], `server.maintenanceWindow.${part}`, value);
+      }),
+  },
+
+  'compute/backup-retention': {
+    rule: `Azure keeps backups for ${backupRetentionDays.minimum} to ${backupRetentionDays.maximum} days`,
+    source: urls.backup,
+    check: ({ server: { backup } }) => {
+      const { minimum, maximum } = backupRetentionDays;
+      const days = backup.retentionDays;
+      return check(days >= minimum && days <= maximum, 'server.backup.retentionDays', days, {
+        ...(days > maximum && { remedy: 'Keep older backups with longTermBackup.' }),
+      });
+    },
+  },
+
+  'compute/geo-backup-pair': {
+    rule: 'geo-redundant backup needs a region that has a paired region',
+    source: regionsSource,
+    check: ({ location, server: { backup } }) => {
+      const home = region(location);
+      const holds = !backup.geoRedundant || !home || home.pair !== undefined;
+      return check(holds, 'server.backup.geoRedundant', backup.geoRedundant, {
+        rule: `geo-redundant backup goes to the paired region, and ${location} has none`,
+      });
+    },
+  },
+
+  'compute/long-term-backup-size': {
+    rule: `long-term backup takes servers of up to ${longTermBackupLimitGb} GB`,
     source: 'https://learn.microsoft.com/azure/backup/backup-azure-database-postgresql-flex-support-matrix',
-  });
-
-const sharedState: Rule = (settings: EnvironmentSettings) =>
-  check(
-    settings.state.backend !== 'local' || !isProtected(settings),
-    'state.backend',
-    settings.state.backend,
-    {
-      rule: 'an environment that is protected (protection.deletionLock or protection.preventDestroy) keeps its state where others find it and nobody writes it twice at once',
-      source: 'https://developer.hashicorp.com/terraform/language/backend/azurerm',
-      remedy: 'Choose backend azurerm; `llama-db bootstrap` makes the container.',
-    },
-  );
-
-export const computeRules: readonly Rule[] = [
-  knownRegions,
-  knownSku,
-  burstable,
-  storage,
-  version,
-  zones,
-  standby,
-  maintenance,
-  backup,
-  longTermBackup,
-  sharedState,
-];
+    check: ({ longTermBackup, server: { storage } }) =>
+      check(
+        !longTermBackup || storage.sizeGb <= longTermBackupLimitGb,
+        'longTermBackup',
+        longTermBackup?.vaultName,
+        {
+          rule: `long-term backup takes servers of up to ${longTermBackupLimitGb} GB, and this one has ${storage.sizeGb}`,
+        },
+      ),
+  },
+});

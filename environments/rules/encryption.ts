@@ -1,155 +1,204 @@
 /** Keys: the server's own (customer-managed) and the one that wraps the tenants' data keys. */
-import type { EnvironmentSettings } from '../settings.ts';
-import { longestDays, parseDuration, shortestDays } from './duration.ts';
-import { check, type Finding, finding, type Rule, urls } from './rule.ts';
+import { longestDays, parseDuration, shortestDays } from '../duration.ts';
+import type { Candidate } from '../resolved.ts';
+import { check, defineRules, type Finding, urls } from '../rule.ts';
 
 const keyId =
   /^https:\/\/[a-z0-9-]{3,24}\.(vault|managedhsm)\.azure\.net\/keys\/[A-Za-z0-9-]{1,127}(\/[0-9a-f]{32})?$/i;
 const identityId =
   /^\/subscriptions\/[^/]+\/resourceGroups\/[^/]+\/providers\/Microsoft\.ManagedIdentity\/userAssignedIdentities\/[^/]+$/i;
 
-type Keys = NonNullable<EnvironmentSettings['server']['customerManagedKey']>;
-type Part = keyof Keys;
+const keysSource = 'https://learn.microsoft.com/azure/key-vault/keys/about-keys';
 
-const at = (part: Part) => `server.customerManagedKey.${part}`;
+/** Bits of an RSA key. */
+const keySizes = [2048, 3072, 4096];
 
-const references: Rule = ({ server: { customerManagedKey: keys } }) => {
-  if (!keys) return [];
-  return (['primary', 'geoBackup', 'replica'] as const).flatMap((part) => {
-    const key = keys[part];
-    if (!key) return [];
-    return [
-      ...check(keyId.test(key.keyId), `${at(part)}.keyId`, key.keyId, {
-        rule: 'a key is named by its address: https://NAME.vault.azure.net/keys/KEY, with or without a version',
-        source: urls.encryption,
-      }),
-      ...check(identityId.test(key.identityId), `${at(part)}.identityId`, key.identityId, {
-        rule: 'the identity that unwraps is named by the resource id of a user-assigned identity',
-        source: urls.encryption,
-      }),
-    ];
+/** Days between the creation of a key and its rotation, and between its rotation and its expiry. */
+const shortestRotationDays = 7;
+
+/** Days that a version of a key lives. */
+const shortestLifeDays = 28;
+
+/** Days that Azure keeps a deleted vault. */
+const softDeleteDays = { minimum: 7, maximum: 90 } as const;
+
+type Keys = NonNullable<Candidate['server']['customerManagedKey']>;
+
+const at = 'server.customerManagedKey';
+
+function keyFindings(
+  { server: { customerManagedKey: keys } }: Candidate,
+  part: 'keyId' | 'identityId',
+  shape: RegExp,
+): readonly Finding[] {
+  return (['primary', 'geoBackup', 'replica'] as const).flatMap((name) => {
+    const value = keys?.[name]?.[part];
+    return check(value === undefined || shape.test(value), `${at}.${name}.${part}`, value);
   });
-};
+}
 
 function host(id: string): string {
   return /^https:\/\/([^/]+)\//i.exec(id)?.[1]?.toLowerCase() ?? id;
 }
 
-function regionalKey(
-  keys: Keys,
-  part: 'geoBackup' | 'replica',
-  needed: boolean,
-  because: string,
-  where: string,
-): readonly Finding[] {
-  const key = keys[part];
-  if (!needed) {
-    return check(key === undefined, at(part), key?.keyId, {
-      rule: `this key is for ${because}, which is not there`,
-      source: urls.encryption,
-    });
-  }
-  if (!key) {
-    return [
-      finding(at(part), undefined, {
-        rule: `a server encrypted with your own key needs another one in ${where} for ${because}`,
-        source: urls.encryption,
-        remedy: 'It can only be given when the server is created.',
-      }),
-    ];
-  }
-  return check(host(key.keyId) !== host(keys.primary.keyId), `${at(part)}.keyId`, key.keyId, {
-    rule: `the key for ${because} is in a vault of ${where}, so not in the primary’s vault`,
-    source: urls.encryption,
-  });
+/** The keys of other regions that the settings can have, each with what needs it. */
+function regionalKeys({ server, replica }: Candidate) {
+  const keys: Partial<Keys> = server.customerManagedKey ?? {};
+  return [
+    {
+      field: `${at}.geoBackup`,
+      key: keys.geoBackup,
+      needed: server.backup.geoRedundant,
+      user: 'geo-redundant backup',
+      place: 'the paired region',
+    },
+    {
+      field: `${at}.replica`,
+      key: keys.replica,
+      needed: replica !== undefined,
+      user: 'the replica',
+      place: "the replica's region",
+    },
+  ] as const;
 }
 
-const regionalKeys: Rule = ({ server, replica }) => {
-  const keys = server.customerManagedKey;
-  if (!keys) return [];
-  return [
-    ...regionalKey(
-      keys,
-      'geoBackup',
-      server.backup.geoRedundant,
-      'geo-redundant backup',
-      'the paired region',
-    ),
-    ...regionalKey(keys, 'replica', replica !== undefined, 'the replica', 'the replica’s region'),
-  ];
-};
+function missingKey(candidate: Candidate, wanted: string): readonly Finding[] {
+  if (!candidate.server.customerManagedKey) return [];
+  return regionalKeys(candidate)
+    .filter(({ field }) => field === wanted)
+    .flatMap(({ field, key, needed }) => check(!needed || key !== undefined, field, undefined));
+}
 
-const hardware: Rule = ({ keyVault }) =>
-  check(
-    keyVault.fieldEncryptionKey.type !== 'RSA-HSM' || keyVault.sku === 'premium',
-    'keyVault.fieldEncryptionKey.type',
-    keyVault.fieldEncryptionKey.type,
-    {
-      rule: `hardware keys are in premium vaults only, and keyVault.sku is ${keyVault.sku}`,
-      source: 'https://learn.microsoft.com/azure/key-vault/keys/about-keys',
+const missingKeyRemedy = 'Azure accepts the key only when the server is created.';
+
+export const encryptionRules = defineRules({
+  'encryption/key-id': {
+    rule: 'a key is named by its address: https://NAME.vault.azure.net/keys/KEY, with or without a version',
+    source: urls.encryption,
+    check: (candidate) => keyFindings(candidate, 'keyId', keyId),
+  },
+
+  'encryption/identity-id': {
+    rule: 'the identity that unwraps is named by the resource id of a user-assigned identity',
+    source: urls.encryption,
+    check: (candidate) => keyFindings(candidate, 'identityId', identityId),
+  },
+
+  'encryption/geo-backup-key': {
+    rule: 'a server encrypted with your own key needs another key in the paired region for geo-redundant backup',
+    source: urls.encryption,
+    remedy: missingKeyRemedy,
+    check: (candidate) => missingKey(candidate, `${at}.geoBackup`),
+  },
+
+  'encryption/replica-key': {
+    rule: "a server encrypted with your own key needs another key in the replica's region for the replica",
+    source: urls.encryption,
+    remedy: missingKeyRemedy,
+    check: (candidate) => missingKey(candidate, `${at}.replica`),
+  },
+
+  'encryption/key-is-used': {
+    rule: 'a key is set only for a backup or a replica that the settings have',
+    source: urls.encryption,
+    check: (candidate) =>
+      regionalKeys(candidate).flatMap(({ field, key, needed, user }) =>
+        check(needed || key === undefined, field, key?.keyId, {
+          rule: `this key is for ${user}, which the settings do not have`,
+        }),
+      ),
+  },
+
+  'encryption/key-in-another-vault': {
+    rule: "the key of another region is not in the primary's vault",
+    source: urls.encryption,
+    check: (candidate) => {
+      const primary = candidate.server.customerManagedKey?.primary.keyId;
+      return regionalKeys(candidate).flatMap(({ field, key, needed, user, place }) => {
+        if (!needed || !key || primary === undefined) return [];
+        return check(host(key.keyId) !== host(primary), `${field}.keyId`, key.keyId, {
+          rule: `the key for ${user} is in a vault of ${place}, not in the primary's vault`,
+        });
+      });
     },
-  );
+  },
 
-const size: Rule = ({ keyVault }) =>
-  check(
-    [2048, 3072, 4096].includes(keyVault.fieldEncryptionKey.size),
-    'keyVault.fieldEncryptionKey.size',
-    keyVault.fieldEncryptionKey.size,
-    {
-      rule: 'an RSA key has 2048, 3072 or 4096 bits',
-      source: 'https://learn.microsoft.com/azure/key-vault/keys/about-keys',
+  'encryption/hardware-key': {
+    rule: 'only premium vaults hold hardware keys (RSA-HSM)',
+    source: keysSource,
+    check: ({ keyVault: { sku, fieldEncryptionKey } }) => {
+      const { type } = fieldEncryptionKey;
+      return check(type !== 'RSA-HSM' || sku === 'premium', 'keyVault.fieldEncryptionKey.type', type, {
+        rule: `only premium vaults hold hardware keys, and keyVault.sku is ${sku}`,
+      });
     },
-  );
+  },
 
-const rotation: Rule = ({ keyVault: { fieldEncryptionKey: key } }) => {
-  const field = 'keyVault.fieldEncryptionKey';
-  const [rotate, expire] = [parseDuration(key.rotateAfter), parseDuration(key.expireAfter)];
-  const notation = {
+  'encryption/key-size': {
+    rule: `an RSA key has one of the sizes ${keySizes.join(', ')} bits`,
+    source: keysSource,
+    check: ({ keyVault: { fieldEncryptionKey } }) => {
+      const { size } = fieldEncryptionKey;
+      return check(keySizes.includes(size), 'keyVault.fieldEncryptionKey.size', size);
+    },
+  },
+
+  'encryption/key-duration': {
     rule: 'a period is an ISO 8601 duration of whole days or longer, like P90D, P18M or P2Y',
     source: urls.keyVault,
-  };
-  if (!rotate || !expire) {
-    return [
-      ...check(rotate !== undefined, `${field}.rotateAfter`, key.rotateAfter, notation),
-      ...check(expire !== undefined, `${field}.expireAfter`, key.expireAfter, notation),
-    ];
-  }
-  if (shortestDays(expire) < 28) {
-    return [
-      finding(`${field}.expireAfter`, key.expireAfter, {
-        rule: 'a key’s version lives 28 days or longer',
-        source: urls.keyVault,
+    check: ({ keyVault: { fieldEncryptionKey } }) =>
+      (['rotateAfter', 'expireAfter'] as const).flatMap((part) => {
+        const text = fieldEncryptionKey[part];
+        return check(parseDuration(text) !== undefined, `keyVault.fieldEncryptionKey.${part}`, text);
       }),
-    ];
-  }
-  return [
-    ...check(shortestDays(rotate) >= 7, `${field}.rotateAfter`, key.rotateAfter, {
-      rule: 'a key rotates seven days after its creation or later',
-      source: urls.keyVault,
-    }),
-    ...check(longestDays(rotate) + 7 <= shortestDays(expire), `${field}.rotateAfter`, key.rotateAfter, {
-      rule: `a key rotates at least seven days before its version expires (expireAfter is ${key.expireAfter})`,
-      source: urls.keyVault,
-    }),
-  ];
-};
+  },
 
-const softDelete: Rule = ({ keyVault }) =>
-  check(
-    keyVault.softDeleteRetentionDays >= 7 && keyVault.softDeleteRetentionDays <= 90,
-    'keyVault.softDeleteRetentionDays',
-    keyVault.softDeleteRetentionDays,
-    {
-      rule: 'a deleted vault is kept 7 to 90 days, and the number cannot be changed later',
-      source: urls.softDelete,
+  'encryption/key-life': {
+    rule: `a version of a key lives at least ${shortestLifeDays} days`,
+    source: urls.keyVault,
+    check: ({ keyVault: { fieldEncryptionKey } }) => {
+      const { rotate, expire } = durations(fieldEncryptionKey);
+      if (!rotate || !expire) return [];
+      const holds = shortestDays(expire) >= shortestLifeDays;
+      return check(holds, 'keyVault.fieldEncryptionKey.expireAfter', fieldEncryptionKey.expireAfter);
     },
-  );
+  },
 
-export const encryptionRules: readonly Rule[] = [
-  references,
-  regionalKeys,
-  hardware,
-  size,
-  rotation,
-  softDelete,
-];
+  'encryption/first-rotation': {
+    rule: `a key rotates at least ${shortestRotationDays} days after its creation`,
+    source: urls.keyVault,
+    check: ({ keyVault: { fieldEncryptionKey } }) => {
+      const { rotate, expire } = durations(fieldEncryptionKey);
+      if (!rotate || !expire || shortestDays(expire) < shortestLifeDays) return [];
+      const holds = shortestDays(rotate) >= shortestRotationDays;
+      return check(holds, 'keyVault.fieldEncryptionKey.rotateAfter', fieldEncryptionKey.rotateAfter);
+    },
+  },
+
+  'encryption/rotation-before-expiry': {
+    rule: `a key rotates at least ${shortestRotationDays} days before its version expires`,
+    source: urls.keyVault,
+    check: ({ keyVault: { fieldEncryptionKey } }) => {
+      const { rotate, expire } = durations(fieldEncryptionKey);
+      if (!rotate || !expire || shortestDays(expire) < shortestLifeDays) return [];
+      const { rotateAfter, expireAfter } = fieldEncryptionKey;
+      const holds = longestDays(rotate) + shortestRotationDays <= shortestDays(expire);
+      return check(holds, 'keyVault.fieldEncryptionKey.rotateAfter', rotateAfter, {
+        rule: `a key rotates at least ${shortestRotationDays} days before its version expires (expireAfter is ${expireAfter})`,
+      });
+    },
+  },
+
+  'encryption/soft-delete': {
+    rule: `Azure keeps a deleted vault for ${softDeleteDays.minimum} to ${softDeleteDays.maximum} days, and the number cannot change later`,
+    source: urls.softDelete,
+    check: ({ keyVault: { softDeleteRetentionDays: days } }) => {
+      const holds = days >= softDeleteDays.minimum && days <= softDeleteDays.maximum;
+      return check(holds, 'keyVault.softDeleteRetentionDays', days);
+    },
+  },
+});
+
+function durations({ rotateAfter, expireAfter }: Candidate['keyVault']['fieldEncryptionKey']) {
+  return { rotate: parseDuration(rotateAfter), expire: parseDuration(expireAfter) };
+}

@@ -1,60 +1,32 @@
-/** Logs, alerts, budget, long-term backup, tags and the state: what surrounds the server. */
-import type { EnvironmentSettings } from '../settings.ts';
-import { longestDays, parseDuration } from './duration.ts';
-import { check, type Finding, finding, type Rule, repeated, urls } from './rule.ts';
+/** Logs, alerts, budget, long-term backup, tags and the state. */
+import { longestDays, parseDuration } from '../duration.ts';
+import { check, defineRules, isProtected, repeated, urls } from '../rule.ts';
 
-const logs: Rule = ({ logAnalytics }) => [
-  ...check(
-    logAnalytics.retentionDays >= 30 && logAnalytics.retentionDays <= 730,
-    'logAnalytics.retentionDays',
-    logAnalytics.retentionDays,
-    {
-      rule: 'a workspace keeps logs 30 to 730 days',
-      source:
-        'https://registry.terraform.io/providers/hashicorp/azurerm/4.55.0/docs/resources/log_analytics_workspace',
-    },
-  ),
-  ...check(
-    logAnalytics.dailyQuotaGb === undefined || logAnalytics.dailyQuotaGb >= 0.023,
-    'logAnalytics.dailyQuotaGb',
-    logAnalytics.dailyQuotaGb,
-    {
-      rule: 'a daily cap is 0.023 GB or more',
-      source: 'https://learn.microsoft.com/azure/azure-monitor/logs/daily-cap',
-      remedy: 'Leave it out for no cap.',
-    },
-  ),
-];
+/** Days that a workspace keeps logs. */
+const logDays = { minimum: 30, maximum: 730 } as const;
+
+/** Smallest daily cap of a workspace, in GB. */
+const smallestQuotaGb = 0.023;
+
+/** Long-term backups are kept a week to ten years, in days at their longest. */
+const longTermDays = { minimum: 7, maximum: 3660 } as const;
+
+const tagLimits = { count: 50, name: 512, value: 256 } as const;
+
+/** Azure accepts no budget that starts earlier. */
+const earliestBudget = '2017-06-01';
+
+/** Holds evidence under an immutability policy, which refuses to rewrite a file. */
+const immutableAccount = 'complyaistorage';
+
+const actionGroups = 'https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups';
+const budgets = 'https://learn.microsoft.com/azure/cost-management-billing/costs/tutorial-acm-create-budgets';
 
 const email = /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/;
-const actionGroups = 'https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups';
-
-const receivers: Rule = ({ monitoring: { actionGroup } }) => {
-  const field = 'monitoring.actionGroup.emails';
-  return [
-    ...check(actionGroup.emails.length > 0, field, actionGroup.emails, {
-      rule: 'alerts reach somebody: there is at least one address',
-      source: actionGroups,
-    }),
-    ...actionGroup.emails.flatMap((one, position) =>
-      check(email.test(one.address), `${field}.${position}.address`, one.address, {
-        rule: 'an address is an e-mail address',
-        source: actionGroups,
-      }),
-    ),
-    ...repeated(actionGroup.emails, (one) => one.name).map(({ item, position }) =>
-      finding(`${field}.${position}.name`, item.name, {
-        rule: 'a receiver’s name is used once in its action group',
-        source: actionGroups,
-      }),
-    ),
-  ];
-};
-
 const timestamp = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(Z|[+-]\d{2}:\d{2})$/;
 
-/** Whether the text is a moment that exists: `2026-02-30T00:00:00Z` parses, as another day. */
-function isMoment(text: string): boolean {
+/** Whether the text is a time that exists: `2026-02-30T00:00:00Z` parses, as another day. */
+function isTime(text: string): boolean {
   const match = timestamp.exec(text);
   if (!match) return false;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number);
@@ -62,130 +34,186 @@ function isMoment(text: string): boolean {
   return date.toISOString().slice(0, 19) === text.slice(0, 19);
 }
 
-const budget: Rule = ({ budget: planned }) => {
-  if (!planned) return [];
-  const source =
-    'https://learn.microsoft.com/azure/cost-management-billing/costs/tutorial-acm-create-budgets';
-  return [
-    ...check(planned.monthlyAmount > 0, 'budget.monthlyAmount', planned.monthlyAmount, {
-      rule: 'a budget is more than nothing',
-      source,
-    }),
-    ...check(
-      isMoment(planned.startDate) &&
-        /-01T00:00:00Z$/.test(planned.startDate) &&
-        planned.startDate >= '2017-06-01',
-      'budget.startDate',
-      planned.startDate,
-      {
-        rule: 'a budget starts with a month, written like 2026-12-01T00:00:00Z, and not before June 2017',
-        source:
-          'https://registry.terraform.io/providers/hashicorp/azurerm/4.55.0/docs/resources/consumption_budget_resource_group',
-      },
-    ),
-    ...check(planned.contacts.length > 0, 'budget.contacts', planned.contacts, {
-      rule: 'a budget tells somebody',
-      source,
-    }),
-    ...planned.contacts.flatMap((address, position) =>
-      check(email.test(address), `budget.contacts.${position}`, address, {
-        rule: 'a contact is an e-mail address',
-        source,
-      }),
-    ),
-  ];
-};
+export const operationsRules = defineRules({
+  'operations/log-retention': {
+    rule: `a workspace keeps logs for ${logDays.minimum} to ${logDays.maximum} days`,
+    source:
+      'https://registry.terraform.io/providers/hashicorp/azurerm/4.55.0/docs/resources/log_analytics_workspace',
+    check: ({ logAnalytics: { retentionDays: days } }) =>
+      check(days >= logDays.minimum && days <= logDays.maximum, 'logAnalytics.retentionDays', days),
+  },
 
-/** Ten years, in days at their longest. */
-const longestRetention = 3660;
+  'operations/log-quota': {
+    rule: `a daily cap is at least ${smallestQuotaGb} GB`,
+    source: 'https://learn.microsoft.com/azure/azure-monitor/logs/daily-cap',
+    remedy: 'Leave the cap out to have none.',
+    check: ({ logAnalytics: { dailyQuotaGb } }) =>
+      check(
+        dailyQuotaGb === undefined || dailyQuotaGb >= smallestQuotaGb,
+        'logAnalytics.dailyQuotaGb',
+        dailyQuotaGb,
+      ),
+  },
 
-const longTermBackup: Rule = ({ longTermBackup: long }) => {
-  if (!long) return [];
-  const source = 'https://learn.microsoft.com/azure/backup/backup-azure-database-postgresql-flex-overview';
-  const retention = parseDuration(long.retention);
-  return [
-    ...check(
-      retention !== undefined && longestDays(retention) >= 7 && longestDays(retention) <= longestRetention,
-      'longTermBackup.retention',
-      long.retention,
-      {
-        rule: 'long-term backups are kept for an ISO 8601 duration from a week (P7D) to ten years (P10Y)',
-        source,
-      },
-    ),
-    ...check(isMoment(long.firstRun), 'longTermBackup.firstRun', long.firstRun, {
-      rule: 'the first weekly run is a moment written as in RFC 3339: 2026-12-06T04:00:00Z',
-      source: 'https://www.rfc-editor.org/rfc/rfc3339',
-    }),
-  ];
-};
+  'operations/alert-receiver': {
+    rule: 'alerts reach at least one address',
+    source: actionGroups,
+    check: ({ monitoring: { actionGroup } }) =>
+      check(actionGroup.emails.length > 0, 'monitoring.actionGroup.emails', actionGroup.emails),
+  },
 
-const tags: Rule = (settings) => {
-  const written = Object.entries(settings.tags);
-  return [
-    ...check(written.length <= 50, 'tags', written.length, {
-      rule: 'a resource has at most 50 tags',
-      source: urls.tags,
-    }),
-    ...written.flatMap(([name, value]): Finding[] => [
-      ...check(name.length >= 1 && name.length <= 512 && !/[<>%&\\?/]/.test(name), `tags.${name}`, name, {
-        rule: 'a tag’s name is 1-512 characters and has none of <>%&\\?/',
-        source: urls.tags,
-      }),
-      ...check(value.length <= 256, `tags.${name}`, value, {
-        rule: 'a tag’s value is at most 256 characters',
-        source: urls.tags,
-      }),
-    ]),
-    ...repeated(written, ([name]) => name.toLowerCase()).map(({ item: [name, value] }) =>
-      finding(`tags.${name}`, value, {
-        rule: 'tags differ in more than the case of their names',
-        source: urls.tags,
-      }),
-    ),
-    ...check(
-      settings.tags['Environment'] === undefined || settings.tags['Environment'] === settings.name,
-      'tags.Environment',
-      settings.tags['Environment'],
-      {
-        rule: `the tag Environment, by which costs are told apart, is the environment’s own name (${settings.name})`,
-        source:
-          'https://learn.microsoft.com/azure/cloud-adoption-framework/ready/azure-best-practices/resource-tagging',
-      },
-    ),
-  ];
-};
+  'operations/alert-address': {
+    rule: 'a receiver of alerts has an e-mail address',
+    source: actionGroups,
+    check: ({ monitoring: { actionGroup } }) =>
+      actionGroup.emails.flatMap(({ address }, position) =>
+        check(email.test(address), `monitoring.actionGroup.emails.${position}.address`, address),
+      ),
+  },
 
-/** Holds the evidence under an immutability policy, which refuses the rewriting that a state file lives by. */
-const immutableAccount = 'complyaistorage';
+  'operations/alert-receivers-are-distinct': {
+    rule: "a receiver's name is used once in its action group",
+    source: actionGroups,
+    check: ({ monitoring: { actionGroup } }) =>
+      repeated(actionGroup.emails, (one) => one.name).map(({ item, position }) => ({
+        field: `monitoring.actionGroup.emails.${position}.name`,
+        value: item.name,
+      })),
+  },
 
-const state: Rule = (settings: EnvironmentSettings) =>
-  settings.state.backend === 'azurerm'
-    ? check(
-        settings.state.storageAccount !== immutableAccount,
-        'state.storageAccount',
-        settings.state.storageAccount,
-        {
-          rule: `the state is not kept in ${immutableAccount}: its containers are immutable, and a state is rewritten with every apply`,
-          source: 'docs/decisions.md, 22',
-        },
-      )
-    : [];
+  'operations/budget-amount': {
+    rule: 'a budget is more than 0',
+    source: budgets,
+    check: ({ budget }) =>
+      check(!budget || budget.monthlyAmount > 0, 'budget.monthlyAmount', budget?.monthlyAmount),
+  },
 
-const policyTags: Rule = (settings) =>
-  settings.policyTags.flatMap((name) =>
-    check(settings.tags[name] === undefined, 'policyTags', name, {
-      rule: `a tag is given by a policy or by the settings, and ${name} is among both`,
-      source: urls.tags,
-    }),
-  );
+  'operations/budget-start': {
+    rule: 'a budget starts with a month, written like 2026-12-01T00:00:00Z, and not before June 2017',
+    source:
+      'https://registry.terraform.io/providers/hashicorp/azurerm/4.55.0/docs/resources/consumption_budget_resource_group',
+    check: ({ budget }) => {
+      const start = budget?.startDate;
+      const holds =
+        start === undefined || (isTime(start) && start.endsWith('-01T00:00:00Z') && start >= earliestBudget);
+      return check(holds, 'budget.startDate', start);
+    },
+  },
 
-export const operationsRules: readonly Rule[] = [
-  logs,
-  receivers,
-  budget,
-  longTermBackup,
-  tags,
-  policyTags,
-  state,
-];
+  'operations/budget-contact': {
+    rule: 'a budget has at least one contact',
+    source: budgets,
+    check: ({ budget }) => check(!budget || budget.contacts.length > 0, 'budget.contacts', budget?.contacts),
+  },
+
+  'operations/budget-address': {
+    rule: 'a contact of a budget is an e-mail address',
+    source: budgets,
+    check: ({ budget }) =>
+      (budget?.contacts ?? []).flatMap((address, position) =>
+        check(email.test(address), `budget.contacts.${position}`, address),
+      ),
+  },
+
+  'operations/long-term-retention': {
+    rule: 'long-term backups are kept for an ISO 8601 duration from a week (P7D) to ten years (P10Y)',
+    source: 'https://learn.microsoft.com/azure/backup/backup-azure-database-postgresql-flex-overview',
+    check: ({ longTermBackup }) => {
+      if (!longTermBackup) return [];
+      const retention = parseDuration(longTermBackup.retention);
+      const days = retention && longestDays(retention);
+      const holds = days !== undefined && days >= longTermDays.minimum && days <= longTermDays.maximum;
+      return check(holds, 'longTermBackup.retention', longTermBackup.retention);
+    },
+  },
+
+  'operations/long-term-first-run': {
+    rule: 'the first weekly run is a time in the format of RFC 3339, like 2026-12-06T04:00:00Z',
+    source: 'https://www.rfc-editor.org/rfc/rfc3339',
+    check: ({ longTermBackup }) =>
+      check(
+        !longTermBackup || isTime(longTermBackup.firstRun),
+        'longTermBackup.firstRun',
+        longTermBackup?.firstRun,
+      ),
+  },
+
+  'operations/tag-count': {
+    rule: `a resource has at most ${tagLimits.count} tags`,
+    source: urls.tags,
+    check: ({ tags }) => {
+      const count = Object.keys(tags).length;
+      return check(count <= tagLimits.count, 'tags', count);
+    },
+  },
+
+  'operations/tag-name': {
+    rule: `a tag's name is 1-${tagLimits.name} characters and has none of <>%&\\?/`,
+    source: urls.tags,
+    check: ({ tags }) =>
+      Object.keys(tags).flatMap((name) =>
+        check(
+          name.length >= 1 && name.length <= tagLimits.name && !/[<>%&\\?/]/.test(name),
+          `tags.${name}`,
+          name,
+        ),
+      ),
+  },
+
+  'operations/tag-value': {
+    rule: `a tag's value is at most ${tagLimits.value} characters`,
+    source: urls.tags,
+    check: ({ tags }) =>
+      Object.entries(tags).flatMap(([name, value]) =>
+        check(value.length <= tagLimits.value, `tags.${name}`, value),
+      ),
+  },
+
+  'operations/tags-are-distinct': {
+    rule: 'the names of two tags differ in more than their case',
+    source: urls.tags,
+    check: ({ tags }) =>
+      repeated(Object.entries(tags), ([name]) => name.toLowerCase()).map(({ item: [name, value] }) => ({
+        field: `tags.${name}`,
+        value,
+      })),
+  },
+
+  'operations/environment-tag': {
+    rule: "the tag Environment, by which costs are grouped, is the environment's name",
+    source:
+      'https://learn.microsoft.com/azure/cloud-adoption-framework/ready/azure-best-practices/resource-tagging',
+    check: ({ name, tags }) => {
+      const tag = tags['Environment'];
+      return check(tag === undefined || tag === name, 'tags.Environment', tag, {
+        rule: `the tag Environment, by which costs are grouped, is the environment's name (${name})`,
+      });
+    },
+  },
+
+  'operations/policy-tag': {
+    rule: 'a tag comes from a policy or from the settings, not from both',
+    source: urls.tags,
+    check: ({ policyTags, tags }) =>
+      policyTags.flatMap((name) => check(tags[name] === undefined, 'policyTags', name)),
+  },
+
+  'operations/state-is-rewritable': {
+    rule: `the state is not kept in ${immutableAccount}: its containers are immutable, and each apply rewrites the state`,
+    source: 'docs/decisions.md, 22',
+    check: ({ state }) =>
+      state.backend === 'azurerm'
+        ? check(state.storageAccount !== immutableAccount, 'state.storageAccount', state.storageAccount)
+        : [],
+  },
+
+  'operations/shared-state': {
+    rule: 'an environment that is protected (protection.deletionLock or protection.preventDestroy) keeps its state in a shared backend, which locks it while it is written',
+    source: 'https://developer.hashicorp.com/terraform/language/backend/azurerm',
+    remedy: 'Choose backend azurerm; `llama-db bootstrap` creates the container.',
+    check: (candidate) => {
+      const { backend } = candidate.state;
+      return check(backend !== 'local' || !isProtected(candidate), 'state.backend', backend);
+    },
+  },
+});

@@ -1,144 +1,179 @@
 /** A replica and its primary: what must differ, what must match, and what a switchover needs. */
-import { parameter, parametersInheritedByStandby } from '../../azure/parameters.ts';
-import { parseSku } from '../../azure/skus.ts';
+import { parametersInheritedByStandby } from '../../azure/parameters.ts';
 import { storageTierRank, storageTiers } from '../../azure/storage.ts';
-import type { ServerRole } from '../../azure/vocabulary.ts';
-import { maxConnections } from '../connections.ts';
-import type { EnvironmentSettings } from '../settings.ts';
-import { check, type Finding, finding, type Rule, urls } from './rule.ts';
+import { type Candidate, numberInForce } from '../resolved.ts';
+import { check, defineRules, urls } from '../rule.ts';
 
 const promotion = 'https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas-promote';
 
-const elsewhere: Rule = ({ location, recoveryLocation, replica }) => {
-  const apart = check(
-    recoveryLocation === undefined || recoveryLocation !== location,
-    'recoveryLocation',
-    recoveryLocation,
-    { rule: `the recovery region is not the primary’s (${location})`, source: urls.replicas },
-  );
-  if (!replica) return apart;
-  if (replica.location === location) {
-    return [
-      finding('replica.location', replica.location, {
-        rule: `a replica is in another region than its primary (${location}): it is there for the loss of that region`,
-        source: urls.replicas,
-        remedy: 'High availability within the region is server.highAvailability.',
-      }),
-    ];
-  }
-  return [
-    ...apart,
-    ...check(replica.location === recoveryLocation, 'replica.location', replica.location, {
-      rule: `a replica is in the recovery region, where its network and resource group are (recoveryLocation is ${recoveryLocation ?? 'not set'})`,
-      source: 'environments/settings.ts',
-    }),
-  ];
-};
+/** Both disks, if the replica's settings have one of its own. */
+function disks({ server, replica }: Candidate) {
+  return replica?.storage && { primary: server.storage, replica: replica.storage };
+}
 
-/** Exactly the same where a switchover is meant to happen, otherwise at least as much. */
-const compute: Rule = ({ server, replica, virtualEndpoint }) => {
-  if (replica?.sku === undefined) return [];
-  const [mine, theirs] = [parseSku(server.sku), parseSku(replica.sku)];
-  if (!mine || !theirs) return [];
-  if (virtualEndpoint) {
-    const same =
-      theirs.tier === mine.tier && theirs.vCores === mine.vCores && theirs.memoryGb === mine.memoryGb;
-    return check(same, 'replica.sku', replica.sku, {
-      rule: `a replica that may be promoted has the primary’s tier, vCores and memory (${server.sku})`,
-      source: promotion,
-    });
-  }
-  const enough =
-    theirs.tier !== 'Burstable' && theirs.vCores >= mine.vCores && theirs.memoryGb >= mine.memoryGb;
-  return check(enough, 'replica.sku', replica.sku, {
-    rule: `a replica has at least the primary’s vCores and memory (${server.sku}) and is not Burstable, or it falls behind for ever`,
+function effectiveTier({ tier, sizeGb }: Candidate['server']['storage']): string | undefined {
+  return tier ?? storageTiers(sizeGb)?.[0];
+}
+
+export const replicaRules = defineRules({
+  'replica/recovery-region-apart': {
+    rule: "the recovery region is not the primary's",
     source: urls.replicas,
-  });
-};
+    check: ({ location, recoveryLocation, replica }) => {
+      // The rule about the replica's own region reports this one.
+      if (replica?.location === location) return [];
+      return check(recoveryLocation !== location, 'recoveryLocation', recoveryLocation, {
+        rule: `the recovery region is not the primary's (${location})`,
+      });
+    },
+  },
 
-const disk: Rule = ({ server, replica, virtualEndpoint }) => {
-  if (!replica?.storage) return [];
-  const [mine, theirs] = [server.storage, replica.storage];
-  const findings: Finding[] = [
-    ...check(
-      virtualEndpoint ? theirs.sizeGb === mine.sizeGb : theirs.sizeGb >= mine.sizeGb,
-      'replica.storage.sizeGb',
-      theirs.sizeGb,
-      {
-        rule: virtualEndpoint
-          ? `a replica that may be promoted has a disk of the primary’s size (${mine.sizeGb})`
-          : `a replica’s disk is at least as large as the primary’s (${mine.sizeGb})`,
-        source: virtualEndpoint ? promotion : urls.replicas,
-      },
-    ),
-    ...check(theirs.autoGrow || !mine.autoGrow, 'replica.storage.autoGrow', theirs.autoGrow, {
-      rule: 'a replica’s disk grows by itself when the primary’s does: otherwise the primary outgrows it',
-      source: urls.replicas,
-    }),
-  ];
-  const [mineTier, theirTier] = [effectiveTier(mine), effectiveTier(theirs)];
-  if (mineTier !== undefined && theirTier !== undefined) {
-    const fits = virtualEndpoint
-      ? theirTier === mineTier
-      : storageTierRank(theirTier) >= storageTierRank(mineTier);
-    // A disk of another size is already refused, and its tier differs because of that.
-    if (theirs.sizeGb === mine.sizeGb) {
-      findings.push(
-        ...check(fits, 'replica.storage.tier', theirTier, {
-          rule: `a replica’s disk has ${virtualEndpoint ? '' : 'at least '}the primary’s performance tier (${mineTier})`,
-          source: virtualEndpoint ? promotion : urls.replicas,
-        }),
-      );
-    }
-  }
-  return findings;
-};
+  'replica/region-apart': {
+    rule: 'a replica is in another region than its primary: it serves if that region is lost',
+    source: urls.replicas,
+    remedy: 'High availability within the region is server.highAvailability.',
+    check: ({ location, replica }) =>
+      check(replica?.location !== location, 'replica.location', replica?.location, {
+        rule: `a replica is in another region than its primary (${location}): it serves if that region is lost`,
+      }),
+  },
 
-function effectiveTier(storage: EnvironmentSettings['server']['storage']): string | undefined {
-  return storage.tier ?? storageTiers(storage.sizeGb)?.[0];
-}
+  'replica/in-recovery-region': {
+    rule: 'a replica is in the recovery region, which has its network and resource group',
+    source: 'environments/settings.ts',
+    check: ({ location, recoveryLocation, replica }) => {
+      if (!replica || replica.location === location) return [];
+      return check(replica.location === recoveryLocation, 'replica.location', replica.location, {
+        rule: `a replica is in the recovery region, which has its network and resource group (recoveryLocation is ${recoveryLocation ?? 'not set'})`,
+      });
+    },
+  },
 
-function limitInForce(settings: EnvironmentSettings, role: ServerRole, name: string): number | undefined {
-  if (name === 'max_connections') return maxConnections(settings, role);
-  const given =
-    (role === 'replica' ? settings.replica?.parameters[name] : undefined) ?? settings.server.parameters[name];
-  const value = Number(given ?? parameter(name)?.default);
-  return Number.isNaN(value) ? undefined : value;
-}
-
-const limits: Rule = (settings) => {
-  if (!settings.replica) return [];
-  return parametersInheritedByStandby.flatMap((name) => {
-    const mine = limitInForce(settings, 'primary', name);
-    const theirs = limitInForce(settings, 'replica', name);
-    if (mine === undefined || theirs === undefined) return [];
-    return check(theirs >= mine, `replica.parameters.${name}`, theirs, {
-      rule: `a replica’s ${name} is at least its primary’s (${mine}), or it stops replaying`,
-      source: 'https://www.postgresql.org/docs/17/hot-standby.html#HOT-STANDBY-ADMIN',
-    });
-  });
-};
-
-const switchover: Rule = ({ replica, virtualEndpoint, writer }) => [
-  ...check(!virtualEndpoint || replica !== undefined, 'virtualEndpoint', virtualEndpoint?.name, {
-    rule: 'a virtual endpoint needs a replica to point its reader at',
-    source: urls.endpoints,
-  }),
-  ...check(writer === 'primary' || replica !== undefined, 'writer', writer, {
-    rule: 'the replica cannot take writes where there is none',
+  'replica/same-compute': {
+    rule: "a replica that may be promoted has the primary's tier, vCores and memory",
     source: promotion,
-  }),
-  ...check(writer === 'primary' || replica === undefined || virtualEndpoint !== undefined, 'writer', writer, {
+    check: ({ server, replica, servers, virtualEndpoint }) => {
+      const [primary, copy] = [servers.primary.sku, servers.replica?.sku];
+      if (!virtualEndpoint || replica?.sku === undefined || !primary || !copy) return [];
+      const same =
+        copy.tier === primary.tier && copy.vCores === primary.vCores && copy.memoryGb === primary.memoryGb;
+      return check(same, 'replica.sku', replica.sku, {
+        rule: `a replica that may be promoted has the primary's tier, vCores and memory (${server.sku})`,
+      });
+    },
+  },
+
+  'replica/enough-compute': {
+    rule: "a replica has at least the primary's vCores and memory and is not Burstable; otherwise it falls behind and never catches up",
+    source: urls.replicas,
+    check: ({ server, replica, servers, virtualEndpoint }) => {
+      const [primary, copy] = [servers.primary.sku, servers.replica?.sku];
+      if (virtualEndpoint || replica?.sku === undefined || !primary || !copy) return [];
+      const enough =
+        copy.tier !== 'Burstable' && copy.vCores >= primary.vCores && copy.memoryGb >= primary.memoryGb;
+      return check(enough, 'replica.sku', replica.sku, {
+        rule: `a replica has at least the primary's vCores and memory (${server.sku}) and is not Burstable; otherwise it falls behind and never catches up`,
+      });
+    },
+  },
+
+  'replica/same-disk-size': {
+    rule: "a replica that may be promoted has a disk of the primary's size",
+    source: promotion,
+    check: (candidate) => {
+      const both = disks(candidate);
+      if (!both || !candidate.virtualEndpoint) return [];
+      const { primary, replica } = both;
+      return check(replica.sizeGb === primary.sizeGb, 'replica.storage.sizeGb', replica.sizeGb, {
+        rule: `a replica that may be promoted has a disk of the primary's size (${primary.sizeGb})`,
+      });
+    },
+  },
+
+  'replica/enough-disk': {
+    rule: "a replica's disk is at least as large as the primary's",
+    source: urls.replicas,
+    check: (candidate) => {
+      const both = disks(candidate);
+      if (!both || candidate.virtualEndpoint) return [];
+      const { primary, replica } = both;
+      return check(replica.sizeGb >= primary.sizeGb, 'replica.storage.sizeGb', replica.sizeGb, {
+        rule: `a replica's disk is at least as large as the primary's (${primary.sizeGb})`,
+      });
+    },
+  },
+
+  'replica/disk-grows': {
+    rule: "a replica's disk grows if the primary's does: otherwise the primary outgrows it",
+    source: urls.replicas,
+    check: (candidate) => {
+      const both = disks(candidate);
+      const holds = !both || both.replica.autoGrow || !both.primary.autoGrow;
+      return check(holds, 'replica.storage.autoGrow', both?.replica.autoGrow);
+    },
+  },
+
+  'replica/disk-tier': {
+    rule: "a replica's disk has at least the primary's performance tier, and exactly that tier if it may be promoted",
+    source: urls.replicas,
+    check: (candidate) => {
+      const both = disks(candidate);
+      // Disks of two sizes have two tiers, and the rules about sizes report them.
+      if (!both || both.primary.sizeGb !== both.replica.sizeGb) return [];
+      const [primary, replica] = [effectiveTier(both.primary), effectiveTier(both.replica)];
+      if (primary === undefined || replica === undefined) return [];
+      return candidate.virtualEndpoint
+        ? check(replica === primary, 'replica.storage.tier', replica, {
+            rule: `the disk of a replica that may be promoted has the primary's performance tier (${primary})`,
+            source: promotion,
+          })
+        : check(storageTierRank(replica) >= storageTierRank(primary), 'replica.storage.tier', replica, {
+            rule: `a replica's disk has at least the primary's performance tier (${primary})`,
+          });
+    },
+  },
+
+  'replica/inherited-limits': {
+    rule: `a replica's ${parametersInheritedByStandby.join(', ')} are at least its primary's, or it stops replaying`,
+    source: 'https://www.postgresql.org/docs/17/hot-standby.html#HOT-STANDBY-ADMIN',
+    check: ({ servers: { primary, replica } }) =>
+      parametersInheritedByStandby.flatMap((name) => {
+        const least = numberInForce(primary, name);
+        const found = replica && numberInForce(replica, name);
+        if (least === undefined || found === undefined) return [];
+        return check(found >= least, `replica.parameters.${name}`, found, {
+          rule: `a replica's ${name} is at least its primary's (${least}), or it stops replaying`,
+        });
+      }),
+  },
+
+  'replica/virtual-endpoint-has-replica': {
+    rule: 'a virtual endpoint needs a replica for its reader',
+    source: urls.endpoints,
+    check: ({ virtualEndpoint, replica }) =>
+      check(!virtualEndpoint || replica !== undefined, 'virtualEndpoint', virtualEndpoint?.name),
+  },
+
+  'replica/writer-exists': {
+    rule: 'writer is replica only if the settings have a replica',
+    source: promotion,
+    check: ({ writer, replica }) => check(writer === 'primary' || replica !== undefined, 'writer', writer),
+  },
+
+  'replica/writer-has-endpoint': {
     rule: 'a replica is promoted to primary through a virtual endpoint',
     source: promotion,
     remedy: 'Deploy virtualEndpoint first, then switch over.',
-  }),
-];
+    check: ({ writer, replica, virtualEndpoint }) => {
+      const holds = writer === 'primary' || replica === undefined || virtualEndpoint !== undefined;
+      return check(holds, 'writer', writer);
+    },
+  },
 
-const order: Rule = ({ replica, changeFirst }) =>
-  check(changeFirst === 'primary' || replica !== undefined, 'changeFirst', changeFirst, {
-    rule: 'the replica cannot be changed first where there is none',
+  'replica/first-changed-exists': {
+    rule: 'changeFirst is replica only if the settings have a replica',
     source: urls.replicas,
-  });
-
-export const replicaRules: readonly Rule[] = [elsewhere, compute, disk, limits, switchover, order];
+    check: ({ changeFirst, replica }) =>
+      check(changeFirst === 'primary' || replica !== undefined, 'changeFirst', changeFirst),
+  },
+});

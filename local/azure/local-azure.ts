@@ -13,7 +13,7 @@ import { Directory } from './core/directory.ts';
 import { registerEntra } from './core/entra.ts';
 import { Memory } from './core/memory.ts';
 import { Operations, quickLatency } from './core/operations.ts';
-import { type Proxy, startProxy } from './core/proxy.ts';
+import { type AzureProxy, startProxy } from './core/proxy.ts';
 import { ResourceStore } from './core/resource-store.ts';
 import { Router } from './core/router.ts';
 import { Throttle } from './core/throttle.ts';
@@ -150,7 +150,7 @@ function register(
 
 /** A file with every authority that a client must trust. */
 async function trustFile(
-  proxy: Proxy,
+  proxy: AzureProxy,
   others: readonly string[],
 ): Promise<{ readonly file: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'local-azure-'));

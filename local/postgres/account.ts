@@ -4,17 +4,18 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { Fault } from '../../core/fault.ts';
 
-/** Whom server processes run as; undefined for the user who runs this program. */
+/** The account of server processes. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
 }
 
 /**
- * PostgreSQL refuses to run as root, so root hands it to an existing unprivileged account: `postgres` where the
- * machine has it, else `nobody`. No account is created.
+ * PostgreSQL refuses to run as root, so root runs it under an existing unprivileged account: `postgres` if the machine has
+ * it, otherwise `nobody`. No account is created.
  *
- * @throws Fault when root has no such account
+ * @returns undefined for a user other than root, who runs the server
+ * @throws Fault if root has no such account
  */
 export function serverAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
@@ -24,24 +25,21 @@ export function serverAccount(): Account | undefined {
     if (uid && gid) return { uid, gid };
   }
   throw new Fault(
-    'account/1',
+    'local-postgres/no-account',
     'The local PostgreSQL cannot start as root',
     'PostgreSQL refuses to run as root and this machine has neither an account `postgres` nor `nobody`',
     'Run the command as an ordinary user.',
   );
 }
 
-/**
- * Where a server's files go: the system's temporary directory, unless it is closed to the server's account, as
- * root's own often is.
- */
+/** The folder of a server's files: the system's temporary directory, unless the server's account cannot enter it. */
 export function temporaryDirectory(account: Account | undefined): string {
   const candidates = [tmpdir(), '/tmp', '/var/tmp'];
   if (!account) return tmpdir();
-  return candidates.find(isOpenToEverybody) ?? tmpdir();
+  return candidates.find(canBeEnteredByAll) ?? tmpdir();
 }
 
-function isOpenToEverybody(directory: string): boolean {
+function canBeEnteredByAll(directory: string): boolean {
   try {
     for (let path = directory; ; path = dirname(path)) {
       if ((statSync(path).mode & 0o001) === 0) return false;

@@ -2,31 +2,31 @@ import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { superuser, within } from './bootstrap.ts';
 
-/** Everything a client of a local server needs; plain data, so that it can cross a process boundary. */
+/** The data that a client of a local server needs. It is plain data and can cross a process boundary. */
 export interface ServerAddress {
   readonly port: number;
   /** Certificate of the authority that signed the server's certificate. */
   readonly caFile: string;
   /** Names in the server's certificate beside localhost and 127.0.0.1. */
   readonly hostNames: readonly string[];
-  /** Login that stands for the Entra administrator group: the migrating role. */
+  /** Login in place of the Entra administrator group: the migrating role. */
   readonly administrator: string;
   readonly passwords: { readonly superuser: string; readonly migrator: string };
-  /** Database of a URL that names none. */
+  /** Default database of URLs. */
   readonly database: string;
 }
 
-/** Who connects: the server's superuser, the administrator's login, or a login of the caller's own. */
+/** The login of a connection: the superuser, the administrator, or the caller's own. */
 export type Who = 'superuser' | 'migrator' | { readonly user: string; readonly password: string };
 
 export interface UrlOptions {
   /** @default - the address's own database */
   readonly database?: string;
-  /** Name to find in the certificate; what is dialled is 127.0.0.1 always. @default 'localhost' */
+  /** Host name to verify in the certificate. The address is always 127.0.0.1. @default 'localhost' */
   readonly host?: string;
 }
 
-/** `postgresql://` URL with sslmode=verify-full, sslrootcert and, for another host than localhost, hostaddr. */
+/** A `postgresql://` URL with sslmode=verify-full and sslrootcert; with hostaddr if the host is not localhost. */
 export function urlOf(address: ServerAddress, who: Who, options: UrlOptions = {}): string {
   const { user, password } = credentials(address, who);
   const host = options.host ?? 'localhost';
@@ -51,7 +51,7 @@ export function connectionOf(address: ServerAddress, who: Who, options: UrlOptio
   };
 }
 
-/** Makes a database as Azure does: owned by azure_pg_admin. */
+/** Creates a database that azure_pg_admin owns, as on Azure. */
 export async function createDatabase(address: ServerAddress, name: string): Promise<void> {
   await within(administration(address), (client) =>
     client.query(`CREATE DATABASE ${pg.escapeIdentifier(name)} OWNER azure_pg_admin`),
@@ -59,9 +59,9 @@ export async function createDatabase(address: ServerAddress, name: string): Prom
 }
 
 /**
- * Makes a database that is a copy of another, to which nobody may be connected.
+ * Copies a database that has no connections.
  *
- * PostgreSQL copies what is inside a database, but not the rights on it nor its settings: they are copied here.
+ * PostgreSQL copies the content of a database but neither its privileges nor its settings. This function copies both.
  */
 export async function copyDatabase(address: ServerAddress, name: string, template: string): Promise<void> {
   await within(administration(address), async (client) => {
@@ -88,7 +88,7 @@ export async function dropDatabase(address: ServerAddress, name: string): Promis
   );
 }
 
-/** Needs no valid certificate: how clients take a bad one is for others to find out. */
+/** A superuser connection that does not verify the certificate, so that it works on servers with a bad one too. */
 export function administration(address: ServerAddress): pg.ClientConfig {
   return {
     ...connectionOf(address, 'superuser', { database: 'postgres' }),

@@ -1,12 +1,12 @@
 import pg from 'pg';
 import { setPassword } from './password.ts';
 
-/** Azure's own superuser; nobody else is one on a Flexible Server. */
+/** Azure's own superuser, the only superuser of a Flexible Server. */
 export const superuser = 'azuresu';
 
 /**
- * Roles and ownership as on a Flexible Server: NOLOGIN `azure_pg_admin` owns the databases and their schema
- * public; the administrator is its member, may create roles and databases, and is no superuser.
+ * Creates roles and ownership as on a Flexible Server: NOLOGIN `azure_pg_admin` owns the databases and their schema
+ * public. The administrator is a member of it and may create roles and databases, but is not a superuser.
  *
  * Microsoft Learn, "Access management in Azure Database for PostgreSQL" (security/security-access-control).
  */
@@ -29,10 +29,11 @@ export async function createRoles(
   });
 }
 
-/** Everybody may create in schema public there, which vanilla PostgreSQL stopped at 15. */
+/** On Azure every role may create in schema public; vanilla PostgreSQL changed that in version 15. */
 const publicSchema =
   'ALTER SCHEMA public OWNER TO azure_pg_admin; GRANT USAGE, CREATE ON SCHEMA public TO PUBLIC';
 
+/** Connects, does the work, and disconnects. */
 export async function within<Result>(
   connection: pg.ClientConfig,
   work: (client: pg.Client) => Promise<Result>,

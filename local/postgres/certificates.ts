@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { generate } from 'selfsigned';
 
 export interface ServerCertificate {
-  /** Certificate of the authority that a client is told to trust, PEM. */
+  /** Certificate of the authority that clients trust, PEM. */
   readonly authority: string;
   readonly certificate: string;
   readonly privateKey: string;
-  /** Who signed it. */
+  /** The authority that signed it. */
   readonly issuer: Issuer;
 }
 
@@ -19,11 +19,11 @@ export interface Issuer {
 const day = 24 * 60 * 60 * 1000;
 
 /**
- * A server's certificate and the authority that has signed it.
+ * Issues a server certificate.
  *
- * @param hostNames names the certificate carries beside localhost and 127.0.0.1
- * @param expired make a certificate whose time was over yesterday (its authority's is not)
- * @param issuer the authority. @default - one made for this server
+ * @param hostNames names in the certificate. @default - localhost alone if the list is empty
+ * @param expired issue a certificate that expired yesterday, by an authority that has not expired
+ * @param issuer the authority. @default - a new one
  */
 export async function issueCertificate(
   hostNames: readonly string[],
@@ -55,7 +55,7 @@ export async function issueCertificate(
 }
 
 async function makeIssuer(now: number): Promise<Issuer> {
-  // A name of its own: among several authorities in one file, a client looks for the issuer by name.
+  // A unique name, because a client finds the issuer by name among several authorities in one file.
   const name = `Local PostgreSQL authority ${randomBytes(4).toString('hex')}`;
   const authority = await generate([{ name: 'commonName', value: name }], {
     keyType: 'ec',

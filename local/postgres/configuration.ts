@@ -2,15 +2,15 @@ import { execFileSync } from 'node:child_process';
 import type { Installation } from './installation.ts';
 
 export interface Configuration {
-  /** Extensions that may be created. */
+  /** Extensions that roles may create. */
   readonly extensions: readonly string[];
-  /** Survive a crash of the machine. */
+  /** Whether data survives a crash of the machine. */
   readonly durable: boolean;
-  /** On top of the usual settings; the server refuses to start with an unknown name or a bad value. */
+  /** Settings beside the usual ones. An unknown name or a bad value keeps the server from starting. */
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** Text of postgresql.conf: what Azure's own defaults are, and what a local server needs. */
+/** The text of postgresql.conf: Azure's defaults, and the settings that a local server needs. */
 export function configurationFile({ extensions, durable, settings }: Configuration): string {
   const safe = durable ? 'on' : 'off';
   const all: Record<string, string> = {
@@ -22,13 +22,13 @@ export function configurationFile({ extensions, durable, settings }: Configurati
     ssl_min_protocol_version: 'TLSv1.3',
     password_encryption: 'scram-sha-256',
     shared_preload_libraries: 'pg_stat_statements',
-    // Files in the data directory instead of /dev/shm, so that a killed server leaves nothing behind.
+    // Files in the data directory rather than in /dev/shm, so that a killed server leaves nothing behind.
     dynamic_shared_memory_type: 'mmap',
     shared_buffers: '64MB',
     max_connections: '100',
     superuser_reserved_connections: '10',
     reserved_connections: '5',
-    // A standby may start to follow a while after its base was copied.
+    // A standby may start some time after its base was copied.
     wal_keep_size: '64MB',
     log_connections: 'on',
     log_disconnections: 'on',
@@ -48,14 +48,14 @@ export function configurationFile({ extensions, durable, settings }: Configurati
     .join('');
 }
 
-/** What a server on a developer's machine cannot take over from one of Azure's. */
+/** Parameters that depend on the size of the machine. */
 const machineBound = new Set(['shared_buffers', 'effective_cache_size', 'huge_pages']);
 
 /**
- * Picks the server parameters of a deployment that a vanilla server of this machine can have, in its spelling.
+ * Selects the server parameters of a deployment that a vanilla server on this machine can have.
  *
- * Left out: what only Azure's builds know, libraries that this build lacks, and memory sizes meant for another
- * machine. Parameters with a dot are kept: PostgreSQL accepts and shows those of libraries it does not have.
+ * Left out are parameters that only Azure's builds have, libraries that this build lacks, and memory sizes for another
+ * machine. Parameters with a dot stay: PostgreSQL accepts and shows parameters of libraries that it does not have.
  */
 export function transferable(
   parameters: Readonly<Record<string, string>>,

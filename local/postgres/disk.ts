@@ -2,14 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../core/fault.ts';
+import { messageOf } from '../../core/text.ts';
 import { type Account, serverAccount, temporaryDirectory } from './account.ts';
 import type { Command } from './process.ts';
 
 /**
- * A data directory on a file system of limited size, so that a full disk is the kernel's own ENOSPC.
+ * A data directory on a file system of limited size, on which a full disk gives the kernel's own ENOSPC.
  *
- * A tmpfs in a mount namespace of the server's process: it is gone with the process and no mount can be left
- * behind. Root makes the namespace itself; anybody else inside a user namespace, where the system allows them.
+ * It is a tmpfs in a mount namespace of the server's process, so it ends with the process and leaves no mount. Root
+ * creates the namespace directly; other users need a user namespace.
  */
 export class SmallDisk {
   readonly #mount: string;
@@ -24,7 +25,7 @@ export class SmallDisk {
     this.#pid = pid;
   }
 
-  /** Where the server finds its data, inside its namespace. */
+  /** The data directory inside the server's namespace. */
   get dataDirectory(): string {
     return join(this.#mount, 'data');
   }
@@ -46,12 +47,12 @@ export class SmallDisk {
     };
   }
 
-  /** A path of the namespace of the process with that id, as seen from here. */
+  /** The path, from outside, of a file in the namespace of a process. */
   seen(path: string, pid: number): string {
     return join('/proc', String(pid), 'root', path);
   }
 
-  /** Takes all but `leave` bytes of the disk. */
+  /** Fills the disk except for `leave` bytes. */
   fill(leave = 0): void {
     const block = Buffer.alloc(64 * 1024);
     const disk = this.#seenDisk();
@@ -65,7 +66,7 @@ export class SmallDisk {
     }
   }
 
-  /** Gives back what `fill` took. */
+  /** Undoes `fill`. */
   empty(): void {
     rmSync(join(this.#seenDisk(), 'ballast'), { force: true });
   }
@@ -77,12 +78,12 @@ export class SmallDisk {
 
   #seenDisk(): string {
     const pid = this.#pid();
-    if (pid === undefined) throw new Error('the small disk is gone with its server');
+    if (pid === undefined) throw new Error('the small disk has ended with its server');
     return this.seen(this.#mount, pid);
   }
 }
 
-/** Why this machine cannot have a small disk; undefined where it can. */
+/** Why this machine cannot have a small disk; undefined if it can. */
 export function whyNoSmallDisk(): string | undefined {
   if (process.platform !== 'linux') return 'a disk of limited size needs Linux namespaces';
   try {
@@ -92,23 +93,28 @@ export function whyNoSmallDisk(): string | undefined {
     execFileSync('unshare', [...namespaces(), 'sh', '-c', script, 'probe', directory], { stdio: 'pipe' });
     return undefined;
   } catch (error) {
-    const said = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error);
-    return `this machine does not let its user mount a disk of limited size (${said})`;
+    const reason = messageOf(error).trim().split('\n').at(-1);
+    return `this machine does not let its user mount a disk of limited size (${reason})`;
   }
 }
 
-/** @throws Fault where the machine allows no small disk */
+/** @throws Fault if this machine cannot have a small disk */
 export function requireSmallDisk(): void {
   const reason = whyNoSmallDisk();
   if (reason)
-    throw new Fault('disk/1', 'A server on a small disk', reason, 'Run as root or allow user namespaces.');
+    throw new Fault(
+      'local-postgres/no-small-disk',
+      'A server on a small disk cannot start',
+      reason,
+      'Run as root or allow user namespaces.',
+    );
 }
 
 function namespaces(): string[] {
   return process.getuid?.() === 0 ? ['--mount'] : ['--user', '--map-root-user', '--mount'];
 }
 
-/** Mounting needs (the namespace's) root, PostgreSQL refuses it: back to the server's own account in between. */
+/** Mounting needs root in the namespace, and PostgreSQL refuses to run as root: this changes the account between. */
 function becomeServer(account: Account | undefined): string {
   if (account) return `setpriv --reuid ${account.uid} --regid ${account.gid} --clear-groups`;
   return `unshare --user --map-user=${process.getuid?.()} --map-group=${process.getgid?.()}`;

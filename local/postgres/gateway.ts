@@ -1,7 +1,6 @@
 /**
- * One loopback port in front of several servers, which leads each client to the server that the name it asks for
- * belongs to. The name is the one in the client's TLS handshake (SNI); the handshake itself, with the certificate, is
- * the server's own.
+ * One loopback port in front of several servers. It forwards each client to the server of the host name in the client's
+ * TLS handshake (SNI). The handshake itself, with the certificate, takes place with that server.
  */
 import { once } from 'node:events';
 import net from 'node:net';
@@ -11,7 +10,7 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-/** Port of the server that a host name leads to now; undefined where the name leads nowhere. */
+/** Port of the server that a host name resolves to now; undefined for an unknown name. */
 export type Resolve = (host: string) => number | undefined | Promise<number | undefined>;
 
 /** https://www.postgresql.org/docs/17/protocol-message-formats.html: SSLRequest and GSSENCRequest */
@@ -27,7 +26,7 @@ export async function startGateway(resolve: Resolve): Promise<Gateway> {
   };
   const server = net.createServer((client) => {
     remember(client);
-    lead(client, resolve, remember).catch(() => client.destroy());
+    forward(client, resolve, remember).catch(() => client.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -42,7 +41,7 @@ export async function startGateway(resolve: Resolve): Promise<Gateway> {
   };
 }
 
-async function lead(
+async function forward(
   client: net.Socket,
   resolve: Resolve,
   remember: (socket: net.Socket) => void,
@@ -52,14 +51,14 @@ async function lead(
     client.write('N');
     asked = await read(client, 8, asked.subarray(8));
   }
-  // Without TLS there is no name to go by, and none of the servers takes such a client.
+  // Without TLS there is no host name, and every server refuses such a client.
   if (!asked.subarray(0, 8).equals(sslRequest)) throw new Error('no TLS');
   client.write('S');
   const start = await read(client, 5, asked.subarray(8));
   const hello = await read(client, 5 + start.readUInt16BE(3), start);
   const name = serverName(hello);
   const port = name === undefined ? undefined : await resolve(name);
-  if (port === undefined) throw new Error('the name leads nowhere');
+  if (port === undefined) throw new Error('the host name is unknown');
   const server = net.connect(port, '127.0.0.1');
   remember(server);
   await once(server, 'connect');
@@ -76,7 +75,7 @@ async function lead(
   }
 }
 
-/** Reads until there are so many bytes, on top of those read before. */
+/** Reads until there are at least this many bytes, including those read before. */
 async function read(socket: net.Socket, bytes: number, before: Buffer = Buffer.alloc(0)): Promise<Buffer> {
   let all = before;
   while (all.length < bytes) {
@@ -88,7 +87,7 @@ async function read(socket: net.Socket, bytes: number, before: Buffer = Buffer.a
   return all;
 }
 
-/** Name in a ClientHello (RFC 8446, 4.1.2, and RFC 6066, 3). */
+/** The host name in a ClientHello (RFC 8446, 4.1.2, and RFC 6066, 3). */
 function serverName(record: Buffer): string | undefined {
   let at = 5 + 4 + 2 + 32;
   const skip = (lengthBytes: 1 | 2) => {

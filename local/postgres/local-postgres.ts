@@ -1,76 +1,76 @@
-/** A PostgreSQL on this machine, as its callers see it. */
+/** The interface of a local PostgreSQL. */
 import type pg from 'pg';
 import type { ServerAddress, UrlOptions, Who } from './address.ts';
 import type { SmallDisk } from './disk.ts';
 
 export interface LocalPostgresOptions {
-  /** PostgreSQL major version the caller relies on. @default - whatever is installed */
+  /** Required major version. @default - the installed one */
   readonly major?: number;
-  /** Directory of the server's programs, as `binariesOf` gives it. @default - `packagedBinaries` */
+  /** Directory of the server programs, as `binariesOf` returns it. @default - `packagedBinaries` */
   readonly binaries?: string;
-  /** Names the certificate carries beside localhost and 127.0.0.1. @default - none */
+  /** Names in the certificate beside localhost and 127.0.0.1. @default - none */
   readonly hostNames?: readonly string[];
-  /** Login that stands for the Entra administrator group; deployments log in under it. @default 'database_admins' */
+  /** Login in place of the Entra administrator group, used by deployments. @default 'database_admins' */
   readonly administrator?: string;
-  /** Databases made at start, owned by azure_pg_admin. @default - none beside `postgres` */
+  /** Databases to create, owned by azure_pg_admin. @default - only `postgres` */
   readonly databases?: readonly string[];
-  /** Extensions that may be created (`azure.extensions`). @default - those of this project's environments */
+  /** Extensions that roles may create (`azure.extensions`). @default - the usual six */
   readonly extensions?: readonly string[];
-  /** Server parameters of a deployment; those that no vanilla server of this machine can have are left out. @default {} */
+  /** Server parameters of a deployment. Those that a vanilla server cannot have are left out. @default {} */
   readonly parameters?: Readonly<Record<string, string>>;
-  /** Server settings on top of everything; an unknown name or a bad value fails the start. @default {} */
+  /** Server settings with the highest precedence. An unknown name or a bad value fails the start. @default {} */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Faults of the certificate. @default - valid, for `hostNames` */
+  /** Defects of the certificate. @default - valid, for `hostNames` */
   readonly certificate?: { readonly expired?: boolean; readonly hostNames?: readonly string[] };
-  /** Survive a crash of the machine (fsync). @default false: what it holds is removed when it stops anyway */
+  /** Whether data survives a crash of the machine (fsync). @default false: the data is removed at the end anyway */
   readonly durable?: boolean;
-  /** Megabytes of a disk for the data directory alone; 80 hold an empty server. @default - no limit */
+  /** Size of a disk for the data directory alone, in megabytes; an empty server needs 80. @default - no limit */
   readonly diskSize?: number;
 }
 
 export interface LocalPostgres extends ServerAddress {
   readonly dataDirectory: string;
-  /** Parameters of `parameters` that this server does not have. */
+  /** Names in `parameters` that this server does not have. */
   readonly leftOut: readonly string[];
-  /** Only with `diskSize`. */
+  /** Present only with `diskSize`. */
   readonly disk: SmallDisk | undefined;
-  /** `postgresql://` URL with sslmode=verify-full, sslrootcert and, for another host than localhost, hostaddr. */
+  /** See `urlOf`. */
   url(who: Who, options?: UrlOptions): string;
-  /** The same for `new pg.Client`. */
+  /** The same as a configuration for `new pg.Client`. */
   connection(who: Who, options?: UrlOptions): pg.ClientConfig;
-  /** Makes a database as Azure does: owned by azure_pg_admin. */
+  /** Creates a database that azure_pg_admin owns, as on Azure. */
   createDatabase(name: string): Promise<void>;
   /**
-   * Stops and starts on the same port. A server on a small disk cannot: its disk goes with it.
+   * Stops and starts on the same port. A server on a small disk cannot restart, because its disk ends with it.
    *
-   * @param options.crash skip the orderly shutdown, so that the start recovers. @default false
-   * @param options.settings change these from now on. @default {}
+   * @param options.crash skip the orderly shutdown, so that the server recovers from a crash. @default false
+   * @param options.settings settings to change. @default {}
    */
   restart(options?: {
     readonly crash?: boolean;
     readonly settings?: Readonly<Record<string, string>>;
   }): Promise<void>;
-  /** Starts a hot standby that follows this server, with a certificate of the same authority; stop it before this one. */
+  /** Starts a hot standby with a certificate of the same authority. Stop it before this server. */
   standby(options?: Pick<LocalPostgresOptions, 'hostNames' | 'certificate'>): Promise<LocalPostgres>;
-  /** How often it was restarted. */
+  /** Number of restarts. */
   readonly restarts: number;
-  /** Starts a second server with the same content and passwords, which goes its own way from there. */
+  /** Starts an independent copy with the same content and passwords. */
   fork(): Promise<LocalPostgres>;
   /**
-   * Sets a server parameter from now on: at once, or with the next restart where PostgreSQL needs one.
+   * Sets a server parameter, at once or with the next restart, as PostgreSQL requires.
    *
-   * @returns where it is now; `absent` is what only Azure's build has, and memory sizes of another machine
-   * @throws Fault when PostgreSQL refuses the value; the one before stays
+   * @returns `absent` for parameters that only Azure's build has, and for memory sizes of another machine
+   * @throws Fault if PostgreSQL refuses the value; the previous value stays
    */
   setParameter(name: string, value: string): Promise<'inForce' | 'pending' | 'absent'>;
-  /** Shuts it down in good order and keeps its files; {@link resume} starts it again on the same port. */
+  /** Shuts it down and keeps its files. {@link resume} starts it again on the same port. */
   halt(): Promise<void>;
   resume(): Promise<void>;
-  /** Ends a standby's following: it takes writes from now on. */
+  /** Promotes a standby, which accepts writes from now on. */
   promote(): Promise<void>;
-  /** Lets a server that was halted while it was the primary follow the one that has taken over. */
+  /** Restarts a halted former primary as a standby of the new one. */
   rejoin(primary: LocalPostgres): Promise<void>;
-  /** Everything the server logged so far. */
+  /** The server's log. */
   log(): string;
   /** Ends the server and removes all its files. */
   stop(): Promise<void>;

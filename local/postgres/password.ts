@@ -4,10 +4,10 @@ import pg from 'pg';
 const iterations = 4096;
 
 /**
- * Gives a role a password without the password being in any statement, where a log could keep it: what is sent is what
- * PostgreSQL would make of it (RFC 5803).
+ * Sets a role's password without the password in a statement, which a log could keep. It sends the SCRAM verifier that
+ * PostgreSQL would compute (RFC 5803).
  *
- * @param until when it stops being valid, milliseconds since the epoch. @default - never
+ * @param until end of its validity, milliseconds since the epoch. @default - unlimited
  */
 export async function setPassword(
   client: pg.Client,

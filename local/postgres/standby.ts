@@ -8,12 +8,12 @@ import { within } from './bootstrap.ts';
 const run = promisify(execFile);
 
 export interface BaseBackup {
-  /** To be written into the copy as `backup_label`, which makes the server recover from the right place. */
+  /** Content of the copy's `backup_label` file, which names the position from which the server recovers. */
   readonly label: string;
 }
 
 /**
- * Copies a running server's data directory by PostgreSQL's own protocol for it.
+ * Copies the data directory of a running server with PostgreSQL's low-level backup functions.
  *
  * https://www.postgresql.org/docs/17/continuous-archiving.html#BACKUP-LOWLEVEL-BASE-BACKUP
  */
@@ -24,14 +24,14 @@ export async function copyBase(primary: pg.ClientConfig, from: string, to: strin
     const { rows } = await client.query<{ labelfile: string }>(
       'SELECT labelfile FROM pg_backup_stop(wait_for_archive => false)',
     );
-    // A standby is sent the end of the log; whoever goes its own way needs it here.
+    // A standby receives the end of the log; an independent copy needs it here.
     await copyFolder(join(from, 'pg_wal'), join(to, 'pg_wal'));
     for (const file of ['postmaster.pid', 'postmaster.opts']) rmSync(join(to, file), { force: true });
     return { label: rows[0]?.labelfile ?? '' };
   });
 }
 
-/** A file that goes away meanwhile is no fault of the copy: the log replays its end, and once more is enough. */
+/** Copies again if a file disappears meanwhile, which the log replays. At most three attempts. */
 async function copyFolder(from: string, to: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -43,10 +43,10 @@ async function copyFolder(from: string, to: string): Promise<void> {
   }
 }
 
-/** Lets a standby take writes, and waits until it does. */
+/** Promotes a standby, and waits until it accepts writes. @throws Error after 60 seconds */
 export async function promote(standby: pg.ClientConfig): Promise<void> {
   await within(standby, async (client) => {
     const { rows } = await client.query<{ promoted: boolean }>('SELECT pg_promote(true, 60) AS promoted');
-    if (!rows[0]?.promoted) throw new Error('the standby did not end its recovery within 60 seconds');
+    if (!rows[0]?.promoted) throw new Error('the standby has not ended its recovery within 60 seconds');
   });
 }

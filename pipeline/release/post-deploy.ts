@@ -107,7 +107,7 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
     );
   }
   await ensureExtensions(connection, deployment?.extensions ?? [], reporter);
-  const applied = await migrate(connection, { reporter, directory });
+  const applied = await migrate(connection, { reporter, migrationsDirectory: directory });
   if (deployment) await followPartitions(connection, deployment.partitions, reporter);
   const passwords = options.loginPasswords;
   await ensureLogins(connection, deployment?.logins ?? [], {

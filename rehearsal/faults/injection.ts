@@ -1,31 +1,31 @@
-/** Lets one fault happen to each operation of a deployment, once. */
+/** Injects one fault into each operation of a deployment, once. */
 import {
   type AzureRequest,
   type AzureResponse,
   type Interception,
   operationIdIn,
 } from '../../local/azure/index.ts';
-import { endsDeployment, type FaultKind } from './faults.ts';
+import { endsDeployment, type FaultKind } from './fault-kinds.ts';
 import { type Operation, operationOf, polledOperation } from './operations.ts';
 
 export class Injection {
   readonly #done = new Set<string>();
-  /** What Azure gave an id to, for its polls. */
+  /** Accepted operations by the id that clients poll. */
   readonly #started = new Map<string, Operation>();
   readonly #happened: Operation[] = [];
   #armed: { readonly fault: FaultKind; readonly stop: () => void } | undefined;
 
   constructor(
-    /** Operations that it happens to. @default - all */
+    /** Selects the operations. @default - all */
     readonly wanted: (operation: Operation) => boolean = () => true,
-    /** Keys of operations that had it already, in an earlier run. @default - none */
+    /** Keys of operations that had the fault in an earlier run. @default - none */
     done: Iterable<string> = [],
   ) {
     this.#done = new Set(done);
   }
 
   /**
-   * From now on the fault happens to every operation that has not had it; one that ends the deployment happens once.
+   * Injects the fault into every operation that has not had it yet. A fault that ends the deployment happens once.
    *
    * @param stop interrupts or kills Terraform
    */
@@ -34,35 +34,35 @@ export class Injection {
     this.#happened.length = 0;
   }
 
-  /** @returns the operations that it happened to since {@link arm} */
+  /** @returns the operations that had the fault since {@link arm} */
   disarm(): readonly Operation[] {
     this.#armed = undefined;
     return [...this.#happened];
   }
 
-  /** For `intercept` of the local Azure. */
+  /** The `intercept` of the local Azure. */
   readonly before = (request: AzureRequest): Interception => {
     const fault = this.#armed?.fault;
     const operation = operationOf(request);
-    if (operation) return fault?.moment === 'start' ? this.#happen(operation) : undefined;
+    if (operation) return fault?.moment === 'start' ? this.#inject(operation) : undefined;
     const polled = this.#polled(request);
-    return polled && fault?.moment === 'poll' ? this.#happen(polled) : undefined;
+    return polled && fault?.moment === 'poll' ? this.#inject(polled) : undefined;
   };
 
-  /** For `interceptAnswer` of the local Azure. */
+  /** The `interceptAnswer` of the local Azure. */
   readonly after = (request: AzureRequest, answer: AzureResponse): Interception => {
     const moment = this.#armed?.fault.moment;
     const operation = operationOf(request);
     if (!operation) {
       const polled = this.#polled(request);
-      return polled && moment === 'end' && hasEnded(answer) ? this.#happen(polled) : undefined;
+      return polled && moment === 'end' && hasEnded(answer) ? this.#inject(polled) : undefined;
     }
     if (answer.status >= 300) return undefined;
     const id = operationIdIn(answer.headers?.['azure-asyncoperation']);
     if (id !== undefined) this.#started.set(id, operation);
-    // What is done at once has no middle: it has ended when it is answered.
-    const now = moment === 'middle' || (moment === 'end' && id === undefined);
-    return now ? this.#happen(operation) : undefined;
+    // A synchronous operation has no middle: it has ended when Azure answers.
+    const isMoment = moment === 'middle' || (moment === 'end' && id === undefined);
+    return isMoment ? this.#inject(operation) : undefined;
   };
 
   #polled(request: AzureRequest): Operation | undefined {
@@ -70,7 +70,7 @@ export class Injection {
     return id === undefined ? undefined : this.#started.get(id);
   }
 
-  #happen(operation: Operation): Interception {
+  #inject(operation: Operation): Interception {
     if (!this.#armed || this.#done.has(operation.key) || !this.wanted(operation)) return undefined;
     const { fault, stop } = this.#armed;
     if (endsDeployment(fault)) {
@@ -82,7 +82,7 @@ export class Injection {
     switch (fault.effect) {
       case 'answer':
         return fault.answer?.(operation.onServer);
-      // Terraform is asked to stop: what is on its way still arrives.
+      // Terraform was asked to stop. The answer in transit still arrives.
       case 'interrupt':
         return undefined;
       default:

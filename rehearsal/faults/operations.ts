@@ -1,15 +1,15 @@
-/** What a deployment asks of the control plane, request by request, under names that are the same in every run. */
+/** Names each change that a deployment requests from the control plane, with the same name in every run. */
 import { type AzureRequest, operationIdIn } from '../../local/azure/index.ts';
 
 export interface Operation {
-  /** The same for the same change, however often it is tried. */
+  /** Identifies the change across retries and runs. */
   readonly key: string;
-  /** Azure id of what it changes. */
+  /** Azure id of the resource that it changes. */
   readonly target: string;
   readonly onServer: boolean;
 }
 
-/** The operation a request starts; undefined for one that only looks, or that is not for the control plane. */
+/** The operation that a request starts; undefined for a read, or for a request to another host. */
 export function operationOf(request: AzureRequest): Operation | undefined {
   if (request.host !== 'management.azure.com' || /^(?:GET|HEAD)$/.test(request.method)) return undefined;
   const target = request.path;
@@ -20,7 +20,7 @@ export function operationOf(request: AzureRequest): Operation | undefined {
   };
 }
 
-/** Id of the operation that a request asks about; undefined when it asks about none. */
+/** Id of the operation that a request polls; undefined if it is not a poll. */
 export function polledOperation(request: AzureRequest): string | undefined {
   return operationIdIn(request.path);
 }
@@ -29,10 +29,10 @@ function named({ path, body }: AzureRequest): string {
   const short = path
     .replace(/^\/subscriptions\/[^/]+\/resourceGroups\//i, '')
     .replace(/\/providers\/Microsoft\./gi, ' ');
-  // The provider makes up a new name for each try.
+  // The provider generates a new name for each attempt.
   if (/\/roleAssignments\/[^/]+$/i.test(path))
     return short.replace(/[^/]+$/, principalIn(body) ?? 'unknown principal');
-  // The same subnet is written a second time to tie its security group to it.
+  // The provider writes the subnet a second time to associate its security group.
   return /\/subnets\/[^/]+$/i.test(path) && body.includes('networkSecurityGroup"')
     ? `${short} (security group)`
     : short;

@@ -1,7 +1,7 @@
-/** How operations came over their faults, as a table: one row for operations of one kind. */
+/** The recoveries of operations from their faults, as a table with one row per kind of operation. */
 import Table from 'cli-table3';
-import type { Case, Recovery } from './cascade.ts';
-import { faultKinds } from './faults.ts';
+import type { Case, Recovery } from './convergence.ts';
+import { faultKinds } from './fault-kinds.ts';
 
 const words: readonly Recovery[] = ['retried', 'kept', 'next deployment', 'adopt'];
 
@@ -16,12 +16,12 @@ export function renderCases(cases: readonly Case[]): string {
   return table.toString();
 }
 
-/** `PUT flexibleServers/databases`: the method and the types on the way, without names. */
+/** The method and the resource types, without names: `PUT flexibleServers/databases`. */
 function kindOf({ operation }: Case): string {
   const [, plain = '', remark = ''] = /^(.*?)( \([^)]*\))?$/.exec(operation) ?? [];
   const [method = '', ...path] = plain.split(' ');
   const parts = (path.at(-1) ?? '').split('/');
-  // A resource group has no type in front of its name.
+  // The path of a resource group has no type before its name.
   const types = parts.length === 1 ? ['resourceGroups'] : parts.filter((_, index) => index % 2 === 1);
   return `${method} ${types.join('/')}${remark}`;
 }

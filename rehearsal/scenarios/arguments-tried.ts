@@ -1,37 +1,37 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { lockByHand } from '../locks-by-hand.ts';
 import { type Trial, trials } from '../replacements.ts';
-import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage/stage.ts';
+import { lockByHand } from '../sandbox/operator.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 import { TerraformStack } from '../terraform/stack.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 export const scenario: Scenario = {
   name: 'arguments-tried',
-  title: 'With the lock in place no argument of what holds data replaces it, whichever azurerm is given',
+  title: 'With the lock in place no other value of any argument replaces a resource that holds data',
   environments: ['production'],
-  begins: 'deployed',
-  async run(stage) {
-    if (stage.quick) await lockByHand(stage);
-    const { stack, copies, protect } = await copied(stage);
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    if (sandbox.quick) await lockByHand(sandbox);
+    const { stack, copies, protect } = await copied(sandbox);
     const untried = await argumentsWithoutTrial(stack);
-    stage.check('each argument that the provider has is tried', untried.length === 0, () =>
+    sandbox.check('each argument that the provider has is tried', untried.length === 0, () =>
       untried.join(', '),
     );
 
     await protect(false);
     const open = await stack.plan(undefined, '-refresh=false');
-    stage.check('Terraform plans all of them at once', open.exitCode === 0, () => open.output);
+    sandbox.check('Terraform plans all of them at once', open.exitCode === 0, () => open.output);
     const planned = new Set(open.changes);
     const wrong = copies.flatMap(({ address, trial }) =>
       planned.has(`${trial.replaces ? 'replace' : 'update'} ${address}`)
         ? []
         : [`${address} (${trial.argument})`],
     );
-    stage.check(
-      `azurerm does with each of ${copies.length} what is known of it`,
+    sandbox.check(
+      `azurerm replaces or updates for each of ${copies.length} values as recorded`,
       wrong.length === 0,
       () => `these are planned otherwise: ${wrong.join(', ')}`,
     );
@@ -46,8 +46,8 @@ export const scenario: Scenario = {
     );
     const replaced = copies.filter(({ trial }) => trial.replaces);
     const passed = replaced.filter(({ address }) => !refused.has(address));
-    stage.check(
-      `with what the stack says of its protection, each of the ${replaced.length} replacements is refused`,
+    sandbox.check(
+      `with the protection of the deployed stack each of the ${replaced.length} replacements is refused`,
       closed.exitCode !== 0 && passed.length === 0 && refused.size === replaced.length,
       () => `these are not: ${passed.map(({ address }) => address).join(', ')}`,
     );
@@ -70,13 +70,13 @@ interface Resource {
 
 /**
  * A stack of its own with one copy of a deployed resource for each trial: in the state as it is deployed, in the file
- * with the other value. None refers to another, so that one plan shows what becomes of each.
+ * with the other value. No copy refers to another, so that one plan shows the outcome of each.
  */
-async function copied(stage: Stage) {
-  const deployed = await TerraformStack.in(stage.project, stage.settings.name, stage.variables);
+async function copied(sandbox: Sandbox) {
+  const deployed = await TerraformStack.in(sandbox.project, sandbox.settings.name, sandbox.variables);
   const { resource, terraform, provider } = JSON.parse(await deployed.document());
   const state = JSON.parse((await deployed.run(['state', 'pull'])).output);
-  const stack = await TerraformStack.in(stage.project, 'trials', stage.variables);
+  const stack = await TerraformStack.in(sandbox.project, 'trials', sandbox.variables);
 
   const instances: unknown[] = [];
   const copies = Object.entries(trials).flatMap(([type, each]) => {
@@ -124,7 +124,7 @@ async function copied(stage: Stage) {
   return { stack, copies, protect };
 }
 
-/** What somebody would write who refers to nothing else: a reference is what it stands for in the state. */
+/** The same value with each reference replaced by its value in the state. */
 function resolved(value: unknown, deployed: unknown): unknown {
   if (typeof value === 'string') return value.includes('${') ? deployed : value;
   if (Array.isArray(value)) return value.map((item, position) => resolved(item, Object(deployed)[position]));

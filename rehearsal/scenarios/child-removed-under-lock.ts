@@ -1,26 +1,26 @@
 import { objectAt, textAt } from '../../core/json.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { lockType } from '../../local/azure/core/locks.ts';
-import { keep, lockByHand } from '../locks-by-hand.ts';
-import type { Scenario } from '../scenario.ts';
-import type { How } from '../stage/stage.ts';
+import { lockByHand, withLocks } from '../sandbox/operator.ts';
+import type { DeployOptions } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 const endpointType = 'Microsoft.DBforPostgreSQL/flexibleServers/virtualEndpoints';
 
 export const scenario: Scenario = {
   name: 'child-removed-under-lock',
   title:
-    'A child of a locked server is removed only with the lock lifted, which the next deployment puts back',
+    'A child of a locked server can be removed only after the lock was lifted; the next deployment restores the lock',
   environments: ['production'],
-  begins: 'deployed',
-  async run(stage) {
-    const { azure } = stage;
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    const { azure } = sandbox;
     const locks = () => azure.state.ofType(lockType).length;
-    if (stage.quick) await lockByHand(stage);
-    stage.check('servers and vault are locked', locks() === 3, () => `there are ${locks()} locks`);
+    if (sandbox.quick) await lockByHand(sandbox);
+    sandbox.check('servers and vault are locked', locks() === 3, () => `there are ${locks()} locks`);
     const moment = Date.now();
     let endpoint: EnvironmentInput['virtualEndpoint'];
-    await stage.refused(
+    await sandbox.assertRefused(
       /ScopeLocked/,
       {
         change: (input) => {
@@ -28,42 +28,42 @@ export const scenario: Scenario = {
           delete input.virtualEndpoint;
         },
       },
-      'removing the virtual endpoint is refused',
+      'Azure refuses to remove the virtual endpoint',
     );
-    stage.check('the virtual endpoint is still there', azure.state.ofType(endpointType).length === 1);
+    sandbox.check('the virtual endpoint still exists', azure.state.ofType(endpointType).length === 1);
     const notes = azure.state
       .ofType(lockType)
       .map(({ body }) => textAt(objectAt(body, 'properties'), 'notes'));
-    stage.check(
-      'the lock itself says how it is done',
+    sandbox.check(
+      'the notes of each lock explain how to lift it',
       notes.every((one) => one?.includes('deletionLock: lifted')),
       () => notes.join('; '),
     );
-    const deleted = stage.changesSince(moment).filter((change) => change.startsWith('DELETE'));
-    stage.check('one deletion was tried, and none more', deleted.length === 1, () => deleted.join(', '));
+    const deleted = sandbox.changesSince(moment).filter((change) => change.startsWith('DELETE'));
+    sandbox.check('Azure was asked for one deletion only', deleted.length === 1, () => deleted.join(', '));
 
-    const mode = (deletionLock: 'lifted' | 'inPlace', more?: How['change']): How => ({
+    const mode = (deletionLock: 'lifted' | 'inPlace', more?: DeployOptions['change']): DeployOptions => ({
       change: (input) => {
         input.protection = { ...input.protection, deletionLock };
         more?.(input);
       },
     });
-    // Deployed first and by itself: Azure needs a moment to let go of what a lock protected.
-    await stage.deployed(
+    // In a deployment of its own: Azure needs a moment before a lifted lock has no effect.
+    await sandbox.assertDeploys(
       mode('lifted', (input) => {
         if (endpoint) input.virtualEndpoint = endpoint;
       }),
-      "deletionLock: 'lifted' takes the locks away and nothing else",
+      "deletionLock: 'lifted' removes the locks and nothing else",
     );
-    stage.check('the locks are lifted', locks() === 0);
-    stage.check('the virtual endpoint is still there', azure.state.ofType(endpointType).length === 1);
-    await stage.deployed(
+    sandbox.check('no lock is left', locks() === 0);
+    sandbox.check('the virtual endpoint still exists', azure.state.ofType(endpointType).length === 1);
+    await sandbox.assertDeploys(
       { change: (input) => delete input.virtualEndpoint },
-      'with the locks lifted the endpoint is removed',
+      'without locks, the endpoint can be removed',
     );
-    stage.check('the virtual endpoint is gone', azure.state.ofType(endpointType).length === 0);
-    if (stage.quick) await lockByHand(stage, { ...mode('inPlace'), keep });
-    else await stage.deployed(mode('inPlace'), "with deletionLock: 'inPlace' the locks are put back");
-    stage.check('servers and vault are locked again', locks() === 3, () => `there are ${locks()} locks`);
+    sandbox.check('the virtual endpoint no longer exists', azure.state.ofType(endpointType).length === 0);
+    if (sandbox.quick) await lockByHand(sandbox, { ...mode('inPlace'), include: withLocks });
+    else await sandbox.assertDeploys(mode('inPlace'), "deletionLock: 'inPlace' restores the locks");
+    sandbox.check('servers and vault are locked again', locks() === 3, () => `there are ${locks()} locks`);
   },
 };

@@ -1,36 +1,37 @@
-import type { Scenario } from '../scenario.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'credentials-expired',
-  title: 'With an expired secret a deployment ends before it changes anything, with the reason of Entra',
+  title:
+    'With an expired client secret, a deployment ends with the reason from Entra before it changes anything',
   environments: ['development', 'staging', 'production'],
-  begins: 'deployed',
-  async run(stage) {
-    const { directory } = stage.azure;
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    const { directory } = sandbox.azure;
     const moment = Date.now();
     directory.expireCredentials();
-    await stage.refused(/AADSTS7000222.*expired/s);
-    // What the post-deploy step would say: it asks for a token as every command does that logs in.
-    const { administrator, primary, database } = stage.deployment;
+    await sandbox.assertRefused(/AADSTS7000222.*expired/s);
+    // The post-deploy step requests its token in the same way.
+    const { administrator, primary, database } = sandbox.deployment;
     const url = `postgresql://${encodeURIComponent(administrator)}@${primary.host}/${database}`;
-    const said = await stage.command('status', '--url', url);
+    const status = await sandbox.command('status', '--url', url);
     const login = `No login for ${administrator} on ${primary.host}: `;
-    stage.check(
-      'llama-db says in one line whose login failed, why, and what to do',
-      said.exitCode === 2 &&
-        said.output
+    sandbox.check(
+      'llama-db reports in one line which login failed, the reason and the remedy',
+      status.exitCode === 2 &&
+        status.output
           .split('\n')
           .some(
             (line) =>
               line.startsWith(login) &&
               line.includes('the client secret has expired (AADSTS7000222)') &&
-              line.endsWith('.'),
+              /\. \[[\w/-]+\]$/.test(line),
           ),
-      () => said.output,
+      () => status.output,
     );
-    const changes = stage.changesSince(moment);
-    stage.check('Azure was sent no change', changes.length === 0, () => changes.join(', '));
+    const changes = sandbox.changesSince(moment);
+    sandbox.check('Azure was asked for no change', changes.length === 0, () => changes.join(', '));
     directory.renewCredentials();
-    await stage.deployed({}, 'the deployment succeeds with a new secret');
+    await sandbox.assertDeploys({}, 'with a new secret, the deployment succeeds');
   },
 };

@@ -1,22 +1,22 @@
-import type { Scenario } from '../scenario.ts';
-import { reasonOf } from '../stage/stage.ts';
+import { reasonOf } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'destroy-production-refused',
-  title: 'Destroying an environment with data in it is refused before anything is deleted',
+  title: 'Terraform refuses to destroy a protected environment before anything is deleted',
   environments: ['production', 'staging'],
-  begins: 'deployed',
-  async run(stage) {
+  startsFrom: 'deployed',
+  async run(sandbox) {
     const moment = Date.now();
-    const run = await stage.destroy();
-    stage.check('the destruction is refused', run.exitCode !== 0, () => 'it succeeded');
+    const run = await sandbox.destroy();
+    sandbox.check('destroying is refused', run.exitCode !== 0, () => 'it succeeded');
     const reason = reasonOf(run);
-    stage.check(
-      'it says which rule refuses it',
+    sandbox.check(
+      'the error names the rule',
       /cannot be destroyed|prevent_destroy/.test(reason),
       () => reason,
     );
-    const changes = stage.changesSince(moment);
-    stage.check('Azure was asked to delete nothing', changes.length === 0, () => changes.join(', '));
+    const changes = sandbox.changesSince(moment);
+    sandbox.check('Azure was asked to delete nothing', changes.length === 0, () => changes.join(', '));
   },
 };

@@ -1,24 +1,28 @@
 import { numberAt } from '../../core/json.ts';
-import type { Scenario } from '../scenario.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'disk-grown',
-  title: 'A disk that Azure has grown is neither shrunk nor replaced by the next deployment',
+  title: 'The next deployment neither shrinks nor replaces a disk that Azure has grown',
   environments: ['production', 'staging'],
-  begins: 'deployed',
-  async run(stage) {
-    const which = stage.settings.replica ? (['primary', 'replica'] as const) : (['primary'] as const);
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    const which = sandbox.settings.replica ? (['primary', 'replica'] as const) : (['primary'] as const);
     const sizes = () =>
-      which.map((one) => numberAt(stage.serverProperties(one), 'storage', 'storageSizeGB') ?? 0);
+      which.map((one) => numberAt(sandbox.serverProperties(one), 'storage', 'storageSizeGB') ?? 0);
     const twice = sizes()
       .map((size) => 2 * size)
       .join();
-    // Azure grows the replica first: its disk is never smaller than the primary's.
-    for (const one of [...which].reverse()) stage.azure.incidents.growDisk(stage.serverId(one));
+    // Azure grows the replica first, so that its disk is never smaller than the primary's.
+    for (const one of [...which].reverse()) sandbox.azure.incidents.growDisk(sandbox.serverId(one));
     const doubled = () => sizes().join() === twice;
-    stage.check('each disk has doubled', doubled(), () => `${sizes().join(' GB, ')} GB`);
-    const run = await stage.deployed({}, 'a deployment succeeds');
-    stage.check('it changed nothing', run.resources.length === 0);
-    stage.check('each disk is as large as Azure made it', doubled(), () => `${sizes().join(' GB, ')} GB`);
+    sandbox.check('each disk has doubled', doubled(), () => `${sizes().join(' GB, ')} GB`);
+    const run = await sandbox.assertDeploys({}, 'a deployment succeeds');
+    sandbox.check('it changed nothing', run.resources.length === 0);
+    sandbox.check(
+      'each disk has kept the size that Azure gave it',
+      doubled(),
+      () => `${sizes().join(' GB, ')} GB`,
+    );
   },
 };

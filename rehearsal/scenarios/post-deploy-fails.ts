@@ -1,67 +1,66 @@
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
-import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage/stage.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'post-deploy-fails',
-  title:
-    'A failing post-deploy step fails the deployment, and the next deployment runs the step again, nothing else',
+  title: 'A failing post-deploy step fails the deployment, and the next deployment only runs the step again',
   environments: ['development', 'staging', 'production'],
-  begins: 'deployed',
-  async run(stage) {
-    const { directory } = stage.azure;
-    const [administrators] = stage.settings.server.authentication.administrators;
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    const { directory } = sandbox.azure;
+    const [administrators] = sandbox.settings.server.authentication.administrators;
     const deployer = directory.options.client.objectId;
-    const before = await partitions(stage);
-    // Somebody takes the deploying identity out of the group under whose name it logs in.
+    const before = await partitions(sandbox);
+    // The deploying identity leaves the group under whose name it logs in.
     directory.removeMember(administrators?.objectId ?? '', deployer);
-    const failed = await stage.refused(
+    const failed = await sandbox.assertRefused(
       /local-exec provisioner error/,
       {
         change: (input) => {
-          const monthsAhead = stage.settings.database.partitions.monthsAhead + 1;
+          const monthsAhead = sandbox.settings.database.partitions.monthsAhead + 1;
           input.database.partitions = { ...input.database.partitions, monthsAhead };
         },
       },
-      'the deployment fails with its post-deploy step',
+      'the deployment fails in its post-deploy step',
     );
-    const said = failed.steps.map(({ text }) => text);
-    const { server } = stage.settings;
-    const line = said.filter((text) => text.includes(` refused the login of ${administrators?.name}: `));
-    stage.check(
-      'the step says in one line which login was refused, why, and what to do',
-      line.length === 1 &&
-        line[0]?.startsWith(server.name) === true &&
-        /: password authentication failed for user .*\. The user name must be the Entra principal .*must be its member.*: az login\.$/.test(
-          line[0],
+    const lines = failed.steps.map(({ text }) => text);
+    const { server } = sandbox.settings;
+    const refusals = lines.filter((text) => text.includes(` refused the login of ${administrators?.name}: `));
+    sandbox.check(
+      'the step reports in one line which login was refused, the reason and the remedy',
+      refusals.length === 1 &&
+        refusals[0]?.startsWith(server.name) === true &&
+        /: password authentication failed for user .*\. The user name must be the Entra principal .*must be its member.*: az login\. \[[\w/-]+\]$/.test(
+          refusals[0],
         ),
-      () => said.join('; '),
+      () => lines.join('; '),
     );
-    stage.check('the database is as it was', (await partitions(stage)) === before);
+    sandbox.check('the database is unchanged', (await partitions(sandbox)) === before);
 
-    const { changes } = await stage.diff();
-    stage.check(
-      'the next plan is to run the step again, and nothing else',
+    const { changes } = await sandbox.diff();
+    sandbox.check(
+      'the next plan only runs the step again',
       changes.length === 1 && /terraform_data\.post_deploy$/.test(changes[0] ?? ''),
       () => changes.join(', '),
     );
     directory.addMember(administrators?.objectId ?? '', deployer);
-    const again = await stage.deployed({}, 'the next deployment runs the step again and succeeds');
-    stage.check(
+    const again = await sandbox.assertDeploys({}, 'the next deployment runs the step again and succeeds');
+    sandbox.check(
       'it verified the database',
       again.steps.some(({ text }) => /^Verified: /.test(text)),
     );
-    const after = await partitions(stage);
-    stage.check(
-      'the partitions of one more month were made',
+    const after = await partitions(sandbox);
+    sandbox.check(
+      'the partitions of one more month were created',
       after > before,
       () => `${before}, then ${after}`,
     );
   },
 };
 
-async function partitions({ postgres, settings }: Stage): Promise<number> {
+async function partitions({ postgres, settings }: Sandbox): Promise<number> {
   return within({ ...administration(postgres), database: settings.database.name }, async (client) => {
     const { rows } = await client.query<{ count: number }>('SELECT count(*)::int AS count FROM pg_inherits');
     return rows[0]?.count ?? 0;

@@ -1,16 +1,16 @@
-import type { Scenario } from '../scenario.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'removal-refused',
-  title: 'A replica that is taken out of the settings of a protected environment is not deleted',
+  title: 'Removing the replica from the settings of a protected environment does not delete it',
   environments: ['production'],
-  begins: 'deployed',
-  // The plan of its last step.
-  endsDeployed: false,
-  async run(stage) {
-    const { replica, virtualEndpoint } = stage.settings;
+  startsFrom: 'deployed',
+  // Its last step checks the plan.
+  endsWithEmptyPlan: false,
+  async run(sandbox) {
+    const { replica, virtualEndpoint } = sandbox.settings;
     const moment = Date.now();
-    await stage.refused(
+    await sandbox.assertRefused(
       /terraform_data\.protected_replica has lifecycle\.prevent_destroy/,
       {
         change: (input) => {
@@ -20,11 +20,11 @@ export const scenario: Scenario = {
       },
       'a plan without the replica is refused',
     );
-    const changes = stage.changesSince(moment);
-    stage.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
-    const { isEmpty, changes: planned } = await stage.diff({
+    const changes = sandbox.changesSince(moment);
+    sandbox.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
+    const { isEmpty, changes: planned } = await sandbox.diff({
       change: (input) => Object.assign(input, { replica, virtualEndpoint }),
     });
-    stage.check('with the replica the plan is empty', isEmpty, () => planned.join(', '));
+    sandbox.check('with the replica, the plan is empty', isEmpty, () => planned.join(', '));
   },
 };

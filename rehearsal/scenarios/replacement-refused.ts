@@ -1,8 +1,8 @@
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { lockType } from '../../local/azure/core/locks.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
-import { lockByHand } from '../locks-by-hand.ts';
-import type { Scenario } from '../scenario.ts';
+import { lockByHand } from '../sandbox/operator.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 import { TerraformStack } from '../terraform/stack.ts';
 
 type Change = (input: EnvironmentInput) => void;
@@ -55,7 +55,7 @@ const settings: Readonly<Record<string, Change>> = {
   'the workspace has another name': ({ logAnalytics }) => {
     logAnalytics.name += '-new';
   },
-  'resource group, vault and workspace are somebody else’s': (input) => {
+  'resource group, vault and workspace belong to somebody else': (input) => {
     for (const one of [input.resourceGroup, input.keyVault, input.logAnalytics]) one.existing = true;
   },
 };
@@ -85,14 +85,14 @@ const edits: Readonly<Record<string, (document: string) => string>> = {
 
 export const scenario: Scenario = {
   name: 'replacement-refused',
-  title: 'With the lock in place no change replaces or destroys what holds data, and nothing of it is begun',
+  title: 'With the lock in place no change replaces or destroys data, and Azure is asked to change nothing',
   environments: ['staging'],
-  begins: 'deployed',
-  async run(stage) {
-    const { azure } = stage;
-    if (stage.quick) await lockByHand(stage);
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    const { azure } = sandbox;
+    if (sandbox.quick) await lockByHand(sandbox);
     const locks = () => azure.state.ofType(lockType).length;
-    stage.check('server and vault are locked', locks() === 2, () => `there are ${locks()} locks`);
+    sandbox.check('server and vault are locked', locks() === 2, () => `there are ${locks()} locks`);
     const [before] = azure.state.ofType(serverType);
     const begun = Date.now();
     let own: EnvironmentInput | undefined;
@@ -104,15 +104,21 @@ export const scenario: Scenario = {
         change(input);
       };
     for (const [words, change] of Object.entries(settings))
-      await stage.refused(/has lifecycle\.prevent_destroy/, { change: only(change) }, `refused: ${words}`);
-    await stage.unchanged('with the settings as they were the plan is empty', { change: only(() => {}) });
+      await sandbox.assertRefused(
+        /has lifecycle\.prevent_destroy/,
+        { change: only(change) },
+        `refused: ${words}`,
+      );
+    await sandbox.assertEmptyPlan('with the settings as they were the plan is empty', {
+      change: only(() => {}),
+    });
 
-    const stack = await TerraformStack.in(stage.project, stage.settings.name, stage.variables);
+    const stack = await TerraformStack.in(sandbox.project, sandbox.settings.name, sandbox.variables);
     const document = await stack.document();
     const refused = async (words: string, parameters: readonly string[]) => {
       const run = await stack.run([...parameters, '-json', '-no-color']);
       const reason = run.diagnostics.find(({ severity }) => severity === 'error');
-      stage.check(
+      sandbox.check(
         `refused by Terraform alone: ${words}`,
         run.exitCode !== 0 && /has lifecycle\.prevent_destroy/.test(reason?.detail ?? ''),
         () => (reason ? `${reason.summary}: ${reason.detail}` : 'it succeeded'),
@@ -138,10 +144,10 @@ export const scenario: Scenario = {
       '-target=azurerm_management_lock.deletion_lock_server',
     ]);
 
-    const changes = stage.changesSince(begun);
-    stage.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
-    stage.check('server and vault are still locked', locks() === 2, () => `there are ${locks()} locks`);
+    const changes = sandbox.changesSince(begun);
+    sandbox.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
+    sandbox.check('server and vault are still locked', locks() === 2, () => `there are ${locks()} locks`);
     const [after] = azure.state.ofType(serverType);
-    stage.check('the server is the one that there was', before !== undefined && after === before);
+    sandbox.check('the server is the one that there was', before !== undefined && after === before);
   },
 };

@@ -1,15 +1,15 @@
-import { Operator } from '../operator.ts';
-import type { Scenario } from '../scenario.ts';
+import { Operator } from '../sandbox/operator.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'replica-promoted-alone',
-  title: 'A replica that somebody made a server of its own is not replaced behind their back',
+  title: 'A plan does not replace a replica that an operator has promoted to a standalone server',
   environments: ['production'],
-  begins: 'deployed',
-  async run(stage) {
-    await new Operator(stage.azure).promoteAlone(stage.serverId('replica'));
-    const { changes } = await stage.diff();
-    stage.check(
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    await new Operator(sandbox.azure).promoteAlone(sandbox.serverId('replica'));
+    const { changes } = await sandbox.diff();
+    sandbox.check(
       'no plan touches a server',
       changes.every((change) => !change.includes('azurerm_postgresql_flexible_server.')),
       () => changes.join(', '),

@@ -1,11 +1,11 @@
 import { nameOf } from '../../azure/resource-id.ts';
 import type { ServerRole } from '../../azure/vocabulary.ts';
-import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage/stage.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
-/** Servers whose size was changed since then, in order. */
-function scaledSince(stage: Stage, from: number): string[] {
-  return stage.azure.operations
+/** Names of the servers that were scaled since operation number `from`, in order. */
+function scaledSince(sandbox: Sandbox, from: number): string[] {
+  return sandbox.azure.operations
     .slice(from)
     .filter(
       ({ method, type, outcome }) =>
@@ -18,9 +18,10 @@ export const scenario: Scenario = {
   name: 'scale-pair',
   title: 'A pair scales up from its replica and down from its primary, in one deployment each',
   environments: ['production'],
-  begins: 'deployed',
-  async run(stage) {
-    const { server, replica } = stage.settings;
+  startsFrom: 'deployed',
+  waitSeconds: 60,
+  async run(sandbox) {
+    const { server, replica } = sandbox.settings;
     const names = [server.name, replica?.name ?? ''];
     const size = (sku: string, first: ServerRole) => ({
       change: (input: { server: { sku: string }; changeFirst?: ServerRole | undefined }) => {
@@ -30,23 +31,27 @@ export const scenario: Scenario = {
     });
     const larger = 'GP_Standard_D8s_v3';
 
-    const wrong = await stage.deploy(size(larger, 'primary'));
-    stage.check('Azure refuses a primary that is larger than its replica', wrong.exitCode !== 0);
-    stage.check('and says why', wrong.output.includes('ReplicaSmallerThanPrimary'), () => wrong.output);
-
-    const before = stage.azure.operations.length;
-    await stage.deployed(size(larger, 'replica'), 'the pair scales up');
-    stage.check(
-      'the replica was scaled first',
-      scaledSince(stage, before).join() === [...names].reverse().join(),
-      () => scaledSince(stage, before).join(),
+    const wrong = await sandbox.deploy(size(larger, 'primary'));
+    sandbox.check('Azure refuses a primary that is larger than its replica', wrong.exitCode !== 0);
+    sandbox.check(
+      'Azure gives the reason',
+      wrong.output.includes('ReplicaSmallerThanPrimary'),
+      () => wrong.output,
     );
-    await stage.unchanged('the order of changes is no change itself', size(larger, 'primary'));
 
-    const grown = stage.azure.operations.length;
-    await stage.deployed(size(server.sku, 'primary'), 'the pair scales down');
-    stage.check('the primary was scaled first', scaledSince(stage, grown).join() === names.join(), () =>
-      scaledSince(stage, grown).join(),
+    const before = sandbox.azure.operations.length;
+    await sandbox.assertDeploys(size(larger, 'replica'), 'the pair scales up');
+    sandbox.check(
+      'the replica was scaled first',
+      scaledSince(sandbox, before).join() === [...names].reverse().join(),
+      () => scaledSince(sandbox, before).join(),
+    );
+    await sandbox.assertEmptyPlan('another order of changes is not a change itself', size(larger, 'primary'));
+
+    const grown = sandbox.azure.operations.length;
+    await sandbox.assertDeploys(size(server.sku, 'primary'), 'the pair scales down');
+    sandbox.check('the primary was scaled first', scaledSince(sandbox, grown).join() === names.join(), () =>
+      scaledSince(sandbox, grown).join(),
     );
   },
 };

@@ -1,16 +1,16 @@
-import type { Scenario } from '../scenario.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'second-deploy-changes-nothing',
-  title: 'A second deployment sends Azure no change and does not run the post-deploy step again',
+  title: 'A second deployment changes nothing in Azure and does not run the post-deploy step again',
   environments: ['production', 'staging', 'development'],
-  begins: 'deployed',
-  async run(stage) {
-    const run = await stage.deployed({}, 'the second deployment succeeds');
-    stage.check('it worked on no resource', run.resources.length === 0, () =>
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    const run = await sandbox.assertDeploys({}, 'the second deployment succeeds');
+    sandbox.check('it changed no resource', run.resources.length === 0, () =>
       run.resources.map(({ action, address }) => `${action} ${address}`).join(', '),
     );
-    stage.check('Azure was sent no change', stage.azure.operations.length === 0);
-    stage.check('the server was not restarted', stage.postgres.restarts === 0);
+    sandbox.check('Azure was asked for no change', sandbox.azure.operations.length === 0);
+    sandbox.check('the server was not restarted', sandbox.postgres.restarts === 0);
   },
 };

@@ -1,49 +1,49 @@
 import { randomUUID } from 'node:crypto';
-import type { Scenario } from '../scenario.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'state-locked',
   title:
-    'While another run holds the state, a deployment ends at once, says who holds it, and changes nothing',
+    'While another run holds the state lock, a deployment ends at once, names the holder and changes nothing',
   environments: ['production', 'staging'],
-  begins: 'deployed',
-  async run(stage) {
-    const blob = stage.stateBlob;
-    if (!blob) throw new Error('the state of this environment is no blob');
-    // As the backend of another run leaves it: a lease, and who has it in the blob's metadata.
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    const blob = sandbox.stateBlob;
+    if (!blob) throw new Error('this environment does not keep its state in a blob');
+    // The backend of another run leaves a lease, and its holder in the blob's metadata.
     const id = randomUUID();
     const info = {
       ...{ ID: id, Operation: 'OperationTypeApply', Who: 'pipeline@build-agent-7', Version: '1.11.4' },
-      ...{ Created: new Date().toISOString(), Path: stage.settings.name, Info: '' },
+      ...{ Created: new Date().toISOString(), Path: sandbox.settings.name, Info: '' },
     };
     const lease = { lease: id, terraformlockid: Buffer.from(JSON.stringify(info)).toString('base64') };
     blob.lease = lease.lease;
     blob.metadata = { ...blob.metadata, terraformlockid: lease.terraformlockid };
     const moment = Date.now();
-    await stage.refused(/Error acquiring the state lock.*pipeline@build-agent-7/s);
-    const changes = stage.changesSince(moment);
-    stage.check('Azure was sent no change', changes.length === 0, () => changes.join(', '));
-    const adopt = await stage.command('adopt', stage.environment, '--yes');
-    stage.check(
-      'llama-db adopt says in one line who holds the state, since when, and what to do',
+    await sandbox.assertRefused(/Error acquiring the state lock.*pipeline@build-agent-7/s);
+    const changes = sandbox.changesSince(moment);
+    sandbox.check('Azure was asked for no change', changes.length === 0, () => changes.join(', '));
+    const adopt = await sandbox.command('adopt', sandbox.environment, '--yes');
+    sandbox.check(
+      'llama-db adopt reports in one line who holds the lock, since when, and the remedy',
       adopt.exitCode === 2 &&
         adopt.output
           .split('\n')
           .some(
             (line) =>
               line.startsWith(
-                `The state of ${stage.environment} is locked by ${info.Who} (apply) since ${info.Created}, `,
+                `The state of ${sandbox.environment} is locked by ${info.Who} (apply) since ${info.Created}, `,
               ) &&
-              line.endsWith(
-                `Wait for it. If it is dead: llama-db adopt ${stage.environment} --break-lock ${id}.`,
+              line.includes(
+                `Wait for it. If it is dead: llama-db adopt ${sandbox.environment} --break-lock ${id}. [`,
               ),
           ),
       () => adopt.output,
     );
-    stage.check('the other run still holds its lock', stage.stateBlob?.lease === id);
+    sandbox.check('the other run still holds its lock', sandbox.stateBlob?.lease === id);
     // The other run ends.
     blob.lease = undefined;
     blob.metadata = {};
-    await stage.deployed({}, 'the deployment succeeds once the other run has ended');
+    await sandbox.assertDeploys({}, 'after the other run has ended, the deployment succeeds');
   },
 };

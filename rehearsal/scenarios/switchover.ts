@@ -3,20 +3,20 @@ import type { ServerRole } from '../../azure/vocabulary.ts';
 import { textAt } from '../../core/json.ts';
 import { serverBehind } from '../../local/azure/index.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
-import { Operator } from '../operator.ts';
-import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage/stage.ts';
+import { Operator } from '../sandbox/operator.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
-/** What belongs to the server that takes writes, and to it alone. */
-function availability(stage: Stage, which: ServerRole): string | undefined {
-  return textAt(stage.serverProperties(which), 'highAvailability', 'mode');
+/** High availability mode of a server; only the server that accepts writes has one. */
+function availability(sandbox: Sandbox, which: ServerRole): string | undefined {
+  return textAt(sandbox.serverProperties(which), 'highAvailability', 'mode');
 }
 
-/** Rows of the ledger, on the server that takes writes. */
-async function ledger(stage: Stage): Promise<string> {
-  const writer = await stage.writer();
+/** Number of rows of the ledger, on the server that accepts writes. */
+async function ledger(sandbox: Sandbox): Promise<string> {
+  const writer = await sandbox.writer();
   return within(
-    writer.connection('superuser', { database: stage.settings.database.name }),
+    writer.connection('superuser', { database: sandbox.settings.database.name }),
     async (client) => {
       const { rows } = await client.query<{ rows: string; standby: boolean }>(
         'SELECT count(*) AS rows, pg_is_in_recovery() AS standby FROM llama.schema_migrations',
@@ -26,50 +26,53 @@ async function ledger(stage: Stage): Promise<string> {
   );
 }
 
-async function switchTo(stage: Stage, to: ServerRole, from: ServerRole): Promise<void> {
-  const { virtualEndpoint } = stage.settings;
-  const leads = (role: string) =>
+async function switchTo(sandbox: Sandbox, to: ServerRole, from: ServerRole): Promise<void> {
+  const { virtualEndpoint } = sandbox.settings;
+  const resolved = (role: string) =>
     nameOf(
-      serverBehind(stage.azure.azure, `${virtualEndpoint?.name}.${role}.postgres.database.azure.com`) ?? '',
+      serverBehind(sandbox.azure.azure, `${virtualEndpoint?.name}.${role}.postgres.database.azure.com`) ?? '',
     );
-  const [migrations, resource] = [await ledger(stage), stage.serverId(to)];
-  await new Operator(stage.azure).switchOver(resource);
-  stage.check(
-    `the ${to} takes writes, with everything that was committed`,
-    (await ledger(stage)) === migrations,
+  const [migrations, resource] = [await ledger(sandbox), sandbox.serverId(to)];
+  await new Operator(sandbox.azure).switchOver(resource);
+  sandbox.check(
+    `the ${to} accepts writes and has every committed row`,
+    (await ledger(sandbox)) === migrations,
   );
-  stage.check(`the writer’s name leads to the ${to}`, leads('writer') === nameOf(resource), () =>
-    leads('writer'),
+  sandbox.check(`the writer endpoint resolves to the ${to}`, resolved('writer') === nameOf(resource), () =>
+    resolved('writer'),
   );
-  stage.check(`the reader’s name leads to the ${from}`, leads('reader') === nameOf(stage.serverId(from)));
-  stage.check('high availability has ended with it', availability(stage, from) === 'Disabled');
+  sandbox.check(
+    `the reader endpoint resolves to the ${from}`,
+    resolved('reader') === nameOf(sandbox.serverId(from)),
+  );
+  sandbox.check('the switchover has disabled high availability', availability(sandbox, from) === 'Disabled');
 
   const follow = (input: { writer?: ServerRole | undefined }) => {
     input.writer = to;
   };
-  const run = await stage.deployed({ change: follow }, `the deployment that says writer: '${to}' succeeds`);
-  stage.check('the new writer has a standby again', availability(stage, to) === 'ZoneRedundant', () =>
-    String(availability(stage, to)),
+  const run = await sandbox.assertDeploys({ change: follow }, `a deployment with writer: '${to}' succeeds`);
+  sandbox.check('the new writer has a standby again', availability(sandbox, to) === 'ZoneRedundant', () =>
+    String(availability(sandbox, to)),
   );
-  stage.check('the other one has none', availability(stage, from) === 'Disabled');
-  stage.check('the post-deploy step verified the database', /Verified: \d+ passed/.test(run.output));
+  sandbox.check('the other server has no standby', availability(sandbox, from) === 'Disabled');
+  sandbox.check('the post-deploy step verified the database', /Verified: \d+ passed/.test(run.output));
   const replaced = run.resources.filter(({ action }) => action !== 'update' && action !== 'read');
-  stage.check(
-    'nothing but the post-deploy step was made anew',
+  sandbox.check(
+    'only the post-deploy step was replaced',
     replaced.every(({ address }) => address.startsWith('terraform_data.')),
     () => replaced.map(({ action, address }) => `${action} ${address}`).join(', '),
   );
-  await stage.unchanged(`the plan is empty while the ${to} takes writes`);
+  await sandbox.assertEmptyPlan(`the plan is empty while the ${to} accepts writes`);
 }
 
 export const scenario: Scenario = {
   name: 'switchover',
   title:
-    'A switchover to the replica and back: the names follow, the settings follow, and nothing is replaced',
+    'After a switchover to the replica and back, endpoints and settings follow, and no server is replaced',
   environments: ['production'],
-  begins: 'deployed',
-  async run(stage) {
-    await switchTo(stage, 'replica', 'primary');
-    await switchTo(stage, 'primary', 'replica');
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    await switchTo(sandbox, 'replica', 'primary');
+    await switchTo(sandbox, 'primary', 'replica');
   },
 };

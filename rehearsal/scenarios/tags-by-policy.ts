@@ -1,22 +1,21 @@
-import type { Scenario } from '../scenario.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'tags-by-policy',
-  title:
-    'A tag that a policy puts on every resource stays, and is no difference to a plan that knows its name',
+  title: 'A tag that a policy adds to every resource stays, and a plan that knows its name is empty',
   environments: ['development', 'staging', 'production'],
-  begins: 'deployed',
-  async run(stage) {
-    await stage.deployed({ change: (input) => Object.assign(input, { policyTags: ['CostCentre'] }) });
-    const tagged = stage.azure.state.list().filter(({ body }) => body['tags'] !== undefined);
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    await sandbox.assertDeploys({ change: (input) => Object.assign(input, { policyTags: ['CostCentre'] }) });
+    const tagged = sandbox.azure.state.list().filter(({ body }) => body['tags'] !== undefined);
     for (const resource of tagged)
       resource.body = { ...resource.body, tags: { ...Object(resource.body['tags']), CostCentre: '4711' } };
-    stage.check('the policy has tagged the servers and what is around them', tagged.length > 10);
-    await stage.unchanged('the plan is empty with the tag');
-    await stage.deployed({}, 'a deployment succeeds');
-    stage.check(
-      'the tag is everywhere it was',
-      tagged.every(({ id }) => JSON.stringify(stage.azure.state.get(id)?.body['tags']).includes('4711')),
+    sandbox.check('the policy has tagged more than ten resources', tagged.length > 10);
+    await sandbox.assertEmptyPlan('with the tag, the plan is empty');
+    await sandbox.assertDeploys({}, 'a deployment succeeds');
+    sandbox.check(
+      'every tagged resource still has the tag',
+      tagged.every(({ id }) => JSON.stringify(sandbox.azure.state.get(id)?.body['tags']).includes('4711')),
     );
   },
 };

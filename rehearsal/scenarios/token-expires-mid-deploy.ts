@@ -1,46 +1,46 @@
-import type { Scenario } from '../scenario.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
-/** Two parameters that take effect at once, so that there is a second operation to refuse. */
+/** Two dynamic parameters, so that Azure can refuse the second operation. */
 const parameters = { deadlock_timeout: 2000, log_min_duration_statement: 2000 };
 
 export const scenario: Scenario = {
   name: 'token-expires-mid-deploy',
   title:
-    'A token that stops being valid in the middle of a deployment ends it with a clear line; the next one converges',
+    'A token that expires during a deployment ends it with a clear error, and the next deployment converges',
   environments: ['development', 'staging', 'production'],
-  begins: 'deployed',
-  async run(stage) {
+  startsFrom: 'deployed',
+  async run(sandbox) {
     const names = Object.keys(parameters);
     const moment = Date.now();
-    stage.interceptAnswer = ({ method, path }) => {
+    sandbox.interceptAnswer = ({ method, path }) => {
       if (method === 'GET' || !names.some((name) => path.endsWith(`/configurations/${name}`)))
         return undefined;
-      stage.interceptAnswer = undefined;
-      // The first one is accepted; whatever comes after it carries a token that is no longer taken.
-      stage.azure.directory.revokeTokens('https://management.azure.com');
+      sandbox.interceptAnswer = undefined;
+      // Azure accepts the first operation. Every later request carries a revoked token.
+      sandbox.azure.directory.revokeTokens('https://management.azure.com');
       return undefined;
     };
-    await stage.refused(/InvalidAuthenticationToken|401/, {
+    await sandbox.assertRefused(/InvalidAuthenticationToken|401/, {
       change: (input) => {
         input.server.parameters = { ...input.server.parameters, ...parameters };
       },
     });
-    const done = stage.azure.operations.filter(
+    const done = sandbox.azure.operations.filter(
       ({ startedAt, outcome }) => startedAt >= moment && outcome !== 'Refused',
     );
-    stage.check('Azure took one change, and none more', done.length === 1, () =>
+    sandbox.check('Azure accepted one change only', done.length === 1, () =>
       done.map(({ method, target }) => `${method} ${target}`).join(', '),
     );
-    await stage.deployed({}, 'the next deployment converges');
+    await sandbox.assertDeploys({}, 'the next deployment converges');
     const set = names.map(
       (name) =>
-        stage.azure.state
+        sandbox.azure.state
           .list()
-          .find(({ id }) => id.endsWith(`${stage.settings.server.name}/configurations/${name}`))?.body[
+          .find(({ id }) => id.endsWith(`${sandbox.settings.server.name}/configurations/${name}`))?.body[
           'properties'
         ],
     );
-    stage.check(
+    sandbox.check(
       'both parameters are set',
       set.every((one) => JSON.stringify(one).includes('"2000"')),
       () => JSON.stringify(set),

@@ -1,32 +1,32 @@
-import { Operator } from '../operator.ts';
-import type { Scenario } from '../scenario.ts';
-import type { Stage } from '../stage/stage.ts';
-import { verified } from '../verification.ts';
+import { runVerify } from '../sandbox/commands.ts';
+import { Operator } from '../sandbox/operator.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
 
-/** Alerts and locks, which a quick rehearsal leaves out: verification must miss them. */
+/** Checks of alerts and locks, which a quick rehearsal leaves out: verification must report their absence. */
 const leftOutWhenQuick = ['AZU-030', 'AZU-035'];
 
-const stranger = '3c2f5b7e-0d4c-4a51-9a53-4a9f2f0d8a11';
+const strangerId = '3c2f5b7e-0d4c-4a51-9a53-4a9f2f0d8a11';
 
 export const scenario: Scenario = {
   name: 'verification-sees-azure',
   title:
-    'llama-db verify finds what somebody changed in Azure, and what the next deployment does not put back',
+    'llama-db verify finds changes made in Azure by hand, and those that the next deployment does not revert',
   environments: ['production'],
-  begins: 'deployed',
-  async run(stage) {
-    const begins = await found(stage);
-    stage.check('what was deployed is what Azure shows', begins === '', () => begins);
+  startsFrom: 'deployed',
+  async run(sandbox) {
+    const initial = await found(sandbox);
+    sandbox.check('verification finds no difference after the deployment', initial === '', () => initial);
 
-    const operator = new Operator(stage.azure);
-    const server = stage.serverId('primary');
-    const { retentionDays } = stage.settings.server.backup;
-    const administrator = `${server}/administrators/${stranger}`;
+    const operator = new Operator(sandbox.azure);
+    const server = sandbox.serverId('primary');
+    const { retentionDays } = sandbox.settings.server.backup;
+    const administrator = `${server}/administrators/${strangerId}`;
     await operator.send('PUT', administrator, {
       properties: {
         principalName: 'somebody',
         principalType: 'User',
-        tenantId: stage.azure.azure.directory.options.tenantId,
+        tenantId: sandbox.azure.azure.directory.options.tenantId,
       },
     });
     await operator.setParameter(server, 'vacuum_cost_delay', '20');
@@ -35,39 +35,38 @@ export const scenario: Scenario = {
     });
     await operator.send('PATCH', server, { properties: { maintenanceWindow: { customWindow: 'Disabled' } } });
     await operator.send('DELETE', `${server}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`);
-    await seen(stage, 'verification finds each of five changes by its own check, and nothing else', [
-      'AZU-005',
-      'AZU-012',
-      'AZU-023',
-      'AZU-026',
-      'AZU-034',
-    ]);
+    await assertFindings(
+      sandbox,
+      'verification reports each of five changes by its own check, and nothing else',
+      ['AZU-005', 'AZU-012', 'AZU-023', 'AZU-026', 'AZU-034'],
+    );
 
-    await stage.deployed({}, 'the next deployment succeeds');
-    await seen(stage, 'it put back what Terraform knows; verification still finds the rest', [
-      'AZU-023',
-      'AZU-026',
-    ]);
+    await sandbox.assertDeploys({}, 'the next deployment succeeds');
+    await assertFindings(
+      sandbox,
+      'it has reverted the changes that Terraform manages, and verification still reports the others',
+      ['AZU-023', 'AZU-026'],
+    );
 
-    // As each finding says.
+    // The remedy of each finding.
     await operator.send('DELETE', administrator);
     await operator.setParameter(server, 'vacuum_cost_delay', '0');
-    await seen(stage, 'after what the findings say was done, verification finds nothing', []);
+    await assertFindings(sandbox, 'after the remedies, verification reports nothing', []);
   },
 };
 
-/** The checks of group azure that found something, with what; empty when none did. */
-async function found(stage: Stage, expected: readonly string[] = []): Promise<string> {
-  const { failed, skipped } = await verified(stage, '--group', 'azure');
-  const known = new Set([...expected, ...(stage.quick ? leftOutWhenQuick : [])]);
+/** Unexpected results of the checks of group azure, as text; empty if all were as expected. */
+async function found(sandbox: Sandbox, expected: readonly string[] = []): Promise<string> {
+  const { failed, skipped } = await runVerify(sandbox, '--group', 'azure');
+  const known = new Set([...expected, ...(sandbox.quick ? leftOutWhenQuick : [])]);
   return [
     ...[...failed].filter(([id]) => !known.has(id)).map(([id, what]) => `${id} found ${what}`),
-    ...[...skipped].map(([id, why]) => `${id} did not look: ${why}`),
+    ...[...skipped].map(([id, why]) => `${id} was skipped: ${why}`),
     ...[...known].filter((id) => !failed.has(id)).map((id) => `${id} found nothing`),
   ].join('; ');
 }
 
-async function seen(stage: Stage, words: string, checks: readonly string[]): Promise<void> {
-  const other = await found(stage, checks);
-  stage.check(words, other === '', () => other);
+async function assertFindings(sandbox: Sandbox, claim: string, checks: readonly string[]): Promise<void> {
+  const other = await found(sandbox, checks);
+  sandbox.check(claim, other === '', () => other);
 }

@@ -1,10 +1,10 @@
 /**
- * Reads what the cdktf command line prints: Terraform's output for people, each first line after the stack's name, the
- * others indented as far. It has no output for machines.
+ * Reads the output of the cdktf command line, which has no machine-readable format. It prints Terraform's output for
+ * people, with the stack's name before the first line of each message and the other lines indented as far.
  */
 import { stripVTControlCharacters } from 'node:util';
+import type { Ended, Line } from '../../local/processes/program.ts';
 import type { Difference, Phase } from './deployer.ts';
-import type { Ended, Line } from './program.ts';
 import type { Diagnostic, ResourceRun } from './stack.ts';
 
 type Read = Pick<Difference, 'diagnostics' | 'resources' | 'steps' | 'phases' | 'isEmpty' | 'changes'>;
@@ -33,8 +33,8 @@ export function readCdktf(ended: Ended, stack: string, verb: string): Read {
   return {
     resources: resourcesOf(lines),
     steps: lines.flatMap(({ at, text }) => {
-      const said = /^terraform_data\.\S+(?: \(.*?\))? \(local-exec\): (.+)$/.exec(text)?.[1];
-      return said === undefined || said.startsWith('Executing:') ? [] : [{ at, text: said }];
+      const line = /^terraform_data\.\S+(?: \(.*?\))? \(local-exec\): (.+)$/.exec(text)?.[1];
+      return line === undefined || line.startsWith('Executing:') ? [] : [{ at, text: line }];
     }),
     changes: lines.flatMap(({ text }) => changeOf(text) ?? []),
     isEmpty: lines.some(({ text }) => text.startsWith('No changes. Your infrastructure matches')),
@@ -84,7 +84,7 @@ function changeOf(text: string): string | undefined {
   return action === undefined || action === null ? undefined : `${action} ${found?.[1]}`;
 }
 
-/** An error is a line that says so, the address it is about, and sentences until the next error or the end. */
+/** An error begins with `Error:`, names an address, and continues until the next error or the end. */
 function diagnosticsOf(lines: readonly Line[], exitCode: number): Diagnostic[] {
   const found: { summary: string; address?: string; detail: string[] }[] = [];
   for (const { text } of lines) {
@@ -98,8 +98,8 @@ function diagnosticsOf(lines: readonly Line[], exitCode: number): Diagnostic[] {
     }
   }
   if (found.length === 0 && exitCode !== 0) {
-    const said = lines.map(({ text }) => text).filter((text) => text !== '');
-    return [{ severity: 'error', summary: said.slice(-3).join(' ') }];
+    const texts = lines.map(({ text }) => text).filter((text) => text !== '');
+    return [{ severity: 'error', summary: texts.slice(-3).join(' ') }];
   }
   return found.map(({ summary, address, detail }) => ({
     severity: 'error',

@@ -1,10 +1,13 @@
-/** The cdktf command line, told by what it prints what it did. */
+/** The cdktf command line, read by what it prints. */
+import { runProgram, type StopSignals } from '../../local/processes/program.ts';
 import type { Synthesis } from './app.ts';
 import { readCdktf } from './cdktf-output.ts';
-import { appFor, type Deployer, type DeployerOptions, type DeployRun, type Difference } from './deployer.ts';
+import type { Deployer, DeployerOptions, DeployRun, Difference } from './deployer.ts';
 import { findCdktf } from './installation.ts';
-import { runProgram, type StopSignals } from './program.ts';
 import { parallelism } from './stack.ts';
+import { appFor } from './synthesis.ts';
+
+const unattended = ['--auto-approve', `--terraform-parallelism=${parallelism}`];
 
 export class CdktfDeployer implements Deployer {
   readonly kind = 'cdktf';
@@ -32,21 +35,19 @@ export class CdktfDeployer implements Deployer {
     synthesis: Synthesis | undefined,
     stop: StopSignals | undefined,
   ): Promise<Difference> {
-    const { project, name, environment, hear } = this.#options;
+    const { project, name, environment, onOutput } = this.#options;
     const app = ['node', ...(await appFor(project, synthesis))].join(' ');
     const ended = await runProgram(
       process.execPath,
       [findCdktf() ?? 'cdktf', verb, name, '--app', app, '--no-color', ...parameters],
       {
         cwd: project.root,
-        // Without CI it draws its progress again twelve times a second.
+        // Without CI, cdktf redraws its progress twelve times per second.
         environment: { ...project.environment, ...environment, CI: '1' },
-        hear,
+        onOutput,
         ...stop,
       },
     );
     return { ...ended, ...readCdktf(ended, name, verb), command: `cdktf ${verb} ${name}` };
   }
 }
-
-const unattended = ['--auto-approve', `--terraform-parallelism=${parallelism}`];

@@ -1,14 +1,14 @@
-/** What a person does with an environment: deploy it, look at what a deployment would do, destroy it. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+/** The three things that a person does with an environment: deploy it, plan a deployment, destroy it. */
+import type { Ended, Line, StopSignals } from '../../local/processes/program.ts';
 import type { Synthesis } from './app.ts';
-import { type Ended, type Line, type ProgramOptions, runProgram, type StopSignals } from './program.ts';
 import type { Project } from './project.ts';
 import { complaints, type Diagnostic, type ResourceRun, type TerraformRun, TerraformStack } from './stack.ts';
+import { synthesize } from './synthesis.ts';
 
-/** One part of a run: synthesis, initialisation, plan, apply. */
+/** One part of a run: synthesis, initialisation, plan, apply or destroy. */
 export interface Phase {
   readonly name: string;
+  /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly endedAt: number;
 }
@@ -18,21 +18,21 @@ export interface DeployRun extends Ended {
   readonly diagnostics: readonly Diagnostic[];
   /** Each resource the run worked on, in order of completion. */
   readonly resources: readonly ResourceRun[];
-  /** What the post-deploy step said, line by line. */
+  /** The lines of the post-deploy step. */
   readonly steps: readonly Line[];
   readonly phases: readonly Phase[];
 }
 
 export interface Difference extends DeployRun {
-  /** Neither a resource nor an output would change. */
+  /** True if neither a resource nor an output would change. */
   readonly isEmpty: boolean;
-  /** `create azurerm_key_vault.vault`, one a change. */
+  /** One entry per change: `create azurerm_key_vault.vault`. */
   readonly changes: readonly string[];
 }
 
 export interface Deployer {
   readonly kind: 'cdktf' | 'terraform';
-  /** @param synthesis what differs from the project's own settings; undefined synthesizes those */
+  /** @param synthesis the changed settings; undefined deploys the project's own */
   deploy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun>;
   diff(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<Difference>;
   destroy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun>;
@@ -42,45 +42,12 @@ export interface DeployerOptions {
   readonly project: Project;
   /** Name of the stack. */
   readonly name: string;
-  /** On top of the project's. */
+  /** Environment variables beside the project's. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly hear?: ((line: Line) => void) | undefined;
+  readonly onOutput?: ((line: Line) => void) | undefined;
 }
 
-const app = path.join(import.meta.dirname, 'app.ts');
-
-/** Parameters of `node` that synthesize. */
-export async function appFor(project: Project, synthesis: Synthesis | undefined): Promise<readonly string[]> {
-  const file = path.join(project.root, 'synthesis.json');
-  if (!synthesis) {
-    await rm(file, { force: true });
-    return ['--import', 'tsx', 'main.ts'];
-  }
-  await writeFile(file, JSON.stringify(synthesis, undefined, 2));
-  return ['--import', 'tsx', app, file];
-}
-
-/**
- * Synthesizes the stack of a scratch project, unless the one that is there was made of the same: the same settings and
- * the same sources give the same bytes (test/stacks/synthesis.test.ts).
- *
- * @returns nothing when there was nothing to do
- */
-export async function synthesize(
-  project: Project,
-  synthesis: Synthesis | undefined,
-  options: ProgramOptions,
-): Promise<Ended | undefined> {
-  const made = path.join(project.root, 'synthesized.json');
-  const wanted = JSON.stringify(synthesis ?? {});
-  if ((await readFile(made, 'utf8').catch(() => undefined)) === wanted) return undefined;
-  await rm(made, { force: true });
-  const ended = await runProgram(process.execPath, await appFor(project, synthesis), options);
-  if (ended.exitCode === 0) await writeFile(made, wanted);
-  return ended;
-}
-
-/** Synthesis by node, then Terraform, step by step: what the cdktf command line does, without what it adds. */
+/** Synthesis by node, then Terraform: the steps of the cdktf command line, one by one. */
 export class TerraformDeployer implements Deployer {
   readonly kind = 'terraform';
   readonly #options: DeployerOptions;
@@ -91,7 +58,7 @@ export class TerraformDeployer implements Deployer {
   }
 
   async deploy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
-    return this.#steps(synthesis, stop, async (stack, run) => {
+    return this.#run(synthesis, stop, async (stack, run) => {
       const planned = await run('plan', () => stack.plan(stop));
       if (planned.exitCode === 0) await run('apply', () => stack.apply(stop));
     });
@@ -99,7 +66,7 @@ export class TerraformDeployer implements Deployer {
 
   async diff(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<Difference> {
     const found: { isEmpty: boolean; changes: readonly string[] } = { isEmpty: false, changes: [] };
-    const done = await this.#steps(synthesis, stop, async (stack, run) => {
+    const done = await this.#run(synthesis, stop, async (stack, run) => {
       const { isEmpty, changes } = await run('plan', () => stack.plan(stop));
       Object.assign(found, { isEmpty, changes });
     });
@@ -107,50 +74,47 @@ export class TerraformDeployer implements Deployer {
   }
 
   async destroy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
-    return this.#steps(synthesis, stop, async (stack, run) => {
+    return this.#run(synthesis, stop, async (stack, run) => {
       await run('destroy', () => stack.destroy(stop));
     });
   }
 
-  async #steps(
+  async #run(
     synthesis: Synthesis | undefined,
     stop: StopSignals | undefined,
-    steps: (stack: TerraformStack, run: Collect) => Promise<void>,
+    steps: (stack: TerraformStack, run: RunPhase) => Promise<void>,
   ): Promise<DeployRun> {
-    const { project, name, environment, hear } = this.#options;
-    this.#stack ??= await TerraformStack.in(project, name, environment, hear);
+    const { project, name, environment, onOutput } = this.#options;
+    this.#stack ??= await TerraformStack.in(project, name, environment, onOutput);
     const stack = this.#stack;
     const runs: { readonly name: string; readonly ended: Ended }[] = [];
-    const collect: Collect = async (phase, start) => {
+    const runPhase: RunPhase = async (phase, start) => {
       if (isStopped(stop)) throw new Stopped();
       const ended = await start();
       runs.push({ name: phase, ended });
       return ended;
     };
-    const all = async () => {
+    try {
       if (isStopped(stop)) throw new Stopped();
-      const options = { ...{ cwd: project.root, environment: stack.environment, hear }, ...stop };
+      const options = { ...{ cwd: project.root, environment: stack.environment, onOutput }, ...stop };
       const synthesized = await synthesize(project, synthesis, options);
       if (synthesized) runs.push({ name: 'synthesis', ended: synthesized });
-      if ((synthesized?.exitCode ?? 0) !== 0) return;
-      const ready =
-        stack.isInitialised || (await collect('initialisation', () => stack.init(stop))).exitCode === 0;
-      if (ready) await steps(stack, collect);
-    };
-    try {
-      await all();
+      if ((synthesized?.exitCode ?? 0) !== 0) return joined(runs);
+      const isReady =
+        stack.isInitialised || (await runPhase('initialisation', () => stack.init(stop))).exitCode === 0;
+      if (isReady) await steps(stack, runPhase);
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
-      // The step before may have ended well: the whole has not.
+      // The last finished phase may have succeeded, but the run as a whole did not.
       return { ...joined(runs), exitCode: 130 };
     }
     return joined(runs);
   }
 }
 
-type Collect = <Run extends Ended>(phase: string, start: () => Promise<Run>) => Promise<Run>;
+type RunPhase = <Run extends Ended>(phase: string, start: () => Promise<Run>) => Promise<Run>;
 
-/** Thrown instead of starting another step. */
+/** Thrown instead of starting another phase. */
 class Stopped extends Error {}
 
 function isStopped(stop: StopSignals | undefined): boolean {
@@ -169,8 +133,9 @@ function joined(runs: readonly { readonly name: string; readonly ended: Ended }[
     milliseconds: endedAt - startedAt,
     lines: all.flatMap(({ lines }) => lines),
     output: all.map(({ output }) => output).join(''),
+    stdout: all.map(({ stdout }) => stdout).join(''),
     diagnostics: all.flatMap((ended) =>
-      'diagnostics' in ended ? complaints(ended as TerraformRun) : saidBy(ended),
+      'diagnostics' in ended ? complaints(ended as TerraformRun) : failureOf(ended),
     ),
     resources: all.flatMap((ended) =>
       'resources' in ended ? (ended.resources as readonly ResourceRun[]) : [],
@@ -180,7 +145,7 @@ function joined(runs: readonly { readonly name: string; readonly ended: Ended }[
   };
 }
 
-/** What a program that is not Terraform says when it fails. */
-function saidBy({ exitCode, output }: Ended): Diagnostic[] {
+/** The output of a failed program other than Terraform, as a diagnostic. */
+function failureOf({ exitCode, output }: Ended): Diagnostic[] {
   return exitCode === 0 ? [] : [{ severity: 'error', summary: output.trim() }];
 }

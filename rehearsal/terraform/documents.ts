@@ -1,35 +1,51 @@
-/** Changes to a synthesized stack that a rehearsal makes between synthesis and Terraform. */
+/** Changes that a rehearsal makes to a synthesized stack before Terraform reads it. */
 
 /**
- * Resources that the provider watches for about two minutes each before it believes that they are there: alerts (10
- * looks, 15 s apart) and locks (12 looks, 10 s apart); the numbers are in its source, version 4.55.0.
+ * Resource types that azurerm 4.55.0 polls for about two minutes each before it reports success: metric alerts (10
+ * reads, 15 s apart) and management locks (12 reads, 10 s apart). Source: the provider's code of that version.
  */
-export const watched = ['azurerm_monitor_metric_alert', 'azurerm_management_lock'] as const;
+export const slowTypes = ['azurerm_monitor_metric_alert', 'azurerm_management_lock'] as const;
 
 export interface Changes {
-  /** Resource types that are left out, with whatever waits for them. @default - none */
+  /** Resource types to leave out. References to them in `depends_on` and outputs go too. @default - none */
   readonly leftOut?: readonly string[];
-  /** Resource ids that the state is to take over, by address. @default - none */
+  /** Resource types to keep; all others are left out. @default - all */
+  readonly only?: readonly string[];
+  /** Azure ids to import into the state, by address. @default - none */
   readonly imports?: Readonly<Record<string, string>>;
 }
 
-/** The same stack, changed; `document` is the text of a `cdk.tf.json`. */
-export function changed(document: string, { leftOut = [], imports = {} }: Changes): string {
+/**
+ * Applies the changes to the text of a `cdk.tf.json`.
+ *
+ * @returns the new text
+ */
+export function changeDocument(document: string, changes: Changes): string {
   const stack = JSON.parse(document);
+  const leftOut = [...(changes.leftOut ?? []), ...typesOutside(stack.resource, changes.only)];
   for (const type of leftOut) delete stack.resource[type];
-  const entries = Object.entries(imports);
-  if (entries.length > 0) stack.import = entries.map(([to, id]) => ({ to, id }));
-  const gone = new RegExp(`^(?:${leftOut.join('|')})\\.`);
-  return JSON.stringify(leftOut.length > 0 ? withoutWaiting(stack, gone) : stack, undefined, 2);
+  const imports = Object.entries(changes.imports ?? {});
+  if (imports.length > 0) stack.import = imports.map(([to, id]) => ({ to, id }));
+  if (leftOut.length === 0) return JSON.stringify(stack, undefined, 2);
+  const types = leftOut.join('|');
+  const outputs = Object.entries(stack.output ?? {}).filter(
+    ([, value]) => !new RegExp(`\\b(?:${types})\\.`).test(JSON.stringify(value)),
+  );
+  if (stack.output) stack.output = Object.fromEntries(outputs);
+  return JSON.stringify(withoutDependencies(stack, new RegExp(`^(?:${types})\\.`)), undefined, 2);
 }
 
-function withoutWaiting(value: unknown, gone: RegExp, key?: string): unknown {
+function typesOutside(resources: object, only: readonly string[] | undefined): string[] {
+  return only === undefined ? [] : Object.keys(resources).filter((type) => !only.includes(type));
+}
+
+function withoutDependencies(value: unknown, leftOut: RegExp, key?: string): unknown {
   if (Array.isArray(value))
     return value
-      .filter((item) => key !== 'depends_on' || typeof item !== 'string' || !gone.test(item))
-      .map((item) => withoutWaiting(item, gone));
+      .filter((item) => key !== 'depends_on' || typeof item !== 'string' || !leftOut.test(item))
+      .map((item) => withoutDependencies(item, leftOut));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, withoutWaiting(inner, gone, name)]),
+    Object.entries(value).map(([name, inner]) => [name, withoutDependencies(inner, leftOut, name)]),
   );
 }

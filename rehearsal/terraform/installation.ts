@@ -1,4 +1,4 @@
-/** What a rehearsal needs of the machine, where it looks for it, and how Terraform is told. */
+/** The programs that a rehearsal needs, where it finds them, and how Terraform is configured to use them. */
 import { spawnSync } from 'node:child_process';
 import { readdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -7,12 +7,12 @@ import path from 'node:path';
 import { Fault } from '../../core/fault.ts';
 
 const minimumVersion = [1, 11] as const;
-/** What the bindings of this project pin (@cdktf/provider-azurerm 14.23.1). */
+/** The version that this project's bindings pin (@cdktf/provider-azurerm 14.23.1). */
 export const azurermVersion = '4.55.0';
 
 const missing = { exitCode: 3 };
 
-/** @throws Fault with exit status 3 when Terraform is not there or too old */
+/** @throws Fault with exit status 3 if Terraform is missing or too old */
 export function findTerraform(): string {
   const found = spawnSync('terraform', ['version', '-json'], {
     encoding: 'utf8',
@@ -23,8 +23,8 @@ export function findTerraform(): string {
   const remedy = `Install Terraform ${needed} or newer: https://developer.hashicorp.com/terraform/install`;
   if (!version)
     throw new Fault(
-      'installation/1',
-      'No Terraform to rehearse with',
+      'installation/terraform-missing',
+      'A rehearsal needs Terraform',
       'the program `terraform` is not on the PATH',
       remedy,
       missing,
@@ -32,8 +32,8 @@ export function findTerraform(): string {
   const [major, minor] = [Number(version[1]), Number(version[2])];
   if (major < minimumVersion[0] || (major === minimumVersion[0] && minor < minimumVersion[1]))
     throw new Fault(
-      'installation/2',
-      'Terraform is too old to rehearse with',
+      'installation/terraform-too-old',
+      'A rehearsal needs a newer Terraform',
       `write-only arguments and ephemeral values need ${needed}, and \`terraform\` is ${major}.${minor}`,
       remedy,
       missing,
@@ -42,11 +42,11 @@ export function findTerraform(): string {
 }
 
 /**
- * Folder in which Terraform finds the azurerm provider without a network, in either of the layouts of a mirror:
- * unpacked (what a plugin cache has too) or packed (what `terraform providers mirror` writes).
+ * Finds the folder from which Terraform can install the azurerm provider without a network. Both layouts of a mirror
+ * count: unpacked, as in a plugin cache, and packed, as `terraform providers mirror` writes it.
  * https://developer.hashicorp.com/terraform/cli/config/config-file#filesystem_mirror
  *
- * @throws Fault with exit status 3 when it is in none of the places
+ * @throws Fault with exit status 3 if no folder holds the provider
  */
 export async function findProvider(version: string = azurermVersion): Promise<string> {
   const inside = 'registry.terraform.io/hashicorp/azurerm';
@@ -59,15 +59,15 @@ export async function findProvider(version: string = azurermVersion): Promise<st
     if (unpacked.some((name) => name.startsWith('terraform-provider-azurerm'))) return root;
   }
   throw new Fault(
-    'installation/3',
-    'No azurerm provider to rehearse with',
+    'installation/provider-missing',
+    'A rehearsal needs the azurerm provider',
     `version ${version} for ${platform()} is neither in ~/.terraform.d/plugins/${inside} nor in TF_PLUGIN_CACHE_DIR`,
     'Put it there: npm run synth, then in cdktf.out/stacks/development: terraform providers mirror ~/.terraform.d/plugins',
     missing,
   );
 }
 
-/** Why nothing can be rehearsed on this machine, or undefined when everything is there. */
+/** Why this machine cannot run a rehearsal; undefined if it can. */
 export async function whyNoTerraform(providerVersion = azurermVersion): Promise<string | undefined> {
   try {
     findTerraform();
@@ -79,7 +79,7 @@ export async function whyNoTerraform(providerVersion = azurermVersion): Promise<
   }
 }
 
-/** The program of cdktf-cli, an optional dependency; undefined where it was not installed. */
+/** The program of cdktf-cli, an optional dependency; undefined if it is not installed. */
 export function findCdktf(): string | undefined {
   try {
     const description = createRequire(import.meta.url).resolve('cdktf-cli/package.json');
@@ -89,10 +89,7 @@ export function findCdktf(): string | undefined {
   }
 }
 
-/**
- * Writes the command line configuration under which Terraform takes the provider from where it was found, and
- * whatever else this user's own configuration says does not matter.
- */
+/** Writes a Terraform CLI configuration that installs the provider from `mirror` and replaces the user's own. */
 export async function writeConfiguration(file: string, mirror: string): Promise<void> {
   await writeFile(
     file,

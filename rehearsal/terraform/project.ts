@@ -1,21 +1,21 @@
 /**
- * A scratch copy of the project's layout: the sources by links, everything that a deployment writes (stacks, state,
- * plans, logs) in a temporary folder. What is deployed from it is this project; what it leaves is not in it.
+ * A scratch copy of the project's layout in a temporary folder: links to the sources, and everything that a deployment
+ * writes (stacks, state, plans, logs). A deployment from it deploys this project and leaves nothing in the checkout.
  */
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Guardian } from '../../local/postgres/guardian.ts';
+import { Guardian } from '../../local/processes/guardian.ts';
+import { killProcessesOf, scratchFolderVariable } from '../../local/processes/process-tree.ts';
 import { azurermVersion, findProvider, writeConfiguration } from './installation.ts';
-import { endProcessesOf, folderVariable } from './processes.ts';
 
 const source = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What a deployment writes, or what would lead one astray: a state of this machine must not be taken for another's. */
+/** Files that a deployment writes, or that would mislead one: a state of the checkout belongs to another deployment. */
 const written = /^(?:cdktf\.out|tmp|\..*|.*\.tfstate(?:\..*)?|.*\.log)$/;
 
-/** Whether something at the top of the checkout is a source, which a scratch copy has too. */
+/** Whether a top-level entry of the checkout is a source, which a scratch copy links to. */
 export function isSource(name: string): boolean {
   return !written.test(name);
 }
@@ -24,9 +24,9 @@ export class Project {
   readonly #guardian: Guardian;
 
   private constructor(
-    /** What `../../..` is for a stack. */
+    /** The folder that `../../..` leads to from a stack. */
     readonly root: string,
-    /** Environment of whatever runs in it, before anything of the rehearsal's own. */
+    /** Environment variables of every program that runs in it. */
     readonly environment: Readonly<Record<string, string>>,
     guardian: Guardian,
   ) {
@@ -34,12 +34,15 @@ export class Project {
   }
 
   /**
-   * @param postDeployProgram program that plays `commands/llama-db.mjs` (an ES module's text), for stacks that the
-   *   real one knows nothing of. @default - the project's own, with all of the project around it
+   * @param postDeployProgram an ES module that replaces `commands/llama-db.mjs`, so that the post-deploy step needs no
+   *   PostgreSQL. @default - the project's own program
    */
   static async open(postDeployProgram?: string): Promise<Project> {
     return Project.#made(async (root) => {
-      if (postDeployProgram === undefined) return linkSources(root);
+      for (const name of await readdir(source))
+        if (isSource(name) && (postDeployProgram === undefined || name !== 'commands'))
+          await symlink(path.join(source, name), path.join(root, name));
+      if (postDeployProgram === undefined) return;
       await mkdir(path.join(root, 'commands'));
       await writeFile(path.join(root, 'commands/llama-db.mjs'), postDeployProgram);
     });
@@ -47,8 +50,8 @@ export class Project {
 
   static async #made(fill: (root: string) => Promise<void>): Promise<Project> {
     const root = await mkdtemp(path.join(os.tmpdir(), 'llama-rehearsal-'));
-    // It outlives this program by what it takes to end what runs in the folder and to remove it.
-    const guardian = new Guardian(root, folderVariable);
+    // Ends the folder's processes and removes the folder if this program is killed.
+    const guardian = new Guardian(root, scratchFolderVariable);
     try {
       await fill(root);
       const configuration = path.join(root, '.terraformrc');
@@ -60,26 +63,26 @@ export class Project {
     }
   }
 
-  /** Folder of a stack, made when it is not there. */
+  /** Folder of a stack; created if it is missing. */
   async stackFolder(name: string): Promise<string> {
     const folder = path.join(this.root, 'cdktf.out/stacks', name);
     await mkdir(folder, { recursive: true });
     return folder;
   }
 
-  /** A second one in the same condition: what was synthesized, initialised and applied here counts there too. */
+  /** Copies the project with everything that was synthesized, initialised and applied in it. */
   async fork(): Promise<Project> {
     return Project.#made((root) => cp(this.root, root, { recursive: true, verbatimSymlinks: true }));
   }
 
-  /** Every file a deployment left here: stacks, state, plans, logs. */
+  /** Every file that deployments left here, by path: stacks, state, plans, logs. */
   async artefacts(): Promise<Map<string, Buffer>> {
     const found = new Map<string, Buffer>();
     const open = [this.root];
     for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
       for (const entry of await readdir(folder, { withFileTypes: true })) {
         const file = path.join(folder, entry.name);
-        // Links lead to the sources and to the provider.
+        // Links are left out: they lead to the sources and to the provider.
         if (entry.isDirectory()) open.push(file);
         else if (entry.isFile()) found.set(path.relative(this.root, file), await readFile(file));
       }
@@ -87,9 +90,9 @@ export class Project {
     return found;
   }
 
-  /** Removes it, and ends whatever still runs in it. */
+  /** Ends the processes that run in it, and removes it. */
   async close(): Promise<void> {
-    await endProcessesOf(this.root);
+    await killProcessesOf(this.root);
     await this.#guardian.finish();
     await rm(this.root, { recursive: true, force: true });
   }
@@ -98,12 +101,12 @@ export class Project {
 function environmentOf(root: string, configuration: string): Record<string, string> {
   return {
     ...inherited(),
-    [folderVariable]: root,
+    [scratchFolderVariable]: root,
     TF_CLI_CONFIG_FILE: configuration,
     TF_IN_AUTOMATION: '1',
     TF_INPUT: '0',
     CHECKPOINT_DISABLE: '1',
-    // Without these the cdktf command line writes to the user's home.
+    // Without these, the cdktf command line writes to the user's home.
     CDKTF_DISABLE_PLUGIN_CACHE_ENV: '1',
     CDKTF_HOME: path.join(root, '.cdktf'),
     CDKTF_LOG_FILE_DIRECTORY: root,
@@ -112,7 +115,7 @@ function environmentOf(root: string, configuration: string): Record<string, stri
 }
 
 function inherited(): Record<string, string> {
-  // Nothing else: a proxy, a subscription or a Terraform setting of this shell would lead the rehearsal astray.
+  // Only these: a proxy, a subscription or a Terraform setting of this shell would mislead the rehearsal.
   const names = ['PATH', 'HOME', 'TMPDIR', 'USER', 'SystemRoot', 'APPDATA'];
   return Object.fromEntries(
     names.flatMap((name) => {
@@ -120,9 +123,4 @@ function inherited(): Record<string, string> {
       return value === undefined ? [] : [[name, value]];
     }),
   );
-}
-
-async function linkSources(root: string): Promise<void> {
-  for (const name of await readdir(source))
-    if (isSource(name)) await symlink(path.join(source, name), path.join(root, name));
 }

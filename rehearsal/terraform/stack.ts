@@ -1,17 +1,17 @@
 /**
- * The real Terraform on a synthesized stack in a scratch project, told by its machine-readable output
- * (https://developer.hashicorp.com/terraform/internals/machine-readable-ui) what it did.
+ * Runs the real Terraform on a synthesized stack in a scratch project, and reads its machine-readable output:
+ * https://developer.hashicorp.com/terraform/internals/machine-readable-ui
  */
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { type Ended, type Line, runProgram, type StopSignals } from '../../local/processes/program.ts';
 import { findTerraform } from './installation.ts';
-import { type Ended, type Line, runProgram, type StopSignals } from './program.ts';
 import { Project } from './project.ts';
 
 /**
- * Resources worked on at once. Terraform's own 10 makes forty metric alerts, each of which the provider watches for two
- * minutes, wait in four rows; and more at once meets more of what Azure refuses to do at once.
+ * Resources that Terraform works on at once. With its default of 10, forty metric alerts wait in four rounds of two
+ * minutes; and a higher number provokes more of Azure's refusals of parallel operations.
  */
 export const parallelism = 64;
 
@@ -28,13 +28,13 @@ export interface TerraformRun extends Ended {
 }
 
 export interface PlanRun extends TerraformRun {
-  /** Neither a resource nor an output would change. */
+  /** True if neither a resource nor an output would change. */
   readonly isEmpty: boolean;
-  /** `create azurerm_key_vault.vault`, one a change. */
+  /** One entry per change: `create azurerm_key_vault.vault`. */
   readonly changes: readonly string[];
 }
 
-/** What an apply did to one resource. */
+/** The work of an apply on one resource. */
 export interface ResourceRun {
   readonly address: string;
   /** `create`, `update`, `delete` or `read`. */
@@ -43,14 +43,14 @@ export interface ResourceRun {
   readonly endedAt: number;
   readonly seconds: number;
   readonly outcome: 'complete' | 'errored';
-  /** The resource's id in Azure, once it has one. */
+  /** The provider's id of the resource, once it has one. */
   readonly id?: string;
 }
 
 export interface ApplyRun extends TerraformRun {
   /** Each resource the run worked on, in order of completion. */
   readonly resources: readonly ResourceRun[];
-  /** What the post-deploy step said, line by line. */
+  /** The lines of the post-deploy step. */
   readonly steps: readonly Line[];
 }
 
@@ -59,23 +59,20 @@ export interface StackOptions {
   readonly name: string;
   /** The synthesized stack: the text of its `cdk.tf.json`. */
   readonly document: string;
-  /** Environment of Terraform, on top of the scratch project's. */
+  /** Environment variables of Terraform beside the scratch project's. */
   readonly environment: Readonly<Record<string, string>>;
-  /**
-   * Program that plays `commands/llama-db.mjs` in the post-deploy step (an ES module's text).
-   * @default - the project's own
-   */
+  /** See {@link Project.open}. @default - the project's own program */
   readonly postDeployProgram?: string;
 }
 
-/** A stack in a scratch folder; nothing of it reaches the project's own `cdktf.out`. */
+/** A stack in a scratch folder. Nothing of it reaches the checkout's `cdktf.out`. */
 export class TerraformStack {
   constructor(
     readonly project: Project,
     readonly directory: string,
     readonly environment: Readonly<Record<string, string>>,
-    /** Hears each line that Terraform writes. @default - nobody */
-    readonly hear?: (line: Line) => void,
+    /** Called with each line that Terraform writes. @default - lines are only collected */
+    readonly onOutput?: (line: Line) => void,
   ) {}
 
   static async open({
@@ -91,28 +88,28 @@ export class TerraformStack {
     return stack;
   }
 
-  /** A stack of a scratch project that holds more than the one. */
+  /** A stack of an existing scratch project. */
   static async in(
     project: Project,
     name: string,
     environment: Readonly<Record<string, string>>,
-    hear?: (line: Line) => void,
+    onOutput?: (line: Line) => void,
   ): Promise<TerraformStack> {
     const directory = await project.stackFolder(name);
-    return new TerraformStack(project, directory, { ...project.environment, ...environment }, hear);
+    return new TerraformStack(project, directory, { ...project.environment, ...environment }, onOutput);
   }
 
-  /** The stack as it was synthesized, or as a test has changed it. */
+  /** The text of its `cdk.tf.json`. */
   async document(): Promise<string> {
     return readFile(path.join(this.directory, 'cdk.tf.json'), 'utf8');
   }
 
-  /** Replaces the stack, as the next synthesis does. */
+  /** Replaces its `cdk.tf.json`, as the next synthesis does. */
   async replace(document: string): Promise<void> {
     await writeFile(path.join(this.directory, 'cdk.tf.json'), document);
   }
 
-  /** Whether {@link init} has ended well here: the lock file is the last that it writes. */
+  /** Whether {@link init} has succeeded here: the lock file is the last file that it writes. */
   get isInitialised(): boolean {
     return existsSync(path.join(this.directory, '.terraform.lock.hcl'));
   }
@@ -128,7 +125,7 @@ export class TerraformStack {
     return { ...run, diagnostics: found.flatMap(asDiagnostic) };
   }
 
-  /** Plans into the file `plan`, which {@link apply} takes. */
+  /** Writes the file `plan`, which {@link apply} applies. */
   async plan(stop?: StopSignals, ...options: readonly string[]): Promise<PlanRun> {
     const how = ['-json', '-no-color', '-detailed-exitcode', '-out=plan'];
     const run = await this.run(['plan', ...how, ...options], stop);
@@ -137,7 +134,7 @@ export class TerraformStack {
       if (!isRecord(change) || !isRecord(change['resource'])) return [];
       return [`${change['action']} ${change['resource']['addr']}`];
     });
-    // -detailed-exitcode: 0 is "no changes", 1 an error, 2 changes.
+    // -detailed-exitcode: 0 means no changes, 1 an error, 2 changes.
     return { ...run, exitCode: run.exitCode === 2 ? 0 : run.exitCode, isEmpty: run.exitCode === 0, changes };
   }
 
@@ -153,24 +150,24 @@ export class TerraformStack {
     return withResources(await this.run(['destroy', ...how], stop));
   }
 
-  /** State, or with a file name a plan, as `terraform show -json` tells it. */
+  /** The output of `terraform show -json`: the state, or the plan in `file`. */
   async show(file?: string): Promise<unknown> {
     const run = await this.run(['show', '-json', ...(file === undefined ? [] : [file])]);
     if (run.exitCode !== 0) throw new Error(run.output);
     return JSON.parse(run.output);
   }
 
-  /** Runs any command of Terraform to its end, or until it is stopped. */
+  /** Runs a Terraform command to its end or until it is stopped. */
   async run(parameters: readonly string[], stop: StopSignals = {}): Promise<TerraformRun> {
-    const { directory: cwd, environment, hear } = this;
-    const ended = await runProgram('terraform', parameters, { cwd, environment, hear, ...stop });
+    const { directory: cwd, environment, onOutput } = this;
+    const ended = await runProgram('terraform', parameters, { cwd, environment, onOutput, ...stop });
     const diagnostics = messagesOf(ended).flatMap(({ message }) =>
       message['type'] === 'diagnostic' ? asDiagnostic(message['diagnostic']) : [],
     );
     return { ...ended, command: `terraform ${parameters.join(' ')}`, diagnostics };
   }
 
-  /** Every file Terraform left that could hold a secret: state, plan, backups. */
+  /** Every file that could hold a secret: state, plan, backups. */
   artefacts(): Promise<Map<string, Buffer>> {
     return this.project.artefacts();
   }
@@ -180,7 +177,7 @@ export class TerraformStack {
   }
 }
 
-/** Errors and warnings of a run; the one warning that a local copy of the provider causes is no one's fault. */
+/** Errors and warnings of a run, without the one warning that a local copy of the provider always causes. */
 export function complaints(run: TerraformRun): readonly Diagnostic[] {
   return run.diagnostics.filter((one) => !/^Incomplete lock file information/.test(one.summary));
 }
@@ -208,8 +205,8 @@ function withResources(run: TerraformRun): ApplyRun {
   const steps = messagesOf(run).flatMap(({ at, message }): Line[] => {
     const hook = message['type'] === 'provision_progress' ? message['hook'] : undefined;
     if (!isRecord(hook)) return [];
-    const said = String(hook['output']).split('\n');
-    return said.flatMap((text) => (text.trim() === '' ? [] : [{ at, text: text.trim() }]));
+    const texts = String(hook['output']).split('\n');
+    return texts.flatMap((text) => (text.trim() === '' ? [] : [{ at, text: text.trim() }]));
   });
   return { ...run, resources, steps };
 }
@@ -230,7 +227,7 @@ function messagesOf({ lines }: Pick<Ended, 'lines'>): Message[] {
       const message: unknown = JSON.parse(text);
       return isRecord(message) ? [{ at, message }] : [];
     } catch {
-      return []; // A line of a provisioner that only looks like one of Terraform's.
+      return []; // A provisioner's line that only looks like one of Terraform's.
     }
   });
 }

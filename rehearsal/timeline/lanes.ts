@@ -1,16 +1,16 @@
-/** The lane of a timeline that a resource of Azure belongs to; azure/resource-types.ts has one for each type. */
+/** Assigns each Azure resource to a lane of the timeline, as azure/resource-types.ts has it. */
 import { typeOf } from '../../azure/resource-id.ts';
 import { nearestResourceType } from '../../azure/resource-types.ts';
 
 export interface Place {
-  /** A server by its name, the network, monitoring. */
+  /** A server by its name, the network, monitoring and so on. */
   readonly group: string;
   readonly lane: string;
 }
 
 const server = /\/providers\/microsoft\.dbforpostgresql\/flexibleservers\/([^/]+)(?:\/([^/]+))?/i;
 
-/** The order of groups in a picture. The servers stand between them. */
+/** Groups in the order of dependencies. Servers come between Network and Monitoring. */
 export const groupOrder = ['Runs', 'Resource groups', 'Network', 'Key Vault', 'Monitoring', 'Protection'];
 
 const elsewhere: Place = { group: 'Resource groups', lane: 'groups' };

@@ -1,6 +1,7 @@
-/** What happened in a rehearsal, as bars in lanes: runs and their phases, operations of Azure, the provider's waiting. */
+/** The events of a rehearsal as bars in lanes: runs and their phases, operations of Azure, waits of the provider. */
+import { nameOf } from '../../azure/resource-id.ts';
 import type { OperationRecord } from '../../local/azure/index.ts';
-import type { Act, Check, Stage } from '../stage/stage.ts';
+import type { Check, NamedRun, Sandbox } from '../sandbox/sandbox.ts';
 import type { ResourceRun } from '../terraform/stack.ts';
 import { placeOf } from './lanes.ts';
 import { hardCodedWait, type Interval, providerOnly, waitOf } from './waits.ts';
@@ -14,31 +15,31 @@ export interface Bar extends Interval {
   readonly kind: BarKind;
   readonly label: string;
   readonly outcome: BarOutcome;
-  /** More words about it: an error, the text of a step. @default - none */
+  /** An error, or the text of a step. @default - none */
   readonly detail?: string;
 }
 
-/** Time that the provider spends on looking again at what is there already, because its code says so. */
+/** The hard-coded waits of the provider for one resource type. */
 export interface WaitSum {
   /** Terraform's type. */
   readonly type: string;
-  /** What the provider does, and how often. */
+  /** The provider's polling: how often, at which interval. */
   readonly rule: string;
   readonly count: number;
-  /** Longest one, in milliseconds. */
+  /** The longest wait, in milliseconds. */
   readonly longest: number;
 }
 
 export interface Figures {
-  /** Milliseconds of the first deployment, from the command to its end. */
+  /** Milliseconds of the first deployment, from the start of the command to its end. */
   readonly firstDeployment: number | undefined;
-  /** Of these, those in which nothing but hard-coded waits went on. */
+  /** Milliseconds of it in which there were only hard-coded waits. */
   readonly providerOnly: number;
   readonly waits: readonly WaitSum[];
   readonly operations: number;
   readonly refused: number;
   readonly requests: number;
-  /** Largest resident size of the process that plays Azure, in bytes. */
+  /** Largest resident size of the local Azure's process, in bytes. */
   readonly memory: number;
 }
 
@@ -47,23 +48,23 @@ export interface Timeline extends Interval {
   readonly title: string;
   readonly bars: readonly Bar[];
   readonly operations: readonly OperationRecord[];
-  /** When nothing but the provider's hard-coded waits went on. */
+  /** Intervals with only hard-coded waits of the provider. */
   readonly idle: readonly Interval[];
   readonly checks: readonly Check[];
   readonly figures: Figures;
 }
 
-export function timelineOf(stage: Stage, title: string): Timeline {
-  const { acts, azure, environment, checks } = stage;
+export function timelineOf(sandbox: Sandbox, title: string): Timeline {
+  const { runs, azure, environment, checks } = sandbox;
   const operations = [...azure.operations];
-  const waits = acts.flatMap(({ run }) => waitsOf(run.resources, operations));
-  const idle = acts.flatMap(({ run }) => providerOnly(run.resources, operations));
+  const waits = runs.flatMap(({ run }) => waitsOf(run.resources, operations));
+  const idle = runs.flatMap(({ run }) => providerOnly(run.resources, operations));
   const bars = [
-    ...acts.flatMap(barsOfAct),
+    ...runs.flatMap(barsOfRun),
     ...operations.map(barOfOperation),
     ...waits.map(({ bar }) => bar),
   ].sort((a, b) => a.startedAt - b.startedAt);
-  const first = acts.find(({ name }) => name === 'deploy')?.run;
+  const first = runs.find(({ name }) => name === 'deploy')?.run;
   const within = (one: Interval) =>
     first !== undefined && one.startedAt >= first.startedAt && one.endedAt <= first.endedAt;
   return {
@@ -91,12 +92,12 @@ function sum(intervals: readonly Interval[]): number {
   return intervals.reduce((total, { startedAt, endedAt }) => total + endedAt - startedAt, 0);
 }
 
-function barsOfAct({ name, run }: Act): Bar[] {
+function barsOfRun({ name, run }: NamedRun): Bar[] {
   const outcome = run.exitCode === 0 ? 'succeeded' : 'failed';
   const common = { group: 'Runs', outcome } as const;
   const failure = run.diagnostics.find(({ severity }) => severity === 'error')?.summary;
   const step = run.resources.find(({ address }) => address === 'terraform_data.post_deploy');
-  const told = step ? [{ at: step.startedAt, text: '' }, ...run.steps] : [];
+  const lines = step ? [{ at: step.startedAt, text: '' }, ...run.steps] : [];
   return [
     {
       ...common,
@@ -111,12 +112,12 @@ function barsOfAct({ name, run }: Act): Bar[] {
         ...{ startedAt: phase.startedAt, endedAt: phase.endedAt, outcome: 'succeeded' },
       }),
     ),
-    ...told.slice(1).map(
+    ...lines.slice(1).map(
       ({ at, text }, index): Bar => ({
         ...common,
         ...{ lane: 'post-deploy step', kind: 'step', label: text },
-        ...{ startedAt: told[index]?.at ?? at, endedAt: at },
-        outcome: step?.outcome === 'errored' && index === told.length - 2 ? 'failed' : 'succeeded',
+        ...{ startedAt: lines[index]?.at ?? at, endedAt: at },
+        outcome: step?.outcome === 'errored' && index === lines.length - 2 ? 'failed' : 'succeeded',
       }),
     ),
   ];
@@ -135,15 +136,10 @@ function barOfOperation(operation: OperationRecord): Bar {
   return {
     ...placeOf(target),
     kind: 'operation',
-    label: `${method} ${nameIn(target)}`,
+    label: `${method} ${decodeURIComponent(nameOf(target))}`,
     ...{ startedAt, endedAt: endedAt ?? Date.now(), outcome: outcomes[outcome] },
     ...(error ? { detail: `${error.code}: ${error.message}` } : {}),
   };
-}
-
-/** Last part of an id that says which one it is. */
-function nameIn(target: string): string {
-  return decodeURIComponent(target.slice(target.lastIndexOf('/') + 1));
 }
 
 interface Wait {
@@ -162,7 +158,7 @@ function waitsOf(resources: readonly ResourceRun[], operations: readonly Operati
       ...placeOf(wait.target),
       ...{ kind: 'wait', label: `the provider waits for ${resource.address}`, outcome: 'succeeded' },
       ...{ startedAt: wait.startedAt, endedAt: wait.endedAt },
-      detail: rule ?? 'it looks again until it sees what it expects',
+      detail: rule ?? 'it polls until it reads the expected state',
     };
     return [{ bar, type, rule }];
   });

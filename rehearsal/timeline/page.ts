@@ -1,7 +1,8 @@
-/** A timeline as one page that needs nothing but itself: no script, no font, no network. */
+/** A timeline as one self-contained page: no script, no font, no network. */
+import { nameOf } from '../../azure/resource-id.ts';
+import { duration } from '../../core/text.ts';
 import type { Timeline } from './model.ts';
 import { escaped, picture } from './picture.ts';
-import { length } from './text.ts';
 
 export function page(timeline: Timeline): string {
   const { title, environment, figures, checks, startedAt } = timeline;
@@ -25,14 +26,14 @@ ${figureTiles(timeline)}
 <ul class="legend">
 <li><span class="swatch run"></span>command, phase</li>
 <li><span class="swatch step"></span>post-deploy step</li>
-<li><span class="swatch operation"></span>operation of Azure</li>
+<li><span class="swatch operation"></span>operation of the local Azure</li>
 <li><span class="swatch wait"></span>the provider waits</li>
 <li><span class="swatch refused"></span>refused or failed</li>
 </ul>
 <div class="scroll">${picture(timeline)}</div>
-<p class="note">Point at a bar to read what it is. Where nothing but the provider's hard-coded waits went on, the time is folded.</p>
+<p class="note">Point at a bar to read its details. Intervals with only hard-coded waits of the provider are folded.</p>
 </section>
-${checks.length > 0 ? `<section><h2>What was seen to hold</h2><ol class="checks">${checks.map(({ words }) => `<li>${escaped(words)}</li>`).join('')}</ol></section>` : ''}
+${checks.length > 0 ? `<section><h2>Checks that held</h2><ol class="checks">${checks.map(({ claim }) => `<li>${escaped(claim)}</li>`).join('')}</ol></section>` : ''}
 ${waitsTable(timeline)}
 <section><details><summary>All ${figures.operations} operations</summary>${operationsTable(timeline)}</details></section>
 </body>
@@ -45,23 +46,23 @@ function figureTiles({ figures, startedAt, endedAt }: Timeline): string {
   const tiles: (readonly [string, string, string])[] = [];
   if (firstDeployment !== undefined)
     tiles.push(
-      ['deployment', length(firstDeployment), 'first one, from the command to its end'],
+      ['deployment', duration(firstDeployment), 'the first one, the whole command'],
       [
         'without waits',
-        length(firstDeployment - providerOnly),
-        `${length(providerOnly)} were waits of azurerm`,
+        duration(firstDeployment - providerOnly),
+        `azurerm waited for ${duration(providerOnly)}`,
       ],
     );
   tiles.push(
-    ['rehearsal', length(endedAt - startedAt), 'everything that is drawn below'],
+    ['rehearsal', duration(endedAt - startedAt), 'everything in the picture'],
     ['operations', String(operations), refused === 0 ? 'none refused' : `${refused} refused`],
-    ['requests', String(requests), 'that Azure answered'],
-    ['memory', `${Math.round(memory / 1024 / 1024)} MB`, 'of the process that plays Azure'],
+    ['requests', String(requests), 'answered by the local Azure'],
+    ['memory', `${Math.round(memory / 1024 / 1024)} MB`, "of the local Azure's process"],
   );
   return tiles
     .map(
-      ([name, value, words]) =>
-        `<div class="tile"><span>${escaped(name)}</span><strong>${escaped(value)}</strong><small>${escaped(words)}</small></div>`,
+      ([name, value, note]) =>
+        `<div class="tile"><span>${escaped(name)}</span><strong>${escaped(value)}</strong><small>${escaped(note)}</small></div>`,
     )
     .join('\n');
 }
@@ -70,21 +71,21 @@ function waitsTable({ figures }: Timeline): string {
   if (figures.waits.length === 0) return '';
   const rows = figures.waits.map(
     ({ type, count, longest, rule }) =>
-      `<tr><td><code>${escaped(type)}</code></td><td class="number">${count}</td><td class="number">${length(longest)}</td><td>${escaped(rule)}</td></tr>`,
+      `<tr><td><code>${escaped(type)}</code></td><td class="number">${count}</td><td class="number">${duration(longest)}</td><td>${escaped(rule)}</td></tr>`,
   );
-  return `<section><h2>What azurerm 4.55.0 waits for, whatever Azure answers</h2>
-<table><thead><tr><th>resource</th><th class="number">how many</th><th class="number">longest</th><th>rule in the provider's source</th></tr></thead>
+  return `<section><h2>Hard-coded waits of azurerm 4.55.0</h2>
+<table><thead><tr><th>resource</th><th class="number">count</th><th class="number">longest</th><th>rule in the provider's source</th></tr></thead>
 <tbody>${rows.join('')}</tbody></table></section>`;
 }
 
 function operationsTable({ operations, startedAt }: Timeline): string {
   const rows = operations.map((one) => {
     const { method, type, target, outcome, error } = one;
-    const name = decodeURIComponent(target.slice(target.lastIndexOf('/') + 1));
-    const said = error ? `${outcome}: ${error.code}` : outcome;
-    return `<tr class="${outcome.toLowerCase()}"><td class="number">${((one.startedAt - startedAt) / 1000).toFixed(2)}</td><td class="number">${(((one.endedAt ?? one.startedAt) - one.startedAt) / 1000).toFixed(2)}</td><td>${escaped(said)}</td><td>${method}</td><td>${escaped(type.replace(/^Microsoft\./, ''))}</td><td>${escaped(name)}</td></tr>`;
+    const name = decodeURIComponent(nameOf(target));
+    const result = error ? `${outcome}: ${error.code}` : outcome;
+    return `<tr class="${outcome.toLowerCase()}"><td class="number">${((one.startedAt - startedAt) / 1000).toFixed(2)}</td><td class="number">${(((one.endedAt ?? one.startedAt) - one.startedAt) / 1000).toFixed(2)}</td><td>${escaped(result)}</td><td>${method}</td><td>${escaped(type.replace(/^Microsoft\./, ''))}</td><td>${escaped(name)}</td></tr>`;
   });
-  return `<table><thead><tr><th class="number">start, s</th><th class="number">length, s</th><th>outcome</th><th>method</th><th>type</th><th>name</th></tr></thead>
+  return `<table><thead><tr><th class="number">start, s</th><th class="number">duration, s</th><th>outcome</th><th>method</th><th>type</th><th>name</th></tr></thead>
 <tbody>${rows.join('')}</tbody></table>`;
 }
 

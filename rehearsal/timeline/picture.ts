@@ -1,15 +1,15 @@
-/** The picture of a timeline: a lane for each kind of resource, grouped by server, as SVG. */
+/** The picture of a timeline as SVG: one lane per kind of resource, grouped by server. */
+import { duration } from '../../core/text.ts';
 import { groupOrder } from './lanes.ts';
 import type { Bar, Timeline } from './model.ts';
 import { type Fold, foldWidth, scaleOf } from './scale.ts';
-import { length } from './text.ts';
 
 const width = 1320;
 const gutter = 178;
 const right = 24;
 const header = 58;
 const groupHeight = 24;
-/** Bars that overlap lie below each other: with up to so many a lane is drawn large. */
+/** Overlapping bars of a lane take several rows. A lane with at most this many is drawn large. */
 const fewRows = 3;
 const large = { bar: 13, gap: 3 };
 const small = { bar: 5, gap: 1.5 };
@@ -50,7 +50,7 @@ export function picture(timeline: Timeline): string {
   }
   const total = timeline.endedAt - timeline.startedAt;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 10}" role="img" aria-label="Timeline of ${escaped(timeline.title)}, ${length(total)} in all">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 10}" role="img" aria-label="Timeline of ${escaped(timeline.title)}, ${duration(total)} in all">`,
     '<defs><pattern id="waiting" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-ground" width="6" height="6"/><line class="hatch" x1="0" y1="0" x2="0" y2="6"/></pattern></defs>',
     ...scale.ticks.map(
       ({ x, seconds }) =>
@@ -69,7 +69,7 @@ function lanesByGroup(bars: readonly Bar[]): [string, Lane[]][] {
     groups.set(bar.group, lanes);
     lanes.set(bar.lane, [...(lanes.get(bar.lane) ?? []), bar]);
   }
-  // Servers are named by their environments' settings; they stand between the network and what watches them.
+  // Groups that are not in the list are servers, whose names come from the settings.
   const rank = (group: string) => {
     const known = groupOrder.indexOf(group);
     return known < 0 ? groupOrder.indexOf('Key Vault') + 0.5 : known;
@@ -82,7 +82,7 @@ function lanesByGroup(bars: readonly Bar[]): [string, Lane[]][] {
 function laneOf(name: string, bars: readonly Bar[]): Lane {
   const rows: Bar[][] = [];
   for (const bar of bars) {
-    // A wait goes on in the row of the operation that it follows.
+    // A wait continues the row of the operation before it.
     const row =
       rows.find((one) => bar.kind === 'wait' && one.at(-1)?.endedAt === bar.startedAt) ??
       rows.find((one) => (one.at(-1)?.endedAt ?? 0) <= bar.startedAt);
@@ -96,13 +96,15 @@ function laneOf(name: string, bars: readonly Bar[]): Lane {
 function barShape(bar: Bar, top: number, height: number, x: (at: number) => number, next?: Bar): string {
   const from = x(bar.startedAt);
   const wide = Math.max(x(bar.endedAt) - from, 2);
-  const told = [bar.label, length(bar.endedAt - bar.startedAt), bar.detail ?? ''].filter((one) => one !== '');
+  const words = [bar.label, duration(bar.endedAt - bar.startedAt), bar.detail ?? ''].filter(
+    (one) => one !== '',
+  );
   const title =
     bar.outcome === 'succeeded'
-      ? told.join('\n')
-      : [told[0], `${bar.outcome}, ${told[1]}`, ...told.slice(2)].join('\n');
+      ? words.join('\n')
+      : [words[0], `${bar.outcome}, ${words[1]}`, ...words.slice(2)].join('\n');
   const shape = `<rect class="${bar.kind} ${bar.outcome}" x="${from.toFixed(1)}" y="${top}" width="${wide.toFixed(1)}" height="${height}" rx="${height > 8 ? 2 : 1}"><title>${escaped(title)}</title></rect>`;
-  // Text runs over the bar's end only where nothing else would be under it.
+  // A label may extend beyond its bar only up to the next bar.
   const room = bar.kind === 'phase' || bar.kind === 'run' ? wide : next ? x(next.startedAt) - from : wide;
   if (height < large.bar || bar.kind === 'wait' || bar.kind === 'step') return shape;
   const label = shorten(bar.label, Math.min(room, wide) - 8);
@@ -119,7 +121,7 @@ function shorten(label: string, room: number): string | undefined {
 function foldShape(fold: Fold, bottom: number): string {
   const middle = fold.x + foldWidth / 2;
   return [
-    `<rect class="fold" x="${fold.x.toFixed(1)}" y="${header - 8}" width="${foldWidth}" height="${bottom - header + 8}"><title>${escaped(`Only the provider's own waits went on for ${length(fold.endedAt - fold.startedAt)}; the picture leaves the time out.`)}</title></rect>`,
+    `<rect class="fold" x="${fold.x.toFixed(1)}" y="${header - 8}" width="${foldWidth}" height="${bottom - header + 8}"><title>${escaped(`There were only waits of the provider for ${duration(fold.endedAt - fold.startedAt)}. The picture leaves this time out.`)}</title></rect>`,
     `<text class="folded" x="${middle.toFixed(1)}" y="16">provider</text>`,
     `<text class="folded" x="${middle.toFixed(1)}" y="28">waits</text>`,
     `<text class="folded strong" x="${middle.toFixed(1)}" y="42">${clock(Math.round((fold.endedAt - fold.startedAt) / 1000))}</text>`,

@@ -1,9 +1,9 @@
-/** From time to a place on the picture: in proportion, but for the provider's waits, which are folded together. */
+/** Maps time to a position in the picture: in proportion, except for the provider's waits, which are folded. */
 import type { Interval } from './waits.ts';
 
-/** A wait is folded from this on, in milliseconds. */
+/** A shorter wait is not folded. In milliseconds. */
 const shortestFold = 4000;
-/** Width of a folded wait. */
+/** Width of a folded wait, in SVG units. */
 export const foldWidth = 58;
 
 export interface Fold extends Interval {
@@ -13,14 +13,14 @@ export interface Fold extends Interval {
 export interface Scale {
   x(at: number): number;
   readonly folds: readonly Fold[];
-  /** Round times to draw a line at, with their places. */
+  /** Round times at which to draw a line, with their positions. */
   readonly ticks: readonly { readonly x: number; readonly seconds: number }[];
 }
 
 /**
- * @param idle when nothing but hard-coded waits went on, in order
- * @param left place of the beginning
- * @param width place of the end, from there
+ * @param idle intervals with only hard-coded waits, in order
+ * @param left position of the start
+ * @param width distance from the start to the end
  */
 export function scaleOf(whole: Interval, idle: readonly Interval[], left: number, width: number): Scale {
   const folded = idle.filter(({ startedAt, endedAt }) => endedAt - startedAt >= shortestFold);

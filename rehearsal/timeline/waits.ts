@@ -1,4 +1,4 @@
-/** Where azurerm 4.55.0 waits because its code says so, whatever Azure answers, and how long that is all there is. */
+/** Waits that are hard-coded in azurerm 4.55.0, whatever Azure answers, and the time in which nothing else happens. */
 import type { OperationRecord } from '../../local/azure/index.ts';
 import type { ResourceRun } from '../terraform/stack.ts';
 
@@ -8,14 +8,14 @@ export interface Interval {
   readonly endedAt: number;
 }
 
-/** Shorter than this, waiting is the network's and nobody's rule; in milliseconds. */
+/** A shorter wait is latency, not a rule of the provider. In milliseconds. */
 const shortestWait = 3000;
-/** Lines of cdktf come a little late; in milliseconds. */
+/** Delay of cdktf's output. In milliseconds. */
 const tolerance = 1000;
 
 interface Rule {
   readonly words: string;
-  /** Before its operation, or after it. */
+  /** Before the resource's operation, or after it. */
   readonly when: 'before' | 'after';
 }
 
@@ -24,53 +24,53 @@ const after = (words: string): Rule => ({ words, when: 'after' });
 /** Read in internal/services/<service>/<resource>.go of the provider's version 4.55.0. */
 const rules: Readonly<Record<string, Readonly<Record<string, Rule>>>> = {
   azurerm_resource_group: {
-    create: after('10 s, then two more looks, 5 s apart, whether the group is there'),
-    delete: after('looks every 10 s whether the group is gone'),
+    create: after('reads the group after 10 s, then twice more, 5 s apart'),
+    delete: after('reads every 10 s until the group is gone'),
   },
-  azurerm_monitor_metric_alert: { create: after('ten looks, 15 s apart, whether the alert is there') },
+  azurerm_monitor_metric_alert: { create: after('reads the alert ten times, 15 s apart') },
   azurerm_management_lock: {
-    create: after('twelve looks, 10 s apart, whether the lock is there'),
-    delete: after('twelve looks, 10 s apart, whether the lock is gone'),
+    create: after('reads the lock twelve times, 10 s apart'),
+    delete: after('looks for the deleted lock twelve times, 10 s apart'),
   },
   azurerm_monitor_diagnostic_setting: {
-    create: after('three looks, 5 s apart, whether the setting is there'),
-    delete: after('five looks, 15 s apart, whether the setting is gone'),
+    create: after('reads the setting three times, 5 s apart'),
+    delete: after('looks for the deleted setting five times, 15 s apart'),
   },
-  azurerm_role_assignment: { create: after('five looks, 5 s apart, whether the assignment is there') },
-  azurerm_key_vault: { create: after('30 s, then ten looks, 10 s apart, whether a public vault answers') },
+  azurerm_role_assignment: { create: after('reads the assignment five times, 5 s apart') },
+  azurerm_key_vault: { create: after('calls a public vault after 30 s, then up to ten times, 10 s apart') },
   azurerm_virtual_network_peering: {
-    create: { words: '15 s before each, one peering after the other', when: 'before' },
+    create: { words: 'waits 15 s before each peering, one after the other', when: 'before' },
   },
   azurerm_data_protection_backup_instance_postgresql_flexible_server: {
-    create: after('5 s before it looks whether the backups are configured'),
+    create: after('waits 5 s before it reads the backup configuration'),
   },
   azurerm_private_dns_zone_virtual_network_link: {
-    delete: after('30 s, then ten looks, whether the link is gone'),
+    delete: after('looks for the deleted link after 30 s, then ten times'),
   },
 };
 
-/** What the provider does, or undefined for a wait that no rule of its own explains. */
+/** The provider's hard-coded wait for an action; undefined if it has none. */
 export function hardCodedWait(type: string, action: string): string | undefined {
   return rules[type]?.[action]?.words;
 }
 
-/** When hard-coded waits were all that an apply did: at least one, and every other resource in one as well. */
+/** Intervals of an apply in which every resource in progress was in a hard-coded wait. */
 export function providerOnly(
   resources: readonly ResourceRun[],
   operations: readonly OperationRecord[],
 ): Interval[] {
-  // Each change of what is going on: how many resources work, how many of them only wait.
+  // Each event changes the number of resources that work and of those that only wait.
   const changes: { at: number; working: number; waiting: number }[] = [];
   for (const resource of resources) {
     const isRule = hardCodedWait(typeOf(resource), resource.action) !== undefined;
     const wait = isRule ? waitOf(resource, operations) : undefined;
     const steps = [resource.startedAt, wait?.startedAt, wait?.endedAt, resource.endedAt];
-    const [began, waits, goesOn, ended] = steps.map((at) => at ?? resource.endedAt);
+    const [begins, waits, resumes, ends] = steps.map((at) => at ?? resource.endedAt);
     changes.push(
-      { at: began ?? 0, working: 1, waiting: 0 },
+      { at: begins ?? 0, working: 1, waiting: 0 },
       { at: waits ?? 0, working: -1, waiting: 1 },
-      { at: goesOn ?? 0, working: 1, waiting: -1 },
-      { at: ended ?? 0, working: -1, waiting: 0 },
+      { at: resumes ?? 0, working: 1, waiting: -1 },
+      { at: ends ?? 0, working: -1, waiting: 0 },
     );
   }
   changes.sort((a, b) => a.at - b.at);
@@ -90,10 +90,10 @@ export function providerOnly(
 }
 
 /**
- * Between a resource's operations and when the provider believed that it was done; for some types, from when the
- * provider took it up to its first operation.
+ * The wait of one resource: from its last operation until the provider reports success, or for some types, from the
+ * provider's start until the first operation.
  *
- * @returns undefined when there was no operation, or hardly a wait
+ * @returns undefined without an operation, or for a wait of less than three seconds
  */
 export function waitOf(
   resource: ResourceRun,
@@ -121,7 +121,7 @@ function typeOf({ address }: ResourceRun): string {
   return address.split('.')[0] ?? '';
 }
 
-/** The provider's ids of settings on another resource are two joined by a bar. */
+/** The Azure id in a provider id. Ids of diagnostic settings join two ids with a bar. */
 function armId(id: string | undefined): string | undefined {
   const [target, name] = (id ?? '').toLowerCase().split('|');
   if (!target) return undefined;

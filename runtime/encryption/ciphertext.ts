@@ -5,7 +5,7 @@
  * ciphertext, tag (16). The text says which key it needs without being decoded, so that SQL can ask too.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 
 /** Where a value belongs. A value found anywhere else is refused. */
 export interface Place {
@@ -23,7 +23,10 @@ const version = 1;
 const idLength = 16;
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const textual = /^gcm1:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([A-Za-z0-9_-]{38,})$/;
+const textualHead = /^gcm1:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):$/;
+const headLength = 42;
+/** Characters of the nonce and the tag of an empty text. */
+const emptyLength = 38;
 
 /** An encrypted value taken apart. */
 export interface Sealed {
@@ -43,7 +46,7 @@ export function seal(key: Buffer, keyId: string, place: Place, plaintext: Uint8A
   return { keyId, nonce, body, tag: gcm.getAuthTag() };
 }
 
-/** @throws EncryptionFault `refused` when the value was changed or does not belong to that place */
+/** @throws EncryptionError `refused` when the value was changed or does not belong to that place */
 export function open(key: Buffer, place: Place, { keyId, nonce, body, tag }: Sealed): Buffer {
   // The length is said, or Node takes tags of four bytes, which are guessed in an afternoon.
   const gcm = createDecipheriv(cipher, key, nonce, { authTagLength: tagLength });
@@ -55,7 +58,7 @@ export function open(key: Buffer, place: Place, { keyId, nonce, body, tag }: Sea
   } catch {
     // What was decrypted before the tag was found wrong must not be used.
     first.fill(0);
-    throw new EncryptionFault(
+    throw new EncryptionError(
       'refused',
       `The encrypted value in ${place.table}.${place.column} of record ${place.record} is refused`,
       'it was changed, or it was encrypted for another tenant, table, column or record (its authentication tag does not fit)',
@@ -72,11 +75,11 @@ export function toBytes({ keyId, nonce, body, tag }: Sealed): Buffer {
   return Buffer.concat([Buffer.of(version), idBytes(keyId), nonce, body, tag]);
 }
 
-/** @throws EncryptionFault `malformed`; the value itself is not repeated */
+/** @throws EncryptionError `malformed`; the value itself is not repeated */
 export function parse(value: string | Uint8Array): Sealed {
   const sealed = typeof value === 'string' ? fromText(value) : fromBytes(Buffer.from(value));
   if (sealed) return sealed;
-  throw new EncryptionFault(
+  throw new EncryptionError(
     'malformed',
     'A value is not encrypted',
     'it has not the form gcm1:<key id>:<base64url>, or the bytes of it',
@@ -85,9 +88,12 @@ export function parse(value: string | Uint8Array): Sealed {
 }
 
 function fromText(value: string): Sealed | undefined {
-  const [, keyId, encoded] = textual.exec(value) ?? [];
-  if (keyId === undefined || encoded === undefined) return undefined;
-  return split(keyId, Buffer.from(encoded, 'base64url'));
+  const [, keyId] = textualHead.exec(value.slice(0, headLength)) ?? [];
+  const encoded = value.slice(headLength);
+  // One class and no repetition: an expression that repeats keeps a state per character, and megabytes overflow the stack.
+  if (keyId === undefined || encoded.length < emptyLength || /[^A-Za-z0-9_-]/.test(encoded)) return undefined;
+  // Base64 never has one character more than a multiple of four.
+  return encoded.length % 4 === 1 ? undefined : split(keyId, Buffer.from(encoded, 'base64url'));
 }
 
 function fromBytes(value: Buffer): Sealed | undefined {

@@ -1,9 +1,9 @@
 /** Encryption of fields for applications: values bound to their place, under data keys of the tenant's own. */
 import { createHmac, randomUUID } from 'node:crypto';
 import { lengthPrefixed, open, type Place, parse, type Sealed, seal, toBytes, toText } from './ciphertext.ts';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 import { type CacheOptions, KeyCache } from './key-cache.ts';
-import type { KeyStore, StoredKey } from './key-store.ts';
+import type { KeyStore, RegisteredColumn, StoredKey } from './key-store.ts';
 import {
   type DataKeyIdentity,
   generateDataKey,
@@ -57,6 +57,18 @@ interface Ring {
   readonly at: number;
 }
 
+/** What the registry said, as `columnOf` names columns. */
+interface Registry {
+  readonly columns: ReadonlySet<string>;
+  readonly at: number;
+}
+
+/**
+ * Bytes of a value at most: 96 MiB in base64, and in hexadecimal, as the audit trail has bytea. A row of which one version
+ * has more than 100 MiB of text is not audited (migrations/0015_size_limits.sql).
+ */
+const largestValue = { text: 72 * 2 ** 20, bytes: 48 * 2 ** 20 } as const;
+
 /** Values whose right to be encrypted is taken at once; the block doubles while a process needs more. */
 const firstBlock = 2 ** 10;
 const largestBlock = 2 ** 20;
@@ -77,6 +89,8 @@ export class FieldEncryption {
   /** What is left of reserved values, by data key. */
   readonly #budgets = new Map<string, { left: number; block: number }>();
   readonly #reserving = new Map<string, Promise<boolean>>();
+  #registry: Registry = { columns: new Set(), at: Number.NEGATIVE_INFINITY };
+  readonly #reading = new Map<'registry', Promise<void>>();
   /** Counts calls of `forget`. */
   #forgotten = 0;
 
@@ -88,17 +102,22 @@ export class FieldEncryption {
     this.#maxKeyAge = maxKeyAgeDays * dayLength;
   }
 
-  /** @returns text for a text or jsonb column. @throws EncryptionFault */
+  /**
+   * @param place a column that llama.register_encrypted_column has registered
+   * @returns text for a text column, or for a jsonb column as {"$enc": text}
+   * @throws EncryptionError `unregistered` or `oversized` (more than 72 MiB), before any key is used; `destroyed`,
+   * `denied`, `unavailable`
+   */
   async encrypt(place: Place, plaintext: string | Uint8Array): Promise<string> {
-    return toText(await this.#seal(place, plaintext));
+    return toText(await this.#seal(place, plaintext, largestValue.text));
   }
 
-  /** @returns bytes for a bytea column, a quarter shorter than the text. @throws EncryptionFault */
+  /** {@link encrypt} for a bytea column: a quarter shorter than the text, and of at most 48 MiB. */
   async encryptBytes(place: Place, plaintext: string | Uint8Array): Promise<Buffer> {
-    return toBytes(await this.#seal(place, plaintext));
+    return toBytes(await this.#seal(place, plaintext, largestValue.bytes));
   }
 
-  /** @throws EncryptionFault `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
+  /** @throws EncryptionError `refused`, `malformed`, `unknown`, `destroyed`, `denied`, `unavailable` */
   async decrypt(place: Place, value: string | Uint8Array): Promise<Opened> {
     const sealed = parse(value);
     const key = await this.#find(place.tenant, sealed.keyId);
@@ -115,7 +134,7 @@ export class FieldEncryption {
   async renew<Value extends string | Uint8Array>(place: Place, value: Value): Promise<Value | undefined> {
     const { plaintext, stale } = await this.decrypt(place, value);
     if (!stale) return undefined;
-    const sealed = await this.#seal(place, plaintext);
+    const sealed = await this.#seal(place, plaintext, Number.POSITIVE_INFINITY);
     plaintext.fill(0);
     return (typeof value === 'string' ? toText(sealed) : toBytes(sealed)) as string | Uint8Array as Value;
   }
@@ -161,10 +180,39 @@ export class FieldEncryption {
     this.#cache.close();
   }
 
-  async #seal(place: Place, plaintext: string | Uint8Array): Promise<Sealed> {
+  async #seal(place: Place, plaintext: string | Uint8Array, largest: number): Promise<Sealed> {
+    await this.#requireRegistered(place);
     const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext, 'utf8') : plaintext;
+    if (bytes.length > largest) {
+      throw new EncryptionError(
+        'oversized',
+        `A value for ${place.column} of ${place.table} is not encrypted`,
+        `it has ${bytes.length} bytes, and ${largest} are what PostgreSQL can store, audit and give back`,
+        'Keep large content in blob storage, and its name in the record.',
+      );
+    }
     const key = await this.#reserved(place.tenant);
     return this.#with(key, (secret) => seal(secret, key.keyId, place, bytes));
+  }
+
+  /** A value that rotation does not find is lost when its key is destroyed. */
+  async #requireRegistered(place: Place): Promise<void> {
+    const registered = () => this.#registry.columns.has(columnOf(place));
+    const age = Date.now() - this.#registry.at;
+    // A migration may have registered it since; asked at most once a second.
+    if (age > this.#cache.maxAge || (!registered() && age > 1000)) {
+      await once(this.#reading, 'registry', async () => {
+        const columns = await this.#store.columns();
+        this.#registry = { columns: new Set(columns.map(columnOf)), at: Date.now() };
+      });
+    }
+    if (registered()) return;
+    throw new EncryptionError(
+      'unregistered',
+      `Column ${place.column} of ${place.table} gets no encrypted value`,
+      'llama.encrypted_columns does not list it, so llama-db keys rotate would destroy the key that its values need',
+      'Register it in a migration with llama.register_encrypted_column (docs/encryption.md).',
+    );
   }
 
   #with<Result>(key: StoredKey, use: (key: Buffer) => Result): Promise<Result> {
@@ -175,7 +223,7 @@ export class FieldEncryption {
     const { wrapped, wrappingKey, wrappingKeyVersion: version } = key;
     if (!wrapped) throw destroyed(key);
     if (wrappingKey !== this.#wrapping.id || key.algorithm !== this.#wrapping.algorithm) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'denied',
         `Data key ${key.keyId} of tenant ${key.tenant} cannot be unwrapped here`,
         `it is wrapped by ${wrappingKey} (${key.algorithm}), and this process uses ${this.#wrapping.id}`,
@@ -230,7 +278,7 @@ export class FieldEncryption {
     }
     const key = among(ring);
     if (!key) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'unknown',
         `Data key ${keyId} is not one of tenant ${tenant}`,
         'the value belongs to another tenant, or its key was lost with a restored or copied database',
@@ -295,13 +343,17 @@ function once<Result>(
   return promise;
 }
 
+function columnOf({ table, column }: RegisteredColumn): string {
+  return JSON.stringify([table, column]);
+}
+
 /** No tenant's prefix begins another one's. */
 function prefixOf(tenant: string): string {
   return `${tenant.length}:${tenant}:`;
 }
 
-function destroyed({ keyId, tenant, state }: StoredKey): EncryptionFault {
-  return new EncryptionFault(
+function destroyed({ keyId, tenant, state }: StoredKey): EncryptionError {
+  return new EncryptionError(
     'destroyed',
     `Data key ${keyId} of tenant ${tenant} was destroyed`,
     state === 'erased'

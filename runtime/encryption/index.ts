@@ -1,6 +1,6 @@
 /** Field encryption for applications: docs/encryption.md. */
 export type { Place } from './ciphertext.ts';
-export { EncryptionFault, type EncryptionProblem } from './fault.ts';
+export { EncryptionError, type EncryptionProblem } from './error.ts';
 export {
   type BlindIndexOptions,
   FieldEncryption,
@@ -10,7 +10,7 @@ export {
   type Opened,
 } from './field-encryption.ts';
 export type { CacheOptions } from './key-cache.ts';
-export { type KeyStore, keyStoreOf, type StoredKey } from './key-store.ts';
+export { type KeyStore, keyStoreOf, type RegisteredColumn, type StoredKey } from './key-store.ts';
 export { type KeyVaultOptions, KeyVaultWrappingKey } from './key-vault.ts';
 export { LocalKey } from './local-key.ts';
 export {

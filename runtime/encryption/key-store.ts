@@ -1,6 +1,9 @@
-/** Where a tenant's wrapped data keys are: table llama.data_keys, read and written as the application role. */
+/**
+ * Where a tenant's wrapped data keys are, and which columns may hold what they encrypt: tables llama.data_keys and
+ * llama.encrypted_columns, read and written as the application role.
+ */
 import type pg from 'pg';
-import { asApplication, transaction } from './transaction.ts';
+import { asApplication, transaction } from '../tenant.ts';
 import type { Purpose, WrappingAlgorithm } from './wrapping-key.ts';
 
 export type KeyState = 'active' | 'retiring' | 'retired' | 'destroyed' | 'erased';
@@ -21,7 +24,15 @@ export interface StoredKey {
 
 export type NewKey = Omit<StoredKey, 'state' | 'createdAt' | 'wrapped'> & { readonly wrapped: Buffer };
 
+/** A column that llama.encrypted_columns lists, by the names that values are bound to. */
+export interface RegisteredColumn {
+  readonly table: string;
+  readonly column: string;
+}
+
 export interface KeyStore {
+  /** Columns whose values rotation finds: no other place gets an encrypted value. */
+  columns(): Promise<readonly RegisteredColumn[]>;
   /** Every key of a tenant, whatever its state. */
   list(tenant: string): Promise<readonly StoredKey[]>;
   /**
@@ -52,6 +63,7 @@ export interface Pool {
  */
 export function keyStoreOf(pool: Pool): KeyStore {
   return {
+    columns: () => pooled(pool, undefined, listColumns),
     list: (tenant) => pooled(pool, tenant, (client) => listKeys(client, tenant)),
     add: (key, replaces) => pooled(pool, key.tenant, (client) => addKey(client, key, replaces)),
     reserve: (tenant, keyId, values) =>
@@ -62,12 +74,13 @@ export function keyStoreOf(pool: Pool): KeyStore {
 /** The store within one connection of an administrator, acting as the application: one transaction after the other. */
 export function keyStoreWithin(client: pg.ClientBase): KeyStore {
   let last: Promise<unknown> = Promise.resolve();
-  const within = <Result>(tenant: string, work: () => Promise<Result>): Promise<Result> => {
+  const within = <Result>(tenant: string | undefined, work: () => Promise<Result>): Promise<Result> => {
     const next = last.then(() => asApplication(client, tenant, work));
     last = next.catch(() => undefined);
     return next;
   };
   return {
+    columns: () => within(undefined, () => listColumns(client)),
     list: (tenant) => within(tenant, () => listKeys(client, tenant)),
     add: (key, replaces) => within(key.tenant, () => addKey(client, key, replaces)),
     reserve: (tenant, keyId, values) => within(tenant, () => reserveValues(client, tenant, keyId, values)),
@@ -76,13 +89,13 @@ export function keyStoreWithin(client: pg.ClientBase): KeyStore {
 
 async function pooled<Result>(
   pool: Pool,
-  tenant: string,
+  tenant: string | undefined,
   work: (client: pg.ClientBase) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    return await transaction(client, { tenant }, () => work(client));
+    return await transaction(client, tenant === undefined ? {} : { tenant }, () => work(client));
   } catch (error) {
     broken = error instanceof Error ? error : new Error(String(error));
     throw error;
@@ -107,6 +120,13 @@ interface Row {
 /** Columns of {@link StoredKey}. */
 export const keyColumns =
   'tenant_id, key_id, purpose, state, algorithm, wrapping_key, wrapping_key_version, wrapped, created_at';
+
+async function listColumns(client: pg.ClientBase): Promise<readonly RegisteredColumn[]> {
+  const { rows } = await client.query<RegisteredColumn>(
+    'SELECT table_name AS "table", column_name AS "column" FROM llama.encrypted_columns',
+  );
+  return rows;
+}
 
 export async function listKeys(client: pg.ClientBase, tenant: string): Promise<readonly StoredKey[]> {
   const { rows } = await client.query<Row>(

@@ -6,8 +6,8 @@ import type {
   KeyClient,
   KeyVaultKey,
 } from '@azure/keyvault-keys';
-import { Fault } from '../../core/fault.ts';
-import { EncryptionFault } from './fault.ts';
+import { ConfigurationError, ExplainedError } from '../errors.ts';
+import { EncryptionError } from './error.ts';
 import type { Wrapped, WrappingKey } from './wrapping-key.ts';
 
 const keyId =
@@ -39,17 +39,16 @@ export class KeyVaultWrappingKey implements WrappingKey {
 
   /**
    * @param id `https://<vault>.vault.azure.net/keys/<name>` without a version: Terraform output `field_encryption_key_id`
-   * @throws Fault (exit 2) for anything else
+   * @throws ConfigurationError for anything else
    */
   constructor(id: string, options: KeyVaultOptions = {}) {
     const [, vaultUrl, name] = keyId.exec(id) ?? [];
     if (vaultUrl === undefined || name === undefined) {
-      throw new Fault(
-        'key-vault/1',
+      throw new ConfigurationError(
+        'wrapping-key/malformed-id',
         `${JSON.stringify(id)} does not name a wrapping key`,
         'a key is named by its address without a version, so that rotation needs no new setting',
         'Give https://NAME.vault.azure.net/keys/KEY (Terraform output field_encryption_key_id).',
-        { exitCode: 2 },
       );
     }
     this.id = `${vaultUrl.toLowerCase()}/keys/${name}`;
@@ -67,7 +66,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
     const { version, enabled, expiresOn } = found.properties;
     if (version === undefined) throw new Error('Key Vault named no version');
     if (enabled === false || (expiresOn && expiresOn.getTime() <= Date.now())) {
-      throw new EncryptionFault(
+      throw new EncryptionError(
         'denied',
         `The newest version of ${this.id} may not be used`,
         enabled === false ? 'it is disabled' : `it expired at ${expiresOn?.toISOString()}`,
@@ -145,12 +144,12 @@ export class KeyVaultWrappingKey implements WrappingKey {
 
 /** Codes and names only: messages of Azure's clients can quote requests. */
 function explain(error: unknown, deed: string, id: string): Error {
-  if (error instanceof Fault) return error;
+  if (error instanceof ExplainedError) return error;
   const status = numberOf(error, 'statusCode');
   const inner = innerCode(error);
   const cause = new Error(error instanceof Error ? `${error.name}${inner ? ` ${inner}` : ''}` : 'unknown');
   const fault = (problem: 'denied' | 'unavailable' | 'destroyed' | 'refused', why: string, remedy: string) =>
-    new EncryptionFault(problem, `Key Vault did not ${deed} ${id}`, why, remedy, { cause });
+    new EncryptionError(problem, `Key Vault did not ${deed} ${id}`, why, remedy, { cause });
   if (inner === 'ForbiddenByConnection') {
     return fault(
       'denied',

@@ -1,9 +1,9 @@
 /** A wrapping key in a file, for the embedded server and for tests: whoever reads the file reads everything. */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { Fault } from '../../core/fault.ts';
+import { ConfigurationError } from '../errors.ts';
 import { lengthPrefixed } from './ciphertext.ts';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 import type { Wrapped, WrappingKey } from './wrapping-key.ts';
 
 const keyLength = 32;
@@ -30,7 +30,7 @@ export class LocalKey implements WrappingKey {
   /**
    * Reads keys from a file: 32 bytes in base64 on each line, oldest first.
    *
-   * @throws Fault (exit 2) when the file cannot be read, is readable by others, or holds something else
+   * @throws ConfigurationError if the file cannot be read, is readable by others, or has other content
    */
   static fromFile(file: string): LocalKey {
     let text: string;
@@ -40,14 +40,14 @@ export class LocalKey implements WrappingKey {
       }
       text = readFileSync(file, 'utf8');
     } catch (error) {
-      if (error instanceof Fault) throw error;
+      if (error instanceof ConfigurationError) throw error;
       const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
       throw unusable(`Key file ${file}`, `it cannot be read (${String(code)})`);
     }
     return LocalKey.fromText(text, `Key file ${file}`);
   }
 
-  /** @param source how messages call it; the text itself is never repeated. @throws Fault (exit 2) */
+  /** @param source how messages call it; the text itself is never repeated. @throws ConfigurationError */
   static fromText(text: string, source: string): LocalKey {
     const lines = text.split('\n').map((line) => line.trim());
     const keys = lines.filter((line) => line !== '').map((line) => decode(line));
@@ -89,7 +89,7 @@ export class LocalKey implements WrappingKey {
   #key(version: string): Buffer {
     const key = this.#keys.get(version);
     if (key) return key;
-    throw new EncryptionFault(
+    throw new EncryptionError(
       'destroyed',
       `Local wrapping key ${version} is not in the key file`,
       'data keys were wrapped with it, and without it they are lost',
@@ -106,8 +106,8 @@ function versionOf(key: Uint8Array): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 16);
 }
 
-function refused(version: string): EncryptionFault {
-  return new EncryptionFault(
+function refused(version: string): EncryptionError {
+  return new EncryptionError(
     'refused',
     `A data key wrapped with local key ${version} is refused`,
     'what llama.data_keys holds was changed (its authentication tag does not fit)',
@@ -119,6 +119,6 @@ function unusable(
   source: string,
   why: string,
   remedy = 'Make one with: openssl rand -base64 32 > key && chmod 600 key.',
-): Fault {
-  return new Fault('local-key/1', `${source} cannot be used`, why, remedy, { exitCode: 2 });
+): ConfigurationError {
+  return new ConfigurationError('wrapping-key/unusable-file', `${source} cannot be used`, why, remedy);
 }

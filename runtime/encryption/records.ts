@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { Place } from './ciphertext.ts';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 import type { BlindIndexOptions, FieldEncryption } from './field-encryption.ts';
 
 const table = 'storage_records';
@@ -54,7 +54,7 @@ export interface OpenedRecord {
 const sealedKey = '$enc';
 const searchKey = '$search';
 
-/** Encrypts the content of a record. @throws EncryptionFault, and TypeError for an id that is no uuid */
+/** Encrypts the content of a record. @throws EncryptionError, and TypeError for an id that is no uuid */
 export async function sealRecord(
   encryption: FieldEncryption,
   record: PlainRecord & { readonly id: string },
@@ -79,7 +79,7 @@ export async function sealRecord(
   };
 }
 
-/** Decrypts a record; one that was stored in clear comes back as it is. @throws EncryptionFault */
+/** Decrypts a record; one that was stored in clear comes back as it is. @throws EncryptionError */
 export async function openRecord(encryption: FieldEncryption, row: StoredRecord): Promise<OpenedRecord> {
   const place = { tenant: row.tenant_id, record: row.id };
   const mapped = await openValue(encryption, { ...place, column: 'mapped_data' }, row.mapped_data);
@@ -246,7 +246,7 @@ async function openValue(
     return { value: JSON.parse(plaintext.toString('utf8')), stale };
   } catch {
     // The parser's message quotes the text.
-    throw new EncryptionFault(
+    throw new EncryptionError(
       'malformed',
       `What was encrypted in ${place.column} of record ${place.record} is not JSON`,
       'it was written by something else than sealRecord',

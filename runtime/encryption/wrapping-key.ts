@@ -1,7 +1,7 @@
 /** The key that wraps data keys, whoever keeps it, and what is wrapped: a data key tied to its tenant, id and purpose. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { lengthPrefixed } from './ciphertext.ts';
-import { EncryptionFault } from './fault.ts';
+import { EncryptionError } from './error.ts';
 
 export type WrappingAlgorithm = 'RSA-OAEP-256' | 'A256GCM';
 
@@ -20,12 +20,12 @@ export interface WrappingKey {
    * The version that wraps from now on.
    *
    * @param fresh ask the keeper, whatever was heard before. @default false
-   * @throws EncryptionFault `denied` or `unavailable`
+   * @throws EncryptionError `denied` or `unavailable`
    */
   newest(fresh?: boolean): Promise<string>;
-  /** Wraps with the newest version. @throws EncryptionFault `denied` or `unavailable` */
+  /** Wraps with the newest version. @throws EncryptionError `denied` or `unavailable` */
   wrap(plain: Buffer): Promise<Wrapped>;
-  /** @throws EncryptionFault `denied`, `unavailable`, `refused` (other bytes), `destroyed` (the version is gone) */
+  /** @throws EncryptionError `denied`, `unavailable`, `refused` (other bytes), `destroyed` (the version is gone) */
   unwrap(wrapped: Wrapped): Promise<Buffer>;
 }
 
@@ -62,7 +62,7 @@ export async function wrapDataKey(
   }
 }
 
-/** @throws EncryptionFault `refused` when what was wrapped is not the data key of that identity */
+/** @throws EncryptionError `refused` when what was wrapped is not the data key of that identity */
 export async function unwrapDataKey(
   wrapping: WrappingKey,
   identity: DataKeyIdentity,
@@ -82,7 +82,7 @@ export async function unwrapDataKey(
   } finally {
     payload.fill(0);
   }
-  throw new EncryptionFault(
+  throw new EncryptionError(
     'refused',
     `Data key ${identity.keyId} of tenant ${identity.tenant} is refused`,
     'what is wrapped in llama.data_keys was made for another tenant, key or purpose',

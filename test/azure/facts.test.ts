@@ -14,7 +14,7 @@ import { storageSizesGb, storageTierRank, storageTiers } from '../../azure/stora
 import { majorVersions, supportedVersions } from '../../azure/versions.ts';
 
 describe('sizes', () => {
-  /** The provider's own grammar, written as it is there rather than as it is here. */
+  /** The provider's own grammar, in the provider's form. */
   const grammar = [
     /^B_Standard_B(1|2|4|8|12|16|20)ms$/,
     /^B_Standard_B2s$/,
@@ -28,7 +28,7 @@ describe('sizes', () => {
   ];
   const accepted = (name: string) => grammar.some((one) => one.test(name));
 
-  it('are exactly those the provider accepts', () => {
+  it('are exactly those that the provider accepts', () => {
     const numbers = [1, 2, 4, 5, 6, 8, 12, 16, 20, 24, 32, 48, 64, 96, 128];
     const written = numbers.flatMap((number) => [
       ...['ms', 's'].map((suffix) => `B_Standard_B${number}${suffix}`),
@@ -65,7 +65,7 @@ describe('sizes', () => {
 });
 
 describe('disks', () => {
-  it('have the sizes the provider accepts, in its own unit', () => {
+  it('have the sizes that the provider accepts, in its own unit', () => {
     expect(storageSizesGb.map((size) => size * 1024)).toEqual([
       32768, 65536, 131072, 262144, 524288, 1048576, 2097152, 4193280, 4194304, 8388608, 16777216, 33553408,
     ]);
@@ -83,14 +83,14 @@ describe('disks', () => {
 });
 
 describe('parameters', () => {
-  it('have defaults that they would take', () => {
+  it('accept their own defaults', () => {
     for (const [name, one] of Object.entries(parameterCatalogue)) {
       if (one.apply === 'read-only' || one.default === undefined || one.default === '') continue;
       expect(refusal(one, name, one.default), name).toBeUndefined();
     }
   });
 
-  it('say what waits for a restart, and assume it of what is unknown', () => {
+  it('are static if they wait for a restart, or if they are unknown', () => {
     expect([isStatic('max_connections'), isStatic('work_mem'), isStatic('timescaledb.new')]).toEqual([
       true,
       false,
@@ -98,7 +98,7 @@ describe('parameters', () => {
     ]);
   });
 
-  it('spell switches as Azure does', () => {
+  it('have switches as Azure spells them', () => {
     expect(azureValue('log_checkpoints', false)).toBe('off');
     expect(azureValue('pgbouncer.enabled', true)).toBe('true');
     expect(azureValue('work_mem', 8192)).toBe('8192');
@@ -106,7 +106,7 @@ describe('parameters', () => {
 });
 
 describe('regions', () => {
-  it('have pairs that exist, and another region as their pair', () => {
+  it('have pairs that exist and differ from them', () => {
     for (const one of regions) {
       if (one.pair === undefined) continue;
       expect(region(one.pair), one.name).toBeDefined();
@@ -114,7 +114,7 @@ describe('regions', () => {
     }
   });
 
-  it('send the backup of eastus to westus, not to the replica', () => {
+  it("have westus as the pair of eastus, not the replica's region", () => {
     expect(region('eastus')).toEqual({ name: 'eastus', pair: 'westus', hasZones: true });
     expect(region('westus')?.hasZones).toBe(false);
     expect(region('westus2')?.hasZones).toBe(true);
@@ -122,7 +122,7 @@ describe('regions', () => {
 });
 
 describe('metrics, extensions and versions', () => {
-  it('have aggregations and a window an alert may have', () => {
+  it('have aggregations and a window that alerts accept', () => {
     for (const [name, one] of Object.entries(metrics)) {
       expect(one.aggregations.length, name).toBeGreaterThan(0);
       expect(alertWindows, name).toContain(one.minimumWindow);
@@ -133,7 +133,7 @@ describe('metrics, extensions and versions', () => {
     expect(metrics.physical_replication_delay_in_seconds.emittedBy).toBe('replica');
   });
 
-  it('know that pg_buffercache is no library and pg_partman’s has another name', () => {
+  it("have no library for pg_buffercache, and another name for pg_partman's", () => {
     expect(extension('pg_buffercache')).toEqual({ name: 'pg_buffercache' });
     expect(extension('pg_partman')?.preload).toBe('pg_partman_bgw');
     expect(new Set(extensionNames).size).toBe(extensionNames.length);
@@ -143,7 +143,7 @@ describe('metrics, extensions and versions', () => {
     ]);
   });
 
-  it('support three majors and date every one', () => {
+  it('support three major versions, each with its end of life', () => {
     expect(supportedVersions).toEqual([16, 17, 18]);
     for (const { endOfLife } of majorVersions) expect(endOfLife).toMatch(/^20\d\d-11-\d\d$/);
   });

@@ -8,14 +8,8 @@ import { environments } from '../../environments/index.ts';
 const run = promisify(execFile);
 const subscription = '11111111-2222-4333-8444-555555555555';
 
-function settingsOf(name: string) {
-  const found = environments().find((each) => each.name === name);
-  if (!found) throw new Error(`no environment ${name}`);
-  return found;
-}
-
 function templateOf(name: string) {
-  const template = bootstrapTemplate(settingsOf(name), {
+  const template = bootstrapTemplate(environments.named(name), {
     subscriptionId: subscription,
     repository: 'acme/database',
   });
@@ -135,11 +129,11 @@ describe('the bootstrap of a subscription', () => {
     expect(JSON.parse(stdout)).toEqual(templateOf('production'));
 
     for (const [args, message] of [
-      [['development', '--subscription', subscription], /development needs none: its state is local/],
-      [['production', '--subscription', 'mine'], /no subscription: .*"mine", not a subscription id/],
+      [['development', '--subscription', subscription], /^development .*\[bootstrap\/state-is-local\]/],
+      [['production', '--subscription', 'mine'], /"mine".*\[bootstrap\/subscription-malformed\]/],
       [
         ['prod', '--subscription', subscription],
-        /unknown environment "prod": the environments are development, staging, production/,
+        /environment prod: .* development, .*production\..*\[environment\/unknown\]/,
       ],
     ] as const) {
       const failure = await llama(...args).catch((error: { code: number; stderr: string }) => error);

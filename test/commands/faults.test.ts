@@ -8,7 +8,7 @@ import { startPostgres } from '../../local/postgres/server.ts';
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts';
 import { type Finished, migrationsCopy, run, start } from './run.ts';
 
-/** Every fault goes through the real command line; so does the run after its cause is gone. */
+/** Provokes each fault through the real command line, removes its cause, and runs the command again. */
 const databases: TestDatabase[] = [];
 
 async function fresh(): Promise<TestDatabase> {
@@ -23,13 +23,14 @@ afterAll(async () => {
 
 const deploy = (url: string, ...more: string[]) => run(['post-deploy', '--url', url, ...more]);
 
-/** One line that says what is wrong, on stderr, and nothing that only a developer could read. */
-function expectFault(finished: Finished, code: number, line: RegExp): void {
+/** Expects one line on stderr, with these values and the code of the fault, and no stack. */
+function expectFault(finished: Finished, exitCode: number, code: string, values: RegExp): void {
   const lines = finished.stderr.trimEnd().split('\n');
   expect(lines, finished.stderr).toHaveLength(1);
-  expect(lines[0]).toMatch(line);
+  expect(lines[0]).toMatch(values);
+  expect(lines[0]?.endsWith(` [${code}]`), lines[0]).toBe(true);
   expect(finished.stderr).not.toMatch(/^\s+at |defect/m);
-  expect(finished.code).toBe(code);
+  expect(finished.code).toBe(exitCode);
 }
 
 function expectDone(finished: Finished): void {
@@ -46,7 +47,7 @@ async function applied(database: TestDatabase): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-/** A database half-way: everything applied, and one tenant's row that must survive whatever comes. */
+/** Deploys, and adds a row that must survive every fault. */
 async function lived(url: string, database: TestDatabase): Promise<void> {
   expectDone(await deploy(url));
   await database.query('superuser', "CREATE TABLE public.kept AS SELECT 'row'::text AS what");
@@ -55,18 +56,18 @@ async function lived(url: string, database: TestDatabase): Promise<void> {
 const kept = (database: TestDatabase) => database.query('superuser', 'SELECT what FROM public.kept');
 
 describe('PostgreSQL', () => {
-  it('unreachable: says that nothing listens; the same command succeeds once it does', async () => {
+  it('unreachable: is refused, and the same command succeeds once the server listens', async () => {
     const port = await freePort();
     const { caFile } = inject('postgres');
     const url = `postgresql://somebody:hunter22@localhost:${port}/llama?sslrootcert=${encodeURIComponent(caFile)}`;
     const finished = await deploy(url);
-    expectFault(finished, 2, /^localhost:\d+, database llama refused the connection: nothing listens/);
-    expect(finished.stdout).toMatch(/trying again \(1 of 3\)/);
+    expectFault(finished, 2, 'connection/refused', /^localhost:\d+, database llama /);
+    expect(finished.stdout).toMatch(/retrying \(1 of 3\)/);
 
     const database = await fresh();
     const closed = database.url().replace(`:${database.server.port}/`, `:${port}/`);
     const waiting = start(['post-deploy', '--url', closed]);
-    await expect.poll(() => waiting.printed(), { timeout: 10_000 }).toMatch(/trying again/);
+    await expect.poll(() => waiting.printed(), { timeout: 10_000 }).toMatch(/retrying/);
     const forwarder = await forward(port, database.server.port);
     try {
       expectDone(await waiting.finished);
@@ -75,29 +76,35 @@ describe('PostgreSQL', () => {
     }
   });
 
-  it('unknown to DNS: says who knows it', async () => {
+  it('unknown to DNS: the remedy names --host-address', async () => {
     const url = 'postgresql://somebody:hunter22@no-such-server.invalid/llama';
-    expectFault(await deploy(url), 2, /^no-such-server\.invalid:5432.* (cannot be found).*--host-address/);
+    const finished = await deploy(url);
+    // Without a name server, DNS does not answer at all.
+    const code = finished.stderr.includes('[connection/dns-unavailable]')
+      ? 'connection/dns-unavailable'
+      : 'connection/host-unknown';
+    expectFault(finished, 2, code, /no-such-server\.invalid:5432.*--host-address/);
   });
 
-  it('with a wrong password: asks no second time, prints no password', async () => {
+  it('with a wrong password: makes no second attempt, prints no password', async () => {
     const database = await fresh();
     const { administrator } = database.server;
     const finished = await deploy(database.url({ user: administrator, password: 'not-the-password' }));
     expectFault(
       finished,
       2,
-      /refused the login of database_admins: password authentication failed.*PGPASSWORD/,
+      'connection/login-refused',
+      /database_admins: password authentication failed.*PGPASSWORD/,
     );
     expect(finished.stdout).toBe('');
     expect(finished.stderr).not.toContain('not-the-password');
     expectDone(await deploy(database.url()));
   });
 
-  it('with an expired certificate, until that is renewed', async () => {
+  it('with an expired certificate, until it is renewed', async () => {
     const server = await startPostgres({ databases: ['llama'], certificate: { expired: true } });
     try {
-      expectFault(await deploy(server.url('migrator')), 2, /presented an expired certificate.*Renew/);
+      expectFault(await deploy(server.url('migrator')), 2, 'tls/certificate-expired', /Renew/);
       const renewed = await issueCertificate(['localhost', '127.0.0.1']);
       writeFileSync(join(server.dataDirectory, 'server.crt'), renewed.certificate);
       writeFileSync(join(server.dataDirectory, 'server.key'), renewed.privateKey);
@@ -115,21 +122,22 @@ describe('PostgreSQL', () => {
     expectFault(
       await deploy(wrong),
       2,
-      /certificate for another host: it does not carry elsewhere\.postgres\.database\.azure\.com/,
+      'tls/certificate-for-another-host',
+      /elsewhere\.postgres\.database\.azure\.com/,
     );
     const [name = ''] = database.server.hostNames;
     expectDone(await deploy(database.url('migrator', { host: name })));
   });
 
-  it('with a certificate of an unknown authority, until that is named', async () => {
+  it('with a certificate of an unknown authority, until the authority is named', async () => {
     const database = await fresh();
     const url = new URL(database.url());
     url.searchParams.delete('sslrootcert');
-    expectFault(await deploy(url.href), 2, /certificate of an unknown authority.*PGSSLROOTCERT/);
+    expectFault(await deploy(url.href), 2, 'tls/unknown-authority', /PGSSLROOTCERT/);
     expectDone(await run(['post-deploy', '--url', url.href], { PGSSLROOTCERT: database.server.caFile }));
   });
 
-  it('in recovery: names the writer, which then takes the deployment', async () => {
+  it('in recovery: the remedy names the writer, which accepts the deployment', async () => {
     const primaryHost = 'llama-primary.postgres.database.azure.com';
     const replicaHost = 'llama-replica.postgres.database.azure.com';
     const primary = await startPostgres({ databases: ['llama'], hostNames: [primaryHost] });
@@ -157,10 +165,15 @@ describe('PostgreSQL', () => {
         PGSSLROOTCERT: authority,
       });
       const misled = await run(['post-deploy'], environment('replica', standby.port, standby.caFile));
-      expectFault(misled, 2, /is in recovery: .*The writer is llama-primary\.postgres\.database\.azure\.com/);
-      // Its replica is not reachable through the address of the writer, which is said and no failure.
+      expectFault(
+        misled,
+        2,
+        'connection/server-in-recovery',
+        /writer, llama-primary\.postgres\.database\.azure\.com/,
+      );
+      // The address of the writer does not lead to the replica. The command reports that and continues.
       const right = await run(['post-deploy'], environment('primary', primary.port, primary.caFile));
-      expect(right.stdout).toMatch(/Replica llama-replica\S+ is not looked at/);
+      expect(right.stdout).toMatch(/Replica llama-replica\S+ is not inspected/);
       expectDone(right);
     } finally {
       await standby.stop();
@@ -168,7 +181,7 @@ describe('PostgreSQL', () => {
     }
   });
 
-  it('with a full disk: nothing half-done stays, and the next run finishes', async (context) => {
+  it('with a full disk: the step is rolled back, and the next run finishes', async (context) => {
     const reason = whyNoSmallDisk();
     if (reason) context.skip(reason);
     const server = await startPostgres({ databases: ['llama'], diskSize: 200 });
@@ -181,7 +194,7 @@ describe('PostgreSQL', () => {
       );
       server.disk?.fill(2 * 1024 * 1024);
       const finished = await deploy(server.url('migrator'), '--migrations', migrations.directory);
-      expectFault(finished, 1, /9001_grows failed .*The disk of .* is full: .*No space left/);
+      expectFault(finished, 1, 'server/disk-full', /9001_grows failed .*No space left/);
       server.disk?.empty();
       const again = await deploy(
         server.url('migrator'),
@@ -200,7 +213,7 @@ describe('PostgreSQL', () => {
 });
 
 describe('the history', () => {
-  it('with its lock held by another run: waits, says for whom, leaves with a line, succeeds later', async () => {
+  it('with its lock held by another run: waits, names the holder, gives up, succeeds later', async () => {
     const database = await fresh();
     await lived(database.url(), database);
     const other = await database.connect('migrator');
@@ -210,7 +223,8 @@ describe('the history', () => {
     expectFault(
       finished,
       1,
-      /^Another run works on .*held by backend \d+, llama-db post-deploy \(build-7 4711\), login database_admins, connected since \d{4}-.*waited 1\.\d s.*--lock-wait/,
+      'lock/held-by-another',
+      /backend \d+, llama-db post-deploy \(build-7 4711\), login database_admins, connected since \d{4}-.*waited 1\.\d s.*--lock-wait/,
     );
     expect(finished.stdout).toMatch(/^Waiting for another run to finish: /m);
     await other.query('SELECT pg_advisory_unlock(7241865325823964)');
@@ -218,7 +232,7 @@ describe('the history', () => {
     expect(await kept(database)).toEqual([{ what: 'row' }]);
   });
 
-  it('with an applied migration edited: names it, and goes on once it is put back', async () => {
+  it('with an edited migration: names it, and continues once it is restored', async () => {
     const database = await fresh();
     const migrations = migrationsCopy();
     try {
@@ -228,11 +242,7 @@ describe('the history', () => {
       const original = readFileSync(path, 'utf8');
       migrations.write('0003_tables.sql', original.replace('tenant_id', 'tenant_name'));
       const finished = await deploy(database.url(), '--migrations', migrations.directory);
-      expectFault(
-        finished,
-        1,
-        /^Migration 0003_tables was edited after being applied: .*applied [0-9a-f]{64}, file/,
-      );
+      expectFault(finished, 1, 'migration/edited', /0003_tables.*applied [0-9a-f]{64}, file/);
       expect(await applied(database)).toBe(before);
       migrations.write('0003_tables.sql', original);
       expectDone(await deploy(database.url(), '--migrations', migrations.directory));
@@ -242,7 +252,7 @@ describe('the history', () => {
     }
   });
 
-  it('with a migration that fails half-way: nothing of it stays, and it is applied once it is mended', async () => {
+  it('with a failing migration: it is rolled back, and applied after a correction', async () => {
     const database = await fresh();
     const migrations = migrationsCopy();
     try {
@@ -253,8 +263,13 @@ describe('the history', () => {
         '-- Up Migration\nDELETE FROM public.kept;\nALTER TABLE llama.tenant_configs ADD half text;\nSELECT nonsense();\n',
       );
       const finished = await deploy(database.url(), '--migrations', migrations.directory);
-      // The owner has no right to public.kept, which is where this one ends.
-      expectFault(finished, 1, /^Migration 9001_half failed \(.*9001_half\.sql.*\): .*permission denied for/);
+      // The owner has no privilege on public.kept, so the first statement fails.
+      expectFault(
+        finished,
+        1,
+        'server/permission-denied',
+        /^Migration 9001_half failed \(.*9001_half\.sql.*\): .*permission denied for/,
+      );
       migrations.write(
         '9001_half.sql',
         '-- run as: login\n-- Up Migration\nCREATE TABLE public.half (id int);\nSELECT nonsense();\n',
@@ -263,6 +278,7 @@ describe('the history', () => {
       expectFault(
         further,
         1,
+        'server/error',
         /^Migration 9001_half failed \(.*9001_half\.sql:4\): .*nonsense\(\) does not exist/,
       );
       expect(await database.query('superuser', "SELECT to_regclass('public.half')::text AS it")).toEqual([
@@ -283,16 +299,13 @@ describe('the history', () => {
 });
 
 describe('verification', () => {
-  it('that finds a table open fails the step after recording it; the next run is clean', async () => {
+  it('that finds an open table fails the step after recording it; the next run is clean', async () => {
     const database = await fresh();
     await lived(database.url(), database);
     await database.query('superuser', 'ALTER TABLE llama.storage_records NO FORCE ROW LEVEL SECURITY');
     const finished = await deploy(database.url());
-    expectFault(
-      finished,
-      1,
-      /^Deployed .* its verification found what must be mended: \d+ at high or above: .*llama-db verify/,
-    );
+    expect(finished.code, finished.stderr).toBe(1);
+    expect(finished.stderr).toMatch(/^Deployed .*: \d+ at high or above.*llama-db verify.* \[\S+\/\S+\]\n$/);
     expect(finished.stdout).toMatch(/^Note: [A-Z]+-\d+ \((critical|high)\) .*llama\.storage_records/m);
     await database.query('superuser', 'ALTER TABLE llama.storage_records FORCE ROW LEVEL SECURITY');
     expectDone(await deploy(database.url()));
@@ -308,7 +321,7 @@ describe('verification', () => {
   });
 });
 
-describe('a machine', () => {
+describe('a program', () => {
   it('gets the fault as JSON on stdout, beside the line on stderr', async () => {
     const database = await fresh();
     const { administrator } = database.server;
@@ -317,9 +330,10 @@ describe('a machine', () => {
     expect(JSON.parse(finished.stdout)).toEqual({
       ok: false,
       error: {
-        what: expect.stringMatching(/refused the login/),
+        code: 'connection/login-refused',
+        what: expect.stringContaining(administrator),
         why: expect.stringMatching(/password authentication failed/),
-        remedy: expect.stringMatching(/Check user and password/),
+        remedy: expect.stringContaining('PGPASSWORD'),
       },
     });
     expect(finished.stderr.trimEnd().split('\n')).toHaveLength(1);
@@ -338,7 +352,7 @@ describe('a machine', () => {
     expect(finished.stderr).toMatch(/^Connected to /m);
   });
 
-  it('learns that it used the command badly: exit 2', async () => {
+  it('gets exit status 2 for bad usage', async () => {
     expect(await run(['nonsense'])).toMatchObject({
       code: 2,
       stdout: '',
@@ -349,14 +363,14 @@ describe('a machine', () => {
       stderr: "Bad usage: unknown option '--nonsense'. Run llama-db status --help.\n",
     });
     expect((await run(['migrate', '--lock-wait', 'soon'])).stderr).toMatch(/whole number/);
-    const unknown = await run(['status', 'qa']);
-    expectFault(unknown, 2, /^There is no environment qa: known are development, staging, production/);
+    const unknown = await run(['status', 'nowhere']);
+    expectFault(unknown, 2, 'environment/unknown', /nowhere.*development, .*production/);
     const help = await run(['rollback', '--help']);
     expect(help.code).toBe(0);
     expect(help.stdout).toMatch(/Example: llama-db rollback .*Exit status: 0 done/s);
   });
 
-  it('sees the stack only with --debug', async () => {
+  it('gets the stack only with --debug', async () => {
     const args = ['status', '--url', 'postgresql://u:hunter22@localhost:1/d'];
     const debugged = await run([...args, '--debug']);
     expect(debugged.stderr).toMatch(/^\s+at /m);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { catalogOf } from '../database/catalog.ts';
+import { catalogOf } from '../support/catalog.ts';
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts';
 import { migrationsCopy, run, start } from './run.ts';
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
   const database = await freshDatabase();
   const finished = await run(['post-deploy', '--url', database.url()]);
   expect(finished.code, finished.stderr).toBe(0);
-  reference = await catalogOf(database);
+  reference = await catalogOf(database.connection('superuser'));
   expect(reference.length).toBeGreaterThan(100);
   await database.drop();
 });
@@ -57,7 +57,7 @@ describe('a deployment that is killed', () => {
     }
     const finished = await run(['post-deploy', '--url', database.url()]);
     expect(finished.code, finished.stderr).toBe(0);
-    expect(await catalogOf(database)).toEqual(reference);
+    expect(await catalogOf(database.connection('superuser'))).toEqual(reference);
   });
 
   it('is told what happened when the server ends its session', async () => {
@@ -86,7 +86,7 @@ describe('a deployment that is killed', () => {
       const again = await run(['post-deploy', '--url', database.url(), '--migrations', migrations.directory]);
       expect(again.code, again.stderr).toBe(0);
       expect(again.stdout).toMatch(/9001_slow \(up\) was interrupted/);
-      expect(await catalogOf(database)).toEqual(reference);
+      expect(await catalogOf(database.connection('superuser'))).toEqual(reference);
     } finally {
       migrations.drop();
     }

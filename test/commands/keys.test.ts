@@ -157,7 +157,7 @@ describe('llama-db keys', () => {
     await plant(tenant, 2);
     await plant(other, 2);
     const application = fixture.encryption({ wrapping: keyring() });
-    await application.encrypt({ tenant, table: 't', column: 'c', record: 'r' }, 'cached');
+    await application.encrypt({ tenant, table: 'notes', column: 'body', record: 'r' }, 'cached');
     const unconfirmed = await keys('erase', '--tenant', tenant);
     expect(unconfirmed).toMatchObject({ code: 2, stderr: expect.stringContaining(`--confirm ${tenant}`) });
     expect((await keys('erase', '--tenant', tenant, '--confirm', other)).code).toBe(2);

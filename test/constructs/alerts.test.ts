@@ -49,7 +49,7 @@ function criteriaOf(block: Block | undefined): Criteria {
   return criteria;
 }
 
-/** Every alert this project can make, by each role and tier. */
+/** Every alert of this project, for each role and tier. */
 function everyAlert(): Block[] {
   const vault = synthesize(
     (stack) => new KeyVaultAlerts(stack, 'alerts', { ...target, targetName: 'vault' }),
@@ -82,7 +82,7 @@ describe('every metric alert', () => {
     },
   );
 
-  it('resolves by itself, tells the action group, and says what to do in two sentences or more', () => {
+  it('resolves itself, notifies the action group, and describes the remedy in two sentences or more', () => {
     for (const block of everyAlert()) {
       expect(block['auto_mitigate']).toBe(true);
       expect(block['enabled']).toBe(true);
@@ -95,7 +95,7 @@ describe('every metric alert', () => {
 
 describe('ServerAlerts', () => {
   it.each([
-    // name, metric, operator, threshold, severity: as the document this project comes from has them
+    // name, metric, operator, threshold, severity: as in the original design
     ['cpu-high', 'cpu_percent', 'GreaterThan', 80, 2],
     ['memory-high', 'memory_percent', 'GreaterThan', 85, 2],
     ['storage-critical', 'storage_percent', 'GreaterThan', 90, 1],
@@ -106,7 +106,7 @@ describe('ServerAlerts', () => {
     expect(alert?.['severity']).toBe(severity);
   });
 
-  it('watches what each role and tier emits, and nothing that is not emitted', () => {
+  it('watches the metrics that each role and tier emits, and no others', () => {
     const everywhere = [
       'down',
       'storage-high',
@@ -141,7 +141,7 @@ describe('ServerAlerts', () => {
     );
   });
 
-  it('only uses metrics that the role emits and the server is set up for', () => {
+  it("uses only metrics that the role emits and the server's parameters switch on", () => {
     for (const [role, props] of [
       ['primary', productionPrimary],
       ['replica', { ...productionPrimary, role: 'replica', replicated: false }],
@@ -155,7 +155,7 @@ describe('ServerAlerts', () => {
   });
 
   it.each([
-    // D4s_v3 has 1,718 connections by default, of which 1,703 are open to clients
+    // D4s_v3 has 1,718 connections by default, of which 1,703 are available to clients
     [1718, undefined, 1362, 1617],
     // B2s: 429 and 414
     [429, undefined, 331, 393],
@@ -179,13 +179,13 @@ describe('ServerAlerts', () => {
     },
   );
 
-  it('warns of a small disk before it turns read-only, where the percentage comes too late', () => {
-    // 5 GiB free is read-only; of 32 GiB that is 84 %, and the critical percentage is 90.
+  it('warns about a small disk before it turns read-only, before the percentage alert would', () => {
+    // The server is read-only below 5 GiB, which is 84 % of 32 GiB, before the critical 90 %.
     const free = criteriaOf(alertsOf(productionPrimary).get('storage-nearly-read-only')).threshold;
     expect(free).toBeGreaterThan(5 * 1024 ** 3);
   });
 
-  it('compares clients waiting in PgBouncer by database, so that idle databases do not hide a busy one', () => {
+  it('compares clients that wait in PgBouncer by database, so that idle databases do not hide a busy one', () => {
     expect(criteriaOf(alertsOf(productionPrimary).get('pooler-waiting'))).toMatchObject({
       metric_name: 'client_connections_waiting',
       dimension: [{ name: 'DatabaseName', operator: 'Include', values: ['*'] }],
@@ -198,7 +198,7 @@ describe('ServerAlerts', () => {
     }
   });
 
-  it('comes after what it is told to come after', () => {
+  it('depends on the given resources', () => {
     const blocks = synthesize((stack) => {
       const group = new ActionGroup(stack, 'actionGroup', {
         name: 'on-call',
@@ -236,7 +236,7 @@ describe('a rule that could never fire', () => {
         }),
     );
 
-  it('is not what the good one is', () => {
+  it('is a valid rule with one change', () => {
     expect(withRule({})).not.toThrow();
   });
 
@@ -263,7 +263,7 @@ describe('a rule that could never fire', () => {
       /window PT15M is shorter than the PT30M between values of max_connections/,
     ],
     [{ window: 'PT5M', frequency: 'PT1H' }, /frequency PT1H leaves gaps between windows of PT5M/],
-    [{ splitBy: 'DatabaseName' }, /cpu_percent has no dimension DatabaseName to be split by/],
+    [{ splitBy: 'DatabaseName' }, /cpu_percent has no dimension DatabaseName/],
     [{ threshold: Number.NaN }, /NaN is not a threshold/],
   ])('is refused when the stack is synthesized: %o', (rule, message) => {
     expect(withRule(rule)).toThrow(message);

@@ -33,7 +33,7 @@ function synthesizeKey(overrides: Partial<typeof props> = {}) {
 }
 
 describe('KeyVaultKey', () => {
-  it('needs nothing of the vault’s data plane', () => {
+  it("does not need the vault's data plane", () => {
     const { synthesized, deployment } = synthesizeKey();
     expect(synthesized.resources('azurerm_key_vault_key')).toEqual({});
     expect(synthesized.data('azurerm_key_vault_key')).toEqual({});
@@ -45,7 +45,7 @@ describe('KeyVaultKey', () => {
     });
   });
 
-  it('creates a key that can wrap and unwrap only, rotates, expires and is announced before', () => {
+  it('creates a key that can only wrap and unwrap, rotates, and expires after a notice', () => {
     const [key] = synthesizeKey().template.resources;
     expect(key).toEqual({
       type: 'Microsoft.KeyVault/vaults/keys',
@@ -71,7 +71,7 @@ describe('KeyVaultKey', () => {
     });
   });
 
-  it('is the same text on every run, in the order the provider stores it', () => {
+  it("has the same text on every run, in the provider's order", () => {
     const { deployment, template } = synthesizeKey();
     expect(synthesizeKey().deployment['template_content']).toBe(deployment['template_content']);
     expect(
@@ -80,17 +80,17 @@ describe('KeyVaultKey', () => {
       ],
     ).toBe(deployment['template_content']);
     expect(deployment['template_content']).toBe(JSON.stringify(sortKeys(template)));
-    // Go writes these three as \u003c and the like, which would never compare equal.
+    // Go writes these three as escapes like \u003c, which would never compare equal.
     expect(deployment['template_content']).not.toMatch(/[<>&]/);
   });
 
-  it('hands out an id without a version, which the next rotation cannot make stale', () => {
+  it('returns an id without a version, which a rotation does not change', () => {
     expect(synthesizeKey().synthesized.output('keyId')).toBe(
       `${expression('trimsuffix(azurerm_key_vault.keyVault.vault_uri, "/")')}/keys/field-encryption`,
     );
   });
 
-  it('gives its users this key alone, and the role that can only wrap and unwrap', () => {
+  it('gives its users a role on this key alone that can only wrap and unwrap', () => {
     const assignment = synthesizeKey().synthesized.resource('azurerm_role_assignment');
     expect(assignment).toMatchObject({
       scope: `${expression('azurerm_key_vault.keyVault.id')}/keys/field-encryption`,
@@ -101,14 +101,14 @@ describe('KeyVaultKey', () => {
     });
   });
 
-  it('gives nobody a role unless told', () => {
+  it('assigns no role by default', () => {
     const { users: _, ...rest } = props;
     const synthesized = synthesize((stack) => {
       const vault = new AdoptedKeyVault(stack, 'keyVault', { name: 'theirs', resourceGroupName: 'other-rg' });
       new KeyVaultKey(stack, 'key', { ...rest, vault });
     });
     expect(synthesized.resources('azurerm_role_assignment')).toEqual({});
-    // An adopted vault's key is deployed where the vault is.
+    // The key of an adopted vault is deployed into the vault's group.
     expect(synthesized.resource('azurerm_resource_group_template_deployment')).toMatchObject({
       resource_group_name: 'other-rg',
       depends_on: ['data.azurerm_key_vault.keyVault'],

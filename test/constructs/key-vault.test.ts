@@ -28,7 +28,7 @@ describe('KeyVault', () => {
     expect(vault).not.toHaveProperty('contact');
   });
 
-  it('lets trusted services in only when a server is encrypted with its key', () => {
+  it('admits trusted services only for a server that is encrypted with its key', () => {
     const vault = synthesize(
       (stack) => new KeyVault(stack, 'keyVault', { ...props, trustedServices: true }),
     ).resource('azurerm_key_vault');
@@ -36,7 +36,7 @@ describe('KeyVault', () => {
     expect(vault['public_network_access_enabled']).toBe(false);
   });
 
-  it('is called in Terraform what it is called in the stack, without a hash', () => {
+  it('has the same name in Terraform as in the stack, without a hash', () => {
     const synthesized = synthesize((stack) => new KeyVault(stack, 'keyVault', props));
     expect(Object.keys(synthesized.resources('azurerm_key_vault'))).toEqual(['keyVault']);
   });

@@ -11,7 +11,7 @@ const workspace = {
 };
 
 describe('LogAnalytics', () => {
-  it('takes no shared key and no records over the internet', () => {
+  it('accepts no shared key and no records from the internet', () => {
     const block = synthesize((stack) => new LogAnalytics(stack, 'logs', workspace)).resource(
       'azurerm_log_analytics_workspace',
     );
@@ -26,7 +26,7 @@ describe('LogAnalytics', () => {
     expect(block).not.toHaveProperty('local_authentication_disabled');
   });
 
-  it('has a cap and no internet queries where asked for', () => {
+  it('has a cap and no internet queries if given', () => {
     const block = synthesize(
       (stack) => new LogAnalytics(stack, 'logs', { ...workspace, dailyQuotaGb: 1, internetQuery: false }),
     ).resource('azurerm_log_analytics_workspace');
@@ -35,7 +35,7 @@ describe('LogAnalytics', () => {
 });
 
 describe('AdoptedLogAnalytics', () => {
-  it('refers to the workspace, and refuses one that forgets too early', () => {
+  it('refers to the workspace, and refuses one with a shorter retention', () => {
     const synthesized = synthesize(
       (stack) =>
         new AdoptedLogAnalytics(stack, 'logs', {
@@ -72,7 +72,7 @@ describe('Diagnostics', () => {
       });
     }).resource('azurerm_monitor_diagnostic_setting');
 
-  it('sends every log and metric, with the blocks that outlive azurerm 4', () => {
+  it('sends every log and metric, with the blocks that azurerm 5 keeps', () => {
     const block = settings({});
     expect(block).toMatchObject({
       enabled_log: [{ category_group: 'allLogs' }],
@@ -82,12 +82,12 @@ describe('Diagnostics', () => {
     expect(block).not.toHaveProperty('metric');
   });
 
-  it('leaves the kind of table to resources that do not report it back', () => {
+  it('sets the kind of table only for resources that report it', () => {
     expect(settings({})).not.toHaveProperty('log_analytics_destination_type');
     expect(settings({ dedicatedTables: true })['log_analytics_destination_type']).toBe('Dedicated');
   });
 
-  it('can leave metrics out', () => {
+  it('leaves metrics out if asked to', () => {
     expect(settings({ metrics: false })).not.toHaveProperty('enabled_metric');
   });
 });

@@ -10,7 +10,7 @@ import { expression, synthesize } from './synthesized.ts';
 const missing = await whyNoTerraform();
 
 describe('PostDeployStep', () => {
-  it('is Terraform’s own resource, and needs no Terraform to be synthesized', () => {
+  it('is a built-in resource, and its synthesis needs no Terraform', () => {
     const { PATH: path } = process.env;
     process.env['PATH'] = '';
     try {
@@ -49,7 +49,7 @@ describe('the command, run by Terraform', () => {
     extensions: ['pgcrypto', 'uuid-ossp'],
     parameters: { search_path: '"$user", public', log_line_prefix: '%t [%p] \\ \n é <&>' },
   };
-  // Counts its runs, keeps what it was told, and fails for as long as it is told to.
+  // Counts its runs, keeps its input, and fails as long as a file says so.
   const command = `node -e "
     const fs = require('fs');
     fs.appendFileSync('runs', '.');
@@ -82,7 +82,7 @@ describe('the command, run by Terraform', () => {
   });
   afterAll(() => rmSync(project, { recursive: true }));
 
-  it('is told everything as it was, in the project’s folder, and again only when something changed', async (context) => {
+  it("gets the document unchanged, in the project's folder, and runs again only after a change", async (context) => {
     context.skip(missing !== undefined, missing);
     await deploy(document, { '0001.sql': 'a' });
     expect(JSON.parse(readFileSync(join(project, 'told.json'), 'utf8'))).toEqual(document);
@@ -98,7 +98,7 @@ describe('the command, run by Terraform', () => {
     expect(runs()).toBe(3);
   }, 60_000);
 
-  it('fails the deployment when it fails, and runs again with the next one', async (context) => {
+  it('fails the deployment if it fails, and runs again with the next one', async (context) => {
     context.skip(missing !== undefined, missing);
     const before = runs();
     writeFileSync(join(project, 'fail'), '');

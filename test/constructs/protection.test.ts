@@ -12,7 +12,7 @@ const replica = `${primary}-replica`;
 const vault = '/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/kv';
 const actionGroupId = '/subscriptions/s/resourceGroups/g/providers/Microsoft.Insights/actionGroups/on-call';
 
-/** Something to come after. */
+/** A dependency. */
 function child(stack: TerraformStack) {
   return new KeyVaultResource(stack, 'child', {
     name: 'child',
@@ -34,17 +34,18 @@ describe('DeletionLock', () => {
         }),
     ).resources('azurerm_management_lock');
 
-  it('locks every target, after all that is created below them', () => {
+  it('locks every target, after every resource below them', () => {
     const blocks = Object.values(locks('inPlace'));
     expect(blocks.map((block) => block['scope']).sort()).toEqual([primary, replica, vault].sort());
     for (const block of blocks) {
       expect(block['lock_level']).toBe('CanNotDelete');
       expect(block['depends_on']).toEqual(['azurerm_key_vault.child']);
+      expect(block['lifecycle']).toEqual({ ignore_changes: ['notes'] });
       expect(String(block['notes']).length).toBeLessThanOrEqual(512);
     }
   });
 
-  it.each(['none', 'lifted'] as const)('renders nothing when %s', (mode) => {
+  it.each(['none', 'lifted'] as const)('creates nothing if %s', (mode) => {
     expect(locks(mode)).toEqual({});
   });
 });
@@ -66,7 +67,7 @@ describe('ActivityAlerts', () => {
   const operation = (block: Block) => (block['criteria'] as Block)['operation_name'];
   const on = (name: string) => alerts([vault]).filter((block) => operation(block) === name);
 
-  it('tells when either server of the pair is degraded or unavailable', () => {
+  it('reports either server of the pair as degraded or unavailable', () => {
     const [health, ...others] = alerts([vault]).filter(
       (block) => (block['criteria'] as Block)['category'] === 'ResourceHealth',
     );
@@ -96,13 +97,13 @@ describe('ActivityAlerts', () => {
     }
   });
 
-  it('is stored in a place that Azure accepts, and has a name of its own each', () => {
+  it('has a location that Azure accepts, and a unique name per alert', () => {
     const all = alerts([vault]);
     expect(new Set(all.map((block) => block['location']))).toEqual(new Set(['global']));
     expect(new Set(all.map((block) => block['name'])).size).toBe(all.length);
   });
 
-  it('watches no vault that is not given', () => {
+  it('watches only the given vaults', () => {
     expect(alerts([]).some((block) => String(operation(block)).includes('KeyVault'))).toBe(false);
     expect(alerts([]).every((block) => (block['scopes'] as string[]).length > 0)).toBe(true);
   });
@@ -123,7 +124,7 @@ describe('LongTermBackup', () => {
     (stack) => new LongTermBackup(stack, 'backup', { ...props, after: [child(stack)] }),
   );
 
-  it('backs up weekly and keeps the backup as long as asked for', () => {
+  it('backs up weekly with the given retention', () => {
     expect(
       synthesized.resource('azurerm_data_protection_backup_policy_postgresql_flexible_server'),
     ).toMatchObject({
@@ -137,7 +138,7 @@ describe('LongTermBackup', () => {
     });
   });
 
-  it('starts once the vault may find and back up the server, and nobody else works on it', () => {
+  it('starts after the roles of the vault and after the other operations on the server', () => {
     const assignments = synthesized.resources('azurerm_role_assignment');
     expect(
       Object.values(assignments).map((block) => [block['role_definition_name'], block['scope']]),
@@ -163,7 +164,7 @@ describe('LongTermBackup', () => {
     }
   });
 
-  it('converts another offset, and refuses what is not a time', () => {
+  it('converts other offsets, and refuses invalid times', () => {
     const interval = (firstRun: string) =>
       synthesize((stack) => new LongTermBackup(stack, 'backup', { ...props, firstRun })).resource(
         'azurerm_data_protection_backup_policy_postgresql_flexible_server',
@@ -174,7 +175,7 @@ describe('LongTermBackup', () => {
 });
 
 describe('Budget', () => {
-  it('tells at 80 and 100 % of what was spent, and when the forecast passes 100 %', () => {
+  it('notifies at 80 and 100 % of the actual cost, and if the forecast exceeds 100 %', () => {
     const block = synthesize(
       (stack) =>
         new Budget(stack, 'budget', {

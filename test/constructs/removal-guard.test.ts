@@ -14,11 +14,11 @@ interface Deployment {
   readonly replica?: boolean;
   /** Refuse. @default true */
   readonly protect?: boolean;
-  /** What the server is made of: another one replaces it. @default 1 */
+  /** Argument of the server: another value replaces it. @default 1 */
   readonly server?: number;
   /** Name of the server in the stack. @default 'server' */
   readonly address?: string;
-  /** Former name of the server in the stack, said by a `moved` block. @default - it was not moved */
+  /** Former name of the server in the stack, for a `moved` block. @default - none */
   readonly movedFrom?: string;
 }
 
@@ -35,7 +35,7 @@ describe('RemovalGuard, applied by Terraform', () => {
     const app = new App({ stackTraces: false, outdir: join(project, 'cdktf.out') });
     const stack = new TerraformStack(app, 'test');
     new LocalBackend(stack, { path: 'terraform.tfstate' });
-    // Stands for a server: it has an id, and other arguments make another one of it.
+    // In place of a server: it has an id, and other arguments replace it.
     const made = new TerraformData(stack, address, { triggersReplace: { server } });
     made.overrideLogicalId(address);
     if (movedFrom !== undefined)
@@ -50,7 +50,7 @@ describe('RemovalGuard, applied by Terraform', () => {
     return terraform(folder(), 'apply', '-auto-approve', '-input=false', '-no-color');
   }
 
-  it('lets things come, refuses that they go, and lets them go when the settings say so', async (context) => {
+  it('allows new resources, refuses their removal, and allows it once the settings do', async (context) => {
     context.skip(missing !== undefined, missing);
     expect(await deploy({ replica: false })).toContain('4 added');
     expect(await deploy({})).toContain('1 added, 0 changed, 1 destroyed');
@@ -72,16 +72,16 @@ describe('RemovalGuard, applied by Terraform', () => {
     expect(await deploy({ server: 2, protect: false })).toContain('2 added, 0 changed, 2 destroyed');
   }, 60_000);
 
-  it('refuses to make again what is gone', async (context) => {
+  it('refuses to create a lost resource again', async (context) => {
     context.skip(missing !== undefined, missing);
     await deploy({});
-    // What a refresh does to the state of a resource that Azure no longer has.
+    // A refresh does the same to a resource that Azure no longer has.
     await terraform(folder(), 'state', 'rm', 'terraform_data.server');
     await expect(deploy({})).rejects.toThrow(refusal);
     expect(await deploy({ protect: false })).toContain('2 added, 0 changed, 1 destroyed');
   }, 60_000);
 
-  it('refuses another address in the stack, unless the stack says that the server was moved', async (context) => {
+  it('refuses another address in the stack without a moved block', async (context) => {
     context.skip(missing !== undefined, missing);
     await deploy({});
     await expect(deploy({ address: 'database_server' })).rejects.toThrow(refusal);

@@ -34,7 +34,7 @@ const resource = (change: Partial<FlexibleServerProps> = {}) =>
   }).resource('azurerm_postgresql_flexible_server');
 
 describe('FlexibleServer', () => {
-  it('leaves out every block that is not asked for', () => {
+  it('leaves out every block that is not given', () => {
     expect(Object.keys(resource()).sort()).toEqual([
       'authentication',
       'auto_grow_enabled',
@@ -59,11 +59,11 @@ describe('FlexibleServer', () => {
     [4095, 4193280],
     [4096, 4194304],
     [32767, 33553408],
-  ])('says %i GB as the provider’s size of %i MB', (sizeGb, storageMb) => {
+  ])("says %i GB as the provider's size of %i MB", (sizeGb, storageMb) => {
     expect(resource({ storage: { sizeGb, autoGrow: true } })).toHaveProperty('storage_mb', storageMb);
   });
 
-  it('says always whether it is open to the internet', () => {
+  it('always sets public network access', () => {
     expect(resource()).toHaveProperty('public_network_access_enabled', false);
     expect(resource({ network: { mode: 'public' } })).toHaveProperty('public_network_access_enabled', true);
     expect(
@@ -82,7 +82,7 @@ describe('FlexibleServer', () => {
     });
   });
 
-  it('has standby, tier and backups where they are given', () => {
+  it('has standby, tier and backups if given', () => {
     expect(
       resource({
         highAvailability: { mode: 'SameZone' },
@@ -97,7 +97,7 @@ describe('FlexibleServer', () => {
     });
   });
 
-  it('asks the version from the source where it is a replica', () => {
+  it('takes the version from the source if it is a replica', () => {
     const replica = synthesize((stack) => {
       const { version: _, authentication: __, paired: ___, ...rest } = props;
       new FlexibleServerReplica(stack, 'replica', {
@@ -117,7 +117,7 @@ describe('FlexibleServer', () => {
   });
 });
 
-/** Names in the order in which Terraform makes them, each waiting for the one before. */
+/** Names in Terraform's order, each after the one that it depends on. */
 function chain(stack: Synthesized, type: string, first: string): string[] {
   const order: string[] = [];
   for (let last = first; ; ) {
@@ -131,7 +131,7 @@ function chain(stack: Synthesized, type: string, first: string): string[] {
   }
 }
 
-describe('what hangs on a server', () => {
+describe('a resource of a server', () => {
   const build = () =>
     synthesize((stack) => {
       const one = server(stack);
@@ -154,11 +154,11 @@ describe('what hangs on a server', () => {
       });
       const parameters = new ServerParameters(stack, 'parameters', {
         server: one,
-        parameters: [
-          { name: 'pgbouncer.enabled', value: 'true' },
-          { name: 'pgbouncer.default_pool_size', value: '20' },
-          { name: 'log_checkpoints', value: 'on' },
-        ],
+        parameters: new Map([
+          ['pgbouncer.enabled', 'true'],
+          ['pgbouncer.default_pool_size', '20'],
+          ['log_checkpoints', 'on'],
+        ]),
         after: [one.resource],
       });
       new Database(stack, 'database', {
@@ -181,7 +181,7 @@ describe('what hangs on a server', () => {
     ).toEqual(names);
   });
 
-  it('is replaced with the server where it knows it by name only', () => {
+  it('is replaced with the server if it refers to the server by name', () => {
     for (const block of Object.values(
       stack.resources('azurerm_postgresql_flexible_server_active_directory_administrator'),
     )) {
@@ -192,13 +192,13 @@ describe('what hangs on a server', () => {
     }
   });
 
-  it('lets the database wait for the last of each', () => {
+  it('precedes the database, the last of each kind', () => {
     const { depends_on: after } = stack.resource('azurerm_postgresql_flexible_server_database');
     expect(after).toHaveLength(3);
     expect(after).toEqual([/office/, /0001/, /log_checkpoints/].map((name) => expect.stringMatching(name)));
   });
 
-  it('passes its predecessors on where there is nothing to make', () => {
+  it('returns the given dependencies if it creates nothing', () => {
     const { depends_on: after } = synthesize((inner) => {
       const one = server(inner);
       const none = new FirewallRules(inner, 'firewall', { server: one, ranges: [], after: [one.resource] });
@@ -215,7 +215,7 @@ describe('what hangs on a server', () => {
 });
 
 describe('VirtualEndpoint', () => {
-  it('takes its host names from the endpoint that exists', () => {
+  it('takes its host names from the created endpoint', () => {
     const stack = synthesize((inner) => {
       const primary = server(inner);
       const { version: _, authentication: __, paired: ___, ...rest } = props;

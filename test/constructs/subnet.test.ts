@@ -23,7 +23,7 @@ const build = (purpose: 'endpoints' | 'servers') =>
   });
 
 describe('Subnet', () => {
-  it('of endpoints applies its rules to them and has no way out of its own', () => {
+  it('of endpoints applies its rules to them and has no default outbound access', () => {
     expect(build('endpoints').resource('azurerm_subnet')).toMatchObject({
       address_prefixes: ['10.0.1.0/24'],
       private_endpoint_network_policies: 'NetworkSecurityGroupEnabled',
@@ -31,7 +31,7 @@ describe('Subnet', () => {
     });
   });
 
-  it('of servers is delegated and keeps the way to the storage of their log', () => {
+  it("of servers is delegated and keeps the service endpoint of their log's storage", () => {
     const subnet = build('servers').resource('azurerm_subnet');
     expect(subnet).toMatchObject({
       service_endpoints: ['Microsoft.Storage'],

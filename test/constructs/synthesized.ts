@@ -5,7 +5,7 @@ import { App, LocalBackend, TerraformStack, Testing } from 'cdktf';
 export type Block = Readonly<Record<string, unknown>>;
 type Blocks = Readonly<Record<string, Readonly<Record<string, Block>>>>;
 
-/** What a stack of constructs becomes: the document a reviewer, an auditor and Terraform read. */
+/** The synthesized document of a stack, which reviewers, auditors and Terraform read. */
 export class Synthesized {
   readonly text: string;
   readonly #document: {
@@ -50,7 +50,7 @@ export class Synthesized {
   }
 }
 
-/** Synthesizes what `build` puts into an empty stack, constructs' own validation included. */
+/** Synthesizes an empty stack that `build` fills, with the constructs' own validation. */
 export function synthesize(build: (stack: TerraformStack) => void): Synthesized {
   const stack = new TerraformStack(new App({ stackTraces: false }), 'test');
   addProvider(stack);
@@ -58,7 +58,7 @@ export function synthesize(build: (stack: TerraformStack) => void): Synthesized 
   return new Synthesized(stack);
 }
 
-/** A stack that Terraform itself can be run on. */
+/** A stack for a run of Terraform. */
 export function runnableStack(outdir: string, build: (stack: TerraformStack) => void): void {
   const app = new App({ stackTraces: false, outdir });
   const stack = new TerraformStack(app, 'test');

@@ -25,7 +25,7 @@ const group = `${subscription}/resourceGroups/comply-ai-rg`;
 const server = `${group}/providers/Microsoft.DBforPostgreSQL/flexibleServers/llama-mapper`;
 const inGroup = { resourceGroupName: 'comply-ai-rg', tags: { Environment: 'test' } };
 
-/** Everything that watches, guards and encrypts, around a server that is only an id. */
+/** All constructs for monitoring, protection and encryption, around the id of a server. */
 function everything(stack: TerraformStack, vault: IKeyVault, logs: ILogAnalytics): void {
   const key = new KeyVaultKey(stack, 'fieldEncryptionKey', {
     name: 'field-encryption',
@@ -151,16 +151,16 @@ async function validate(context: TestContext, build: (stack: TerraformStack) => 
       maxBuffer: 1 << 24,
     });
   const { stdout } = await terraform('init', '-backend=false', '-input=false', '-no-color');
-  // A provider from a local mirror has checksums for this platform only: true of the mirror, not of the stack.
+  // A provider from a local mirror has checksums for this platform only. The warning is about the mirror.
   expect([...stdout.matchAll(/Warning: (.+)/g)].map(([, summary]) => summary)).toEqual([
     'Incomplete lock file information for providers',
   ]);
-  // With errors it exits 1 and still prints the report, which says more than the exit status.
+  // With errors it exits 1 and still prints the report, which has the details.
   const report = await terraform('validate', '-json').catch((error: { stdout: string }) => error);
   return JSON.parse(report.stdout);
 }
 
-/** A CLI configuration that does not exist stops Terraform before it looks anywhere. */
+/** Terraform stops at once if its CLI configuration does not exist. */
 function terraformEnvironment(): NodeJS.ProcessEnv {
   const { TF_CLI_CONFIG_FILE: configuration, ...rest } = process.env;
   return {
@@ -206,7 +206,7 @@ describe('terraform validate with azurerm 4.55.0', () => {
     expect(validation).toMatchObject({ valid: true, diagnostics: [] });
   }, 120_000);
 
-  it('finds no error and no warning where vault and workspace are adopted', async (context) => {
+  it('finds no error and no warning with an adopted vault and workspace', async (context) => {
     const validation = await validate(context, (stack) => {
       const vault = new AdoptedKeyVault(stack, 'keyVault', {
         name: 'comply-ai-keyvault',

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Fault } from '../../core/fault.ts';
-import { credentialFor, type TokenSource, tokenScope } from '../../database/credentials.ts';
+import { credentialFor, type TokenSource } from '../../database/credentials.ts';
 import type { Target } from '../../database/target.ts';
+import { tokenScope } from '../../runtime/credentials.ts';
 
 const target: Target = { host: 'db.example.test', port: 5432, database: 'd', user: 'Database Admins' };
 const inOneHour = () => Date.now() + 3_600_000;
@@ -18,14 +19,14 @@ async function refused(source: TokenSource): Promise<Fault> {
 }
 
 describe('a login', () => {
-  it('uses the password it was given and asks nobody', async () => {
+  it('uses the given password without a token request', async () => {
     const credential = await credentialFor({ ...target, password: 'secret' }, () =>
       expect.fail('asked Entra'),
     );
     expect(credential).toEqual({ kind: 'password', password: 'secret', executor: 'Database Admins' });
   });
 
-  it('uses an Entra token, and acts as the object id inside it', async () => {
+  it('uses an Entra token, and records its object id as executor', async () => {
     const scopes: string[] = [];
     const text = token({ oid: '7d1c7cf1-0000-4000-8000-000000000001' });
     const credential = await credentialFor(target, async (scope) => {
@@ -40,7 +41,7 @@ describe('a login', () => {
     });
   });
 
-  it('acts as the login when the token names nobody', async () => {
+  it('records the login as executor if the token has no object id', async () => {
     const source = async () => ({ token: 'opaque', expiresOnTimestamp: inOneHour() });
     expect((await credentialFor(target, source)).executor).toBe('Database Admins');
   });
@@ -48,34 +49,41 @@ describe('a login', () => {
   it('is refused with an expired token, which is not printed', async () => {
     const text = token({ oid: 'x' });
     const fault = await refused(async () => ({ token: text, expiresOnTimestamp: Date.now() - 1000 }));
-    expect(fault.message).toMatch(/the Entra token expired at .*az login/);
+    expect(fault).toMatchObject({
+      code: 'credentials/token-expired',
+      what: expect.stringMatching(/Database Admins.*db\.example\.test/),
+      remedy: expect.stringContaining('az login'),
+    });
     expect(fault.message).not.toContain(text);
     expect(fault.exitCode).toBe(2);
   });
 
-  it('is refused without any identity, in one line', async () => {
+  it('is refused without an identity, in one line', async () => {
     const fault = await refused(() => {
       throw Object.assign(new Error('EnvironmentCredential: tried\nAzureCliCredential: tried'), {
         name: 'CredentialUnavailableError',
       });
     });
-    expect(fault.message).toMatch(/no identity is signed in here.*az login/);
+    expect(fault.code).toBe('credentials/no-token');
+    expect(fault.message).toMatch(/no identity is signed in.*az login/);
     expect(fault.message).not.toContain('\n');
+    expect(fault.exitCode).toBe(2);
   });
 
-  it('keeps what an identity error quotes out of message and cause', async () => {
+  it('keeps the quotes of an identity error out of message and cause', async () => {
     const fault = await refused(() => {
       throw Object.assign(new Error('AADSTS7000215: invalid client secret; client_secret=hunter22'), {
         name: 'AuthenticationError',
       });
     });
-    expect(fault.message).toMatch(/the client secret is wrong \(AADSTS7000215\)/);
+    expect(fault.code).toBe('credentials/no-token');
+    expect(fault.why).toContain('AADSTS7000215');
     expect(JSON.stringify([fault.message, fault.stack, (fault.cause as Error).message])).not.toContain(
       'hunter22',
     );
   });
 
-  it('is refused when Entra gives nothing', async () => {
-    expect((await refused(async () => null)).message).toMatch(/Entra gave no token/);
+  it('is refused if Entra issues no token', async () => {
+    expect((await refused(async () => null)).code).toBe('credentials/no-token');
   });
 });

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readDeploymentOutput } from '../../database/outputs.ts';
 
 let project: string;
-const known = ['development', 'staging'];
 
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), 'llama-db-outputs-'));
@@ -23,11 +22,11 @@ function stack(outputs: object): string {
 }
 
 const read = (environment: string, program?: string) =>
-  readDeploymentOutput(environment, { projectDirectory: project, known, ...(program ? { program } : {}) });
+  readDeploymentOutput(environment, { projectDirectory: project, ...(program ? { program } : {}) });
 
 describe('the outputs of an environment', () => {
-  it('are what Terraform kept of its deployment', async (context) => {
-    // A configuration file that does not exist would fail every call, whoever set it.
+  it('are read from the Terraform state', async (context) => {
+    // Terraform fails every call if this variable names a missing file.
     const env: NodeJS.ProcessEnv = { ...process.env, CHECKPOINT_DISABLE: '1' };
     delete env['TF_CLI_CONFIG_FILE'];
     try {
@@ -39,7 +38,10 @@ describe('the outputs of an environment', () => {
     const document = { environment: 'staging', primary: { host: 'x' } };
     const directory = stack({ deployment: { value: document } });
     execFileSync('terraform', ['init', '-input=false'], { cwd: directory, env, stdio: 'pipe' });
-    await expect(read('staging')).rejects.toThrow(/staging has no output deployment.*cdktf deploy staging/);
+    await expect(read('staging')).rejects.toMatchObject({
+      code: 'outputs/none',
+      remedy: expect.stringContaining('cdktf deploy staging'),
+    });
     execFileSync('terraform', ['apply', '-auto-approve', '-input=false'], {
       cwd: directory,
       env,
@@ -48,40 +50,46 @@ describe('the outputs of an environment', () => {
     expect(await read('staging')).toEqual(document);
   });
 
-  it('are refused, with the known names, for an unknown environment', async () => {
-    await expect(read('qa')).rejects.toThrow(/no environment qa: known are development, staging\./);
+  it('are refused if the stack is not synthesized here', async () => {
+    await expect(read('staging')).rejects.toMatchObject({
+      code: 'outputs/not-synthesized',
+      what: expect.stringMatching(/cdktf\.out.stacks.staging/),
+      remedy: expect.stringContaining('npm run synth'),
+    });
   });
 
-  it('are refused when the stack is not synthesized here', async () => {
-    await expect(read('staging')).rejects.toThrow(/cdktf\.out.stacks.staging holds no stack.*npm run synth/);
-  });
-
-  it('are looked for where the stacks were synthesized to', async () => {
+  it('are read from the folder of the synthesized stacks', async () => {
     stack({});
-    const options = { projectDirectory: tmpdir(), known, program: 'no-such-terraform' };
+    const options = { projectDirectory: tmpdir(), program: 'no-such-terraform' };
     await expect(
       readDeploymentOutput('staging', { ...options, output: join(project, 'cdktf.out') }),
-    ).rejects.toThrow(/no-such-terraform was not found/);
-    await expect(readDeploymentOutput('staging', { ...options, output: 'elsewhere' })).rejects.toThrow(
-      /elsewhere.stacks.staging holds no stack/,
-    );
+    ).rejects.toMatchObject({ code: 'terraform/missing', what: 'no-such-terraform was not found' });
+    await expect(readDeploymentOutput('staging', { ...options, output: 'elsewhere' })).rejects.toMatchObject({
+      code: 'outputs/not-synthesized',
+      what: expect.stringMatching(/elsewhere.stacks.staging/),
+    });
   });
 
-  it('are refused when Terraform is missing', async () => {
+  it('are refused if Terraform is missing', async () => {
     stack({});
-    await expect(read('staging', 'no-such-terraform')).rejects.toThrow(
-      /no-such-terraform was not found.*Install/,
-    );
+    await expect(read('staging', 'no-such-terraform')).rejects.toMatchObject({
+      code: 'terraform/missing',
+      what: expect.stringContaining('no-such-terraform'),
+      remedy: expect.stringMatching(/Install.*--url/),
+    });
   });
 
-  it("are refused with Terraform's own reason, without its drawing", async () => {
+  it("are refused with Terraform's own reason, without its box", async () => {
     stack({});
     const program = join(project, 'terraform');
     const said =
       '\u2577\n\u2502 Error: Backend initialization required\n\u2502 \n\u2502 Reason: new\n\u2575\n';
     writeFileSync(program, `#!/bin/sh\ncat >&2 <<'X'\n${said}X\nexit 1\n`, { mode: 0o755 });
-    await expect(read('staging', program)).rejects.toThrow(
-      /could not read the outputs in \S+: Backend initialization required\. Run \S+ -chdir=\S+ init/,
-    );
+    await expect(read('staging', program)).rejects.toMatchObject({
+      code: 'terraform/failed',
+      what: expect.stringMatching(/read the outputs in \S+/),
+      why: 'Backend initialization required',
+      remedy: expect.stringMatching(/Run terraform -chdir=\S+ init .*--url/),
+    });
   });
 });

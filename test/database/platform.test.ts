@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-/** What belongs to the whole server: each test has one of its own, with the functions that only Azure has played by SQL. */
+/** Objects of the whole server. Each test has a server of its own; SQL functions stand in for those that only Azure has. */
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Fault } from '../../core/fault.ts';
@@ -74,7 +74,7 @@ async function deploy(changes: Partial<Deployment>, options: Partial<PostDeployO
     },
   );
   const reporter = { line: (text: string) => lines.push(text), warn: (text: string) => lines.push(text) };
-  // What verification finds on these servers is not what is looked at here.
+  // The findings of the verification on these servers do not matter here.
   return postDeploy(target, { reporter, failOn: 'critical', ...options });
 }
 
@@ -92,7 +92,7 @@ describe('logins on a server without Entra', () => {
     ).toEqual([{ rolcanlogin: false, inherit_option: true, set_option: false, admin_option: false }]);
   });
 
-  it('log in with the password they were given, which is in no log', async () => {
+  it('log in with their given password, which no log contains', async () => {
     const password = 'Pässwort-canary-51c2';
     await deploy({ logins: [app] }, { loginPasswords: new Map([[app.name, password]]) });
     const client = new pg.Client(
@@ -103,7 +103,7 @@ describe('logins on a server without Entra', () => {
     expect(server.log() + lines.join('\n')).not.toContain('canary-51c2');
   });
 
-  it('get the verifier PostgreSQL would make (RFC 7677, its own example)', () => {
+  it('get the verifier of the example in RFC 7677', () => {
     const salt = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64');
     expect(scramVerifier('pencil', salt)).toBe(
       'SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=',
@@ -112,7 +112,7 @@ describe('logins on a server without Entra', () => {
 });
 
 describe('logins on a server with Entra', () => {
-  it('are made in database postgres, by object id and type, once', async () => {
+  it('are created once in database postgres, by object id and type', async () => {
     await ask(
       'postgres',
       `CREATE TABLE public.asked (name text, oid text, kind text, admin bool, mfa bool);
@@ -136,22 +136,24 @@ describe('logins on a server with Entra', () => {
     );
   });
 
-  it('are refused where a server of Azure lacks the functions', async () => {
+  it('are refused if a server on Azure lacks the functions', async () => {
     const logins = [{ ...app, name: 'not-yet-there' }];
     const primary = {
       host: 'localhost',
       id: '/subscriptions/s/resourceGroups/g/providers/Microsoft.DBforPostgreSQL/flexibleServers/x',
     };
-    await expect(deploy({ logins, primary, authentication: 'entra' })).rejects.toThrow(
-      /localhost has no pgaadauth functions.*Entra administrator/,
-    );
+    await expect(deploy({ logins, primary, authentication: 'entra' })).rejects.toMatchObject({
+      code: 'principals/entra-not-in-force',
+      what: expect.stringMatching(/localhost .*pgaadauth/),
+      remedy: expect.stringContaining('Entra administrator'),
+    });
   });
 });
 
 describe('extensions', () => {
-  it('are created in schema extensions; one the server does not carry is reported', async () => {
+  it('are created in schema extensions; a missing one causes a warning', async () => {
     await deploy({ extensions: ['pgcrypto', 'pgaudit', 'pg_cron'] });
-    expect(lines).toContainEqual(expect.stringMatching(/does not carry the extensions pgaudit: skipped/));
+    expect(lines).toContainEqual(expect.stringMatching(/does not offer the extensions pgaudit: skipped/));
     expect(
       await ask(
         'llama',
@@ -160,15 +162,18 @@ describe('extensions', () => {
     ).toEqual([{ nspname: 'extensions' }]);
   });
 
-  it('that azure.extensions does not list are refused by name', async () => {
-    await expect(deploy({ extensions: ['hstore'] })).rejects.toThrow(
-      /Extension hstore is not allowed.*azure\.extensions lists .*pgcrypto.*server\.extensions/,
-    );
+  it('are refused by name if azure.extensions does not list them', async () => {
+    await expect(deploy({ extensions: ['hstore'] })).rejects.toMatchObject({
+      code: 'extensions/not-allowed',
+      what: expect.stringContaining('hstore'),
+      why: expect.stringMatching(/azure\.extensions .*pgcrypto/),
+      remedy: expect.stringContaining('server.extensions'),
+    });
   });
 });
 
 describe('partitions', () => {
-  it('follow the settings: the registry that schedules work by, and the months ahead', async () => {
+  it('follow the settings: the registry that the schedules read, and the months ahead', async () => {
     const retentionDays = { model_metrics: 123 };
     await deploy({ partitions: { monthsAhead: 5, retentionDays } });
     const registry = `SELECT months_ahead, retention_days,
@@ -191,7 +196,7 @@ describe('schedules', () => {
     );
   });
 
-  it('become what the database asks for, job by job, and stay so', async () => {
+  it('become equal to the jobs of the database, and stay equal', async () => {
     // The columns and signatures of pg_cron 1.6.
     const folder = join(dirname(server.caFile), 'programs', 'share', 'postgresql', 'extension');
     writeFileSync(
@@ -215,7 +220,7 @@ describe('schedules', () => {
        GRANT ALL ON ALL TABLES IN SCHEMA cron TO PUBLIC;
        GRANT ALL ON ALL SEQUENCES IN SCHEMA cron TO PUBLIC`,
     );
-    // Allowed and loaded is not created.
+    // pg_cron is allowed and preloaded, but not created.
     expect((await deploy({})).schedules).toBe('skipped');
     const jobs = () =>
       ask<{ jobname: string }>(
@@ -235,7 +240,7 @@ describe('schedules', () => {
         database: 'llama',
         active: true,
       })),
-      // The reports of all that lie where pg_cron lives.
+      // This job runs in the database of pg_cron, which holds the records of all jobs.
       {
         jobname: 'llama: prune-job-history',
         schedule: '10 2 * * *',
@@ -267,7 +272,7 @@ describe('schedules', () => {
   });
 });
 
-describe('a parameter that waits for a restart', () => {
+describe('a parameter that is pending a restart', () => {
   const id = '/subscriptions/s/resourceGroups/g/providers/Microsoft.DBforPostgreSQL/flexibleServers/primary';
 
   beforeAll(async () => {
@@ -278,18 +283,22 @@ describe('a parameter that waits for a restart', () => {
     });
   });
 
-  it('is only reported for a server that Azure does not know', async () => {
+  it('is only reported for a server outside Azure', async () => {
     expect((await deploy({})).restarted).toBe(false);
-    expect(lines).toContainEqual(expect.stringMatching(/primary must be restarted for max_worker_processes/));
+    expect(lines).toContainEqual(expect.stringMatching(/Restart the primary .*max_worker_processes/));
   });
 
-  it('that a restart does not apply fails the step', async () => {
+  it('fails the step if the restart does not apply it', async () => {
     await expect(
       deploy({ primary: { host: 'localhost', id } }, { restartServer: async () => undefined }),
-    ).rejects.toThrow(/primary localhost still waits for a restart after one: pending: max_worker_processes/);
+    ).rejects.toMatchObject({
+      code: 'restart/still-pending',
+      what: expect.stringContaining('primary localhost'),
+      why: 'pending: max_worker_processes',
+    });
   });
 
-  it('gets one restart, before anything else is done, and the step goes on', async () => {
+  it('causes one restart before all other work, and the step continues', async () => {
     const asked: string[] = [];
     const result = await deploy(
       { primary: { host: 'localhost', id } },
@@ -311,7 +320,7 @@ describe('a parameter that waits for a restart', () => {
 });
 
 describe('the release', () => {
-  it('is recorded with digests that change with what was deployed', async () => {
+  it('is recorded with digests that change with the deployment', async () => {
     await deploy({});
     await deploy({});
     await deploy({ parameters: { work_mem: '8192' } });
@@ -336,7 +345,7 @@ describe('the head of the audit trail', () => {
     return rows[0]?.audit_head;
   };
 
-  it('is printed and recorded with the release, and the chain is known by it later', async () => {
+  it('is printed, recorded with the release, and later found in the chain', async () => {
     expect((await deploy({})).auditHead).toBeNull();
     expect(await heads()).toBeNull();
     expect(lines.join('\n')).not.toContain('Audit trail');
@@ -360,8 +369,8 @@ describe('the head of the audit trail', () => {
   });
 });
 
-describe('a login without the rights of an administrator', () => {
-  it('is told what is needed', async () => {
+describe('a login without the privileges of an administrator', () => {
+  it('gets a remedy with the missing grant', async () => {
     await ask('llama', "CREATE ROLE weak LOGIN PASSWORD 'weak-password'");
     const target = await resolveTarget(
       { url: server.url({ user: 'weak', password: 'weak-password' }, { database: 'llama' }) },
@@ -370,8 +379,10 @@ describe('a login without the rights of an administrator', () => {
     const reporter = { line: () => undefined, warn: () => undefined };
     const error: unknown = await postDeploy(target, { reporter }).catch((reason) => reason);
     expect(error).toBeInstanceOf(Fault);
-    expect(String(error)).toMatch(
-      /weak may not act as llama_owner.*GRANT llama_owner TO "weak" WITH INHERIT FALSE, SET TRUE/,
-    );
+    expect(error).toMatchObject({
+      code: 'schema/owner-role-not-held',
+      what: expect.stringContaining('weak'),
+      remedy: expect.stringContaining('GRANT llama_owner TO "weak" WITH INHERIT FALSE, SET TRUE'),
+    });
   });
 });

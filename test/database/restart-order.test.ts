@@ -9,20 +9,23 @@ const pending = (...names: readonly string[]) =>
 const order = (writer: 'primary' | 'replica', parameters: Readonly<Record<string, string>>) =>
   inOrder(pending(...Object.keys(parameters)), { writer, parameters }).map(({ which }) => which);
 
-describe('two servers that wait for a restart', () => {
+describe('two servers with pending parameters', () => {
   it.each([
     ['rises', 'primary', '200', ['replica', 'primary']],
     ['falls', 'primary', '50', ['primary', 'replica']],
-    // After a switchover, the settings' primary is the one that follows.
+    // After a switchover, the primary of the settings is the standby.
     ['rises', 'replica', '200', ['primary', 'replica']],
     ['falls', 'replica', '50', ['replica', 'primary']],
-  ] as const)('when a limit %s and the %s takes writes', (_how, writer, value, expected) => {
+  ] as const)('restart in order if a limit %s and the %s is the writer', (_how, writer, value, expected) => {
     expect(order(writer, { max_connections: value })).toEqual(expected);
   });
 
-  it('cannot be restarted for one limit that rises and one that falls', () => {
+  it('are refused if one limit rises and another falls', () => {
     expect(() => order('primary', { max_connections: '200', max_wal_senders: '5' })).toThrow(
-      /max_connections and max_wal_senders together cannot be done/,
+      expect.objectContaining({
+        code: 'restart/limits-rise-and-fall',
+        what: expect.stringMatching(/max_connections .*max_wal_senders/),
+      }),
     );
   });
 });

@@ -51,29 +51,32 @@ describe('a restart through Azure', () => {
     expect(requests.slice(1)).toEqual(Array(2).fill('GET /subscriptions/x/operations/1'));
   });
 
-  it('that is refused says which right it needs, and no token', async () => {
+  it('names the missing permission if it is refused, and quotes no token', async () => {
     const { access } = azure([
       { status: 403, body: { error: { code: 'AuthorizationFailed', message: 'canary-token may not' } } },
     ]);
     const fault: unknown = await restartThroughAzure(id, access).catch((error) => error);
     expect(fault).toBeInstanceOf(Fault);
-    expect(String(fault)).toMatch(
-      /Azure did not restart llama: AuthorizationFailed \(HTTP 403\).*restart\/action/,
-    );
+    expect(fault).toMatchObject({
+      code: 'restart/refused-by-azure',
+      what: expect.stringContaining('llama'),
+      why: 'AuthorizationFailed (HTTP 403)',
+      remedy: expect.stringContaining('restart/action'),
+    });
     expect(String(fault)).not.toContain('canary');
   });
 
-  it('that fails on the way is a failure', async () => {
+  it('fails if the operation fails after it was accepted', async () => {
     const { access } = azure([
       { status: 202, headers: { 'azure-asyncoperation': poll, 'retry-after': '0' } },
       { status: 200, body: { status: 'Failed', error: { code: 'ServerIsBusy', message: 'busy' } } },
     ]);
-    await expect(restartThroughAzure(id, access)).rejects.toThrow(/Azure did not restart llama/);
+    await expect(restartThroughAzure(id, access)).rejects.toMatchObject({ code: 'restart/refused-by-azure' });
   });
 
   it('needs the id of a Flexible Server', async () => {
-    await expect(restartThroughAzure('/subscriptions/x', azure([]).access)).rejects.toThrow(
-      /is not the id of a Flexible/,
-    );
+    await expect(restartThroughAzure('/subscriptions/x', azure([]).access)).rejects.toMatchObject({
+      code: 'restart/not-a-flexible-server',
+    });
   });
 });

@@ -1,10 +1,9 @@
-/** pg_cron and pgaudit themselves, on the one server that has them; elsewhere they are played or absent. */
+/** The real pg_cron and pgaudit, on the one server that has them. Other tests replace them or run without them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { synchronise } from '../../database/schedules.ts';
 import { environments } from '../../environments/index.ts';
-import { serverParameters } from '../../environments/parameters.ts';
 import { checks as scheduleChecks } from '../../verification/checks/schedules.ts';
 import { evaluate } from '../../verification/run.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
@@ -12,21 +11,18 @@ import { type DebianPostgres, startDebianPostgres, whyNoDebianPostgres } from '.
 
 const reason = whyNoDebianPostgres();
 
-/** What production says of logging, as the server understands it. */
+/** The logging parameters of production, in the syntax of postgresql.conf. */
 function productionLogging(): Record<string, string> {
-  const production = environments().find(({ name }) => name === 'production');
-  if (!production) throw new Error('there is no production');
+  const { parameters } = environments.named('production').servers.primary;
   return Object.fromEntries(
-    serverParameters(production)
-      .filter(
-        ({ name }) =>
-          name.startsWith('pgaudit.') || /^log_(statement|min_duration_statement|parameter)/.test(name),
-      )
-      .map(({ name, value }) => [name, value]),
+    [...parameters].filter(
+      ([name]) =>
+        name.startsWith('pgaudit.') || /^log_(statement|min_duration_statement|parameter)/.test(name),
+    ),
   );
 }
 
-describe('on a server with pg_cron and pgaudit', () => {
+describe('pg_cron and pgaudit', () => {
   let server: DebianPostgres;
   let superuser: pg.Client;
   let app: pg.Client;
@@ -57,7 +53,7 @@ describe('on a server with pg_cron and pgaudit', () => {
       `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type)
        VALUES ('alpha', 'h', '{}', 'm', 'd')`,
     );
-    // As the run of a minute ago would have left it.
+    // The state after a run one minute ago.
     await deployer.query('SET ROLE maintenance_role; SELECT llama.seal_audit_trail(); RESET ROLE');
     await synchronise({ client: deployer }, 'llama', rows);
     scheduledAt = Date.now();
@@ -75,7 +71,7 @@ describe('on a server with pg_cron and pgaudit', () => {
       .filter((line) => line.includes('AUDIT:'));
   };
 
-  it('a read of tenants’ data leaves a line that names the table and no value', async (context) => {
+  it('log a read of tenant data with the table and without values', async (context) => {
     if (reason) return context.skip(reason);
     const lines = await logged(() =>
       app.query(
@@ -89,7 +85,7 @@ describe('on a server with pg_cron and pgaudit', () => {
     expect(server.log()).not.toContain('canary-');
   });
 
-  it('a change leaves its row in the trail, and neither it nor the trail’s own statement a line', async (context) => {
+  it('log no change of tenant data, which the trail records', async (context) => {
     if (reason) return context.skip(reason);
     const count = async () =>
       (await superuser.query('SELECT count(*)::int AS n FROM llama.audit_trail')).rows[0].n;
@@ -106,7 +102,7 @@ describe('on a server with pg_cron and pgaudit', () => {
     expect(await count()).toBe(before + 3);
   });
 
-  it('changes of roles and of the schema leave a line each', async (context) => {
+  it('log each change of roles and of the schema', async (context) => {
     if (reason) return context.skip(reason);
     const lines = await logged(() =>
       superuser.query(
@@ -120,7 +116,7 @@ describe('on a server with pg_cron and pgaudit', () => {
     ]);
   });
 
-  it('the jobs run as they are scheduled, sealing included, and verification sees them', async (context) => {
+  it('run the jobs as scheduled, including sealing, and verification finds them', async (context) => {
     if (reason) return context.skip(reason);
     const runs = async () =>
       (
@@ -146,7 +142,7 @@ describe('on a server with pg_cron and pgaudit', () => {
       );
     expect('jobs' in snapshot.cron && snapshot.cron.jobs.length).toBeGreaterThan(4);
     expect(await judged()).toEqual(ids.map((id) => [id, 'passed']));
-    // The login may remove what pg_cron keeps of its own jobs.
+    // The login may delete the records of its own jobs.
     const { rows: prune } = await deployer.query(
       `SELECT command FROM cron.job WHERE jobname = 'llama: prune-job-history'`,
     );

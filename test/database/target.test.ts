@@ -33,7 +33,7 @@ async function refused(promise: Promise<unknown>): Promise<Fault> {
 }
 
 describe('a target', () => {
-  it('comes from the apply: writer, administrator, and the address to dial', async () => {
+  it('comes from the apply: writer, administrator and the address to dial', async () => {
     const target = await resolveTarget(
       {},
       { ...described(), PGHOSTADDR: '10.1.2.3', PGSSLROOTCERT: '/ca.pem' },
@@ -50,7 +50,7 @@ describe('a target', () => {
     expect(target.password).toBeUndefined();
   });
 
-  it('follows the writer after a switchover, and its standby is the other one', async () => {
+  it('follows the writer after a switchover; its standby is the other server', async () => {
     const target = await resolveTarget({}, { ...described({ writer: 'replica' }), PGHOSTADDR: '10.1.2.3' });
     expect(target.host).toBe('replica.postgres.database.azure.com');
     const standby = standbyTarget(target);
@@ -58,7 +58,7 @@ describe('a target', () => {
     expect(standby?.address).toBe('10.1.2.3');
   });
 
-  it('comes from Terraform outputs when no apply tells it', async () => {
+  it('comes from Terraform outputs outside an apply', async () => {
     const target = await resolveTarget(
       { environment: 'production', readOutputs: async (name) => ({ ...deployment, environment: name }) },
       {},
@@ -66,7 +66,7 @@ describe('a target', () => {
     expect(target.host).toBe('primary.postgres.database.azure.com');
   });
 
-  it('comes from a URL, whose address and authority stand for themselves', async () => {
+  it('comes from a URL with its own address and authority', async () => {
     const url =
       'postgresql://a%20b:p%40ss@db.example.test:6000/my%20db?sslmode=verify-full&sslrootcert=/x/ca.pem&hostaddr=127.0.0.1';
     expect(await resolveTarget({ url }, {})).toEqual({
@@ -80,71 +80,108 @@ describe('a target', () => {
     });
   });
 
-  it('takes --host-address above everything, and a URL above PGHOSTADDR', async () => {
+  it('prefers --host-address, then the URL, then PGHOSTADDR', async () => {
     const url = 'postgresql://u:p@db.example.test/d?hostaddr=127.0.0.1';
     const variables = { PGHOSTADDR: '10.0.0.1' };
     expect((await resolveTarget({ url }, variables)).address).toBe('127.0.0.1');
     expect((await resolveTarget({ url, hostAddress: '::1' }, variables)).address).toBe('::1');
   });
 
-  it('is never described with its password', async () => {
+  it('has a description without its password', async () => {
     const target = await resolveTarget({ url: 'postgresql://u:hunter22@db.example.test/d' }, {});
     expect(describeTarget(target)).toBe('db.example.test:5432, database d');
   });
 });
 
-describe('a target is refused, exit 2,', () => {
+describe('a target is refused with exit status 2', () => {
   it.each([
-    ['port 6432', 'postgresql://u:hunter22@db.example.test:6432/d', /connection pooler.*5432/],
-    ['a pooler by name', 'postgresql://u:hunter22@db-pgbouncer.example.test/d', /connection pooler/],
-    ['sslmode=require', 'postgresql://u:hunter22@h/d?sslmode=require', /sslmode=require does not prove/],
-    ['sslmode=disable', 'postgresql://u:hunter22@h/d?sslmode=disable', /sslmode=verify-full/],
-    ['sslmode=verify-ca', 'postgresql://u:hunter22@h/d?sslmode=verify-ca', /sslmode=verify-full/],
+    ['port 6432', 'postgresql://u:hunter22@db.example.test:6432/d', 'connection/pooler', /5432/],
+    [
+      'a pooler by name',
+      'postgresql://u:hunter22@db-pgbouncer.example.test/d',
+      'connection/pooler',
+      /db-pgbouncer/,
+    ],
+    [
+      'sslmode=require',
+      'postgresql://u:hunter22@h/d?sslmode=require',
+      'target/url-sslmode-unsafe',
+      /sslmode=require/,
+    ],
+    [
+      'sslmode=disable',
+      'postgresql://u:hunter22@h/d?sslmode=disable',
+      'target/url-sslmode-unsafe',
+      /sslmode=verify-full/,
+    ],
+    [
+      'sslmode=verify-ca',
+      'postgresql://u:hunter22@h/d?sslmode=verify-ca',
+      'target/url-sslmode-unsafe',
+      /sslmode=verify-full/,
+    ],
     [
       'an unknown parameter',
       'postgresql://u:hunter22@h/d?sslrootcrt=x',
-      /sslrootcrt is not known.*sslrootcert/,
+      'target/url-parameter-unknown',
+      /sslrootcrt.*sslrootcert/,
     ],
-    ['another protocol', 'mysql://u:hunter22@h/d', /not a postgresql:\/\/ URL/],
-    ['no URL at all', 'u:hunter22@h/d', /not a postgresql:\/\/ URL/],
-    ['no user', 'postgresql://h/d', /no user/],
-    ['no database', 'postgresql://u:hunter22@h', /no database/],
-    ['a broken escape', 'postgresql://u:hunter22%@h/d', /%25/],
-    ['an address that is a name', 'postgresql://u:hunter22@h/d?hostaddr=localhost', /not an IP address/],
-  ])('for %s', async (_, url, expected) => {
+    ['another protocol', 'mysql://u:hunter22@h/d', 'target/url-not-postgresql', /postgresql:\/\//],
+    ['a text without a scheme', 'u:hunter22@h/d', 'target/url-not-postgresql', /postgresql:\/\//],
+    ['a URL without host', 'postgresql:///d', 'target/url-without-host', /Example/],
+    ['a URL without user', 'postgresql://h/d', 'target/url-without-user', /Example/],
+    ['a URL without database', 'postgresql://u:hunter22@h', 'target/url-without-database', /Example/],
+    ['a malformed escape', 'postgresql://u:hunter22%@h/d', 'target/url-escape-malformed', /%25/],
+    [
+      'an address that is a name',
+      'postgresql://u:hunter22@h/d?hostaddr=localhost',
+      'target/address-not-ip',
+      /localhost/,
+    ],
+  ])('for %s', async (_, url, code, values) => {
     const fault = await refused(resolveTarget({ url }, {}));
-    expect(fault.message).toMatch(expected);
+    expect(fault.code).toBe(code);
+    expect(fault.message).toMatch(values);
     expect(fault.message).not.toContain('hunter22');
     expect(fault.exitCode).toBe(2);
   });
 
-  it('when nothing names one', async () => {
-    expect((await refused(resolveTarget({}, {}))).message).toMatch(/No target given.*Example/);
+  it('if no source names one', async () => {
+    const fault = await refused(resolveTarget({}, {}));
+    expect(fault).toMatchObject({ code: 'target/missing', remedy: expect.stringContaining('Example') });
   });
 
-  it('when the description is of another environment', async () => {
+  it('if the description belongs to another environment', async () => {
     const fault = await refused(resolveTarget({ environment: 'staging' }, described()));
-    expect(fault.message).toMatch(/staging was asked for, LLAMA_DB_DEPLOYMENT describes production/);
+    expect(fault.code).toBe('target/other-environment');
+    expect(fault.what).toMatch(/staging .*production/);
   });
 
-  it('when the description is incomplete, naming every field', async () => {
+  it('if the description is incomplete, naming every field', async () => {
     const fault = await refused(resolveTarget({}, { LLAMA_DB_DEPLOYMENT: '{"environment":"x"}' }));
-    expect(fault.message).toMatch(/primary: .*; writer: .*database: /);
+    expect(fault.code).toBe('target/deployment-malformed');
+    expect(fault.why).toMatch(/primary: .*; writer: .*database: /);
   });
 
-  it('when the description is not JSON', async () => {
+  it('if the description is not JSON', async () => {
     const fault = await refused(resolveTarget({}, { LLAMA_DB_DEPLOYMENT: '{' }));
-    expect(fault.message).toMatch(/LLAMA_DB_DEPLOYMENT is not JSON/);
+    expect(fault.code).toBe('target/deployment-not-json');
+    expect(fault.what).toContain('LLAMA_DB_DEPLOYMENT');
   });
 
-  it('when the writer is a replica that is not there', async () => {
+  it('if the writer is a missing replica', async () => {
     const { replica: _, ...single } = deployment;
     const text = JSON.stringify({ ...single, writer: 'replica' });
     const fault = await refused(resolveTarget({}, { LLAMA_DB_DEPLOYMENT: text }));
-    expect(fault.message).toMatch(/no replica/);
+    expect(fault.code).toBe('target/writer-without-replica');
   });
 
-  it('when PGPORT is not a port', async () => {
-    expect((await refused(resolveTarget({}, { ...described(), PGPORT: 'x' }))).message).toMatch(/PGPORT/);
+  it.each(['x', '0', '65536', '5432.5'])('if PGPORT is %s', async (port) => {
+    const fault = await refused(resolveTarget({}, { ...described(), PGPORT: port }));
+    expect(fault).toMatchObject({
+      code: 'target/port-out-of-range',
+      what: `PGPORT gives port "${port}"`,
+      why: expect.stringContaining('65535'),
+    });
   });
 });

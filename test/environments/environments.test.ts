@@ -1,11 +1,16 @@
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { Fault } from '../../core/fault.ts';
+import { ruleFamilies, ruleTexts, warnings } from '../../environments/catalogue.ts';
 import { development } from '../../environments/development.ts';
 import { environments, parseEnvironments } from '../../environments/index.ts';
-import { SettingsError } from '../../environments/problems.ts';
+import { settingsRulesPage } from '../../environments/page.ts';
+import { describeProblem, SettingsError } from '../../environments/problems.ts';
 import { production } from '../../environments/production.ts';
 import { staging } from '../../environments/staging.ts';
-import { warnings } from '../../environments/warnings.ts';
+import { acrossRows, changedEnvironment } from './refused/across.ts';
 import { changed } from './refused/row.ts';
+import { warningRows } from './refused/warnings.ts';
 
 function refusal(inputs: readonly unknown[]): SettingsError {
   try {
@@ -19,15 +24,53 @@ function refusal(inputs: readonly unknown[]): SettingsError {
 
 const where = (error: SettingsError) => error.problems.map((one) => `${one.environment}: ${one.field}`);
 
-describe('the three environments', () => {
+describe('the environments', () => {
   it('have no problem and no warning, in the order of promotion', () => {
-    const all = environments();
-    expect(all.map((one) => one.name)).toEqual(['development', 'staging', 'production']);
+    const all = environments.settings();
+    const order = ['development', 'staging', 'production'] as const;
+    expect(environments.names.filter((name) => order.some((one) => one === name))).toEqual(order);
+    expect(all.map(({ name }) => name)).toEqual(environments.names);
     expect(all.flatMap(warnings)).toEqual([]);
   });
 
-  it('have the values the design asks for', () => {
-    const [dev, stage, prod] = environments();
+  it('are one file each, listed in index.ts', () => {
+    const others = ['catalogue', 'duration', 'index', 'page', 'parameters', 'problems', 'ranges', 'resolved'];
+    const files = readdirSync('environments').filter((file) => file.endsWith('.ts'));
+    expect(files.map((file) => file.replace(/\.ts$/, '')).sort()).toEqual(
+      [...environments.names, ...others, 'rule', 'settings', 'shape'].sort(),
+    );
+  });
+
+  it('are found by name, resolved', () => {
+    for (const name of environments.names) expect(environments.named(name).name).toBe(name);
+    expect(environments.all()).toEqual(environments.names.map((name) => environments.named(name)));
+  });
+
+  it.each([
+    ['nowhere', /Name one of them/],
+    ['prodction', /Did you mean production\?/],
+  ])('are refused by a name that does not exist: %s', (name, remedy) => {
+    const refuse = () => environments.named(name);
+    expect(refuse).toThrow(Fault);
+    expect(refuse).toThrow(
+      expect.objectContaining({
+        code: 'environment/unknown',
+        exitCode: 2,
+        what: expect.stringContaining(name),
+        why: expect.stringContaining(environments.names.join(', ')),
+        remedy: expect.stringMatching(remedy),
+      }),
+    );
+  });
+
+  it('are copied for changes', () => {
+    environments.inputOf('staging').server.name = 'changed';
+    expect(environments.inputOf('staging').server.name).toBe('llama-mapper-staging');
+  });
+
+  it('have the values that the design asks for', () => {
+    const settings = new Map(environments.settings().map((one) => [one.name, one]));
+    const [dev, stage, prod] = ['development', 'staging', 'production'].map((name) => settings.get(name));
     expect(dev?.server).toMatchObject({
       name: 'llama-mapper-development',
       sku: 'B_Standard_B2s',
@@ -74,36 +117,40 @@ describe('problems', () => {
       'staging: server.maintenanceWindow.startHour',
       'production: sever',
     ]);
-    expect(error.message.split('\n')).toHaveLength(4);
-    for (const line of error.message.split('\n')) {
-      expect(line).toMatch(/^environments\/\w+\.ts: [\w.]+ is .+: .+ \[.+\]$/);
+    expect(error.problems.map(({ id }) => id)).toEqual([
+      'compute/known-sku',
+      'compute/backup-retention',
+      'compute/maintenance-window',
+      'shape/known-setting',
+    ]);
+    for (const line of error.problems.map(describeProblem)) {
+      expect(line).toMatch(/^environments\/\w+\.ts: [\w.]+ is .+: .+ \(.+\) \[[a-z]+\/[a-z-]+\]$/);
     }
+    expect(error).toMatchObject({ code: 'settings/refused', exitCode: 2 });
+    expect(error.message).not.toContain('\n');
+    for (const { field } of error.problems) expect(error.message).toContain(field);
   });
 
-  it('between environments are found even when one of them has its own', () => {
+  it('between environments are found even if one of them has its own', () => {
     const error = refusal([
       development,
       changed(staging, { 'server.name': 'llama-mapper-development', 'server.zone': '9' }),
       production,
     ]);
     expect(where(error)).toEqual(['staging: server.zone', 'staging: server.name']);
-    expect(error.message).toMatch(/development already has it as server\.name/);
+    expect(error.problems[1]?.remedy).toBe('development already has it as server.name.');
   });
 });
 
-describe('what is taken once', () => {
-  it.each([
-    ['an environment’s name', staging, { name: 'production', 'tags.Environment': 'production' }, 'name'],
-    ['a server’s name', staging, { 'server.name': 'llama-mapper-replica-production' }, 'replica.name'],
-    ['a vault’s name, in any case', staging, { 'keyVault.name': 'Comply-AI-kv-production' }, 'keyVault.name'],
-    ['a state', staging, { 'state.container': 'llama-mapper-production' }, 'state.key'],
-  ] as const)('%s', (_what, from, change, field) => {
-    const error = refusal([changed(from, change), production]);
-    expect(error.problems.map((one) => one.field)).toEqual([field]);
-    expect(error.problems[0]?.environment).toBe('production');
+describe('a name that only one environment may have', () => {
+  it.each(acrossRows.map((row) => [row.what, row] as const))('%s', (_what, { id, change, field }) => {
+    const error = refusal([changed(changedEnvironment, change), production]);
+    expect(error.problems.map((one) => [one.environment, one.field, one.id])).toEqual([
+      ['production', field, id],
+    ]);
   });
 
-  it('does not include a vault that is adopted by both', () => {
+  it('is not that of a vault which both adopt', () => {
     const shared = {
       'keyVault.name': 'comply-ai-keyvault',
       'keyVault.resourceGroup': 'comply-ai-rg',
@@ -114,23 +161,49 @@ describe('what is taken once', () => {
 });
 
 describe('warnings', () => {
-  it.each([
-    ['log_statement', 'all', /text of every such statement/],
-    ['log_statement', 'mod', /text of every such statement/],
-    ['log_parameter_max_length', -1, /parameters of logged statements/],
-    ['log_parameter_max_length_on_error', 100, /parameters of failed statements/],
-    ['pgaudit.log_parameter', true, /parameters of audited statements/],
-    ['pg_qs.parameters_capture_mode', 'capture_first_sample', /every login may read/],
-  ])('say what %s = %s puts where', (name, value, rule) => {
-    const [settings] = parseEnvironments([changed(production, { 'server.parameters': { [name]: value } })]);
+  it.each(warningRows)('report $what', ({ id, parameter, value }) => {
+    const [settings] = parseEnvironments([
+      changed(production, { 'server.parameters': { [parameter]: value } }),
+    ]);
     const found = settings ? warnings(settings) : [];
-    expect(found).toMatchObject([{ environment: 'production', field: `server.parameters.${name}`, value }]);
-    expect(found[0]?.rule).toMatch(rule);
+    const field = `server.parameters.${parameter}`;
+    expect(found).toEqual([expect.objectContaining({ id, environment: 'production', field, value })]);
+  });
+
+  it('report the replica too', () => {
+    const [settings] = parseEnvironments([
+      changed(production, { 'replica.parameters': { log_statement: 'all' } }),
+    ]);
+    expect(settings && warnings(settings).map(({ field, id }) => [field, id])).toEqual([
+      ['replica.parameters.log_statement', 'warnings/log-statement'],
+    ]);
   });
 
   it('are not raised by values that leak nothing', () => {
     const harmless = { log_statement: 'none', log_parameter_max_length: 0, 'pgaudit.log_parameter': 'off' };
     const [settings] = parseEnvironments([changed(production, { 'server.parameters': harmless })]);
     expect(settings && warnings(settings)).toEqual([]);
+  });
+});
+
+describe('the catalogue of rules', () => {
+  it('has every file of environments/rules', () => {
+    const files = readdirSync('environments/rules').map((file) => file.replace(/\.ts$/, ''));
+    expect(files.sort()).toEqual(Object.keys(ruleFamilies).sort());
+  });
+
+  it.each(Object.entries(ruleFamilies))('names the rules of %s after their file', (family, rules) => {
+    expect(Object.keys(rules).filter((id) => !id.startsWith(`${family}/`))).toEqual([]);
+  });
+
+  it.each(Object.entries(ruleTexts))('gives %s a sentence and a source', (id, { rule, source }) => {
+    expect(id).toMatch(/^[a-z]+\/[a-z]+(-[a-z]+)*$/);
+    expect(rule).toMatch(/^[a-zA-Z].*[^.]$/);
+    expect(source).not.toBe('');
+  });
+
+  it('is printed in docs/settings-rules.md, every rule once', () => {
+    const ids = settingsRulesPage().match(/(?<=^\| `)[a-z/-]+(?=`)/gm) ?? [];
+    expect([...ids].sort()).toEqual(Object.keys(ruleTexts).sort());
   });
 });

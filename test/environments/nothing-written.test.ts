@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const project = join(import.meta.dirname, '../..');
 const parts = ['main.ts', 'package.json', 'tsconfig.json', 'cdktf.json', 'migrations'];
-const rooms = ['azure', 'environments', 'stacks', 'constructs', 'database'];
+const rooms = ['core', 'azure', 'environments', 'stacks', 'constructs', 'database'];
 
-/** The app as an engineer has it, in a folder of its own so that settings can be made wrong. */
+/** The app in a folder of its own, so that its settings can be made invalid. */
 describe('synthesizing', () => {
   let folder = '';
 
@@ -32,7 +32,7 @@ describe('synthesizing', () => {
     return spawnSync(process.execPath, ['--import', 'tsx', 'main.ts'], { cwd: folder, encoding: 'utf8' });
   }
 
-  it('writes nothing when the last environment is wrong, says everything, and works once it is mended', () => {
+  it('writes nothing if the last environment is invalid, reports every problem, and works once they are corrected', () => {
     edit('production.ts', 'retentionDays: 35', 'retentionDays: 350');
     edit('staging.ts', "sku: 'GP_Standard_D2s_v3'", "sku: 'GP_Standard_D2_v3'");
     const refused = synthesize();
@@ -40,8 +40,12 @@ describe('synthesizing', () => {
     expect(existsSync(join(folder, 'cdktf.out'))).toBe(false);
     const lines = refused.stderr.split('\n').filter((line) => line.startsWith('environments/'));
     expect(lines).toEqual([
-      expect.stringMatching(/^environments\/staging\.ts: server\.sku is "GP_Standard_D2_v3": /),
-      expect.stringMatching(/^environments\/production\.ts: server\.backup\.retentionDays is 350: /),
+      expect.stringMatching(
+        /^environments\/staging\.ts: server\.sku is "GP_Standard_D2_v3": .*\[compute\/known-sku\]$/,
+      ),
+      expect.stringMatching(
+        /^environments\/production\.ts: server\.backup\.retentionDays is 350: .*\[compute\/backup-retention\]$/,
+      ),
     ]);
     expect(refused.stderr).not.toMatch(/^\s+at /m);
 

@@ -1,38 +1,41 @@
 import { describe, expect, it } from 'vitest';
-import { parameter } from '../../azure/parameters.ts';
-import { claimedConnections, maxConnections, userConnections } from '../../environments/connections.ts';
+import { isStatic, parameter, refusal } from '../../azure/parameters.ts';
+import type { ServerRole } from '../../azure/vocabulary.ts';
 import { development } from '../../environments/development.ts';
 import { environments, parseEnvironments } from '../../environments/index.ts';
-import { serverParameters } from '../../environments/parameters.ts';
 import { production } from '../../environments/production.ts';
-import type { EnvironmentInput, EnvironmentSettings } from '../../environments/settings.ts';
+import { candidateOf, type ResolvedEnvironment, resolve } from '../../environments/resolved.ts';
+import { claimedConnections } from '../../environments/rules/capacity.ts';
+import type { EnvironmentInput } from '../../environments/settings.ts';
 import { type Change, changed } from './refused/row.ts';
 
-function settings(from: EnvironmentInput, change: Change = {}): EnvironmentSettings {
+function settings(from: EnvironmentInput, change: Change = {}) {
   const [parsed] = parseEnvironments([changed(from, change)]);
   if (!parsed) throw new Error('no settings');
   return parsed;
 }
 
-const values = (one: EnvironmentSettings, role?: 'primary' | 'replica') =>
-  Object.fromEntries(serverParameters(one, role).map(({ name, value }) => [name, value]));
+const resolved = (from: EnvironmentInput, change: Change = {}) => resolve(settings(from, change));
+
+const values = ({ servers }: ResolvedEnvironment, role: ServerRole = 'primary') =>
+  Object.fromEntries(servers[role]?.parameters ?? []);
 
 describe('server parameters', () => {
-  it('are all ones Azure has, may set and would take', () => {
-    for (const one of environments()) {
-      for (const { name, value, static: needsRestart, unit } of serverParameters(one)) {
+  it('exist in Azure, can be set, and have valid values', () => {
+    for (const { servers } of environments.all()) {
+      for (const [name, value] of servers.primary.parameters) {
         const known = parameter(name);
         expect(known, name).toBeDefined();
-        expect(known?.apply, name).toBe(needsRestart ? 'static' : 'dynamic');
-        expect(unit, name).toBe(known?.unit);
+        expect(known?.apply, name).not.toBe('read-only');
+        expect(known && refusal(known, name, value), name).toBeUndefined();
         expect(value, name).not.toBe('');
         expect(value, name).toMatch(/^\S+$/);
       }
     }
   });
 
-  it('put the tenants’ data nowhere', () => {
-    expect(values(settings(production))).toMatchObject({
+  it("record no tenants' data", () => {
+    expect(values(resolved(production))).toMatchObject({
       log_statement: 'ddl',
       log_parameter_max_length: '0',
       log_parameter_max_length_on_error: '0',
@@ -43,7 +46,7 @@ describe('server parameters', () => {
     });
   });
 
-  it('leave to Azure what follows from the size', () => {
+  it('leave parameters to Azure that depend on the size', () => {
     for (const name of [
       'max_connections',
       'shared_buffers',
@@ -51,17 +54,18 @@ describe('server parameters', () => {
       'effective_cache_size',
       'wal_buffers',
     ]) {
-      expect(values(settings(production))).not.toHaveProperty(name);
+      expect(values(resolved(production))).not.toHaveProperty(name);
     }
   });
 
-  it('come in an order that one restart and the pooler can live with', () => {
-    const names = serverParameters(settings(production, { 'server.parameters': { max_wal_senders: 20 } }));
-    const restart = names.map((one) => one.static);
-    expect(names[0]?.name).toBe('azure.extensions');
+  it('come in the order that one restart and the pooler need', () => {
+    const { servers } = resolved(production, { 'server.parameters': { max_wal_senders: 20 } });
+    const names = [...servers.primary.parameters.keys()];
+    const restart = names.map(isStatic);
+    expect(names[0]).toBe('azure.extensions');
     expect(restart.lastIndexOf(true)).toBeLessThan(restart.indexOf(false, 1));
-    const position = (name: string) => names.findIndex((one) => one.name === name);
-    for (const { name } of names) {
+    const position = (name: string) => names.indexOf(name);
+    for (const name of names) {
       if (name.startsWith('pgbouncer.') && name !== 'pgbouncer.enabled') {
         expect(position('pgbouncer.enabled'), name).toBeLessThan(position(name));
       }
@@ -72,8 +76,8 @@ describe('server parameters', () => {
     );
   });
 
-  it('preload what the extensions need and what Azure would lose', () => {
-    const preloaded = (change: Change) => values(settings(development, change))['shared_preload_libraries'];
+  it("preload the extensions' libraries and Azure's own", () => {
+    const preloaded = (change: Change) => values(resolved(development, change))['shared_preload_libraries'];
     expect(preloaded({ 'server.extensions': [] })).toBe('pg_stat_statements');
     expect(preloaded({ 'server.extensions': ['pgcrypto', 'pg_partman'] })).toBe(
       'pg_partman_bgw,pg_stat_statements',
@@ -86,23 +90,23 @@ describe('server parameters', () => {
     );
   });
 
-  it('set nothing for extensions that are not there', () => {
-    const few = values(settings(development, { 'server.extensions': ['pgcrypto'] }));
+  it('set nothing for absent extensions', () => {
+    const few = values(resolved(development, { 'server.extensions': ['pgcrypto'] }));
     expect(few['azure.extensions']).toBe('pgcrypto');
     expect(Object.keys(few).filter((name) => /^(cron|pgaudit)\./.test(name))).toEqual([]);
-    const none = values(settings(development, { 'server.extensions': [] }));
+    const none = values(resolved(development, { 'server.extensions': [] }));
     expect(none).not.toHaveProperty(['azure.extensions']);
   });
 
-  it('turn the query store off where it is not wanted or not there', () => {
-    const capture = (one: EnvironmentSettings) => values(one)['pg_qs.query_capture_mode'];
-    expect(capture(settings(development))).toBe('none');
-    expect(capture(settings(production))).toBe('top');
-    expect(capture(settings(production, { 'server.queryStore': false }))).toBe('none');
+  it('turn the query store off if it is not wanted or does not exist', () => {
+    const capture = (one: ResolvedEnvironment) => values(one)['pg_qs.query_capture_mode'];
+    expect(capture(resolved(development))).toBe('none');
+    expect(capture(resolved(production))).toBe('top');
+    expect(capture(resolved(production, { 'server.queryStore': false }))).toBe('none');
   });
 
-  it('are the settings’ where these differ, and the replica’s own where those do', () => {
-    const one = settings(production, {
+  it("are those of the settings, and the replica's own if it has some", () => {
+    const one = resolved(production, {
       'server.parameters': {
         work_mem: 16_384,
         log_statement: 'none',
@@ -119,11 +123,13 @@ describe('server parameters', () => {
       hot_standby_feedback: 'on',
       max_standby_streaming_delay: '300000',
     });
-    expect(serverParameters(one).filter(({ name }) => name === 'log_statement')).toHaveLength(1);
+    expect(
+      [...one.servers.primary.parameters.keys()].filter((name) => name === 'log_statement'),
+    ).toHaveLength(1);
   });
 
-  it('spell switches as Azure does', () => {
-    expect(values(settings(production))).toMatchObject({
+  it('have switches as Azure spells them', () => {
+    expect(values(resolved(production))).toMatchObject({
       'pgbouncer.enabled': 'true',
       log_connections: 'on',
     });
@@ -132,17 +138,22 @@ describe('server parameters', () => {
 
 describe('connections', () => {
   it('are those in force', () => {
-    const one = settings(production);
-    expect(maxConnections(one)).toBe(1718);
-    expect(userConnections(one)).toBe(1703);
-    const set = settings(production, { 'server.parameters': { max_connections: 1000 } });
-    expect([maxConnections(set), userConnections(set, 'replica')]).toEqual([1000, 985]);
+    const { primary } = resolved(production).servers;
+    expect([primary.maxConnections, primary.availableConnections]).toEqual([1718, 1703]);
+    const set = resolved(production, { 'server.parameters': { max_connections: 1000 } }).servers;
+    expect([set.primary.maxConnections, set.replica?.availableConnections]).toEqual([1000, 985]);
   });
 
   it('are claimed by pools at full scale, a migration and scheduled jobs', () => {
-    expect(claimedConnections(settings(production))).toBe(20 * 12 + 40 * 12 + 10 * 2 + 2 + 32);
+    const claimed = (change: Change = {}) => claimedConnections(candidateOf(settings(production, change)));
+    expect(claimed()).toEqual({
+      pools: 20 * 12 + 40 * 12 + 10 * 2,
+      migrations: 2,
+      scheduledJobs: 32,
+      total: 774,
+    });
     const fewer = { 'server.parameters': { 'cron.max_running_jobs': 5 } };
-    expect(claimedConnections(settings(production, fewer))).toBe(740 + 2 + 5);
-    expect(claimedConnections(settings(production, { 'server.extensions': ['pgcrypto'] }))).toBe(742);
+    expect(claimed(fewer).total).toBe(740 + 2 + 5);
+    expect(claimed({ 'server.extensions': ['pgcrypto'] }).total).toBe(742);
   });
 });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { contains, overlaps, parseAddress, parseCidr } from '../../environments/rules/ranges.ts';
+import { contains, overlaps, parseAddress, parseCidr } from '../../environments/ranges.ts';
 
-/** A range as bits: its prefix is what its addresses have in common, which is how routers read it. */
+/** A range as bits: its prefix is common to all its addresses, as routers read it. */
 const cidr = fc
   .record({ address: fc.nat(2 ** 32 - 1), prefix: fc.integer({ min: 0, max: 32 }) })
   .map(({ address, prefix }) => {
@@ -56,7 +56,7 @@ describe('address ranges', () => {
     expect(parseCidr(text)).toBeUndefined();
   });
 
-  it.each(['10.1', '010.0.0.1x', '::1', '1.2.3.4.5', '300.1.1.1'])('%j is no address', (text) => {
+  it.each(['10.1', '010.0.0.1x', '::1', '1.2.3.4.5', '300.1.1.1'])('%j is not an address', (text) => {
     expect(parseAddress(text)).toBeUndefined();
   });
 });

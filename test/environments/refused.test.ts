@@ -1,15 +1,18 @@
 import { describe, expect, it } from 'vitest';
+import { ruleTexts } from '../../environments/catalogue.ts';
 import { parseEnvironment } from '../../environments/index.ts';
 import { describeProblem } from '../../environments/problems.ts';
 import { production } from '../../environments/production.ts';
+import { acrossRows } from './refused/across.ts';
 import { databaseRows } from './refused/database.ts';
 import { identityRows } from './refused/identity.ts';
 import { networkRows } from './refused/network.ts';
 import { bases, changed, type Row } from './refused/row.ts';
 import { serverRows } from './refused/server.ts';
 import { surroundingRows } from './refused/surroundings.ts';
+import { warningRows } from './refused/warnings.ts';
 
-/** Each row changes valid settings in one way, so whatever is found is found because of that. */
+/** Each row changes valid settings in one way, so the change causes every problem that is found. */
 describe('the settings that rows start from', () => {
   it.each(Object.entries(bases))('%s has no problem', (_name, base) => {
     expect(parseEnvironment(base).problems).toEqual([]);
@@ -32,18 +35,31 @@ describe.each(Object.entries(families))('refused: %s', (_family, rows) => {
     const field = row.field ?? path;
 
     expect(settings).toBeUndefined();
-    expect(problems.map((problem) => problem.field)).toEqual([field]);
+    expect(problems.map((problem) => [problem.field, problem.id])).toEqual([[field, row.id]]);
     const message = problems.map(describeProblem).join('\n');
     const shown = 'value' in row ? row.value : value;
     expect(message).toContain(
-      `environments/${base.name}.ts: ${field} is ${shown === undefined ? 'nothing' : JSON.stringify(shown)}: `,
+      `environments/${base.name}.ts: ${field} is ${shown === undefined ? 'not set' : JSON.stringify(shown)}: `,
     );
-    expect(problems[0]?.rule).toMatch(row.rule);
+    if (row.says) expect(problems[0]?.rule).toMatch(row.says);
     expect(problems[0]?.source).toMatch(row.source);
     expect(message).toContain(`${problems[0]?.rule}`);
-    expect(message).toMatch(/ \[[^\]]+\]$/);
-    expect(message).toContain(`[${problems[0]?.source}]`);
+    expect(message).toContain(`(${problems[0]?.source}) [${row.id}]`);
+    expect(message).toMatch(/ \[[a-z]+\/[a-z-]+\]$/);
     if (row.remedy) expect(problems[0]?.remedy).toMatch(row.remedy);
     expect(message).not.toContain('\n');
+  });
+});
+
+describe('the rows', () => {
+  const rows = [...Object.values(families).flat(), ...acrossRows, ...warningRows];
+
+  it('have every rule, and no rule that does not exist', () => {
+    expect([...new Set(rows.map(({ id }) => id))].sort()).toEqual(Object.keys(ruleTexts).sort());
+  });
+
+  it('differ', () => {
+    const names = rows.map(({ what }) => what);
+    expect(names.filter((name, position) => names.indexOf(name) !== position)).toEqual([]);
   });
 });

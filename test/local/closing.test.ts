@@ -1,7 +1,7 @@
-/** What runs beside each other is ended beside each other: a failing end leaves nothing else running. */
+/** Parts close in parallel: one that fails to close leaves no other part running. */
 import { describe, expect, it } from 'vitest';
 import { Fault } from '../../core/fault.ts';
-import { closeAll, ending, NotEnded, type Part } from '../../local/closing.ts';
+import { closeAll, NotClosed, type Part, thenClose } from '../../local/closing.ts';
 
 function parts(...broken: string[]): { readonly parts: Part[]; readonly ended: string[] } {
   const ended: string[] = [];
@@ -19,24 +19,24 @@ function parts(...broken: string[]): { readonly parts: Part[]; readonly ended: s
   };
 }
 
-describe('the end of several parts', () => {
-  it('ends the others when one fails, and waits for them', async () => {
+describe('closing several parts', () => {
+  it('closes the others if one fails, and waits for them', async () => {
     const { parts: all, ended } = parts('the first');
     await expect(closeAll(all)).rejects.toThrow(
-      'Not everything could be ended: the first: the first: the first hangs.',
+      'These parts did not close: the first: the first: the first hangs.',
     );
     expect(ended).toEqual(['the second', 'the third']);
   });
 
-  it('names each that failed, those inside of a part as well', async () => {
-    const inner: Part = { name: 'a stage', close: () => closeAll(parts('the second', 'the third').parts) };
+  it('names each part that failed, including inner parts', async () => {
+    const inner: Part = { name: 'a sandbox', close: () => closeAll(parts('the second', 'the third').parts) };
     const failure = await closeAll([inner, ...parts('the first').parts]).catch((error) => error);
-    expect(failure).toBeInstanceOf(NotEnded);
-    expect(failure.what).toBe('Not everything could be ended: the second, the third, the first');
+    expect(failure).toBeInstanceOf(NotClosed);
+    expect(failure.what).toBe('These parts did not close: the second, the third, the first');
     expect(failure.cause.errors).toHaveLength(3);
   });
 
-  it('does not wait for a part that throws before it has a promise', async () => {
+  it('accepts a part that throws instead of returning a promise', async () => {
     const { parts: all, ended } = parts();
     const thrower: Part = {
       name: 'a thrower',
@@ -49,11 +49,11 @@ describe('the end of several parts', () => {
   });
 });
 
-describe('work that ends what it used', () => {
-  it('gives its result, with everything ended', async () => {
+describe('work that closes its parts', () => {
+  it('returns its result with all parts closed', async () => {
     const { parts: all, ended } = parts();
     await expect(
-      ending(
+      thenClose(
         async () => 'done',
         () => all,
       ),
@@ -61,11 +61,11 @@ describe('work that ends what it used', () => {
     expect(ended).toHaveLength(3);
   });
 
-  it('throws what the work threw', async () => {
+  it('throws the error of the work', async () => {
     const { parts: all, ended } = parts();
-    const failure = new Fault('closing/1', 'It fails', 'because', 'Mend it.', { exitCode: 3 });
+    const failure = new Fault('test/failed', 'It fails', 'because', 'Repair it.', { exitCode: 3 });
     await expect(
-      ending(
+      thenClose(
         () => Promise.reject(failure),
         () => all,
       ),
@@ -73,25 +73,25 @@ describe('work that ends what it used', () => {
     expect(ended).toHaveLength(3);
   });
 
-  it('says both when the work failed and something did not end', async () => {
+  it('reports both if the work failed and a part did not close', async () => {
     const { parts: all, ended } = parts('the third');
     const work = () =>
-      Promise.reject(new Fault('closing/2', 'It fails', 'because', 'Mend it.', { exitCode: 3 }));
-    const failure = await ending(work, () => all).catch((error) => error);
+      Promise.reject(new Fault('test/failed', 'It fails', 'because', 'Repair it.', { exitCode: 3 }));
+    const failure = await thenClose(work, () => all).catch((error) => error);
     expect(failure.message).toMatch(
-      /^It fails: because\. Mend it\. Not everything could be ended: the third \(/,
+      /^It fails: because\. Repair it\. These parts did not close: the third \(/,
     );
     expect(failure.message).not.toContain('\n');
     expect(failure.exitCode).toBe(3);
     expect(ended).toEqual(['the first', 'the second']);
   });
 
-  it('fails when the work did not and something did not end', async () => {
+  it('fails if only a part did not close', async () => {
     await expect(
-      ending(
+      thenClose(
         async () => 'done',
         () => parts('the second').parts,
       ),
-    ).rejects.toThrow(NotEnded);
+    ).rejects.toThrow(NotClosed);
   });
 });

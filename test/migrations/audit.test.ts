@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TestDatabase } from '../support/postgres.ts';
+import { tenantTables } from '../support/tables.ts';
 import { as, migratedDatabase, plant, rowsAs } from './tenants.ts';
 
 interface AuditRow {
@@ -307,9 +308,18 @@ describe('the audit trail', () => {
         tenant_id: tenant,
       },
     ]);
-    await expect(application(`SELECT llama.record_read('pg_authid', 'x')`)).rejects.toMatchObject({
-      code: '22023',
-    });
+    for (const table of tenantTables) {
+      await application(`SELECT llama.record_read('${table}', 'x')`);
+      expect(await trail(table, 'SELECT'), table).not.toEqual([]);
+    }
+    const { rows } = await client.query<{ leaf: string }>(
+      `SELECT to_char(now() AT TIME ZONE 'UTC', '"storage_records_y"YYYY"m"MM') AS leaf`,
+    );
+    for (const other of ['pg_authid', 'partitioned_tables', 'tenant_performance', rows[0]?.leaf, null]) {
+      await expect(application('SELECT llama.record_read($1, $2)', [other, 'x'])).rejects.toMatchObject({
+        code: '22023',
+      });
+    }
     await expect(
       rowsAs(client, 'application_role', '', `SELECT llama.record_read('storage_records', 'x')`),
     ).rejects.toMatchObject({ code: '22023', message: expect.stringContaining('no tenant') });

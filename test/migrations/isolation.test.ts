@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { randomName, type TestDatabase } from '../support/postgres.ts';
-import { as, migratedDatabase, plant, rowsAs, tables } from './tenants.ts';
+import { isGranted, sampleInsert, tenantTables as tables } from '../support/tables.ts';
+import { as, migratedDatabase, plant, plantOthers, rowsAs } from './tenants.ts';
 
 const refused = { code: '42501' };
 
@@ -15,6 +16,7 @@ describe('isolation of tenants', () => {
     ({ database, client } = await migratedDatabase());
     await plant(client, 'alpha');
     other = await plant(client, 'beta');
+    for (const tenant of ['alpha', 'beta']) await plantOthers(client, tenant);
     await as(client, 'maintenance_role', undefined, () =>
       client.query('SELECT llama.refresh_performance_views()'),
     );
@@ -88,6 +90,12 @@ describe('isolation of tenants', () => {
       ).rejects.toMatchObject(refused);
     },
   );
+
+  it.each(tables)('refuses a made-up row for another tenant in %s', async (table) => {
+    await expect(
+      rowsAs(client, 'application_role', 'alpha', sampleInsert(table, 'delta', 'application_role')),
+    ).rejects.toMatchObject(refused);
+  });
 
   it('changes and deletes nothing of another tenant', async () => {
     const statements = [
@@ -177,7 +185,11 @@ describe('isolation of tenants', () => {
          FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
         WHERE c.relnamespace = 'llama'::regnamespace AND c.relkind = 'r'`,
     );
-    expect(leaves).toHaveLength(24);
+    const { rows: registry } = await client.query<{ tables: number }>(
+      `SELECT count(*)::int AS tables FROM pg_class WHERE relnamespace = 'llama'::regnamespace AND relkind = 'p'`,
+    );
+    expect(leaves).toHaveLength(6 * (registry[0]?.tables ?? 0));
+    expect(leaves.length).toBeGreaterThanOrEqual(24);
     for (const leaf of leaves) expect(leaf).toMatchObject({ grants: 0, guarded: true, policies: 0 });
     for (const role of ['application_role', 'admin_role', 'analytics_role', 'maintenance_role'] as const) {
       for (const { leaf } of leaves) {
@@ -219,7 +231,11 @@ describe('isolation of tenants', () => {
   });
 
   it('lets the analytics role read all tenants and write nothing', async () => {
-    for (const table of ['storage_records', 'tenant_configs', 'model_metrics', 'detector_executions']) {
+    const readable = tables.filter((table) => isGranted(table, 'SELECT', 'analytics_role'));
+    expect(readable).toEqual(
+      expect.arrayContaining(['storage_records', 'tenant_configs', 'model_metrics', 'detector_executions']),
+    );
+    for (const table of readable) {
       const seen = await rowsAs(
         client,
         'analytics_role',

@@ -1,15 +1,20 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
+import { catalogLines, roleLines } from '../support/catalog.ts';
+import { tenantTables } from '../support/tables.ts';
 import { apply, migrations, prepare } from './apply.ts';
-import { snapshot } from './catalog.ts';
-import { plant } from './tenants.ts';
+import { plant, plantOthers } from './tenants.ts';
 
 // A server of its own: rolling the roles back drops them, for every database of the server.
 describe('every migration, up and down', () => {
   let server: LocalPostgres;
   let client: pg.Client;
 
+  const snapshot = async (connected: pg.Client) => [
+    ...(await catalogLines(connected)),
+    ...(await connected.query<{ line: string }>(roleLines)).rows.map(({ line }) => line),
+  ];
   const connect = async (database: string) => {
     const connected = new pg.Client(server.connection('migrator', { database }));
     await connected.connect();
@@ -59,13 +64,7 @@ describe('every migration, up and down', () => {
   it('says of which tables it loses rows, and of no others', async () => {
     const counts = async () => {
       const result: Record<string, number> = {};
-      for (const table of [
-        'storage_records',
-        'audit_trail',
-        'tenant_configs',
-        'model_metrics',
-        'detector_executions',
-      ]) {
+      for (const table of tenantTables) {
         const { rows } = await client.query<{ there: string | null }>('SELECT to_regclass($1) AS there', [
           `llama.${table}`,
         ]);
@@ -82,6 +81,7 @@ describe('every migration, up and down', () => {
       return result;
     };
     await plant(client, 'beta');
+    await plantOthers(client, 'beta');
     for (const migration of [...migrations].reverse()) {
       const prior = await counts();
       await apply(client, migration, 'down');

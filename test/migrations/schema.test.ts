@@ -153,6 +153,7 @@ describe('the schema that all migrations make', () => {
       'llama.storage_records valid_metadata': `CHECK ((jsonb_typeof(metadata) = 'object'::text))`,
       'llama.storage_records valid_tenant_id': 'CHECK ((length((tenant_id)::text) > 0))',
       'llama.audit_trail audit_trail_pkey': key,
+      'llama.audit_trail audit_trail_sealable': expect.stringContaining('llama.require_sealable'),
       'llama.audit_trail audit_trail_operation_check': expect.stringContaining(`'SELECT'`),
       'llama.tenant_configs tenant_configs_pkey': 'PRIMARY KEY (tenant_id)',
       'llama.tenant_configs tenant_configs_audit_level_check': expect.stringContaining(`'verbose'`),

@@ -1,14 +1,7 @@
 import type pg from 'pg';
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts';
+import { otherTables, sampleInsert } from '../support/tables.ts';
 import { migrate } from './apply.ts';
-
-export const tables = [
-  'storage_records',
-  'audit_trail',
-  'tenant_configs',
-  'model_metrics',
-  'detector_executions',
-] as const;
 
 export type Role =
   | 'application_role'
@@ -85,5 +78,12 @@ export async function plant(client: pg.Client, tenant: string): Promise<{ id: st
     const [row] = rows;
     if (row === undefined) throw new Error('the insert returned no row');
     return row;
+  });
+}
+
+/** A made-up row in each of `otherTables`. */
+export async function plantOthers(client: pg.Client, tenant: string): Promise<void> {
+  await as(client, 'admin_role', undefined, async () => {
+    for (const table of otherTables) await client.query(sampleInsert(table, tenant, 'admin_role'));
   });
 }

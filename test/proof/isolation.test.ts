@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { proveIsolation } from './isolation/run.ts';
-import { type IsolationStage, isolationStage } from './isolation/stage.ts';
+import { type IsolationTestbed, isolationTestbed } from './isolation/testbed.ts';
 import { Disproved } from './proof.ts';
 import { Random } from './random.ts';
 
-let stage: IsolationStage;
+let testbed: IsolationTestbed;
 beforeAll(async () => {
-  stage = await isolationStage();
+  testbed = await isolationTestbed();
 });
-afterAll(() => stage.server.stop());
+afterAll(() => testbed.server.stop());
 
 const prove = (statements: number, hole?: string) => {
   const random = new Random(Random.seed());
-  return proveIsolation({ ...stage, statements, random, say: () => {}, ...(hole ? { hole } : {}) }).catch(
+  return proveIsolation({ ...testbed, statements, random, log: () => {}, ...(hole ? { hole } : {}) }).catch(
     (error: Error) => {
-      // The seed is what a failure is repeated with.
+      // The seed repeats a failure.
       error.message = `seed ${random.seed}: ${error.message}`;
       throw error;
     },
@@ -22,9 +22,9 @@ const prove = (statements: number, hole?: string) => {
 };
 
 describe('random statements of the application (npm run prove -- isolation)', () => {
-  it('learn nothing of another tenant', { timeout: 120_000 }, async () => {
+  it('reveal nothing about another tenant', { timeout: 120_000 }, async () => {
     const { ends, compared } = await prove(600);
-    // A run in which everything is refused proves nothing.
+    // A run in which all statements are refused proves nothing.
     expect(ends.get('ok')).toBeGreaterThan(200);
     expect(ends.get('42501')).toBeGreaterThan(20);
     expect(compared).toBeGreaterThan(200);
@@ -42,7 +42,7 @@ describe('random statements of the application (npm run prove -- isolation)', ()
     ],
     ['keys are unique across tenants', 'CREATE UNIQUE INDEX ON llama.model_metrics (id, "timestamp")'],
     [
-      'a view is no barrier to a cheap function that tells what it sees',
+      'a view lets a cheap function print hidden rows',
       `ALTER VIEW llama.tenant_performance RESET (security_barrier);
        CREATE FUNCTION public.peek(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 0.0001
        AS $$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$`,
@@ -53,8 +53,8 @@ describe('random statements of the application (npm run prove -- isolation)', ()
        CREATE POLICY erase ON llama.storage_records FOR DELETE TO application_role USING (true);
        CREATE POLICY look ON llama.storage_records FOR SELECT TO application_role USING (tenant_id LIKE '%')`,
     ],
-  ])('find it when %s', { timeout: 180_000 }, async (_, hole) => {
-    // It ends with the first leak; most seeds need a tenth of this.
+  ])('detect that %s', { timeout: 180_000 }, async (_, hole) => {
+    // The run ends with the first leak. Most seeds need a tenth of these statements.
     await expect(prove(60_000, hole)).rejects.toThrow(Disproved);
   });
 });

@@ -1,32 +1,32 @@
 /**
- * kill -9 of the post-deploy step at moments of chance: the next run always ends in the catalogs of a run that
- * nobody interrupted, and nobody mends anything by hand.
+ * Kills the post-deploy step with SIGKILL at random moments. The next run always ends with the catalogs of an
+ * uninterrupted run, without any repair by hand.
  *
- * Two kinds of runs are killed: a first deployment to a bare server, and one whose pending migration builds indexes
- * outside a transaction over partitions that have rows.
+ * Two kinds of runs are killed: a first deployment to an empty server, and a deployment whose pending migration builds
+ * indexes outside a transaction over partitions with rows.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectionOf, copyDatabase } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { type Finished, migrationsCopy, type Running } from '../commands/run.ts';
-import { catalogOf } from '../database/catalog.ts';
-import { count, Disproved, difference, type Proved, quantile, type Say } from './proof.ts';
+import { catalogOf } from '../support/catalog.ts';
+import { count, Disproved, difference, type Log, type Proved, quantile } from './proof.ts';
 import type { Random } from './random.ts';
-import type { Stage } from './stage.ts';
+import type { Testbed } from './testbed.ts';
 
 export interface KillOptions {
-  /** Runs killed in all. */
+  /** Total number of killed runs. */
   readonly kills: number;
-  /** Rows in the partitions that the second kind of run builds indexes over. */
+  /** Rows under the indexes that the second kind of run builds. */
   readonly rows: number;
   readonly random: Random;
-  readonly say: Say;
+  readonly log: Log;
 }
 
 export interface Killed extends Proved {
-  /** How often a run was killed after which of its lines. */
+  /** Number of kills by the last printed line. */
   readonly moments: ReadonlyMap<string, number>;
-  /** Milliseconds that a backend outlived its client. */
+  /** Milliseconds that each server process outlived its client. */
   readonly outlived: readonly number[];
 }
 
@@ -38,45 +38,45 @@ interface Scenario {
 
 interface Measured extends Scenario {
   readonly reference: readonly string[];
-  /** Milliseconds from the start to the connection, and to the end. */
+  /** Milliseconds from the start to the connection and to the end. */
   readonly span: { readonly connected: number; readonly whole: number };
 }
 
 interface Counts {
   readonly moments: Map<string, number>;
   readonly outlived: number[];
-  /** Runs that ended before their moment came. */
+  /** Runs that ended before the kill. */
   late: number;
 }
 
-/** @throws Disproved with the first run after which the next one failed, or left other catalogs */
-export async function proveKills(stage: Stage, options: KillOptions): Promise<Killed> {
-  const { kills, rows, random, say } = options;
+/** @throws Disproved for the first killed run after which the next run fails or leaves other catalogs */
+export async function proveKills(testbed: Testbed, options: KillOptions): Promise<Killed> {
+  const { kills, rows, random, log } = options;
   const counts: Counts = { moments: new Map(), outlived: [], late: 0 };
   const first = Math.ceil(kills * 0.6);
   await killAll(
-    stage,
+    testbed,
     {
       name: 'first deployment',
-      begin: (database) => stage.bare(database),
-      run: (database) => stage.deploy(database),
+      begin: (database) => testbed.bare(database),
+      run: (database) => testbed.deploy(database),
     },
     first,
     options,
     counts,
   );
-  // Only now: while this database is there, no other begins on a server without roles.
+  // Second, because this database keeps roles that an empty server must not have.
   const migrations = migrationsCopy();
   migrations.write('0990_proof_indexes.ts', buildsIndexes);
   const withRows = `kills_rows_${random.hex(6)}`;
   try {
-    await makeRows(stage, withRows, rows);
+    await makeRows(testbed, withRows, rows);
     await killAll(
-      stage,
+      testbed,
       {
         name: 'indexes over rows',
-        begin: (database) => copyDatabase(stage.server, database, withRows),
-        run: (database) => stage.deploy(database, ['--migrations', migrations.directory]),
+        begin: (database) => copyDatabase(testbed.server, database, withRows),
+        run: (database) => testbed.deploy(database, ['--migrations', migrations.directory]),
       },
       kills - first,
       options,
@@ -84,48 +84,48 @@ export async function proveKills(stage: Stage, options: KillOptions): Promise<Ki
     );
   } finally {
     migrations.drop();
-    await stage.drop(withRows);
+    await testbed.drop(withRows);
   }
   const { moments, outlived, late } = counts;
   for (const [moment, times] of [...moments].sort(([a], [b]) => a.localeCompare(b))) {
-    say(`  ${String(times).padStart(4)} ${moment}`);
+    log(`  ${String(times).padStart(4)} ${moment}`);
   }
-  say(`  ${late} runs ended before their moment came and were done again`);
+  log(`  ${late} runs ended before the kill and were repeated`);
   const longest = Math.max(0, ...outlived);
-  if (longest > patience)
-    throw new Disproved(`a backend outlived its killed client by more than ${ms(patience)}`);
-  say(
-    `  ${outlived.length} runs were connected when they died: their backends were gone after ${ms(quantile(outlived, 0.5))} (median), ${ms(longest)} (longest)`,
+  if (longest > backendTimeoutMs)
+    throw new Disproved(`a server process outlived its killed client by more than ${ms(backendTimeoutMs)}`);
+  log(
+    `  ${outlived.length} runs were connected when they were killed: their server processes ended after ${ms(quantile(outlived, 0.5))} (median), ${ms(longest)} (longest)`,
   );
   return {
     moments,
     outlived,
-    summary: `${kills} runs killed; each time the next run ended in the catalogs of an uninterrupted one`,
+    summary: `${kills} runs killed; each next run ended with the catalogs of an uninterrupted run`,
   };
 }
 
 async function killAll(
-  stage: Stage,
+  testbed: Testbed,
   unmeasured: Scenario,
   kills: number,
-  { random, say }: KillOptions,
+  { random, log }: KillOptions,
   counts: Counts,
 ): Promise<void> {
-  const scenario = await measure(stage, unmeasured, kills < 20 ? 1 : 3);
+  const scenario = await measure(testbed, unmeasured, kills < 20 ? 1 : 3);
   const { name, span, reference } = scenario;
-  say(
-    `${name}: uninterrupted ${ms(span.whole)}, connected after ${ms(span.connected)}; ${reference.length} lines of catalogs to end in`,
+  log(
+    `${name}: uninterrupted ${ms(span.whole)}, connected after ${ms(span.connected)}; ${reference.length} lines of catalogs to reproduce`,
   );
-  for (let done = 0, told = 20; done < kills; ) {
+  for (let done = 0, nextReport = 20; done < kills; ) {
     const database = `kills_${random.hex(10)}`;
     await scenario.begin(database);
-    // Now and then the run that was to mend it is killed as well, and the one after that.
+    // Sometimes the repairing run is killed too, and the one after it.
     let wanted = 1;
     while (random.chance(0.25) && done + wanted < kills) wanted += 1;
     const after: string[] = [];
     const watched: Promise<number>[] = [];
     for (let nth = 0; nth < wanted; nth += 1) {
-      const killed = await killOnce(stage, scenario, database, random);
+      const killed = await killOnce(testbed, scenario, database, random);
       if (!killed) {
         counts.late += 1;
         break;
@@ -135,31 +135,31 @@ async function killAll(
       after.push(killed.after);
       if (killed.outlived) watched.push(killed.outlived);
     }
-    if (after.length > 0) await requireConverged(stage, scenario, database, after);
+    if (after.length > 0) await requireConverged(testbed, scenario, database, after);
     counts.outlived.push(...(await Promise.all(watched)));
-    await stage.drop(database);
-    if (done >= told) {
-      say(`${name}: ${done} of ${kills} killed, each mended by the next run`);
-      told += 20;
+    await testbed.drop(database);
+    if (done >= nextReport) {
+      log(`${name}: ${done} of ${kills} killed, each repaired by the next run`);
+      nextReport += 20;
     }
   }
 }
 
 interface Kill {
-  /** The last line that it printed. */
+  /** Its last printed line. */
   readonly after: string;
-  /** Milliseconds that its backend outlived it; absent when it had none. */
+  /** Milliseconds that its server process outlived it; absent without one. */
   readonly outlived?: Promise<number>;
 }
 
-/** @returns undefined when the run was over before its moment came */
+/** @returns undefined if the run ended before the kill */
 async function killOnce(
-  stage: Stage,
+  testbed: Testbed,
   { run, span }: Measured,
   database: string,
   random: Random,
 ): Promise<Kill | undefined> {
-  // Node's own start is a third of the run and nothing that a database could notice: a tenth of the kills is enough.
+  // The start of Node is a third of the run and does not touch the database, so it gets only a tenth of the kills.
   const early = random.chance(0.1);
   const moment = random.next() * (early ? span.connected : span.whole - span.connected);
   const running = run(database);
@@ -178,18 +178,18 @@ async function killOnce(
   const pid = running.child.pid ?? 0;
   return {
     after: lastLine(stdout),
-    // The next run must not wait for it: it goes its way beside the watching.
-    ...(stdout.includes('Connected to') ? { outlived: backendsGone(stage, database, pid) } : {}),
+    // The next run must not wait for this: both run side by side.
+    ...(stdout.includes('Connected to') ? { outlived: backendsGone(testbed, database, pid) } : {}),
   };
 }
 
-/** Milliseconds that nothing of a dead client may outlive: it would keep the lock from the next run. */
-const patience = 30_000;
+/** Milliseconds that a server process may outlive its client. A longer one would keep the lock from the next run. */
+const backendTimeoutMs = 30_000;
 
-/** How long a dead client's backends go on; infinite when they outlive our patience. */
-async function backendsGone(stage: Stage, database: string, client: number): Promise<number> {
+/** Milliseconds until the server processes of a killed client have ended; infinite after the timeout. */
+async function backendsGone(testbed: Testbed, database: string, client: number): Promise<number> {
   const start = performance.now();
-  return within(connectionOf(stage.server, 'superuser', { database: 'postgres' }), async (watcher) => {
+  return within(connectionOf(testbed.server, 'superuser', { database: 'postgres' }), async (watcher) => {
     for (;;) {
       const { rowCount } = await watcher.query(
         'SELECT FROM pg_stat_activity WHERE datname = $1 AND application_name LIKE $2',
@@ -197,21 +197,21 @@ async function backendsGone(stage: Stage, database: string, client: number): Pro
       );
       const waited = performance.now() - start;
       if (rowCount === 0) return waited;
-      if (waited > patience) return Number.POSITIVE_INFINITY;
+      if (waited > backendTimeoutMs) return Number.POSITIVE_INFINITY;
       await sleep(20);
     }
   });
 }
 
 async function requireConverged(
-  stage: Stage,
+  testbed: Testbed,
   { name, run, reference }: Measured,
   database: string,
   after: readonly string[],
 ): Promise<void> {
   const where = `${name}, killed after "${after.join('" and "')}", on database ${database}`;
   requireDone(await run(database).finished, where);
-  const differing = difference(reference, await stateOf(stage, database));
+  const differing = difference(reference, await stateOf(testbed, database));
   if (differing.length > 0) {
     throw new Disproved(
       `${where}: other catalogs than an uninterrupted run leaves: ${differing.slice(0, 8).join('; ')}`,
@@ -219,13 +219,13 @@ async function requireConverged(
   }
 }
 
-/** Catalogs, roles, and what the ledger says of every version. */
-async function stateOf(stage: Stage, database: string): Promise<readonly string[]> {
-  const catalogs = await catalogOf({ query: (_, sql) => stage.query(database, sql) });
-  return [...catalogs, ...(await stage.roles())];
+/** Catalogs, roles, and the ledger's entry of each version. */
+async function stateOf(testbed: Testbed, database: string): Promise<readonly string[]> {
+  const catalogs = await catalogOf(connectionOf(testbed.server, 'superuser', { database }));
+  return [...catalogs, ...(await testbed.roles())];
 }
 
-async function measure(stage: Stage, scenario: Scenario, rounds: number): Promise<Measured> {
+async function measure(testbed: Testbed, scenario: Scenario, rounds: number): Promise<Measured> {
   const connected: number[] = [];
   const whole: number[] = [];
   let reference: readonly string[] = [];
@@ -242,14 +242,14 @@ async function measure(stage: Stage, scenario: Scenario, rounds: number): Promis
     connected.push(performance.now() - start);
     requireDone(await finished, `${scenario.name}, uninterrupted`);
     whole.push(performance.now() - start);
-    const state = await stateOf(stage, database);
+    const state = await stateOf(testbed, database);
     if (round > 0 && difference(reference, state).length > 0) {
       throw new Error(
         `two uninterrupted runs differ: ${difference(reference, state).slice(0, 8).join('; ')}`,
       );
     }
     reference = state;
-    await stage.drop(database);
+    await testbed.drop(database);
   }
   return {
     ...scenario,
@@ -262,11 +262,11 @@ function requireDone({ code, signal, stderr }: Finished, where: string): void {
   if (code !== 0) throw new Disproved(`${where}: the run ended with ${signal ?? code}: ${stderr.trim()}`);
 }
 
-/** A deployed database whose current and last month hold rows. */
-async function makeRows(stage: Stage, database: string, rows: number): Promise<void> {
-  await stage.bare(database);
-  requireDone(await stage.deploy(database).finished, 'the deployment that rows are put into');
-  await stage.query(
+/** Creates a deployed database with rows in the current and the last month. */
+async function makeRows(testbed: Testbed, database: string, rows: number): Promise<void> {
+  await testbed.bare(database);
+  requireDone(await testbed.deploy(database).finished, 'the deployment before the rows');
+  await testbed.query(
     database,
     `INSERT INTO llama.storage_records
        (tenant_id, source_data_hash, mapped_data, model_version, detector_type, confidence_score, "timestamp")
@@ -275,14 +275,14 @@ async function makeRows(stage: Stage, database: string, rows: number): Promise<v
        FROM generate_series(1, $1) AS n`,
     [rows],
   );
-  // Unsealed for a quarter of an hour they would be a finding of their own in every run that comes later than that.
+  // Rows that stay unsealed for a quarter of an hour are a finding in every later run.
   for (let sealed = 0; sealed < rows; ) {
-    const [found] = await stage.query(database, 'SELECT llama.seal_audit_trail()::int AS sealed');
+    const [found] = await testbed.query(database, 'SELECT llama.seal_audit_trail()::int AS sealed');
     sealed += Number(found?.['sealed']);
   }
 }
 
-/** Indexes that an index may be found half made of, in each state that its builder knows. */
+/** A migration with three indexes, so that kills leave an index in each intermediate state of its builder. */
 const buildsIndexes = `
 import { buildPartitionedIndex, dropPartitionedIndex } from '../database/indexes/partitioned-index.ts';
 
@@ -303,10 +303,10 @@ export async function down(pgm) {
 }
 `;
 
-/** Without what differs from run to run: durations, targets, numbers. */
+/** The last line without its durations, targets and numbers, which differ between runs. */
 function lastLine(printed: string): string {
   const line = printed.trimEnd().split('\n').at(-1) ?? '';
-  if (line === '') return 'it had printed nothing';
+  if (line === '') return 'it had printed no line';
   return line
     .replace(/ \([\d.]+ (ms|s)\)$/, '')
     .replace(/^Connected to .*/, 'Connected')

@@ -1,4 +1,4 @@
-/** A server of a proof's own with one database that has every migration applied. */
+/** A server for one proof, with one database that has every migration. */
 import { withConnection } from '../../database/connection.ts';
 import { migrationsDirectory as directory } from '../../database/migrator/files.ts';
 import { withLock } from '../../database/migrator/lock.ts';
@@ -18,7 +18,9 @@ export async function migratedServer(
     const reporter = { line: () => {}, warn: () => {} };
     const target = await resolveTarget({ url: server.url('migrator') }, {});
     await withConnection(target, { reporter }, (connection) =>
-      withLock(connection, { reporter }, () => migrate(connection, { reporter, directory })),
+      withLock(connection, { reporter }, () =>
+        migrate(connection, { reporter, migrationsDirectory: directory }),
+      ),
     );
     return server;
   } catch (error) {

@@ -1,9 +1,10 @@
 /**
- * Months are added and detached while analytics reads for ten seconds and the application writes: no writer waits for
- * it longer than a tenth of a second.
+ * Adds and detaches months while analytics reads for ten seconds and the application writes. No writer waits for
+ * maintenance longer than a tenth of a second.
  *
- * Latency alone cannot show that, because a busy machine or disk makes everybody wait. Every 10 ms the server is asked
- * who waits for whose lock, through others too, and its own log tells every wait of more than 50 ms.
+ * Latency alone cannot show that, because a busy machine delays every session. Every 10 ms, this proof reads from the
+ * server which session waits for which other session, directly or through others. The server's log contains every wait
+ * of more than 50 ms.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -11,38 +12,38 @@ import { connectionOf } from '../../local/postgres/address.ts';
 import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
 import { start } from '../commands/run.ts';
 import { migratedServer } from './migrated.ts';
-import { Disproved, type Proved, quantile, type Say } from './proof.ts';
+import { Disproved, type Log, type Proved, quantile } from './proof.ts';
 import type { Random } from './random.ts';
 
 export interface PartitionsOptions {
-  /** Times that months are added and detached. */
+  /** Rounds of adding and detaching months. */
   readonly rounds: number;
-  /** Writes a second, of all writers. */
+  /** Writes per second of all writers together. */
   readonly rate: number;
-  /** Seconds that one read lasts. */
+  /** Duration of one read, in seconds. */
   readonly read: number;
   readonly random: Random;
-  readonly say: Say;
-  /** What stands for maintenance, to see that waiting for it is noticed. @default - the real one */
-  readonly instead?: (maintenance: pg.Client) => Promise<void>;
+  readonly log: Log;
+  /** Replaces maintenance, so that a test can provoke a wait. @default - llama-db maintain */
+  readonly maintenance?: (maintenance: pg.Client) => Promise<void>;
 }
 
 export interface Waited extends Proved {
-  /** Milliseconds that a writer waited for maintenance at most. */
+  /** Longest wait of a writer for maintenance, in milliseconds. */
   readonly longest: number;
-  /** Partitions created and detached while the reads ran. */
+  /** Partitions created and detached during the reads. */
   readonly created: number;
   readonly detached: number;
 }
 
-/** Milliseconds. */
+/** All in milliseconds. */
 const limit = 100;
 const sampling = 10;
 const logged = 50;
 
 const writers = 4;
 
-/** @throws Disproved when a writer waited too long for maintenance, or maintenance did not do its work meanwhile */
+/** @throws Disproved if a writer waited too long for maintenance, or maintenance did not do its work meanwhile */
 export async function provePartitions(options: PartitionsOptions): Promise<Waited> {
   const server = await migratedServer(
     { log_lock_waits: 'on', deadlock_timeout: `${logged}ms`, max_wal_size: '1GB' },
@@ -62,7 +63,7 @@ interface Phase {
 }
 
 class Run {
-  readonly #say: Say;
+  readonly #log: Log;
   readonly #application = { user: 'proof_application', password: randomPassword() };
   readonly #analytics = { user: 'proof_analytics', password: randomPassword() };
   readonly #records: { readonly id: string; readonly timestamp: string }[] = [];
@@ -77,7 +78,7 @@ class Run {
     private readonly server: LocalPostgres,
     private readonly options: PartitionsOptions,
   ) {
-    this.#say = options.say;
+    this.#log = options.log;
   }
 
   async all(): Promise<Waited> {
@@ -89,21 +90,21 @@ class Run {
       await this.#loaded(quiet, () => sleep(0));
       await this.#makeOld(round);
       await this.#loaded(busy, () => this.#maintain());
-      this.#say(
-        `round ${round} of ${rounds}: ${this.#created} partitions created, ${this.#detached} detached, longest wait for it ${this.#longest.toFixed(0)} ms`,
+      this.#log(
+        `round ${round} of ${rounds}: ${this.#created} partitions created, ${this.#detached} detached, longest wait for maintenance ${this.#longest.toFixed(0)} ms`,
       );
     }
     for (const { name, latencies } of [quiet, busy]) {
       const [half, most, nearly, worst] = [0.5, 0.95, 0.99, 1].map((share) =>
         quantile(latencies, share).toFixed(1),
       );
-      this.#say(
-        `  ${name}: ${latencies.length} writes, ${(latencies.length / (rounds * (read + 1))).toFixed(0)} a second; latency ${half} ms (median), ${most} (95 %), ${nearly} (99 %), ${worst} (longest)`,
+      this.#log(
+        `  ${name}: ${latencies.length} writes, ${(latencies.length / (rounds * (read + 1))).toFixed(0)} per second; latency ${half} ms (median), ${most} (95 %), ${nearly} (99 %), ${worst} (longest)`,
       );
     }
     const fromLog = this.#loggedWaits();
-    this.#say(
-      `  waits for locks of more than ${logged} ms in the server's log: ${fromLog.all.length} of writers, ${fromLog.own.length} of them for maintenance`,
+    this.#log(
+      `  lock waits of more than ${logged} ms in the server's log: ${fromLog.all.length} of writers, ${fromLog.own.length} of them for maintenance`,
     );
     const longest = Math.max(this.#longest, ...fromLog.own);
     if (this.#failed) throw new Disproved(`a write failed: ${this.#failed.message}`);
@@ -117,7 +118,7 @@ class Run {
       longest,
       created: this.#created,
       detached: this.#detached,
-      summary: `${this.#created} partitions created and ${this.#detached} detached during reads of ${read} s and ${rate} writes/s: no writer waited longer than ${longest === 0 ? sampling : longest.toFixed(0)} ms for it`,
+      summary: `${this.#created} partitions created and ${this.#detached} detached during reads of ${read} s and ${rate} writes/s: no writer waited longer than ${longest === 0 ? sampling : longest.toFixed(0)} ms for maintenance`,
     };
   }
 
@@ -140,7 +141,7 @@ class Run {
     });
   }
 
-  /** A month long past its retention in every table, and one month more to make. */
+  /** Adds a month past its retention to every table, and raises the months ahead by one. */
   async #makeOld(round: number): Promise<void> {
     const first = `2022-${String(round).padStart(2, '0')}-01`;
     await this.#asSuperuser(async (client) => {
@@ -155,7 +156,7 @@ class Run {
     });
   }
 
-  /** Readers and writers for one read's time and a second, and something else beside them. */
+  /** Runs readers and writers for the time of one read plus a second, and other work beside them. */
   async #loaded(phase: Phase, work: () => Promise<void>): Promise<void> {
     const { read } = this.options;
     const until = performance.now() + (read + 1) * 1000;
@@ -174,7 +175,7 @@ class Run {
     await Promise.all([...writing, sampler]);
   }
 
-  /** One statement that reads every partition, as slowly as a client that does something with each row. */
+  /** Runs one statement that reads every partition slowly, as a client that processes each row. */
   async #reading(table: string, value: string, seconds: number): Promise<void> {
     const client = new pg.Client({ ...this.#connection(this.#analytics), application_name: 'analytics' });
     await client.connect();
@@ -188,7 +189,7 @@ class Run {
     }
   }
 
-  /** Writes by the clock, not when the last one is done: a wait must not hide the writes it kept back. */
+  /** Writes at fixed times, so that a wait does not hide the writes that it delays. */
   async #write(phase: Phase, nth: number, over: () => boolean): Promise<void> {
     const { rate, random } = this.options;
     const client = new pg.Client({ ...this.#connection(this.#application), application_name: 'writer' });
@@ -227,7 +228,7 @@ class Run {
     return `${context}; INSERT INTO llama.storage_records (id, tenant_id, source_data_hash, mapped_data, model_version, detector_type, "timestamp") VALUES ('${record.id}', '${tenant}', 'h', '{"n": 1}', 'm', 'd', '${record.timestamp}'); COMMIT`;
   }
 
-  /** Who waits for whom, as long as the load lasts. */
+  /** Samples the waits between sessions while the load lasts. */
   async #sample(over: () => boolean): Promise<void> {
     await this.#asSuperuser(async (client) => {
       const since = new Map<number, number>();
@@ -268,9 +269,9 @@ class Run {
   }
 
   async #maintain(): Promise<void> {
-    const { instead } = this.options;
-    if (instead) {
-      return this.#asSuperuser(instead, 'llama-db maintain, or what stands for it');
+    const { maintenance } = this.options;
+    if (maintenance) {
+      return this.#asSuperuser(maintenance, 'llama-db maintain (replaced)');
     }
     const { code, stdout, stderr } = await start(['maintain', '--url', this.server.url('migrator')]).finished;
     if (code !== 0) throw new Disproved(`maintenance failed beside readers and writers: ${stderr.trim()}`);
@@ -278,7 +279,7 @@ class Run {
     this.#detached += stdout.match(/^Partition \w+ detached$/gm)?.length ?? 0;
   }
 
-  /** Milliseconds of each logged wait of a writer, and of those for a lock that maintenance held. */
+  /** Milliseconds of each logged wait of a writer, and of those for a lock of maintenance. */
   #loggedWaits(): { readonly all: readonly number[]; readonly own: readonly number[] } {
     const all: number[] = [];
     const own: number[] = [];

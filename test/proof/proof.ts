@@ -1,14 +1,14 @@
-/** What the proofs share: where they write, how they count, and how they end. */
+/** Functions and types that the proofs share. */
 
-/** One line to a person. */
-export type Say = (line: string) => void;
+/** Prints one line. */
+export type Log = (line: string) => void;
 
-/** A claim that did not hold; its message is the whole of what is printed. */
+/** A claim that does not hold. Its message is the complete output. */
 export class Disproved extends Error {}
 
-/** What a proof found, for the last line and for tests. */
+/** The result of a proof, for its last line and for tests. */
 export interface Proved {
-  /** In a few words, with the numbers. */
+  /** The claim with its numbers, in one phrase. */
   readonly summary: string;
 }
 
@@ -24,13 +24,13 @@ export function count(counts: Map<string, number>, name: string, by = 1): void {
   counts.set(name, (counts.get(name) ?? 0) + by);
 }
 
-/** The value below which this share of the sorted numbers lies; 0 of none. */
+/** The value below which this share of the sorted numbers lies; 0 for an empty list. */
 export function quantile(numbers: readonly number[], share: number): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
 }
 
-/** What is in one of two lists of lines and not in the other, each line with its side. */
+/** Lines in only one of two lists, marked as missing or added. */
 export function difference(expected: readonly string[], found: readonly string[]): readonly string[] {
   const [wanted, there] = [new Set(expected), new Set(found)];
   return [

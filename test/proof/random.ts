@@ -1,13 +1,13 @@
-/** Chance that can be repeated: everything a proof decides by chance comes from the seed it prints. */
+/** Repeatable random numbers: every random choice of a proof follows from the seed that it prints. */
 export class Random {
   #state: number;
 
-  /** @param seed a whole number; the same seed makes the same choices */
+  /** @param seed a whole number; the same seed gives the same choices */
   constructor(readonly seed: number) {
     this.#state = seed >>> 0;
   }
 
-  /** In [0, 1): mulberry32, of which 32 bits of state are plenty here. */
+  /** A number in [0, 1), by mulberry32. Its 32 bits of state are sufficient here. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -21,19 +21,19 @@ export class Random {
     return Math.floor(this.next() * limit);
   }
 
-  /** Whether something that happens in this share of cases happens now. */
+  /** True in this share of cases. */
   chance(share: number): boolean {
     return this.next() < share;
   }
 
-  /** @throws Error for an empty list, which is a defect of the caller */
+  /** @throws Error for an empty list */
   pick<Item>(items: readonly Item[]): Item {
     const item = items[this.below(items.length)];
-    if (item === undefined) throw new Error('there is nothing to choose from');
+    if (item === undefined) throw new Error('the list is empty');
     return item;
   }
 
-  /** One of several things, each as often as its weight says. */
+  /** One of the items, with probabilities in proportion to their weights. */
   weighted<Item>(items: readonly (readonly [weight: number, item: Item])[]): Item {
     let left = this.next() * items.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, item] of items) {
@@ -48,7 +48,7 @@ export class Random {
     return Array.from({ length: digits }, () => this.below(16).toString(16)).join('');
   }
 
-  /** A seed for whoever gives none. */
+  /** A new seed. */
   static seed(): number {
     return Math.floor(Math.random() * 2 ** 31);
   }

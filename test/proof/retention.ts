@@ -1,6 +1,6 @@
 /**
- * What erasing costs: `llama-db maintain` erases records past their tenant's retention in batches of several sizes. How
- * many rows a second, and how long its longest transaction keeps its locks and its snapshot.
+ * The cost of erasing: `llama-db maintain` erases records past their tenant's retention in batches of several sizes. This
+ * proof reports rows per second and the duration of the longest transaction, which holds locks and a snapshot.
  */
 import pg from 'pg';
 import { maintain } from '../../database/maintain/maintain.ts';
@@ -8,26 +8,26 @@ import { resolveTarget } from '../../database/target.ts';
 import { connectionOf } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { migratedServer } from './migrated.ts';
-import { Disproved, type Proved, type Say } from './proof.ts';
+import { Disproved, type Log, type Proved } from './proof.ts';
 
 export interface RetentionOptions {
-  /** Records past their retention, for each size of batches. */
+  /** Records past their retention, per batch size. */
   readonly rows: number;
-  /** Tenants that have them; as many have none. */
+  /** Tenants with such records. As many tenants have only other records. */
   readonly tenants: number;
-  readonly say: Say;
+  readonly log: Log;
 }
 
 const sizes = [200, 1000, 5000] as const;
 
-/** Milliseconds that a batch of the usual size may take. */
+/** Longest duration of a batch of the usual size, in milliseconds. */
 const limit = 2_000;
 
-/** @throws Disproved when rows are left, the trail lacks any of them, or a batch of the usual size takes too long */
-export async function proveRetention({ rows, tenants, say }: RetentionOptions): Promise<Proved> {
+/** @throws Disproved if rows are left, or a batch of the usual size takes too long */
+export async function proveRetention({ rows, tenants, log }: RetentionOptions): Promise<Proved> {
   const server = await migratedServer({ max_wal_size: '1GB' }, { durable: true });
   try {
-    const told: string[] = [];
+    const results: string[] = [];
     for (const batchSize of sizes) {
       await within(connectionOf(server, 'superuser'), (client) => makeExpired(client, rows, tenants));
       const watched = new Watch(connectionOf(server, 'superuser'));
@@ -47,22 +47,22 @@ export async function proveRetention({ rows, tenants, say }: RetentionOptions): 
         await client.query('TRUNCATE llama.storage_records, llama.tenant_configs');
         return rows;
       });
-      say(
+      log(
         `  batches of ${batchSize}: ${erased} rows erased in ${seconds.toFixed(1)} s, ${(erased / seconds).toFixed(0)} rows/s; longest transaction ${longest.toFixed(0)} ms`,
       );
       if (erased !== rows || left?.records !== 0)
         throw new Disproved(`${erased} of ${rows} erased, ${left?.records} left`);
       if (batchSize === 1000 && longest > limit)
         throw new Disproved(`a batch of ${batchSize} took ${longest.toFixed(0)} ms`);
-      told.push(`${(erased / seconds).toFixed(0)} rows/s in batches of ${batchSize}`);
+      results.push(`${(erased / seconds).toFixed(0)} rows/s in batches of ${batchSize}`);
     }
-    return { summary: told.join(', ') };
+    return { summary: results.join(', ') };
   } finally {
     await server.stop();
   }
 }
 
-/** Records that are due, in the current month and the one before, beside as many that are not. */
+/** Inserts records past their retention in the current and the last month, and as many others. */
 async function makeExpired(client: pg.Client, rows: number, tenants: number): Promise<void> {
   await client.query(
     `INSERT INTO llama.tenant_configs (tenant_id, storage_retention_days)
@@ -78,7 +78,7 @@ async function makeExpired(client: pg.Client, rows: number, tenants: number): Pr
   await client.query('ANALYZE llama.storage_records');
 }
 
-/** Asks every 5 ms how old maintenance's transaction is. */
+/** Reads the age of maintenance's transaction every 5 ms. */
 class Watch {
   #over = false;
   #longest = 0;
@@ -88,7 +88,7 @@ class Watch {
     this.#watching = this.#watch(config);
   }
 
-  /** @returns milliseconds of the longest transaction that erased */
+  /** @returns the longest erasing transaction, in milliseconds */
   async end(): Promise<number> {
     this.#over = true;
     await this.#watching;

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
+import type { Ended } from '../../local/processes/program.ts';
 import { readCdktf } from '../../rehearsal/terraform/cdktf-output.ts';
-import type { Ended } from '../../rehearsal/terraform/program.ts';
 
 /** Lines as cdktf 0.21 printed them, half a second apart. */
 function ended(exitCode: number, ...texts: string[]): Ended {
   const lines = texts.map((text, index) => ({ at: 10_000 + index * 500, text }));
   const endedAt = 10_000 + texts.length * 500;
   const output = texts.join('\n');
-  return { exitCode, startedAt: 9000, endedAt, milliseconds: endedAt - 9000, lines, output };
+  return { exitCode, startedAt: 9000, endedAt, milliseconds: endedAt - 9000, lines, output, stdout: output };
 }
 
 const id = '/subscriptions/2b0942f3/resourceGroups/comply-ai-development-rg';
 
-describe('what cdktf prints', () => {
-  it('tells resources with their ids, what the step said, and the phases', () => {
+describe('the output of cdktf', () => {
+  it('contains resources with their ids, lines of the post-deploy step, and phases', () => {
     const read = readCdktf(
       ended(
         0,
@@ -54,12 +54,12 @@ describe('what cdktf prints', () => {
     expect(read.isEmpty).toBe(false);
   });
 
-  it('tells an empty plan', () => {
+  it('marks an empty plan', () => {
     const text = 'production  \u001B[0m\u001B[1mNo changes. Your infrastructure matches the configuration.';
     expect(readCdktf(ended(0, text), 'production', 'diff').isEmpty).toBe(true);
   });
 
-  it('tells an error with its address and its reason, and what was worked on meanwhile', () => {
+  it('contains an error with its address and its reason, and the resource in progress', () => {
     const read = readCdktf(
       ended(
         1,
@@ -86,7 +86,7 @@ describe('what cdktf prints', () => {
     expect(read.resources).toMatchObject([{ action: 'delete', outcome: 'errored' }]);
   });
 
-  it('takes the last words of a run that failed without an error of Terraform', () => {
+  it('gives the last lines of a run that failed without an error of Terraform', () => {
     const read = readCdktf(ended(1, 'environments/production.ts: server.sku is 1'), 'production', 'deploy');
     expect(read.diagnostics).toMatchObject([{ summary: 'environments/production.ts: server.sku is 1' }]);
   });

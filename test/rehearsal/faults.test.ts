@@ -1,18 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { environments } from '../../environments/index.ts';
 import type { AzureRequest, AzureResponse } from '../../local/azure/index.ts';
-import { cascade } from '../../rehearsal/faults/cascade.ts';
-import { faultKind } from '../../rehearsal/faults/faults.ts';
+import { converge } from '../../rehearsal/faults/convergence.ts';
+import { faultKind } from '../../rehearsal/faults/fault-kinds.ts';
 import { Injection } from '../../rehearsal/faults/injection.ts';
 import type { Operation } from '../../rehearsal/faults/operations.ts';
-import { startInterrupted } from '../../rehearsal/faults/rehearsal.ts';
-import { changed } from '../../rehearsal/terraform/documents.ts';
+import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();
 
-/** What a deployment cannot do without, and one of each kind that is found in its own way. */
-const kept = [
+/** The types that the others depend on, and one of each kind that adopt finds in its own way. */
+const only = [
   'azurerm_resource_group',
   'azurerm_user_assigned_identity',
   'azurerm_postgresql_flexible_server',
@@ -23,68 +21,60 @@ const kept = [
   'azurerm_role_assignment',
 ];
 
-/** The environment's stack with these types only; the group is there already, which saves waiting for it. */
-function small(document: string, imports: Readonly<Record<string, string>>): string {
-  const stack = JSON.parse(document);
-  const leftOut = Object.keys(stack.resource).filter((type) => !kept.includes(type));
-  delete stack.output;
-  return changed(JSON.stringify(stack), { leftOut, imports });
-}
-
-async function interrupted(fault: string, wanted: (operation: Operation) => boolean) {
-  const settings = environments().find(({ name }) => name === 'staging');
-  if (!settings) throw new Error('there is no staging');
-  const injection = new Injection(wanted);
-  const group = `/subscriptions/2b0942f3-9bca-484b-a508-abdae2db5e64/resourceGroups/${settings.resourceGroup.name}`;
-  const rehearsal = await startInterrupted(settings, {
-    injection,
-    reduce: (document) => small(document, { 'azurerm_resource_group.resource_group': group }),
-  });
+/** Converges a small staging with faults. Its resource group exists already, which saves the provider's wait for it. */
+async function convergeSmall(fault: string, wanted: (operation: Operation) => boolean) {
+  const sandbox = await Sandbox.open({ environment: 'staging', only, database: false });
   try {
-    rehearsal.azure.state.put(group, {
+    const { azure, settings } = sandbox;
+    const group = `/subscriptions/${azure.subscriptionId}/resourceGroups/${settings.resourceGroup.name}`;
+    azure.state.put(group, {
       location: settings.location,
       tags: { ...settings.tags },
       properties: { provisioningState: 'Succeeded' },
     });
-    return await cascade({ environment: 'staging', fault: faultKind(fault), ...rehearsal });
+    return await converge(sandbox, {
+      fault: faultKind(fault),
+      injection: new Injection(wanted),
+      imports: { 'azurerm_resource_group.resource_group': group },
+    });
   } finally {
-    await rehearsal.stop();
+    await sandbox.close();
   }
 }
 
-describe('a deployment that goes wrong, with the real Terraform and azurerm', () => {
-  it('killed at a server, its maintenance window and a role: after adopt the next one converges', {
+describe('a convergence run, with the real Terraform and azurerm', () => {
+  it('recovers by adopt from kills at a server, its maintenance window and a role', {
     timeout: 400_000,
   }, async (context) => {
     context.skip(missing !== undefined, missing);
     const fatal = /^(?:PUT|PATCH) \S+ DBforPostgreSQL\/flexibleServers\/[^/]+$|roleAssignments/;
-    const { cases, rounds, problems } = await interrupted('kill-middle', ({ key }) => fatal.test(key));
+    const { cases, rounds, problems } = await convergeSmall('kill-middle', ({ key }) => fatal.test(key));
     expect(problems).toEqual([]);
     expect(cases.map(({ address, recovery }) => [address.split('.')[0], recovery]).sort()).toEqual([
       ['azurerm_postgresql_flexible_server', 'adopt'],
-      // Its maintenance window: the state that knew the adopted server was lost with the second run.
+      // Its maintenance window: the second killed run lost the state with the adopted server.
       ['azurerm_postgresql_flexible_server', 'adopt'],
       ['azurerm_role_assignment', 'adopt'],
     ]);
-    // Each killed run has left its lease on the state.
+    // Each killed run left its lease on the state.
     expect(rounds.map(({ exitCode, brokeLock }) => [exitCode, brokeLock])).toEqual([
       ...cases.map(() => [137, true]),
       [0, false],
     ]);
   });
 
-  it('not told of the end of an operation: adopt finds exactly what is left, and nothing is orphaned', {
+  it('recovers by adopt from lost answers, and orphans no resource', {
     timeout: 400_000,
   }, async (context) => {
     context.skip(missing !== undefined, missing);
     const some = /userAssignedIdentities|administrators|databases\//;
-    const { cases, problems } = await interrupted('lost', ({ key }) => some.test(key));
+    const { cases, problems } = await convergeSmall('lost', ({ key }) => some.test(key));
     expect(problems).toEqual([]);
     expect(cases.map(({ recovery }) => recovery)).toEqual(['adopt', 'adopt', 'adopt']);
   });
 });
 
-describe('a fault', () => {
+describe('an injected fault', () => {
   const request = (method: string, path: string): AzureRequest => ({
     method,
     host: 'management.azure.com',
@@ -102,7 +92,7 @@ describe('a fault', () => {
   const ended: AzureResponse = { status: 200, body: { status: 'Succeeded' } };
   const running: AzureResponse = { status: 200, body: { status: 'InProgress' } };
 
-  it('of a request happens to each operation once, and to no look', () => {
+  it('of a request hits each operation once, and no read', () => {
     const injection = new Injection();
     injection.arm(faultKind('throttled'), () => undefined);
     expect(injection.before(request('GET', 'Microsoft.Network/virtualNetworks/net'))).toBeUndefined();
@@ -111,7 +101,7 @@ describe('a fault', () => {
     expect(injection.disarm().map(({ key }) => key)).toEqual(['PUT g Network/virtualNetworks/net']);
   });
 
-  it('says ServerIsBusy of what belongs to a server, and what the network says of the rest', () => {
+  it('of a busy Azure answers as Flexible Server for servers, and as the network for other resources', () => {
     const injection = new Injection();
     injection.arm(faultKind('busy'), () => undefined);
     const server = request('PUT', 'Microsoft.DBforPostgreSQL/flexibleServers/one/databases/two');
@@ -122,7 +112,7 @@ describe('a fault', () => {
     expect(injection.before(put)).toMatchObject({ body: { error: { code: 'AnotherOperationInProgress' } } });
   });
 
-  it('in the middle comes after the work was accepted, one at the end when a poll has said so', () => {
+  it('in the middle comes after Azure has accepted the operation; at the end, after a poll has reported it', () => {
     let stopped = 0;
     const middle = new Injection();
     middle.arm(faultKind('lost'), () => undefined);
@@ -137,7 +127,7 @@ describe('a fault', () => {
     expect(stopped).toBe(1);
   });
 
-  it('of a poll happens to the first poll of each operation', () => {
+  it('of a poll hits the first poll of each operation', () => {
     const injection = new Injection();
     injection.arm(faultKind('poll-failed'), () => undefined);
     expect(injection.before(put)).toBeUndefined();
@@ -146,7 +136,7 @@ describe('a fault', () => {
     expect(injection.before(poll)).toBeUndefined();
   });
 
-  it('that ends the deployment happens once in a run, and to the next operation in the next one', () => {
+  it('that ends the deployment happens once per run, and hits another operation in the next run', () => {
     let stopped = 0;
     const injection = new Injection();
     const other = request('PUT', 'Microsoft.KeyVault/vaults/vault');
@@ -161,7 +151,7 @@ describe('a fault', () => {
     expect(injection.disarm().map(({ key }) => key)).toEqual(['PUT g KeyVault/vaults/vault']);
   });
 
-  it('leaves alone what is not wanted, and what had it in an earlier run', () => {
+  it('spares unwanted operations and those of an earlier run', () => {
     const injection = new Injection(
       ({ key }) => !key.includes('vaults'),
       ['PUT g Network/virtualNetworks/net'],

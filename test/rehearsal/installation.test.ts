@@ -10,7 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const project = path.join(import.meta.dirname, '../..');
 const module = path.join(project, 'rehearsal/terraform/installation.ts');
 
-/** What the provider is found in, by a program whose user has that home. */
+/** The folder in which a program of a user with this home finds the provider. */
 function found(home: string, cache = ''): string {
   const program = `import { findProvider } from ${JSON.stringify(module)};
     process.stdout.write(await findProvider('4.55.0').catch((error) => error.exitCode + ' ' + error.message));`;
@@ -47,7 +47,7 @@ describe('what a rehearsal needs', () => {
     expect(found(`${empty}`, cache)).toBe(cache);
   });
 
-  it('says which provider is missing, and how to get it, with exit status 3', () => {
+  it('names the missing provider and the command that installs it, with exit status 3', () => {
     const other = path.join(folder, 'other');
     provider(
       path.join(other, '.terraform.d/plugins'),
@@ -55,12 +55,12 @@ describe('what a rehearsal needs', () => {
       machine,
       'terraform-provider-azurerm_v4.54.0',
     );
-    const said = found(other);
-    expect(said).toMatch(/^3 .*4\.55\.0.*terraform providers mirror/);
-    expect(said).not.toContain('\n');
+    const printed = found(other);
+    expect(printed).toMatch(/^3 .*4\.55\.0.*terraform providers mirror/);
+    expect(printed).not.toContain('\n');
   });
 
-  it('ends the command with exit status 3 and one line where there is no Terraform', () => {
+  it('ends the command with exit status 3 and one line if Terraform is missing', () => {
     const bin = path.join(folder, 'bin');
     mkdirSync(bin);
     const ended = spawnSync(process.execPath, ['commands/llama-db.mjs', 'rehearse', 'development'], {
@@ -68,14 +68,16 @@ describe('what a rehearsal needs', () => {
       encoding: 'utf8',
       env: { ...process.env, PATH: bin },
     });
-    expect(ended.stderr).toMatch(/^No Terraform to rehearse with: .*Install Terraform 1\.11/);
+    expect(ended.stderr).toMatch(
+      /^[^\n]*Install Terraform 1\.11[^\n]*\[installation\/terraform-missing\]\n$/,
+    );
     expect(ended.status).toBe(3);
   });
 
   it.each([
     [['nowhere'], 'environments/ has development, staging, production'],
-    [['production', '--scenario', 'nothing'], 'There is no scenario nothing'],
-    [['development', '--scenario', 'state-locked'], 'not for development'],
+    [['production', '--scenario', 'nothing'], '[rehearsal/unknown-scenario]'],
+    [['development', '--scenario', 'state-locked'], '[rehearsal/scenario-not-for-environment]'],
   ])('refuses %j as bad usage', (parameters, words) => {
     const ended = spawnSync(process.execPath, ['commands/llama-db.mjs', 'rehearse', ...parameters], {
       cwd: project,

@@ -1,50 +1,44 @@
-/** Every scenario of rehearsal/scenarios/, on the environment it names first, without the provider's longest waits. */
+// Duration: 405 s
+/** Every scenario of rehearsal/scenarios/, quick, on the first of its environments. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { play, scenarios } from '../../rehearsal/scenario.ts';
-import { type EnvironmentName, environmentNames, Stage } from '../../rehearsal/stage/stage.ts';
+import { type EnvironmentName, environments } from '../../environments/index.ts';
+import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
+import { runScenario, scenarios } from '../../rehearsal/sandbox/scenario.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();
-const complete = process.env['LLAMA_REHEARSAL'] === 'complete';
-const timeout = complete ? 1_800_000 : 600_000;
+const isComplete = process.env['LLAMA_REHEARSAL'] === 'complete';
+const timeout = isComplete ? 1_800_000 : 600_000;
 
 const all = await scenarios();
-
-/** Those in which the provider watches longest what it has changed begin first, and the others run meanwhile. */
-const longest = [
-  'replica-removed-and-added',
-  'child-removed-under-lock',
-  'destroy-development',
-  'scale-pair',
-];
-const inOrder = [...all].sort((a, b) => Number(longest.includes(b.name)) - Number(longest.includes(a.name)));
-
+/** The scenario with the longest waits for the provider comes first, so that the others run meanwhile. */
+const inOrder = [...all].sort((a, b) => (b.waitSeconds ?? 0) - (a.waitSeconds ?? 0));
 const first = all.find(({ name }) => name === 'first-deploy');
 
-const open: Stage[] = [];
+const open: Sandbox[] = [];
 afterAll(async () => {
-  for (const stage of open) await stage.close();
+  for (const sandbox of open) await sandbox.close();
 });
 
-const bases = new Map<EnvironmentName, Promise<Stage>>();
+const bases = new Map<EnvironmentName, Promise<Sandbox>>();
 
-/** The stage of an environment's first deployment, made once. */
-function deployed(environment: EnvironmentName): Promise<Stage> {
-  const made = bases.get(environment) ?? make(environment);
-  bases.set(environment, made);
-  return made;
+/** The sandbox of an environment's first deployment; deployed once. */
+function deployed(environment: EnvironmentName): Promise<Sandbox> {
+  const base = bases.get(environment) ?? deploy(environment);
+  bases.set(environment, base);
+  return base;
 }
 
-async function make(environment: EnvironmentName): Promise<Stage> {
-  if (!first) throw new Error('there is no scenario of a first deployment');
-  const stage = await Stage.open({ environment, quick: !complete });
-  open.push(stage);
-  await play(first, stage);
-  return stage;
+async function deploy(environment: EnvironmentName): Promise<Sandbox> {
+  if (!first) throw new Error('there is no scenario first-deploy');
+  const sandbox = await Sandbox.open({ environment, quick: !isComplete });
+  open.push(sandbox);
+  await runScenario(first, sandbox);
+  return sandbox;
 }
 
 describe('rehearsal: first-deploy', () => {
-  it.concurrent.for(environmentNames)('%s', { timeout }, async (environment, context) => {
+  it.concurrent.for(environments.names)('%s', { timeout }, async (environment, context) => {
     context.skip(missing !== undefined, missing);
     const { checks } = await deployed(environment);
     expect(checks.length).toBeGreaterThan(3);
@@ -58,15 +52,15 @@ describe('rehearsal', () => {
     async (scenario, context) => {
       context.skip(missing !== undefined, missing);
       const [environment] = scenario.environments;
-      const stage =
-        scenario.begins === 'deployed'
+      const sandbox =
+        scenario.startsFrom === 'deployed'
           ? await (await deployed(environment)).fork()
-          : await Stage.open({ environment, quick: !complete });
+          : await Sandbox.open({ environment, quick: !isComplete });
       try {
-        await play(scenario, stage);
-        expect(stage.checks.length).toBeGreaterThan(2);
+        await runScenario(scenario, sandbox);
+        expect(sandbox.checks.length).toBeGreaterThan(2);
       } finally {
-        await stage.close();
+        await sandbox.close();
       }
     },
   );

@@ -1,11 +1,11 @@
-/** The search for secrets must be able to find them in whatever a deployment leaves. */
+/** The search for secrets must find them in every format that a deployment writes. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
-import { Secrets } from '../../rehearsal/secrets.ts';
+import { Secrets } from '../../rehearsal/sandbox/secrets.ts';
 import { whyNoTerraform } from '../support/terraform.ts';
 
 const secret = 'Canary+of/the"client=secret-7';
@@ -22,13 +22,13 @@ function secrets(): Secrets {
 
 describe('the search for secrets', () => {
   it.each([
-    ['as it is', `password=${secret};`],
+    ['as plain text', `password=${secret};`],
     ['inside JSON', JSON.stringify({ value: secret })],
     ['inside a URL', `postgresql://user:${encodeURIComponent(secret)}@host/database`],
     ['in base64', Buffer.from(secret).toString('base64')],
     ['in base64, one byte in', Buffer.from(`x${secret} and more`).toString('base64')],
     ['in base64, two bytes in', Buffer.from(`xy${secret} and more`).toString('base64')],
-    ['in bytes that are no text', Buffer.concat([Buffer.from([0, 255, 254]), Buffer.from(secret)])],
+    ['in binary data', Buffer.concat([Buffer.from([0, 255, 254]), Buffer.from(secret)])],
     ['in gzip', gzipSync(`password=${secret}`)],
     ['in gzip in base64 in a document', JSON.stringify({ data: gzipSync(secret).toString('base64') })],
     ['in gzip in an archive', archive('body.gz', gzipSync(secret))],
@@ -37,19 +37,19 @@ describe('the search for secrets', () => {
     expect(secrets().search('a state', content)).toEqual([{ what: 'the client secret', where: 'a state' }]);
   });
 
-  it('finds nothing where there is none, and in no other archive', () => {
+  it('finds nothing in text and archives without a secret', () => {
     const all = secrets();
     expect(all.search('a state', 'the client secret')).toEqual([]);
     expect(all.search('a plan', archive('tfstate', '{"password": null}'))).toEqual([]);
   });
 
-  it('takes what only begins like gzip for what it is', () => {
+  it('searches data that only begins like gzip as plain data', () => {
     const broken = Buffer.concat([gzipSync('nothing').subarray(0, 6), Buffer.from(secret)]);
     expect(secrets().search('a file', broken)).toHaveLength(1);
     expect(secrets().search('a file', broken.subarray(0, 8))).toEqual([]);
   });
 
-  it('takes no value that would be found by chance', () => {
+  it('refuses a value that would match by chance', () => {
     expect(() => secrets().add('a pin', '1234')).toThrow('too short');
   });
 
@@ -77,7 +77,7 @@ describe('the search for secrets', () => {
   });
 });
 
-/** A zip archive of one file, as Terraform's plan is one of several. */
+/** A zip archive of one file; Terraform's plan is an archive of several. */
 function archive(name: string, content: string | Buffer): Buffer {
   const data = deflateRawSync(content);
   const local = Buffer.alloc(30 + name.length);

@@ -6,7 +6,7 @@ import { type LocalAzure, startLocalAzure } from '../../local/azure/index.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 import { TerraformStack } from '../../rehearsal/terraform/stack.ts';
 import { stackOf } from '../stacks/stack.ts';
-import { expectClean, withoutWatched } from '../support/deploying.ts';
+import { expectClean, withoutSlowTypes } from '../support/deploying.ts';
 
 const missing =
   process.env['LLAMA_REHEARSAL'] === 'complete'
@@ -21,7 +21,7 @@ afterAll(async () => {
 const group = (azure: LocalAzure, name: string) =>
   `/subscriptions/${azure.subscriptionId}/resourceGroups/${name}`;
 
-/** What somebody else made before: adopted by name, or referred to by id. */
+/** Resources that existed before: adopted by name, or referred to by id. */
 function make(azure: LocalAzure, resourceGroup: string, types: Readonly<Record<string, object>>): void {
   const parent = group(azure, resourceGroup);
   azure.state.put(parent, { location: 'eastus', tags: {}, properties: { provisioningState: 'Succeeded' } });
@@ -140,7 +140,7 @@ describe('a shape that the settings allow, deployed to the local Azure', () => {
     shape.before?.(azure);
     const stack = await TerraformStack.open({
       name: shape.environment,
-      document: withoutWatched(stackOf(shape.environment, shape.change).text),
+      document: withoutSlowTypes(stackOf(shape.environment, shape.change).text),
       environment: { ...azure.environment, ...shape.environmentVariables },
       // The post-deploy step knows nothing of these shapes; the three environments run it for real.
       postDeployProgram: '',

@@ -1,20 +1,20 @@
-/** A rehearsal that ends before its end, in whatever way, leaves nothing running and nothing lying about. */
+/** A rehearsal that is stopped, in any way, leaves no process and no file. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Stage } from '../../rehearsal/stage/stage.ts';
+import type { Line, StopSignals } from '../../local/processes/program.ts';
+import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import type { DeployRun } from '../../rehearsal/terraform/deployer.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
-import type { Line, StopSignals } from '../../rehearsal/terraform/program.ts';
 import { processesAbout, tellsProcesses } from '../support/left-behind.ts';
 
 const missing = await whyNoTerraform();
 const project = path.join(import.meta.dirname, '../..');
 
-/** Until nothing is left of it, or for ten seconds. */
+/** The processes of a folder, and the folder, that are left after at most ten seconds. */
 async function leftOf(folder: string): Promise<string[]> {
   for (let tries = 0; tries < 100 && (processesAbout(folder).length > 0 || existsSync(folder)); tries++)
     await sleep(100);
@@ -22,99 +22,103 @@ async function leftOf(folder: string): Promise<string[]> {
 }
 
 describe('a deployment without cdktf that is stopped', () => {
-  let stage: Stage;
-  let hear: ((line: Line) => void) | undefined;
+  let sandbox: Sandbox;
+  let onOutput: ((line: Line) => void) | undefined;
   beforeEach((context) => context.skip(missing !== undefined, missing));
   beforeAll(async () => {
     if (missing !== undefined) return;
-    stage = await Stage.open({ environment: 'development', quick: true, hear: (line) => hear?.(line) });
+    sandbox = await Sandbox.open({
+      environment: 'development',
+      quick: true,
+      onOutput: (line) => onOutput?.(line),
+    });
   });
-  afterAll(() => stage?.close());
+  afterAll(() => sandbox?.close());
 
-  /** Stops a run when it says something. */
+  /** Stops a run as soon as its output matches. */
   async function stopped(
     run: (stop: StopSignals) => Promise<DeployRun>,
     how: keyof StopSignals,
-    words: RegExp,
+    output: RegExp,
   ): Promise<DeployRun> {
     const stopping = new AbortController();
-    let isSaid = false;
-    hear = ({ text }) => {
-      isSaid ||= words.test(text);
-      if (isSaid) stopping.abort();
+    let hasMatched = false;
+    onOutput = ({ text }) => {
+      hasMatched ||= output.test(text);
+      if (hasMatched) stopping.abort();
     };
     const ended = await run({ [how]: stopping.signal });
-    hear = undefined;
-    expect(isSaid, ended.output.slice(-800)).toBe(true);
+    onOutput = undefined;
+    expect(hasMatched, ended.output.slice(-800)).toBe(true);
     hasEnded(ended);
     return ended;
   }
   function hasEnded({ exitCode }: DeployRun): void {
-    if (tellsProcesses) expect(processesAbout(stage.project.root)).toEqual([]);
+    if (tellsProcesses) expect(processesAbout(sandbox.project.root)).toEqual([]);
     expect(exitCode).not.toBe(0);
   }
   const phase = (run: DeployRun) => run.phases.at(-1)?.name;
-  const deploy = (stop: StopSignals) => stage.deploy(stop);
+  const deploy = (stop: StopSignals) => sandbox.deploy(stop);
 
-  it('starts nothing when it was stopped before', async () => {
-    const run = await stage.deploy({ interrupt: AbortSignal.abort() });
+  it('starts nothing if it was stopped before', async () => {
+    const run = await sandbox.deploy({ interrupt: AbortSignal.abort() });
     expect(run).toMatchObject({ exitCode: 130, phases: [], output: '' });
   });
 
-  it('ends in the initialisation, which the next deployment does again', async () => {
+  it('ends in the initialisation, which the next deployment repeats', async () => {
     const run = await stopped(deploy, 'interrupt', /Initializing/);
     expect(phase(run)).toBe('initialisation');
   });
 
   it('ends in the plan', async () => {
-    // A plan of nothing deployed is over within a second: what it asks Azure first is held until it has heard.
+    // A plan of an empty environment takes less than a second, so its first request is held back until the signal.
     const stopping = new AbortController();
-    stage.intercept = async () => {
+    sandbox.intercept = async () => {
       stopping.abort();
       await sleep(2000);
       return undefined;
     };
-    const run = await stage.deploy({ interrupt: stopping.signal });
-    stage.intercept = undefined;
+    const run = await sandbox.deploy({ interrupt: stopping.signal });
+    sandbox.intercept = undefined;
     hasEnded(run);
     expect(run.phases.map(({ name }) => name).slice(-2)).toEqual(['initialisation', 'plan']);
     expect(run.output).toContain('Interrupt received');
-    expect(stage.azure.operations).toEqual([]);
+    expect(sandbox.azure.operations).toEqual([]);
   });
 
-  it('ends in the apply, and leaves no provider when Terraform is killed', async () => {
+  it('ends in the apply, and a killed Terraform leaves no provider', async () => {
     expect(phase(await stopped(deploy, 'kill', /: Creating\.\.\./))).toBe('apply');
   });
 
   it('ends in the destruction', async () => {
-    const run = await stopped((stop) => stage.destroy(stop), 'interrupt', /"type":"version"/);
+    const run = await stopped((stop) => sandbox.destroy(stop), 'interrupt', /"type":"version"/);
     expect(phase(run)).toBe('destroy');
     expect(run.output).toContain('Interrupt received');
   });
 });
 
 describe('a rehearsal that is killed', () => {
-  it('takes with it what it has started, also what has a group of its own, and its folder', async ({
+  it('ends its processes, including those in other process groups, and removes its folder', async ({
     skip,
   }) => {
     skip(missing !== undefined, missing);
-    skip(!tellsProcesses, 'this machine does not tell what its processes have inherited');
+    skip(!tellsProcesses, 'this machine does not show the environment of processes');
     const program = `
       const { Project } = await import('./rehearsal/terraform/project.ts');
-      const { runProgram } = await import('./rehearsal/terraform/program.ts');
+      const { runProgram } = await import('./local/processes/program.ts');
       const project = await Project.open();
       const parameters = ['-c', 'setsid sleep 600 & echo "$0"; exec sleep 600', project.root];
       await runProgram('/bin/sh', parameters, {
         cwd: project.root,
         environment: project.environment,
-        hear: ({ text }) => process.stdout.write(text + '\\n'),
+        onOutput: ({ text }) => process.stdout.write(text + '\\n'),
       });`;
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
       cwd: project,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [said]: Buffer[] = await once(child.stdout, 'data');
-    const folder = `${said}`.trim();
+    const [printed]: Buffer[] = await once(child.stdout, 'data');
+    const folder = `${printed}`.trim();
     await expect.poll(() => processesAbout(folder).filter((one) => one.includes('sleep')).length).toBe(2);
     child.kill('SIGKILL');
     expect(await leftOf(folder)).toEqual([]);
@@ -122,27 +126,27 @@ describe('a rehearsal that is killed', () => {
 });
 
 describe('a rehearsal that is interrupted', () => {
-  it('ends what it started, removes everything, and says so', { timeout: 240_000 }, async ({ skip }) => {
+  it('ends its processes, removes everything, and reports it', { timeout: 240_000 }, async ({ skip }) => {
     skip(missing !== undefined, missing);
     const child = spawn(
       process.execPath,
       ['commands/llama-db.mjs', 'rehearse', 'development', '--quick', '--verbose'],
       { cwd: project, stdio: ['ignore', 'pipe', 'pipe'] },
     );
-    let said = '';
+    let printed = '';
     const folders = new Set<string>();
     let interrupted = false;
     const listen = (chunk: Buffer) => {
-      said += chunk.toString();
-      for (const [folder] of said.matchAll(/\/\S*llama-rehearsal-\w+/g)) folders.add(folder);
-      if (interrupted || !/azurerm_resource_group\S* .*: Creating\.\.\.|apply_start/.test(said)) return;
+      printed += chunk.toString();
+      for (const [folder] of printed.matchAll(/\/\S*llama-rehearsal-\w+/g)) folders.add(folder);
+      if (interrupted || !/azurerm_resource_group\S* .*: Creating\.\.\.|apply_start/.test(printed)) return;
       interrupted = true;
       child.kill('SIGINT');
     };
     child.stdout.on('data', listen);
     child.stderr.on('data', listen);
     const [status] = await once(child, 'close');
-    expect(said).toContain('Interrupted: ');
+    expect(printed).toContain('Interrupted: ');
     expect(status).toBe(130);
     expect(interrupted).toBe(true);
     for (const folder of folders) {

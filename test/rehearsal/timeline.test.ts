@@ -40,12 +40,12 @@ const serverRun = resource('azurerm_postgresql_flexible_server.server', server, 
 const operations = [operation(group, 1000, 1100), operation(server, 21_100, 23_900)];
 
 describe('the waits of the provider', () => {
-  it('begin when the last operation on the resource has ended, and end with the resource', () => {
+  it('begin after the last operation on the resource, and end with the resource', () => {
     expect(waitOf(groupRun, operations)).toEqual({ startedAt: 1100, endedAt: 21_000, target: group });
     expect(waitOf(serverRun, operations)).toBeUndefined();
   });
 
-  it('come first where the provider waits before it asks', () => {
+  it('come first if the provider waits before its request', () => {
     const run = resource('azurerm_virtual_network_peering.peering', peering, 2000, 17_500);
     expect(waitOf(run, [operation(peering, 17_000, 17_400)])).toMatchObject({
       startedAt: 2000,
@@ -53,7 +53,7 @@ describe('the waits of the provider', () => {
     });
   });
 
-  it('count alone only while nothing else is worked on', () => {
+  it('count as provider-only while no other resource is in progress', () => {
     expect(providerOnly([groupRun, serverRun], operations)).toEqual([{ startedAt: 1100, endedAt: 21_000 }]);
     const meanwhile = resource('azurerm_key_vault.vault', `${server}x`, 5000, 6000);
     expect(providerOnly([groupRun, serverRun, meanwhile], operations)).toEqual([
@@ -62,7 +62,7 @@ describe('the waits of the provider', () => {
     ]);
   });
 
-  it('are not what a resource without such a rule takes', () => {
+  it('do not include resources without such a rule', () => {
     const slow = resource('azurerm_log_analytics_workspace.logs', group, 1000, 21_000);
     expect(providerOnly([slow], operations)).toEqual([]);
   });
@@ -88,7 +88,7 @@ describe('the picture', () => {
     [`${server}/providers/Microsoft.Insights/diagnosticSettings/logs`, 'Monitoring', 'diagnostic settings'],
     [peering, 'Network', 'networks, subnets'],
     [group, 'Resource groups', 'groups'],
-  ])('puts %s into its lane', (target, where, lane) => {
+  ])('assigns %s to its lane', (target, where, lane) => {
     expect(placeOf(target)).toEqual({ group: where, lane });
   });
 });
@@ -101,7 +101,7 @@ const refused = operation(server, 24_000, 24_000, {
 const timeline: Timeline = {
   ...{ environment: 'production', title: 'A <title> & more', startedAt: 0, endedAt: 25_000, idle: [] },
   operations: [...operations, refused],
-  checks: [{ words: 'the plan is empty', at: 25_000 }],
+  checks: [{ claim: 'the plan is empty', at: 25_000 }],
   bars: [
     {
       ...{ group: 'llama', lane: 'server', kind: 'operation', label: 'DELETE llama', outcome: 'refused' },
@@ -116,15 +116,15 @@ const timeline: Timeline = {
 };
 
 describe('a timeline', () => {
-  it('is a line an operation, then the figures', () => {
+  it('has one line per operation, then the figures', () => {
     const text = timelineText(timeline);
     expect(text).toMatch(/21\.10 s +2\.80 s +Succeeded +PUT +DBforPostgreSQL\/flexibleServers llama/);
     expect(text).toMatch(/24\.00 s +0\.00 s +Refused \(ScopeLocked\) +DELETE/);
-    expect(text).toMatch(/without them +5\.10 s/);
+    expect(text).toMatch(/without them +5\.1 s/);
     expect(text).toMatch(/memory .* 150 MB/);
   });
 
-  it('is a page that needs nothing else, and takes no text for markup', () => {
+  it('is a self-contained page that escapes all text', () => {
     const html = page(timeline);
     expect(html).not.toMatch(/<script|https?:\/\/(?!www\.w3\.org\/2000\/svg)|<link|@import/);
     expect(html).toContain('A &lt;title&gt; &amp; more');

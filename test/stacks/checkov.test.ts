@@ -34,7 +34,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(project, { recursive: true }));
 
-/** In the project, so that its configuration with the waivers is in force. */
+/** In the project, so that its configuration with the waivers applies. */
 async function scan(...args: string[]): Promise<Report> {
   const { stdout } = await run('checkov', [...args, '--output', 'json'], { cwd: project }).catch(
     (error: { stdout: string }) => error,
@@ -43,15 +43,15 @@ async function scan(...args: string[]): Promise<Report> {
 }
 
 describe('checkov', () => {
-  it('has nothing against staging and production', async (context) => {
+  it('has no finding for staging and production', async (context) => {
     context.skip(missing !== undefined, missing);
     const { summary } = await scan('--directory', 'cdktf.out');
     expect(summary).toMatchObject({ failed: 0, skipped: 0, parsing_errors: 0 });
-    // It passes what it could not read: a folder without a single check is not a clean one.
+    // checkov passes a folder that it could not read, so a run without a single check is a failure.
     expect(summary.passed).toBeGreaterThan(30);
   }, 120_000);
 
-  it('has against development what is waived, and nothing else', async (context) => {
+  it('has only the waived findings for development', async (context) => {
     context.skip(missing !== undefined, missing);
     const report = await scan('--directory', 'cdktf.out/stacks/development', '--skip-path', 'none');
     expect(report.results.failed_checks.map(({ check_id }) => check_id)).toEqual(['CKV_AZURE_136']);
@@ -59,7 +59,7 @@ describe('checkov', () => {
     expect(report.summary.passed).toBeGreaterThan(10);
   }, 120_000);
 
-  it('would still refuse production without geo-redundant backup', async (context) => {
+  it('still refuses production without geo-redundant backup', async (context) => {
     context.skip(missing !== undefined, missing);
     const file = join(project, 'cdktf.out/stacks/production/cdk.tf.json');
     const text = readFileSync(file, 'utf8');

@@ -9,8 +9,8 @@ const zones = ['zone', 'high_availability[0].standby_availability_zone'];
 const roles = ['create_mode', 'source_server_id', 'replication_role', 'geo_redundant_backup_enabled'];
 const disk = ['storage_mb', 'storage_tier'];
 
-describe('what Terraform leaves alone', () => {
-  it('on both servers of a pair: what failover, switchover and a growing disk change', () => {
+describe('the changes that Terraform ignores', () => {
+  it('include those of failover, switchover and a growing disk, on both servers of a pair', () => {
     for (const address of [server, replica]) {
       expect(production.at(address)).toHaveProperty('lifecycle.ignore_changes', [
         ...zones,
@@ -20,13 +20,13 @@ describe('what Terraform leaves alone', () => {
     }
   });
 
-  it('on a server without replica: zones and disk, while backups follow the settings', () => {
+  it('include zones and disk of a server without replica, not its backups', () => {
     for (const environment of ['development', 'staging'] as const) {
       expect(stackOf(environment).at(server)).toHaveProperty('lifecycle.ignore_changes', [...zones, ...disk]);
     }
   });
 
-  it('not the disk, where Azure does not enlarge it', () => {
+  it('do not include a disk that Azure does not enlarge', () => {
     const stack = stackOf('staging', (input) => {
       input.server.storage.autoGrow = false;
     });
@@ -34,7 +34,7 @@ describe('what Terraform leaves alone', () => {
     expect(stack.at(server)).toHaveProperty('auto_grow_enabled', false);
   });
 
-  it('not the disk, where this deployment enlarges it; a plan that would replace the server for it is refused', () => {
+  it('do not include a disk that this deployment enlarges, and a plan that would replace the server is refused', () => {
     const stack = stackOf('production', (input) => {
       input.server.storage = { sizeGb: 1024, resize: true };
       input.protection = { deletionLock: 'lifted', preventDestroy: false };
@@ -48,7 +48,7 @@ describe('what Terraform leaves alone', () => {
     }
   });
 
-  it('tags that a policy adds, on everything that has tags, and none of its own', () => {
+  it('include tags that a policy adds to any resource, and no tags of the settings', () => {
     const stack = stackOf('production', (input) => {
       input.policyTags = ['CostCentre'];
     });
@@ -68,7 +68,7 @@ describe('what Terraform leaves alone', () => {
     expect(production.text).not.toContain('tags[');
   });
 
-  it('which server is which, on the virtual endpoint', () => {
+  it('include the source and replica of the virtual endpoint', () => {
     expect(
       production.at('azurerm_postgresql_flexible_server_virtual_endpoint.virtual_endpoint'),
     ).toHaveProperty('lifecycle.ignore_changes', ['source_server_id', 'replica_server_id']);
@@ -82,7 +82,7 @@ describe('writer', () => {
   const byRole = ['high_availability', 'backup_retention_days', 'geo_redundant_backup_enabled'];
   const of = (block: Block) => byRole.filter((attribute) => attribute in block);
 
-  it('has standby and backups, the other has none', () => {
+  it('has standby and backups, and the other server does not', () => {
     expect(of(production.at(server))).toEqual(byRole);
     expect(of(production.at(replica))).toEqual([]);
     expect(of(switched.at(server))).toEqual([]);
@@ -90,27 +90,27 @@ describe('writer', () => {
     expect(switched.at(replica)['high_availability']).toEqual(production.at(server)['high_availability']);
   });
 
-  it('carries its Entra settings, which a switchover does not bring along', () => {
+  it('has its Entra settings, which a switchover does not transfer', () => {
     expect(production.at(replica)).not.toHaveProperty('authentication');
     expect(switched.at(replica)).toMatchObject({
       authentication: { active_directory_auth_enabled: true, password_auth_enabled: false },
     });
   });
 
-  it('is tagged as what it is', () => {
+  it('has the tag of its role', () => {
     expect(production.at(server)).toHaveProperty('tags.Role', 'primary');
     expect(production.at(replica)).toHaveProperty('tags.Role', 'read-replica');
     expect(switched.at(server)).toHaveProperty('tags.Role', 'read-replica');
   });
 
-  it('decides which server is watched as the primary', () => {
+  it('decides which server has the alerts of a primary', () => {
     const lag = (stack: Stack) =>
       Object.keys(stack.all('azurerm_monitor_metric_alert')).filter((alert) => alert.endsWith('replica-lag'));
     expect(lag(production)).toEqual(['replica_alerts_replica-lag']);
     expect(lag(switched)).toEqual(['server_alerts_replica-lag']);
   });
 
-  it('changes nothing that would replace a resource', () => {
+  it('changes no argument that replaces a resource', () => {
     expect(switched.at(replica)).toHaveProperty('create_mode', 'Replica');
     expect(switched.at(replica)['source_server_id']).toEqual(production.at(replica)['source_server_id']);
     expect(switched.document.output['deployment']?.value).toMatchObject({ writer: 'replica' });
@@ -130,7 +130,7 @@ describe('the post-deploy step', () => {
     });
   });
 
-  it('is started in the project, from wherever it was cloned', () => {
+  it("runs in the project's folder, wherever that is", () => {
     expect(step).toMatchObject({
       provisioner: [
         {

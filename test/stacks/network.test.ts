@@ -12,7 +12,7 @@ const only = (blocks: Readonly<Record<string, Block>>): Block => {
 };
 
 describe('private endpoints', () => {
-  it('give each server an address in its own region’s network, and both networks the names', () => {
+  it("give each server an address in its region's network, and both networks its name", () => {
     expect(production.at(server)).toMatchObject({ public_network_access_enabled: false });
     expect(production.at(replica)).toMatchObject({ public_network_access_enabled: false });
     for (const [owner, subnet, location] of [
@@ -70,7 +70,7 @@ describe('injected servers', () => {
     };
   });
 
-  it('sit in delegated subnets, with names in a zone of the environment’s own', () => {
+  it("are in delegated subnets, with names in a zone of the environment's own", () => {
     for (const [owner, subnet] of [
       ['server', 'server_subnet'],
       ['replica', 'recovery_server_subnet'],
@@ -90,7 +90,7 @@ describe('injected servers', () => {
     });
   });
 
-  it('appear when their rules and names are in force, and get no endpoints', () => {
+  it('are created after their security rules and DNS links, without endpoints', () => {
     for (const [owner, prefix] of [
       ['server', ''],
       ['replica', 'recovery_'],
@@ -132,7 +132,7 @@ describe('public servers', () => {
     expect(rules).toHaveLength(2);
   });
 
-  it('have no endpoint and no zone of their own, while the vault stays closed', () => {
+  it('have no endpoint and no zone, while the vault stays closed', () => {
     expect(Object.keys(open.all('azurerm_private_endpoint'))).toEqual(['key_vault_endpoint']);
     expect(Object.keys(open.all('azurerm_private_dns_zone'))).toEqual(['key_vault_zone']);
     expect(open.at('azurerm_key_vault.key_vault')).toMatchObject({ public_network_access_enabled: false });
@@ -173,7 +173,7 @@ describe('adoption', () => {
     });
   });
 
-  it('refers to what exists and creates none of it', () => {
+  it('refers to existing resources and creates none of them', () => {
     for (const [type, name] of [
       ['azurerm_resource_group', 'resource_group'],
       ['azurerm_virtual_network', 'network'],
@@ -191,7 +191,7 @@ describe('adoption', () => {
     });
   });
 
-  it('puts subnets and their rules into the adopted network’s own group', () => {
+  it("creates subnets and their rules in the adopted network's group", () => {
     for (const address of [
       'azurerm_subnet.endpoint_subnet',
       'azurerm_network_security_group.endpoint_subnet_rules',
@@ -200,7 +200,7 @@ describe('adoption', () => {
     }
   });
 
-  it('links zones to created networks only, and leaves peering to the topology', () => {
+  it('links zones to created networks only, and leaves peering to their owners', () => {
     const links = Object.values(adopted.all('azurerm_private_dns_zone_virtual_network_link'));
     expect(links.map((link) => link['virtual_network_id'])).toEqual([
       expression('azurerm_virtual_network.recovery_network.id'),
@@ -210,7 +210,7 @@ describe('adoption', () => {
     expect(adopted.all('azurerm_virtual_network_peering')).toEqual({});
   });
 
-  it('neither watches, locks nor protects a vault of somebody else, and still reaches it', () => {
+  it('neither watches, locks nor protects an adopted vault, and still reaches it', () => {
     expect(Object.keys(adopted.all('azurerm_management_lock'))).toEqual([
       'deletion_lock_replica',
       'deletion_lock_server',

@@ -5,7 +5,7 @@ const production = stackOf('production');
 const server = 'azurerm_postgresql_flexible_server.server';
 const replica = 'azurerm_postgresql_flexible_server.replica';
 
-/** Resources whose making is an operation on a server, by what they say of themselves. */
+/** Resources whose creation is an operation on a server, by their arguments. */
 const operations = [
   'azurerm_postgresql_flexible_server_active_directory_administrator',
   'azurerm_postgresql_flexible_server_configuration',
@@ -25,7 +25,7 @@ function operationsOf(stack: Stack): string[] {
     );
 }
 
-/** Sorted so that each comes after what it waits for; throws when two of them could run at once. */
+/** Sorted so that each comes after its dependencies. Throws if two of them could run at once. */
 function totalOrder(stack: Stack, addresses: readonly string[]): string[] {
   const ordered = [...addresses].sort((a, b) => stack.before(a).size - stack.before(b).size);
   ordered.forEach((address, position) => {
@@ -81,7 +81,7 @@ describe('operations on the servers', () => {
     ]);
   });
 
-  it('run on the replica first where the settings say so, and on nothing at once', () => {
+  it('run on the replica first with changeFirst, and never at once', () => {
     const stack = stackOf('production', (input) => {
       input.changeFirst = 'replica';
     });
@@ -101,7 +101,7 @@ describe('operations on the servers', () => {
     expect(stack.addresses()).toEqual(production.addresses());
   });
 
-  it.each(variants)('have ended when a server’s logs are sent away: %s', (_name, stack) => {
+  it.each(variants)('end before the diagnostic settings of a server: %s', (_name, stack) => {
     const diagnostics = Object.keys(stack.all('azurerm_monitor_diagnostic_setting'))
       .filter((name) => /^(?:server|replica)_/.test(name))
       .map((name) => `azurerm_monitor_diagnostic_setting.${name}`);
@@ -110,7 +110,7 @@ describe('operations on the servers', () => {
       expect(operationsOf(stack).filter((operation) => !stack.before(one).has(operation))).toEqual([]);
   });
 
-  it('set parameters in the order of the settings: the pooler’s switch before what it uncovers', () => {
+  it("set parameters in order: the pooler's switch before the parameters that it uncovers", () => {
     for (const owner of ['server', 'replica']) {
       const address = (name: string) =>
         `azurerm_postgresql_flexible_server_configuration.${owner}_parameters_${name}`;
@@ -130,7 +130,7 @@ describe('the end of a deployment', () => {
     expect(others.filter((address) => !stack.before(post).has(address))).toEqual([]);
   });
 
-  it('locks come after everything that is made on or under what they lock', () => {
+  it('locks come after every resource on or under their targets', () => {
     const locks = Object.keys(production.all('azurerm_management_lock'));
     expect(locks).toEqual(['deletion_lock_key_vault', 'deletion_lock_replica', 'deletion_lock_server']);
     const children = production
@@ -147,7 +147,7 @@ describe('the end of a deployment', () => {
     }
   });
 
-  it('a lifted lock is gone, and nothing else changes with it', () => {
+  it('lifting the lock removes it and changes nothing else', () => {
     const lifted = stackOf('production', (input) => {
       input.protection.deletionLock = 'lifted';
     });

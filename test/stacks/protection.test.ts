@@ -1,4 +1,4 @@
-/** No plan may destroy what holds data while the lock is in place: what the synthesized files say about it. */
+/** Protection of data in the synthesized files: no plan may destroy it while the lock is in place. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -42,7 +42,7 @@ const combinations: readonly (readonly [Protection, { destruction: boolean; remo
   ],
 ];
 
-/** Every other type that the constructs make, with the reason why its destruction loses no data. */
+/** Every other type of the constructs, with the reason why its destruction loses no data. */
 const holdNoData: Readonly<Record<string, string>> = {
   azurerm_consumption_budget_resource_group: 'a threshold',
   azurerm_monitor_action_group: 'addresses, which the settings have',
@@ -68,7 +68,7 @@ const holdNoData: Readonly<Record<string, string>> = {
   azurerm_virtual_network_peering: 'a link',
 };
 
-/** What the settings of production can leave out, by the name of its record, and how. */
+/** Parts that the settings of production can leave out, by the name of the record, and how. */
 const removals: readonly (readonly [string, (input: EnvironmentInput) => void])[] = [
   [
     'replica',
@@ -106,7 +106,7 @@ function protectedBy(
 ): Stack {
   return stackOf(environment, (input) => {
     input.protection = { ...protection };
-    // A protected environment has no local state (environments/rules/compute.ts).
+    // A protected environment has no local state (operations/shared-state).
     if (input.state.backend === 'local') input.state = structuredClone(stagingInput.state);
     change?.(input);
   });

@@ -1,6 +1,6 @@
 /**
- * What PSRule for Azure and the Azure Proactive Resiliency Library ask of these resources. Neither reads Terraform,
- * so each requirement is looked up in production's synthesized file.
+ * Requirements of PSRule for Azure and of the Azure Proactive Resiliency Library. Neither reads Terraform, so the tests
+ * check each requirement in production's synthesized file.
  */
 import { describe, expect, it } from 'vitest';
 import { type Block, expression, stackOf } from './stack.ts';
@@ -26,7 +26,7 @@ interface Rule {
 }
 const rulesOf = (group: Block) => group['security_rule'] as readonly Rule[];
 
-/** The template that Resource Manager makes the key from. */
+/** The template from which Resource Manager creates the key. */
 function key(): {
   readonly properties: {
     readonly kty: string;
@@ -111,7 +111,7 @@ const psrule: readonly [id: string, what: string, check: () => void][] = [
     'AZR-000124',
     'soft delete',
     () => {
-      // Azure no longer lets it be turned off; what can still be wrong is how long it lasts.
+      // Azure no longer turns it off; only its duration can be wrong.
       expect(vault['soft_delete_retention_days']).toBeGreaterThanOrEqual(7);
     },
   ],
@@ -156,7 +156,7 @@ const psrule: readonly [id: string, what: string, check: () => void][] = [
   ],
   [
     'AZR-000264 and 265',
-    'Azure’s own name servers',
+    "Azure's own name servers",
     () => {
       for (const network of all('azurerm_virtual_network')) expect(network).not.toHaveProperty('dns_servers');
     },
@@ -279,11 +279,11 @@ describe('the Azure Proactive Resiliency Library holds for production', () => {
 });
 
 describe('tags', () => {
-  // Azure or azurerm 4.55.0 takes none on these.
+  // Azure or azurerm 4.55.0 accepts no tags on these.
   const untagged =
     /^(azurerm_(postgresql_flexible_server_\w+|subnet\w*|monitor_diagnostic_setting|management_lock|role_assignment|virtual_network_peering|consumption_budget_resource_group|data_protection_backup_(policy|instance)_\w+)|terraform_data)$/;
 
-  it('are on every resource of production that takes them', () => {
+  it('are on every resource of production that supports them', () => {
     const without = Object.entries(production.document.resource)
       .filter(([type]) => !untagged.test(type))
       .flatMap(([type, named]) =>

@@ -14,7 +14,7 @@ describe('password login', () => {
     });
   });
 
-  it('takes the password from an ephemeral variable to a write-only argument, and nowhere else', () => {
+  it('has the password only in an ephemeral variable and a write-only argument', () => {
     expect(stack.document.variable).toMatchObject({
       administrator_password: { ephemeral: true, sensitive: true, nullable: false, type: 'string' },
     });
@@ -29,11 +29,11 @@ describe('password login', () => {
     expect(stack.text.split('var.administrator_password')).toHaveLength(2);
   });
 
-  it('refuses a Terraform that would not know a write-only argument', () => {
+  it('refuses a Terraform without write-only arguments', () => {
     expect(stack.document.terraform['required_version']).toBe('>= 1.11.0');
   });
 
-  it('is absent with everything that belongs to it where it is off', () => {
+  it('leaves nothing behind if it is off', () => {
     const off = stackOf('staging');
     expect(off.document.variable).toBeUndefined();
     expect(off.at(server)).toMatchObject({ authentication: { password_auth_enabled: false } });
@@ -54,7 +54,7 @@ describe('customer-managed keys', () => {
     };
   });
 
-  it('encrypt server and backups with a key of their own region each', () => {
+  it('encrypt server and backups with the key of their region', () => {
     expect(stack.at(server)).toMatchObject({
       customer_managed_key: {
         key_vault_key_id: key('eastus').keyId,
@@ -81,7 +81,7 @@ describe('customer-managed keys', () => {
     });
   });
 
-  it('are not mentioned where Azure manages the keys', () => {
+  it('are absent if Azure manages the keys', () => {
     expect(stackOf('production').text).not.toContain('customer_managed_key');
   });
 });
@@ -89,7 +89,7 @@ describe('customer-managed keys', () => {
 describe.each(['development', 'staging', 'production'] as const)('%s', (environment) => {
   const { text, document } = stackOf(environment);
 
-  it('holds no path of the machine it was made on, and not its name', () => {
+  it('contains no path and no name of the machine that synthesized', () => {
     for (const place of [process.cwd(), homedir(), tmpdir(), hostname()]) {
       expect(text).not.toContain(`${place}/`);
       expect(text).not.toContain(`"${place}"`);
@@ -97,13 +97,13 @@ describe.each(['development', 'staging', 'production'] as const)('%s', (environm
     expect(text).not.toMatch(/"(\/(home|root|Users|tmp|var|work)\/|[A-Z]:\\\\)/);
   });
 
-  it('sets no argument that holds a secret', () => {
+  it('sets no secret argument', () => {
     const secret = /"(\w*(password|secret|shared_key|access_key|connection_string|sas_token)\w*)":\s*"/gi;
     const names = [...text.matchAll(secret)].map(([, name]) => name);
     expect(names).toEqual([]);
   });
 
-  it('keeps its state where the settings say, without an account key', () => {
+  it('keeps its state in the backend of the settings, without an account key', () => {
     expect(document.terraform['required_providers']).toEqual({
       azurerm: { source: 'azurerm', version: providerVersion() },
     });

@@ -1,12 +1,10 @@
-/** One environment as its user gets it: the synthesized file, read back from disk. */
+/** One environment's synthesized file, read from disk. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { development } from '../../environments/development.ts';
-import { parseEnvironments } from '../../environments/index.ts';
-import { production } from '../../environments/production.ts';
+import { type EnvironmentName, environments, parseEnvironments } from '../../environments/index.ts';
+import { resolve } from '../../environments/resolved.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
-import { staging } from '../../environments/staging.ts';
 import { synthesize } from '../../stacks/synthesis.ts';
 
 export type Block = Readonly<Record<string, unknown>>;
@@ -21,15 +19,13 @@ interface Document {
   readonly provider: Readonly<Record<string, readonly Block[]>>;
 }
 
-const inputs = { development, staging, production };
-
-/** @param change makes a variant of the environment; the result must still obey every rule */
-export function stackOf(environment: keyof typeof inputs, change?: (input: EnvironmentInput) => void): Stack {
-  const input = structuredClone(inputs[environment]);
+/** @param change changes the settings, for which every rule must still hold */
+export function stackOf(environment: EnvironmentName, change?: (input: EnvironmentInput) => void): Stack {
+  const input = environments.inputOf(environment);
   change?.(input);
   const folder = mkdtempSync(join(tmpdir(), 'llama-synthesis-'));
   try {
-    synthesize(parseEnvironments([input]), folder);
+    synthesize(parseEnvironments([input]).map(resolve), folder);
     return new Stack(readFileSync(join(folder, 'stacks', input.name, 'cdk.tf.json'), 'utf8'));
   } finally {
     rmSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** The synthesis as a program: what it writes, where, and what it says when it cannot. */
+/** The synthesis as a program: its output, its folder and its errors. */
 import { execFile } from 'node:child_process';
 import {
   cpSync,
@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { environments } from '../../environments/index.ts';
 
 const cli = resolve('node_modules/cdktf-cli/bundle/bin/cdktf');
 
@@ -34,7 +35,7 @@ function node(cwd: string, args: readonly string[], variables: Record<string, st
 
 const main = ['--import', 'tsx', 'main.ts'];
 
-/** Every file below a folder, by its path in it. */
+/** Every file below a folder, by its path. */
 function files(folder: string): Record<string, string> {
   return Object.fromEntries(
     readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -46,10 +47,10 @@ function files(folder: string): Record<string, string> {
 }
 
 let scratch: string;
-/** What a run in the project itself writes. */
+/** The output of a run in the project itself. */
 let written: Record<string, string>;
 
-/** The project's sources in another place, as another clone would have them. */
+/** The project's sources in another folder, as in another clone. */
 function clone(name: string): string {
   const project = join(scratch, name);
   mkdirSync(project, { recursive: true });
@@ -92,12 +93,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 describe('synthesis', () => {
-  it('writes one stack an environment, and a manifest', () => {
+  it('writes one stack per environment, and a manifest', () => {
     expect(Object.keys(written)).toEqual([
       'manifest.json',
-      'stacks/development/cdk.tf.json',
-      'stacks/production/cdk.tf.json',
-      'stacks/staging/cdk.tf.json',
+      ...environments.names.map((name) => `stacks/${name}/cdk.tf.json`).sort(),
     ]);
   });
 
@@ -121,7 +120,7 @@ describe('synthesis', () => {
     expect(files(join(project, 'cdktf.out'))).toEqual(written);
   }, 120_000);
 
-  it('removes what an earlier run left of stacks that are no more', async () => {
+  it('removes the stacks of an earlier run that no longer exist', async () => {
     const folder = join(scratch, 'stale');
     cpSync(join(scratch, 'first'), folder, { recursive: true });
     cpSync(join(folder, 'stacks/staging'), join(folder, 'stacks/preview'), { recursive: true });
@@ -129,7 +128,7 @@ describe('synthesis', () => {
     expect(files(folder)).toEqual(written);
   });
 
-  it('removes nothing that no synthesis wrote', async () => {
+  it('removes only folders that a synthesis wrote', async () => {
     const folder = join(scratch, 'crowded');
     mkdirSync(join(folder, 'stacks'), { recursive: true });
     writeFileSync(join(folder, 'stacks/somebodys-source.ts'), 'kept');
@@ -137,7 +136,7 @@ describe('synthesis', () => {
     expect(files(folder)).toEqual({ ...written, 'stacks/somebodys-source.ts': 'kept' });
   });
 
-  it('keeps what Terraform put beside a stack that is still there', async () => {
+  it("keeps Terraform's files beside an existing stack", async () => {
     const folder = join(scratch, 'used');
     cpSync(join(scratch, 'first'), folder, { recursive: true });
     writeFileSync(join(folder, 'stacks/staging/.terraform.lock.hcl'), 'locked');
@@ -146,8 +145,8 @@ describe('synthesis', () => {
   });
 });
 
-describe('synthesis of what is wrong', () => {
-  it('says every problem of every environment, a line each, and writes nothing', async () => {
+describe('synthesis of invalid settings', () => {
+  it('reports every problem of every environment, one per line, and writes nothing', async () => {
     const project = clone('wrong-settings');
     edit(join(project, 'environments/production.ts'), 'retentionDays: 35', 'retentionDays: 99');
     edit(join(project, 'environments/production.ts'), 'GP_Standard_D4s_v3', 'GP_Standard_D5s_v3');
@@ -167,7 +166,7 @@ describe('synthesis of what is wrong', () => {
     expect(existsSync(join(project, 'cdktf.out'))).toBe(false);
   });
 
-  it('leaves what an earlier run wrote as it was', async () => {
+  it('leaves the output of an earlier run unchanged', async () => {
     const project = clone('wrong-later');
     expect((await node(project, main)).status).toBe(0);
     edit(join(project, 'environments/production.ts'), 'retentionDays: 35', 'retentionDays: 99');
@@ -176,12 +175,14 @@ describe('synthesis of what is wrong', () => {
     expect(files(join(project, 'cdktf.out'))).toEqual(written);
   });
 
-  it('says in one line which migration it cannot read', async () => {
+  it('names the migration that it cannot read, in one line', async () => {
     const project = clone('wrong-migration');
     writeFileSync(join(project, 'migrations/9_late.sql'), '-- Up Migration\nselect 1;\n');
     const { status, stderr } = await node(project, main);
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^Migration .*9_late\.sql: its name is not NNNN_lower_case_name.*\n$/);
+    expect(stderr).toMatch(
+      /^Migration .*9_late\.sql: .*NNNN_lower_case_name.* \[migration\/name-malformed\]\n$/,
+    );
     expect(files(join(project, 'cdktf.out'))).toEqual({});
   });
 });

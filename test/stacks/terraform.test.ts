@@ -87,11 +87,11 @@ describe('terraform validate with azurerm 4.55.0', () => {
         // The real backend needs Azure; an override replaces it without touching the file under test.
         writeFileSync(join(folder, 'override.tf.json'), '{"terraform":{"backend":{"local":{}}}}');
         const printed = await terraform(folder, 'init', '-input=false', '-no-color');
-        // A provider from a local mirror has checksums for this platform only: true of the mirror, not of the stack.
+        // A provider from a local mirror has checksums for this platform only. The warning is about the mirror.
         expect([...printed.matchAll(/Warning: (.+)/g)].map(([, summary]) => summary)).toEqual([
           'Incomplete lock file information for providers',
         ]);
-        // With errors it exits 1 and still prints the report, which says more than the exit status.
+        // With errors it exits 1 and still prints the report, which has the details.
         const report = await terraform(folder, 'validate', '-json').catch(
           ({ stdout }: { stdout: string }) => stdout,
         );

@@ -8,8 +8,8 @@ import { chownSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import pg from 'pg';
 import { serverAccount, temporaryDirectory } from '../../local/postgres/account.ts';
-import { Guardian } from '../../local/postgres/guardian.ts';
 import { onFreePort, ServerProcess } from '../../local/postgres/process.ts';
+import { Guardian } from '../../local/processes/guardian.ts';
 import { apply, migrations, prepare } from '../migrations/apply.ts';
 
 const programs = '/usr/lib/postgresql/15/bin';

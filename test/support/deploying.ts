@@ -1,13 +1,13 @@
 import { expect } from 'vitest';
-import { changed, watched } from '../../rehearsal/terraform/documents.ts';
+import { changeDocument, slowTypes } from '../../rehearsal/terraform/documents.ts';
 import { complaints, type TerraformRun } from '../../rehearsal/terraform/stack.ts';
 
-/** The same stack without what only waiting would be tested of. */
-export function withoutWatched(document: string): string {
-  return changed(document, { leftOut: watched });
+/** The stack without the resource types that the provider polls for minutes. */
+export function withoutSlowTypes(document: string): string {
+  return changeDocument(document, { leftOut: slowTypes });
 }
 
-/** Neither an error nor a warning, and the exit status of success. */
+/** Expects success without an error or a warning. */
 export function expectClean(run: TerraformRun): void {
   expect({ command: run.command, complaints: complaints(run) }).toEqual({
     command: run.command,

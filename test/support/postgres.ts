@@ -81,7 +81,9 @@ async function makeTemplate(server: ServerAddress, client: pg.Client): Promise<v
   const target = await resolveTarget({ url: urlOf(server, 'migrator', { database: template }) }, {});
   const reporter = { line: () => {}, warn: () => {} };
   await withConnection(target, { reporter }, (connection) =>
-    withLock(connection, { reporter }, () => migrate(connection, { reporter, directory })),
+    withLock(connection, { reporter }, () =>
+      migrate(connection, { reporter, migrationsDirectory: directory }),
+    ),
   );
   // Only now is it complete; without connections it can be copied at any time.
   await client.query(`ALTER DATABASE ${template} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);

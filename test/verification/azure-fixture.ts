@@ -1,4 +1,4 @@
-/** Production as it stands in Azure once it is deployed, in a local Azure that can be changed behind its back. */
+/** The deployed production environment in a local Azure, which tests change without a deployment. */
 
 import type { JsonObject } from '../../core/json.ts';
 import type { AzureAccess } from '../../database/azure-access.ts';
@@ -10,7 +10,7 @@ import { readAzure } from '../../verification/azure/read.ts';
 import { catalogue } from '../../verification/catalogue.ts';
 import type { CheckResult } from '../../verification/check.ts';
 import { evaluate } from '../../verification/run.ts';
-import type { Snapshot } from '../../verification/snapshot/facts.ts';
+import type { Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { AzureClient } from '../support/azure-client.ts';
 
 type HttpClient = NonNullable<NonNullable<AzureAccess['options']>['httpClient']>;
@@ -70,8 +70,7 @@ function throughProxy(client: AzureClient): HttpClient {
 }
 
 export async function deployedAzure(): Promise<DeployedAzure> {
-  const settings = environments().find(({ name }) => name === 'production');
-  if (!settings) throw new Error('there is no production');
+  const settings = environments.named('production');
   const azure = await startLocalAzure({ latency: () => 1 });
   const client = new AzureClient(azure);
   const groups = `/subscriptions/${azure.subscriptionId}/resourceGroups`;
@@ -126,7 +125,7 @@ export async function deployedAzure(): Promise<DeployedAzure> {
   };
 }
 
-/** What the provider sends of production, in its words, and what it makes beside the servers. */
+/** The resources of production, in the form that the provider sends them. */
 async function deploy(
   azure: LocalAzure,
   client: AzureClient,
@@ -266,7 +265,7 @@ function surroundings(
   }
 }
 
-/** Changes some properties of a resource behind everybody's back, as a click in the portal would. */
+/** Changes properties of a resource, like a click in the portal. */
 export function change(azure: LocalAzure, id: string, properties: JsonObject): void {
   const resource = azure.state.get(id);
   if (!resource) throw new Error(`there is no ${id}`);
@@ -283,13 +282,13 @@ export function change(azure: LocalAzure, id: string, properties: JsonObject): v
   azure.state.put(id, merged(resource.body, { properties }));
 }
 
-/** What the checks of group azure answer now. */
+/** Present outcomes of the checks of group azure. */
 export async function azureAnswers(
   deployed: DeployedAzure,
   deployment: Deployment = deployed.deployment,
 ): Promise<readonly CheckResult[]> {
   const facts = readAzure(deployment, deployed.access);
-  // No check of the group looks at the database.
+  // No check of the group reads the database.
   const input = { client: undefined as never, snapshot: {} as Snapshot, deployment, azure: () => facts };
   return evaluate(
     input,

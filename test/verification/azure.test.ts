@@ -69,12 +69,12 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-004',
-    because: 'the standby lies elsewhere',
+    because: 'the standby is in another zone',
     change: properties('server', { highAvailability: { standbyAvailabilityZone: '3' } }),
   },
   {
     breaks: 'AZU-004',
-    because: 'a replica elsewhere',
+    because: 'a replica in another zone',
     change: properties('replica', { availabilityZone: '3' }),
   },
   {
@@ -119,7 +119,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-010',
-    because: 'it may not grow',
+    because: 'auto-grow is off',
     change: properties('server', { storage: { autoGrow: 'Disabled' } }),
   },
   {
@@ -145,7 +145,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-013',
-    because: 'a switchover takes the endpoint along, and leaves the standby behind',
+    because: 'a switchover takes the endpoint along, but not the standby',
     also: ['AZU-002', 'AZU-016'],
     change: ({ azure, ids }) => {
       const replica = azure.state.get(ids['replica']);
@@ -154,7 +154,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-013',
-    because: 'a replica promoted to stand alone',
+    because: 'a replica promoted to a standalone server',
     change: properties('replica', { replicationRole: 'None', sourceServerResourceId: null }),
   },
   {
@@ -182,7 +182,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-020',
-    because: 'opened',
+    because: 'public access is on',
     change: properties('server', { network: { publicNetworkAccess: 'Enabled' } }),
   },
   {
@@ -205,7 +205,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-023',
-    because: 'one more',
+    because: 'one too many',
     change: ({ azure, ids }) =>
       azure.state.put(`${ids['server']}/administrators/99999999-0000-4000-8000-000000000000`, {
         properties: {
@@ -222,7 +222,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-025',
-    because: 'waits',
+    because: 'waits for a restart',
     change: parameter('server', 'shared_preload_libraries', { isConfigPendingRestart: true }),
   },
   {
@@ -232,12 +232,12 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-026',
-    because: "tried by hand, and PostgreSQL's own although it is about vacuuming",
+    because: "tried by hand, one of PostgreSQL's own",
     change: parameter('server', 'vacuum_cost_delay', { value: '20' }),
   },
   {
     breaks: 'AZU-027',
-    because: 'one more',
+    because: 'one too many',
     change: ({ azure, ids }) => {
       const value = azure.state.get(`${ids['server']}/configurations/azure.extensions`)?.body[
         'properties'
@@ -248,7 +248,7 @@ const rows: readonly AzureRow[] = [
   {
     breaks: 'AZU-028',
     also: ['AZU-026'],
-    because: 'raised on the primary alone, by hand',
+    because: 'raised by hand on the primary only',
     change: parameter('server', 'max_connections', { value: '4000' }),
   },
   {
@@ -258,7 +258,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-030',
-    because: 'switched off',
+    because: 'disabled',
     change: ({ azure, ids }) =>
       change(azure, `${ids['group']}${insights}/metricAlerts/llama-mapper-production-cpu`, {
         enabled: false,
@@ -271,22 +271,26 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-032',
-    because: 'it tells nobody',
+    because: 'without an action group',
     change: ({ azure, ids }) =>
       change(azure, `${ids['group']}${insights}/activityLogAlerts/llama-mapper-production-server-health`, {
         actions: { actionGroups: [] },
       }),
   },
-  { breaks: 'AZU-033', because: 'nobody to tell', change: properties('actionGroup', { emailReceivers: [] }) },
-  { breaks: 'AZU-033', because: 'switched off', change: properties('actionGroup', { enabled: false }) },
+  {
+    breaks: 'AZU-033',
+    because: 'without a receiver',
+    change: properties('actionGroup', { emailReceivers: [] }),
+  },
+  { breaks: 'AZU-033', because: 'disabled', change: properties('actionGroup', { enabled: false }) },
   {
     breaks: 'AZU-034',
-    because: 'the replica logs nowhere',
+    because: 'the replica sends no logs',
     change: gone('replica', `${insights}/diagnosticSettings/log-analytics`),
   },
   {
     breaks: 'AZU-034',
-    because: 'the vault logs elsewhere',
+    because: 'the vault sends its logs elsewhere',
     change: ({ azure, ids }) =>
       change(azure, `${ids['vault']}${insights}/diagnosticSettings/log-analytics`, {
         workspaceId: '/subscriptions/x',
@@ -321,8 +325,8 @@ const rows: readonly AzureRow[] = [
 
 const azureIds = catalogue.flatMap(({ id, group }) => (group === 'azure' ? [id] : []));
 
-describe('what is changed in Azure behind the back of a deployment', () => {
-  it('is nothing at first, and everything is looked at', async () => {
+describe('a change in Azure without a deployment', () => {
+  it('does not exist at first: every check passes', async () => {
     const answers = await azureAnswers({ ...deployed, access: deployed.proxied });
     expect(
       answers.flatMap(({ check, outcome }) => (outcome.status === 'passed' ? [] : [[check.id, outcome]])),
@@ -346,7 +350,7 @@ describe('what is changed in Azure behind the back of a deployment', () => {
     expect(azureIds.filter((id) => !broken.has(id))).toEqual([]);
   });
 
-  it('is no finding after a failover, which exchanges the zones, or when the disk grew on both', async () => {
+  it('is not reported after a failover, which exchanges the zones, or if both disks grow', async () => {
     try {
       change(deployed.azure, ids(deployed)['server'] ?? '', {
         availabilityZone: '2',
@@ -360,7 +364,7 @@ describe('what is changed in Azure behind the back of a deployment', () => {
     }
   });
 
-  it('names the command that applies what Terraform leaves alone', async () => {
+  it('is reported with the command that reverts it, if Terraform ignores the property', async () => {
     try {
       change(deployed.azure, ids(deployed)['server'] ?? '', { backup: { backupRetentionDays: 7 } });
       const found = (await azureAnswers(deployed)).find(({ check }) => check.id === 'AZU-005')?.outcome;
@@ -379,7 +383,7 @@ describe('what is changed in Azure behind the back of a deployment', () => {
 });
 
 describe('the command', () => {
-  it('asks Azure itself, as whoever the environment says, through its proxy', async () => {
+  it('reads Azure through the proxy, with the identity of the environment', async () => {
     const database = await migratedDatabase();
     try {
       const environment = {
@@ -398,8 +402,8 @@ describe('the command', () => {
   }, 60_000);
 });
 
-describe('what could not be looked at', () => {
-  it('is all of it without an identity, and for a deployment without resources', async () => {
+describe('unreadable facts', () => {
+  it('skip every check without an identity, and for a deployment without resources', async () => {
     const { access, ...rest } = deployed;
     const credential = { getToken: async () => Promise.reject(new Error('canary-secret')) };
     const signedOut = await azureAnswers({ ...rest, access: { ...access, credential } });
@@ -411,7 +415,7 @@ describe('what could not be looked at', () => {
     expect(idsOf(unnamed, 'skipped')).toEqual(azureIds);
   });
 
-  it('is only what the identity may not see', async () => {
+  it('skip only the checks that need them', async () => {
     const refused = { ...deployed.access.options?.httpClient };
     const httpClient: typeof refused.sendRequest = async (request) => {
       const answer = await deployed.access.options?.httpClient?.sendRequest(request);
@@ -432,10 +436,10 @@ describe('what could not be looked at', () => {
     });
   });
 
-  it('is read with GET alone', () => {
+  it('are read with GET requests only', () => {
     const since = deployed.azure.requests.filter(({ host }) => host === 'management.azure.com');
     const writes = since.filter(({ method }) => method !== 'GET');
-    // What the fixture itself deployed.
+    // The fixture's own deployment.
     expect(writes.map(({ method }) => method)).toEqual(['PUT', 'PUT', 'PATCH', 'PATCH', 'PUT']);
   });
 });

@@ -1,4 +1,4 @@
-/** A migrated database on a server of its own, and ways to look at it as verification does. */
+/** A migrated database on a separate server, and ways to verify it with one thing broken. */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { type LocalPostgres, startPostgres } from '../../local/postgres/server.t
 import { catalogue } from '../../verification/catalogue.ts';
 import type { CheckResult, Outcome } from '../../verification/check.ts';
 import { evaluate } from '../../verification/run.ts';
-import type { Setting, Snapshot } from '../../verification/snapshot/facts.ts';
+import type { Setting, Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
 
 const manifest = readManifest(migrationsDirectory);
@@ -26,12 +26,12 @@ const createdExtensions = ((manifest && expectedOn(manifest, 17))?.areas.extensi
 
 const silent = { line: () => {}, warn: () => {} };
 
-/** Login of the application in these tests; a name that is not among the project's own roles. */
+/** Login of the application in these tests; the project has no role of this name. */
 export const applicationLogin = 'verify_app';
 
 export interface VerifiedServer {
   readonly server: LocalPostgres;
-  /** Superuser, who may break what nobody else could. */
+  /** The superuser, who may break everything. */
   readonly superuser: pg.Client;
   readonly migrator: pg.Client;
   stop(): Promise<void>;
@@ -42,7 +42,7 @@ export async function startVerifiedServer(): Promise<VerifiedServer> {
   const target = await resolveTarget({ url: server.url('migrator') }, {});
   await withConnection(target, { reporter: silent }, (connection) =>
     withLock(connection, { reporter: silent }, () =>
-      migrate(connection, { reporter: silent, directory: migrationsDirectory }),
+      migrate(connection, { reporter: silent, migrationsDirectory }),
     ),
   );
   const connected = async (who: 'superuser' | 'migrator') => {
@@ -67,7 +67,7 @@ export async function startVerifiedServer(): Promise<VerifiedServer> {
   };
 }
 
-/** Rows of last month and of this one, in three seals: what is not there cannot be broken. */
+/** Rows of last month and this month in three seals, so that rows can break them. */
 async function sealSomething(superuser: pg.Client): Promise<void> {
   for (const months of [1, 0, 0]) {
     await superuser.query(
@@ -78,11 +78,11 @@ async function sealSomething(superuser: pg.Client): Promise<void> {
     );
     for (let run = 0; run < 2; run += 1) await superuser.query('SELECT llama.seal_audit_trail()');
   }
-  // Autovacuum may come by and leave statistics of leaves that their table then lacks.
+  // Otherwise autovacuum could analyze leaves whose parent has no statistics.
   await superuser.query('ANALYZE llama.audit_trail');
 }
 
-/** What the deployment of that server would say of itself. */
+/** The deployment of that server. */
 export const deployment: Deployment = {
   environment: 'test',
   primary: { host: 'llama-mapper-test.postgres.database.azure.com' },
@@ -113,14 +113,14 @@ export const deployment: Deployment = {
   },
 };
 
-/** Everything but what Azure alone can answer (azure.test.ts). */
+/** All checks except those of group azure (azure.test.ts). */
 export const databaseChecks = catalogue.filter(({ group }) => group !== 'azure');
 
 export function majorOf({ server }: Snapshot): number {
   return Math.floor(server.version / 10_000);
 }
 
-/** Parameters as Azure has them once the environment's are set. */
+/** Parameters of an Azure server with those of the environment. */
 const azureParameters: Readonly<Record<string, string>> = {
   'azure.extensions': [...createdExtensions, 'pg_cron'].join(',').toUpperCase(),
   shared_preload_libraries: 'pg_cron,pg_stat_statements,pgaudit',
@@ -160,7 +160,7 @@ export function withSettings(
   return { ...snapshot, settings };
 }
 
-/** The same database as if it lay on Azure, with its parameters, its jobs and its replica: no check has a reason to skip. */
+/** The same facts as on Azure, with parameters, jobs and a replica, so that no check is skipped. */
 export function asOnAzure(snapshot: Snapshot): Snapshot {
   const { server, scheduledJobs } = snapshot;
   const wanted = 'rows' in scheduledJobs ? scheduledJobs.rows : [];
@@ -194,20 +194,20 @@ export function asOnAzure(snapshot: Snapshot): Snapshot {
 export interface Break {
   /** Statements of the superuser, in the transaction that is rolled back. `{leaf:table:0}` is a leaf, see `fill`. */
   readonly sql?: string;
-  /** What a look at the database shows, changed: for what only Azure has, and what cannot be rolled back. */
+  /** Changes the facts, if only Azure has them or a rollback cannot undo the change. */
   readonly bend?: (snapshot: Snapshot) => Snapshot;
   readonly deployment?: Partial<Deployment>;
   /** Changes a copy of the migration files. */
   readonly files?: (directory: string) => void;
 }
 
-/** A row that starts from the whole deployment means this server's version, not the one that is written there. */
+/** The deployment with the version of this server, unless the row changes the version. */
 function deploymentOf(major: number, change: Partial<Deployment> = {}): Deployment {
   const { version = deployment.version } = change;
   return { ...deployment, ...change, version: version === deployment.version ? major : version };
 }
 
-/** Every answer of the whole catalogue with one thing broken; nothing of it stays. */
+/** Outcomes of all checks with one thing broken; the change is rolled back. */
 export async function answersWith(verified: VerifiedServer, change: Break): Promise<readonly CheckResult[]> {
   const { superuser: client, server } = verified;
   const directory = mkdtempSync(join(tmpdir(), 'llama-db-verify-'));
@@ -216,7 +216,7 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
     cpSync(migrationsDirectory, directory, { recursive: true });
     change.files?.(directory);
     if (change.sql) await client.query(await fill(client, change.sql));
-    // From here on the session has the rights of the login that verifies, and no others.
+    // The checks run with the privileges of the login that verifies.
     await client.query(`RESET ROLE; SET LOCAL SESSION AUTHORIZATION ${server.administrator}`);
     const seen = asOnAzure(await takeSnapshot(client));
     const snapshot = change.bend?.(seen) ?? seen;
@@ -229,7 +229,7 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
     return await evaluate(input, databaseChecks);
   } finally {
     await client.query('ROLLBACK');
-    // Statistics know no rollback: neither those of statements, nor how often the checks have read which table.
+    // A rollback does not undo statistics of statements and table reads.
     await client.query('SELECT extensions.pg_stat_statements_reset(), pg_stat_reset()');
     rmSync(directory, { recursive: true });
   }

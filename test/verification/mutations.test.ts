@@ -42,7 +42,7 @@ const rows: readonly Row[] = [
   ...replicationRows,
 ];
 
-/** Checks whose rows change rows, other schemas, logins, or months, which no comparison of schemas can see. */
+/** Checks whose rows change data, other schemas, logins or months, which the schema manifest does not describe. */
 const beyondTheSchema = new Set([
   ...['ISO-020', 'ISO-021', 'ISO-037', 'ISO-038', 'ISO-056', 'ISO-060', 'IDX-001', 'SCM-006'],
 ]);
@@ -52,10 +52,10 @@ function changesTheSchema({ breaks, sql }: Row): boolean {
 }
 
 const titleOf = (row: Row) =>
-  `${row.breaks}${row.because ? `, ${row.because}` : ''}: ${(row.sql ?? 'what is seen').replace(/\s+/g, ' ').trim().slice(-90)}`;
+  `${row.breaks}${row.because ? `, ${row.because}` : ''}: ${(row.sql ?? 'changed facts').replace(/\s+/g, ' ').trim().slice(-90)}`;
 
-describe('each check fails when what it guards is broken, and no other does', () => {
-  it('and nothing fails, nor is skipped, while nothing is broken', async () => {
+describe('each check fails if its assertion is broken, and no other fails', () => {
+  it('every check passes if nothing is broken', async () => {
     const answers = await answersWith(verified, {});
     expect(idsOf(answers, 'failed')).toEqual([]);
     expect(idsOf(answers, 'skipped')).toEqual([]);
@@ -69,12 +69,12 @@ describe('each check fails when what it guards is broken, and no other does', ()
     const isDrift = (id: string) => id.startsWith('DRI-');
     expect(failed.filter((id) => !isDrift(id)).sort()).toEqual(expected.filter((id) => !isDrift(id)).sort());
     expect([...idsOf(answers, 'skipped')].sort()).toEqual([...(row.skips ?? [])].sort());
-    // Whatever else sees a change to what migrations make, the comparison with them sees it as well.
+    // A change of the schema that another check reports must be drift too.
     if (isDrift(row.breaks)) expect(failed.filter(isDrift).sort()).toEqual(expected.filter(isDrift).sort());
     else if (changesTheSchema(row)) expect(failed.filter(isDrift)).not.toEqual([]);
   });
 
-  it('for every check of the catalogue', () => {
+  it('every check of the catalogue has a row', () => {
     const broken = new Set(rows.map(({ breaks }) => breaks));
     expect(databaseChecks.map(({ id }) => id).filter((id) => !broken.has(id))).toEqual([]);
   });

@@ -81,10 +81,10 @@ const clean: Report = {
 };
 
 describe('the table', () => {
-  it('has the worst first with how to mend it, then what was skipped and why, then sums', () => {
+  it('lists findings with their remedy, worst first, then skipped checks with the reason, then sums', () => {
     expect(renderTable(report, { width: 76 })).toMatchInlineSnapshot(`
       "┌─────────┬──────────┬─────────────────────────────────────────────────────┐
-      │ found   │ severity │ what, where, and remedy                             │
+      │ found   │ severity │ check, objects and remedy                           │
       ├─────────┼──────────┼─────────────────────────────────────────────────────┤
       │ ISO-002 │ high     │ Owners are bound [owners-bound]                     │
       │         │          │ - llama.a: is <open>                                │
@@ -96,11 +96,11 @@ describe('the table', () => {
       │         │          │ Remedy: Close them <now> & "here".                  │
       └─────────┴──────────┴─────────────────────────────────────────────────────┘
       ┌─────────┬────────────────────────────────────────────────────────────────┐
-      │ skipped │ not looked at, and why                                         │
+      │ skipped │ check and reason                                               │
       ├─────────┼────────────────────────────────────────────────────────────────┤
       │ SCH-001 │ Jobs are scheduled [jobs-scheduled]                            │
       │ SCH-002 │ Jobs succeed [jobs-succeed]                                    │
-      │         │ Why: there is no pg_cron                                       │
+      │         │ Reason: there is no pg_cron                                    │
       └─────────┴────────────────────────────────────────────────────────────────┘
       isolation    1 passed, 1 failed
       partitions   0 passed, 1 failed
@@ -110,7 +110,7 @@ describe('the table', () => {
     `);
   });
 
-  it('is short when nothing was found, and names what passed when asked', () => {
+  it('is short without findings, and lists passed checks on request', () => {
     expect(renderTable(clean)).toMatchInlineSnapshot(`
       "isolation    1 passed
       nothing found: 1 passed, 0 failed, 0 skipped of 1 check (50 ms)
@@ -119,11 +119,10 @@ describe('the table', () => {
     expect(renderTable(clean, { all: true })).toContain('5 tables');
   });
 
-  it('is drawn at once however much was found', () => {
+  it('renders thousands of findings within a second', () => {
     const findings = Array.from({ length: 600 }, (_, n) => ({
       object: `llama.storage_records_y2026m${n}`,
-      detail:
-        'differs from its table in something that takes more than one line to say at this width of a terminal',
+      detail: 'differs from its table in a way that takes more than one line at this width of a terminal',
     }));
     const checks = report.checks.map(({ check }) => ({
       check,
@@ -131,11 +130,11 @@ describe('the table', () => {
     }));
     const start = performance.now();
     renderTable({ ...report, checks });
-    // Seconds for each of them, when the findings of a check were one cell.
+    // One cell for all findings of a check takes seconds.
     expect(performance.now() - start).toBeLessThan(1000);
   });
 
-  it('keeps a check with very many findings readable', () => {
+  it('shortens a long list of findings', () => {
     const findings = Array.from({ length: 14 }, (_, n) => ({ object: `llama.t${n}`, detail: 'is open' }));
     const many = { ...report, checks: [result({}, { status: 'failed', inspected: '', findings })] };
     const text = renderTable(many);
@@ -144,32 +143,32 @@ describe('the table', () => {
     expect(text).toContain('and 4 more (--json has all)');
   });
 
-  it('keeps checks that were skipped for one reason together, and reasons apart', () => {
+  it('groups skipped checks by reason', () => {
     const skipped = (id: CheckFacts['id'], reason: string) => result({ id }, { status: 'skipped', reason });
     const checks = [skipped('AZU-001', 'far'), skipped('AZU-002', 'far'), skipped('DRI-001', 'busy')];
     const lines = renderTable({ ...report, checks, counts: { passed: 0, failed: 0, skipped: 3 } }).split(
       '\n',
     );
-    expect(lines.slice(2, 9).map((line) => line.slice(0, 22).trim())).toEqual([
-      '├─────────┼───────────',
-      '│ AZU-001 │ Tables are',
-      '│ AZU-002 │ Tables are',
-      '│         │ Why: far',
-      '├─────────┼───────────',
-      '│ DRI-001 │ Tables are',
-      '│         │ Why: busy',
+    expect(lines.slice(2, 9).map((line) => line.slice(0, 24).trim())).toEqual([
+      '├─────────┼─────────────',
+      '│ AZU-001 │ Tables are c',
+      '│ AZU-002 │ Tables are c',
+      '│         │ Reason: far',
+      '├─────────┼─────────────',
+      '│ DRI-001 │ Tables are c',
+      '│         │ Reason: busy',
     ]);
   });
 
-  it('has colours for a terminal only', () => {
+  it('has colours only for a terminal', () => {
     const start = String.fromCharCode(27);
     expect(renderTable(report)).not.toContain(start);
     expect(renderTable(report, { colour: true })).toContain(start);
   });
 });
 
-describe('the documents for machines', () => {
-  it('JSON has every check with what it found, and the verdict', () => {
+describe('the other formats', () => {
+  it('JSON has every check with its outcome, and the verdict', () => {
     const document = reportDocument(report, verdictOf(report));
     expect(document).toMatchObject({ ok: false, format: 2, counts: report.counts, durationMs: 123 });
     expect(document.reasons).toEqual(['ISO-002 (high): Owners are bound']);
@@ -187,7 +186,7 @@ describe('the documents for machines', () => {
     expect(reportDocument(clean, verdictOf(clean)).ok).toBe(true);
   });
 
-  it('JUnit has one case a check, and escapes what XML would take for itself', () => {
+  it('JUnit has one case per check, and escapes markup', () => {
     const xml = renderJunit(report);
     expect(xml).toContain(
       '<testsuites name="llama-db verify" tests="5" failures="2" skipped="2" time="0.123">',
@@ -202,7 +201,7 @@ describe('the documents for machines', () => {
     expect(xml.match(/<testcase/g)).toHaveLength(5);
   });
 
-  it('SARIF has a rule a check, a result a finding, and names what was skipped', () => {
+  it('SARIF has one rule per check, one result per finding, and a notification per skipped check', () => {
     const [run] = sarifDocument(report).runs;
     expect(run?.tool.driver.rules.map(({ id, name }) => [id, name])).toEqual([
       ['ISO-001', 'tables-closed'],
@@ -222,7 +221,7 @@ describe('the documents for machines', () => {
     expect(run?.invocations[0]?.toolConfigurationNotifications).toHaveLength(2);
   });
 
-  it('SARIF is what version 2.1.0 of its schema demands, and this test would see if it were not', () => {
+  it('SARIF conforms to the schema of version 2.1.0, whose violations this test detects', () => {
     const document = sarifDocument(report);
     expect(() => parseSarif(JSON.stringify(document))).not.toThrow();
     expect(() => parseSarif(JSON.stringify(sarifDocument(clean)))).not.toThrow();
@@ -239,7 +238,7 @@ describe('the documents for machines', () => {
     }
   });
 
-  it('the page needs nothing but itself, and shows text as text', () => {
+  it('the page is self-contained and escapes markup', () => {
     const html = renderHtml(report, {
       subject: 'host <eu>',
       environment: 'production',
@@ -252,13 +251,13 @@ describe('the documents for machines', () => {
     expect(html).toContain('23 November 2026, 00:00 UTC');
   });
 
-  it('the page says its verdict first, in words, then the worst, with how to mend it', () => {
+  it('the page has the verdict first, then findings with their remedy, worst first', () => {
     const html = renderHtml(report, { subject: 'x' });
-    expect(html).toContain('1 serious problem must be mended.');
-    expect(html).toContain('1 high, 1 medium: 3 places in 2 checks of 3.');
-    expect(html).toContain('2 checks could not look, and say why below.');
+    expect(html).toContain('1 serious problem must be fixed.');
+    expect(html).toContain('1 high, 1 medium: 3 findings in 2 checks of 3.');
+    expect(html).toContain('2 checks skipped, with the reason below.');
     const order = [
-      'must be mended.',
+      'must be fixed.',
       'Owners are bound',
       'Close them &lt;now&gt;',
       'Sizes are known',
@@ -270,31 +269,31 @@ describe('the documents for machines', () => {
     expect(places).toEqual([...places].sort((a, b) => a - b));
   });
 
-  it('the page tells apart what holds, what nobody could see, and what is no hurry', () => {
-    expect(renderHtml(clean, { subject: 'x' })).toContain('Everything holds.');
-    const [unseen] = report.checks.slice(-1);
+  it('the page has a verdict for each of the other results', () => {
+    expect(renderHtml(clean, { subject: 'x' })).toContain('Every check passed.');
+    const [skipped] = report.checks.slice(-1);
     const seen = { passed: 1, failed: 0, skipped: 1 };
-    const partly = { ...clean, counts: seen, checks: [...clean.checks, ...(unseen ? [unseen] : [])] };
-    expect(renderHtml(partly, { subject: 'x' })).toContain('Nothing was found.');
+    const partly = { ...clean, counts: seen, checks: [...clean.checks, ...(skipped ? [skipped] : [])] };
+    expect(renderHtml(partly, { subject: 'x' })).toContain('No problem was found.');
     const required = verdictOf(partly, { require: ['schedules'] });
     expect(renderHtml(partly, { subject: 'x', verdict: required })).toContain(
-      'Nobody can say yet: what is required could not be looked at.',
+      'The result is incomplete: required checks were skipped.',
     );
     const mild = { ...report, checks: report.checks.filter(({ check }) => check.id !== 'ISO-002') };
     expect(renderHtml(mild, { subject: 'x' })).toContain(
-      'Nothing serious was found; some things should be mended.',
+      'No serious problem was found, but some should be fixed.',
     );
   });
 });
 
 describe('the verdict', () => {
-  it('is 1 for findings of the severity or worse, and names them', () => {
+  it('is 1 for findings of the severity or worse, which it lists', () => {
     expect(verdictOf(report)).toEqual({ exitCode: 1, reasons: ['ISO-002 (high): Owners are bound'] });
     expect(verdictOf(report, { failOn: 'critical' }).exitCode).toBe(0);
     expect(verdictOf(report, { failOn: 'medium' }).reasons).toHaveLength(2);
   });
 
-  it('is 2 when a required group was skipped, or never run; findings come first', () => {
+  it('is 2 if a required group was skipped or did not run, unless there are findings', () => {
     expect(verdictOf(report, { failOn: 'critical', require: ['schedules'] })).toEqual({
       exitCode: 2,
       reasons: [
@@ -304,7 +303,7 @@ describe('the verdict', () => {
     });
     expect(verdictOf(clean, { require: ['audit'] })).toEqual({
       exitCode: 2,
-      reasons: ['group audit is required and was not run'],
+      reasons: ['group audit is required but did not run'],
     });
     expect(verdictOf(report, { require: ['schedules'] }).exitCode).toBe(1);
     expect(verdictOf(clean, { require: ['isolation'] }).exitCode).toBe(0);
@@ -326,7 +325,7 @@ it('explain prints every text of a check', () => {
   `);
 });
 
-it('docs/checks.md is what llama-db explain --markdown prints', () => {
+it('docs/checks.md is the output of llama-db explain --markdown', () => {
   const page = readFileSync(join(import.meta.dirname, '../../docs/checks.md'), 'utf8');
-  expect(page, 'write it again: npx llama-db explain --markdown > docs/checks.md').toBe(documentChecks());
+  expect(page, 'regenerate it: npx llama-db explain --markdown > docs/checks.md').toBe(documentChecks());
 });

@@ -1,5 +1,6 @@
+import { notesTable } from '../runtime/encryption/fixture.ts';
 import { deployment } from './fixture.ts';
-import type { Row } from './rows.ts';
+import { probeChecks, type Row } from './rows.ts';
 
 const vaultKey = 'https://verify.vault.azure.net/keys/fields';
 const id = '11111111-2222-3333-4444-555555555555';
@@ -13,7 +14,7 @@ interface Key {
   readonly length?: number;
 }
 
-/** A data key that lacks nothing. */
+/** A complete data key. */
 function key(change: Key = {}): string {
   const { tenant = 'verify-keys', keyId = id, algorithm = 'RSA-OAEP-256', wrappingKey = vaultKey } = change;
   const { version = 'v1', length = 256 } = change;
@@ -29,16 +30,21 @@ function record(mapped: string, columns = ''): string {
     VALUES ('verify-keys', 'verify', '${mapped}', 'verify', 'verify'${columns ? `, ${columns}` : ''});`;
 }
 
-const sealed = `{"$enc": "gcm1:${id}:${'A'.repeat(60)}"}`;
+const text = `gcm1:${id}:${'A'.repeat(60)}`;
+const sealed = `{"$enc": "${text}"}`;
 
-/** Past the triggers, as a restore or a superuser's repair would. */
+/** A table with a registered column, closed as it must be, and a value in it. */
+const notes = `SET LOCAL ROLE llama_owner; ${notesTable} RESET ROLE;`;
+const note = `INSERT INTO llama.notes (tenant_id, body) VALUES ('verify-keys', '${text}');`;
+
+/** Bypasses the triggers, like a restore or a repair by a superuser. */
 const unguarded = (sql: string) =>
   `SET LOCAL session_replication_role = replica; ${sql} SET LOCAL session_replication_role = origin;`;
 
 export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-005', sql: 'GRANT DELETE ON llama.data_keys TO admin_role' },
   { breaks: 'ENC-005', sql: 'GRANT UPDATE (wrapped) ON llama.data_keys TO application_role' },
-  { breaks: 'ENC-006', because: 'a length no RSA key has', sql: key({ length: 100 }) },
+  { breaks: 'ENC-006', because: 'a length that RSA does not produce', sql: key({ length: 100 }) },
   {
     breaks: 'ENC-006',
     because: 'a key in a file, on Azure',
@@ -46,7 +52,7 @@ export const dataKeyRows: readonly Row[] = [
   },
   {
     breaks: 'ENC-006',
-    because: 'another wrapping key than the deployment has',
+    because: 'another wrapping key than that of the deployment',
     sql: key(),
     deployment: {
       ...deployment,
@@ -67,17 +73,109 @@ export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-008', sql: `${key()} UPDATE llama.data_keys SET values_reserved = 3300000000` },
   {
     breaks: 'ENC-008',
-    because: 'replaced long ago and still used',
+    because: 'replaced long ago but still in use',
     sql: unguarded(
       `${key()} UPDATE llama.data_keys SET state = 'retiring', state_since = now() - interval '100 days';`,
     ),
   },
   { breaks: 'ENC-009', because: 'readable', sql: unguarded(record('{"name": "Ann"}', 'true')) },
-  { breaks: 'ENC-009', because: 'its key is not there', sql: unguarded(record(sealed, 'true')) },
+  { breaks: 'ENC-016', because: 'its key does not exist', sql: unguarded(record(sealed, 'true')) },
   {
-    breaks: 'ENC-009',
+    breaks: 'ENC-016',
     because: 'its key was destroyed too early',
-    sql: `${key()} ${record(sealed)} UPDATE llama.data_keys SET state = 'destroyed', wrapped = NULL`,
+    sql: `${key()} ${record(sealed)} ${unguarded("UPDATE llama.data_keys SET state = 'destroyed', wrapped = NULL;")}`,
+  },
+  {
+    breaks: 'ENC-016',
+    because: 'in another table, its key is not there',
+    sql: `${notes} ${unguarded(note)}`,
+  },
+  {
+    breaks: 'ENC-016',
+    because: 'its key was retired and never moved on',
+    sql: `${notes} ${key()} ${note} ${unguarded("UPDATE llama.data_keys SET state = 'retired', state_since = now() - interval '30 days';")}`,
+  },
+  { breaks: 'ENC-010', sql: 'DROP TRIGGER guard_key_end ON llama.data_keys' },
+  {
+    breaks: 'ENC-014',
+    because: 'its column is gone',
+    sql: `${notes} ALTER TABLE llama.notes DROP body CASCADE`,
+  },
+  {
+    breaks: 'ENC-014',
+    because: 'its column was renamed',
+    also: ['ENC-015'],
+    sql: `${notes} ${key()} ${note} ALTER TABLE llama.notes RENAME body TO content`,
+  },
+  {
+    breaks: 'ENC-014',
+    because: 'its record was renamed, and its audit trigger refuses every insert',
+    skips: probeChecks,
+    sql: `${notes} ALTER TABLE llama.notes RENAME id TO number`,
+  },
+  {
+    breaks: 'ENC-014',
+    because: 'its table is gone',
+    sql: `${notes} DROP TABLE llama.notes`,
+  },
+  {
+    breaks: 'ENC-014',
+    because: 'its guard is disabled',
+    sql: `${notes} ALTER TABLE llama.notes DISABLE TRIGGER guard_sealed_body`,
+  },
+  {
+    breaks: 'ENC-014',
+    because: 'its guard is gone',
+    sql: `${notes} DROP TRIGGER guard_sealed_body ON llama.notes`,
+  },
+  {
+    breaks: 'ENC-014',
+    because: 'its guard asks for nothing',
+    sql: `${notes} DROP TRIGGER guard_sealed_body ON llama.notes;
+      CREATE TRIGGER guard_sealed_body BEFORE INSERT OR UPDATE OF body ON llama.notes FOR EACH ROW WHEN (false)
+        EXECUTE FUNCTION llama.guard_sealed_value('notes', 'body')`,
+  },
+  {
+    breaks: 'ENC-014',
+    because: 'some of its rows are hidden from who counts',
+    also: ['ENC-017'],
+    sql: `${notes} CREATE POLICY narrow ON llama.notes AS RESTRICTIVE TO admin_role USING (tenant_id <> 'hidden')`,
+  },
+  {
+    breaks: 'ENC-014',
+    because: 'nobody may change it',
+    sql: `${notes} REVOKE UPDATE ON llama.notes FROM admin_role`,
+  },
+  {
+    breaks: 'ENC-015',
+    because: 'a copy of a table',
+    sql: `${notes} ${key()} ${note} SET LOCAL ROLE llama_owner; CREATE TABLE llama.kept (n text PRIMARY KEY); RESET ROLE; INSERT INTO llama.kept SELECT body FROM llama.notes`,
+  },
+  {
+    breaks: 'ENC-015',
+    because: 'a value in a document',
+    sql: `${key()} INSERT INTO llama.model_metrics (model_version, tenant_id, metric_type, metric_value, metadata) VALUES ('m', 'verify-keys', 't', 1, '{"note": ["${text}"]}')`,
+  },
+  {
+    breaks: 'ENC-015',
+    because: 'bytes',
+    sql: `${key()} CREATE TABLE public.scans (id int PRIMARY KEY, scan bytea); INSERT INTO public.scans VALUES (1, decode('01${id.replaceAll('-', '')}' || repeat('ab', 40), 'hex')); GRANT SELECT ON public.scans TO database_admins`,
+  },
+  {
+    breaks: 'ENC-015',
+    because: 'a column that was taken out of the registry',
+    sql: `${notes} ${key()} ${note} SELECT llama.forget_encrypted_column('notes', 'body')`,
+  },
+  {
+    breaks: 'ENC-017',
+    because: 'a table that nobody may look at',
+    sql: 'SET LOCAL ROLE llama_owner; CREATE TABLE llama.closed (said text PRIMARY KEY); ALTER TABLE llama.closed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; RESET ROLE',
+  },
+  { breaks: 'ENC-018', sql: 'GRANT UPDATE ON llama.encrypted_columns TO admin_role' },
+  { breaks: 'ENC-018', sql: 'GRANT SELECT (stored_table) ON llama.encrypted_columns TO application_role' },
+  {
+    breaks: 'ENC-018',
+    sql: 'GRANT EXECUTE ON FUNCTION llama.forget_encrypted_column(text, text) TO maintenance_role',
   },
   { breaks: 'ENC-010', sql: 'ALTER TABLE llama.data_keys DISABLE TRIGGER guard_data_key' },
   { breaks: 'ENC-010', sql: 'DROP TRIGGER guard_erasure ON llama.data_keys' },
@@ -89,7 +187,7 @@ export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-012', sql: `${config} ${key()} ${record('{"name": "Ann"}')}` },
   {
     breaks: 'ENC-011',
-    because: 'nothing of it was ever encrypted',
+    because: 'the tenant has only plaintext',
     also: ['ENC-012'],
     sql: `${config} ${record('{"name": "Ann"}')}`,
   },

@@ -1,14 +1,14 @@
-import type { Activity } from '../../verification/snapshot/facts.ts';
+import type { Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { deployment, withSettings } from './fixture.ts';
 import type { Row } from './rows.ts';
 
 const owned = (sql: string) => `SET LOCAL ROLE llama_owner; ${sql}; RESET ROLE`;
 
-function activity(change: Partial<Activity>): Pick<Row, 'bend'> {
+function activity(change: Partial<Snapshot['activity']>): Pick<Row, 'bend'> {
   return { bend: (snapshot) => ({ ...snapshot, activity: { ...snapshot.activity, ...change } }) };
 }
 
-/** What weakens slowly. */
+/** Habits that weaken the database over time. */
 export const hygieneRows: readonly Row[] = [
   {
     breaks: 'ISO-013',
@@ -28,7 +28,7 @@ export const hygieneRows: readonly Row[] = [
   { breaks: 'ISO-041', sql: 'ALTER TABLE llama.tenant_configs ADD COLUMN api_key text' },
   {
     breaks: 'IDX-009',
-    because: 'statistics of a month cannot be made',
+    because: 'statistics of a month cannot be created',
     ...activity({
       indexUse: [{ name: 'llama.idx_storage_records_metadata_gin', scans: 0, tableReads: 5000 }],
     }),
@@ -36,7 +36,7 @@ export const hygieneRows: readonly Row[] = [
   { breaks: 'SCM-010', sql: 'ALTER TABLE llama.tenant_configs ADD COLUMN kind regclass' },
   {
     breaks: 'SCM-011',
-    because: 'an integer that is numbered',
+    because: 'a numbered integer column',
     sql: owned('CREATE TABLE llama.counted (n int GENERATED ALWAYS AS IDENTITY PRIMARY KEY)'),
   },
   {
@@ -46,22 +46,22 @@ export const hygieneRows: readonly Row[] = [
   },
   {
     breaks: 'SCM-012',
-    sql: `ALTER TABLE llama.tenant_configs ADD COLUMN ${'a_name_that_nobody_could_type_twice_'.repeat(3)} text`,
+    sql: `ALTER TABLE llama.tenant_configs ADD COLUMN ${'a_name_that_is_far_too_long_to_type_'.repeat(3)} text`,
   },
   { breaks: 'SET-020', sql: 'ALTER ROLE verify_app SET statement_timeout = 0' },
   {
     breaks: 'SET-021',
-    because: "the query store is Azure's",
+    because: 'only Azure has the query store',
     bend: (snapshot) => withSettings(snapshot, { 'pg_qs.parameters_capture_mode': 'capture_first_sample' }),
   },
   {
     breaks: 'SET-022',
-    because: 'dead rows are counted after a commit only',
+    because: 'dead rows count only after a commit',
     ...activity({ tables: [{ name: 'llama.tenant_configs', live: 20_000, dead: 60_000 }] }),
   },
   {
     breaks: 'SET-023',
-    because: 'checksums are chosen by initdb',
+    because: 'initdb decides on checksums',
     bend: (snapshot) => withSettings(snapshot, { data_checksums: 'off' }),
   },
   {
@@ -70,7 +70,7 @@ export const hygieneRows: readonly Row[] = [
   },
   {
     breaks: 'SCH-005',
-    because: 'pg_cron is not here',
+    because: 'the server has no pg_cron',
     bend: (snapshot) =>
       'jobs' in snapshot.cron
         ? {

@@ -1,20 +1,22 @@
-import type { Row } from './rows.ts';
+import { probeChecks, type Row } from './rows.ts';
 
 const tenant = "(SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), ''))";
 const bound = `tenant_id = ${tenant}`;
 
-/** A further tenants' table that lacks nothing, for what cannot be broken on the real ones alone. */
+/** Another complete tenant table, for breaks that the real tables do not allow alone. */
 export const notes = `
   SET LOCAL ROLE llama_owner;
   CREATE TABLE llama.notes (id uuid NOT NULL DEFAULT gen_random_uuid(), tenant_id varchar(100) NOT NULL, note text,
     CONSTRAINT notes_pkey PRIMARY KEY (tenant_id, id));
   ALTER TABLE llama.notes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
   CREATE POLICY notes_floor ON llama.notes AS RESTRICTIVE FOR ALL TO application_role USING (${bound}) WITH CHECK (${bound});
+  CREATE POLICY notes_administration ON llama.notes FOR ALL TO admin_role USING (true);
+  GRANT SELECT ON llama.notes TO admin_role;
   CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON llama.notes
     FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'id', '');
   RESET ROLE;`;
 
-/** Without its floor a table leans on its permissive policies alone. */
+/** Without its floor policy a table has only its permissive policies. */
 const withoutFloor = (table: string, floor: string) => `DROP POLICY ${floor} ON llama.${table};`;
 
 export const isolationRows: readonly Row[] = [
@@ -26,7 +28,7 @@ export const isolationRows: readonly Row[] = [
   {
     breaks: 'ISO-004',
     also: ['PAR-004'],
-    because: 'a partition of a partition is reached like any other, and is no month',
+    because: 'a partition of a partition is a leaf too, but not a month',
     sql: `SET LOCAL ROLE llama_owner; DROP TABLE {leaf:model_metrics:-1};
       CREATE TABLE llama.model_metrics_parted (LIKE llama.model_metrics INCLUDING ALL) PARTITION BY RANGE ("timestamp");
       ALTER TABLE llama.model_metrics_parted ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -37,27 +39,28 @@ export const isolationRows: readonly Row[] = [
   },
   {
     breaks: 'ISO-003',
-    because: 'a table that inherits has none of its parent’s policies',
+    because: 'an inheriting table has none of the policies of its parent',
     sql: `SET LOCAL ROLE llama_owner; CREATE TABLE llama.child () INHERITS (llama.tenant_configs)`,
   },
   { breaks: 'ISO-005', sql: 'CREATE POLICY open ON {leaf:model_metrics:0} TO application_role USING (true)' },
   { breaks: 'ISO-006', sql: withoutFloor('model_metrics', 'tenant_floor_metrics') },
   {
     breaks: 'ISO-006',
-    because: 'an OR makes a floor of nothing',
+    because: 'OR opens the floor policy',
     sql: `ALTER POLICY tenant_floor_metrics ON llama.model_metrics
       USING (${bound} OR model_version = 'public') WITH CHECK (${bound})`,
   },
   {
     breaks: 'ISO-007',
     also: ['ISO-013'],
-    because: 'and it decides beside the policy that was there',
+    because: 'it decides beside the existing policy',
     sql: 'CREATE POLICY wide ON llama.model_metrics FOR SELECT TO application_role USING (true)',
   },
   { breaks: 'ISO-008', sql: `CREATE POLICY everybody ON llama.model_metrics FOR SELECT USING (${bound})` },
   { breaks: 'ISO-009', sql: 'GRANT SELECT ON llama.model_metrics TO maintenance_role' },
   {
     breaks: 'ISO-010',
+    also: ['ENC-017'],
     sql: `CREATE POLICY bare ON llama.detector_executions AS RESTRICTIVE FOR SELECT TO admin_role
       USING (tenant_id IS DISTINCT FROM current_setting('app.other', true))`,
   },
@@ -89,14 +92,14 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-023', sql: 'ALTER VIEW llama.tenant_performance RESET (security_barrier)' },
   {
     breaks: 'ISO-023',
-    because: "a new view without the tenant's condition",
+    because: 'a new view without the tenant condition',
     sql: `SET LOCAL ROLE llama_owner;
       CREATE VIEW llama.versions WITH (security_barrier = true) AS SELECT model_version FROM llama.model_metrics;
       GRANT SELECT ON llama.versions TO application_role`,
   },
   {
     breaks: 'ISO-023',
-    because: 'of a join only one side is bound, and a column is enough',
+    because: 'a join is bound on one side only, and the privilege is on a column',
     sql: `SET LOCAL ROLE llama_owner;
       CREATE VIEW llama.versions WITH (security_barrier = true) AS
         SELECT m.model_version FROM llama.model_metrics AS m JOIN llama.tenant_configs AS c ON true WHERE c.${bound};
@@ -108,12 +111,12 @@ export const isolationRows: readonly Row[] = [
   },
   {
     breaks: 'ISO-024',
-    because: 'pg_temp is searched first unless it is named',
+    because: 'pg_temp is searched first unless the path names it',
     sql: 'ALTER FUNCTION llama.record_read(text, text, timestamptz) SET search_path = llama',
   },
   {
     breaks: 'ISO-024',
-    because: 'on an empty path temporary objects come before pg_catalog',
+    because: 'an empty path searches temporary objects before pg_catalog',
     sql: "ALTER FUNCTION llama.record_read(text, text, timestamptz) SET search_path = ''",
   },
   { breaks: 'ISO-025', sql: 'GRANT EXECUTE ON FUNCTION llama.scheduled_jobs() TO PUBLIC' },
@@ -135,7 +138,7 @@ export const isolationRows: readonly Row[] = [
   {
     breaks: 'ISO-031',
     also: ['ISO-056'],
-    because: 'tried live, the temporary table is made as well',
+    because: 'the probe creates the temporary table too',
     sql: 'GRANT TEMPORARY ON DATABASE llama_mapper TO PUBLIC',
   },
   { breaks: 'ISO-031', sql: 'GRANT TEMPORARY ON DATABASE llama_mapper TO verify_app' },
@@ -157,41 +160,57 @@ export const isolationRows: readonly Row[] = [
   {
     breaks: 'ISO-051',
     also: ['ISO-006', 'ISO-007', 'ISO-013'],
-    because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
+    because: 'without the floor policy the leaking policy is also reported as unbound',
     sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
       CREATE POLICY leak ON llama.detector_executions FOR SELECT TO application_role USING (${tenant} IS NOT NULL)`,
   },
   {
+    breaks: 'ISO-051',
+    also: ['ISO-006', 'ISO-007'],
+    because: 'the probe covers every tenant table of the catalog',
+    sql: `${notes} DROP POLICY notes_floor ON llama.notes;
+      CREATE POLICY leak ON llama.notes FOR SELECT TO application_role USING (${tenant} IS NOT NULL);
+      GRANT SELECT ON llama.notes TO application_role; GRANT INSERT ON llama.notes TO admin_role`,
+  },
+  {
+    breaks: 'ISO-006',
+    because: 'a table that the probe cannot fill skips its checks',
+    skips: probeChecks,
+    sql: `${notes} ALTER TABLE llama.notes ADD CONSTRAINT never CHECK (false);
+      DROP POLICY notes_floor ON llama.notes;
+      GRANT INSERT ON llama.notes TO admin_role`,
+  },
+  {
     breaks: 'ISO-052',
     also: ['ISO-006', 'ISO-007', 'ISO-013'],
-    because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
+    because: 'without the floor policy the leaking policy is also reported as unbound',
     sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
       CREATE POLICY leak ON llama.detector_executions FOR SELECT TO application_role USING (${tenant} IS NULL)`,
   },
   {
     breaks: 'ISO-053',
     also: ['ISO-006', 'ISO-007', 'ISO-013'],
-    because: 'a policy that leaks is also seen to be unbound, once the floor is gone',
+    because: 'without the floor policy the leaking policy is also reported as unbound',
     sql: `${withoutFloor('detector_executions', 'tenant_floor_executions')}
       CREATE POLICY leak ON llama.detector_executions FOR INSERT TO application_role WITH CHECK (${tenant} IS NOT NULL)`,
   },
   {
     breaks: 'ISO-054',
     also: ['ISO-006', 'ISO-007', 'ISO-013', 'ISO-051'],
-    because: 'a row is found before it is changed',
+    because: 'a row must be visible to be changed',
     sql: `${withoutFloor('tenant_configs', 'tenant_floor_configs')}
       CREATE POLICY leak ON llama.tenant_configs TO application_role USING (${tenant} IS NOT NULL)`,
   },
   {
     breaks: 'ISO-055',
     also: ['ISO-004'],
-    because: 'nobody reaches a leaf without a privilege on it',
+    because: 'access to a leaf needs a privilege on it',
     sql: 'GRANT SELECT ON {leaf:model_metrics:0} TO application_role',
   },
   {
     breaks: 'ISO-056',
     also: ['AUD-007'],
-    because: 'the right is seen as well as tried',
+    because: 'the grant is read and tried',
     sql: 'GRANT SET ON PARAMETER session_replication_role TO application_role',
   },
 ];

@@ -1,14 +1,14 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseBounds } from '../../database/maintain/months.ts';
-import type { Snapshot } from '../../verification/snapshot/facts.ts';
+import type { Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { deployment } from './fixture.ts';
 import { otherMigrations, type Row } from './rows.ts';
 import { notes } from './rows-isolation.ts';
 
 const migration = '-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 1;\n';
 
-/** One day before the oldest leaf begins. */
+/** One day before the start of the oldest leaf. */
 function beforeAll(snapshot: Snapshot): Date {
   const starts = snapshot.relations.flatMap(({ bound }) => parseBounds(bound)?.from.getTime() ?? []);
   return new Date(Math.min(...starts) - 24 * 3600 * 1000);
@@ -18,7 +18,7 @@ export const partitionRows: readonly Row[] = [
   {
     breaks: 'PAR-001',
     skips: ['ISO-055'],
-    because: 'without a leaf for now there is none to try either',
+    because: 'the probe has no current leaf to try',
     bend: (snapshot) => ({ ...snapshot, server: { ...snapshot.server, now: beforeAll(snapshot) } }),
   },
   { breaks: 'PAR-002', sql: 'DROP TABLE {leaf:model_metrics:2}, {leaf:model_metrics:3}' },
@@ -28,18 +28,18 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-004',
-    because: 'maintenance looks in one schema',
+    because: 'maintenance handles only one schema',
     sql: 'CREATE SCHEMA elsewhere; ALTER TABLE {leaf:model_metrics:-1} SET SCHEMA elsewhere',
   },
   {
     breaks: 'PAR-004',
-    because: 'its name lies about its month',
+    because: 'its name is that of another month',
     sql: 'ALTER TABLE {leaf:model_metrics:0} RENAME TO model_metrics_y1999m01',
   },
   {
     breaks: 'PAR-004',
     also: ['PAR-003'],
-    because: 'bounds in another time zone also leave a hole',
+    because: 'bounds in another time zone also leave a gap',
     sql: `SET LOCAL ROLE llama_owner;
       DROP TABLE {leaf:model_metrics:-1};
       SET LOCAL timezone = 'America/New_York';
@@ -63,7 +63,7 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-007',
-    because: 'a partitioned table that nobody registered',
+    because: 'an unregistered partitioned table',
     sql: `SET LOCAL ROLE llama_owner;
       CREATE TABLE llama.samples (n int PRIMARY KEY) PARTITION BY RANGE (n)`,
     also: ['PAR-001'],
@@ -82,7 +82,7 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-009',
-    because: 'ANALYZE is not undone by a rollback',
+    because: 'a rollback does not undo ANALYZE',
     bend: (snapshot) => ({
       ...snapshot,
       relations: snapshot.relations.map((relation) =>
@@ -121,7 +121,7 @@ export const indexRows: readonly Row[] = [
   { breaks: 'IDX-008', sql: 'DROP INDEX llama.tenant_performance_summary_tenant_id_hour_idx' },
 ];
 
-/** Past the triggers that refuse it. */
+/** Bypasses the triggers that refuse it. */
 const unguarded = (sql: string) =>
   `SET LOCAL session_replication_role = replica; ${sql}; SET LOCAL session_replication_role = origin`;
 
@@ -176,7 +176,7 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-012', sql: 'DROP TABLE {leaf:audit_trail:-1}' },
   {
     breaks: 'AUD-012',
-    because: 'rows were sealed after the closing',
+    because: 'rows were sealed after the closing seal',
     sql: `SELECT llama.append_audit_seal('closing', s.month, s.first_sequence, s.last_sequence, s.row_count, s.content_hash),
                  llama.append_audit_seal('rows', s.month, s.first_sequence, s.last_sequence, 1, s.content_hash)
             FROM (SELECT * FROM llama.audit_seals ORDER BY month LIMIT 1) AS s;
@@ -204,7 +204,7 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-016', sql: 'ALTER TABLE llama.audit_trail ALTER COLUMN sequence SET DEFAULT 1' },
   {
     breaks: 'AUD-016',
-    because: 'the sequence begins again',
+    because: 'the sequence starts again',
     sql: 'ALTER SEQUENCE llama.audit_sequence RESTART',
   },
   {
@@ -216,14 +216,14 @@ export const auditRows: readonly Row[] = [
   },
   {
     breaks: 'AUD-050',
-    because: "the trail gets a partition's name",
+    because: 'the trail gets the name of a partition',
     sql: `DROP TRIGGER audit_change ON llama.storage_records;
       CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records
         FOR EACH ROW EXECUTE FUNCTION llama.write_audit('storage_records_y2024m01', 'id', 'timestamp')`,
   },
   {
     breaks: 'AUD-051',
-    because: 'a guard that only looks like one',
+    because: 'a trigger that never refuses',
     sql: `CREATE OR REPLACE FUNCTION llama.refuse_append_only_change() RETURNS trigger LANGUAGE plpgsql
         SET search_path = pg_catalog, pg_temp
         AS 'BEGIN IF false THEN RAISE EXCEPTION ''refused''; END IF; RETURN coalesce(NEW, OLD); END';
@@ -239,7 +239,7 @@ export const ledgerRows: readonly Row[] = [
   },
   {
     breaks: 'LED-002',
-    because: 'a file that was renamed is not the one that was applied',
+    because: 'a renamed file',
     ...otherMigrations,
     files: (directory) => renameSync(join(directory, '0003_tables.sql'), join(directory, '0003_other.sql')),
   },
@@ -277,7 +277,7 @@ export const schemaRows: readonly Row[] = [
   { breaks: 'SCM-007', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER touch_updated_at' },
   {
     breaks: 'SCM-008',
-    because: 'setval() is not undone by a rollback',
+    because: 'a rollback does not undo setval()',
     bend: (snapshot) => ({
       ...snapshot,
       activity: { ...snapshot.activity, sequences: [{ name: 'llama.pgmigrations_id_seq', used: 0.8 }] },

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => verified.stop());
 
-/** Why checks were skipped, those aside that ask Azure. */
+/** Reasons of skipped checks, except for those of group azure. */
 const skips = (report: Report) =>
   Object.fromEntries(
     report.checks.flatMap(({ check, outcome }) =>
@@ -21,8 +21,11 @@ const skips = (report: Report) =>
     ),
   );
 
-const unknown = 'no deployment is known to compare with';
-const noScheduler = 'pg_cron is not on this server; llama-db maintain does its work';
+const because = (...words: readonly string[]) => expect.stringMatching(new RegExp(words.join('.*')));
+
+const unknown = because('no deployment');
+const noScheduler = because('pg_cron');
+const notAzure = because("not Azure's");
 
 async function majorNow(): Promise<number> {
   const { rows } = await verified.migrator.query<{ version: number }>(
@@ -31,30 +34,30 @@ async function majorNow(): Promise<number> {
   return rows[0]?.version ?? 0;
 }
 
-/** What a server that is not Azure's leaves unsaid, whatever it is compared with. */
+/** Checks that skip on a local server, with or without a deployment. */
 const local = (major: number) => ({
-  'SET-005':
-    "log_parameter_max_length, log_parameter_max_length_on_error stand at the built-in value of a server that is not Azure's",
-  'SET-006':
-    "statement_timeout, lock_timeout, idle_in_transaction_session_timeout stand at the built-in value of a server that is not Azure's",
-  'SET-008':
-    "log_lock_waits, log_checkpoints, log_temp_files, log_autovacuum_min_duration, log_min_duration_statement stand at the built-in value of a server that is not Azure's",
-  'SET-009': "log_line_prefix stands at Azure's own value on a server that is not Azure's",
-  'SET-012': "the server is not Azure's and keeps nothing: its operator switched synchronous_commit off",
-  'SET-015': 'pgaudit is not loaded on this server',
-  'SET-021': 'this server has no query store',
-  ...(major < 18 ? { 'SET-023': "the server is not Azure's: whoever made it left checksums out" } : {}),
-  'IDX-009': 'the statistics cover 0 days, which is too short to tell',
+  'SET-005': because('log_parameter_max_length, log_parameter_max_length_on_error', 'built-in'),
+  'SET-006': because('statement_timeout, lock_timeout, idle_in_transaction_session_timeout', 'built-in'),
+  'SET-008': because(
+    'log_lock_waits, log_checkpoints, log_temp_files, log_autovacuum_min_duration, log_min_duration_statement',
+    'built-in',
+  ),
+  'SET-009': because('log_line_prefix', "not Azure's"),
+  'SET-012': because("not Azure's", 'synchronous_commit'),
+  'SET-015': because('pgaudit is not loaded'),
+  'SET-021': because('no query store'),
+  ...(major < 18 ? { 'SET-023': because("not Azure's", 'checksums') } : {}),
+  'IDX-009': because('statistics cover 0 days'),
   'SCH-005': noScheduler,
   'SCH-001': noScheduler,
   'SCH-002': noScheduler,
   'SCH-003': noScheduler,
   'SCH-004': noScheduler,
-  'REP-003': 'nothing replicates from this server',
+  'REP-003': because('no standby'),
 });
 
 describe('a freshly migrated database', () => {
-  it('passes every check that can look, and names why the others cannot', async () => {
+  it('passes every check that is not skipped, and gives the reasons of the others', async () => {
     const report = await runChecks({ client: verified.migrator });
     expect(report.checks.filter(({ outcome }) => outcome.status === 'failed')).toEqual([]);
     expect(skips(report)).toEqual({
@@ -72,20 +75,20 @@ describe('a freshly migrated database', () => {
     expect(report.counts).toEqual({ passed: catalogue.length - skipped, failed: 0, skipped });
   });
 
-  it('can be compared with its deployment as well', async () => {
+  it('matches its deployment', async () => {
     const version = await majorNow();
     const report = await runChecks({ client: verified.migrator, deployment: { ...deployment, version } });
     expect(report.checks.filter(({ outcome }) => outcome.status === 'failed')).toEqual([]);
     expect(skips(report)).toEqual({
       ...local(version),
-      'SET-016': "the server is not Azure's: the deployment did not set its parameters",
-      'CON-001': "the server is not Azure's: its max_connections are not the deployment's",
-      'CON-008': "the server is not Azure's: its max_connections are not the deployment's",
-      'REP-002': "the server is not Azure's, which makes the replica",
+      'SET-016': notAzure,
+      'CON-001': because("not Azure's", 'max_connections'),
+      'CON-008': because("not Azure's", 'max_connections'),
+      'REP-002': because("not Azure's", 'replica'),
     });
   });
 
-  it('is left exactly as it was, sequences aside', async () => {
+  it('is unchanged afterwards, except for sequences', async () => {
     const rows = async () =>
       (
         await verified.superuser.query(
@@ -107,14 +110,14 @@ describe('a freshly migrated database', () => {
     expect(verified.migrator.getTransactionStatus()).toBe('I');
   });
 
-  it('is verified in less than three seconds on a busy machine, the probe included', async () => {
+  it('is verified within three seconds, including the probe', async () => {
     const { durationMs } = await runChecks({ client: verified.migrator });
     expect(durationMs).toBeLessThan(3000);
   });
 });
 
 describe('a run', () => {
-  it('can be narrowed to groups and checks', async () => {
+  it('runs only the requested groups and checks', async () => {
     const report = await runChecks({ client: verified.migrator }, { groups: ['audit', 'ledger'] });
     expect(new Set(report.checks.map(({ check }) => check.group))).toEqual(new Set(['audit', 'ledger']));
     const one = await runChecks({ client: verified.migrator }, { only: ['ISO-001'] });
@@ -125,14 +128,14 @@ describe('a run', () => {
     }
   });
 
-  it('inside a transaction leaves it open, with its role and settings', async () => {
+  it('leaves an open transaction with its role and settings', async () => {
     const { migrator } = verified;
     await migrator.query("BEGIN; SET LOCAL ROLE llama_owner; SET LOCAL timezone = 'Europe/Berlin'");
     await migrator.query(
       "UPDATE llama.partitioned_tables SET months_ahead = 4 WHERE table_name = 'model_metrics'",
     );
     try {
-      // The login's rights are what counts, and the role of the transaction is not the login.
+      // Checks apply to the login, not to the role of the transaction.
       await migrator.query('RESET ROLE');
       const report = await runChecks({ client: migrator });
       expect(idsOf(report.checks, 'failed')).toEqual(['PAR-002']);
@@ -146,7 +149,7 @@ describe('a run', () => {
     }
   });
 
-  it('says skipped, not passed, when the login may not look', async () => {
+  it('skips a check if the login may not read the facts', async () => {
     const { superuser } = verified;
     await superuser.query('BEGIN');
     try {
@@ -168,7 +171,7 @@ describe('a run', () => {
       ]) {
         expect(skipped).toContain(id);
       }
-      // What it may not see is no finding either; but this session is the superuser's, and shows its TLS to nobody else.
+      // Unreadable facts cause no findings. SET-003 fails because only the superuser sees the TLS of this session.
       expect(idsOf(report.checks, 'failed')).toEqual(['SET-003']);
     } finally {
       await superuser.query('ROLLBACK');
@@ -177,7 +180,7 @@ describe('a run', () => {
 });
 
 describe('an empty database', () => {
-  it('passes nothing that is about tables: there are none', async () => {
+  it('passes no check of tables', async () => {
     await verified.server.createDatabase('nothing');
     const client = new pg.Client(verified.server.connection('migrator', { database: 'nothing' }));
     await client.connect();
@@ -187,9 +190,7 @@ describe('an empty database', () => {
       expect(
         report.checks.filter(({ check, outcome }) => about.has(check.group) && outcome.status === 'passed'),
       ).toEqual([]);
-      expect(skips(report)['PAR-001']).toBe(
-        "schema llama has no table with tenants' rows: there is nothing to look at",
-      );
+      expect(skips(report)['PAR-001']).toMatch(/no tenant table/);
       expect(idsOf(report.checks, 'failed')).toContain('DRI-019');
     } finally {
       await client.end();
@@ -211,7 +212,7 @@ describe('the catalogue', () => {
     }
   });
 
-  it('names each check once, under a stable kind of name', () => {
+  it('gives each check a unique id and name', () => {
     const ids = catalogue.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const id of ids) expect(id).toMatch(/^[A-Z]{3}-\d{3}$/);
@@ -221,12 +222,12 @@ describe('the catalogue', () => {
     for (const name of names) expect(name).toMatch(/^[a-z]+[a-z0-9]*(-[a-z0-9]+)+$/);
   });
 
-  it('never uses the id of a check that was removed', () => {
+  it('never reuses the id of a removed check', () => {
     const removed = ['IDX-003', 'SCM-001', 'SCM-002', 'SCM-005'];
     expect(catalogue.map(({ id }) => id).filter((id) => removed.includes(id))).toEqual([]);
   });
 
-  it('has checks of every group, one prefix a group', () => {
+  it('has checks of every group, with one id prefix per group', () => {
     const prefixes = new Map<string, string>();
     for (const { id, group } of catalogue) {
       expect(prefixes.get(id.slice(0, 3)) ?? group).toBe(group);
@@ -235,7 +236,7 @@ describe('the catalogue', () => {
     expect(new Set(prefixes.values())).toEqual(new Set(groups));
   });
 
-  it('says of each what it looks at, why, how to mend it and where it comes from', () => {
+  it('has every text of every check, and no full stop after a title', () => {
     for (const { title, inspects, why, remedy, source } of catalogue) {
       for (const text of [inspects, why, remedy, source]) expect(text.length).toBeGreaterThan(8);
       expect(title).not.toMatch(/\.$/);

@@ -1,13 +1,13 @@
-/** What one look at Azure's control plane holds. Plain data, in the words of its documents. */
+/** Facts of Azure's control plane. Plain data, with the terms of its documents. */
 import type { ServerRole } from '../../azure/vocabulary.ts';
 
-/** What was read, or why it could not be: a missing right is no missing resource. */
+/** A value, or the reason why it could not be read: a missing permission is not a missing resource. */
 export type Read<Value> = { readonly value: Value } | { readonly unreadable: string };
 
 export interface ServerFacts {
   readonly name: string;
   readonly id: string;
-  /** `Ready` when nothing is wrong. */
+  /** `Ready` if nothing is wrong. */
   readonly state: string;
   readonly version: string;
   readonly sku: string;
@@ -34,7 +34,7 @@ export interface ServerFacts {
   /** `Primary`, `AsyncReplica`, `GeoAsyncReplica`. */
   readonly replicationRole: string;
   readonly sourceId: string | undefined;
-  /** Of a replica: `Active` when it follows. */
+  /** Of a replica: `Active` while it replicates. */
   readonly replicationState: string | undefined;
   readonly createdAt: Date | undefined;
 }
@@ -49,12 +49,12 @@ export interface ParameterFacts {
   readonly readOnly: boolean;
 }
 
-/** Everything that is looked at of one server. */
+/** All facts of one server. */
 export interface ServerReadings {
   readonly role: ServerRole;
   readonly server: Read<ServerFacts>;
   readonly parameters: Read<readonly ParameterFacts[]>;
-  /** Status of each private endpoint's connection: `Approved`, `Pending`, `Rejected`, `Disconnected`. */
+  /** Status of the connection of each private endpoint: `Approved`, `Pending`, `Rejected`, `Disconnected`. */
   readonly connections: Read<readonly { readonly name: string; readonly status: string }[]>;
   readonly firewall: Read<readonly { readonly name: string; readonly start: string; readonly end: string }[]>;
   readonly diagnostics: Read<Diagnostics | undefined>;
@@ -63,7 +63,7 @@ export interface ServerReadings {
 
 export interface Diagnostics {
   readonly workspaceId: string;
-  /** Categories and groups of logs that are sent. */
+  /** Enabled categories and category groups of logs. */
   readonly logs: readonly string[];
   readonly metrics: readonly string[];
 }
@@ -74,11 +74,11 @@ export interface Alert {
   readonly actionGroups: readonly string[];
 }
 
-/** All that a run reads of Azure, once. */
+/** All facts of one run. */
 export interface AzureFacts {
   readonly now: Date;
   readonly servers: readonly ServerReadings[];
-  /** Of the server that takes writes. */
+  /** Of the writer, like backups and virtual endpoints. */
   readonly administrators: Read<readonly { readonly objectId: string; readonly name: string }[]>;
   readonly backups: Read<readonly { readonly name: string; readonly completed: Date | undefined }[]>;
   readonly virtualEndpoints: Read<readonly { readonly name: string; readonly members: readonly string[] }[]>;

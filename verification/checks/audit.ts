@@ -1,22 +1,28 @@
 import { checksOf, type Finding } from '../check.ts';
-import { auditRole, auditTable, describeGrants, modelOf, nameOf, signatureOf } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
-import type { Relation, Routine, Snapshot, Trigger } from '../snapshot/facts.ts';
+import {
+  auditRole,
+  auditTable,
+  fires,
+  foreignGrants,
+  granted,
+  modelOf,
+  nameOf,
+  signatureOf,
+} from '../model.ts';
+import { counted, judge, listed, skip } from '../outcome.ts';
+import { grantsOn } from '../reach.ts';
+import type { Relation, Routine, Snapshot, Trigger } from '../snapshot/snapshot.ts';
 
-const kinds = { row: 1, before: 2, insert: 4, delete: 8, update: 16, truncate: 32 } as const;
 const operations = ['insert', 'update', 'delete'] as const;
 
-const fires = ({ enabled }: Trigger) => enabled === 'O' || enabled === 'A';
-const on = ({ type }: Trigger, ...parts: (keyof typeof kinds)[]) => parts.every((part) => type & kinds[part]);
-
-/** Functions that write the trail: those of the role that alone may insert into it. */
+/** Trigger functions that write the trail. */
 function writers(snapshot: Snapshot): readonly Routine[] {
   return snapshot.functions.filter(
     ({ returns, source }) => returns === 'trigger' && /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(source),
   );
 }
 
-/** Tenants' tables whose changes must leave a trace: all but the trail itself. */
+/** Tenant tables whose changes must be audited: all except the trail itself. */
 function audited(snapshot: Snapshot): readonly Relation[] {
   return modelOf(snapshot).tenantTables.filter((table) => nameOf(table) !== auditTable);
 }
@@ -25,7 +31,9 @@ function auditTriggers(snapshot: Snapshot, table: Relation): readonly Trigger[] 
   const functions = new Set(writers(snapshot).map(({ oid }) => oid));
   return modelOf(snapshot)
     .triggersOf(table)
-    .filter((trigger) => functions.has(trigger.function) && on(trigger, 'row') && !on(trigger, 'before'));
+    .filter(
+      (trigger) => functions.has(trigger.function) && fires(trigger, 'row') && !fires(trigger, 'before'),
+    );
 }
 
 export const checks = checksOf('audit', [
@@ -33,24 +41,22 @@ export const checks = checksOf('audit', [
     id: 'AUD-001',
     name: 'tenant-changes-audited',
     severity: 'critical',
-    title: "Every change of a tenants' row is audited",
+    title: 'Every change of a tenant row is audited',
     inspects:
-      "enabled row triggers for INSERT, UPDATE and DELETE on every tenants' table that call a function which writes llama.audit_trail",
-    why: 'A change without a trace cannot be explained to an auditor, or undone.',
-    remedy: 'Create the triggers in a migration; ALTER TABLE … ENABLE TRIGGER where somebody disabled one.',
+      'enabled row triggers for INSERT, UPDATE and DELETE on every tenant table that call a function which writes llama.audit_trail',
+    why: 'A change without an audit row cannot be explained to an auditor or undone.',
+    remedy: 'Create the triggers in a migration; ALTER TABLE … ENABLE TRIGGER if one was disabled.',
     source: 'migrations/0008_audit_trail.sql; check_postgres disabled_triggers',
     run: ({ snapshot }) => {
       const tables = audited(snapshot);
       return judge(
-        counted(tables.length, "tenants' table"),
-        tables.flatMap((table): Finding[] => {
-          const triggers = auditTriggers(snapshot, table).filter(fires);
+        counted(tables.length, 'tenant table'),
+        tables.flatMap((table) => {
+          const triggers = auditTriggers(snapshot, table);
           const silent = operations.filter(
-            (operation) => !triggers.some((trigger) => on(trigger, operation)),
+            (operation) => !triggers.some((trigger) => fires(trigger, operation)),
           );
-          return silent.length > 0
-            ? [{ object: nameOf(table), detail: `${silent.join(', ')} leave no trace` }]
-            : [];
+          return listed(nameOf(table), 'has no audit trigger for', silent);
         }),
       );
     },
@@ -59,9 +65,9 @@ export const checks = checksOf('audit', [
     id: 'AUD-002',
     name: 'leaves-have-enabled-triggers',
     severity: 'critical',
-    title: 'Every leaf has the triggers of its table, enabled',
+    title: 'Every leaf has the enabled triggers of its parent',
     inspects: 'triggers of partitioned tables and their clones on leaves',
-    why: 'A trigger can be disabled on one leaf: the changes of that month leave no trace while the parent looks whole.',
+    why: 'A trigger can be disabled on a single leaf: changes of that month write no audit rows, while the parent looks intact.',
     remedy: 'ALTER TABLE … ENABLE TRIGGER on the leaf.',
     source: 'PostgreSQL manual, ALTER TABLE (DISABLE TRIGGER)',
     run: ({ snapshot }) => {
@@ -71,15 +77,17 @@ export const checks = checksOf('audit', [
       );
       return judge(
         counted(leaves.length, 'leaf', 'leaves'),
-        leaves.flatMap(({ parent, leaf }): Finding[] => {
+        leaves.flatMap(({ parent, leaf }) => {
           const clones = new Map(model.triggersOf(leaf).map((trigger) => [trigger.name, trigger]));
           const silent = model.triggersOf(parent).filter((trigger) => {
             const clone = clones.get(trigger.name);
-            return fires(trigger) && on(trigger, 'row') && !(clone && fires(clone));
+            return fires(trigger, 'row') && !(clone && fires(clone));
           });
-          return silent.length > 0
-            ? [{ object: nameOf(leaf), detail: `does not fire ${silent.map(({ name }) => name).join(', ')}` }]
-            : [];
+          return listed(
+            nameOf(leaf),
+            'does not fire',
+            silent.map(({ name }) => name),
+          );
         }),
       );
     },
@@ -88,38 +96,31 @@ export const checks = checksOf('audit', [
     id: 'AUD-003',
     name: 'audit-rows-append-only',
     severity: 'critical',
-    title: 'Nobody is granted to change or remove audit rows',
+    title: 'No role may change or delete audit rows',
     inspects:
-      'UPDATE, DELETE, TRUNCATE on llama.audit_trail and its columns, and INSERT for anybody but the role that writes it',
-    why: 'A trail that its subjects can edit, or write lines into, proves nothing.',
+      'UPDATE, DELETE and TRUNCATE on llama.audit_trail and its columns, and INSERT for every role except the one that writes it',
+    why: 'An audit trail that its subjects can edit or add to proves nothing.',
     remedy: 'REVOKE … ON llama.audit_trail FROM the role.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const trail = modelOf(snapshot).named(auditTable);
       if (!trail) return skip(`${auditTable} does not exist`);
-      const grants = [
-        ...trail.grants,
-        ...snapshot.columnGrants.filter(({ relation }) => relation === trail.oid),
-      ].filter(
+      const grants = foreignGrants(grantsOn(snapshot, trail), trail.owner).filter(
         ({ grantee, privilege }) =>
-          grantee !== trail.owner &&
-          (['UPDATE', 'DELETE', 'TRUNCATE'].includes(privilege) ||
-            (privilege === 'INSERT' && grantee !== auditRole)),
+          ['UPDATE', 'DELETE', 'TRUNCATE'].includes(privilege) ||
+          (privilege === 'INSERT' && grantee !== auditRole),
       );
-      return judge(
-        auditTable,
-        grants.length > 0 ? [{ object: auditTable, detail: describeGrants(grants) }] : [],
-      );
+      return judge(auditTable, granted(auditTable, grants));
     },
   },
   {
     id: 'AUD-004',
     name: 'owner-cannot-change-audit-rows',
     severity: 'high',
-    title: 'The owner cannot change audit rows by mistake',
+    title: 'Triggers keep the owner from changing audit rows',
     inspects:
-      'enabled triggers on llama.audit_trail that refuse UPDATE, DELETE and TRUNCATE, and TRUNCATE on each of its leaves; append_only of llama.partitioned_tables, which gives it to the leaves to come',
-    why: 'Grants do not bind an owner: a careless migration could rewrite history without an error.',
+      'enabled triggers on llama.audit_trail that refuse UPDATE, DELETE and TRUNCATE, and TRUNCATE on each of its leaves; append_only of llama.partitioned_tables, which adds the trigger to future leaves',
+    why: 'Grants do not restrict an owner: a careless migration could rewrite history without an error.',
     remedy:
       'Create the triggers append_only and append_only_truncate as migration 0008 does, or enable them.',
     source: 'migrations/0008_audit_trail.sql',
@@ -130,32 +131,32 @@ export const checks = checksOf('audit', [
       const guardsOf = (table: Relation) =>
         model
           .triggersOf(table)
-          .filter((trigger) => fires(trigger) && on(trigger, 'before'))
+          .filter((trigger) => fires(trigger, 'before'))
           .filter((trigger) => /\bRAISE\s+EXCEPTION\b/i.test(model.routine(trigger.function)?.source ?? ''));
       const guards = guardsOf(trail);
       const open = [
-        ...(['update', 'delete'] as const).filter((part) => !guards.some((guard) => on(guard, part, 'row'))),
-        ...(guards.some((guard) => on(guard, 'truncate')) ? [] : ['truncate']),
+        ...(['update', 'delete'] as const).filter(
+          (part) => !guards.some((guard) => fires(guard, part, 'row')),
+        ),
+        ...(guards.some((guard) => fires(guard, 'truncate')) ? [] : ['truncate']),
       ];
       const leaves = model.leavesOf(trail);
       const registered =
         'rows' in snapshot.registry && snapshot.registry.rows.find(({ name }) => name === trail.name);
       return judge(`${auditTable}, ${counted(leaves.length, 'leaf', 'leaves')}`, [
-        ...(open.length > 0
-          ? [{ object: auditTable, detail: `${open.join(', ')} by the owner is not refused` }]
-          : []),
+        ...listed(auditTable, 'does not refuse the owner', open),
         ...(registered && !registered.appendOnly
           ? [
               {
                 object: auditTable,
-                detail: 'is registered as not append_only: truncate of its next leaves will not be refused',
+                detail: 'is registered as not append_only: its next leaves will not refuse truncate',
               },
             ]
           : []),
-        // Row triggers are cloned to leaves, statement triggers are not.
+        // Leaves get clones of row triggers, but not of statement triggers.
         ...leaves
-          .filter((leaf) => !guardsOf(leaf).some((guard) => on(guard, 'truncate')))
-          .map((leaf) => ({ object: nameOf(leaf), detail: 'truncate by the owner is not refused' })),
+          .filter((leaf) => !guardsOf(leaf).some((guard) => fires(guard, 'truncate')))
+          .map((leaf) => ({ object: nameOf(leaf), detail: 'does not refuse the owner truncate' })),
       ]);
     },
   },
@@ -163,9 +164,9 @@ export const checks = checksOf('audit', [
     id: 'AUD-005',
     name: 'audit-functions-run-as-audit-writer',
     severity: 'high',
-    title: 'What writes the trail runs as the role that may do nothing else',
-    inspects: `owner and SECURITY DEFINER of the trigger functions that write llama.audit_trail`,
-    why: "As the caller's rights it could not write; as another owner's it could do more than write.",
+    title: 'Audit trigger functions run as the audit role',
+    inspects: 'owner and SECURITY DEFINER of the trigger functions that write llama.audit_trail',
+    why: 'With the rights of the caller a function could not write the trail; with those of another owner it could do more than write.',
     remedy: `ALTER FUNCTION … SECURITY DEFINER; ALTER FUNCTION … OWNER TO ${auditRole}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
@@ -179,7 +180,7 @@ export const checks = checksOf('audit', [
             : [{ object: signatureOf(routine), detail: 'is not SECURITY DEFINER' }]),
           ...(routine.owner === auditRole
             ? []
-            : [{ object: signatureOf(routine), detail: `belongs to ${routine.owner}` }]),
+            : [{ object: signatureOf(routine), detail: `is owned by ${routine.owner}` }]),
         ]),
       );
     },
@@ -188,10 +189,10 @@ export const checks = checksOf('audit', [
     id: 'AUD-006',
     name: 'audit-writer-has-least-privilege',
     severity: 'high',
-    title: 'The role that writes the trail may do nothing else',
-    inspects: `every privilege and policy of ${auditRole}`,
-    why: 'Its function runs in every write of every tenant: whatever else it may do, a fault in it may do.',
-    remedy: `REVOKE what is named FROM ${auditRole}.`,
+    title: 'The audit role has no other privileges',
+    inspects: `every privilege of ${auditRole}`,
+    why: 'Its function runs in every write of every tenant: an error in the function can use every privilege of the role.',
+    remedy: `REVOKE the privileges in the findings FROM ${auditRole}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const allowed = new Set([
@@ -213,10 +214,10 @@ export const checks = checksOf('audit', [
             return `${table ? nameOf(table) : relation} ${privilege}`;
           }),
       ];
-      const wild = [...new Set(held)].filter((privilege) => !allowed.has(privilege));
+      const excess = [...new Set(held)].filter((privilege) => !allowed.has(privilege));
       return judge(
         counted(held.length, 'privilege'),
-        wild.map((privilege) => ({ object: `role ${auditRole}`, detail: `also has ${privilege}` })),
+        excess.map((privilege) => ({ object: `role ${auditRole}`, detail: `also has ${privilege}` })),
       );
     },
   },
@@ -224,12 +225,12 @@ export const checks = checksOf('audit', [
     id: 'AUD-007',
     name: 'logins-keep-triggers-on',
     severity: 'critical',
-    title: 'No login switches triggers off',
+    title: 'No login disables triggers through session_replication_role',
     inspects:
-      'session_replication_role in the settings of roles and of the database, on the server, and who was given the right to set it, administrators excepted',
-    why: "With 'replica' no ordinary trigger fires: neither the audit's nor those that keep the trail append-only.",
+      'session_replication_role in the settings of roles, of the database and of the server; grants of the right to set it, except for administrators',
+    why: "With 'replica' no ordinary trigger fires: neither those that write the audit trail nor those that protect it.",
     remedy:
-      'ALTER ROLE … RESET session_replication_role; REVOKE SET ON PARAMETER session_replication_role FROM the role; the server parameter must be origin.',
+      'ALTER ROLE … RESET session_replication_role; REVOKE SET ON PARAMETER session_replication_role FROM the role; set the server parameter to origin.',
     source: 'PostgreSQL manual, session_replication_role; Microsoft Learn, server parameters',
     run: ({ snapshot }) => {
       const server = snapshot.settings.get('session_replication_role');

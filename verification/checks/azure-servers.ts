@@ -1,4 +1,4 @@
-/** What Azure says of the servers themselves: most checks compare one property with the settings. */
+/** The servers in Azure: most checks compare one property with the settings. */
 import {
   type AzureCheck,
   azureChecks,
@@ -287,7 +287,7 @@ export const checks = azureChecks([
     inspects: 'replicationRole and sourceServerResourceId of each server',
     why: 'After a switchover the settings still direct writes, backups and high availability to the wrong server. After a standalone promotion there are two writers.',
     remedy:
-      'Set writer in the environment file to the primary server and deploy. Recreate a replica that was promoted to stand alone.',
+      'Set writer in the environment file to the primary server and deploy. Recreate a replica that was promoted to a standalone server.',
     source: 'docs/decisions.md, 8; Microsoft Learn, Promote read replicas',
     assert: properties(
       {

@@ -1,4 +1,4 @@
-/** What monitors and protects the servers in Azure: alerts, logs, locks, the key. */
+/** Alerts, logs, locks and the wrapping key, which monitor and protect the servers in Azure. */
 import {
   type AzureCheck,
   type AzureInput,

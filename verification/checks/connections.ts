@@ -1,19 +1,31 @@
 import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { Session, Snapshot } from '../snapshot/facts.ts';
+import type { Session, Snapshot } from '../snapshot/snapshot.ts';
 
-const hidden = 'the login may not see the sessions of others';
+/** Connections kept for deployments, maintenance and pg_cron. */
+const keptConnections = 4;
+/** Share of the connections beyond which the next instances risk a refusal. */
+const usedShare = 0.8;
+const longTransactionSeconds = 3600;
+const idleTransactionSeconds = 600;
+const preparedTransactionSeconds = 600;
+const lockWaitSeconds = 60;
+/** Azure's default of pgbouncer.default_pool_size. */
+const defaultPoolSize = 50;
+
+const hidden = 'the login may not see the sessions of other roles';
+const local = "the server is not Azure's: its max_connections are not the deployment's";
 
 function limit(snapshot: Snapshot): { readonly usable: number; readonly text: string } {
   const value = (name: string) => Number(snapshot.settings.get(name)?.value ?? 0);
   const reserved = value('superuser_reserved_connections') + value('reserved_connections');
   return {
     usable: value('max_connections') - reserved,
-    text: `max_connections ${value('max_connections')} less ${reserved} reserved`,
+    text: `max_connections ${value('max_connections')} minus ${reserved} reserved`,
   };
 }
 
-/** `backend 4711 (app, application_role login)`. */
+/** One session, for a finding: `backend 4711 (app, application_role login)`. */
 function who({ pid, application, user }: Session): string {
   return `backend ${pid} (${application || 'unnamed'}, ${user ?? 'no login'})`;
 }
@@ -25,25 +37,23 @@ export const checks = checksOf('connections', [
     id: 'CON-001',
     name: 'pools-fit-server',
     severity: 'high',
-    title: 'All pools at full size fit into the server',
-    inspects:
-      'pools of the deployment (size times instances), plus four for deployments, maintenance and pg_cron, against max_connections less what is reserved',
-    why: 'It works until every instance is busy at once, and then new connections are refused: during the peak, or after a failover when all reconnect.',
-    remedy: 'Fewer or smaller pools in the environment file, PgBouncer, or a larger size.',
+    title: 'All pools at full size fit into max_connections',
+    inspects: `pools of the deployment (size times instances) plus ${keptConnections} for deployments, maintenance and pg_cron, against max_connections minus the reserved connections`,
+    why: 'The limit shows only when every instance is busy at once: at the peak, or when all clients reconnect after a failover.',
+    remedy: 'Use fewer or smaller pools in the environment file, PgBouncer, or a larger server.',
     source: 'docs/decisions.md, 23; Microsoft Learn, Limits (connections)',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
-      if (!snapshot.server.isAzure)
-        return skip("the server is not Azure's: its max_connections are not the deployment's");
+      if (!snapshot.server.isAzure) return skip(local);
       const pools = deployment.pools.reduce((sum, { maxSize, instances }) => sum + maxSize * instances, 0);
       const { usable, text } = limit(snapshot);
       return judge(
         `${counted(deployment.pools.length, 'pool')}, ${text}`,
-        pools + 4 > usable
+        pools + keptConnections > usable
           ? [
               {
                 object: 'pools',
-                detail: `may open ${pools} connections and 4 are kept, ${text} are ${usable}`,
+                detail: `may open ${pools} connections beside ${keptConnections} others, ${text} leave ${usable}`,
               },
             ]
           : [],
@@ -54,17 +64,20 @@ export const checks = checksOf('connections', [
     id: 'CON-002',
     name: 'connections-available',
     severity: 'medium',
-    title: 'Connections are not nearly used up',
-    inspects: 'sessions in pg_stat_activity against max_connections less what is reserved',
-    why: 'The next instance that starts is refused.',
-    remedy: 'Look for a pool that leaks (pg_stat_activity by application_name), or enlarge.',
+    title: `At most ${usedShare * 100} % of the connections are in use`,
+    inspects: 'sessions in pg_stat_activity, against max_connections minus the reserved connections',
+    why: 'The next instance that starts gets no connection.',
+    remedy:
+      'Look for a pool that leaks connections (pg_stat_activity by application_name), or use a larger server.',
     source: 'postgresai; pgdoctor connection-health',
     run: ({ snapshot }) => {
       const { usable, text } = limit(snapshot);
       const used = snapshot.activity.sessions.length + 1;
       return judge(
         `${used} of ${usable}`,
-        used > usable * 0.8 ? [{ object: 'server', detail: `${used} sessions, ${text} are ${usable}` }] : [],
+        used > usable * usedShare
+          ? [{ object: 'server', detail: `${used} sessions, ${text} leave ${usable}` }]
+          : [],
       );
     },
   },
@@ -72,20 +85,20 @@ export const checks = checksOf('connections', [
     id: 'CON-003',
     name: 'no-long-transaction',
     severity: 'medium',
-    title: 'No transaction has been open for an hour',
+    title: 'No transaction is older than an hour',
     inspects: 'pg_stat_activity.xact_start',
-    why: 'Vacuum removes nothing that is newer than the oldest transaction, and an index build waits for it.',
-    remedy: 'Find out what it does; SELECT pg_terminate_backend(pid).',
+    why: 'Vacuum cannot remove rows that are newer than the oldest transaction, and an index build waits for it.',
+    remedy: 'Find out what it does, then SELECT pg_terminate_backend(pid).',
     source: 'pgdoctor connection-health; supabase inspect (locks)',
     run: ({ snapshot: { activity } }) => {
       if (!activity.complete) return skip(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions
-          .filter(({ transactionAge }) => (transactionAge ?? 0) > 3600)
+          .filter(({ transactionAge }) => (transactionAge ?? 0) > longTransactionSeconds)
           .map((session) => ({
             object: who(session),
-            detail: `in a transaction for ${minutes(session.transactionAge ?? 0)}`,
+            detail: `has been in a transaction for ${minutes(session.transactionAge ?? 0)}`,
           })),
       );
     },
@@ -94,18 +107,24 @@ export const checks = checksOf('connections', [
     id: 'CON-004',
     name: 'no-idle-transaction',
     severity: 'medium',
-    title: 'No session sits idle in a transaction',
-    inspects: 'sessions in state "idle in transaction" for more than ten minutes',
-    why: 'It holds its locks and its snapshot and does nothing: an application that forgot to commit.',
-    remedy: 'Mend the application; idle_in_transaction_session_timeout ends such sessions.',
+    title: 'No session is idle in a transaction for more than ten minutes',
+    inspects: 'sessions in state "idle in transaction"',
+    why: 'It holds its locks and its snapshot without working: the application forgot to commit.',
+    remedy: 'Fix the application; idle_in_transaction_session_timeout ends such sessions.',
     source: 'postgresai G003',
     run: ({ snapshot: { activity } }) => {
       if (!activity.complete) return skip(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions
-          .filter(({ state, stateAge }) => /^idle in transaction/.test(state ?? '') && (stateAge ?? 0) > 600)
-          .map((session) => ({ object: who(session), detail: `idle for ${minutes(session.stateAge ?? 0)}` })),
+          .filter(
+            ({ state, stateAge }) =>
+              /^idle in transaction/.test(state ?? '') && (stateAge ?? 0) > idleTransactionSeconds,
+          )
+          .map((session) => ({
+            object: who(session),
+            detail: `has been idle for ${minutes(session.stateAge ?? 0)}`,
+          })),
       );
     },
   },
@@ -113,27 +132,30 @@ export const checks = checksOf('connections', [
     id: 'CON-005',
     name: 'no-forgotten-prepared-transaction',
     severity: 'high',
-    title: 'No prepared transaction is forgotten',
-    inspects: 'pg_prepared_xacts older than ten minutes',
-    why: 'It survives restarts and failovers with all its locks, and nobody is connected to end it.',
-    remedy: "ROLLBACK PREPARED '…' (or COMMIT PREPARED), after asking whoever coordinates it.",
+    title: 'No prepared transaction is older than ten minutes',
+    inspects: 'pg_prepared_xacts',
+    why: 'It survives restarts and failovers with all its locks, and no client is connected to end it.',
+    remedy: "Ask its coordinator, then ROLLBACK PREPARED '…' (or COMMIT PREPARED).",
     source: 'PostgreSQL manual, PREPARE TRANSACTION',
     run: ({ snapshot: { activity } }) =>
       judge(
         counted(activity.prepared.length, 'prepared transaction'),
         activity.prepared
-          .filter(({ age }) => age > 600)
-          .map(({ gid, age }) => ({ object: `prepared transaction ${gid}`, detail: `for ${minutes(age)}` })),
+          .filter(({ age }) => age > preparedTransactionSeconds)
+          .map(({ gid, age }) => ({
+            object: `prepared transaction ${gid}`,
+            detail: `has been prepared for ${minutes(age)}`,
+          })),
       ),
   },
   {
     id: 'CON-006',
     name: 'sessions-encrypted',
     severity: 'high',
-    title: 'Everybody who is connected is encrypted',
+    title: 'Every remote session is encrypted',
     inspects: 'pg_stat_ssl of every session from another machine',
-    why: 'A client that was allowed in without TLS sends its login and rows in the clear, whatever this connection uses.',
-    remedy: 'require_secure_transport on; sslmode=verify-full in the client.',
+    why: 'A client without TLS sends its login and rows in clear, even if this connection is encrypted.',
+    remedy: 'Set require_secure_transport to on, and sslmode=verify-full in the client.',
     source: 'Microsoft Learn, TLS in Azure Database for PostgreSQL',
     run: ({ snapshot: { activity } }) => {
       if (!activity.complete) return skip(hidden);
@@ -150,18 +172,18 @@ export const checks = checksOf('connections', [
     id: 'CON-007',
     name: 'no-long-lock-wait',
     severity: 'medium',
-    title: 'Nobody has been waiting for a lock for a minute',
+    title: 'No session waits for a lock for more than a minute',
     inspects: 'pg_locks.waitstart of sessions that wait for a lock',
-    why: 'Behind whoever waits for a strong lock everybody else waits too: this is what an outage looks like in its first minutes.',
-    remedy: 'SELECT pg_blocking_pids(pid) shows who holds it.',
+    why: 'Every later session queues behind one that waits for a strong lock: an outage begins like this.',
+    remedy: 'SELECT pg_blocking_pids(pid) returns the sessions that hold the lock.',
     source: 'supabase inspect (locks over two minutes); pg_gather',
     run: ({ snapshot: { activity } }) => {
       if (!activity.complete) return skip(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions.flatMap((session): Finding[] =>
-          (session.lockWait ?? 0) > 60
-            ? [{ object: who(session), detail: `waits for ${Math.round(session.lockWait ?? 0)} s` }]
+          (session.lockWait ?? 0) > lockWaitSeconds
+            ? [{ object: who(session), detail: `has waited for ${Math.round(session.lockWait ?? 0)} s` }]
             : [],
         ),
       );
@@ -171,24 +193,23 @@ export const checks = checksOf('connections', [
     id: 'CON-008',
     name: 'pooler-fits-server',
     severity: 'high',
-    title: 'What the pooler may open fits into the server',
+    title: 'All PgBouncer pools at full size fit into max_connections',
     inspects:
-      'pgbouncer.default_pool_size for each login of the environment, against max_connections less what is reserved',
-    why: 'PgBouncer opens a pool for every login and database: together they can ask for more than there is, and the last ones wait.',
-    remedy: 'A smaller server.pgBouncer.defaultPoolSize, or fewer logins.',
+      'pgbouncer.default_pool_size times the logins of the environment, against max_connections minus the reserved connections',
+    why: 'PgBouncer opens a pool per login and database. Together they can request more connections than the server has, and the last clients wait.',
+    remedy: 'Lower server.pgBouncer.defaultPoolSize, or use fewer logins.',
     source: 'Microsoft Learn, PgBouncer in Azure Database for PostgreSQL',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
       if (deployment.parameters['pgbouncer.enabled'] !== 'true') return skip('the settings have no pooler');
-      if (!snapshot.server.isAzure)
-        return skip("the server is not Azure's: its max_connections are not the deployment's");
-      const size = Number(deployment.parameters['pgbouncer.default_pool_size'] ?? 50);
+      if (!snapshot.server.isAzure) return skip(local);
+      const size = Number(deployment.parameters['pgbouncer.default_pool_size'] ?? defaultPoolSize);
       const { usable, text } = limit(snapshot);
       const opened = size * deployment.logins.length;
       return judge(
-        `${size} for each of ${counted(deployment.logins.length, 'login')}, ${text}`,
+        `${size} per login of ${counted(deployment.logins.length, 'login')}, ${text}`,
         opened > usable
-          ? [{ object: 'PgBouncer', detail: `may open ${opened} connections, ${text} are ${usable}` }]
+          ? [{ object: 'PgBouncer', detail: `may open ${opened} connections, ${text} leave ${usable}` }]
           : [],
       );
     },

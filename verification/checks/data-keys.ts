@@ -1,17 +1,32 @@
-/** Data keys and what they encrypt: docs/encryption.md. */
+/** Data keys and the values that they encrypt: docs/encryption.md. */
 import type pg from 'pg';
 import { rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
-import { describeGrants, modelOf, owner, schema, signatureOf } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { fires, granted, modelOf, owner, schema, signatureOf } from '../model.ts';
+import { counted, judge, listed, skip } from '../outcome.ts';
 
 const keysTable = `${schema}.data_keys`;
 const recordsTable = `${schema}.storage_records`;
+/** Age at which a wrapped key counts as old: a version of the wrapping key lives for two years. */
+const wrappedDays = 700;
+/** Days that data keys may stay with an old version of the wrapping key. */
+const oldVersionDays = 30;
+/** Age at which an active key should have been rotated; the schedule rotates every year. */
+const activeDays = 400;
+/** Days that a replaced key may still be in use. */
+const retiringDays = 90;
+/** Three quarters of the 2^32 values that a key may encrypt with random nonces. */
+const reservedValues = 3 * 2 ** 30;
+/** Tenants that one finding list names at most. */
+const listedTenants = 100;
+/** Pages that a sample reads of all partitions together, approximately. */
+const samplePages = 200;
+
 const missing = skip(`${keysTable} does not exist`);
 const source = 'docs/encryption.md; migrations/0013_data_keys.sql';
 
-/** What whoever makes a key says of it; state, dates and counts are the table's own. */
-const made = [
+/** Columns that the creator of a key writes; the table sets state, dates and counts itself. */
+const created = [
   'tenant_id',
   'key_id',
   'purpose',
@@ -21,21 +36,21 @@ const made = [
   'wrapped',
 ] as const;
 
-/** Who may do what; columns matter for INSERT and UPDATE. */
+/** Privileges by role, with their columns for INSERT and UPDATE. */
 const allowed: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   application_role: {
     SELECT: [],
-    INSERT: made,
+    INSERT: created,
     UPDATE: ['state', 'values_reserved'],
   },
   admin_role: {
     SELECT: [],
-    INSERT: made,
+    INSERT: created,
     UPDATE: ['state', 'values_reserved', 'algorithm', 'wrapping_key', 'wrapping_key_version', 'wrapped'],
   },
 };
 
-/** Bytes of a wrapped data key: a block of the RSA key, or nonce, payload and tag. */
+/** Bytes of a wrapped data key: one block of the RSA key, or nonce, payload and tag. */
 const wrappedLengths: Readonly<Record<string, readonly number[]>> = {
   'RSA-OAEP-256': [256, 384, 512],
   A256GCM: [12 + 65 + 16],
@@ -54,9 +69,9 @@ export const checks = checksOf('encryption', [
     id: 'ENC-005',
     name: 'data-keys-least-privilege',
     severity: 'critical',
-    title: 'Data keys are open to the application and to administrators, and nobody deletes one',
+    title: 'Only the application and administrators may use data keys, and no role may delete one',
     inspects: `privileges on ${keysTable} and its columns`,
-    why: 'Without its data key everything of a tenant is lost, and whoever may overwrite wrapped keys may put in one that they know.',
+    why: 'Without its data key all data of a tenant is lost. A role that may overwrite wrapped keys can substitute a key that it knows.',
     remedy: `REVOKE … ON ${keysTable} FROM the role.`,
     source,
     run: ({ snapshot }) => {
@@ -73,11 +88,8 @@ export const checks = checksOf('encryption', [
           !allowed[grantee]?.[privilege]?.includes(column),
       );
       return judge(keysTable, [
-        ...(whole.length > 0 ? [{ object: keysTable, detail: describeGrants(whole) }] : []),
-        ...columns.map((grant) => ({
-          object: `${keysTable}.${grant.column}`,
-          detail: describeGrants([grant]),
-        })),
+        ...granted(keysTable, whole),
+        ...columns.flatMap((grant) => granted(`${keysTable}.${grant.column}`, [grant])),
       ]);
     },
   },
@@ -85,24 +97,24 @@ export const checks = checksOf('encryption', [
     id: 'ENC-006',
     name: 'data-keys-use-wrapping-key',
     severity: 'high',
-    title: 'Every data key is wrapped as this environment wraps',
+    title: 'Every data key is wrapped by the wrapping key of the environment',
     inspects: `algorithm, length and wrapping key of every row of ${keysTable} that is not destroyed`,
-    why: 'A data key that is wrapped otherwise cannot be unwrapped by the application, or by too many: a key in a local file opens it for whoever has the file.',
-    remedy: 'llama-db keys rewrap --from <the other wrapping key>.',
+    why: 'The application cannot unwrap a data key that another key wraps. A wrapping key in a local file opens it to anyone who has the file.',
+    remedy: 'Run llama-db keys rewrap --from <the other wrapping key>.',
     source,
-    run: (input) => lookAtKeys(input, wrappedAsConfigured),
+    run: (input) => withKeys(input, wrappedAsConfigured),
   },
   {
     id: 'ENC-007',
     name: 'data-keys-avoid-expiring-version',
     severity: 'medium',
-    title: 'No data key stays with a version of the wrapping key that is about to expire',
-    inspects: `wrapped_at in ${keysTable}, against the newest version seen there and the two years a version lives`,
-    why: 'Key Vault makes a new version each year and lets the old one expire; what is wrapped with it then hangs by a version that somebody may disable at any time.',
-    remedy: 'llama-db keys rewrap.',
+    title: 'No data key depends on a wrapping-key version that is about to expire',
+    inspects: `wrapped_at in ${keysTable}, against the newest version in use and the lifetime of a version (two years)`,
+    why: 'Key Vault creates a new version every year and lets old ones expire. Data keys that depend on an old version fail as soon as somebody disables it.',
+    remedy: 'Run llama-db keys rewrap.',
     source,
     run: (input) =>
-      lookAtKeys(input, async ({ client }) => {
+      withKeys(input, async ({ client }) => {
         const { rows } = await client.query<{ version: string; keys: number; old: boolean }>(
           `WITH newest AS (
              SELECT DISTINCT ON (wrapping_key) wrapping_key, wrapping_key_version,
@@ -110,16 +122,16 @@ export const checks = checksOf('encryption', [
                       AND (f.wrapping_key, f.wrapping_key_version) = (k.wrapping_key, k.wrapping_key_version)) AS since
                FROM ${keysTable} k WHERE wrapped IS NOT NULL ORDER BY wrapping_key, wrapped_at DESC)
            SELECT k.wrapping_key_version AS version, count(*)::int AS keys,
-                  bool_or(k.wrapped_at < now() - interval '700 days') AS old
+                  bool_or(k.wrapped_at < now() - interval '${wrappedDays} days') AS old
              FROM ${keysTable} k JOIN newest n USING (wrapping_key)
             WHERE k.wrapped IS NOT NULL
-              AND (k.wrapped_at < now() - interval '700 days'
-                   OR (k.wrapping_key_version <> n.wrapping_key_version AND n.since < now() - interval '30 days'))
+              AND (k.wrapped_at < now() - interval '${wrappedDays} days'
+                   OR (k.wrapping_key_version <> n.wrapping_key_version AND n.since < now() - interval '${oldVersionDays} days'))
             GROUP BY 1 ORDER BY 1`,
         );
         return rows.map(({ version, keys, old }) => ({
           object: `version ${version} of the wrapping key`,
-          detail: `${counted(keys, 'data key')} ${old ? 'wrapped with it two years ago' : 'left with it a month after a newer one'}`,
+          detail: `still wraps ${counted(keys, 'data key')} ${old ? `after ${wrappedDays} days` : `${oldVersionDays} days after a newer version appeared`}`,
         }));
       }),
   },
@@ -127,23 +139,23 @@ export const checks = checksOf('encryption', [
     id: 'ENC-008',
     name: 'data-keys-rotated-in-time',
     severity: 'medium',
-    title: 'Data keys are replaced in time',
+    title: 'Data keys are rotated in time',
     inspects: `created_at and values_reserved of active keys, state_since of replaced ones in ${keysTable}`,
-    why: 'With random nonces a key may encrypt 2^32 values; and what was encrypted with one key falls with it.',
-    remedy: 'llama-db keys rotate, scheduled once a week.',
+    why: 'With random nonces a key may encrypt 2^32 values, and a leaked key exposes everything that it encrypted.',
+    remedy: 'Schedule llama-db keys rotate once a week.',
     source: `${source}; NIST SP 800-38D, 8.3`,
     run: (input) =>
-      lookAtKeys(input, async ({ client }) => {
+      withKeys(input, async ({ client }) => {
         const { rows } = await client.query<{ tenant: string; reason: string }>(
           `SELECT tenant_id AS tenant, CASE
-                    WHEN state = 'retiring' THEN 'its replaced key is still used after 90 days'
-                    WHEN values_reserved >= 3221225472 THEN 'its key has three quarters of its values reserved'
-                    ELSE 'its key is older than 400 days' END AS reason
+                    WHEN state = 'retiring' THEN 'its replaced key is still in use after ${retiringDays} days'
+                    WHEN values_reserved >= ${reservedValues} THEN 'its key has reserved three quarters of its values'
+                    ELSE 'its key is older than ${activeDays} days' END AS reason
              FROM ${keysTable}
             WHERE purpose = 'encryption'
-              AND ((state = 'active' AND (created_at < now() - interval '400 days' OR values_reserved >= 3221225472))
-                   OR (state = 'retiring' AND state_since < now() - interval '90 days'))
-            ORDER BY 1 LIMIT 100`,
+              AND ((state = 'active' AND (created_at < now() - interval '${activeDays} days' OR values_reserved >= ${reservedValues}))
+                   OR (state = 'retiring' AND state_since < now() - interval '${retiringDays} days'))
+            ORDER BY 1 LIMIT ${listedTenants}`,
         );
         return rows.map(({ tenant, reason }) => ({ object: `tenant ${tenant}`, detail: reason }));
       }),
@@ -152,46 +164,27 @@ export const checks = checksOf('encryption', [
     id: 'ENC-009',
     name: 'encrypted-rows-hold-ciphertext',
     severity: 'critical',
-    title: 'What is marked as encrypted is encrypted, with a key that is there',
-    inspects: `a sample of ${recordsTable} (about 200 pages): rows with encrypted, the form of their values and the keys these name`,
-    why: 'A column that says true over readable data is worse than none; and a value whose key is gone is lost already.',
-    remedy: 'Encrypt the rows (sealRecord), or restore llama.data_keys from the moment of the data.',
+    title: 'Every record that is marked as encrypted is encrypted',
+    inspects: `a sample of ${recordsTable} (about ${samplePages} pages): rows with encrypted, and the form of their values`,
+    why: 'A column that claims encryption over readable data misleads everybody.',
+    remedy: 'Encrypt the rows (sealRecord).',
     source,
     run: (input) =>
-      lookAtRecords(input, 'r.encrypted', async (client, sample) => {
-        const { rows } = await client.query<{ tenant: string; readable: number; lost: number; seen: number }>(
-          `WITH seen AS (${sample}),
-           judged AS (
-             SELECT s.tenant_id, s.content_key IS NULL OR (s.metadata_readable AND s.metadata_key IS NULL) AS readable,
-                    EXISTS (SELECT FROM unnest(ARRAY[s.content_key, s.metadata_key]) u (key_id)
-                             WHERE u.key_id IS NOT NULL AND NOT EXISTS (
-                               SELECT FROM ${keysTable} k WHERE k.tenant_id = s.tenant_id AND k.key_id = u.key_id
-                                  AND (k.wrapped IS NOT NULL OR k.state = 'erased'))) AS lost
-               FROM seen s)
-           SELECT tenant_id AS tenant, count(*) FILTER (WHERE readable)::int AS readable,
-                  count(*) FILTER (WHERE lost)::int AS lost, count(*)::int AS seen
-             FROM judged GROUP BY 1 ORDER BY 1`,
+      withSample(input, 'r.encrypted', async (client, sample) => {
+        const { rows } = await client.query<{ tenant: string; readable: number; seen: number }>(
+          `WITH seen AS (${sample})
+           SELECT tenant_id AS tenant, count(*)::int AS seen,
+                  count(*) FILTER (WHERE content_key IS NULL OR (metadata_readable AND metadata_key IS NULL))::int AS readable
+             FROM seen GROUP BY 1 ORDER BY 1`,
         );
         return {
           seen: rows.reduce((sum, { seen }) => sum + seen, 0),
-          findings: rows.flatMap(({ tenant, readable, lost }): Finding[] => [
-            ...(readable > 0
-              ? [
-                  {
-                    object: `tenant ${tenant}`,
-                    detail: `${counted(readable, 'record')} readable, marked as encrypted`,
-                  },
-                ]
-              : []),
-            ...(lost > 0
-              ? [
-                  {
-                    object: `tenant ${tenant}`,
-                    detail: `${counted(lost, 'record')} whose data key is not there`,
-                  },
-                ]
-              : []),
-          ]),
+          findings: rows
+            .filter(({ readable }) => readable > 0)
+            .map(({ tenant, readable }) => ({
+              object: `tenant ${tenant}`,
+              detail: `${counted(readable, 'record')} marked as encrypted but readable`,
+            })),
         };
       }),
   },
@@ -199,35 +192,28 @@ export const checks = checksOf('encryption', [
     id: 'ENC-010',
     name: 'encryption-triggers-in-place',
     severity: 'high',
-    title: 'Nothing is written as encrypted that is not, and no data key goes back',
-    inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key and guard_erasure`,
-    why: 'These triggers keep the column encrypted true to the row, refuse values whose key is unknown or destroyed, and keep a destroyed key destroyed and an erased tenant without any.',
-    remedy: 'ALTER TABLE … ENABLE TRIGGER, or create them as migration 0013 does.',
+    title: 'Triggers keep the column encrypted true and data-key states final',
+    inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key, guard_erasure and guard_key_end`,
+    why: 'These triggers keep the column encrypted consistent with the row and reject values whose key is unknown or destroyed. They also keep destroyed keys destroyed, erased tenants without keys, and a key alive while a value names it.',
+    remedy: 'ALTER TABLE … ENABLE TRIGGER, or create them as migrations 0013 and 0014 do.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const guards = [
-        { table: recordsTable, calls: 'guard_sealed_record', on: ['inserts', 'updates'] },
-        { table: keysTable, calls: 'guard_data_key', on: ['inserts', 'updates'] },
-        { table: keysTable, calls: 'guard_erasure', on: ['updates'] },
+        { table: keysTable, calls: 'guard_key_end', on: ['update'] },
+        { table: recordsTable, calls: 'guard_sealed_record', on: ['insert', 'update'] },
+        { table: keysTable, calls: 'guard_data_key', on: ['insert', 'update'] },
+        { table: keysTable, calls: 'guard_erasure', on: ['update'] },
       ] as const;
-      const kinds = { inserts: 4, updates: 16 } as const;
       return judge(
         counted(guards.length, 'guard'),
-        guards.flatMap(({ table, calls, on }): Finding[] => {
+        guards.flatMap(({ table, calls, on }) => {
           const relation = model.named(table);
           const triggers = relation
-            ? model
-                .triggersOf(relation)
-                .filter(
-                  ({ enabled, function: oid }) =>
-                    (enabled === 'O' || enabled === 'A') && model.routine(oid)?.name === calls,
-                )
+            ? model.triggersOf(relation).filter((trigger) => model.routine(trigger.function)?.name === calls)
             : [];
-          const open = on.filter((event) => !triggers.some(({ type }) => type & kinds[event]));
-          return open.length > 0
-            ? [{ object: table, detail: `${calls} does not guard ${open.join(' and ')}` }]
-            : [];
+          const open = on.filter((command) => !triggers.some((trigger) => fires(trigger, command)));
+          return listed(table, `has no enabled trigger ${calls} for`, open);
         }),
       );
     },
@@ -236,25 +222,24 @@ export const checks = checksOf('encryption', [
     id: 'ENC-011',
     name: 'encrypting-tenants-have-key',
     severity: 'medium',
-    title: 'Every tenant that wants encryption and has records has a data key',
+    title: 'Every tenant with encryption enabled and records has a data key',
     inspects: `tenant_configs.encryption_enabled, records and ${keysTable}`,
-    why: 'Its configuration promises encryption, and without a key nothing of it was ever encrypted.',
-    remedy:
-      "Write the tenant's records with sealRecord; or say encryption_enabled = false, which is the truth.",
+    why: "The configuration promises encryption; without a key none of the tenant's rows was ever encrypted.",
+    remedy: 'Write the records of the tenant with sealRecord, or set encryption_enabled = false.',
     source,
     run: (input) =>
-      lookAtKeys(input, async ({ client }) => {
+      withKeys(input, async ({ client }) => {
         const { rows } = await client.query<{ tenant: string }>(
           `SELECT c.tenant_id AS tenant FROM ${schema}.tenant_configs c
             WHERE c.encryption_enabled
               AND NOT EXISTS (SELECT FROM ${keysTable} k WHERE k.tenant_id = c.tenant_id AND k.purpose = 'encryption'
                                 AND k.state IN ('active', 'erased'))
               AND EXISTS (SELECT FROM ${recordsTable} r WHERE r.tenant_id = c.tenant_id)
-            ORDER BY 1 LIMIT 100`,
+            ORDER BY 1 LIMIT ${listedTenants}`,
         );
         return rows.map(({ tenant }) => ({
           object: `tenant ${tenant}`,
-          detail: 'has records and no data key',
+          detail: 'has records but no data key',
         }));
       }),
   },
@@ -262,14 +247,14 @@ export const checks = checksOf('encryption', [
     id: 'ENC-012',
     name: 'encrypting-tenants-have-no-plaintext',
     severity: 'medium',
-    title: 'Tenants that want encryption have no readable records',
-    inspects: `a sample of ${recordsTable} (about 200 pages): rows without encrypted, of tenants with encryption_enabled`,
-    why: 'Some writer stores in clear what the tenant was promised to be encrypted.',
+    title: 'Tenants with encryption enabled have no plaintext records',
+    inspects: `a sample of ${recordsTable} (about ${samplePages} pages): unencrypted rows of tenants with encryption_enabled`,
+    why: 'A writer stores in clear what the tenant expects to be encrypted.',
     remedy:
-      'Find the writer (audit trail: user_agent, login), let it use sealRecord, and encrypt what it wrote.',
+      'Find the writer (audit trail: user_agent, login), make it use sealRecord, and encrypt the rows that it wrote.',
     source,
     run: (input) =>
-      lookAtRecords(input, 'r.encrypted IS NOT TRUE', async (client, sample) => {
+      withSample(input, 'r.encrypted IS NOT TRUE', async (client, sample) => {
         const { rows } = await client.query<{ tenant: string; readable: number; seen: number }>(
           `WITH seen AS (${sample})
            SELECT s.tenant_id AS tenant, count(*)::int AS seen,
@@ -291,10 +276,10 @@ export const checks = checksOf('encryption', [
     id: 'ENC-013',
     name: 'data-key-changes-audited-without-keys',
     severity: 'high',
-    title: 'The audit trail is told of data keys, and not the keys',
+    title: 'The audit trail records changes of data keys without the keys',
     inspects: `functions that triggers of ${keysTable} call`,
-    why: 'The trail is kept longer and read by more people than the keys; with a copy in it, destroying a key destroys nothing.',
-    remedy: 'Let the triggers call llama.write_key_audit, which names the columns it writes.',
+    why: 'The trail is kept longer and read by more people than the keys. With a copy of a key in it, destroying the key has no effect.',
+    remedy: 'Make the triggers call llama.write_key_audit, which lists the columns that it writes.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -308,7 +293,7 @@ export const checks = checksOf('encryption', [
         counted(routines.length, 'trigger'),
         routines.flatMap((routine): Finding[] =>
           routine && /\bto_jsonb?\s*\(\s*(NEW|OLD)\b|\b(NEW|OLD)\.(wrapped\b|\*)/i.test(routine.source)
-            ? [{ object: signatureOf(routine), detail: 'writes down the wrapped key' }]
+            ? [{ object: signatureOf(routine), detail: 'records the wrapped key' }]
             : [],
         ),
       );
@@ -316,10 +301,10 @@ export const checks = checksOf('encryption', [
   },
 ]);
 
-type KeyJudge = (input: CheckInput) => Promise<readonly Finding[]>;
+type KeyFindings = (input: CheckInput) => Promise<readonly Finding[]>;
 
-/** Asks as the role that sees every tenant's keys. */
-async function lookAtKeys(input: CheckInput, find: KeyJudge): Promise<Outcome> {
+/** Runs `find` as the role that sees the keys of every tenant. */
+async function withKeys(input: CheckInput, find: KeyFindings): Promise<Outcome> {
   const { client, snapshot } = input;
   if (!modelOf(snapshot).named(keysTable)) return missing;
   return rolledBack(client, async () => {
@@ -345,13 +330,13 @@ async function wrappedAsConfigured({
     const object = `data key ${key} of tenant ${tenant}`;
     const isVault = /^https:\/\/[^/]+\/keys\/[^/]+$/.test(wrappingKey);
     if (!wrappedLengths[algorithm]?.includes(length ?? 0)) {
-      return [{ object, detail: `${length} bytes are no key wrapped with ${algorithm}` }];
+      return [{ object, detail: `has ${length} bytes, which ${algorithm} does not produce` }];
     }
     if (isVault !== (algorithm === 'RSA-OAEP-256') || (!isVault && wrappingKey !== 'local')) {
-      return [{ object, detail: `${wrappingKey} does not wrap with ${algorithm}` }];
+      return [{ object, detail: `has wrapping key ${wrappingKey}, which does not use ${algorithm}` }];
     }
     if (wanted !== undefined && wrappingKey.toLowerCase() !== wanted) {
-      return [{ object, detail: `is wrapped by ${wrappingKey}` }];
+      return [{ object, detail: `is wrapped by ${wrappingKey}, expected ${wanted}` }];
     }
     return !isVault && snapshot.server.isAzure && wanted === undefined
       ? [{ object, detail: 'is wrapped by a key in a file' }]
@@ -359,18 +344,15 @@ async function wrappedAsConfigured({
   });
 }
 
-type RecordJudge = (
+type SampleFindings = (
   client: pg.Client,
   sample: string,
 ) => Promise<{ readonly seen: number; readonly findings: readonly Finding[] }>;
 
-/** Pages of all partitions together that a sample reads, about. */
-const samplePages = 200;
-
-async function lookAtRecords(
+async function withSample(
   { client, snapshot }: CheckInput,
   condition: string,
-  find: RecordJudge,
+  find: SampleFindings,
 ): Promise<Outcome> {
   const model = modelOf(snapshot);
   if (!model.named(keysTable) || !model.named(recordsTable)) return missing;

@@ -7,7 +7,7 @@ import { type Difference, differences, sizeOf } from '../drift/compare.ts';
 import { expectation, manifestFor, noManifest, outdated } from '../drift/manifest.ts';
 import { owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { Snapshot } from '../snapshot/facts.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 
 const descriptions = new WeakMap<Snapshot, Promise<Description>>();
 

@@ -8,7 +8,7 @@ import { counted, judge, skip } from '../outcome.ts';
 const breakGlass = ['encryption_key', 'encrypt_sensitive_data', 'decrypt_sensitive_data'] as const;
 const mayCall = 'admin_role';
 
-/** Settings that hold, or look as if they held, a key. */
+/** Names of settings that hold a key. */
 const keyLike = /^app\..*(key|secret|password)/i;
 
 export const checks = checksOf('encryption', [
@@ -16,10 +16,10 @@ export const checks = checksOf('encryption', [
     id: 'ENC-001',
     name: 'break-glass-functions-admin-only',
     severity: 'critical',
-    title: `Only administrators may call the break-glass encryption functions`,
+    title: 'Only administrators may call the break-glass encryption functions',
     inspects: `EXECUTE on ${breakGlass.map((name) => `${schema}.${name}`).join(', ')}`,
-    why: 'Applications encrypt in Node, where keys never reach the server; a tenant that can call these can try keys and read the errors.',
-    remedy: `REVOKE EXECUTE ON FUNCTION … FROM the role; only ${mayCall} has it.`,
+    why: 'Applications encrypt in Node, where keys never reach the server. A tenant that can call these functions can try keys and read the errors.',
+    remedy: `REVOKE EXECUTE ON FUNCTION … FROM the role; only ${mayCall} needs it.`,
     source: 'docs/decisions.md, 17',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -27,13 +27,13 @@ export const checks = checksOf('encryption', [
         (routine) => routine.schema === schema && breakGlass.some((name) => name === routine.name),
       );
       if (functions.length === 0) return skip('the functions do not exist');
-      const outsiders = groupRoles.filter((role) => role !== mayCall && role !== owner);
+      const others = groupRoles.filter((role) => role !== mayCall && role !== owner);
       return judge(
         counted(functions.length, 'function'),
         functions.flatMap((routine): Finding[] => {
-          const open = outsiders.filter((role) => {
+          const open = others.filter((role) => {
             const rights = model.rightsOf(role);
-            // What PUBLIC may call is ISO-025's to say.
+            // ISO-025 reports functions that PUBLIC may execute.
             return routine.grants.some(({ grantee }) => grantee !== 'PUBLIC' && rights.has(grantee));
           });
           return open.length > 0
@@ -47,10 +47,11 @@ export const checks = checksOf('encryption', [
     id: 'ENC-002',
     name: 'break-glass-functions-work',
     severity: 'high',
-    title: 'The break-glass functions encrypt, name their key, and refuse another one',
+    title: 'The break-glass functions encrypt, name their key and reject another key',
     inspects: 'a round trip with a random key, as admin_role, in a transaction that is rolled back',
-    why: 'What is only ever called in an emergency must be known to work before it.',
-    remedy: 'Compare the functions with migrations/0009_encryption.sql; is pgcrypto in schema extensions?',
+    why: 'Functions that are only called in an emergency must be known to work before it.',
+    remedy:
+      'Compare the functions with migrations/0009_encryption.sql, and check that pgcrypto is in schema extensions.',
     source: 'docs/decisions.md, 17',
     run: roundTrip,
   },
@@ -58,10 +59,10 @@ export const checks = checksOf('encryption', [
     id: 'ENC-003',
     name: 'no-key-in-settings',
     severity: 'critical',
-    title: 'No key stands in the settings of a role or a database',
+    title: 'No role or database setting contains a key',
     inspects: 'names in pg_db_role_setting that look like a key, secret or password',
-    why: 'pg_db_role_setting is readable by everybody who can connect, and goes into every dump.',
-    remedy: 'ALTER ROLE … RESET … (or ALTER DATABASE …), then rotate the key: it has been readable.',
+    why: 'Every role that can connect may read pg_db_role_setting, and every dump contains it.',
+    remedy: 'ALTER ROLE … RESET … (or ALTER DATABASE …), then rotate the key, because it was readable.',
     source: 'docs/decisions.md, 17',
     run: ({ snapshot }) =>
       judge(
@@ -79,12 +80,12 @@ export const checks = checksOf('encryption', [
     id: 'ENC-004',
     name: 'no-key-in-statement-statistics',
     severity: 'critical',
-    title: 'No key stands in the statistics of statements',
+    title: 'Statement statistics contain no key',
     inspects:
-      'SET, ALTER and DO statements in pg_stat_statements of this database that write a key instead of binding it',
-    why: 'SET app.encryption_keys = … (before 18) and a DO block are kept verbatim, readable by every monitoring login, until the statistics are reset. Only set_config with a bound parameter is not.',
+      'SET, ALTER and DO statements in pg_stat_statements of this database that contain a key as a literal',
+    why: 'SET app.encryption_keys = … (before 18) and DO blocks are kept verbatim, readable by every monitoring login, until the statistics are reset. Only set_config with a bound parameter leaves no key.',
     remedy:
-      'Rotate the key, then SELECT extensions.pg_stat_statements_reset(); make the caller use set_config($1, $2, true).',
+      'Rotate the key, then SELECT extensions.pg_stat_statements_reset(). Change the caller to set_config($1, $2, true).',
     source: 'docs/decisions.md, 17; reproduced on PostgreSQL 15 and 18',
     run: async ({ snapshot, client }) => {
       const extension = snapshot.extensions.find(({ name }) => name === 'pg_stat_statements');
@@ -98,7 +99,7 @@ export const checks = checksOf('encryption', [
             WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
         );
         const { found, seen } = rows[0] ?? { found: 0, seen: 0 };
-        const detail = `${counted(found, 'statement')} with a key in its text`;
+        const detail = `contains ${counted(found, 'statement')} with a key`;
         return judge(counted(seen, 'statement'), found > 0 ? [{ object: 'pg_stat_statements', detail }] : []);
       });
     },
@@ -133,19 +134,19 @@ async function roundTrip({ client, snapshot }: CheckInput): Promise<Outcome> {
       return judge('a round trip', findings);
     }
     if (!/^pgp1:first:/.test(encrypted.value))
-      find('encrypt_sensitive_data', "does not name the value's key");
+      find('encrypt_sensitive_data', 'does not name the key of the value');
     if (encrypted.value.includes(plaintext)) find('encrypt_sensitive_data', 'leaves the value readable');
     const again = await call('encrypt_sensitive_data', plaintext);
     if ('value' in again && again.value === encrypted.value) {
-      find('encrypt_sensitive_data', 'encrypts equal values equally, which tells that they are equal');
+      find('encrypt_sensitive_data', 'encrypts equal values equally, which reveals that they are equal');
     }
     const decrypted = await call('decrypt_sensitive_data', encrypted.value);
     if (!('value' in decrypted) || decrypted.value !== plaintext) {
-      find('decrypt_sensitive_data', 'does not give back what was encrypted');
+      find('decrypt_sensitive_data', 'does not return the encrypted value');
     }
     await use(ring(key()));
     if ('value' in (await call('decrypt_sensitive_data', encrypted.value))) {
-      find('decrypt_sensitive_data', 'accepts another key under the same name');
+      find('decrypt_sensitive_data', 'accepts another key with the same name');
     }
     return judge('a round trip', findings);
   });

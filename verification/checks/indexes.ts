@@ -1,16 +1,21 @@
 import { checksOf, type Finding } from '../check.ts';
 import { modelOf, nameOf, schema, tenantColumn } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { Index, Snapshot } from '../snapshot/facts.ts';
+import type { Index, Snapshot } from '../snapshot/snapshot.ts';
 
-const look = ({ indexes }: Snapshot) => counted(indexes.length, 'index', 'indexes');
+/** Days of statistics after which an index without a read counts as unused. */
+const unusedDays = 30;
+/** Reads of a table below which its statistics prove nothing. */
+const leastTableReads = 1000;
+
+const inspected = ({ indexes }: Snapshot) => counted(indexes.length, 'index', 'indexes');
 
 function objectOf(snapshot: Snapshot, index: Index): string {
   const table = modelOf(snapshot).relation(index.relation);
   return `${index.name} on ${table ? nameOf(table) : index.relation}`;
 }
 
-/** Indexes of partitioned tables: they hold nothing themselves and are valid once every leaf has one attached. */
+/** The index of a partitioned table holds no entries and is valid once every leaf has an attached one. */
 function isPartitioned(snapshot: Snapshot, index: Index): boolean {
   return modelOf(snapshot).relation(index.relation)?.kind === 'p';
 }
@@ -22,18 +27,18 @@ export const checks = checksOf('indexes', [
     severity: 'high',
     title: 'Every index is valid',
     inspects: 'pg_index.indisvalid and indisready of every index that holds entries',
-    why: 'CREATE INDEX CONCURRENTLY that failed leaves an index that every write maintains and no query uses; IF NOT EXISTS takes it for done.',
+    why: 'A failed CREATE INDEX CONCURRENTLY leaves an index that every write maintains and no query uses. IF NOT EXISTS accepts it.',
     remedy:
-      'REINDEX INDEX CONCURRENTLY …, or drop it and run the migration again: the builder replaces invalid leftovers.',
+      'REINDEX INDEX CONCURRENTLY …, or drop it and run the migration again, which replaces invalid indexes.',
     source: 'docs/decisions.md, 13; postgresai H001; pgdoctor indexes/invalid',
     run: ({ snapshot }) =>
       judge(
-        look(snapshot),
+        inspected(snapshot),
         snapshot.indexes
           .filter((index) => !isPartitioned(snapshot, index) && !(index.valid && index.ready))
           .map((index) => ({
             object: objectOf(snapshot, index),
-            detail: index.ready ? 'is invalid' : 'is not ready: a build was cut off or is running',
+            detail: index.ready ? 'is invalid' : 'is not ready: its build was interrupted or is running',
           })),
       ),
   },
@@ -41,11 +46,11 @@ export const checks = checksOf('indexes', [
     id: 'IDX-002',
     name: 'leaves-have-parent-indexes',
     severity: 'high',
-    title: 'Every leaf has every index of its table',
-    inspects: 'indexes of partitioned tables, and for each leaf the index that is attached to them',
-    why: 'The index of a partitioned table stays invalid until the last leaf has its own attached; until then queries over the leaves without one scan them.',
+    title: 'Every leaf has every index of its parent',
+    inspects: 'indexes of partitioned tables, and the index of each leaf that is attached to them',
+    why: 'The index of a partitioned table stays invalid until every leaf has an attached one. Queries scan the leaves without it.',
     remedy:
-      'Run the migration that builds it again (the builder resumes), or CREATE INDEX CONCURRENTLY on the leaf and ALTER INDEX … ATTACH PARTITION.',
+      'Run the migration that builds it again (the build resumes), or CREATE INDEX CONCURRENTLY on the leaf and ALTER INDEX … ATTACH PARTITION.',
     source: 'docs/decisions.md, 13',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -66,9 +71,11 @@ export const checks = checksOf('indexes', [
           if (lacking.length > 0) {
             const names = lacking.slice(0, 3).map(({ name }) => name);
             const more = lacking.length > 3 ? ` and ${lacking.length - 3} more` : '';
-            return [{ object: objectOf(snapshot, index), detail: `not on ${names.join(', ')}${more}` }];
+            return [
+              { object: objectOf(snapshot, index), detail: `is missing on ${names.join(', ')}${more}` },
+            ];
           }
-          // Valid leaves below an invalid parent: attached, and the last attach never told the parent.
+          // All leaves are attached and valid, but the last attach did not mark the parent valid.
           const whole = leaves.every(({ oid }) =>
             model.indexesOf({ ...table, oid }).every((leaf) => leaf.parent !== index.oid || leaf.valid),
           );
@@ -81,21 +88,21 @@ export const checks = checksOf('indexes', [
     id: 'IDX-004',
     name: 'no-duplicate-index',
     severity: 'low',
-    title: 'No two indexes of a table do the same work',
+    title: 'No table has two equal indexes',
     inspects: 'method, columns, operator classes, order and condition of indexes of one table',
-    why: 'Each costs every write and disk, and one of them is never used.',
-    remedy: 'DROP INDEX CONCURRENTLY the one that no constraint needs.',
+    why: 'Every write maintains both, and queries use only one.',
+    remedy: 'DROP INDEX CONCURRENTLY on the one that no constraint needs.',
     source: 'splinter 0009; postgresai H004',
     run: ({ snapshot }) => {
       const seen = new Map<string, Index>();
       return judge(
-        look(snapshot),
+        inspected(snapshot),
         snapshot.indexes.flatMap((index): Finding[] => {
           if (index.likeness === null) return [];
           const key = `${index.relation} ${index.likeness}`;
           const twin = seen.get(key);
           if (!twin) seen.set(key, index);
-          return twin ? [{ object: objectOf(snapshot, index), detail: `does what ${twin.name} does` }] : [];
+          return twin ? [{ object: objectOf(snapshot, index), detail: `equals ${twin.name}` }] : [];
         }),
       );
     },
@@ -104,10 +111,10 @@ export const checks = checksOf('indexes', [
     id: 'IDX-005',
     name: 'foreign-keys-indexed',
     severity: 'medium',
-    title: 'Every foreign key has an index on its own side',
+    title: 'Every foreign key has an index on its referencing side',
     inspects: 'foreign keys of schema llama, and indexes that start with their columns',
-    why: 'Deleting or updating a referenced row scans the whole referring table, under a lock.',
-    remedy: "CREATE INDEX on the key's columns (buildPartitionedIndex for a partitioned table).",
+    why: 'Deleting or updating a referenced row scans the whole referencing table under a lock.',
+    remedy: 'CREATE INDEX on the columns of the key (buildPartitionedIndex for a partitioned table).',
     source: 'splinter 0001',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -128,7 +135,7 @@ export const checks = checksOf('indexes', [
             : [
                 {
                   object: `${key.name} on ${nameOf(table)}`,
-                  detail: `no index starts with (${key.columns.join(', ')})`,
+                  detail: `has no index that starts with (${key.columns.join(', ')})`,
                 },
               ];
         }),
@@ -140,19 +147,19 @@ export const checks = checksOf('indexes', [
     name: 'tables-have-primary-key',
     severity: 'medium',
     title: 'Every table has a primary key',
-    inspects: 'tables of schema llama that are no leaves',
-    why: 'Without one a row cannot be named: logical replication refuses updates, and the audit trail has no key to keep.',
-    remedy: 'ALTER TABLE … ADD PRIMARY KEY (with the partition column where the table is partitioned).',
+    inspects: 'tables of schema llama except leaves',
+    why: 'Without one, logical replication refuses updates, and the audit trail has no key to record.',
+    remedy: 'ALTER TABLE … ADD PRIMARY KEY (with the partition column if the table is partitioned).',
     source: 'splinter 0004',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const closed = new Set(model.detached.map(({ oid }) => oid));
+      const detached = new Set(model.detached.map(({ oid }) => oid));
       const tables = snapshot.relations.filter(
         (relation) =>
           relation.schema === schema &&
           (relation.kind === 'r' || relation.kind === 'p') &&
           relation.parent === null &&
-          !closed.has(relation.oid),
+          !detached.has(relation.oid),
       );
       return judge(
         counted(tables.length, 'table'),
@@ -166,21 +173,24 @@ export const checks = checksOf('indexes', [
     id: 'IDX-007',
     name: 'tenant-tables-indexed-by-tenant',
     severity: 'medium',
-    title: "Every tenants' table has an index that starts with the tenant",
-    inspects: "valid indexes of tenants' tables whose first column is tenant_id, without a condition",
-    why: "The tenant is a condition of every query of the application role. Without such an index each of them reads all tenants' rows.",
-    remedy: 'An index on (tenant_id, …).',
+    title: 'Every tenant table has an index that starts with the tenant',
+    inspects: 'valid indexes of tenant tables whose first column is tenant_id, without a condition',
+    why: 'Every query of the application role filters by tenant. Without such an index each query reads the rows of all tenants.',
+    remedy: 'Create an index on (tenant_id, …).',
     source: 'pgrls PERF003; measured: 0.5 ms with, 80-450 ms without, over two million rows',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       return judge(
-        counted(model.tenantTables.length, "tenants' table"),
+        counted(model.tenantTables.length, 'tenant table'),
         model.tenantTables
           .filter(
             (table) =>
               !model.indexesOf(table).some(({ columns, partial }) => columns[0] === tenantColumn && !partial),
           )
-          .map((table) => ({ object: nameOf(table), detail: `no index starts with ${tenantColumn}` })),
+          .map((table) => ({
+            object: nameOf(table),
+            detail: `has no index that starts with ${tenantColumn}`,
+          })),
       );
     },
   },
@@ -188,10 +198,10 @@ export const checks = checksOf('indexes', [
     id: 'IDX-008',
     name: 'materialized-views-refresh-concurrently',
     severity: 'high',
-    title: 'Every materialized view can be refreshed without stopping its readers',
+    title: 'Every materialized view can be refreshed concurrently',
     inspects: 'unique indexes without a condition or expression on materialized views',
-    why: 'REFRESH … CONCURRENTLY needs one; without it every refresh fails, or locks readers out.',
-    remedy: 'CREATE UNIQUE INDEX on the columns that identify a row of it.',
+    why: 'REFRESH … CONCURRENTLY needs one. Without it every refresh fails or blocks readers.',
+    remedy: 'CREATE UNIQUE INDEX on the columns that identify a row of the view.',
     source: 'PostgreSQL manual, REFRESH MATERIALIZED VIEW',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -221,20 +231,19 @@ export const checks = checksOf('indexes', [
     id: 'IDX-009',
     name: 'indexes-used',
     severity: 'low',
-    title: 'No index has gone unused for a month',
-    inspects:
-      'pg_stat_user_indexes.idx_scan of indexes that enforce nothing, leaves counted with their parent, once the statistics cover 30 days and the table was read',
-    why: 'Every write pays for an index, whether anybody reads it or not.',
-    remedy: 'Drop it in a migration, after looking at the replica too: its reads are counted there.',
+    title: `Every index was used within ${unusedDays} days`,
+    inspects: `pg_stat_user_indexes.idx_scan of indexes that enforce nothing, leaves counted with their parent, once the statistics cover ${unusedDays} days and the table was read`,
+    why: 'Every write maintains the index, even if no query reads it.',
+    remedy: 'Check the replica too, which counts its own reads; then drop it in a migration.',
     source: 'splinter 0005; postgresai H002',
     run: ({ snapshot: { activity } }) => {
       const days = Math.floor(activity.statisticsDays);
-      if (days < 30) return skip(`the statistics cover ${counted(days, 'day')}, which is too short to tell`);
+      if (days < unusedDays) return skip(`the statistics cover ${counted(days, 'day')}, too few to judge`);
       return judge(
         `${counted(activity.indexUse.length, 'index', 'indexes')} over ${days} days`,
         activity.indexUse
-          .filter(({ scans, tableReads }) => scans === 0 && tableReads > 1000)
-          .map(({ name }) => ({ object: `index ${name}`, detail: `was not read in ${days} days` })),
+          .filter(({ scans, tableReads }) => scans === 0 && tableReads > leastTableReads)
+          .map(({ name }) => ({ object: `index ${name}`, detail: `was not used in ${days} days` })),
       );
     },
   },

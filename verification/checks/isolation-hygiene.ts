@@ -1,4 +1,4 @@
-/** What weakens isolation slowly: policies that pile up, look elsewhere, or guard what nobody thought secret. */
+/** Habits that weaken isolation over time: overlapping policies, policies over other tables, readable secrets. */
 import { readsTable } from '../../database/schema/policy.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { modelOf, nameOf, schema } from '../model.ts';
@@ -7,7 +7,7 @@ import { grantsOn, reachesTenants } from '../reach.ts';
 
 const commands = { r: 'SELECT', a: 'INSERT', w: 'UPDATE', d: 'DELETE', '*': 'ALL' } as const;
 
-/** Names of columns that hold what nobody should read in clear. */
+/** Names of columns that hold secrets. */
 const secret =
   /(^|_)(password|passwd|passphrase|secret|token|api_?key|private_?key|credential|ssn|social_security|credit_?card|card_number|iban|cvv|pin)(_|$)/i;
 
@@ -16,10 +16,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-013',
     name: 'one-permissive-policy-per-command',
     severity: 'low',
-    title: 'One permissive policy decides for each role and command',
-    inspects: "permissive policies of tenants' tables, by role and command",
-    why: 'Permissive policies are joined by OR: each is computed for every row, and the widest of them wins.',
-    remedy: 'Join them into one policy.',
+    title: 'One permissive policy decides per role and command',
+    inspects: 'permissive policies of tenant tables, by role and command',
+    why: 'Permissive policies are joined by OR: the server evaluates each of them for every row, and the widest one decides.',
+    remedy: 'Merge them into one policy.',
     source: 'splinter 0006; pgrls HYG003',
     run: ({ snapshot }) => {
       const findings = modelOf(snapshot).tenantTables.flatMap((table): readonly Finding[] => {
@@ -38,7 +38,9 @@ export const checks = checksOf('isolation', [
               .map(({ name }) => name)
               .sort()
               .join(', ');
-            return [{ object: nameOf(table), detail: `${names} all decide ${commands[command]} of ${role}` }];
+            return [
+              { object: nameOf(table), detail: `${names} decide ${commands[command]} of ${role} together` },
+            ];
           }),
         );
       });
@@ -49,10 +51,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-014',
     name: 'policies-read-own-table-only',
     severity: 'medium',
-    title: 'No policy looks into another table',
-    inspects: 'FROM in the conditions of policies',
-    why: 'What the other table holds then decides who sees a row: whoever may write it opens this one, its own policies apply or not by whose rights are used, and each row costs a look-up.',
-    remedy: "Keep the tenant's column in the table itself and compare that.",
+    title: 'No policy reads another table',
+    inspects: 'tables in the conditions of policies',
+    why: 'The other table then decides who sees a row: a role that may write it opens this table. Whether its own policies apply depends on the role that reads, and every row costs a lookup.',
+    remedy: 'Keep the tenant column in the table itself and compare that.',
     source: 'pgrls SEC025; docs/decisions.md, 15',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -60,8 +62,8 @@ export const checks = checksOf('isolation', [
         counted(snapshot.policies.length, 'policy', 'policies'),
         snapshot.policies.flatMap(({ relation, name, using, check }): readonly Finding[] => {
           const table = model.relation(relation);
-          const looks = [using, check].some((condition) => condition !== null && readsTable(condition));
-          return table && looks
+          const reads = [using, check].some((condition) => condition !== null && readsTable(condition));
+          return table && reads
             ? [
                 {
                   object: `policy ${name} on ${nameOf(table)}`,
@@ -77,10 +79,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-015',
     name: 'foreign-tables-closed-to-tenants',
     severity: 'high',
-    title: 'No foreign table is open to the application role',
+    title: 'No tenant role has privileges on a foreign table',
     inspects: 'grants on foreign tables',
-    why: 'Row-level security does not exist on them: every tenant reads all that the other server gives.',
-    remedy: 'REVOKE, or put a view with the tenant’s condition in front.',
+    why: 'Foreign tables have no row-level security: every tenant reads everything that the other server returns.',
+    remedy: 'REVOKE the privilege, or put a view with the tenant condition in front of the table.',
     source: 'splinter 0017',
     run: ({ snapshot }) => {
       const foreign = snapshot.relations.filter(({ kind }) => kind === 'f');
@@ -88,7 +90,7 @@ export const checks = checksOf('isolation', [
         counted(foreign.length, 'foreign table'),
         foreign
           .filter((table) => reachesTenants(snapshot, grantsOn(snapshot, table)))
-          .map((table) => ({ object: nameOf(table), detail: 'the application role reaches it' })),
+          .map((table) => ({ object: nameOf(table), detail: 'a tenant role has a privilege on it' })),
       );
     },
   },
@@ -96,11 +98,11 @@ export const checks = checksOf('isolation', [
     id: 'ISO-041',
     name: 'secret-columns-encrypted',
     severity: 'medium',
-    title: 'No column that sounds like a secret lies open',
-    inspects: `names of columns in schema ${schema} whose table somebody but the owner may read`,
-    why: 'Passwords, tokens and card numbers in clear are read by analysts, backups and logs alike.',
+    title: 'Columns with the name of a secret are encrypted or readable by the owner only',
+    inspects: `names of columns in schema ${schema} on whose table another role than the owner has SELECT`,
+    why: 'Analysts, backups and logs see passwords, tokens and card numbers that are stored in clear.',
     remedy:
-      'Encrypt the field in the application (docs/decisions.md, 17), or rename a column that only sounds like one.',
+      'Encrypt the field in the application (docs/decisions.md, 17), or rename a column that holds no secret.',
     source: 'splinter 0023',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -110,7 +112,7 @@ export const checks = checksOf('isolation', [
         const readers = table.grants.filter(
           ({ grantee, privilege }) => privilege === 'SELECT' && grantee !== table.owner,
         );
-        // What is stored as bytes is taken for encrypted.
+        // A column of bytes counts as encrypted.
         if (readers.length === 0 || column.type === 'bytea') return [];
         return [
           {

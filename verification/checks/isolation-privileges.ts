@@ -1,9 +1,9 @@
-/** Ways around the policies that they do not see: privileges, defaults, keys, copies. */
+/** Ways around the policies that need no policy: privileges, default privileges, keys, copies. */
 import { checksOf, type Finding } from '../check.ts';
 import {
   auditRole,
-  describeGrants,
   foreignGrants,
+  granted,
   groupRoles,
   loginRoles,
   maintenanceRole,
@@ -15,36 +15,36 @@ import {
   tenantColumn,
   tenantRole,
 } from '../model.ts';
-import { counted, judge } from '../outcome.ts';
-import { reachesTenants, rightsOfTenants } from '../reach.ts';
-import type { Grant } from '../snapshot/facts.ts';
+import { counted, judge, listed } from '../outcome.ts';
+import { grantsOn, reachesTenants, rolesOfTenants } from '../reach.ts';
+import type { Grant } from '../snapshot/snapshot.ts';
 
 export const checks = checksOf('isolation', [
   {
     id: 'ISO-027',
     name: 'structural-privileges-owner-only',
     severity: 'high',
-    title: 'Nobody but the owner may TRUNCATE, REFERENCE, put triggers on or MAINTAIN a table',
+    title: 'Only the owner may TRUNCATE, REFERENCE, put triggers on or MAINTAIN a table',
     inspects: 'privileges on tables of schema llama',
-    why: 'TRUNCATE is not filtered by policies; a foreign key asks about rows that its author cannot see; a trigger runs as whoever writes next.',
-    remedy: 'REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM the role (and MAINTAIN from 17 on).',
+    why: 'Policies do not filter TRUNCATE. A foreign key probes rows that its author cannot see. A trigger runs with the rights of the next writer.',
+    remedy: 'REVOKE TRUNCATE, REFERENCES, TRIGGER ON … FROM the role (and MAINTAIN from version 17 on).',
     source: 'docs/decisions.md, 15; PostgreSQL manual, Row Security Policies',
     run: ({ snapshot }) => {
-      // What is granted on a leaf is ISO-004's to say.
+      // ISO-004 reports grants on leaves.
       const leaves = new Set(modelOf(snapshot).leaves.map(({ oid }) => oid));
       const tables = snapshot.relations.filter(
         (relation) =>
           relation.schema === schema && ['r', 'p', 'm'].includes(relation.kind) && !leaves.has(relation.oid),
       );
-      const wild = new Set(['TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN']);
+      const structural = new Set(['TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN']);
       return judge(
         counted(tables.length, 'table'),
-        tables.flatMap((table): Finding[] => {
-          const grants = foreignGrants(table.grants, table.owner).filter(({ privilege }) =>
-            wild.has(privilege),
-          );
-          return grants.length > 0 ? [{ object: nameOf(table), detail: describeGrants(grants) }] : [];
-        }),
+        tables.flatMap((table) =>
+          granted(
+            nameOf(table),
+            foreignGrants(table.grants, table.owner).filter(({ privilege }) => structural.has(privilege)),
+          ),
+        ),
       );
     },
   },
@@ -52,10 +52,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-028',
     name: 'default-privileges-grant-nothing',
     severity: 'high',
-    title: 'What is created later is open to nobody by default',
+    title: 'Default privileges grant nothing on new objects',
     inspects: 'pg_default_acl of every role that creates objects in schema llama',
-    why: 'ALTER DEFAULT PRIVILEGES … GRANT … ON TABLES also opens every partition that maintenance will ever make.',
-    remedy: 'ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE …; grant each object by name.',
+    why: 'ALTER DEFAULT PRIVILEGES … GRANT … ON TABLES also opens every partition that maintenance creates later.',
+    remedy: 'ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE …, and grant on each object by name.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
       const creators = new Set([owner, maintenanceRole, auditRole, snapshot.server.login]);
@@ -68,17 +68,12 @@ export const checks = checksOf('isolation', [
       const kinds: Readonly<Record<string, string>> = { r: 'tables', S: 'sequences', f: 'functions' };
       return judge(
         counted(relevant.length, 'default privilege'),
-        relevant.flatMap((entry): Finding[] => {
-          const grants = foreignGrants(entry.grants, entry.creator);
-          return grants.length > 0
-            ? [
-                {
-                  object: `future ${kinds[entry.objects]} of ${entry.creator}`,
-                  detail: describeGrants(grants),
-                },
-              ]
-            : [];
-        }),
+        relevant.flatMap((entry) =>
+          granted(
+            `future ${kinds[entry.objects]} of ${entry.creator}`,
+            foreignGrants(entry.grants, entry.creator),
+          ),
+        ),
       );
     },
   },
@@ -86,10 +81,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-029',
     name: 'new-functions-closed-to-public',
     severity: 'medium',
-    title: "New functions of the owner are not everybody's",
+    title: 'PUBLIC gets no EXECUTE on new functions of the owner',
     inspects: `default privileges of ${owner} on functions, in all schemas`,
-    why: 'Without them every CREATE FUNCTION of a later migration is executable by PUBLIC until somebody remembers to revoke it.',
-    remedy: `ALTER DEFAULT PRIVILEGES FOR ROLE ${owner} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC (not IN SCHEMA, which does not take it away).`,
+    why: 'Without these default privileges PUBLIC may execute every function of a later migration until somebody revokes it.',
+    remedy: `ALTER DEFAULT PRIVILEGES FOR ROLE ${owner} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC. IN SCHEMA would not revoke it.`,
     source: 'PostgreSQL manual, ALTER DEFAULT PRIVILEGES',
     run: ({ snapshot }) => {
       const entry = snapshot.defaultPrivileges.find(
@@ -106,15 +101,15 @@ export const checks = checksOf('isolation', [
     name: 'schema-creation-owner-only',
     severity: 'critical',
     title: 'Only owners create objects in a schema, and only administrators create schemas',
-    inspects: `CREATE on every schema and on the database, for PUBLIC, the group roles and tenants' logins; on schema ${schema} for everybody`,
-    why: 'Whoever may create in a schema that a search path names can put a function or table in the place of another. Azure leaves schema public open to everyone.',
+    inspects: `CREATE on every schema and on the database for PUBLIC, the group roles and tenant logins; on schema ${schema} for every role`,
+    why: "A role that may create in a schema of somebody's search path can replace a function or table there. Azure leaves schema public open to PUBLIC.",
     remedy: 'REVOKE CREATE ON SCHEMA … (or ON DATABASE …) FROM PUBLIC (or the role).',
     source: 'CVE-2018-1058; Microsoft Learn, Access management (schema public)',
     run: ({ snapshot }) => {
-      const outsiders = new Set<string>([...rightsOfTenants(snapshot), ...groupRoles]);
-      const created = (grants: readonly Grant[], by: string, everybody = false) =>
+      const restricted = new Set<string>([...rolesOfTenants(snapshot), ...groupRoles]);
+      const created = (grants: readonly Grant[], by: string, everyRole = false) =>
         foreignGrants(grants, by).filter(
-          ({ privilege, grantee }) => privilege === 'CREATE' && (everybody || outsiders.has(grantee)),
+          ({ privilege, grantee }) => privilege === 'CREATE' && (everyRole || restricted.has(grantee)),
         );
       const { server, schemas } = snapshot;
       const places = [
@@ -129,9 +124,7 @@ export const checks = checksOf('isolation', [
       ];
       return judge(
         `${counted(schemas.length, 'schema')} and the database`,
-        places
-          .filter(({ grants }) => grants.length > 0)
-          .map(({ object, grants }) => ({ object, detail: describeGrants(grants) })),
+        places.flatMap(({ object, grants }) => granted(object, grants)),
       );
     },
   },
@@ -139,30 +132,25 @@ export const checks = checksOf('isolation', [
     id: 'ISO-031',
     name: 'tenants-create-no-temporary-objects',
     severity: 'medium',
-    title: 'Tenants make no temporary objects',
+    title: 'No tenant role may create temporary objects',
     inspects: `TEMPORARY on the database, for PUBLIC, ${tenantRole} and its logins`,
-    why: 'A temporary table or function is the usual way to shadow a name that something with more rights looks up.',
+    why: 'A temporary table or function is the usual way to shadow a name that a privileged function looks up.',
     remedy: 'REVOKE TEMPORARY ON DATABASE … FROM PUBLIC.',
     source: 'PostgreSQL manual, Writing SECURITY DEFINER Functions Safely',
     run: ({ snapshot }) => {
       const grants = snapshot.server.databaseGrants.filter(({ privilege }) => privilege === 'TEMPORARY');
-      const rights = rightsOfTenants(snapshot);
-      const open = grants.filter(({ grantee }) => rights.has(grantee));
-      return judge(
-        'pg_database.datacl',
-        open.length > 0
-          ? [{ object: `database ${snapshot.server.database}`, detail: describeGrants(open) }]
-          : [],
-      );
+      const roles = rolesOfTenants(snapshot);
+      const open = grants.filter(({ grantee }) => roles.has(grantee));
+      return judge('pg_database.datacl', granted(`database ${snapshot.server.database}`, open));
     },
   },
   {
     id: 'ISO-032',
     name: 'unique-keys-carry-tenant',
     severity: 'high',
-    title: 'No unique key spans tenants',
-    inspects: "unique indexes of tenants' tables: each contains the tenant column",
-    why: 'Uniqueness is checked over rows that the policies hide: "duplicate key" tells one tenant what another one has.',
+    title: 'Every unique key of a tenant table contains the tenant',
+    inspects: 'unique indexes of tenant tables',
+    why: 'Uniqueness is checked over rows that the policies hide: "duplicate key" reveals to one tenant what another one has.',
     remedy: 'Put tenant_id first in the key.',
     source: 'PostgreSQL manual, Row Security Policies (covert channels)',
     run: ({ snapshot }) => {
@@ -179,7 +167,7 @@ export const checks = checksOf('isolation', [
           .filter(({ index }) => !index.columns.includes(tenantColumn))
           .map(({ table, index }) => ({
             object: `${nameOf(table)}: ${index.name}`,
-            detail: `unique on (${index.columns.join(', ')}) over all tenants`,
+            detail: `is unique on (${index.columns.join(', ')}) across tenants`,
           })),
       );
     },
@@ -188,9 +176,9 @@ export const checks = checksOf('isolation', [
     id: 'ISO-033',
     name: 'foreign-keys-carry-tenant',
     severity: 'high',
-    title: "Foreign keys between tenants' tables carry the tenant",
-    inspects: 'pg_constraint, columns of both sides',
-    why: "The check of a foreign key sees every tenant's rows: a key without the tenant lets one tenant refer to, and so learn of, another's row.",
+    title: 'Foreign keys between tenant tables contain the tenant',
+    inspects: 'pg_constraint: columns of both sides',
+    why: 'The check of a foreign key sees the rows of every tenant. A key without the tenant lets one tenant refer to a row of another, and so learn of it.',
     remedy: 'FOREIGN KEY (tenant_id, …) REFERENCES … (tenant_id, …).',
     source: 'PostgreSQL manual, Row Security Policies (covert channels)',
     run: ({ snapshot }) => {
@@ -209,7 +197,7 @@ export const checks = checksOf('isolation', [
           })
           .map((key) => ({
             object: `${key.name} on ${tables.get(key.relation)?.name}`,
-            detail: `does not carry the tenant: ${key.definition}`,
+            detail: `does not contain the tenant: ${key.definition}`,
           })),
       );
     },
@@ -218,10 +206,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-034',
     name: 'sequences-closed-to-tenants',
     severity: 'medium',
-    title: 'Tenants cannot read or set sequences',
+    title: 'No tenant role can read or set a sequence',
     inspects: `SELECT and UPDATE on sequences, for ${tenantRole}, its logins and PUBLIC`,
-    why: "A sequence counts everybody's rows, and setval() makes the next insert of any tenant fail.",
-    remedy: 'REVOKE SELECT, UPDATE ON SEQUENCE …; USAGE is enough to insert.',
+    why: 'A sequence counts the rows of every tenant, and setval() makes the next insert of any tenant fail.',
+    remedy: 'REVOKE SELECT, UPDATE ON SEQUENCE …; USAGE is enough for inserts.',
     source: 'PostgreSQL manual, GRANT',
     run: ({ snapshot }) => {
       const sequences = snapshot.relations.filter(({ kind }) => kind === 'S');
@@ -232,7 +220,7 @@ export const checks = checksOf('isolation', [
             ({ grants }) =>
               reachesTenants(snapshot, grants, 'SELECT') || reachesTenants(snapshot, grants, 'UPDATE'),
           )
-          .map((sequence) => ({ object: nameOf(sequence), detail: describeGrants(sequence.grants) })),
+          .flatMap((sequence) => granted(nameOf(sequence), sequence.grants)),
       );
     },
   },
@@ -240,11 +228,11 @@ export const checks = checksOf('isolation', [
     id: 'ISO-037',
     name: 'publications-carry-no-tenant-rows',
     severity: 'medium',
-    title: "No publication carries tenants' rows away unseen",
-    inspects: "publications with a tenants' table",
-    why: 'Logical replication reads the log, where there are no policies: whoever subscribes has every tenant.',
+    title: 'No publication contains a tenant table without a row filter',
+    inspects: 'publications that contain a tenant table or a leaf',
+    why: 'Logical replication reads the write-ahead log, where no policy applies: a subscriber gets the rows of every tenant.',
     remedy:
-      'DROP PUBLICATION … if nobody needs it; else give the table a row filter, and accept this finding for as long as data is moved.',
+      'Drop a publication that nobody needs. Otherwise give the table a row filter, or accept this finding while data is being moved.',
     source: 'PostgreSQL manual, Logical Replication: Security',
     run: ({ snapshot }) => {
       const ours = new Set(
@@ -252,12 +240,10 @@ export const checks = checksOf('isolation', [
       );
       return judge(
         counted(snapshot.publications.length, 'publication'),
-        snapshot.publications.flatMap(({ name, everything, tables }): Finding[] => {
+        snapshot.publications.flatMap(({ name, everything, tables }): readonly Finding[] => {
           if (everything) return [{ object: `publication ${name}`, detail: 'is FOR ALL TABLES' }];
           const open = tables.filter((table) => !table.filtered && ours.has(nameOf(table))).map(nameOf);
-          return open.length > 0
-            ? [{ object: `publication ${name}`, detail: `carries ${open.join(', ')}` }]
-            : [];
+          return listed(`publication ${name}`, 'contains', open);
         }),
       );
     },
@@ -266,10 +252,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-038',
     name: 'no-tenant-rows-outside-schema',
     severity: 'high',
-    title: "No copy of tenants' rows lies outside schema llama",
+    title: 'No table outside schema llama has a tenant column',
     inspects: 'tables and materialized views of other schemas with a column tenant_id',
     why: 'Copies made during an incident have no policies, no audit and no retention, and outlive the incident.',
-    remedy: 'Drop the copy, or move it into schema llama by a migration that protects it.',
+    remedy: 'Drop the copy, or move it into schema llama with a migration that protects it.',
     source: 'splinter 0013',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -285,7 +271,7 @@ export const checks = checksOf('isolation', [
           .filter((table) => model.columnsOf(table).some(({ name }) => name === tenantColumn))
           .map((table) => ({
             object: nameOf(table),
-            detail: `owned by ${table.owner}, has a column tenant_id`,
+            detail: `has a column tenant_id, owner is ${table.owner}`,
           })),
       );
     },
@@ -294,23 +280,24 @@ export const checks = checksOf('isolation', [
     id: 'ISO-039',
     name: 'tenant-tables-granted-to-known-roles',
     severity: 'high',
-    title: "Nothing but the documented group roles is granted tenants' tables",
-    inspects: "grantees of every tenants' table and its columns",
-    why: 'A grant to a login, or to PUBLIC, is not seen in the group roles and survives the login leaving them.',
+    title: 'Only the documented group roles have privileges on tenant tables',
+    inspects: 'grantees of every tenant table and its columns',
+    why: 'A grant to a login or to PUBLIC does not show in the group roles, and remains when the login leaves them.',
     remedy: 'REVOKE it, and put the login into a group role.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const known = new Set<string>([...loginRoles, auditRole, sealRole]);
       return judge(
-        counted(model.tenantTables.length, "tenants' table"),
-        model.tenantTables.flatMap((table): Finding[] => {
-          const grants = [
-            ...table.grants,
-            ...snapshot.columnGrants.filter(({ relation }) => relation === table.oid),
-          ].filter(({ grantee }) => grantee !== table.owner && !known.has(grantee));
-          return grants.length > 0 ? [{ object: nameOf(table), detail: describeGrants(grants) }] : [];
-        }),
+        counted(model.tenantTables.length, 'tenant table'),
+        model.tenantTables.flatMap((table) =>
+          granted(
+            nameOf(table),
+            foreignGrants(grantsOn(snapshot, table), table.owner).filter(
+              ({ grantee }) => !known.has(grantee),
+            ),
+          ),
+        ),
       );
     },
   },
@@ -318,9 +305,9 @@ export const checks = checksOf('isolation', [
     id: 'ISO-040',
     name: 'no-default-tenant',
     severity: 'critical',
-    title: 'Nobody has a tenant before saying which',
+    title: 'No role or database has a default tenant',
     inspects: 'app.current_tenant_id in the settings of roles, of the database and of the server',
-    why: "A default tenant turns a forgotten tenant context, which must see nothing, into access to that tenant's rows.",
+    why: 'A forgotten tenant context must see nothing. With a default tenant it sees the rows of that tenant.',
     remedy: 'ALTER ROLE … RESET app.current_tenant_id (or ALTER DATABASE …).',
     source: 'docs/decisions.md, 16',
     run: ({ snapshot }) =>
@@ -330,7 +317,7 @@ export const checks = checksOf('isolation', [
           .filter(({ name, value }) => name === 'app.current_tenant_id' && value !== '')
           .map(({ role }) => ({
             object: role ? `role ${role}` : 'database',
-            detail: 'sets a tenant by default',
+            detail: 'sets a default tenant',
           })),
       ),
   },

@@ -1,16 +1,16 @@
-/** Ways around the policies by acting as somebody else: roles, views, functions, rules. */
+/** Ways around the policies with the rights of another role: memberships, views, functions, rules. */
 import { viewIsTenantBound } from '../../database/schema/policy.ts';
 import { checksOf, type Finding } from '../check.ts';
-import { describeGrants, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
+import { granted, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
-import { grantsOn, reachesTenants } from '../reach.ts';
-import type { Relation, Routine } from '../snapshot/facts.ts';
+import { grantsOn, reachesTenants, reaching } from '../reach.ts';
+import type { Relation, Routine } from '../snapshot/snapshot.ts';
 
 /**
- * `search_path` of a function that nobody can shadow: set, and temporary objects last. Not named they come first, before
- * pg_catalog, and so they do on an empty path.
+ * Whether nobody can shadow the names of a function: it sets search_path, with pg_temp last. A path that does not name
+ * pg_temp, even an empty one, searches it first.
  */
-function isFixed({ settings }: Routine): boolean {
+function setsSafePath({ settings }: Routine): boolean {
   const path = settings.find((setting) => setting.startsWith('search_path='))?.slice('search_path='.length);
   if (path === undefined) return false;
   const schemas = path.split(',').map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
@@ -24,10 +24,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-020',
     name: 'no-role-bypasses-row-security',
     severity: 'critical',
-    title: 'No role passes row-level security by',
-    inspects: "SUPERUSER and BYPASSRLS in pg_roles, the platform's own roles excepted",
-    why: 'BYPASSRLS is not inherited, but every member can SET ROLE to it and then no policy holds.',
-    remedy: 'ALTER ROLE … NOBYPASSRLS; a role that must see all tenants gets a policy of its own.',
+    title: 'No role bypasses row-level security',
+    inspects: "SUPERUSER and BYPASSRLS in pg_roles, except for the platform's own roles",
+    why: 'BYPASSRLS is not inherited, but every member can SET ROLE to the role, and then no policy applies.',
+    remedy: 'ALTER ROLE … NOBYPASSRLS. Give a role that must see all tenants its own policy.',
     source: 'docs/decisions.md, 15; pgrls SEC016, SEC029',
     run: ({ snapshot }) =>
       judge(
@@ -47,23 +47,21 @@ export const checks = checksOf('isolation', [
     id: 'ISO-021',
     name: 'tenant-reaches-no-group-role',
     severity: 'critical',
-    title: 'Whoever acts as the application role can become nobody who sees more',
-    inspects: `roles that ${tenantRole} and its members reach by membership, administrators excepted`,
+    title: 'No tenant role can assume another group role',
+    inspects: `roles that ${tenantRole} and its members reach by membership, except for administrators`,
     why: 'SET ROLE needs no password. A login that serves tenants and is also in admin_role has no isolation at all.',
-    remedy: 'REVOKE the other role from it; one login, one group role.',
+    remedy: 'REVOKE the other role from it: one login, one group role.',
     source: 'docs/decisions.md, 11a; pgrls SEC029',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const members = model.tenantRoles.filter((name) => name !== tenantRole);
       return judge(
         `${tenantRole} and ${counted(members.length, 'member')}`,
-        model.tenantRoles.flatMap((member): Finding[] => {
-          const reach = model.reach(member);
-          const more = groupRoles.filter((role) => role !== tenantRole && reach.has(role));
-          return more.length > 0
-            ? [{ object: `role ${member}`, detail: `can become ${more.join(', ')}` }]
-            : [];
-        }),
+        reaching(
+          snapshot,
+          model.tenantRoles,
+          groupRoles.filter((role) => role !== tenantRole),
+        ),
       );
     },
   },
@@ -71,10 +69,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-022',
     name: 'materialized-views-closed-to-tenants',
     severity: 'critical',
-    title: 'No materialized view is open to the application role',
-    inspects: 'privileges on materialized views and their columns, of the role and of its logins',
-    why: "A materialized view cannot have row-level security: whoever may read it reads every tenant's rows.",
-    remedy: `REVOKE ALL ON … FROM ${tenantRole}; put a security_barrier view with the tenant's condition in front.`,
+    title: 'No tenant role has privileges on a materialized view',
+    inspects: 'privileges of the application role and its logins on materialized views and their columns',
+    why: 'A materialized view cannot have row-level security: a role that may read it reads the rows of every tenant.',
+    remedy: `REVOKE ALL ON … FROM ${tenantRole}; put a security_barrier view with the tenant condition in front of it.`,
     source: 'splinter 0016; pgrls VIEW003; PostgreSQL manual, CREATE POLICY',
     run: ({ snapshot }) => {
       const views = snapshot.relations.filter(({ kind }) => kind === 'm');
@@ -82,10 +80,7 @@ export const checks = checksOf('isolation', [
         counted(views.length, 'materialized view'),
         views
           .filter((view) => reachesTenants(snapshot, grantsOn(snapshot, view)))
-          .map((view) => ({
-            object: nameOf(view),
-            detail: describeGrants(grantsOn(snapshot, view)),
-          })),
+          .flatMap((view) => granted(nameOf(view), grantsOn(snapshot, view))),
       );
     },
   },
@@ -93,11 +88,11 @@ export const checks = checksOf('isolation', [
     id: 'ISO-023',
     name: 'tenant-views-bind-tenant',
     severity: 'critical',
-    title: 'Every view that tenants read shows them their own rows only',
-    inspects: `views of which anything is granted to ${tenantRole}, its logins or PUBLIC: security_invoker, or security_barrier, one relation and the tenant's condition`,
-    why: "A view reads with its owner's rights. Without security_barrier a condition of the tenant's own may run before the filter and tell what it saw in an error.",
+    title: 'Every view that tenants can read is limited to their tenant',
+    inspects: `views on which ${tenantRole}, its logins or PUBLIC have a privilege: security_invoker, or security_barrier with one relation and the tenant condition`,
+    why: "A view reads with the rights of its owner. Without security_barrier a condition in the tenant's query can run before the filter and reveal rows in an error.",
     remedy:
-      "ALTER VIEW … SET (security_invoker = true), or end it with the tenant's condition and SET (security_barrier = true).",
+      'ALTER VIEW … SET (security_invoker = true), or end the view with the tenant condition and SET (security_barrier = true).',
     source: 'splinter 0010; pgrls VIEW001, VIEW002; PostgreSQL manual, Rules and Privileges',
     run: ({ snapshot }) => {
       const views = snapshot.relations.filter(
@@ -110,9 +105,7 @@ export const checks = checksOf('isolation', [
         views.flatMap((view): Finding[] => {
           if (has(view, 'security_invoker')) return [];
           if (!viewIsTenantBound(view.definition ?? '')) {
-            return [
-              { object: nameOf(view), detail: `reads as ${view.owner} without the tenant's condition` },
-            ];
+            return [{ object: nameOf(view), detail: `reads as ${view.owner} without the tenant condition` }];
           }
           return has(view, 'security_barrier')
             ? []
@@ -125,18 +118,18 @@ export const checks = checksOf('isolation', [
     id: 'ISO-024',
     name: 'definer-functions-fix-search-path',
     severity: 'high',
-    title: 'Every SECURITY DEFINER function fixes its search path, temporary objects last',
+    title: 'Every SECURITY DEFINER function sets search_path with pg_temp last',
     inspects: 'pg_proc.prosecdef and proconfig',
-    why: "pg_temp is searched first unless it is named: a caller's temporary table takes the place of the function's own, with its owner's rights.",
+    why: 'pg_temp is searched first unless the path names it: a temporary table of the caller replaces the table that the function means, with the rights of its owner.',
     remedy: 'ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and qualify every name.',
     source:
-      'splinter 0011; pgrls SEC015; PostgreSQL manual, CREATE FUNCTION; hijack reproduced on PostgreSQL 15 and 18',
+      'splinter 0011; pgrls SEC015; PostgreSQL manual, CREATE FUNCTION; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
       const definers = snapshot.functions.filter(({ securityDefiner }) => securityDefiner);
       return judge(
         counted(definers.length, 'SECURITY DEFINER function'),
         definers
-          .filter((routine) => !isFixed(routine))
+          .filter((routine) => !setsSafePath(routine))
           .map((routine) => ({
             object: signatureOf(routine),
             detail:
@@ -149,9 +142,9 @@ export const checks = checksOf('isolation', [
     id: 'ISO-025',
     name: 'functions-closed-to-public',
     severity: 'high',
-    title: "No function is everybody's to call",
+    title: 'PUBLIC may not execute any function',
     inspects: 'EXECUTE for PUBLIC on functions outside extensions',
-    why: 'PostgreSQL gives EXECUTE on a new function to PUBLIC; what is meant for maintenance is then open to tenants.',
+    why: 'PostgreSQL grants EXECUTE on a new function to PUBLIC, so tenants could call functions that are meant for maintenance.',
     remedy: 'REVOKE EXECUTE ON FUNCTION … FROM PUBLIC, and grant it to the roles that need it.',
     source: 'splinter 0028, 0029; PostgreSQL manual, CREATE FUNCTION',
     run: ({ snapshot }) =>
@@ -166,9 +159,9 @@ export const checks = checksOf('isolation', [
     id: 'ISO-026',
     name: 'tenant-definer-functions-bind-tenant',
     severity: 'critical',
-    title: 'SECURITY DEFINER functions that tenants may call work on the tenant of the transaction',
-    inspects: `functions with SECURITY DEFINER that ${tenantRole} or its logins may execute, and whether they read app.current_tenant_id`,
-    why: "Such a function runs with its owner's policies. Unless it asks for the tenant itself, the caller chooses whose rows it works on.",
+    title: 'SECURITY DEFINER functions that tenants may call read the tenant of the transaction',
+    inspects: `SECURITY DEFINER functions that ${tenantRole} or its logins may execute, and whether they read app.current_tenant_id`,
+    why: 'Such a function runs with the policies of its owner. Unless it reads the tenant itself, the caller chooses the tenant.',
     remedy: `Read the tenant inside the function and filter by it, or REVOKE EXECUTE FROM ${tenantRole}.`,
     source: 'pgrls SEC014',
     run: ({ snapshot }) => {
@@ -182,7 +175,7 @@ export const checks = checksOf('isolation', [
           .filter(({ source }) => !/\bapp\.current_tenant_id\b/.test(source))
           .map((routine) => ({
             object: signatureOf(routine),
-            detail: `runs as ${routine.owner} and never reads app.current_tenant_id`,
+            detail: `runs as ${routine.owner} but does not read app.current_tenant_id`,
           })),
       );
     },
@@ -191,9 +184,9 @@ export const checks = checksOf('isolation', [
     id: 'ISO-035',
     name: 'functions-not-leakproof',
     severity: 'high',
-    title: 'No function of ours claims to be leakproof',
-    inspects: 'pg_proc.proleakproof outside extensions',
-    why: "A leakproof function may run before the policy's condition, on other tenants' rows, and its errors and messages would show them.",
+    title: 'No function is marked LEAKPROOF',
+    inspects: 'pg_proc.proleakproof of functions outside extensions',
+    why: 'A leakproof function may run before the condition of a policy, on rows of other tenants, and its errors and messages would reveal them.',
     remedy: 'ALTER FUNCTION … NOT LEAKPROOF.',
     source: 'pgrls SEC017; PostgreSQL manual, CREATE FUNCTION',
     run: ({ snapshot }) =>
@@ -208,10 +201,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-036',
     name: 'tables-have-no-rewrite-rule',
     severity: 'medium',
-    title: 'No rewrite rule changes what a statement on a table does',
+    title: 'No table has a rewrite rule',
     inspects: 'pg_rewrite of tables',
-    why: "What a rule adds runs with the rights of the rule's owner, past the caller's policies, and audit triggers do not see what it swallowed.",
-    remedy: 'DROP RULE …; use a trigger.',
+    why: "Statements that a rule adds run with the rights of the rule's owner, without the caller's policies. Audit triggers do not see statements that it replaces.",
+    remedy: 'DROP RULE …, and use a trigger.',
     source: 'PostgreSQL manual, Rules and Privileges',
     run: ({ snapshot }) => {
       const tables = snapshot.relations.filter(({ kind }) => kind === 'r' || kind === 'p');

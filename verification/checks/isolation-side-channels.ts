@@ -1,10 +1,10 @@
-/** Ways around the policies that are no statement on a table: docs/isolation.md. */
+/** Side channels beside the tables: docs/isolation.md. */
 import { rolledBack } from '../../database/transaction.ts';
 import { checksOf } from '../check.ts';
 import { counted, judge } from '../outcome.ts';
 
-/** First release of each major in which row-level security has no known defect, as server_version_num. */
-const mended: Readonly<Record<number, number>> = { 16: 160_010, 17: 170_006, 18: 180_000 };
+/** First release per major version with the known fixes of row-level security, as server_version_num. */
+const fixedIn: Readonly<Record<number, number>> = { 16: 160_010, 17: 170_006, 18: 180_000 };
 
 const release = (version: number) => `${Math.floor(version / 10_000)}.${version % 10_000}`;
 
@@ -13,11 +13,11 @@ export const checks = checksOf('isolation', [
     id: 'ISO-060',
     name: 'no-large-objects',
     severity: 'medium',
-    title: 'There are no large objects, which belong to no tenant',
+    title: 'The database has no large objects',
     inspects: 'pg_largeobject_metadata',
-    why: 'Anybody who can connect may make large objects, and every tenant served by the same login reads them: row-level security does not know them, nor does retention.',
+    why: 'Every role that can connect may create large objects, and every tenant of the same login can read them. Neither row-level security nor retention covers them.',
     remedy:
-      'Find who writes them (lo_create, lo_from_bytea), move the content into a table, then SELECT lo_unlink(oid).',
+      'Find the writer (lo_create, lo_from_bytea), move the content into a table, then SELECT lo_unlink(oid).',
     source: 'docs/isolation.md; tried on PostgreSQL 17',
     run: ({ client }) =>
       rolledBack(client, async () => {
@@ -38,18 +38,18 @@ export const checks = checksOf('isolation', [
     id: 'ISO-061',
     name: 'release-has-row-security-fixes',
     severity: 'medium',
-    title: 'The release has the known defects of row-level security mended',
+    title: 'The PostgreSQL release contains the known fixes of row-level security',
     inspects: 'server_version_num',
-    why: 'Plans were reused under another role (CVE-2024-10976), and statistics told of rows behind policies and partitions (CVE-2025-8713).',
-    remedy: "Let the server's maintenance window install the newest release of its major version.",
+    why: 'Older releases reuse plans under another role (CVE-2024-10976) and reveal rows behind policies in statistics (CVE-2025-8713).',
+    remedy: 'Let the maintenance window install the newest release of the major version.',
     source: 'https://www.postgresql.org/support/security/ (CVE-2024-10976, CVE-2025-8713)',
     run: ({ snapshot }) => {
       const { version } = snapshot.server;
-      const needed = mended[Math.floor(version / 10_000)];
+      const needed = fixedIn[Math.floor(version / 10_000)];
       return judge(
         `PostgreSQL ${release(version)}`,
         needed !== undefined && version < needed
-          ? [{ object: `PostgreSQL ${release(version)}`, detail: `mended from ${release(needed)} on` }]
+          ? [{ object: `PostgreSQL ${release(version)}`, detail: `is older than ${release(needed)}` }]
           : [],
       );
     },

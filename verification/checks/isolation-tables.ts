@@ -1,4 +1,4 @@
-/** Row-level security as the catalogs have it: which tables, which policies. */
+/** Row-level security in the catalogs: tables and policies. */
 import {
   isTenantBound,
   readsSettingPerRow,
@@ -6,14 +6,15 @@ import {
   viewReadsTenantUnsafely,
 } from '../../database/schema/policy.ts';
 import { checksOf, type Finding } from '../check.ts';
-import { describeGrants, foreignGrants, modelOf, nameOf, tenantColumn, tenantRole } from '../model.ts';
+import { foreignGrants, granted, modelOf, nameOf, tenantColumn, tenantRole } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
-import type { Policy, Relation, Snapshot } from '../snapshot/facts.ts';
+import { grantsOn } from '../reach.ts';
+import type { Policy, Relation, Snapshot } from '../snapshot/snapshot.ts';
 
-const tables = (snapshot: Snapshot) => counted(modelOf(snapshot).tenantTables.length, "tenants' table");
+const tables = (snapshot: Snapshot) => counted(modelOf(snapshot).tenantTables.length, 'tenant table');
 const leaves = (snapshot: Snapshot) => counted(modelOf(snapshot).leaves.length, 'leaf', 'leaves');
 
-/** Policies of one table that concern a role: named, inherited, or for everybody. */
+/** Policies of a table that apply to a role: by name, by membership or through PUBLIC. */
 function policiesFor(snapshot: Snapshot, table: Relation, role: string): readonly Policy[] {
   const rights = modelOf(snapshot).rightsOf(role);
   return snapshot.policies.filter(
@@ -35,10 +36,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-001',
     name: 'tenant-tables-enable-row-security',
     severity: 'critical',
-    title: "Row-level security is enabled on every table that holds tenants' rows",
+    title: 'Row-level security is enabled on every tenant table',
     inspects:
       'pg_class.relrowsecurity of every table and partitioned table of schema llama with a column tenant_id',
-    why: 'Without it policies are dormant and every grantee reads every tenant. A partitioned parent counts even when all its leaves are protected: queries go through the parent.',
+    why: 'Without it policies are inactive, and every role with SELECT reads every tenant. A partitioned table counts even if all its leaves are protected, because queries go through the parent.',
     remedy: 'ALTER TABLE … ENABLE ROW LEVEL SECURITY, in a migration.',
     source: 'docs/decisions.md, 15; splinter 0007 and 0013 (which misses partitioned parents); pgrls SEC001',
     run: ({ snapshot }) =>
@@ -53,9 +54,9 @@ export const checks = checksOf('isolation', [
     id: 'ISO-002',
     name: 'tenant-tables-force-row-security',
     severity: 'high',
-    title: 'Row-level security binds the owner of the tables too',
-    inspects: "pg_class.relforcerowsecurity of every tenants' table",
-    why: 'An owner passes policies by unless FORCE is set: every SECURITY DEFINER function and view of the owner would see all tenants.',
+    title: 'Row-level security is forced on every tenant table',
+    inspects: 'pg_class.relforcerowsecurity of every tenant table',
+    why: 'Without FORCE the policies do not apply to the owner, so every SECURITY DEFINER function and view of the owner sees all tenants.',
     remedy: 'ALTER TABLE … FORCE ROW LEVEL SECURITY, in a migration.',
     source: 'docs/decisions.md, 15; pgrls SEC002; PostgreSQL manual, Row Security Policies',
     run: ({ snapshot }) =>
@@ -65,7 +66,7 @@ export const checks = checksOf('isolation', [
           .tenantTables.filter(({ forcedRls }) => !forcedRls)
           .map((table) => ({
             object: nameOf(table),
-            detail: `its owner ${table.owner} passes the policies by`,
+            detail: `policies do not apply to its owner ${table.owner}`,
           })),
       ),
   },
@@ -73,11 +74,11 @@ export const checks = checksOf('isolation', [
     id: 'ISO-003',
     name: 'leaves-enable-row-security',
     severity: 'critical',
-    title: 'Row-level security is enabled on every leaf, detached ones included',
-    inspects: 'pg_class.relrowsecurity of every partition and every table that was one',
-    why: "A parent's policies do not guard a leaf that is named directly: with one grant too many every tenant's rows of a month are open.",
+    title: 'Row-level security is enabled on every leaf, including detached ones',
+    inspects: 'pg_class.relrowsecurity of every partition and of every table that was one',
+    why: 'The policies of a parent do not apply to a leaf that a query names directly. With one excess grant the rows of all tenants in that month are readable.',
     remedy:
-      'ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY on the leaf; make leaves with llama.create_monthly_partition only.',
+      'ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY on the leaf. Create leaves only with llama.create_monthly_partition.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) =>
       judge(
@@ -91,24 +92,21 @@ export const checks = checksOf('isolation', [
     id: 'ISO-004',
     name: 'leaves-granted-to-owner-only',
     severity: 'critical',
-    title: 'Nobody but the owner has a privilege on a leaf',
+    title: 'Only the owner has privileges on a leaf',
     inspects: 'pg_class.relacl and pg_attribute.attacl of every leaf',
-    why: 'Leaves are reached through their parent, which needs no privilege on them. GRANT … ON ALL TABLES and default privileges give them by the way.',
-    remedy: 'REVOKE ALL ON TABLE … FROM the role; grant on the parent.',
+    why: 'Queries reach leaves through the parent and need no privilege on them. GRANT … ON ALL TABLES and default privileges grant them by accident.',
+    remedy: 'REVOKE ALL ON TABLE … FROM the role, and grant on the parent.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const oids = new Map(model.leaves.map((leaf) => [leaf.oid, leaf]));
-      const columns = snapshot.columnGrants.flatMap((grant): Finding[] => {
+      const columns = snapshot.columnGrants.flatMap((grant): readonly Finding[] => {
         const leaf = oids.get(grant.relation);
-        return leaf && grant.grantee !== leaf.owner
-          ? [{ object: `${nameOf(leaf)}.${grant.column}`, detail: describeGrants([grant]) }]
-          : [];
+        return leaf ? granted(`${nameOf(leaf)}.${grant.column}`, foreignGrants([grant], leaf.owner)) : [];
       });
-      const whole = model.leaves.flatMap((leaf): Finding[] => {
-        const grants = foreignGrants(leaf.grants, leaf.owner);
-        return grants.length > 0 ? [{ object: nameOf(leaf), detail: describeGrants(grants) }] : [];
-      });
+      const whole = model.leaves.flatMap((leaf) =>
+        granted(nameOf(leaf), foreignGrants(leaf.grants, leaf.owner)),
+      );
       return judge(leaves(snapshot), [...whole, ...columns]);
     },
   },
@@ -116,10 +114,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-005',
     name: 'leaves-have-no-policy',
     severity: 'high',
-    title: 'No leaf has a policy of its own',
+    title: 'No leaf has its own policy',
     inspects: 'pg_policy of every leaf',
-    why: 'Row-level security without a policy closes a leaf to direct access. A policy opens it again, beside the policies of the parent.',
-    remedy: 'DROP POLICY … on the leaf; write policies on the parent.',
+    why: 'Row-level security without a policy closes a leaf to direct access. A policy opens it again, in addition to the policies of the parent.',
+    remedy: 'DROP POLICY … on the leaf, and write policies on the parent.',
     source: 'docs/decisions.md, 14',
     run: ({ snapshot }) => {
       const oids = new Set(modelOf(snapshot).leaves.map(({ oid }) => oid));
@@ -138,9 +136,9 @@ export const checks = checksOf('isolation', [
     id: 'ISO-006',
     name: 'tenant-tables-have-floor-policy',
     severity: 'critical',
-    title: "Every tenants' table has a restrictive floor that keeps the application role inside its tenant",
-    inspects: `restrictive policies FOR ALL that concern ${tenantRole}, and whether their conditions compare ${tenantColumn} with app.current_tenant_id`,
-    why: 'Permissive policies are joined by OR: one that somebody adds later opens the table. A restrictive one is joined by AND and cannot be widened.',
+    title: 'Every tenant table has a floor policy for the application role',
+    inspects: `restrictive FOR ALL policies that apply to ${tenantRole}, and whether their conditions compare ${tenantColumn} with app.current_tenant_id`,
+    why: 'Permissive policies are joined by OR, so one that is added later opens the table. A restrictive policy is joined by AND and cannot be widened.',
     remedy: `CREATE POLICY … AS RESTRICTIVE FOR ALL TO ${tenantRole} USING and WITH CHECK (tenant_id = (SELECT nullif(current_setting('app.current_tenant_id', true), ''))), in a migration.`,
     source: 'docs/decisions.md, 15; pgrls SEC007',
     run: ({ snapshot }) =>
@@ -159,7 +157,7 @@ export const checks = checksOf('isolation', [
           )
           .map((table) => ({
             object: nameOf(table),
-            detail: `no restrictive tenant policy for ${tenantRole}`,
+            detail: `has no floor policy for ${tenantRole}`,
           })),
       ),
   },
@@ -167,11 +165,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-007',
     name: 'tenant-policies-bind-tenant',
     severity: 'high',
-    title: "What the application role is allowed stays inside its tenant by each policy's own condition",
-    inspects: `conditions of every permissive policy that concerns ${tenantRole}`,
-    why: 'A policy that is always true, or has an OR beside the tenant, leans on the floor alone; the OR also costs the index.',
-    remedy:
-      "Write the tenant's condition into the policy, and give other roles policies of their own (TO role).",
+    title: 'Every policy of the application role limits it to its tenant',
+    inspects: `conditions of every permissive policy that applies to ${tenantRole}`,
+    why: 'A policy that is always true, or has an OR beside the tenant, relies on the floor policy alone. The OR also prevents the use of an index.',
+    remedy: 'Write the tenant condition into the policy, and give other roles their own policies (TO role).',
     source: 'docs/decisions.md, 15; pgrls SEC005, SEC008, SEC011; splinter 0024',
     run: ({ snapshot }) =>
       judge(
@@ -181,7 +178,7 @@ export const checks = checksOf('isolation', [
             .filter((policy) => policy.permissive && !conditionsOf(policy).every(isTenantBound))
             .map((policy) => ({
               object: policyName(snapshot, policy),
-              detail: `its condition does not keep ${tenantRole} to one tenant: ${conditionsOf(policy).join('; ')}`,
+              detail: `does not limit ${tenantRole} to one tenant: ${conditionsOf(policy).join('; ')}`,
             })),
         ),
       ),
@@ -190,10 +187,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-008',
     name: 'policies-name-roles',
     severity: 'high',
-    title: 'Every policy names the roles it is for',
-    inspects: "permissive policies of tenants' tables without TO role",
-    why: 'A policy for PUBLIC concerns every role that will ever be granted the table, the application role among them.',
-    remedy: 'DROP POLICY and create it again with TO role.',
+    title: 'Every permissive policy names its roles',
+    inspects: 'permissive policies of tenant tables without TO role',
+    why: 'A policy for PUBLIC applies to every role that is ever granted the table, including the application role.',
+    remedy: 'Drop the policy and create it again with TO role.',
     source: 'docs/decisions.md, 15; pgrls SEC003',
     run: ({ snapshot }) => {
       const oids = new Set(modelOf(snapshot).tenantTables.map(({ oid }) => oid));
@@ -203,7 +200,7 @@ export const checks = checksOf('isolation', [
           .filter(
             (policy) => oids.has(policy.relation) && policy.permissive && policy.roles.includes('PUBLIC'),
           )
-          .map((policy) => ({ object: policyName(snapshot, policy), detail: 'is for PUBLIC' })),
+          .map((policy) => ({ object: policyName(snapshot, policy), detail: 'applies to PUBLIC' })),
       );
     },
   },
@@ -211,16 +208,16 @@ export const checks = checksOf('isolation', [
     id: 'ISO-009',
     name: 'granted-tables-have-policy',
     severity: 'high',
-    title: 'A role that is granted a table also has a policy that lets it see rows',
-    inspects: "roles with SELECT on a tenants' table, and the permissive policies that concern them",
-    why: 'Privilege without a policy reads nothing and says nothing: a job reports success over zero rows.',
-    remedy: 'Create the policy for the role, or revoke the privilege.',
+    title: 'Every role that may read a tenant table has a policy that shows it rows',
+    inspects: 'roles with SELECT on a tenant table, and the permissive policies that apply to them',
+    why: 'With the privilege but no policy a role reads no rows and gets no error: a job reports success over zero rows.',
+    remedy: 'Create a policy for the role, or revoke the privilege.',
     source:
       'splinter 0008; pgrls SEC009, SEC012, SEC032; a retention job of the owner that deleted 0 rows without an error',
     run: ({ snapshot }) => {
       const readers = (table: Relation) =>
         new Set(
-          [...table.grants, ...snapshot.columnGrants.filter(({ relation }) => relation === table.oid)]
+          grantsOn(snapshot, table)
             .filter(({ privilege, grantee }) => privilege === 'SELECT' && grantee !== table.owner)
             .map(({ grantee }) => grantee),
         );
@@ -236,7 +233,7 @@ export const checks = checksOf('isolation', [
             )
             .map((role) => ({
               object: nameOf(table),
-              detail: `${role} may SELECT and no policy shows it a row`,
+              detail: `${role} may SELECT, but no policy shows it a row`,
             })),
         ),
       );
@@ -246,12 +243,12 @@ export const checks = checksOf('isolation', [
     id: 'ISO-010',
     name: 'policies-read-tenant-once-per-query',
     severity: 'medium',
-    title: 'Policies compute the tenant once a query, not once a row',
-    inspects: 'current_setting() outside a sub-select in the conditions of policies',
-    why: 'Without an index a query over two million rows took 450-800 ms instead of 80-170 ms, because the setting was read for each row.',
+    title: 'Policies read the tenant once per query',
+    inspects: 'current_setting() outside a subquery in the conditions of policies',
+    why: 'Without an index a query over two million rows took 450-800 ms instead of 80-170 ms, because the server read the setting for every row.',
     remedy: 'Wrap the call: (SELECT nullif(current_setting(…, true), …)).',
     source:
-      'pgrls PERF001; splinter 0003 (which takes the wrapped form with a cast for a bare one); measured on PostgreSQL 15 and 18',
+      'pgrls PERF001; splinter 0003 (which reports the wrapped form with a cast as well); measured on PostgreSQL 15 and 18',
     run: ({ snapshot }) =>
       judge(
         counted(snapshot.policies.length, 'policy', 'policies'),
@@ -267,10 +264,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-011',
     name: 'empty-tenant-matches-no-rows',
     severity: 'high',
-    title: 'An unset and an emptied tenant mean no tenant',
+    title: 'An unset or empty tenant matches no rows',
     inspects: 'how policies and views read app.current_tenant_id',
-    why: "After a transaction that used SET LOCAL the setting is '' for the rest of the session, not NULL; without missing_ok a fresh session raises an error instead of seeing nothing.",
-    remedy: "nullif(current_setting('app.current_tenant_id', true), '').",
+    why: "After a transaction with SET LOCAL the setting is '' for the rest of the session, not NULL. Without missing_ok a new session gets an error instead of no rows.",
+    remedy: "Read the tenant as nullif(current_setting('app.current_tenant_id', true), '').",
     source:
       'docs/decisions.md, 15; pgrls SEC019 (which accepts the form that fails); reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
@@ -284,7 +281,7 @@ export const checks = checksOf('isolation', [
           ...views.filter(({ definition }) => viewReadsTenantUnsafely(definition ?? '')).map(nameOf),
         ].map((object) => ({
           object,
-          detail: "reads the tenant without missing_ok, or takes '' for a tenant",
+          detail: "reads the tenant without missing_ok, or accepts '' as a tenant",
         })),
       );
     },
@@ -293,10 +290,10 @@ export const checks = checksOf('isolation', [
     id: 'ISO-012',
     name: 'tenant-column-not-null',
     severity: 'high',
-    title: 'Every row belongs to a tenant',
-    inspects: "NOT NULL on the tenant column of every tenants' table",
-    why: 'A row without a tenant is invisible to all of them, and no retention or erasure finds it.',
-    remedy: 'ALTER TABLE … ALTER COLUMN tenant_id SET NOT NULL, after a validated CHECK.',
+    title: 'The tenant column of every tenant table is NOT NULL',
+    inspects: 'NOT NULL on the tenant column of every tenant table',
+    why: 'No tenant sees a row without a tenant, and no retention or erasure finds it.',
+    remedy: 'Add and validate a CHECK constraint, then ALTER TABLE … ALTER COLUMN tenant_id SET NOT NULL.',
     source: 'pgrls SEC030',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);

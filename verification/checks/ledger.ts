@@ -4,10 +4,13 @@ import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.
 import { describeGrants, foreignGrants, modelOf, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
+/** Milliseconds after which a running attempt counts as stuck. */
+const stuckAfter = 3600 * 1000;
+
 const tables = ['schema_migrations', 'pgmigrations', 'releases'] as const;
 
-/** Judges what the files and the ledger make of each other. */
-function overPlan(
+/** Compares the migration files with the ledger. */
+function comparePlan(
   { snapshot, migrationsDir }: CheckInput,
   find: (current: Plan) => readonly Finding[],
 ): Outcome {
@@ -33,10 +36,10 @@ export const checks = checksOf('ledger', [
     severity: 'critical',
     title: 'Every migration is applied',
     inspects: 'files of migrations/ against llama.schema_migrations',
-    why: 'The application is written for the schema of its own version.',
-    remedy: 'llama-db migrate, or deploy the environment.',
+    why: 'The application expects the schema of its own version.',
+    remedy: 'Run llama-db migrate, or deploy the environment.',
     source: 'docs/decisions.md, 12',
-    run: (input) => overPlan(input, (current) => inState(current, 'pending', 'is not applied here')),
+    run: (input) => comparePlan(input, (current) => inState(current, 'pending', 'is not applied')),
   },
   {
     id: 'LED-002',
@@ -44,16 +47,16 @@ export const checks = checksOf('ledger', [
     severity: 'high',
     title: 'No applied migration was edited',
     inspects: 'checksums and names of the files against those in the ledger',
-    why: 'The file no longer says what was done here: a new environment is built from other statements than this one.',
-    remedy: 'Put back the name and content that were applied, and write the change as a new migration.',
+    why: 'The file no longer describes what ran here: a new environment is built from other statements than this one.',
+    remedy: 'Restore the name and content that were applied, and write the change as a new migration.',
     source: 'docs/decisions.md, 12; dbmate#672, flyway#189',
     run: (input) =>
-      overPlan(input, (current) =>
+      comparePlan(input, (current) =>
         current.migrations
           .filter(({ state }) => state === 'edited')
           .map((migration) => ({
             object: `migration ${migration.name}`,
-            detail: `is not as it was applied: ${howEdited(migration, 12)}`,
+            detail: `was edited after it was applied: ${howEdited(migration, 12)}`,
           })),
       ),
   },
@@ -63,32 +66,34 @@ export const checks = checksOf('ledger', [
     severity: 'high',
     title: 'Every applied migration has its file',
     inspects: 'rows of the ledger without a file',
-    why: 'The database is ahead of these files: somebody deployed another version, and this one may undo it.',
-    remedy: 'Deploy the version that has it, or roll it back.',
+    why: 'The database is ahead of these files: another version was deployed, and this one may undo it.',
+    remedy: 'Deploy the version that has the file, or roll it back.',
     source: 'docs/decisions.md, 12',
     run: (input) =>
-      overPlan(input, (current) => inState(current, 'missing', 'is applied here and has no file')),
+      comparePlan(input, (current) => inState(current, 'missing', 'is applied but has no file')),
   },
   {
     id: 'LED-004',
     name: 'migrations-applied-in-order',
     severity: 'high',
-    title: 'No migration was passed over',
-    inspects: 'files that are not applied though later ones are',
-    why: 'Environments would apply the same files in different orders, and end differently.',
-    remedy: 'Give it the next free index, or llama-db migrate --allow-out-of-order.',
+    title: 'No pending migration precedes an applied one',
+    inspects: 'pending files with a lower index than an applied one',
+    why: 'Environments would apply the same files in different orders and end with different schemas.',
+    remedy: 'Give it the next free index, or run llama-db migrate --allow-out-of-order.',
     source: 'docs/decisions.md, 12; node-pg-migrate#856',
     run: (input) =>
-      overPlan(input, (current) => inState(current, 'out of order', 'is not applied, later ones are')),
+      comparePlan(input, (current) =>
+        inState(current, 'out of order', 'is pending although later ones are applied'),
+      ),
   },
   {
     id: 'LED-005',
     name: 'ledgers-agree',
     severity: 'high',
-    title: 'Both ledgers tell the same history',
+    title: 'Both ledgers list the same applied migrations',
     inspects: "llama.schema_migrations against node-pg-migrate's own llama.pgmigrations",
-    why: "Somebody ran the tool's own command line, or edited one of the two: what is applied is a matter of opinion.",
-    remedy: 'Find out which is right, then llama-db migrate (the next run reconciles interrupted ones).',
+    why: 'Somebody ran node-pg-migrate itself, or edited one of the ledgers: it is unclear what is applied.',
+    remedy: 'Find out which one is right, then run llama-db migrate, which reconciles interrupted runs.',
     source: 'docs/decisions.md, 12',
     run: ({ snapshot }) => {
       const { ledger, runnerNames } = snapshot;
@@ -104,12 +109,12 @@ export const checks = checksOf('ledger', [
       return judge(`${ours.size} and ${theirs.size} migrations`, [
         ...[...ours]
           .filter((name) => !theirs.has(name))
-          .map((name) => ({ object: `migration ${name}`, detail: 'is not in llama.pgmigrations' })),
+          .map((name) => ({ object: `migration ${name}`, detail: 'is missing in llama.pgmigrations' })),
         ...[...theirs]
           .filter((name) => !ours.has(name))
           .map((name) => ({
             object: `migration ${name}`,
-            detail: 'is not applied in llama.schema_migrations',
+            detail: 'is not applied according to llama.schema_migrations',
           })),
       ]);
     },
@@ -118,16 +123,16 @@ export const checks = checksOf('ledger', [
     id: 'LED-006',
     name: 'no-unfinished-migration',
     severity: 'medium',
-    title: 'No attempt at a migration was left behind',
-    inspects: 'the latest attempt at each version: running for more than an hour, failed or interrupted',
+    title: 'No migration attempt is failed, interrupted or stuck',
+    inspects: 'the latest attempt at each version: failed, interrupted, or running for more than an hour',
     why: 'A failed attempt outside a transaction may have done half of its work.',
-    remedy: 'llama-db status shows the error; mend it and run llama-db migrate.',
+    remedy: 'llama-db status shows the error. Fix it and run llama-db migrate.',
     source: 'docs/decisions.md, 11 and 12',
     run: ({ snapshot }) => {
       const { ledger, server } = snapshot;
       if ('unreadable' in ledger) return skip(`llama.schema_migrations cannot be read: ${ledger.unreadable}`);
       const latest = new Map(ledger.rows.map((attempt) => [attempt.version, attempt]));
-      const stuck = (since: Date) => server.now.getTime() - since.getTime() > 3600 * 1000;
+      const stuck = (since: Date) => server.now.getTime() - since.getTime() > stuckAfter;
       return judge(
         counted(ledger.rows.length, 'attempt'),
         [...latest.values()]
@@ -148,20 +153,20 @@ export const checks = checksOf('ledger', [
     id: 'LED-007',
     name: 'ledger-written-by-owner-only',
     severity: 'high',
-    title: 'Only the owner writes the ledger',
+    title: 'Only the owner may write the ledger',
     inspects: `privileges on ${tables.map((name) => `${schema}.${name}`).join(', ')}`,
-    why: 'Whoever writes it decides what the next deployment does, and what a release record says.',
+    why: 'A role that may write the ledger decides what the next deployment does, and what a release record says.',
     remedy: 'REVOKE ALL ON … FROM the role.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const found = tables.flatMap((name) => model.named(`${schema}.${name}`) ?? []);
-      if (found.length === 0) return skip('there is no ledger');
+      if (found.length === 0) return skip('the ledger does not exist');
       return judge(
         counted(found.length, 'table'),
         found.flatMap((table): Finding[] => {
           const grants = foreignGrants(table.grants, table.owner).filter(
-            // What ISO-027 says is not said again here.
+            // ISO-027 reports the other privileges.
             ({ privilege }) => ['INSERT', 'UPDATE', 'DELETE'].includes(privilege),
           );
           return grants.length > 0

@@ -1,4 +1,4 @@
-/** What the application role can do, tried instead of read: two tenants, every path, rolled back. */
+/** Statements that the application role tries as two tenants, in a transaction that is rolled back. */
 import type { Check, CheckFacts, Outcome } from '../check.ts';
 import { tenantRole } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
@@ -8,7 +8,8 @@ interface LiveCheck extends Omit<CheckFacts, 'source'> {
   readonly part: PartName;
 }
 
-const source = 'docs/decisions.md, 18; a catalog can look right and behave wrong (Cyoda#363, spiralclass#59)';
+const source =
+  'docs/decisions.md, 18; a correct catalog does not prove correct behavior (Cyoda#363, spiralclass#59)';
 
 const rows: readonly LiveCheck[] = [
   {
@@ -17,9 +18,9 @@ const rows: readonly LiveCheck[] = [
     group: 'isolation',
     part: 'own',
     severity: 'high',
-    title: 'A tenant can work with its own rows',
-    inspects: `statements of ${tenantRole}: SELECT on the five tables, INSERT, UPDATE and DELETE where the design allows them`,
-    why: 'Isolation that shuts everybody out is an outage, and gets switched off in a hurry.',
+    title: 'A tenant can use its own rows',
+    inspects: `statements of ${tenantRole}: SELECT on the tenant tables; INSERT, UPDATE and DELETE on those that the design allows`,
+    why: 'Isolation that locks tenants out is an outage, and somebody switches it off in a hurry.',
     remedy: 'Compare grants and policies with migrations/0006_tenant_isolation.sql.',
   },
   {
@@ -28,10 +29,10 @@ const rows: readonly LiveCheck[] = [
     group: 'isolation',
     part: 'foreignReads',
     severity: 'critical',
-    title: "A tenant reads nobody else's rows",
-    inspects: `SELECT of ${tenantRole} on the five tables, the summary and its face; errors raised on hidden rows; row locks`,
-    why: 'This is what the whole design is for.',
-    remedy: 'Look at the other findings of group isolation first: they name the cause.',
+    title: 'A tenant cannot read rows of another tenant',
+    inspects: `SELECT of ${tenantRole} on the tenant tables, the summary and the view over it; errors raised on hidden rows; row locks`,
+    why: 'Tenant isolation is the main purpose of the design.',
+    remedy: 'Fix the other findings of group isolation first: they name the cause.',
   },
   {
     id: 'ISO-052',
@@ -39,10 +40,11 @@ const rows: readonly LiveCheck[] = [
     group: 'isolation',
     part: 'withoutTenant',
     severity: 'critical',
-    title: 'Without a tenant nothing is read and nothing written',
-    inspects: `statements of ${tenantRole} with app.current_tenant_id never set, and set to ''`,
-    why: "A forgotten tenant context must fail closed; after SET LOCAL the setting is '' for the rest of the session.",
-    remedy: "nullif(current_setting('app.current_tenant_id', true), '') in every policy and view.",
+    title: 'Without a tenant, no row can be read or written',
+    inspects: `statements of ${tenantRole} with app.current_tenant_id unset, and set to ''`,
+    why: "A forgotten tenant context must fail closed. After SET LOCAL the setting is '' for the rest of the session.",
+    remedy:
+      "Read the tenant as nullif(current_setting('app.current_tenant_id', true), '') in every policy and view.",
   },
   {
     id: 'ISO-053',
@@ -50,10 +52,10 @@ const rows: readonly LiveCheck[] = [
     group: 'isolation',
     part: 'foreignInserts',
     severity: 'critical',
-    title: 'A tenant cannot insert rows for another one',
+    title: 'A tenant cannot insert rows for another tenant',
     inspects: `INSERT of ${tenantRole} with another tenant_id`,
-    why: "A planted row is read by the other tenant's people and programs as their own.",
-    remedy: 'WITH CHECK of the policies; look at the other findings of group isolation.',
+    why: 'People and programs of the other tenant take a planted row for their own.',
+    remedy: 'Check WITH CHECK of the policies, and fix the other findings of group isolation.',
   },
   {
     id: 'ISO-054',
@@ -61,10 +63,10 @@ const rows: readonly LiveCheck[] = [
     group: 'isolation',
     part: 'foreignChanges',
     severity: 'critical',
-    title: "A tenant cannot change or remove another one's rows, nor give its own away",
-    inspects: `UPDATE and DELETE of ${tenantRole} with another tenant_id`,
-    why: 'Whoever can change it can destroy it.',
-    remedy: 'Look at the other findings of group isolation.',
+    title: 'A tenant cannot change, delete or give away rows across tenants',
+    inspects: `UPDATE and DELETE of ${tenantRole} on rows of another tenant, and UPDATE of tenant_id`,
+    why: 'A tenant that can change the rows of another one can destroy them.',
+    remedy: 'Fix the other findings of group isolation.',
   },
   {
     id: 'ISO-055',
@@ -72,10 +74,10 @@ const rows: readonly LiveCheck[] = [
     group: 'isolation',
     part: 'leaves',
     severity: 'critical',
-    title: 'Partitions cannot be reached past their table',
+    title: 'The application role cannot access a partition directly',
     inspects: `SELECT, INSERT, DELETE and LOCK of ${tenantRole} on the current partition of each table`,
-    why: 'A partition that is named directly does not ask the policies of its table.',
-    remedy: 'REVOKE ALL on the partition, ENABLE ROW LEVEL SECURITY on it, and no policy.',
+    why: 'A statement that names a partition does not apply the policies of its parent.',
+    remedy: 'On the partition, REVOKE ALL, ENABLE ROW LEVEL SECURITY, and create no policy.',
   },
   {
     id: 'ISO-056',
@@ -83,10 +85,10 @@ const rows: readonly LiveCheck[] = [
     group: 'isolation',
     part: 'escapes',
     severity: 'critical',
-    title: 'The application role cannot switch the protection off',
+    title: 'The application role cannot disable the protection',
     inspects: `TRUNCATE, ALTER TABLE, CREATE POLICY, FUNCTION, TABLE and TEMPORARY TABLE, session_replication_role and row_security as ${tenantRole}`,
-    why: 'One SQL injection must not be able to take down the fence first.',
-    remedy: 'REVOKE what is named; look at the other findings of group isolation.',
+    why: 'An SQL injection must not be able to remove the isolation first.',
+    remedy: 'REVOKE the privileges in the findings, and fix the other findings of group isolation.',
   },
   {
     id: 'AUD-050',
@@ -94,9 +96,9 @@ const rows: readonly LiveCheck[] = [
     group: 'audit',
     part: 'auditRows',
     severity: 'critical',
-    title: 'Insert, update and delete leave their rows in the trail',
+    title: 'Insert, update and delete write audit rows',
     inspects: `llama.audit_trail after three changes of ${tenantRole}: table, user, correlation id, address, user agent, old and new values`,
-    why: "A trigger can be there, enabled, and write nothing, or the partition's name instead of the table's.",
+    why: 'A trigger can exist and be enabled, yet write nothing, or the name of the partition instead of the table.',
     remedy: 'Compare llama.write_audit() with migrations/0008_audit_trail.sql.',
   },
   {
@@ -105,10 +107,10 @@ const rows: readonly LiveCheck[] = [
     group: 'audit',
     part: 'auditChanges',
     severity: 'critical',
-    title: 'Nobody rewrites the trail',
+    title: 'No role can rewrite the audit trail',
     inspects: `INSERT, UPDATE and DELETE on llama.audit_trail as ${tenantRole}, admin_role and llama_owner`,
-    why: 'A trail that can be edited proves nothing.',
-    remedy: 'REVOKE what is named; bring back the triggers append_only of migration 0008.',
+    why: 'An audit trail that can be edited proves nothing.',
+    remedy: 'REVOKE the privileges in the findings, and restore the triggers append_only of migration 0008.',
   },
 ];
 

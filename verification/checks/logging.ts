@@ -1,4 +1,4 @@
-/** What the server's log tells, and what it must not. */
+/** Contents of the server's log: required entries, and data that must stay out. */
 import { checksOf, type Finding } from '../check.ts';
 import { judge, skip } from '../outcome.ts';
 import { on, parameters, type Wanted } from '../parameters.ts';
@@ -8,10 +8,10 @@ export const checks = checksOf('settings', [
     id: 'SET-004',
     name: 'statements-kept-out-of-log',
     severity: 'high',
-    title: "Statements with tenants' data stay out of the log",
-    inspects: 'parameter log_statement, and what roles and the database set it to',
-    why: "mod and all write every INSERT with its values, and every key that is set, into a log that is kept for months and read by others than the tenants' own.",
-    remedy: 'log_statement = ddl; who changed what is in the audit trail, who read what comes from pgaudit.',
+    title: 'Statements with tenant data are kept out of the log',
+    inspects: 'parameter log_statement, and settings of roles and the database that override it',
+    why: 'mod and all write every INSERT with its values, and every key that is set, into a log that is kept for months and has other readers than the tenants.',
+    remedy: 'Set log_statement to ddl. The audit trail records changes, pgaudit records reads.',
     source: 'docs/seed-corrections.md (log_statement)',
     run: ({ snapshot }) => {
       const fine = (value: string) => value === 'none' || value === 'ddl';
@@ -31,10 +31,10 @@ export const checks = checksOf('settings', [
     id: 'SET-005',
     name: 'parameters-kept-out-of-log',
     severity: 'high',
-    title: 'Bound values stay out of the log',
+    title: 'Bound parameter values are kept out of the log',
     inspects: 'parameters log_parameter_max_length and log_parameter_max_length_on_error',
-    why: "Azure's default logs every bound value in full when a statement is slow or fails: tenants' rows, and keys bound to the encryption functions.",
-    remedy: 'Both 0, in the environment file; deploy.',
+    why: 'By default Azure logs every bound value in full when a statement is slow or fails: rows of tenants, and keys for the encryption functions.',
+    remedy: 'Set both to 0 in the environment file and deploy.',
     source: 'docs/decisions.md, 17; Microsoft Learn, server parameters (reporting and logging)',
     run: ({ snapshot }) =>
       parameters(
@@ -42,7 +42,7 @@ export const checks = checksOf('settings', [
         ['log_parameter_max_length', 'log_parameter_max_length_on_error'].map((name) => ({
           name,
           holds: (value) => value === '0',
-          should: '0',
+          expected: '0',
         })),
       ),
   },
@@ -50,15 +50,15 @@ export const checks = checksOf('settings', [
     id: 'SET-007',
     name: 'connections-logged',
     severity: 'medium',
-    title: 'Connections are logged',
+    title: 'Connections and disconnections are logged',
     inspects: 'parameters log_connections and log_disconnections',
-    why: 'Who was connected when something happened is the first question of every investigation.',
-    remedy: 'Both on, in the environment file; deploy.',
+    why: 'Every investigation starts with the question which logins were connected.',
+    remedy: 'Set both to on in the environment file and deploy.',
     source: 'CIS Microsoft Azure Foundations, 4.3; Microsoft Learn, Logging',
     run: ({ snapshot }) =>
       parameters(snapshot, [
-        // 18 made a list of it: which stages of a connection are told.
-        { name: 'log_connections', holds: (value) => !['off', '', 'none'].includes(value), should: 'on' },
+        // From version 18 on the value is a list of the stages to log.
+        { name: 'log_connections', holds: (value) => !['off', '', 'none'].includes(value), expected: 'on' },
         on('log_disconnections'),
       ]),
   },
@@ -66,24 +66,24 @@ export const checks = checksOf('settings', [
     id: 'SET-008',
     name: 'slow-operations-logged',
     severity: 'medium',
-    title: 'What makes a server slow is logged',
+    title: 'Slow operations are logged',
     inspects:
       'parameters log_lock_waits, log_temp_files, log_autovacuum_min_duration, log_checkpoints, log_min_duration_statement',
-    why: 'Lock queues, sorts on disk and vacuums that cannot keep up are only ever found by their traces.',
-    remedy: 'Set them in the environment file; deploy.',
+    why: 'Only the log shows lock queues, sorts on disk and vacuums that fall behind.',
+    remedy: 'Set them in the environment file and deploy.',
     source: 'postgresai D001; Microsoft Learn, Logging',
     run: ({ snapshot }) => {
-      const told = (name: string): Wanted => ({
+      const logged = (name: string): Wanted => ({
         name,
         holds: (value) => Number(value) >= 0,
-        should: '0 or more (-1 is never)',
+        expected: '0 or more (-1 disables it)',
       });
       return parameters(snapshot, [
         on('log_lock_waits'),
         on('log_checkpoints'),
-        told('log_temp_files'),
-        told('log_autovacuum_min_duration'),
-        told('log_min_duration_statement'),
+        logged('log_temp_files'),
+        logged('log_autovacuum_min_duration'),
+        logged('log_min_duration_statement'),
       ]);
     },
   },
@@ -91,22 +91,22 @@ export const checks = checksOf('settings', [
     id: 'SET-009',
     name: 'log-lines-identify-session',
     severity: 'medium',
-    title: 'Every line of the log says who and where',
+    title: 'Every log line names the user, the database and the time',
     inspects: 'parameter log_line_prefix: user (%u), database (%d) and time (%t, %m or %n)',
-    why: "Azure's own prefix has time and session only: a line names neither the login nor the database it came from.",
-    remedy: 'log_line_prefix in the environment file; deploy.',
+    why: 'The default prefix of Azure has only time and session: a line names neither the login nor the database.',
+    remedy: 'Set log_line_prefix in the environment file and deploy.',
     source: 'Microsoft Learn, server parameters (reporting and logging)',
     run: ({ snapshot }) => {
       const prefix = snapshot.settings.get('log_line_prefix');
-      // A server of a rehearsal has Azure's own prefix: nobody chose it either.
+      // A rehearsal's server has Azure's default too, which no deployment chose.
       if (!snapshot.server.isAzure && prefix?.value === '%t-%c-') {
-        return skip("log_line_prefix stands at Azure's own value on a server that is not Azure's");
+        return skip("log_line_prefix has Azure's default on a server that is not Azure's");
       }
       return parameters(snapshot, [
         {
           name: 'log_line_prefix',
           holds: (value) => /%u/.test(value) && /%d/.test(value) && /%[tmn]/.test(value),
-          should: 'one with %u, %d and a time',
+          expected: 'a prefix with %u, %d and a time',
         },
       ]);
     },
@@ -115,10 +115,10 @@ export const checks = checksOf('settings', [
     id: 'SET-015',
     name: 'pgaudit-configured',
     severity: 'high',
-    title: 'pgaudit records what triggers cannot see',
+    title: 'pgaudit records DDL and role changes, but no bound values',
     inspects: 'parameters pgaudit.log and pgaudit.log_parameter',
-    why: 'Reads, role changes and DDL leave no row in the audit trail; pgaudit with no class records none of them.',
-    remedy: 'server.auditClasses in the environment file; deploy.',
+    why: 'Reads, role changes and DDL write no row into the audit trail; without a class pgaudit records none of them.',
+    remedy: 'Set server.auditClasses in the environment file and deploy.',
     source: 'Microsoft Learn, Audit logging',
     run: ({ snapshot }) => {
       const classes = snapshot.settings.get('pgaudit.log');
@@ -129,13 +129,13 @@ export const checks = checksOf('settings', [
       if (lacking.length > 0) {
         findings.push({
           object: 'parameter pgaudit.log',
-          detail: `is ${classes.value}, without ${lacking.join(', ')}`,
+          detail: `is ${classes.value}, without ${lacking.join(' and ')}`,
         });
       }
       if (snapshot.settings.get('pgaudit.log_parameter')?.value === 'on') {
         findings.push({
           object: 'parameter pgaudit.log_parameter',
-          detail: 'is on: bound values go into the log',
+          detail: 'is on, which writes bound values into the log',
         });
       }
       return judge(`pgaudit.log = ${classes.value}`, findings);

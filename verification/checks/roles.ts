@@ -14,14 +14,18 @@ import {
   signatureOf,
   tenantRole,
 } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
-import type { Snapshot } from '../snapshot/facts.ts';
+import { counted, judge, listed, skip } from '../outcome.ts';
+import { reaching } from '../reach.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 
-/** Read and change files or run programs on the server's machine. */
+/** Predefined roles that read or change files, or run programs, on the server. */
 const fileRoles = ['pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program'] as const;
 
-/** Show what others run, or stop it. */
-const watching = [
+/** Predefined roles that read or write every table. */
+const allData = ['pg_read_all_data', 'pg_write_all_data', 'pg_maintain'] as const;
+
+/** Predefined roles that show the statements of other sessions, or end them. */
+const otherSessions = [
   'pg_monitor',
   'pg_read_all_stats',
   'pg_stat_scan_tables',
@@ -29,7 +33,7 @@ const watching = [
   'pg_signal_autovacuum_worker',
 ] as const;
 
-/** The group roles that logins are put into, and whoever reaches one of them and is no administrator. */
+/** The group roles of logins, and every role that reaches one of them, except for administrators. */
 function inGroups(snapshot: Snapshot): Snapshot['roles'] {
   const model = modelOf(snapshot);
   return snapshot.roles.filter(({ name }) => {
@@ -43,25 +47,25 @@ export const checks = checksOf('roles', [
     id: 'ROL-001',
     name: 'group-roles-cannot-log-in',
     severity: 'critical',
-    title: 'Group roles exist, cannot log in and have no attribute beyond membership',
+    title: 'Group roles exist, cannot log in and have no other attribute',
     inspects: `pg_roles: ${groupRoles.join(', ')}`,
-    why: 'Policies and grants are written for them as groups. One that can log in, or make roles, is a way around its members.',
+    why: 'Policies and grants address them as groups. A group role that can log in or create roles bypasses the rules for its members.',
     remedy: 'ALTER ROLE … NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const roles = new Map(snapshot.roles.map((role) => [role.name, role]));
       return judge(
         counted(groupRoles.length, 'group role'),
-        groupRoles.flatMap((name): Finding[] => {
+        groupRoles.flatMap((name): readonly Finding[] => {
           const role = roles.get(name);
           if (!role) return [{ object: `role ${name}`, detail: 'does not exist' }];
-          const wild = [
+          const attributes = [
             role.login && 'LOGIN',
             role.createRole && 'CREATEROLE',
             role.createDatabase && 'CREATEDB',
             role.replication && 'REPLICATION',
           ].filter((attribute) => attribute !== false);
-          return wild.length > 0 ? [{ object: `role ${name}`, detail: `has ${wild.join(', ')}` }] : [];
+          return listed(`role ${name}`, 'has', attributes);
         }),
       );
     },
@@ -70,13 +74,13 @@ export const checks = checksOf('roles', [
     id: 'ROL-002',
     name: 'objects-owned-by-group-roles',
     severity: 'high',
-    title: 'Schema llama and everything in it belong to roles that nobody logs in as',
+    title: 'Group roles that cannot log in own schema llama and its objects',
     inspects: `owners of the schema, its relations and functions: ${owner}; functions and views also ${maintenanceRole}, ${auditRole} and ${sealRole}`,
-    why: 'An owner can drop policies and disable triggers. What belongs to a person or an application goes with them, and no other administrator can alter it.',
+    why: 'An owner can drop policies and disable triggers. Objects of a person or an application disappear with it, and no other administrator can alter them.',
     remedy: `ALTER … OWNER TO ${owner}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
-      const acting = new Set<string>([owner, maintenanceRole, auditRole, sealRole]);
+      const owners = new Set<string>([owner, maintenanceRole, auditRole, sealRole]);
       const llama = snapshot.schemas.find(({ name }) => name === schema);
       if (!llama) return skip(`schema ${schema} does not exist`);
       const relations = snapshot.relations.filter(
@@ -87,16 +91,16 @@ export const checks = checksOf('roles', [
         ...(llama.owner === owner ? [] : [{ object: `schema ${schema}`, by: llama.owner }]),
         ...relations
           .filter((relation) =>
-            ['v', 'm'].includes(relation.kind) ? !acting.has(relation.owner) : relation.owner !== owner,
+            ['v', 'm'].includes(relation.kind) ? !owners.has(relation.owner) : relation.owner !== owner,
           )
           .map((relation) => ({ object: nameOf(relation), by: relation.owner })),
         ...functions
-          .filter((routine) => !acting.has(routine.owner))
+          .filter((routine) => !owners.has(routine.owner))
           .map((routine) => ({ object: signatureOf(routine), by: routine.owner })),
       ];
       return judge(
         `${counted(relations.length, 'relation')}, ${counted(functions.length, 'function')}`,
-        wrong.map(({ object, by }) => ({ object, detail: `belongs to ${by}` })),
+        wrong.map(({ object, by }) => ({ object, detail: `is owned by ${by}` })),
       );
     },
   },
@@ -104,9 +108,9 @@ export const checks = checksOf('roles', [
     id: 'ROL-003',
     name: 'owner-does-not-inherit',
     severity: 'high',
-    title: 'The owner does not inherit the roles it hands out',
-    inspects: `inherit option of ${owner}'s and the administrators' memberships in ${loginRoles.join(', ')}`,
-    why: "A policy for application_role concerns whoever inherits it: the owner gets the tenants' floor, and its maintenance sees no row and reports success.",
+    title: 'The owner does not inherit the roles that it grants',
+    inspects: `inherit option of the memberships of ${owner} and the administrators in ${loginRoles.join(', ')}`,
+    why: 'A policy for application_role applies to every role that inherits it. The owner would be limited by the floor policy, and its maintenance would see no rows and report success.',
     remedy: `GRANT … TO ${owner} WITH INHERIT FALSE, SET TRUE.`,
     source: 'docs/decisions.md, 11a; reproduced on PostgreSQL 17: two rows became none',
     run: ({ snapshot }) => {
@@ -114,12 +118,13 @@ export const checks = checksOf('roles', [
       const administrators = [owner, snapshot.server.login].filter((name) => model.reach(name).has(owner));
       return judge(
         administrators.join(', '),
-        administrators.flatMap((name): Finding[] => {
-          const inherited = loginRoles.filter((role) => model.rightsOf(name).has(role));
-          return inherited.length > 0
-            ? [{ object: `role ${name}`, detail: `inherits ${inherited.join(', ')}` }]
-            : [];
-        }),
+        administrators.flatMap((name) =>
+          listed(
+            `role ${name}`,
+            'inherits',
+            loginRoles.filter((role) => model.rightsOf(name).has(role)),
+          ),
+        ),
       );
     },
   },
@@ -141,7 +146,7 @@ export const checks = checksOf('roles', [
           .filter(({ name, superuser }) => !superuser && !model.reach(name).has('azure_pg_admin'))
           .map(({ name }) => ({
             object: `role ${name}`,
-            detail: `can become ${owner} and is no administrator`,
+            detail: `reaches ${owner} but is not an administrator`,
           })),
       );
     },
@@ -152,8 +157,8 @@ export const checks = checksOf('roles', [
     severity: 'high',
     title: 'Every login of the environment exists and has exactly its group role',
     inspects: 'logins of the deployment, pg_roles and the group roles they inherit',
-    why: 'A login without its role fails at its first query; with a second one it sees more than its settings say.',
-    remedy: 'llama-db post-deploy makes missing ones; REVOKE what is too much.',
+    why: 'A login without its role fails at its first query; a login with a second role sees more than the settings allow.',
+    remedy: 'Run llama-db post-deploy, which creates missing logins; REVOKE excess roles.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -169,7 +174,7 @@ export const checks = checksOf('roles', [
           return [
             {
               object: `login ${name}`,
-              detail: `has ${has.join(', ') || 'no group role'} instead of ${role}`,
+              detail: `has ${has.join(', ') || 'no group role'}, expected ${role}`,
             },
           ];
         }),
@@ -180,16 +185,16 @@ export const checks = checksOf('roles', [
     id: 'ROL-006',
     name: 'group-roles-have-known-members',
     severity: 'medium',
-    title: "Nobody else is in the environment's group roles",
+    title: 'The group roles have only the members of the settings',
     inspects: `members of ${loginRoles.join(', ')} against the logins of the deployment`,
-    why: 'Access that was given by hand is in no review, and nobody takes it away.',
+    why: 'Access that was granted by hand is not reviewed, and nobody removes it.',
     remedy: 'Add the login to the environment file, or REVOKE the role from it.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
       const model = modelOf(snapshot);
       const known = new Set(deployment.logins.map(({ name }) => name));
-      // Who may grant a role without having it (ADMIN OPTION alone) is whoever made it.
+      // With ADMIN OPTION alone a role can grant the group role, but does not have it: its creator.
       const members = snapshot.memberships.filter(
         ({ role, inherit, set }) => loginRoles.some((name) => name === role) && (inherit || set),
       );
@@ -197,11 +202,11 @@ export const checks = checksOf('roles', [
         counted(members.length, 'membership'),
         members
           .filter(({ member }) => !known.has(member) && member !== owner && !model.reach(member).has(owner))
-          // A role in the wrong group is ISO-021's to say.
+          // ISO-021 reports a group role inside another one.
           .filter(({ member }) => !groupRoles.some((name) => name === member))
           .map(({ role, member }) => ({
             object: `role ${member}`,
-            detail: `is in ${role} and in no settings`,
+            detail: `is in ${role} but not in the settings`,
           })),
       );
     },
@@ -210,9 +215,9 @@ export const checks = checksOf('roles', [
     id: 'ROL-007',
     name: 'analytics-reads-only',
     severity: 'high',
-    title: 'The analytics role changes nothing',
+    title: 'The analytics role cannot change data',
     inspects: 'privileges of analytics_role on relations and columns of schema llama, other than SELECT',
-    why: 'It reads every tenant; what it can write it can write for all of them.',
+    why: 'The role reads every tenant, so a write privilege applies to every tenant too.',
     remedy: 'REVOKE … FROM analytics_role.',
     source: 'migrations/0006_tenant_isolation.sql',
     run: ({ snapshot }) => {
@@ -227,7 +232,7 @@ export const checks = checksOf('roles', [
         ({ relation, grant }) =>
           model.relation(relation)?.schema === schema &&
           rights.has(grant.grantee) &&
-          // These are ISO-027's to say.
+          // ISO-027 reports the other privileges.
           ['INSERT', 'UPDATE', 'DELETE'].includes(grant.privilege),
       );
       return judge(
@@ -243,8 +248,8 @@ export const checks = checksOf('roles', [
     id: 'ROL-008',
     name: 'grants-not-grantable',
     severity: 'medium',
-    title: 'Nobody may pass on what was granted to them',
-    inspects: 'GRANT OPTION in schema llama, and ADMIN OPTION on group roles for others than administrators',
+    title: 'No role may pass on its privileges',
+    inspects: 'GRANT OPTION in schema llama, and ADMIN OPTION on group roles, except for administrators',
     why: 'Access spreads without a migration and without a review.',
     remedy: 'REVOKE GRANT OPTION FOR … (or ADMIN OPTION FOR …).',
     source: 'docs/decisions.md, 11a',
@@ -273,70 +278,53 @@ export const checks = checksOf('roles', [
     id: 'ROL-009',
     name: 'roles-reach-no-server-files',
     severity: 'critical',
-    title: "No role of ours reaches the server's files or programs",
+    title: 'No role reaches the files or programs of the server',
     inspects: `membership in ${fileRoles.join(', ')}`,
-    why: "The server's files hold every row of every tenant, past all policies.",
+    why: 'The files of the server hold every row of every tenant, and no policy applies to them.',
     remedy: 'REVOKE the role.',
     source: 'PostgreSQL manual, Predefined Roles',
     run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      const ours = snapshot.roles.filter(
-        ({ name, superuser }) => !superuser && !name.startsWith('pg_') && !name.startsWith('azure'),
-      );
-      return judge(
-        counted(ours.length, 'role'),
-        ours.flatMap(({ name }): Finding[] => {
-          const reach = model.reach(name);
-          const held = fileRoles.filter((role) => reach.has(role));
-          return held.length > 0 ? [{ object: `role ${name}`, detail: `reaches ${held.join(', ')}` }] : [];
-        }),
-      );
+      const names = snapshot.roles
+        .filter(({ name, superuser }) => !superuser && !name.startsWith('pg_') && !name.startsWith('azure'))
+        .map(({ name }) => name);
+      return judge(counted(names.length, 'role'), reaching(snapshot, names, fileRoles));
     },
   },
   {
     id: 'ROL-010',
     name: 'tenant-logins-lack-read-all-data',
     severity: 'high',
-    title: "Tenants' logins cannot read or write everything by a predefined role",
-    inspects: `pg_read_all_data, pg_write_all_data and pg_maintain for whoever is in a group role`,
-    why: 'pg_read_all_data opens every table without a policy, leaves and materialized views among them.',
+    title: 'No login in a group role can read or write all data through a predefined role',
+    inspects: `membership of every role in a group role in ${allData.join(', ')}`,
+    why: 'pg_read_all_data opens every table that has no policy, including leaves and materialized views.',
     remedy: 'REVOKE the predefined role.',
     source: 'PostgreSQL manual, Predefined Roles',
     run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      const wide = ['pg_read_all_data', 'pg_write_all_data', 'pg_maintain'];
-      const ours = inGroups(snapshot);
-      return judge(
-        counted(ours.length, 'role'),
-        ours.flatMap(({ name }): Finding[] => {
-          const reach = model.reach(name);
-          const held = wide.filter((role) => reach.has(role));
-          return held.length > 0 ? [{ object: `role ${name}`, detail: `reaches ${held.join(', ')}` }] : [];
-        }),
-      );
+      const names = inGroups(snapshot).map(({ name }) => name);
+      return judge(counted(names.length, 'role'), reaching(snapshot, names, allData));
     },
   },
   {
     id: 'ROL-011',
     name: 'logins-have-no-rights-of-their-own',
     severity: 'critical',
-    title: 'A login in a group role may do nothing beyond it',
-    inspects: `REPLICATION, CREATEROLE and CREATEDB of whoever is in ${loginRoles.join(', ')}, administrators excepted`,
-    why: 'REPLICATION reads the log, where every row of every tenant passes by and no policy holds; whoever makes roles or databases is not bound by the grants of this one.',
+    title: 'No login in a group role has REPLICATION, CREATEROLE or CREATEDB',
+    inspects: `attributes of the roles in ${loginRoles.join(', ')}, except for administrators`,
+    why: 'REPLICATION reads the write-ahead log, which holds every row of every tenant and has no policies. A login that creates roles or databases is not bound by the grants here.',
     remedy: 'ALTER ROLE … NOREPLICATION NOCREATEROLE NOCREATEDB.',
     source: 'PostgreSQL manual, Role Attributes; docs/decisions.md, 11a',
     run: ({ snapshot }) => {
-      // The groups' own attributes are ROL-001's to say.
+      // ROL-001 reports the attributes of the group roles.
       const members = inGroups(snapshot).filter(({ name }) => !groupRoles.some((group) => group === name));
       return judge(
         counted(members.length, 'role'),
-        members.flatMap(({ name, replication, createRole, createDatabase }): Finding[] => {
+        members.flatMap(({ name, replication, createRole, createDatabase }) => {
           const held = [
             replication && 'REPLICATION',
             createRole && 'CREATEROLE',
             createDatabase && 'CREATEDB',
           ].filter((attribute) => attribute !== false);
-          return held.length > 0 ? [{ object: `role ${name}`, detail: `has ${held.join(', ')}` }] : [];
+          return listed(`role ${name}`, 'has', held);
         }),
       );
     },
@@ -345,21 +333,14 @@ export const checks = checksOf('roles', [
     id: 'ROL-012',
     name: 'tenant-logins-see-no-sessions',
     severity: 'high',
-    title: "Tenants' logins neither watch nor end the sessions of others",
-    inspects: `membership of ${tenantRole} and its logins in ${watching.join(', ')}`,
-    why: 'Statements of administrators and analysts hold what tenants must not see; a session that anybody may end does not finish its work.',
-    remedy: 'REVOKE the predefined role; monitoring gets a login of its own.',
+    title: 'Tenant logins can neither watch nor end other sessions',
+    inspects: `membership of ${tenantRole} and its logins in ${otherSessions.join(', ')}`,
+    why: 'Statements of administrators and analysts contain data that tenants must not see, and a terminated session does not finish its work.',
+    remedy: 'REVOKE the predefined role, and give monitoring its own login.',
     source: 'PostgreSQL manual, Predefined Roles',
     run: ({ snapshot }) => {
-      const model = modelOf(snapshot);
-      return judge(
-        counted(model.tenantRoles.length, 'role'),
-        model.tenantRoles.flatMap((name): Finding[] => {
-          const reach = model.reach(name);
-          const held = watching.filter((role) => reach.has(role));
-          return held.length > 0 ? [{ object: `role ${name}`, detail: `reaches ${held.join(', ')}` }] : [];
-        }),
-      );
+      const { tenantRoles } = modelOf(snapshot);
+      return judge(counted(tenantRoles.length, 'role'), reaching(snapshot, tenantRoles, otherSessions));
     },
   },
 ]);

@@ -1,15 +1,15 @@
-/** Types and names that hold today and fail later. */
+/** Types and names that work today and fail later. */
 import { checksOf, type Finding } from '../check.ts';
 import { auditTable, modelOf, nameOf, schema } from '../model.ts';
 import { counted, judge } from '../outcome.ts';
 
-/** node-pg-migrate makes it, with a serial key; a few rows a year do not run out of it. */
+/** Created by node-pg-migrate with a serial key, which a few rows per year do not exhaust. */
 const runnersTable = 'pgmigrations';
 
-/** One sequence numbers the rows of all months; AUD-016 looks at it, and only the trail's writer may use it. */
+/** One sequence numbers the rows of all months, and only the audit role may use it: AUD-016 inspects it. */
 const sealedOrder = `${auditTable}.sequence`;
 
-/** NAMEDATALEN less one: what is longer is cut without an error. */
+/** NAMEDATALEN minus one: PostgreSQL truncates longer names without an error. */
 const longestName = 63;
 
 export const checks = checksOf('schema', [
@@ -17,9 +17,9 @@ export const checks = checksOf('schema', [
     id: 'SCM-010',
     name: 'columns-survive-upgrade',
     severity: 'medium',
-    title: 'No column holds what an upgrade cannot carry over',
+    title: 'No column has a type that a major upgrade refuses',
     inspects: 'columns of types regclass, regproc, regtype and the like',
-    why: 'Their values are numbers of one cluster’s catalogs: pg_upgrade refuses a database that stores them, and Azure’s major upgrade is one.',
+    why: 'Their values are object ids of one cluster: pg_upgrade, which Azure uses for major upgrades, refuses a database that stores them.',
     remedy: 'Store the name as text.',
     source: 'splinter 0018; PostgreSQL manual, pg_upgrade',
     run: ({ snapshot }) => {
@@ -43,10 +43,10 @@ export const checks = checksOf('schema', [
     id: 'SCM-011',
     name: 'identity-columns-bigint',
     severity: 'low',
-    title: 'What is numbered has room, and its numbers are its own',
+    title: 'Numbered columns are bigint identity columns',
     inspects: 'integer and smallint columns with a sequence, and defaults that call nextval, in schema llama',
-    why: 'Two thousand million numbers run out in the busiest table first; a serial column leaves its sequence to be granted and owned apart.',
-    remedy: 'bigint GENERATED ALWAYS AS IDENTITY.',
+    why: 'Two billion numbers are exhausted in the busiest table first. The sequence of a serial column needs its own owner and grants.',
+    remedy: 'Use bigint GENERATED ALWAYS AS IDENTITY.',
     source: 'squawk prefer-bigint-over-int and prefer-identity; pgdoctor pk-types',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -60,9 +60,9 @@ export const checks = checksOf('schema', [
           const serial = /^nextval\(/.test(expression ?? '');
           if (!serial && !identity) return [];
           const object = `${nameOf(table)}.${name}`;
-          if (type !== 'bigint') return [{ object, detail: `is numbered and of type ${type}` }];
+          if (type !== 'bigint') return [{ object, detail: `is numbered but of type ${type}` }];
           return serial && object !== sealedOrder
-            ? [{ object, detail: 'takes its numbers from a sequence of its own by nextval' }]
+            ? [{ object, detail: 'takes its numbers from a separate sequence with nextval' }]
             : [];
         }),
       );
@@ -72,9 +72,9 @@ export const checks = checksOf('schema', [
     id: 'SCM-012',
     name: 'names-not-truncated',
     severity: 'low',
-    title: 'No name was cut',
-    inspects: `names of ${longestName} bytes: relations, columns, policies, constraints and functions, leaves excepted`,
-    why: 'PostgreSQL cuts a longer name with a notice nobody reads: the object has another name than its migration says, and the next one that is cut alike collides.',
+    title: 'No name was truncated',
+    inspects: `names of ${longestName} bytes: relations, columns, policies, constraints and functions, except leaves`,
+    why: 'PostgreSQL truncates a longer name with a notice that nobody reads: the object does not have the name in its migration, and the next name with the same beginning collides.',
     remedy: 'Give it a shorter name.',
     source: 'squawk identifier-too-long',
     run: ({ snapshot }) => {
@@ -95,7 +95,7 @@ export const checks = checksOf('schema', [
           .filter(([, name]) => name !== undefined && long(name) && !detached.has(name))
           .map(([kind, name]) => ({
             object: `${kind} ${name}`,
-            detail: `has ${longestName} bytes: it was cut`,
+            detail: `has ${longestName} bytes, so it was probably truncated`,
           })),
       );
     },

@@ -1,8 +1,11 @@
 import type pg from 'pg';
 import { rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Outcome } from '../check.ts';
-import { modelOf, nameOf, schema, signatureOf } from '../model.ts';
+import { fires, modelOf, nameOf, schema, signatureOf } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
+
+/** Share of its range beyond which a sequence counts as running out. */
+const sequenceShare = 0.7;
 
 const summary = 'llama.tenant_performance_summary';
 
@@ -11,9 +14,9 @@ export const checks = checksOf('schema', [
     id: 'SCM-003',
     name: 'constraints-validated',
     severity: 'high',
-    title: 'Every constraint holds for the rows that were there before it',
+    title: 'Every constraint is validated',
     inspects: 'pg_constraint.convalidated',
-    why: 'A constraint that is NOT VALID is checked for new rows only; queries and people rely on it for all.',
+    why: 'A NOT VALID constraint is checked only for new rows, but queries and people rely on it for all rows.',
     remedy: 'ALTER TABLE … VALIDATE CONSTRAINT ….',
     source: 'squawk constraint-missing-not-valid; PostgreSQL manual, ALTER TABLE',
     run: ({ snapshot }) => {
@@ -33,10 +36,10 @@ export const checks = checksOf('schema', [
     id: 'SCM-004',
     name: 'timestamps-have-time-zone',
     severity: 'medium',
-    title: 'Instants carry their time zone',
+    title: 'Every timestamp column has a time zone',
     inspects:
-      "columns of type timestamp without time zone in schema llama, node-pg-migrate's own table excepted",
-    why: 'What such a value means depends on the session that wrote it and on the one that reads it.',
+      "columns of type timestamp without time zone in schema llama, except in node-pg-migrate's own table",
+    why: 'The meaning of such a value depends on the session that wrote it and on the one that reads it.',
     remedy: 'ALTER TABLE … ALTER COLUMN … TYPE timestamptz USING … AT TIME ZONE …, which rewrites the table.',
     source: 'squawk prefer-timestamp-tz',
     run: ({ snapshot }) => {
@@ -60,10 +63,11 @@ export const checks = checksOf('schema', [
     id: 'SCM-006',
     name: 'performance-summary-filled',
     severity: 'high',
-    title: 'The summary of the last days is filled when there are records',
-    inspects: `whether ${summary} is populated, and has a row while storage_records has one of the last six days that is an hour old`,
-    why: 'A refresh as a role without a policy fills it with nothing and reports success; unpopulated, it cannot be read at all.',
-    remedy: 'SELECT llama.refresh_performance_views() as maintenance_role; is there a policy for that role?',
+    title: 'The performance summary is filled if there are records',
+    inspects: `whether ${summary} is populated, and has a row if storage_records has one of the last six days that is older than an hour`,
+    why: 'A refresh by a role without a policy fills it with nothing and reports success. An unpopulated view cannot be read at all.',
+    remedy:
+      'SELECT llama.refresh_performance_views() as maintenance_role, and check that this role has a policy.',
     source: 'docs/decisions.md, 11a; reproduced on PostgreSQL 15 and 18',
     run: judgeSummary,
   },
@@ -71,9 +75,9 @@ export const checks = checksOf('schema', [
     id: 'SCM-007',
     name: 'updated-at-maintained',
     severity: 'medium',
-    title: 'Changes leave their time',
+    title: 'A trigger maintains updated_at on every table that has it',
     inspects: 'enabled BEFORE UPDATE row triggers on tables with a column updated_at',
-    why: 'What copies changed rows elsewhere by updated_at misses them for ever.',
+    why: 'Programs that copy changed rows by updated_at miss them.',
     remedy: 'Create the trigger touch_updated_at, or enable it.',
     source: 'migrations/0007_storage_record_changes.sql',
     run: ({ snapshot }) => {
@@ -89,15 +93,12 @@ export const checks = checksOf('schema', [
               !model
                 .triggersOf(table)
                 .some(
-                  ({ enabled, type, function: oid }) =>
-                    (enabled === 'O' || enabled === 'A') &&
-                    (type & 1) !== 0 &&
-                    (type & 2) !== 0 &&
-                    (type & 16) !== 0 &&
-                    /\bupdated_at\s*:?=/.test(model.routine(oid)?.source ?? ''),
+                  (trigger) =>
+                    fires(trigger, 'row', 'before', 'update') &&
+                    /\bupdated_at\s*:?=/.test(model.routine(trigger.function)?.source ?? ''),
                 ),
           )
-          .map((table) => ({ object: nameOf(table), detail: 'no trigger keeps updated_at' })),
+          .map((table) => ({ object: nameOf(table), detail: 'has no trigger that maintains updated_at' })),
       );
     },
   },
@@ -105,27 +106,29 @@ export const checks = checksOf('schema', [
     id: 'SCM-008',
     name: 'sequences-not-exhausted',
     severity: 'high',
-    title: 'No sequence is running out',
+    title: `No sequence has used more than ${sequenceShare * 100} % of its range`,
     inspects: 'pg_sequences: last value against the limit',
-    why: 'The insert after the last value fails, and the ones after it.',
-    remedy: 'ALTER the column to bigint and the sequence AS bigint.',
+    why: 'After the last value every insert fails.',
+    remedy: 'Change the column to bigint, and ALTER SEQUENCE … AS bigint.',
     source: 'check_postgres sequence; squawk prefer-bigint-over-int',
     run: ({ snapshot }) =>
       judge(
         counted(snapshot.activity.sequences.length, 'sequence in use', 'sequences in use'),
         snapshot.activity.sequences
-          .filter(({ used }) => used > 0.7)
-          .map(({ name, used }) => ({ object: name, detail: `${Math.round(used * 100)} % used` })),
+          .filter(({ used }) => used > sequenceShare)
+          .map(({ name, used }) => ({
+            object: name,
+            detail: `has used ${Math.round(used * 100)} % of its range`,
+          })),
       ),
   },
   {
     id: 'SCM-009',
     name: 'functions-pin-names',
     severity: 'medium',
-    title: 'What functions name does not depend on who calls them',
-    inspects:
-      'search_path of every function of schema llama that is not SECURITY DEFINER and not a single SQL expression',
-    why: 'From 17 on index builds, refreshes and analyses run with an empty search path: a function that relies on another one fails there.',
+    title: 'Every function of schema llama sets its search_path',
+    inspects: 'search_path of every function of schema llama that is not SECURITY DEFINER',
+    why: 'From version 17 on, index builds, refreshes and analyses run with an empty search path: a function that relies on another path fails there.',
     remedy: 'ALTER FUNCTION … SET search_path = pg_catalog, pg_temp, and qualify every name.',
     source: 'splinter 0011; PostgreSQL 17 release notes',
     run: ({ snapshot }) => {
@@ -146,16 +149,16 @@ async function judgeSummary({ snapshot, client }: CheckInput): Promise<Outcome> 
   const view = modelOf(snapshot).named(summary);
   if (!view) return judge(summary, [{ object: summary, detail: 'does not exist' }]);
   if (!view.populated) return judge(summary, [{ object: summary, detail: 'was never filled' }]);
-  const owed = await rolledBack(client, () => look(client));
-  if (!owed) return skip('the owner of the view may not be acted as');
+  const found = await rolledBack(client, () => recentRows(client));
+  if (!found) return skip('the login cannot act as the owner of the view');
   return judge(
     `${summary} and the records of the last days`,
-    owed.records && !owed.rows ? [{ object: summary, detail: 'is empty, and there are records' }] : [],
+    found.records && !found.rows ? [{ object: summary, detail: 'is empty although there are records' }] : [],
   );
 }
 
-/** Asked as the view's owner, whose own policy shows it every tenant. */
-async function look(client: pg.Client): Promise<{ records: boolean; rows: boolean } | undefined> {
+/** Reads as the owner of the view, whose policy shows it every tenant. */
+async function recentRows(client: pg.Client): Promise<{ records: boolean; rows: boolean } | undefined> {
   await client.query('SET LOCAL ROLE llama_owner');
   await client.query('SET LOCAL ROLE maintenance_role');
   const { rows } = await client.query<{ records: boolean; rows: boolean }>(

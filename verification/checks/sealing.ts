@@ -1,10 +1,12 @@
-/** Whether the audit trail is sealed, and whether its seals can be relied on. */
+/** Whether the audit trail is sealed, and whether its seals are intact. */
 import { hashOf } from '../../database/audit/canonical.ts';
 import { partitionOf } from '../../database/audit/months.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
 import {
   auditTable,
-  describeGrants,
+  fires,
+  foreignGrants,
+  granted,
   modelOf,
   nameOf,
   owner,
@@ -12,19 +14,20 @@ import {
   sealTable,
   signatureOf,
 } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
-import type { Grant, Relation, Routine, Sealing, Snapshot } from '../snapshot/facts.ts';
+import { counted, judge, listed, skip } from '../outcome.ts';
+import { grantsOn } from '../reach.ts';
+import type { Grant, Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
-/** Minutes that a row may wait for its seal. pg_cron seals every minute, what was noted in the minute before. */
-const patience = 15;
+/** Minutes that a row may wait for its seal. pg_cron seals every minute, up to the row noted a minute before. */
+const sealDelayMinutes = 15;
 
 const progressTable = 'llama.audit_sealing';
 const source = 'migrations/0012_audit_seals.sql';
 
-function overSealing(snapshot: Snapshot, judged: (sealing: Sealing) => Outcome): Outcome {
+function withSealing(snapshot: Snapshot, assert: (sealing: Sealing) => Outcome): Outcome {
   const { sealing } = snapshot;
   if ('unreadable' in sealing) return skip(`the seals cannot be read: ${sealing.unreadable}`);
-  return judged(sealing);
+  return assert(sealing);
 }
 
 function linkFindings({ head }: Sealing): readonly Finding[] {
@@ -33,12 +36,18 @@ function linkFindings({ head }: Sealing): readonly Finding[] {
     const previous = head[place - 1];
     const findings: Finding[] = [];
     if (hashOf(seal) !== seal.hash) {
-      findings.push({ object, detail: 'was rewritten: its hash is not that of what it says' });
+      findings.push({ object, detail: 'was rewritten: its hash does not match its content' });
     }
     if (previous && seal.number !== previous.number + 1) {
-      findings.push({ object, detail: `follows seal ${previous.number}: what was between them is gone` });
+      findings.push({
+        object,
+        detail: `follows seal ${previous.number}: the seals between them are missing`,
+      });
     } else if (previous && seal.previousHash !== previous.hash) {
-      findings.push({ object, detail: `does not hang on seal ${previous.number}: one of them was replaced` });
+      findings.push({
+        object,
+        detail: `does not contain the hash of seal ${previous.number}: one of them was replaced`,
+      });
     }
     return findings;
   });
@@ -50,8 +59,8 @@ function contentFindings({ head, contents }: Sealing): readonly Finding[] {
     if (!seal || (BigInt(rows) === seal.rowCount && hash === seal.contentHash)) return [];
     const detail =
       BigInt(rows) === seal.rowCount
-        ? 'a row was changed since'
-        : `${rows} rows are there, ${seal.rowCount} were sealed`;
+        ? 'a row has changed since'
+        : `has ${rows} rows, ${seal.rowCount} were sealed`;
     const partition = partitionOf(seal.month);
     return [
       { object: `seal ${number}, ${partition}, ${seal.firstSequence} to ${seal.lastSequence}`, detail },
@@ -59,18 +68,18 @@ function contentFindings({ head, contents }: Sealing): readonly Finding[] {
   });
 }
 
-/** Grants on a table and on its columns, to anybody but those that `allowed` names. */
-function strayGrants(
+/** Grants on a table and on its columns that neither the owner nor `allowed` explains. */
+function excessGrants(
   snapshot: Snapshot,
   table: Relation,
   allowed: Readonly<Record<string, readonly string[]>>,
 ): readonly Grant[] {
-  return [...table.grants, ...snapshot.columnGrants.filter(({ relation }) => relation === table.oid)].filter(
-    ({ grantee, privilege }) => grantee !== table.owner && !allowed[grantee]?.includes(privilege),
+  return foreignGrants(grantsOn(snapshot, table), table.owner).filter(
+    ({ grantee, privilege }) => !allowed[grantee]?.includes(privilege),
   );
 }
 
-/** What seals and closes, and what these call. */
+/** Functions that seal and close the trail, and the functions that they call. */
 function sealers(snapshot: Snapshot): readonly Routine[] {
   return snapshot.functions.filter(({ source: text }) => /\bllama\.audit_(seals|sealing)\b/i.test(text));
 }
@@ -80,34 +89,34 @@ export const checks = checksOf('audit', [
     id: 'AUD-010',
     name: 'audit-trail-sealed-in-time',
     severity: 'high',
-    title: 'The audit trail is sealed up to now',
-    inspects: `rows of ${auditTable} numbered after the newest seal; fails when the oldest is older than ${patience} minutes`,
-    why: 'What is not sealed yet can be changed without a trace by whoever owns the database.',
+    title: `The audit trail is sealed within ${sealDelayMinutes} minutes`,
+    inspects: `age of the oldest row of ${auditTable} after the newest seal`,
+    why: 'The owner of the database can change unsealed rows without a trace.',
     remedy:
-      'Find what keeps pg_cron from llama.seal_audit_trail(), or the transaction that has been writing since then; where there is no pg_cron, run llama-db audit seal every minute.',
+      'Find out what keeps pg_cron from calling llama.seal_audit_trail(), or end the transaction that has been writing since then. Without pg_cron, run llama-db audit seal every minute.',
     source,
     run: ({ snapshot }) =>
-      overSealing(snapshot, ({ unsealed: { rows, limit, oldest } }) => {
+      withSealing(snapshot, ({ unsealed: { rows, limit, oldest } }) => {
         const many = rows >= limit ? `${limit} or more rows` : counted(rows, 'row');
-        if (!oldest) return judge('nothing waits to be sealed', []);
+        if (!oldest) return judge('no unsealed rows', []);
         const minutes = Math.floor((snapshot.server.now.getTime() - oldest.getTime()) / 60_000);
-        const window = `${many} not sealed, the oldest for ${counted(minutes, 'minute')}`;
-        return judge(window, minutes >= patience ? [{ object: auditTable, detail: window }] : []);
+        const backlog = `has ${many} unsealed, the oldest for ${counted(minutes, 'minute')}`;
+        return judge(backlog, minutes >= sealDelayMinutes ? [{ object: auditTable, detail: backlog }] : []);
       }),
   },
   {
     id: 'AUD-011',
     name: 'newest-seals-match-rows',
     severity: 'critical',
-    title: 'The newest part of the audit trail is what was sealed',
+    title: 'The newest seals match their audit rows',
     inspects:
-      'hashes and links of the newest 50 seals, rows of the newest 3; llama-db audit verify looks at all of them',
-    why: 'A seal that does not fit its rows or the seal before it means that somebody changed the trail.',
+      'hashes and links of the newest 50 seals, rows of the newest 3; llama-db audit verify reads all of them',
+    why: 'If a seal does not match its rows or the previous seal, somebody has changed the trail.',
     remedy:
-      'llama-db audit verify says what and where. Keep the server as it is, and compare it with a backup.',
+      'Run llama-db audit verify, which reports what was changed and where. Preserve the server, and compare it with a backup.',
     source,
     run: ({ snapshot }) =>
-      overSealing(snapshot, (sealing) =>
+      withSealing(snapshot, (sealing) =>
         judge(`${counted(sealing.head.length, 'seal')}, rows of ${sealing.contents.length}`, [
           ...linkFindings(sealing),
           ...contentFindings(sealing),
@@ -118,21 +127,22 @@ export const checks = checksOf('audit', [
     id: 'AUD-012',
     name: 'missing-months-were-closed',
     severity: 'critical',
-    title: 'No month of the audit trail is gone without its closing hash',
-    inspects: 'months that have seals, their partitions, and whether the newest seal of each is its closing',
-    why: 'Without it nobody can tell a month that was past its retention from one that somebody removed.',
+    title: 'Every removed month of the audit trail has a closing seal',
+    inspects:
+      'months that have seals, their partitions, and whether the newest seal of each month is its closing seal',
+    why: 'Without it a month that retention removed cannot be distinguished from one that somebody deleted.',
     remedy:
-      'Attach the partition again if it still exists; otherwise it was removed by other means than llama-db maintain.',
+      'Attach the partition again if it still exists. Otherwise something other than llama-db maintain removed it.',
     source,
     run: ({ snapshot }) =>
-      overSealing(snapshot, ({ months }) =>
+      withSealing(snapshot, ({ months }) =>
         judge(
           `${counted(months.length, 'month')}, ${months.filter(({ closed }) => closed).length} closed`,
           months
             .filter(({ attached, closed }) => !attached && !closed)
             .map(({ month }) => ({
               object: `llama.${partitionOf(month)}`,
-              detail: 'has seals, no partition and no closing hash of them',
+              detail: 'has seals, but neither a partition nor a closing seal',
             })),
         ),
       ),
@@ -141,26 +151,28 @@ export const checks = checksOf('audit', [
     id: 'AUD-013',
     name: 'seals-append-only',
     severity: 'critical',
-    title: 'Seals are out of reach, and only ever added to',
+    title: 'Seals can only be added, and only by the seal role',
     inspects: `grants, forced row-level security, policies and refusing triggers of ${sealTable}; grants of ${progressTable}`,
-    why: 'A chain that its subjects can rewrite proves nothing.',
-    remedy: 'REVOKE what is named; create or enable the triggers and policies as migration 0012 does.',
+    why: 'A chain of seals that its subjects can rewrite proves nothing.',
+    remedy:
+      'REVOKE the privileges in the findings; create or enable the triggers and policies as migration 0012 does.',
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const seals = model.named(sealTable);
       const progress = model.named(progressTable);
       if (!seals || !progress) return skip(`${seals ? progressTable : sealTable} does not exist`);
-      const stray = [
-        ...strayGrants(snapshot, seals, { [sealRole]: ['SELECT', 'INSERT'], admin_role: ['SELECT'] }),
-        ...strayGrants(snapshot, progress, { [sealRole]: ['SELECT', 'UPDATE'] }),
+      const excess = [
+        ...excessGrants(snapshot, seals, { [sealRole]: ['SELECT', 'INSERT'], admin_role: ['SELECT'] }),
+        ...excessGrants(snapshot, progress, { [sealRole]: ['SELECT', 'UPDATE'] }),
       ];
       const guards = model
         .triggersOf(seals)
-        .filter(({ enabled, type }) => (enabled === 'O' || enabled === 'A') && type & 2)
+        .filter((trigger) => fires(trigger, 'before'))
         .filter(({ function: oid }) => /\bRAISE\s+EXCEPTION\b/i.test(model.routine(oid)?.source ?? ''));
-      const kinds = { update: 16, delete: 8, truncate: 32 } as const;
-      const open = Object.entries(kinds).filter(([, bit]) => !guards.some(({ type }) => type & bit));
+      const open = (['update', 'delete', 'truncate'] as const).filter(
+        (command) => !guards.some((guard) => fires(guard, command)),
+      );
       const policies = snapshot.policies.filter(
         ({ relation, command, roles }) =>
           relation === seals.oid &&
@@ -169,16 +181,14 @@ export const checks = checksOf('audit', [
           ),
       );
       return judge(`${sealTable}, ${progressTable}`, [
-        ...(stray.length > 0 ? [{ object: sealTable, detail: describeGrants(stray) }] : []),
+        ...granted(sealTable, excess),
         ...(seals.rls && seals.forcedRls
           ? []
-          : [{ object: sealTable, detail: 'row-level security is not forced: its owner may add seals' }]),
-        ...(open.length > 0
-          ? [{ object: sealTable, detail: `${open.map(([name]) => name).join(', ')} is not refused` }]
-          : []),
+          : [{ object: sealTable, detail: 'does not force row-level security: its owner may add seals' }]),
+        ...listed(sealTable, 'does not refuse', open),
         ...policies.map(({ name, roles }) => ({
           object: sealTable,
-          detail: `policy ${name} lets ${roles.join(', ')} do more than migration 0012 does`,
+          detail: `policy ${name} gives ${roles.join(', ')} more than migration 0012 does`,
         })),
       ]);
     },
@@ -187,10 +197,10 @@ export const checks = checksOf('audit', [
     id: 'AUD-014',
     name: 'sealing-functions-run-as-sealer',
     severity: 'high',
-    title: 'What seals the trail runs as the role that may do nothing else',
+    title: 'Sealing functions run as the seal role, which has no other privileges',
     inspects: `owner, SECURITY DEFINER and EXECUTE of the functions that use ${sealTable}; every privilege of ${sealRole}`,
-    why: 'Whoever else may run it can delay or forge seals; whatever else it may do, a fault in it may do.',
-    remedy: `ALTER FUNCTION … OWNER TO ${sealRole}; REVOKE what is named.`,
+    why: 'Another caller could delay or forge seals, and an error in the functions can use every privilege of the role.',
+    remedy: `ALTER FUNCTION … OWNER TO ${sealRole}; REVOKE the privileges in the findings.`,
     source,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
@@ -219,10 +229,10 @@ export const checks = checksOf('audit', [
       return judge(counted(functions.length, 'function'), [
         ...functions.flatMap((routine): Finding[] => {
           const object = signatureOf(routine);
-          const strangers = routine.grants.filter(({ grantee }) => !callers.has(grantee));
+          const others = routine.grants.filter(({ grantee }) => !callers.has(grantee));
           return [
-            ...(routine.owner === sealRole ? [] : [{ object, detail: `belongs to ${routine.owner}` }]),
-            ...(strangers.length > 0 ? [{ object, detail: describeGrants(strangers) }] : []),
+            ...(routine.owner === sealRole ? [] : [{ object, detail: `is owned by ${routine.owner}` }]),
+            ...granted(object, others),
           ];
         }),
         ...held.map(({ object, privilege }) => ({
@@ -236,10 +246,10 @@ export const checks = checksOf('audit', [
     id: 'AUD-015',
     name: 'sealing-scheduled-every-minute',
     severity: 'high',
-    title: 'Sealing is among the jobs, every minute',
-    inspects: 'llama.scheduled_jobs(); whether pg_cron has them is SCH-001’s question',
-    why: 'A trail that nothing seals is a trail that its owner can rewrite.',
-    remedy: 'Put seal-audit-trail back into llama.scheduled_jobs() in a migration, then deploy.',
+    title: 'llama.scheduled_jobs() seals the audit trail every minute',
+    inspects: 'llama.scheduled_jobs(); SCH-001 compares pg_cron with it',
+    why: 'Without the job nothing seals the trail, and its owner can rewrite it.',
+    remedy: 'Put seal-audit-trail back into llama.scheduled_jobs() with a migration, then deploy.',
     source: 'migrations/0011_maintenance.sql',
     run: ({ snapshot: { scheduledJobs } }) => {
       if ('unreadable' in scheduledJobs) {
@@ -250,7 +260,7 @@ export const checks = checksOf('audit', [
       return judge(counted(scheduledJobs.rows.length, 'job'), [
         ...(job ? [] : [{ object, detail: 'has no job that seals the audit trail' }]),
         ...(job && job.schedule !== '* * * * *'
-          ? [{ object, detail: `seals at ${job.schedule}, not every minute` }]
+          ? [{ object, detail: `seals at ${job.schedule}, expected every minute` }]
           : []),
       ]);
     },
@@ -259,15 +269,15 @@ export const checks = checksOf('audit', [
     id: 'AUD-016',
     name: 'audit-sequence-safe-for-sealing',
     severity: 'critical',
-    title: 'Rows are numbered so that sealing passes none by',
+    title: 'Audit rows get consecutive numbers that sealing cannot miss',
     inspects:
-      'default of audit_trail.sequence; cache, step and cycle of llama.audit_sequence, and whether it is behind the seals; what else than a trigger writes the trail',
-    why: 'Numbers that a session keeps for later, or that begin again, land in a range that was sealed without them: honest rows then look like forged ones.',
+      'default of audit_trail.sequence; cache, step, cycle and last value of llama.audit_sequence; functions other than triggers that write the trail',
+    why: 'Numbers that a session caches, or that start again, fall into a range that is already sealed: genuine rows then look forged.',
     remedy:
-      'ALTER SEQUENCE llama.audit_sequence CACHE 1 INCREMENT 1 NO CYCLE; after a restore without sequences, setval() it to the newest seal’s last_sequence.',
+      'ALTER SEQUENCE llama.audit_sequence CACHE 1 INCREMENT 1 NO CYCLE. After a restore without sequences, setval() it to last_sequence of the newest seal.',
     source,
     run: ({ snapshot }) =>
-      overSealing(snapshot, ({ numbering }) => {
+      withSealing(snapshot, ({ numbering }) => {
         const object = 'llama.audit_sequence';
         const model = modelOf(snapshot);
         const trail = model.named(auditTable);
@@ -280,7 +290,7 @@ export const checks = checksOf('audit', [
         );
         const findings: Finding[] = early.map((routine) => ({
           object: signatureOf(routine),
-          detail: 'numbers a row before its transaction has an id: call pg_current_xact_id() first',
+          detail: 'numbers a row before its transaction has an id; it must call pg_current_xact_id() first',
         }));
         if (!/^nextval\('llama\.audit_sequence'::regclass\)$/.test(column?.expression ?? '')) {
           findings.push({
@@ -291,13 +301,13 @@ export const checks = checksOf('audit', [
         if (!numbering) findings.push({ object, detail: 'does not exist' });
         else {
           const { cache, increment, cycle, last, sealedThrough } = numbering;
-          if (cache !== 1) findings.push({ object, detail: `lets each session keep ${cache} numbers` });
+          if (cache !== 1) findings.push({ object, detail: `lets each session cache ${cache} numbers` });
           if (increment !== 1 || cycle)
-            findings.push({ object, detail: `counts by ${increment}${cycle ? ', in a circle' : ''}` });
+            findings.push({ object, detail: `has increment ${increment}${cycle ? ' and cycles' : ''}` });
           if ((last ?? 0) < sealedThrough) {
             findings.push({
               object,
-              detail: `stands at ${last ?? 0}, and ${sealedThrough} is sealed already`,
+              detail: `is at ${last ?? 0}, but ${sealedThrough} is already sealed`,
             });
           }
         }

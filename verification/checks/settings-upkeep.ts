@@ -1,6 +1,11 @@
-/** Limits of roles, what Azure records, and whether the server keeps its house. */
+/** Limits of roles, the query store, vacuum and checksums. */
 import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
+
+/** Dead rows below which a table is no problem. */
+const deadRows = 10_000;
+/** Share of dead rows that vacuum should never let a table reach. */
+const deadShare = 0.4;
 
 const limits = [
   'statement_timeout',
@@ -14,10 +19,10 @@ export const checks = checksOf('settings', [
     id: 'SET-020',
     name: 'roles-keep-limits',
     severity: 'high',
-    title: 'No role lifts the limits for itself',
-    inspects: `what ALTER ROLE and ALTER DATABASE set ${limits.join(', ')} to`,
-    why: 'The limits of the server hold for whoever sets none: one ALTER ROLE … SET statement_timeout = 0 and a login waits, or holds on, for ever.',
-    remedy: 'ALTER ROLE … RESET; whoever needs longer says so in the session.',
+    title: 'No role or database setting removes a timeout',
+    inspects: `values of ${limits.join(', ')} in the settings of roles and databases`,
+    why: 'The limits of the server are defaults: after ALTER ROLE … SET statement_timeout = 0 a login can wait or hold locks without limit.',
+    remedy: 'ALTER ROLE … RESET. A job that needs longer sets its own limit in its session.',
     source: 'strong_migrations (timeouts on the user); postgresai G003',
     run: ({ snapshot }) => {
       const set = snapshot.roleSettings.filter(({ name }) => limits.includes(name));
@@ -27,7 +32,7 @@ export const checks = checksOf('settings', [
           .filter(({ value }) => /^0\D*$/.test(value))
           .map(({ role, name }) => ({
             object: role ? `role ${role}` : 'database',
-            detail: `sets ${name} to no limit`,
+            detail: `sets ${name} to 0, which means no limit`,
           })),
       );
     },
@@ -36,11 +41,10 @@ export const checks = checksOf('settings', [
     id: 'SET-021',
     name: 'query-store-keeps-no-values',
     severity: 'high',
-    title: 'The query store keeps no values',
-    inspects:
-      'parameter pg_qs.parameters_capture_mode, where queries are recorded (pg_qs.query_capture_mode)',
-    why: "Everybody may read the query store's views: a first sample of bound values shows tenants' rows to all of them.",
-    remedy: 'pg_qs.parameters_capture_mode = capture_parameterless_only.',
+    title: 'The query store keeps no bound values',
+    inspects: 'parameter pg_qs.parameters_capture_mode, if queries are recorded (pg_qs.query_capture_mode)',
+    why: 'PUBLIC may read the views of the query store: the first sample of bound values shows rows of tenants to every role.',
+    remedy: 'Set pg_qs.parameters_capture_mode to capture_parameterless_only.',
     source: 'Microsoft Learn, Query store (its views are readable by PUBLIC)',
     run: ({ snapshot }) => {
       const mode = snapshot.settings.get('pg_qs.parameters_capture_mode')?.value;
@@ -52,7 +56,7 @@ export const checks = checksOf('settings', [
           ? [
               {
                 object: 'parameter pg_qs.parameters_capture_mode',
-                detail: `is ${mode}: bound values are kept`,
+                detail: `is ${mode}, which keeps bound values`,
               },
             ]
           : [],
@@ -63,18 +67,18 @@ export const checks = checksOf('settings', [
     id: 'SET-022',
     name: 'vacuum-keeps-up',
     severity: 'medium',
-    title: 'Vacuum keeps up',
-    inspects: 'n_dead_tup against n_live_tup of tables and leaves with more than 10,000 dead rows',
-    why: 'Dead rows are read past by every scan and take the disk that new ones need.',
+    title: 'Vacuum keeps up with dead rows',
+    inspects: `n_dead_tup and n_live_tup of tables and leaves with more than ${deadRows.toLocaleString('en')} dead rows`,
+    why: 'Every scan reads dead rows, and they occupy the disk space that new rows need.',
     remedy:
-      'VACUUM the table; find what holds vacuum back (an old transaction, a slot), or lower its autovacuum_vacuum_scale_factor.',
+      'VACUUM the table. Find what blocks vacuum (an old transaction, a slot), or lower autovacuum_vacuum_scale_factor of the table.',
     source: 'splinter 0020; pgdoctor table-vacuum-health',
     run: ({ snapshot: { activity } }) =>
       judge(
         counted(activity.tables.length, 'table with dead rows', 'tables with dead rows'),
         activity.tables.flatMap(({ name, live, dead }): readonly Finding[] =>
-          dead > 10_000 && dead > 0.4 * (live + dead)
-            ? [{ object: name, detail: `${Math.round(dead)} dead rows beside ${Math.round(live)} live ones` }]
+          dead > deadRows && dead > deadShare * (live + dead)
+            ? [{ object: name, detail: `has ${Math.round(dead)} dead and ${Math.round(live)} live rows` }]
             : [],
         ),
       ),
@@ -83,15 +87,15 @@ export const checks = checksOf('settings', [
     id: 'SET-023',
     name: 'data-checksums-enabled',
     severity: 'medium',
-    title: 'Pages carry checksums',
+    title: 'Data checksums are enabled',
     inspects: 'parameter data_checksums',
-    why: 'Without them a page that the disk damaged is read, copied to the standby and backed up like any other.',
-    remedy: 'Azure switches them on when a server is created: ask its support.',
+    why: 'Without checksums a page that the disk damaged is read, copied to the standby and backed up like any other.',
+    remedy: 'Azure enables them when it creates a server: ask Azure support.',
     source: 'PostgreSQL manual, Data Checksums',
     run: ({ snapshot }) => {
       const value = snapshot.settings.get('data_checksums')?.value;
       if (!snapshot.server.isAzure && value === 'off') {
-        return skip("the server is not Azure's: whoever made it left checksums out");
+        return skip("the server is not Azure's and was created without checksums");
       }
       return judge(
         `data_checksums = ${value}`,

@@ -5,6 +5,11 @@ import { limited, parameters, sameValue } from '../parameters.ts';
 
 const day = 24 * 3600 * 1000;
 
+/** Days of support that a version must have left, so that an upgrade can be planned. */
+const supportDays = 180;
+/** Age in transactions at which half of the transaction ids are used. */
+const frozenAgeLimit = 1e9;
+
 const protocols = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 const strongEnough = (protocol: string) => protocols.indexOf(protocol) >= protocols.indexOf('TLSv1.2');
 
@@ -15,8 +20,8 @@ export const checks = checksOf('settings', [
     severity: 'high',
     title: 'No parameter waits for a restart',
     inspects: 'pg_settings.pending_restart',
-    why: 'The settings say one thing and the server does another, until some restart in the middle of the day changes it.',
-    remedy: 'llama-db post-deploy restarts once when something is pending.',
+    why: 'The server runs with another value than the settings until the next restart, at a time that nobody chose.',
+    remedy: 'Run llama-db post-deploy, which restarts once if a change is pending.',
     source: 'docs/decisions.md, 9',
     run: ({ snapshot }) =>
       judge(
@@ -30,12 +35,11 @@ export const checks = checksOf('settings', [
     id: 'SET-002',
     name: 'tls-1-2-required',
     severity: 'critical',
-    title: 'The server speaks TLS 1.2 or newer and nothing else',
-    inspects:
-      'parameters ssl, ssl_min_protocol_version, and require_secure_transport where the server has it',
-    why: "Without it logins' tokens and tenants' rows travel in the clear.",
+    title: 'The server accepts only TLS 1.2 or newer',
+    inspects: 'parameters ssl, ssl_min_protocol_version, and require_secure_transport if the server has it',
+    why: 'Without TLS, tokens of logins and rows of tenants travel in clear.',
     remedy:
-      'ssl_min_protocol_version TLSv1.3 and require_secure_transport on, in the environment file; deploy.',
+      'Set ssl_min_protocol_version to TLSv1.3 and require_secure_transport to on in the environment file, and deploy.',
     source: 'Microsoft Learn, TLS in Azure Database for PostgreSQL',
     run: ({ snapshot }) => {
       const value = (name: string) => snapshot.settings.get(name)?.value;
@@ -57,10 +61,10 @@ export const checks = checksOf('settings', [
     id: 'SET-003',
     name: 'connection-encrypted',
     severity: 'critical',
-    title: 'This very connection is encrypted',
-    inspects: 'pg_stat_ssl of the session that verifies: what was negotiated, not what is configured',
+    title: 'The connection of the verification is encrypted',
+    inspects: 'pg_stat_ssl of the session that verifies: the negotiated TLS, not the configured one',
     why: 'A proxy or a tunnel can end TLS before the server.',
-    remedy: 'Connect to the server itself with sslmode=verify-full.',
+    remedy: 'Connect to the server directly with sslmode=verify-full.',
     source: 'PostgreSQL manual, pg_stat_ssl',
     run: ({ snapshot }) => {
       const { tls } = snapshot.server;
@@ -75,10 +79,10 @@ export const checks = checksOf('settings', [
     id: 'SET-006',
     name: 'sessions-have-timeouts',
     severity: 'high',
-    title: 'No session can wait or hold on for ever',
+    title: 'Statements, lock waits and idle transactions have a timeout',
     inspects: 'parameters statement_timeout, lock_timeout, idle_in_transaction_session_timeout',
-    why: 'One forgotten transaction stops vacuum for the whole server, and one statement that waits for a lock queues everybody behind it.',
-    remedy: 'Set them in the environment file; whoever needs longer sets it in the session.',
+    why: 'One forgotten transaction stops vacuum on the whole server, and one statement that waits for a lock makes every later one wait.',
+    remedy: 'Set them in the environment file. A job that needs longer sets its own limit in its session.',
     source: 'postgresai G003; pgdoctor session-settings',
     run: ({ snapshot }) =>
       parameters(
@@ -90,10 +94,10 @@ export const checks = checksOf('settings', [
     id: 'SET-010',
     name: 'autovacuum-enabled',
     severity: 'high',
-    title: 'Autovacuum works everywhere',
+    title: 'Autovacuum is enabled on the server and on every table',
     inspects: 'parameters autovacuum and track_counts, and autovacuum_enabled of tables',
-    why: 'Without it tables bloat, statistics age, and in the end the server stops taking writes to save its transaction ids.',
-    remedy: 'Both on; ALTER TABLE … RESET (autovacuum_enabled).',
+    why: 'Without it tables bloat, statistics age, and the server finally stops accepting writes to protect its transaction ids.',
+    remedy: 'Set both parameters to on; ALTER TABLE … RESET (autovacuum_enabled).',
     source: 'postgresai F001; pgdoctor vacuum-settings; PostgreSQL manual, Routine Vacuuming',
     run: ({ snapshot }) => {
       const off = ['autovacuum', 'track_counts'].filter(
@@ -106,7 +110,7 @@ export const checks = checksOf('settings', [
         ...off.map((name) => ({ object: `parameter ${name}`, detail: 'is off' })),
         ...tables.map(({ schema, name }) => ({
           object: `${schema}.${name}`,
-          detail: 'autovacuum is switched off',
+          detail: 'disables autovacuum',
         })),
       ]);
     },
@@ -115,12 +119,10 @@ export const checks = checksOf('settings', [
     id: 'SET-011',
     name: 'server-accepts-writes',
     severity: 'critical',
-    title: 'The server takes writes',
-    inspects:
-      'parameter default_transaction_read_only, on the server and in the settings of roles and the database',
-    why: 'Azure switches it on when the disk is nearly full: every write fails from then on.',
-    remedy:
-      'Enlarge the storage (server.storage.sizeGb); remove a setting of a role or database that is meant for replicas.',
+    title: 'The server accepts writes',
+    inspects: 'parameter default_transaction_read_only of the server and in the settings of the database',
+    why: 'Azure sets it when the disk is nearly full; from then on every write fails.',
+    remedy: 'Enlarge the storage (server.storage.sizeGb), or remove the setting of the database.',
     source: 'Microsoft Learn, Limits (storage)',
     run: ({ snapshot }) => {
       const server = snapshot.settings.get('default_transaction_read_only')?.value;
@@ -141,9 +143,10 @@ export const checks = checksOf('settings', [
     id: 'SET-012',
     name: 'commits-durable',
     severity: 'high',
-    title: 'A commit that was confirmed survives a crash',
-    inspects: 'parameter synchronous_commit, on the server and in the settings of roles and the database',
-    why: 'With off the last confirmed transactions are lost with the server, the audit rows among them.',
+    title: 'A confirmed commit survives a crash',
+    inspects:
+      'parameter synchronous_commit of the server, and settings of roles and the database that override it',
+    why: 'With off, the last confirmed transactions are lost when the server crashes, including their audit rows.',
     remedy: 'Remove it from the environment file, or ALTER ROLE … RESET synchronous_commit.',
     source: 'PostgreSQL manual, Asynchronous Commit',
     run: ({ snapshot }) => {
@@ -156,9 +159,7 @@ export const checks = checksOf('settings', [
         detail: 'sets synchronous_commit to off',
       }));
       if (!snapshot.server.isAzure && findings.length === 0 && server === 'off') {
-        return skip(
-          "the server is not Azure's and keeps nothing: its operator switched synchronous_commit off",
-        );
+        return skip("the server is not Azure's: its operator set synchronous_commit to off");
       }
       if (server === 'off') findings.push({ object: 'parameter synchronous_commit', detail: 'is off' });
       return judge(`synchronous_commit = ${server}`, findings);
@@ -168,10 +169,10 @@ export const checks = checksOf('settings', [
     id: 'SET-013',
     name: 'encoding-utf8',
     severity: 'high',
-    title: 'The database stores UTF-8',
+    title: 'The database encoding is UTF-8',
     inspects: 'pg_database.encoding',
-    why: 'Anything else refuses characters that tenants send, or stores them unconverted; it cannot be changed later.',
-    remedy: 'Create the database again with encoding UTF8, and move the data.',
+    why: 'Any other encoding rejects characters that tenants send, or stores them unconverted, and it cannot be changed later.',
+    remedy: 'Create a new database with encoding UTF8, and move the data.',
     source: 'PostgreSQL manual, Character Set Support',
     run: ({ snapshot }) => {
       const { encoding, database } = snapshot.server;
@@ -187,8 +188,8 @@ export const checks = checksOf('settings', [
     severity: 'high',
     title: 'Passwords are stored as SCRAM verifiers',
     inspects: 'parameter password_encryption',
-    why: 'An md5 hash can be used as the password itself by whoever reads it.',
-    remedy: 'password_encryption = scram-sha-256, and set every password again.',
+    why: 'Anyone who reads an md5 hash can log in with it.',
+    remedy: 'Set password_encryption to scram-sha-256, and set every password again.',
     source: 'PostgreSQL manual, Password Authentication; CIS PostgreSQL',
     run: ({ snapshot }) => {
       const value = snapshot.settings.get('password_encryption')?.value ?? '';
@@ -202,25 +203,25 @@ export const checks = checksOf('settings', [
     id: 'SET-016',
     name: 'parameters-match-settings',
     severity: 'high',
-    title: "Every parameter has the environment's value",
+    title: 'Every parameter has the value of the environment',
     inspects:
-      'pg_settings against the parameters of the deployment; those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*) cannot be seen here',
-    why: "A value that was changed in the portal is in force and in no review; a restored server, or one that was promoted, has another's.",
-    remedy: 'Deploy the environment, or take the value into its file.',
+      'pg_settings against the parameters of the deployment; AZU-024 covers those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*)',
+    why: 'A value that was changed in the portal is in force without a review. A restored or promoted server has other values.',
+    remedy: 'Deploy the environment, or put the value into its file.',
     source: 'docs/decisions.md, 8; Microsoft Learn, Read replicas and Backup and restore',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
       if (!snapshot.server.isAzure)
-        return skip("the server is not Azure's: the deployment did not set its parameters");
+        return skip("the server is not Azure's: the deployment does not set its parameters");
       const names = Object.entries(deployment.parameters);
       const visible = names.filter(([name]) => snapshot.settings.has(name));
       return judge(
         `${visible.length} of ${counted(names.length, 'parameter')}`,
         visible.flatMap(([name, wanted]): Finding[] => {
           const found = snapshot.settings.get(name)?.value ?? '';
-          // Waiting for a restart is SET-001's to say.
+          // SET-001 reports a parameter that waits for a restart.
           if (sameValue(found, wanted) || snapshot.settings.get(name)?.pendingRestart) return [];
-          return [{ object: `parameter ${name}`, detail: `is ${found || "''"}, settings say ${wanted}` }];
+          return [{ object: `parameter ${name}`, detail: `is ${found || "''"}, expected ${wanted}` }];
         }),
       );
     },
@@ -229,24 +230,24 @@ export const checks = checksOf('settings', [
     id: 'SET-017',
     name: 'version-supported',
     severity: 'high',
-    title: 'The version is supported, for half a year at least',
-    inspects: 'server_version_num, and the dates on which versions stop getting fixes',
-    why: 'After its end of life a version gets no security fixes, and Azure bills extended support for it without asking.',
-    remedy: 'Raise server.version and follow the runbook for major upgrades.',
+    title: `The PostgreSQL version is supported for at least ${supportDays} days`,
+    inspects: 'server_version_num, and the end-of-life dates of major versions',
+    why: 'After its end of life a version gets no security fixes, and Azure charges for extended support without asking.',
+    remedy: 'Raise server.version and follow the steps of a major upgrade.',
     source: 'https://www.postgresql.org/support/versioning/; docs/decisions.md, 25',
     run: ({ snapshot }) => {
       const major = Math.floor(snapshot.server.version / 10_000);
       const object = `PostgreSQL ${major}`;
       const newest = majorVersions.at(-1)?.version ?? 0;
       if (!supportedVersions.includes(major)) {
-        const detail = major > newest ? 'is newer than what is tested here' : 'is not supported here';
+        const detail = major > newest ? 'is newer than the tested versions' : 'is not supported here';
         return judge(object, [{ object, detail }]);
       }
       const end = majorVersion(major)?.endOfLife ?? '';
       const left = Math.floor((new Date(end).getTime() - snapshot.server.now.getTime()) / day);
       return judge(
         `${object}, supported until ${end}`,
-        left < 180 ? [{ object, detail: `gets no fixes after ${end}` }] : [],
+        left < supportDays ? [{ object, detail: `gets no fixes after ${end}` }] : [],
       );
     },
   },
@@ -254,10 +255,10 @@ export const checks = checksOf('settings', [
     id: 'SET-018',
     name: 'version-matches-settings',
     severity: 'high',
-    title: "The version is the environment's",
+    title: 'The PostgreSQL version matches the environment',
     inspects: 'server_version_num against the version of the deployment',
-    why: 'A server that was upgraded by hand is planned for replacement by the next deployment.',
-    remedy: 'Set server.version to what the server is.',
+    why: 'The next deployment plans the replacement of a server that was upgraded by hand.',
+    remedy: 'Set server.version to the version of the server.',
     source: 'docs/decisions.md, 25',
     run: ({ snapshot, deployment }) => {
       if (!deployment) return skip('no deployment is known to compare with');
@@ -266,7 +267,7 @@ export const checks = checksOf('settings', [
         `PostgreSQL ${major}`,
         major === deployment.version
           ? []
-          : [{ object: `PostgreSQL ${major}`, detail: `settings say ${deployment.version}` }],
+          : [{ object: `PostgreSQL ${major}`, detail: `the settings expect ${deployment.version}` }],
       );
     },
   },
@@ -274,19 +275,24 @@ export const checks = checksOf('settings', [
     id: 'SET-019',
     name: 'transaction-ids-not-exhausted',
     severity: 'critical',
-    title: 'Transaction ids are far from running out',
-    inspects: 'age(pg_database.datfrozenxid) against one billion of the two that there are',
-    why: 'Before they run out the server stops taking writes, and then only hours of vacuum help.',
+    title: 'Transaction ids are far from exhausted',
+    inspects: 'age(pg_database.datfrozenxid), against one billion of the two billion ids',
+    why: 'Before the ids are exhausted the server stops accepting writes, and only hours of vacuum restore it.',
     remedy:
-      'Find what holds vacuum back (an old transaction, a slot, a prepared transaction), then VACUUM (FREEZE) the oldest tables.',
+      'Find what blocks vacuum (an old transaction, a slot, a prepared transaction), then VACUUM (FREEZE) the oldest tables.',
     source: 'PostgreSQL manual, Preventing Transaction ID Wraparound Failures; check_postgres txn_wraparound',
     run: ({ snapshot }) => {
       const { frozenAge, database } = snapshot.server;
       const millions = Math.round(frozenAge / 1e6);
       return judge(
         `${millions} million of 2,000`,
-        frozenAge > 1e9
-          ? [{ object: `database ${database}`, detail: `oldest row is ${millions} million old` }]
+        frozenAge > frozenAgeLimit
+          ? [
+              {
+                object: `database ${database}`,
+                detail: `its oldest unfrozen row is ${millions} million transactions old`,
+              },
+            ]
           : [],
       );
     },

@@ -3,7 +3,7 @@ import type { Description } from '../../database/schema/describe.ts';
 import { expectedOn, type Manifest } from '../../database/schema/manifest.ts';
 import { readManifest } from '../../database/schema/manifest-file.ts';
 import type { CheckInput } from '../check.ts';
-import type { Snapshot } from '../snapshot/facts.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 
 const manifests = new WeakMap<Snapshot, Manifest | undefined>();
 

@@ -18,12 +18,12 @@ export function explain(check: CheckFacts): string {
   ].join('\n');
 }
 
-/** One line a check, by group. */
+/** One line per check, by group. */
 export function listChecks(): string {
   return `${catalogue.map(({ id, name, severity, title }) => `${id}  ${severity.padEnd(8)}  ${title} [${name}]`).join('\n')}\n`;
 }
 
-/** The catalogue as a page of the documentation: a table a group. */
+/** The catalogue as docs/checks.md: one table per group. */
 export function documentChecks(): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const sections = groups.map((group) => {

@@ -1,4 +1,4 @@
-/** The page's style sheet: light and dark by what the reader's system asks for, and for paper. */
+/** The style sheet of the page: light or dark by the reader's system, and for print. */
 export const style = `
 :root{color-scheme:light dark;--ground:#fff;--sheet:#f6f7f9;--ink:#1a1f27;--soft:#596271;--line:#d9dde3;
 --bad:#b3261e;--bad-ground:#fdeceb;--warn:#8a5200;--warn-ground:#fff4e0;--good:#17693a;--good-ground:#e7f5ec;--link:#0b57d0;--bar-skip:#a9b1bd}

@@ -8,11 +8,11 @@ import { style } from './html-style.ts';
 import { xml } from './junit.ts';
 
 export interface HtmlOptions {
-  /** What was verified: host and database. */
+  /** Host and database. */
   readonly subject: string;
-  /** Name of the environment. @default - the subject stands for it */
+  /** Name of the environment. @default - the subject is the heading */
   readonly environment?: string;
-  /** @default - what the report itself says */
+  /** @default - derived from the report */
   readonly verdict?: Verdict;
   /** @default - now */
   readonly at?: Date;
@@ -21,8 +21,8 @@ export interface HtmlOptions {
 type Status = 'passed' | 'failed' | 'skipped';
 
 /**
- * A report as one page that needs nothing else: no script, no font, no request. The verdict first, in words; then
- * what to mend and how, what could not be looked at and why, what was looked at. Readable by anyone, printable.
+ * A report as one self-contained page, without scripts, fonts or requests: the verdict, the findings with their remedy,
+ * the skipped checks with their reason, the sums, the passed checks.
  */
 export function renderHtml(report: Report, options: HtmlOptions): string {
   const { subject, environment, at = new Date() } = options;
@@ -50,13 +50,13 @@ ${environment ? `<p class="where">${xml(subject)}</p>` : ''}
 ${verdict(report, failed, options.verdict)}
 ${bar(report)}
 ${contents(failed, skipped, passed)}
-${section('found', 'What to mend', findings(failed))}
-${section('unseen', 'What could not be looked at', unseen(skipped))}
-${section('groups', 'What was looked at', sums(report))}
-${section('holds', 'What holds', holds(passed))}
+${section('found', 'Findings', findings(failed))}
+${section('skipped', 'Skipped checks', skippedByReason(skipped))}
+${section('groups', 'Groups', sums(report))}
+${section('passed', 'Passed checks', passedByGroup(passed))}
 </main>
 <footer>
-<p><b>How to read this.</b> A check that could not look says <i>skipped</i>, never <i>passed</i>. Severities: <b>critical</b> means tenants’ data is open or lost now; <b>high</b>, that it will be when the next thing goes wrong; <b>medium</b>, that it costs time or money; <b>low</b>, that somebody will be misled. <code>llama-db explain ID</code> prints the long text of a check.</p>
+<p><b>How to read this.</b> A check that could not read its facts is <i>skipped</i>, never <i>passed</i>. Severities: <b>critical</b> means that tenant data is exposed or lost now; <b>high</b>, that one more failure exposes or loses it; <b>medium</b>, that it costs time or money; <b>low</b>, that it misleads somebody. <code>llama-db explain &lt;id or name&gt;</code> prints all texts of a check.</p>
 </footer>
 </body>
 </html>
@@ -81,11 +81,9 @@ function moment(at: Date): string {
 }
 
 function verdict({ counts }: Report, failed: readonly CheckResult[], given?: Verdict): string {
-  const unseen =
-    counts.skipped > 0
-      ? ` ${counted(counts.skipped, 'check')} could not look, and ${counts.skipped === 1 ? 'says' : 'say'} why below.`
-      : '';
-  const tell = (kind: string, mark: string, headline: string, rest: string) =>
+  const skipped =
+    counts.skipped > 0 ? ` ${counted(counts.skipped, 'check')} skipped, with the reason below.` : '';
+  const box = (kind: string, mark: string, headline: string, rest: string) =>
     `<section class="verdict ${kind}" aria-label="Verdict"><span class="mark" aria-hidden="true">${mark}</span><div><p class="headline">${headline}</p><p>${rest}</p></div></section>`;
   if (failed.length > 0) {
     const urgent = failed.filter(({ check }) => isUrgent(check.severity)).length;
@@ -93,34 +91,34 @@ function verdict({ counts }: Report, failed: readonly CheckResult[], given?: Ver
       (sum, { outcome }) => sum + (outcome.status === 'failed' ? outcome.findings.length : 0),
       0,
     );
-    const where = `${counted(objects, 'place')} in ${counted(failed.length, 'check')} of ${counts.passed + counts.failed}.`;
+    const extent = `${counted(objects, 'finding')} in ${counted(failed.length, 'check')} of ${counts.passed + counts.failed}.`;
     return urgent > 0
-      ? tell(
+      ? box(
           'bad',
           '✕',
-          `${counted(urgent, 'serious problem')} must be mended.`,
-          `${bySeverity(failed)}: ${where}${unseen}`,
+          `${counted(urgent, 'serious problem')} must be fixed.`,
+          `${bySeverity(failed)}: ${extent}${skipped}`,
         )
-      : tell(
+      : box(
           'warn',
           '!',
-          'Nothing serious was found; some things should be mended.',
-          `${bySeverity(failed)}: ${where}${unseen}`,
+          'No serious problem was found, but some should be fixed.',
+          `${bySeverity(failed)}: ${extent}${skipped}`,
         );
   }
   if (given?.exitCode === 2) {
-    return tell(
+    return box(
       'warn',
       '?',
-      'Nobody can say yet: what is required could not be looked at.',
+      'The result is incomplete: required checks were skipped.',
       xml(given.reasons.slice(0, 3).join(' · ')),
     );
   }
-  return tell(
+  return box(
     'good',
     '✓',
-    counts.skipped > 0 ? 'Nothing was found.' : 'Everything holds.',
-    `${counted(counts.passed, 'check')} passed.${unseen}`,
+    counts.skipped > 0 ? 'No problem was found.' : 'Every check passed.',
+    `${counted(counts.passed, 'check')} passed.${skipped}`,
   );
 }
 
@@ -150,10 +148,10 @@ function contents(
   passed: readonly CheckResult[],
 ): string {
   const links = [
-    failed.length > 0 ? `<a href="#found">What to mend</a>` : '',
-    skipped.length > 0 ? `<a href="#unseen">What could not be looked at</a>` : '',
-    `<a href="#groups">What was looked at</a>`,
-    passed.length > 0 ? `<a href="#holds">What holds</a>` : '',
+    failed.length > 0 ? `<a href="#found">Findings</a>` : '',
+    skipped.length > 0 ? `<a href="#skipped">Skipped checks</a>` : '',
+    `<a href="#groups">Groups</a>`,
+    passed.length > 0 ? `<a href="#passed">Passed checks</a>` : '',
   ];
   return `<nav aria-label="On this page">${links.filter(Boolean).join('')}</nav>`;
 }
@@ -174,10 +172,10 @@ function findings(failed: readonly CheckResult[]): string {
         .slice(0, shown)
         .map(({ object, detail }) => `<li><code>${xml(object)}</code> ${xml(detail)}</li>`);
       const more = outcome.findings.length - shown;
-      if (more > 0) items.push(`<li class="soft">and ${more} more; the JSON report names all of them</li>`);
+      if (more > 0) items.push(`<li class="soft">and ${more} more; the JSON report lists all of them</li>`);
       return `<article class="${check.severity}">
 <h3><span class="badge">${check.severity}</span> ${xml(check.title)}</h3>
-<p class="soft"><b class="state">Does not hold</b> · ${groupTexts[check.group].title} · <code>${check.id}</code> <code>${check.name}</code></p>
+<p class="soft"><b class="state">Failed</b> · ${groupTexts[check.group].title} · <code>${check.id}</code> <code>${check.name}</code></p>
 <ul>
 ${items.join('\n')}
 </ul>
@@ -192,8 +190,8 @@ ${items.join('\n')}
     .join('\n');
 }
 
-/** By reason: one sentence explains what kept a dozen checks from looking. */
-function unseen(skipped: readonly CheckResult[]): string {
+/** Grouped by reason, which many checks can share. */
+function skippedByReason(skipped: readonly CheckResult[]): string {
   const byReason = new Map<string, CheckResult[]>();
   for (const result of skipped) {
     const reason = result.outcome.status === 'skipped' ? result.outcome.reason : '';
@@ -214,7 +212,7 @@ ${list}
     .join('\n');
 }
 
-/** Starts with a capital, unless it starts with a name: pg_cron. */
+/** Capitalizes a sentence, unless it starts with a name like pg_cron. */
 function sentence(text: string): string {
   return /^[a-z']+ /.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 }
@@ -236,7 +234,7 @@ ${rows.join('\n')}
 </tbody></table>`;
 }
 
-function holds(passed: readonly CheckResult[]): string {
+function passedByGroup(passed: readonly CheckResult[]): string {
   return groups
     .map((group) => {
       const results = passed.filter(({ check }) => check.group === group);

@@ -1,10 +1,10 @@
 import type { Report } from '../check.ts';
 import type { Verdict } from '../verdict.ts';
 
-/** Raised when a member changes its meaning or goes; new members do not count. */
+/** Raised if a member changes its meaning or disappears, not for new members. */
 const format = 2;
 
-/** A report for machines: every check with what it is, what it answered, and everything it found. */
+/** A report for programs: every check with its texts, its outcome and all findings. */
 export function reportDocument(report: Report, verdict: Verdict) {
   const { counts, durationMs, checks } = report;
   return {

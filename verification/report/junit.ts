@@ -1,6 +1,6 @@
 import type { CheckResult, Report } from '../check.ts';
 
-/** A report as JUnit XML, for pipelines that show test results: one suite a group, one case a check. */
+/** A report as JUnit XML, for pipelines that show test results: one suite per group, one case per check. */
 export function renderJunit(report: Report): string {
   const groups = new Map<string, CheckResult[]>();
   for (const result of report.checks) {
@@ -38,7 +38,7 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&apos;',
 };
 
-/** Text and attribute values of XML and HTML; control characters, which XML cannot carry, become U+FFFD. */
+/** Escapes text and attribute values for XML and HTML. Control characters, which XML forbids, become U+FFFD. */
 export function xml(text: string): string {
   return [...text]
     .map((character) => {

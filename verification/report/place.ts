@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { Fault } from '../../core/fault.ts';
 
 /**
- * Looks whether a report can be written to a file, before a database is looked at for it; what is there stays as it is.
+ * Checks that a report can be written to a file, before the run. An existing file keeps its content.
  *
  * @throws Fault with exit status 2
  */
@@ -13,10 +13,10 @@ export function requireWritable(file: string): void {
     if (!there) rmSync(file);
   } catch (error) {
     throw new Fault(
-      'place/1',
+      'verify/report-not-writable',
       `The report cannot be written to ${file}`,
       error instanceof Error ? error.message : String(error),
-      'Name another file, in a folder that exists: --output <file>.',
+      'Name a file in an existing folder: --output <file>.',
       { exitCode: 2, cause: error },
     );
   }

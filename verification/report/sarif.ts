@@ -2,8 +2,8 @@ import { sarifLevel, sarifLog } from '../../core/sarif.ts';
 import type { Report } from '../check.ts';
 
 /**
- * A report as SARIF. Findings lie in a database, not in a file: each is a logical location, with the migrations folder
- * as the place where the mending starts.
+ * A report as SARIF. A finding is in a database, not in a file: it has a logical location, and the migrations folder as
+ * its physical location, because most fixes start there.
  */
 export function sarifDocument(report: Report) {
   return sarifLog({

@@ -8,7 +8,7 @@ import { counted } from '../outcome.ts';
 export interface TableOptions {
   /** Colours for a terminal. @default false */
   readonly colour?: boolean;
-  /** Also name what passed. @default false */
+  /** List passed checks too. @default false */
   readonly all?: boolean;
   /** Columns of the terminal. @default 110 */
   readonly width?: number;
@@ -24,8 +24,7 @@ const painted =
 const plain: Paint = (text) => text;
 
 /**
- * A report as a person reads it in a terminal: what was found, worst first, with how to mend it; what could not
- * be looked at and why; a line of sums, by group.
+ * A report for a terminal: findings with their remedy, worst first; skipped checks with their reason; sums by group.
  */
 export function renderTable(report: Report, options: TableOptions = {}): string {
   const { colour = false, all = false, width = 110 } = options;
@@ -43,23 +42,22 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
       (rank(check.severity) <= rank('high') ? red : yellow)(check.severity),
       `${headline(check)}\n${found(outcome)}\nRemedy: ${check.remedy}`,
     ]);
-    sections.push(table(['found', 'severity', 'what, where, and remedy'], rows, width, [9, 10]));
+    sections.push(table(['found', 'severity', 'check, objects and remedy'], rows, width, [9, 10]));
   }
   const skipped = byReason(byStatus(report, 'skipped'));
   if (skipped.size > 0) {
     const rows = [...skipped].map(([reason, checks]) => [
       checks.map(({ id }) => id).join('\n'),
-      [...checks.map(headline), dim(`Why: ${reason}`)].join('\n'),
+      [...checks.map(headline), dim(`Reason: ${reason}`)].join('\n'),
     ]);
-    sections.push(table(['skipped', 'not looked at, and why'], rows, width, [9]));
+    sections.push(table(['skipped', 'check and reason'], rows, width, [9]));
   }
   if (all) {
     const rows = byStatus(report, 'passed').map(({ check, outcome }) => [
       check.id,
-      `${headline(check)}\n${dim(lookedOf(outcome))}`,
+      `${headline(check)}\n${dim(inspectedOf(outcome))}`,
     ]);
-    if (rows.length > 0)
-      sections.push(table(['passed', 'what holds, and what was looked at'], rows, width, [9]));
+    if (rows.length > 0) sections.push(table(['passed', 'check and inspected facts'], rows, width, [9]));
   }
   sections.push(sums(report));
   const { passed, skipped: left, failed: bad } = report.counts;
@@ -78,7 +76,7 @@ function byStatus(report: Report, status: Outcome['status']): CheckResult[] {
 
 const rank = (severity: Severity) => severities.indexOf(severity);
 
-/** Findings of one check, one a line; of very many the first, and how many more. */
+/** Findings of one check, one per line; of many the first ones, and how many follow. */
 function found(outcome: Outcome): string {
   if (outcome.status !== 'failed') return '';
   const shown = outcome.findings.slice(0, 10).map(({ object, detail }) => `- ${object}: ${detail}`);
@@ -86,7 +84,7 @@ function found(outcome: Outcome): string {
   return [...shown, ...(more > 0 ? [`- and ${more} more (--json has all)`] : [])].join('\n');
 }
 
-/** Checks that were skipped, by the reason they share. */
+/** Skipped checks by their reason. */
 function byReason(results: readonly CheckResult[]): ReadonlyMap<string, CheckFacts[]> {
   const reasons = new Map<string, CheckFacts[]>();
   for (const { check, outcome } of results) {
@@ -96,14 +94,14 @@ function byReason(results: readonly CheckResult[]): ReadonlyMap<string, CheckFac
   return reasons;
 }
 
-function lookedOf(outcome: Outcome): string {
+function inspectedOf(outcome: Outcome): string {
   return outcome.status === 'skipped' ? '' : outcome.inspected;
 }
 
 /**
- * The first columns as given, the last one what is left of the width.
+ * A table whose last column takes the rest of the width.
  *
- * Every line of a cell is drawn as a row of its own: what draws the table takes seconds for a cell of twenty lines.
+ * Every line of a cell becomes its own row, because cli-table3 takes seconds for a cell of twenty lines.
  */
 function table(head: string[], rows: string[][], width: number, first: readonly number[]): string {
   const rest = Math.max(width - first.reduce((sum, one) => sum + one + 1, 0) - 2, 30);
@@ -113,7 +111,7 @@ function table(head: string[], rows: string[][], width: number, first: readonly 
     wordWrap: true,
     style: { head: [], border: [] },
   });
-  /** Numbers of rows that belong to the one above. */
+  /** Numbers of the rows that continue the row above. */
   const joined = new Set<number>();
   for (const cells of rows) {
     const lines = cells.map((cell) => cell.split('\n'));

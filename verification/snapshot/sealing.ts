@@ -1,20 +1,53 @@
-/** A bounded look at the sealed audit trail: its newest seals, never the whole of it. `llama-db audit verify` reads all. */
+/** The newest part of the sealed audit trail; `llama-db audit verify` reads all of it. */
 import type pg from 'pg';
-import { rowHash } from '../../database/audit/canonical.ts';
+import { rowHash, type Seal } from '../../database/audit/canonical.ts';
 import { outsideOfMonths } from '../../database/audit/months.ts';
 import { newestSeals } from '../../database/audit/seals.ts';
 import { attempt } from '../../database/transaction.ts';
-import type { Sealing, Snapshot } from './facts.ts';
+import type { Reader, Unreadable } from './source.ts';
 
-/** Seals whose links are followed. */
+/** Facts about the sealed audit trail that take no longer to read on a large one. */
+export interface Sealing {
+  /** The newest seals, oldest first. */
+  readonly head: readonly Seal[];
+  /** Present hashes of the rows of the newest seals. */
+  readonly contents: readonly {
+    readonly number: number;
+    readonly rows: number;
+    readonly hash: string | null;
+  }[];
+  readonly unsealed: {
+    /** Counted up to `limit`. */
+    readonly rows: number;
+    readonly limit: number;
+    readonly oldest: Date | null;
+  };
+  /** Months (`2026-11-01`) that have seals. */
+  readonly months: readonly {
+    readonly month: string;
+    readonly attached: boolean;
+    readonly closed: boolean;
+  }[];
+  /** The sequence that numbers the rows; undefined if it does not exist. */
+  readonly numbering?: {
+    readonly cache: number;
+    readonly increment: number;
+    readonly cycle: boolean;
+    /** Last number taken; null before the first. */
+    readonly last: number | null;
+    readonly sealedThrough: number;
+  };
+}
+
+/** Newest seals whose links are checked. */
 const links = 50;
-/** Seals whose rows are read. */
+/** Newest seals whose rows are hashed. */
 const contents = 3;
-/** Unsealed rows that are counted. */
+/** Unsealed rows that are counted at most. */
 const limit = 100_000;
 
-/** Within the open transaction, as a role that sees the whole trail. */
-export async function readSealing(client: pg.Client): Promise<Snapshot['sealing']> {
+/** Reads as a role that sees the whole trail. */
+async function readSealing({ client }: Reader): Promise<Sealing | Unreadable> {
   const result = await attempt(client, async () => {
     await client.query('SET LOCAL ROLE admin_role');
     const sealing = await read(client);
@@ -64,7 +97,7 @@ async function read(client: pg.Client): Promise<Sealing> {
   };
 }
 
-/** From month to month by the index, because seals are many and months are few. */
+/** Skips from month to month through the index: seals are numerous, months are few. */
 async function monthsOf(client: pg.Client): Promise<Sealing['months']> {
   const { rows } = await client.query<Sealing['months'][number]>(
     `WITH RECURSIVE sealed (month) AS (
@@ -86,3 +119,5 @@ async function monthsOf(client: pg.Client): Promise<Sealing['months']> {
   );
   return rows;
 }
+
+export const sealingFacts = { sealing: readSealing };

@@ -1,9 +1,9 @@
 /**
- * What is inside a DO block or a function: plain statements are parsed as if they stood in the file, an EXECUTE of a
- * constant or of format() with a constant is parsed with stand-ins for what is filled in, and an EXECUTE of anything else
- * is said to be unseen.
+ * Statements inside DO blocks and functions. Plain statements are parsed like those of the file. An EXECUTE of a constant,
+ * or of format() with a constant, is parsed with stand-ins for the arguments. Any other EXECUTE is reported as unseen.
  */
 import { type Node, parsePlPgSQLSync, parseSync } from 'libpg-query';
+import { Lines } from './lines.ts';
 import { type Place, type Statement, standIn } from './rule.ts';
 import { isComment, type Token, tokensOf } from './tokens.ts';
 import { all, dotted, is, option, textOf } from './tree.ts';
@@ -31,19 +31,19 @@ export function bodyOf(top: Statement, tokens: readonly (Token & { readonly line
 
   const holder = tokens.find(({ tokenName, text }) => tokenName === 'SCONST' && text.includes(source));
   const first = holder?.line ?? top.line;
+  const lines = new Lines(Buffer.from(source), first);
   const comments = tokensOf(source)
     .filter(isComment)
-    .map(({ text, start }) => ({
-      text,
-      line: first + newlines(Buffer.from(source).toString('utf8', 0, start)),
-    }));
+    .map(({ text, start }) => ({ text, line: lines.at(start) }));
   if (language === 'sql') {
     try {
       const { stmts = [] } = source.trim() === '' ? {} : parseSync(source);
       return {
         ...nothing,
         comments,
-        statements: stmts.flatMap(({ stmt }) => (stmt ? inner(top, place, stmt, source, first) : [])),
+        statements: stmts.flatMap(({ stmt }) =>
+          stmt ? { ...inner(top, place, stmt, source, first), lineAt: locate(lines, first) } : [],
+        ),
       };
     } catch {
       return {
@@ -59,7 +59,7 @@ export function bodyOf(top: Statement, tokens: readonly (Token & { readonly line
   return { ...procedural(top, place, first), comments };
 }
 
-/** BEGIN ATOMIC or RETURN: the parser has read it as part of the statement. */
+/** BEGIN ATOMIC or RETURN, which the parser returns as part of the statement. */
 function standardBody(top: Statement, body: Node): Statement[] {
   const nodes = is(body, 'List') ? (is(body, 'List')?.items ?? []) : [body];
   return nodes
@@ -79,20 +79,21 @@ function procedural(top: Statement, place: Place, first: number): BodyOf {
     if (kind === 'dynamic') {
       const sql = template(query);
       const found = sql === undefined ? undefined : parsed(sql);
-      if (found) statements.push(...found.flatMap((node) => inner(top, place, node, query, at, true)));
-      else unseen.push({ line: at, reason: 'an EXECUTE of a string that is built when it runs' });
+      if (found) statements.push(...found.map((node) => inner(top, place, node, query, at)));
+      else unseen.push({ line: at, reason: 'an EXECUTE of a string that is built at run time' });
       continue;
     }
     const found = parsed(
       kind === 'statement' ? query : `SELECT ${query.replace(/^[\w.[\]"]+\s*:?=(?!=)/, '')}`,
     );
-    for (const node of found ?? []) statements.push(...inner(top, place, node, query, at));
+    const lineAt = locate(new Lines(Buffer.from(query), at), at);
+    for (const node of found ?? []) statements.push({ ...inner(top, place, node, query, at), lineAt });
   }
   return { ...nothing, statements, unseen };
 }
 
 function treeOf(text: string): unknown {
-  // Without a catalog the parser takes any type for existing but those it is told are pg_catalog's.
+  // The parser has no catalog. It accepts any type name except those with the prefix pg_catalog.
   const declared = text.replace(/\bDECLARE\b[\s\S]*?\bBEGIN\b/gi, (part) =>
     part.replace(/\bpg_catalog\./g, ''),
   );
@@ -100,33 +101,19 @@ function treeOf(text: string): unknown {
     try {
       return parsePlPgSQLSync(attempt);
     } catch {
-      // The next one, or none.
+      // The next attempt follows, if any.
     }
   }
   return undefined;
 }
 
-function inner(
-  top: Statement,
-  place: Place,
-  node: Node,
-  text: string,
-  line: number,
-  fixed = false,
-): Statement[] {
-  const bytes = Buffer.from(text);
-  return [
-    {
-      node,
-      place,
-      section: top.section,
-      line,
-      text,
-      lineAt: (location) =>
-        fixed || location === undefined ? line : line + newlines(bytes.toString('utf8', 0, location)),
-      top,
-    },
-  ];
+/** A statement inside `top`; all of its locations are on its first line. */
+function inner(top: Statement, place: Place, node: Node, text: string, line: number): Statement {
+  return { node, place, section: top.section, line, text, lineAt: () => line, top };
+}
+
+function locate(lines: Lines, first: number): Statement['lineAt'] {
+  return (location) => (location === undefined ? first : lines.at(location));
 }
 
 interface Query {
@@ -136,7 +123,7 @@ interface Query {
   readonly line: number;
 }
 
-/** Statements and expressions of a body; each is in the JSON as text, with how it is to be parsed. */
+/** Statements and expressions of a body. The tree contains each as text, with the mode for parsing it. */
 function queriesIn(tree: unknown): Query[] {
   const queries: Query[] = [];
   const waiting: { value: unknown; line: number; dynamic: boolean }[] = [
@@ -167,7 +154,7 @@ function queriesIn(tree: unknown): Query[] {
   return queries.sort((a, b) => a.line - b.line);
 }
 
-/** SQL that an expression makes, as far as it is a constant, with stand-ins for what format() fills in. */
+/** The SQL that an expression produces, if it is a constant, or format() of one with stand-ins for its arguments. */
 function template(expression: string): string | undefined {
   const [node] = parsed(`SELECT ${expression}`) ?? [];
   const [target] = all(is(node, 'SelectStmt')?.targetList, 'ResTarget');
@@ -188,8 +175,4 @@ function parsed(sql: string): Node[] | undefined {
   } catch {
     return undefined;
   }
-}
-
-function newlines(text: string): number {
-  return text.split('\n').length - 1;
 }

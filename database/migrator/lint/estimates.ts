@@ -1,17 +1,17 @@
-/** What a database says about its tables, by its own estimates; nothing is counted and nothing locked. */
+/** Sizes of the tables in a database, by the estimates in its catalogs: without counting, without locks. */
 import type { Connection } from '../../connection.ts';
 
 export interface TableFacts {
-  /** Of a table, view or materialized view; absent for what is not there. */
+  /** Of a table, view or materialized view; undefined if it does not exist. */
   sizeOf(table: string): 'small' | 'large' | undefined;
   readonly partitioned: readonly string[];
 }
 
-/** From here on a scan or a rewrite is felt: about a second of the table's lock. */
+/** Thresholds of a large table: a scan or rewrite locks it for about a second. */
 export const largeRows = 100_000;
 export const largeBytes = 128 * 1024 * 1024;
 
-/** Reads the catalogs. Needs no right on the tables. */
+/** Reads the catalogs, which requires no privilege on the tables. */
 export async function readTableFacts({ client }: Pick<Connection, 'client'>): Promise<TableFacts> {
   const { rows } = await client.query<{ name: string; partitioned: boolean; rows: number; bytes: string }>(
     `SELECT n.nspname || '.' || c.relname AS name, c.relkind = 'p' AS partitioned,

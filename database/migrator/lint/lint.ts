@@ -1,6 +1,6 @@
 /**
- * The lint of migrations: every file is read in order, so that a rule knows which tables are partitioned, which hold
- * tenants' rows and which the file itself has just made.
+ * Lints migrations. Files are read in order, so that rules know the schema at each statement: partitioned tables, tables
+ * with tenant data, and tables that the file itself creates.
  */
 import { severities } from '../../../core/severity.ts';
 import type { Allowance } from './allowances.ts';
@@ -8,29 +8,28 @@ import { isRule, ruleOf, rules } from './catalogue.ts';
 import type { TableFacts } from './estimates.ts';
 import { type ReadFile, readForLint } from './read.ts';
 import type { Allowed, Context, Finding, Problem, Rule, Size, Statement, Unseen } from './rule.ts';
-import { openTables } from './rules/tenants.ts';
 import { KnownSchema } from './schema.ts';
 import { is, nameOf, textOf } from './tree.ts';
 
 export interface LintOptions {
-  /** Paths of the files to look at, in order of application. */
+  /** Paths of the files to lint, in order of application. */
   readonly files: readonly string[];
-  /** Paths of the files that come before them: what those make is known, and nothing in them is reported. @default [] */
+  /** Paths of earlier files. Their schema is known, and nothing in them is reported. @default [] */
   readonly before?: readonly string[];
-  /** What a database knows of its tables. @default - partitioned tables count as large, others as of unknown size */
+  /** Sizes of the tables in a database. @default - partitioned tables count as large, others as of unknown size */
   readonly facts?: TableFacts;
 }
 
 export interface LintResult {
-  /** By file and line. */
+  /** Sorted by file and line. */
   readonly findings: readonly Finding[];
   readonly allowed: readonly Allowed[];
-  /** What nobody looked at, because it cannot be read. */
+  /** SQL that could not be read. */
   readonly unseen: readonly Unseen[];
   readonly files: readonly string[];
 }
 
-/** @throws Fault (exit 2) for a file that cannot be read */
+/** @throws Fault (exit 2) if a file cannot be read */
 export async function lint({ files, before = [], facts }: LintOptions): Promise<LintResult> {
   const schema = new KnownSchema();
   for (const path of before) for (const { node } of (await readForLint(path)).sections.up) schema.apply(node);
@@ -40,8 +39,10 @@ export async function lint({ files, before = [], facts }: LintOptions): Promise<
     report.run();
     reports.push(report);
   }
-  for (const { table, lacks } of openTables(schema)) {
-    for (const report of reports) report.open(table, lacks);
+  for (const { id, atEnd } of rules) {
+    for (const { table, detail } of atEnd?.(schema) ?? []) {
+      for (const report of reports) report.ofTable(id, table, detail);
+    }
   }
   const ended = reports.map((report) => report.end());
   return {
@@ -56,7 +57,8 @@ class FileReport {
   readonly #file: ReadFile;
   readonly #schema: KnownSchema;
   readonly #facts: TableFacts | undefined;
-  readonly #made = new Map<string, Statement>();
+  /** Tables and views that the file creates, with the statement. */
+  readonly #created = new Map<string, Statement>();
   readonly #found: (Finding & { readonly statement?: Statement })[] = [];
 
   constructor(file: ReadFile, schema: KnownSchema, facts: TableFacts | undefined) {
@@ -66,9 +68,9 @@ class FileReport {
   }
 
   run(): void {
-    const { errors, hasDown } = this.#file;
-    for (const { line, message } of errors) this.#report('syntax-error', line, message);
-    if (!hasDown) this.#report('no-down', 1, 'there is no Down section');
+    for (const { id, checkFile } of rules) {
+      for (const { line, detail } of checkFile?.(this.#file) ?? []) this.#report(id, line, detail);
+    }
     this.#section('up');
     this.#section('down');
   }
@@ -92,11 +94,11 @@ class FileReport {
         const name = textOf(set.args?.[0]);
         role = set.kind !== 'VAR_SET_VALUE' || name === 'none' ? undefined : name;
       }
-      const made =
+      const created =
         is(statement.node, 'CreateStmt')?.relation ?? is(statement.node, 'CreateTableAsStmt')?.into?.rel;
       const replaced = is(statement.node, 'ViewStmt')?.view;
-      for (const relation of [made, replaced]) {
-        if (relation && !this.#made.has(nameOf(relation))) this.#made.set(nameOf(relation), statement);
+      for (const relation of [created, replaced]) {
+        if (relation && !this.#created.has(nameOf(relation))) this.#created.set(nameOf(relation), statement);
       }
       this.#schema.apply(statement.node);
     }
@@ -105,7 +107,7 @@ class FileReport {
   #apply(rule: Rule, statement: Statement, at: Context): void {
     if (!(rule.sections ?? ['up']).includes(statement.section)) return;
     if (!(rule.places ?? ['migration', 'block']).includes(statement.place)) return;
-    for (const problem of rule.check(statement, at)) {
+    for (const problem of rule.check?.(statement, at) ?? []) {
       const weight = weigh(rule, problem, at);
       if (weight === undefined) continue;
       const line =
@@ -115,11 +117,10 @@ class FileReport {
     }
   }
 
-  /** A table that stays open when every file has run. */
-  open(table: string, lacks: string): void {
-    const statement = this.#made.get(table);
-    if (statement)
-      this.#report('tenant-table-open', statement.line, `${table} lacks ${lacks}`, { statement });
+  /** Reports a finding about a table, if this file creates it. */
+  ofTable(rule: string, table: string, detail: string): void {
+    const statement = this.#created.get(table);
+    if (statement) this.#report(rule, statement.line, detail, { statement });
   }
 
   #report(
@@ -140,24 +141,20 @@ class FileReport {
   }
 
   #size(table: string, direction: 'up' | 'down'): Size {
-    if (direction === 'up' && this.#made.has(table)) return 'new';
+    if (direction === 'up' && this.#created.has(table)) return 'new';
     if (this.#facts) return this.#facts.sizeOf(table) ?? 'new';
     return this.#schema.isPartitioned(table) ? 'large' : 'unknown';
   }
 
-  /** What remains once the file's allowances are taken off, and what is wrong with these. */
+  /** The findings without the allowed ones, and the findings about allowances. */
   end(): Pick<LintResult, 'findings' | 'allowed' | 'unseen'> {
     const { path, allowances } = this.#file;
+    const allowanceFor = byFinding(allowances);
     const used = new Set<Allowance>();
     const findings: Finding[] = [];
     const allowed: Allowed[] = [];
     for (const { statement, ...finding } of this.#found) {
-      const allowance = allowances.find(
-        ({ rule, reason, statements }) =>
-          rule === finding.rule &&
-          reason !== '' &&
-          (statement ? statements.has(statement) : statements.size === 0),
-      );
+      const allowance = allowanceFor(finding.rule, statement);
       if (allowance) {
         used.add(allowance);
         allowed.push({ ...finding, reason: allowance.reason });
@@ -165,18 +162,31 @@ class FileReport {
     }
     for (const allowance of allowances) {
       const { rule, reason, line } = allowance;
-      const report = (id: string, detail: string) =>
-        findings.push({ rule: id, severity: ruleOf(id).severity, path, line, detail });
-      if (!isRule(rule)) report('allowance-of-no-rule', `there is no rule "${rule}"`);
-      else if (reason === '') report('allowance-without-reason', `why ${rule} is allowed is not said`);
-      else if (!used.has(allowance)) report('allowance-unused', `${rule} finds nothing here`);
+      const facts = { rule, reason, known: isRule(rule), used: used.has(allowance) };
+      for (const { id, severity, checkAllowance } of rules) {
+        const detail = checkAllowance?.(facts);
+        if (detail !== undefined) findings.push({ rule: id, severity, path, line, detail });
+      }
     }
     findings.sort((a, b) => a.line - b.line || a.rule.localeCompare(b.rule));
     return { findings, allowed, unseen: this.#file.unseen.map((unseen) => ({ path, ...unseen })) };
   }
 }
 
-/** Severity of a problem, by how much the size of its table makes it matter; undefined where it does not. */
+/** The first allowance with a reason for a finding: of its statement, or of the file if it has none. */
+function byFinding(allowances: readonly Allowance[]) {
+  const found = new Map<string, Map<Statement | undefined, Allowance>>();
+  for (const allowance of allowances) {
+    if (allowance.reason === '') continue;
+    const ofRule = found.get(allowance.rule) ?? new Map<Statement | undefined, Allowance>();
+    found.set(allowance.rule, ofRule);
+    const subjects = allowance.statements.size === 0 ? [undefined] : allowance.statements;
+    for (const subject of subjects) if (!ofRule.has(subject)) ofRule.set(subject, allowance);
+  }
+  return (rule: string, statement: Statement | undefined) => found.get(rule)?.get(statement);
+}
+
+/** Severity of a problem with regard to the size of its table; undefined if the size makes it harmless. */
 function weigh(
   rule: Rule,
   { table }: Problem,
@@ -187,10 +197,10 @@ function weigh(
   if (size === 'new') return undefined;
   if (matters !== 'large' || size === 'large') return { severity, note: '' };
   if (size === 'small') return undefined;
-  return { severity: 'low', note: ' (harmless while the table is small; its size is not known here)' };
+  return { severity: 'low', note: ' (harmless while the table is small; its size is unknown)' };
 }
 
-/** Whether a finding counts for `--fail-on`. */
+/** Whether a severity is at or above the threshold of `--fail-on`. */
 export function isAtLeast(severity: Finding['severity'], threshold: Finding['severity']): boolean {
   return severities.indexOf(severity) <= severities.indexOf(threshold);
 }

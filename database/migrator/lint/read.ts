@@ -1,49 +1,51 @@
-/** One migration file as the lint sees it: statements of both sections, comments, and what cannot be read. */
+/** Reads a migration file for the lint: statements of both sections, allowances, and unreadable parts. */
 import { loadModule } from 'libpg-query';
 import { Fault } from '../../../core/fault.ts';
+import { messageOf } from '../../../core/text.ts';
 import { headerOf, type MigrationFile, readMigration, sectionOf } from '../files.ts';
 import type { Direction } from '../ledger.ts';
 import { type RecordedStep, type Recording, record } from '../recording.ts';
 import { type Allowance, allowanceIn, commentsOfModule } from './allowances.ts';
-import type { Statement } from './rule.ts';
+import type { FileFacts, Statement } from './rule.ts';
 import { parseSql } from './source.ts';
 
-export interface ReadFile extends Pick<MigrationFile, 'runAs' | 'losesDataOf' | 'kind' | 'file' | 'path'> {
+export interface ReadFile
+  extends FileFacts,
+    Pick<MigrationFile, 'runAs' | 'losesDataOf' | 'kind' | 'file' | 'path'> {
   readonly sections: Readonly<Record<Direction, readonly Statement[]>>;
   readonly transactional: Readonly<Record<Direction, boolean>>;
-  readonly hasDown: boolean;
   readonly allowances: readonly Allowance[];
   readonly unseen: readonly { readonly line: number; readonly reason: string }[];
-  readonly errors: readonly { readonly line: number; readonly message: string }[];
 }
 
 /**
- * Reads a migration. An .sql file without "-- Up Migration" is taken as a whole for what is to be applied.
+ * Reads a migration. In an .sql file without "-- Up Migration", the whole file counts as the Up section.
  *
- * @throws Fault (exit 2) for a file that cannot be read or is neither .sql nor .ts
+ * @throws Fault (exit 2) if the file cannot be read or is neither .sql nor .ts
  */
 export async function readForLint(path: string): Promise<ReadFile> {
   await loadModule();
   const file = path.replace(/^.*\//, '');
   const kind = /\.(sql|ts)$/.exec(file)?.[1];
   if (kind !== 'sql' && kind !== 'ts') {
-    throw new Fault('read/1', `File ${path}`, 'it is neither .sql nor .ts', 'Name migration files.', {
-      exitCode: 2,
-    });
+    throw new Fault(
+      'lint/file-kind-unknown',
+      `File ${path}`,
+      'it is neither .sql nor .ts',
+      'Name migration files only.',
+      { exitCode: 2 },
+    );
   }
   let content: string;
   try {
     content = readMigration(path);
   } catch (error) {
     throw new Fault(
-      'read/2',
-      `File ${path}`,
-      error instanceof Error ? error.message : String(error),
-      'Name a file that can be read.',
-      {
-        exitCode: 2,
-        cause: error,
-      },
+      'lint/file-unreadable',
+      `Migration file ${path}`,
+      messageOf(error),
+      'Name a readable file.',
+      { exitCode: 2, cause: error },
     );
   }
   const about = { path, file, kind, ...headerOf(content, kind, path) } as const;
@@ -81,7 +83,7 @@ function readSql(content: string): Parts {
 
 async function readModule(content: string, path: string): Promise<Parts> {
   const up = await record({ path }, 'up');
-  // What cannot be loaded is said once.
+  // A file that cannot be loaded is reported once.
   const down = up.unseen?.broken ? { steps: [], transactional: true } : await record({ path }, 'down');
   const recorded: Readonly<Record<Direction, Recording>> = { up, down };
   const allowances: Allowance[] = [];
@@ -108,14 +110,17 @@ async function readModule(content: string, path: string): Promise<Parts> {
     if (found?.broken) errors.push({ line: found.line, message: found.reason });
     else if (found) unseen.push({ line: found.line, reason: found.reason });
   }
+  covered.sort((a, b) => a.from - b.from);
+  let next = 0;
   for (const comment of commentsOfModule(content)) {
     const allowance = allowanceIn(comment);
     if (!allowance) continue;
-    const steps = covered.filter(({ to }) => to >= comment.line).sort((a, b) => a.from - b.from);
-    const [next] = steps;
-    const statements = next
-      ? steps.filter(({ from }) => from === next.from).flatMap((step) => step.statements)
-      : [];
+    // Comments come in order of lines, so steps that end before one also end before the later ones.
+    while ((covered[next]?.to ?? Number.POSITIVE_INFINITY) < comment.line) next += 1;
+    const statements: Statement[] = [];
+    for (let step = next; step < covered.length && covered[step]?.from === covered[next]?.from; step += 1) {
+      if ((covered[step]?.to ?? 0) >= comment.line) statements.push(...(covered[step]?.statements ?? []));
+    }
     allowances.push({ ...allowance, statements: new Set(statements.map(({ top }) => top)) });
   }
   return {
@@ -128,7 +133,7 @@ async function readModule(content: string, path: string): Promise<Parts> {
   };
 }
 
-/** An index build as the one statement that says what it makes. */
+/** A step as SQL; an index build as one equivalent statement. */
 function textOf(step: RecordedStep): string {
   if (step.kind === 'sql') return step.literal ? step.sql : step.sql.replaceAll('\n', ' ');
   const { table, name, definition, where, using = 'btree', unique = false } = step.index;

@@ -1,4 +1,4 @@
-/** The words of the lint: what a rule is, what it is shown, and what it may answer. */
+/** The types of the lint: rules, their input and their findings. */
 import type { Node } from 'libpg-query';
 import type { Severity } from '../../../core/severity.ts';
 import type { MigrationFile } from '../files.ts';
@@ -6,12 +6,12 @@ import type { Direction } from '../ledger.ts';
 import type { KnownSchema } from './schema.ts';
 
 /**
- * Where a statement stands: `migration` is sent as it is; `block` runs inside a DO block of the migration;
- * `function` runs later, whenever the function is called.
+ * Place of a statement: `migration` runs as it is; `block` runs inside a DO block of the migration; `function` runs later,
+ * when the function is called.
  */
 export type Place = 'migration' | 'block' | 'function';
 
-/** Stands in a statement for a name that is only known when the block around it runs. */
+/** Replaces a name in a statement that is known only when the block around it runs. */
 export const standIn = 'lint_stand_in';
 
 export interface Statement {
@@ -20,87 +20,119 @@ export interface Statement {
   readonly section: Direction;
   /** Line of the file, from 1. */
   readonly line: number;
-  /** Its own words. */
+  /** Text of the statement. */
   readonly text: string;
   /** Line of the file of a location in the tree. */
   lineAt(location: number | undefined): number;
-  /** The statement of the file that it is, or is inside of. */
+  /** The statement of the file that contains it, or itself. */
   readonly top: Statement;
 }
 
-/** What is known of a table's rows: `new` has none that anybody reads. */
+/** Size of a table; `new` means that no version of the application has read or written it yet. */
 export type Size = 'new' | 'small' | 'unknown' | 'large';
+
+/** Facts about a file as a whole. */
+export interface FileFacts {
+  readonly hasDown: boolean;
+  /** Parts that cannot be parsed or loaded. */
+  readonly errors: readonly { readonly line: number; readonly message: string }[];
+}
 
 export interface Context {
   readonly file: Pick<MigrationFile, 'runAs' | 'losesDataOf' | 'kind' | 'file'>;
-  /** Whether the migration is one transaction. */
+  /** Whether the migration runs in one transaction. */
   readonly transactional: boolean;
-  /** What the migrations before this statement have made. */
+  /** The schema after all earlier statements. */
   readonly schema: KnownSchema;
-  /** Statements of the same section of the file, those inside blocks and functions too, in order. */
+  /** Statements of the same section in order, including those inside blocks and functions. */
   readonly statements: readonly Statement[];
-  /** Role that the statement runs as; `undefined` for the login. */
+  /** Role that executes the statement; undefined for the login. */
   readonly role: string | undefined;
   size(table: string): Size;
 }
 
 export interface Problem {
-  /** What is wrong with the statement, in its own names. */
+  /** The fault, with the names of the statement. */
   readonly detail: string;
-  /** In the tree, where it is more exact than the statement's beginning. */
+  /** Location in the tree. @default - the start of the statement */
   readonly location?: number | undefined;
-  /** Line of the file, where there is no location. */
+  /** Line of the file; takes precedence over `location`. */
   readonly line?: number;
-  /** Table whose size decides whether it matters, where the rule asks for that. */
+  /** Table whose size decides about the severity (`matters`). */
   readonly table?: string;
 }
 
-export interface Rule {
-  /** What a file allows it by; never used again for another rule. */
+/** An allowance, and what the lint knows about it. */
+export interface AllowanceFacts {
+  readonly rule: string;
+  readonly reason: string;
+  /** Whether the rule exists. */
+  readonly known: boolean;
+  /** Whether it accepted a finding. */
+  readonly used: boolean;
+}
+
+/** A rule without its code. */
+export interface RuleFacts {
+  /** Name of the rule in allowances; never reused for another rule. */
   readonly id: string;
   readonly severity: Severity;
-  /** What holds when it is silent, as a sentence. */
+  /** The rule as an assertion, without a full stop. */
   readonly title: string;
-  /** What goes wrong otherwise. */
+  /** The consequence of a violation. */
   readonly why: string;
-  /** What to write instead. */
-  readonly instead: string;
-  /** Rule, manual or experiment it comes from. */
+  /** The correct way, as a sentence. */
+  readonly remedy: string;
+  /** Rule of another linter, manual, decision or experiment. */
   readonly source: string;
   /**
-   * `large`: only rows that are there make it slow. A table that the file itself makes, or that is known to be small,
-   * is passed over; one of unknown size is reported as low. `existing`: only a table of the file itself is passed over.
+   * `large`: the statement is slow only on existing rows. Tables that the file creates or that are known to be small are
+   * skipped, and tables of unknown size have severity low. `existing`: only tables that the file creates are skipped.
    * @default 'always'
    */
   readonly matters?: 'always' | 'existing' | 'large';
-  /** Sections it looks at. @default ['up'] */
+  /** Sections that `check` inspects. @default ['up'] */
   readonly sections?: readonly Direction[];
-  /** Places it looks at. @default ['migration', 'block'] */
+  /** Places that `check` inspects. @default ['migration', 'block'] */
   readonly places?: readonly Place[];
-  check(statement: Statement, at: Context): Iterable<Problem>;
 }
 
-/** For a document: a rule without its code. */
-export type RuleFacts = Omit<Rule, 'check'>;
+/** A rule has one of these functions. */
+export interface Rule extends RuleFacts {
+  /** Inspects one statement. */
+  check?(statement: Statement, at: Context): Iterable<Problem>;
+  /** Inspects a file as a whole. */
+  checkFile?(file: FileFacts): Iterable<{ readonly line: number; readonly detail: string }>;
+  /** Inspects one allowance of a file. @returns the fault */
+  checkAllowance?(allowance: AllowanceFacts): string | undefined;
+  /** Inspects the schema after the last file. The finding is reported where the table was created. */
+  atEnd?(schema: KnownSchema): Iterable<{ readonly table: string; readonly detail: string }>;
+}
+
+export interface Family {
+  /** Heading of the family on the page of rules. */
+  readonly title: string;
+  readonly rules: readonly Rule[];
+}
 
 export interface Finding {
   readonly rule: string;
   readonly severity: Severity;
-  /** As it was given or found. */
+  /** As given or found. */
   readonly path: string;
   /** From 1. */
   readonly line: number;
   readonly detail: string;
 }
 
-/** SQL that is there and cannot be read: nobody looked at it. */
+/** SQL that the lint could not read. */
 export interface Unseen {
   readonly path: string;
   readonly line: number;
   readonly reason: string;
 }
 
-/** An allowance that was used: a finding that the file says is meant. */
+/** A finding that an allowance of the file accepts. */
 export interface Allowed extends Finding {
   readonly reason: string;
 }

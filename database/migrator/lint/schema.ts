@@ -1,6 +1,6 @@
 /**
- * What the migrations up to a point have made, as far as rules ask for it. A rough picture on purpose: it follows what
- * is written, not what runs inside functions.
+ * The schema after the statements up to a point, as far as rules need it. It follows statements of the files, not those
+ * inside functions.
  */
 import type { ColumnDef, Constraint, CreateStmt, Node } from 'libpg-query';
 import {
@@ -16,7 +16,7 @@ import {
   typeOf,
 } from './tree.ts';
 
-/** The one place that says which tables are partitioned by month (migration 0005). */
+/** The registry of tables that are partitioned by month (migration 0005). */
 const registry = 'llama.partitioned_tables';
 
 export interface KnownTable {
@@ -26,9 +26,9 @@ export interface KnownTable {
   readonly columns: Map<string, string>;
   rowSecurity: boolean;
   forced: boolean;
-  /** Policies by name, with whether they restrict, and for whom. */
+  /** Policies by name. */
   readonly policies: Map<string, { readonly restrictive: boolean; readonly roles: readonly string[] }>;
-  /** Constraints CHECK (column IS NOT NULL) by name. */
+  /** CHECK (column IS NOT NULL) constraints by name. */
   readonly notNull: Map<string, { readonly column: string; valid: boolean }>;
 }
 
@@ -38,12 +38,12 @@ export class KnownSchema {
   readonly indexes = new Map<string, string>();
   readonly functions = new Set<string>();
 
-  /** Partitioned by the statement that made it, or by being registered. */
+  /** Whether its CREATE TABLE or the registry makes it partitioned. */
   isPartitioned(table: string): boolean {
     return this.tables.get(table)?.partitioned === true;
   }
 
-  /** Whether a name is a partition: made as one here, or named as the monthly ones are. */
+  /** Whether a table is a partition, by its CREATE TABLE or by the name of a monthly partition. */
   isLeaf(table: string): boolean {
     const known = this.tables.get(table);
     if (known) return known.partition;
@@ -51,13 +51,13 @@ export class KnownSchema {
     return parent !== undefined && this.isPartitioned(parent);
   }
 
-  /** Whether rows belong to tenants: the table has a column tenant_id. */
+  /** Whether the table holds rows of tenants: it has a column tenant_id. */
   isTenants(table: string): boolean {
     const known = this.tables.get(table);
     return known?.kind === 'table' && known.columns.has('tenant_id');
   }
 
-  /** Follows one statement. */
+  /** Applies one statement. */
   apply(node: Node): void {
     this.#create(node);
     this.#alter(node);
@@ -106,7 +106,7 @@ export class KnownSchema {
     }
   }
 
-  /** Columns that a query gives, as far as it names them or takes all of a table; of a type that nobody asks for. */
+  /** Columns of a query, if it names them or selects all of a table. Types of named columns stay empty: no rule needs them. */
   #columnsOf(query: Node | undefined): Map<string, string> {
     const columns = new Map<string, string>();
     const select = is(query, 'SelectStmt');
@@ -204,14 +204,14 @@ function addConstraint(table: KnownTable, constraint: Constraint): void {
   }
 }
 
-/** Column that a constraint CHECK (column IS NOT NULL) is about. */
+/** The column of a CHECK (column IS NOT NULL) constraint; undefined for any other constraint. */
 export function notNullColumn(constraint: Constraint): string | undefined {
   const test = is(constraint.raw_expr, 'NullTest');
   if (constraint.contype !== 'CONSTR_CHECK' || test?.nulltesttype !== 'IS_NOT_NULL') return undefined;
   return dotted(is(test.arg, 'ColumnRef')?.fields);
 }
 
-/** Tables of tenants that a query reads. */
+/** Tables with rows of tenants that a query names. */
 export function tenantTablesIn(root: unknown, schema: KnownSchema): string[] {
   return [...new Set(relationsIn(root).map(nameOf))].filter((name) => schema.isTenants(name));
 }

@@ -1,55 +1,30 @@
-/** SQL as a file has it, taken apart by PostgreSQL's own parser: statements, what is inside them, and comments. */
-
+/** Parses SQL of a file with the parser of PostgreSQL: statements, statements inside them, and comments. */
 import { type Node, parseSync } from 'libpg-query';
 import { messageOf } from '../../../core/text.ts';
 import type { Direction } from '../ledger.ts';
 import { bodyOf } from './bodies.ts';
+import { Lines } from './lines.ts';
 import type { Statement } from './rule.ts';
-import { isComment, tokensOf } from './tokens.ts';
+import { isComment, type Token, tokensOf } from './tokens.ts';
 
 export interface Comment {
   readonly text: string;
   readonly line: number;
-  /** The statement it stands before, inside of, or behind on the same line. */
+  /** The statement that it precedes, that contains it, or that it follows on the same line. */
   readonly statement: Statement | undefined;
 }
 
 export interface ParsedSql {
-  /** In order, each followed by those inside it. */
+  /** In order, each followed by the statements inside it. */
   readonly statements: readonly Statement[];
   readonly comments: readonly Comment[];
-  /** What is there and cannot be read. */
+  /** Parts that cannot be read. */
   readonly unseen: readonly { readonly line: number; readonly reason: string }[];
-  /** @default - all of it could be parsed */
+  /** @default - the text was parsed */
   readonly error?: { readonly line: number; readonly message: string };
 }
 
-/** Byte offsets, as the parser counts, to lines of a file. */
-class Lines {
-  readonly #starts: number[] = [0];
-  readonly #first: number;
-
-  constructor(text: Buffer, first: number) {
-    this.#first = first;
-    for (let at = text.indexOf(10); at >= 0; at = text.indexOf(10, at + 1)) this.#starts.push(at + 1);
-  }
-
-  at(offset: number): number {
-    let low = 0;
-    for (let high = this.#starts.length - 1; low < high; ) {
-      const middle = Math.ceil((low + high) / 2);
-      if ((this.#starts[middle] ?? 0) <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return this.#first + low;
-  }
-}
-
-/**
- * Parses SQL whose first line is `line` of its file.
- *
- * @param within the statement of the file that holds this text. @default - the text is the file's
- */
+/** Parses SQL whose first line is `line` of its file. Time and memory grow linearly with the text. */
 export function parseSql(sql: string, line: number, section: Direction): ParsedSql {
   const bytes = Buffer.from(sql);
   const lines = new Lines(bytes, line);
@@ -71,31 +46,53 @@ export function parseSql(sql: string, line: number, section: Direction): ParsedS
   }
 
   const statements: Statement[] = [];
+  const inBodies: Comment[] = [];
   const unseen: { line: number; reason: string }[] = [];
-  const spans: { start: number; end: number; statement: Statement; extra: Comment[] }[] = [];
+  const spans: Span[] = [];
+  // Statements and tokens are both in order of their positions, so one pass over the tokens serves all statements.
+  let token = 0;
+  const skip = (condition: (next: Token) => boolean) => {
+    const first = token;
+    for (let next = tokens[token]; next !== undefined && condition(next); next = tokens[token]) token += 1;
+    return tokens.slice(first, token);
+  };
   for (const { stmt, stmt_location: from = 0, stmt_len: length } of parsed.stmts ?? []) {
     if (stmt === undefined) continue;
-    // Comments before a statement belong to its span in some versions of the parser.
     const end = length === undefined ? bytes.length : from + length;
-    const start = tokens.find((token) => token.start >= from && !isComment(token))?.start ?? from;
+    // In some versions of the parser, the span of a statement includes the comments before it.
+    skip((next) => next.start < from || isComment(next));
+    const start = tokens[token]?.start ?? from;
     const statement = makeStatement(stmt, bytes.toString('utf8', start, end), section, lines, start);
-    const within = tokens.filter((token) => token.start >= start && token.end <= end);
+    const own = skip((next) => next.end <= end);
     const body = bodyOf(
       statement,
-      within.map((token) => ({ ...token, line: lines.at(token.start) })),
+      own.map((one) => ({ ...one, line: lines.at(one.start) })),
     );
-    spans.push({ start, end, statement, extra: body.comments.map((comment) => ({ ...comment, statement })) });
+    spans.push({ end, statement });
     statements.push(statement, ...body.statements);
+    inBodies.push(...body.comments.map((comment) => ({ ...comment, statement })));
     unseen.push(...body.unseen);
   }
-  const comments = tokens.filter(isComment).map(({ text, start }): Comment => {
-    const at = lines.at(start);
-    const behind = spans.findLast((span) => span.end <= start && lines.at(span.end) === at);
-    const next = spans.find((span) => start < span.end);
-    return { text, line: at, statement: (behind ?? next)?.statement };
-  });
-  comments.push(...spans.flatMap(({ extra }) => extra));
+  const comments = [...attach(tokens.filter(isComment), spans, lines), ...inBodies];
   return { statements, comments: comments.sort((a, b) => a.line - b.line), unseen };
+}
+
+/** A statement and the byte after its last one. */
+interface Span {
+  readonly end: number;
+  readonly statement: Statement;
+}
+
+/** Comments with their statements. Comments and spans are in order of their positions. */
+function attach(comments: readonly Token[], spans: readonly Span[], lines: Lines): Comment[] {
+  let next = 0;
+  return comments.map(({ text, start }) => {
+    while (next < spans.length && (spans[next]?.end ?? 0) <= start) next += 1;
+    const line = lines.at(start);
+    const before = spans[next - 1];
+    const follows = before !== undefined && lines.at(before.end) === line;
+    return { text, line, statement: (follows ? before : spans[next])?.statement };
+  });
 }
 
 function makeStatement(node: Node, text: string, section: Direction, lines: Lines, start: number): Statement {
@@ -112,7 +109,7 @@ function makeStatement(node: Node, text: string, section: Direction, lines: Line
   return whole;
 }
 
-/** The parser counts characters here, and bytes everywhere else. */
+/** Byte offset of a syntax error. The parser counts characters here, and bytes everywhere else. */
 function errorOffset(error: unknown, sql: string): number {
   const details: unknown = error instanceof Error ? Reflect.get(error, 'sqlDetails') : undefined;
   const position =

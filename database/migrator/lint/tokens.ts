@@ -1,8 +1,8 @@
-/** Words of SQL, comments among them, as PostgreSQL's own scanner sees them. */
+/** Tokens of SQL, including comments, by the scanner of PostgreSQL. */
 import { scanSync } from 'libpg-query';
 
 export interface Token {
-  /** Bytes. */
+  /** Byte offset. */
   readonly start: number;
   readonly end: number;
   readonly text: string;
@@ -13,7 +13,7 @@ export function tokensOf(sql: string): Token[] {
   try {
     return scanSync(sql).tokens;
   } catch {
-    // What cannot be scanned cannot be parsed either, and parsing says it better.
+    // Text that cannot be scanned cannot be parsed either, and the parser has the better message.
     return sql.trim() === '' ? [] : [{ start: 0, end: 0, text: '', tokenName: 'unknown' }];
   }
 }

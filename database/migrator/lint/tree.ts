@@ -1,4 +1,4 @@
-/** The parser's tree: PostgreSQL's own, as JSON. False, zero and empty members are left out of it. */
+/** The parse tree of PostgreSQL as JSON. It omits members that are false, zero or empty. */
 import type { DefElem, Node, RangeVar, RoleSpec, TypeName } from 'libpg-query';
 
 type KeyOf<Union> = Union extends unknown ? keyof Union : never;
@@ -8,31 +8,31 @@ type Member<Union, Key extends PropertyKey> = Union extends Record<Key, infer Bo
 export type Kind = KeyOf<Node>;
 export type Body<K extends Kind> = Member<Node, K>;
 
-/** The body of a node, if it is of that kind. */
+/** The body of a node of this kind; undefined for any other node. */
 export function is<K extends Kind>(node: Node | undefined, kind: K): Body<K> | undefined {
   return node !== undefined && Object.hasOwn(node, kind) ? (Reflect.get(node, kind) as Body<K>) : undefined;
 }
 
-/** The bodies of those nodes of a list that are of a kind. */
+/** The bodies of all nodes of this kind in a list. */
 export function all<K extends Kind>(nodes: readonly Node[] | undefined, kind: K): Body<K>[] {
   return (nodes ?? []).flatMap((node) => is(node, kind) ?? []);
 }
 
-/** `llama.storage_records`, or only the table where no schema is written. */
+/** `llama.storage_records`, or the table alone if the statement names no schema. */
 export function nameOf(relation: RangeVar | undefined): string {
   if (relation === undefined) return '';
   const { schemaname, relname = '' } = relation;
   return schemaname === undefined ? relname : `${schemaname}.${relname}`;
 }
 
-/** Name of an object that the grammar keeps as a list of strings. */
+/** Name of an object that the grammar represents as a list of strings. */
 export function dotted(parts: readonly Node[] | undefined): string {
   return all(parts, 'String')
     .map(({ sval = '' }) => sval)
     .join('.');
 }
 
-/** The names in DROP and the like. */
+/** The names in DROP and similar statements. */
 export function objectNames(objects: readonly Node[] | undefined): string[] {
   return (objects ?? []).map((object) => {
     const list = is(object, 'List');
@@ -42,32 +42,32 @@ export function objectNames(objects: readonly Node[] | undefined): string[] {
   });
 }
 
-/** Without `pg_catalog`, which the grammar adds to its own words: `int4`, `timestamptz`, `llama.colour`. */
+/** Name of a type without `pg_catalog`, which the grammar adds to keywords: `int4`, `timestamptz`, `llama.colour`. */
 export function typeOf(type: TypeName | undefined): string {
   return dotted(type?.names).replace(/^pg_catalog\./, '');
 }
 
-/** `public` for PUBLIC; the empty string for CURRENT_USER and the like. */
+/** Name of a role; `public` for PUBLIC, the empty string for CURRENT_USER and similar keywords. */
 export function roleName(role: RoleSpec | undefined): string {
   if (role?.roletype === 'ROLESPEC_PUBLIC') return 'public';
   return role?.roletype === 'ROLESPEC_CSTRING' ? (role.rolename ?? '') : '';
 }
 
-/** An option by its name. */
+/** The option of this name, if any. */
 export function option(options: readonly Node[] | undefined, name: string): DefElem | undefined {
   return all(options, 'DefElem').find(({ defname }) => defname === name);
 }
 
-/** Whether an option is there and not switched off. */
+/** Whether an option is present and not switched off. */
 export function isOn(options: readonly Node[] | undefined, name: string): boolean {
   const found = option(options, name);
   if (found === undefined) return false;
-  // A word that is none of the grammar's, as off and no, stands there as the name of a type.
+  // The tree contains words outside the grammar, such as off and no, as names of types.
   const text = textOf(found.arg) ?? dotted(is(found.arg, 'TypeName')?.names);
   return !['false', 'off', '0', 'no'].includes(text.toLowerCase());
 }
 
-/** A constant as text. */
+/** A constant as text; undefined for any other node. */
 export function textOf(node: Node | undefined): string | undefined {
   const constant = is(node, 'A_Const');
   if (constant) {
@@ -88,14 +88,14 @@ export function textOf(node: Node | undefined): string | undefined {
 }
 
 export interface Found {
-  /** Of a node that carries its kind; absent for a member whose kind the grammar fixes. */
+  /** Kind of the node; undefined for a member whose kind the grammar fixes. */
   readonly kind: Kind | undefined;
   readonly body: Readonly<Record<string, unknown>>;
-  /** Kinds of the nodes around it, outermost first. */
+  /** Kinds of the enclosing nodes, outermost first. */
   readonly inside: readonly Kind[];
 }
 
-/** Everything below a node, in no particular order. A list instead of recursion: expressions nest as deep as they like. */
+/** All nodes below a root, in no particular order. It uses a list instead of recursion, because expressions nest deeply. */
 export function* below(root: unknown): Generator<Found> {
   const waiting: { value: unknown; kind: Kind | undefined; inside: readonly Kind[] }[] = [
     { value: root, kind: undefined, inside: [] },
@@ -117,7 +117,7 @@ export function* below(root: unknown): Generator<Found> {
   }
 }
 
-/** Every node of a kind below a root, the root included. */
+/** Every node of a kind below a root, including the root. */
 export function every<K extends Kind>(
   root: unknown,
   kind: K,
@@ -129,7 +129,7 @@ export function every<K extends Kind>(
   return found;
 }
 
-/** Every relation that is named below a root, but not names of WITH queries. */
+/** Every relation below a root, except names of WITH queries. */
 export function relationsIn(root: unknown): RangeVar[] {
   const relations: RangeVar[] = [];
   const own = new Set(every(root, 'CommonTableExpr').map(({ ctename }) => ctename));

@@ -19,7 +19,7 @@ export const servedHosts = [
   '*.blob.core.windows.net',
 ] as const;
 
-export interface Proxy {
+export interface AzureProxy {
   /** `http://127.0.0.1:port`, for HTTPS_PROXY. */
   readonly url: string;
   /** The same for a client inside the virtual network: it says so to the proxy by its user name. */
@@ -44,7 +44,7 @@ export type Answer = (request: AzureRequest) => Promise<AzureResponse | 'drop'>;
  * @param answer called for each request of a served host
  * @param refused called with a host outside {@link servedHosts}; the connection is refused with 502
  */
-export async function startProxy(answer: Answer, refused: (host: string) => void): Promise<Proxy> {
+export async function startProxy(answer: Answer, refused: (host: string) => void): Promise<AzureProxy> {
   const { authority, certificate, privateKey } = await certificateOfHosts();
   const secureContext = tls.createSecureContext({ cert: certificate, key: privateKey });
   const sockets = new Set<Duplex>();

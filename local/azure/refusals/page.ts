@@ -1,11 +1,9 @@
-/**
- * The tables of docs/local-azure.md. `npm run docs:refusals` writes them between the two marks of the page.
- */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+/** The tables of docs/local-azure.md, between the two marks of the page. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { refusalAreas } from './index.ts';
 
-const begin = '<!-- refusals: written by npm run docs:refusals -->';
+const begin = '<!-- refusals: written by npm run docs -->';
 const end = '<!-- end of refusals -->';
 
 function tables(): string {
@@ -25,15 +23,12 @@ function tables(): string {
     .join('\n\n');
 }
 
-/** The page with the tables of today. @throws Error if it lacks the marks */
-export function refusalsPage(page: string): string {
+const file = join(import.meta.dirname, '../../../docs/local-azure.md');
+
+/** The page as it is, with the tables of the catalogue. @throws Error if it lacks the marks */
+export function refusalsPage(): string {
+  const page = readFileSync(file, 'utf8');
   const [first, last] = [page.indexOf(begin), page.indexOf(end)];
   if (first < 0 || last < first) throw new Error(`the page lacks ${begin} and ${end}`);
   return `${page.slice(0, first + begin.length)}\n\n${tables()}\n\n${page.slice(last)}`;
-}
-
-const isProgram = process.argv[1] === fileURLToPath(import.meta.url);
-if (isProgram) {
-  const file = 'docs/local-azure.md';
-  writeFileSync(file, refusalsPage(readFileSync(file, 'utf8')));
 }

@@ -32,7 +32,7 @@ const begin = async (tenant: string): Promise<pg.Client> => {
   return client;
 };
 
-/** As often as it takes to seal whatever may be sealed, transactions of other tests' databases included. */
+/** Repeats the call until all sealable rows are sealed; transactions in databases of other tests can delay it. */
 async function sealPatiently(): Promise<void> {
   for (let run = 0; run < 12; run += 1) {
     await sealOnce(trail.client);
@@ -41,7 +41,7 @@ async function sealPatiently(): Promise<void> {
 }
 
 describe('sealing', () => {
-  it('notes first and seals later, each row once, in ranges that leave nothing out', async () => {
+  it('records a position first and seals up to it later, each row once, in contiguous ranges', async () => {
     await change(trail.client, 'alpha', 3);
     expect(await sealOnce(trail.client)).toBe(0);
     expect(await noted(trail)).toBe('3');
@@ -56,7 +56,7 @@ describe('sealing', () => {
     expect(await verified(trail)).toMatchObject({ findings: [], rows: 5, seals: 2, unsealed: { rows: 0 } });
   });
 
-  it('waits for a transaction whose rows were numbered before, and takes them once it ends', async () => {
+  it('waits for a transaction with lower sequence numbers, and seals its rows once it ends', async () => {
     const late = await trail.database.connect();
     await late.query('BEGIN; SET LOCAL ROLE admin_role');
     await late.query(
@@ -71,12 +71,12 @@ describe('sealing', () => {
     expect((await verified(trail)).findings).toEqual([]);
   });
 
-  it('does not lose a reported read whose number was given before anything else of its transaction', async () => {
-    // The log of a sequence gives an id to whoever writes it, one in 32 times: here somebody else did.
+  it('seals a reported read whose transaction got its sequence number before its id', async () => {
+    // One in 32 values of a sequence is logged, which assigns a transaction id; here another session took that value.
     const first = await begin('alpha');
     await first.query(`SELECT llama.record_read('storage_records', 'first')`);
     await first.query('COMMIT');
-    // Routing a row to its leaf waits for this lock: the row has its number, and is not written.
+    // Routing a row to its leaf waits for this lock: the row has its sequence number and is not yet written.
     const holder = await trail.database.connect();
     const leaf = `llama.audit_trail_y${month().slice(0, 7).replace('-', 'm')}`;
     await holder.query(`BEGIN; SET LOCAL ROLE llama_owner; LOCK TABLE ${leaf} IN SHARE MODE`);
@@ -121,7 +121,7 @@ describe('sealing', () => {
     };
     const sealer = async () => {
       const client = await trail.database.connect();
-      // A batch smaller than what comes makes ranges end anywhere.
+      // With batches smaller than the writes, ranges end at arbitrary rows.
       while (running) await sealOnce(client, 7);
     };
     const sealers = [sealer(), sealer()];
@@ -135,7 +135,7 @@ describe('sealing', () => {
     expect(await verified(trail)).toMatchObject({ findings: [], rows: written, unsealed: { rows: 0 } });
   });
 
-  it('goes in bounded batches, and passes over numbers without rows', async () => {
+  it('works in bounded batches, and skips numbers without rows', async () => {
     await change(trail.client, 'alpha', 5);
     await trail.superuser.query(`SELECT setval('llama.audit_sequence', 50000)`);
     await change(trail.client, 'alpha', 2);
@@ -145,7 +145,7 @@ describe('sealing', () => {
       await sleep(20);
     }
     expect(await sealsOf(trail)).toMatchObject([{ first: 1, last: 2, rows: 2 }]);
-    // Three batches: two of rows, and one that finds none and looks for where they go on.
+    // Three batches: two with rows, and one that finds none and searches for the next row.
     expect(await sealOnce(trail.client, 2, 3)).toBe(3);
     expect(await sealOnce(trail.client, 2, 3)).toBe(2);
     expect((await sealsOf(trail)).map(({ first, last, rows }) => [first, last, rows])).toEqual([
@@ -163,7 +163,7 @@ describe('sealing', () => {
     }
   });
 
-  it('begins a seal for each month that a range has rows of', async () => {
+  it('writes one seal per month of the rows in a range', async () => {
     await change(trail.client, 'alpha');
     await tamper(
       trail,
@@ -179,7 +179,7 @@ describe('sealing', () => {
     expect((await verified(trail)).findings).toEqual([]);
   });
 
-  it('goes on after a restore into a cluster where ids of transactions, or the sequence, begin elsewhere', async () => {
+  it('continues after a restore into a cluster with other transaction ids or sequence values', async () => {
     await change(trail.client, 'alpha', 2);
     await sealOnce(trail.client);
     await trail.superuser.query(`UPDATE llama.audit_sealing SET noted_transaction = '4611686018427387904'`);
@@ -194,7 +194,7 @@ describe('sealing', () => {
     ]);
   });
 
-  it('does not stop writers, nor a second sealer for good', async () => {
+  it('blocks no writers, and a second sealer only for a time', async () => {
     await change(trail.client, 'alpha', 2);
     await sealOnce(trail.client);
     const sealer = await trail.database.connect();
@@ -209,7 +209,7 @@ describe('sealing', () => {
     expect(await verified(trail)).toMatchObject({ findings: [], rows: 4 });
   });
 
-  it('seals whatever a client reports: infinite times, odd texts', async () => {
+  it('seals unusual reports of clients: infinite times, odd texts', async () => {
     const client = await begin('alpha');
     await client.query(
       `SELECT llama.record_read('storage_records', $1, 'infinity'), llama.record_read('storage_records', $2, '-infinity'),
@@ -221,7 +221,7 @@ describe('sealing', () => {
     expect(await verified(trail)).toMatchObject({ findings: [], rows: 3 });
   });
 
-  it('hashes a row the same whatever the session is set to, in the database and beside it', async () => {
+  it('hashes a row identically under all session settings, in the database and outside it', async () => {
     const client = await begin('alpha');
     await client.query(
       `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type, correlation_id)
@@ -274,7 +274,7 @@ describe('sealing', () => {
     },
   );
 
-  it('keeps its seals from their owner and from the sealer itself', async () => {
+  it('protects its seals from their owner and from the sealer', async () => {
     await change(trail.client, 'alpha');
     await sealAll(trail);
     const owner = await trail.database.connect();

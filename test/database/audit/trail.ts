@@ -26,7 +26,7 @@ export async function makeTrail(): Promise<Trail> {
   return { database, client: await database.connect(), superuser: await database.connect('superuser') };
 }
 
-/** A record and its changes: one audited row each. */
+/** A record and its changes, each with one audit row. */
 export async function change(client: pg.Client, tenant: string, times = 1): Promise<void> {
   for (let time = 0; time < times; time += 1) {
     await client.query('BEGIN; SET LOCAL ROLE admin_role');
@@ -38,7 +38,7 @@ export async function change(client: pg.Client, tenant: string, times = 1): Prom
   }
 }
 
-/** One call, as pg_cron makes it. @returns rows sealed */
+/** One call, as by pg_cron. @returns the number of rows sealed */
 export async function sealOnce(client: pg.Client, ...args: readonly number[]): Promise<number> {
   await client.query('SET ROLE maintenance_role');
   try {
@@ -51,7 +51,7 @@ export async function sealOnce(client: pg.Client, ...args: readonly number[]): P
   }
 }
 
-/** Seals until nothing is left: tests beside this one, on the same server, have transactions that it waits for. */
+/** Seals until all rows are sealed; transactions of concurrent tests on the same server can delay it. */
 export async function sealAll({ client, superuser }: Trail, ...args: readonly number[]): Promise<void> {
   for (let left = 800; left > 0; left -= 1) {
     await sealOnce(client, ...args);
@@ -66,7 +66,7 @@ export async function sealAll({ client, superuser }: Trail, ...args: readonly nu
   throw new Error('the trail was not sealed in time');
 }
 
-/** Calls until the note of an earlier call can be used, which sealing of this database would otherwise wait for. */
+/** Calls until a position recorded earlier can be used, so that the next call can seal up to it. */
 export async function noted({ superuser }: Trail): Promise<string | null> {
   const { rows } = await superuser.query<{ noted: string | null }>(
     'SELECT noted_sequence::text AS noted FROM llama.audit_sealing',
@@ -82,7 +82,7 @@ export async function sealsOf({ superuser }: Trail): Promise<readonly StoredSeal
   return rows;
 }
 
-/** As somebody who may do anything, past every guard. */
+/** Runs SQL as a superuser with all triggers and guards switched off. */
 export async function tamper({ superuser }: Trail, sql: string): Promise<void> {
   await superuser.query(`SET session_replication_role = replica; ${sql}`);
   await superuser.query('RESET session_replication_role');

@@ -32,7 +32,7 @@ describe('the index builder', () => {
   });
   afterAll(() => database.drop());
   beforeEach(async () => {
-    // A test that failed may have left a transaction open.
+    // A failed test may have left a transaction open.
     await client.query(
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
     );
@@ -74,7 +74,7 @@ describe('the index builder', () => {
     await buildPartitionedIndex({ db }, definition, { report: (step) => steps.push(step) });
     return steps.map((step) => `${step.action} ${step.table}`);
   };
-  /** Sends the statements as a killed build would have left them, with the last one failing in its middle. */
+  /** Runs the statements of a killed build; the last one fails half-way. */
   const invalid = async (name: string, leaf: string) => {
     await client.query(
       `INSERT INTO ${leaf} VALUES ('twin', '2026-02-03 00:00:00+00', 1), ('twin', '2026-02-03 00:00:00+00', 1)`,
@@ -85,7 +85,7 @@ describe('the index builder', () => {
     expect(await indexes()).toContainEqual({ name, valid: false, part_of: null });
   };
 
-  it('builds every leaf, attaches it, and says what it does', async () => {
+  it('builds and attaches every leaf, and reports each step', async () => {
     expect(await build()).toEqual([
       'created shop.orders',
       'built orders_y2026m01',
@@ -104,13 +104,13 @@ describe('the index builder', () => {
     expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toContain('idx_orders_customer_y2026m02');
   });
 
-  it('does nothing the second time', async () => {
+  it('does nothing in a second run', async () => {
     await build();
     expect(await build()).toEqual(['kept orders_y2026m01', 'kept orders_y2026m02', 'kept orders_y2026m03']);
     expect(await indexes()).toEqual(complete);
   });
 
-  it('gives later partitions the index without being called', async () => {
+  it('leaves an index that later partitions inherit', async () => {
     await build();
     await client.query(
       `CREATE TABLE shop.orders_y2026m04 PARTITION OF shop.orders FOR VALUES FROM ('2026-04-01 00:00:00+00') TO ('2026-05-01 00:00:00+00')`,
@@ -145,13 +145,13 @@ describe('the index builder', () => {
       },
     ],
     ['an invalid leaf', () => invalid('idx_orders_customer_y2026m02', 'shop.orders_y2026m02')],
-  ])('finishes what a killed build left: %s', async (_, leftover) => {
+  ])('finishes a killed build: %s', async (_, leftover) => {
     await leftover();
     await build();
     expect(await indexes()).toEqual(complete);
   });
 
-  it('builds an invalid leftover again instead of taking it for the index', async () => {
+  it('rebuilds an invalid index', async () => {
     await invalid('idx_orders_customer_y2026m02', 'shop.orders_y2026m02');
     expect(await build()).toContain('rebuilt orders_y2026m02');
     const { rows } = await client.query<{ unique: boolean }>(
@@ -160,28 +160,34 @@ describe('the index builder', () => {
     expect(rows).toEqual([{ unique: false }]);
   });
 
-  it('refuses a name that a valid index of another definition has, on a leaf, a parent or a plain table', async () => {
+  it('refuses the name of a valid index with another definition, on a leaf, a parent or a plain table', async () => {
+    const code = 'index/other-definition';
     await client.query(`CREATE INDEX idx_orders_customer_y2026m01 ON shop.orders_y2026m01 (total)`);
-    await expect(build()).rejects.toThrow(
-      /idx_orders_customer_y2026m01": it exists with another definition: .*\(total\)/,
-    );
+    await expect(build()).rejects.toMatchObject({
+      code,
+      what: expect.stringContaining('idx_orders_customer_y2026m01'),
+      why: expect.stringContaining('(total)'),
+    });
     await client.query(`DROP INDEX shop.idx_orders_customer_y2026m01`);
     await build();
     await client.query('CREATE TABLE shop.plain (a int, b int); CREATE INDEX plain_a ON shop.plain (b)');
-    await expect(build({ table: 'shop.plain', name: 'plain_a', definition: '(a)' })).rejects.toThrow(
-      /plain_a": it exists with another definition: .*\(b\)/,
-    );
+    await expect(build({ table: 'shop.plain', name: 'plain_a', definition: '(a)' })).rejects.toMatchObject({
+      code,
+      what: expect.stringContaining('plain_a'),
+      why: expect.stringContaining('(b)'),
+    });
     await client.query('DROP TABLE shop.plain');
-    await expect(build({ ...index, definition: '(customer)' })).rejects.toThrow(
-      /exists with another definition: CREATE INDEX/,
-    );
-    await expect(build({ ...index, where: 'total > 0' })).rejects.toThrow(/another definition/);
-    await expect(build({ ...index, unique: true })).rejects.toThrow(/another definition/);
+    await expect(build({ ...index, definition: '(customer)' })).rejects.toMatchObject({
+      code,
+      why: expect.stringContaining('CREATE INDEX'),
+    });
+    await expect(build({ ...index, where: 'total > 0' })).rejects.toMatchObject({ code });
+    await expect(build({ ...index, unique: true })).rejects.toMatchObject({ code });
     expect(await indexes()).toEqual(complete);
   });
 
-  it('ends complete when its backend is terminated while a leaf is being built', async () => {
-    // An open transaction keeps CREATE INDEX CONCURRENTLY waiting in its middle, where the index is invalid.
+  it('finishes after its backend was terminated during the build of a leaf', async () => {
+    // An open transaction blocks CREATE INDEX CONCURRENTLY half-way, while the index is invalid.
     const blocker = await connect();
     await blocker.query(
       `BEGIN; INSERT INTO shop.orders_y2026m02 VALUES ('open', '2026-02-10 00:00:00+00', 1)`,
@@ -212,7 +218,7 @@ describe('the index builder', () => {
     expect(await indexes()).toEqual(complete);
   });
 
-  it('waits for a backend that still builds after its client is gone, and keeps its work', async () => {
+  it('waits for a backend that still builds after its client was killed, and keeps its index', async () => {
     const blocker = await connect();
     await blocker.query(
       `BEGIN; INSERT INTO shop.orders_y2026m01 VALUES ('open', '2026-01-10 00:00:00+00', 1)`,
@@ -230,13 +236,13 @@ describe('the index builder', () => {
     expect(await indexes()).toEqual(complete);
   });
 
-  it('steps back from a lock that stays taken, says so, and gives the timeouts back', async () => {
+  it('gives up on a lock that stays taken, and restores the timeouts', async () => {
     const blocker = await connect();
     await blocker.query('BEGIN; LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE');
     await client.query(`SET lock_timeout = '77s'; SET statement_timeout = '66s'`);
     await expect(
-      buildPartitionedIndex({ db: client }, index, { patience: { lockTimeout: 20, attempts: 2 } }),
-    ).rejects.toThrow(/its lock was not free within 20 ms in 2 attempts/);
+      buildPartitionedIndex({ db: client }, index, { limits: { lockTimeout: 20, attempts: 2 } }),
+    ).rejects.toMatchObject({ code: 'lock/not-free', why: expect.stringMatching(/20 ms in 2 attempts/) });
     await blocker.query('ROLLBACK');
     await build();
     const { rows } = await client.query(
@@ -247,7 +253,7 @@ describe('the index builder', () => {
     expect(await indexes()).toEqual(complete);
   });
 
-  it('leaves nothing of a unique index that the data refuses, and builds it once the data is mended', async () => {
+  it('removes a unique index that the data violates, and builds it once the data is corrected', async () => {
     await client.query(
       `INSERT INTO shop.orders VALUES ('twin', '2026-02-03 00:00:00+00', 1), ('twin', '2026-02-03 00:00:00+00', 1)`,
     );
@@ -259,7 +265,7 @@ describe('the index builder', () => {
     expect(await indexes()).toEqual(complete);
   });
 
-  it('serves a condition, another access method and a table that is not partitioned', async () => {
+  it('supports a condition, another access method and an unpartitioned table', async () => {
     await build({
       table: 'shop.orders',
       name: 'idx_dear',
@@ -277,7 +283,7 @@ describe('the index builder', () => {
     expect(await build(plain)).toEqual(['kept customers']);
   });
 
-  it('builds expressions, and knows them again', async () => {
+  it('builds expressions, and recognizes them in a second run', async () => {
     const expression = {
       table: 'shop.orders',
       name: 'idx_lower',
@@ -289,30 +295,33 @@ describe('the index builder', () => {
       'kept orders_y2026m02',
       'kept orders_y2026m03',
     ]);
-    await expect(build({ ...expression, definition: '((upper(customer)), at)' })).rejects.toThrow(
-      /another definition/,
-    );
+    await expect(build({ ...expression, definition: '((upper(customer)), at)' })).rejects.toMatchObject({
+      code: 'index/other-definition',
+    });
   });
 
-  it('refuses a name that PostgreSQL would cut', async () => {
-    await expect(build({ ...index, name: 'é'.repeat(32) })).rejects.toThrow(/more than 63 bytes/);
+  it('refuses a name that PostgreSQL would truncate', async () => {
+    await expect(build({ ...index, name: 'é'.repeat(32) })).rejects.toMatchObject({
+      code: 'index/name-too-long',
+      why: expect.stringContaining('63 bytes'),
+    });
     const name = `idx_${'x'.repeat(59)}`;
     await build({ ...index, name });
     expect((await indexes()).filter(({ part_of }) => part_of === `shop.${name}`)).toHaveLength(3);
     expect(await build({ ...index, name })).toContain('kept orders_y2026m03');
   });
 
-  it('refuses an index that is a part of another one already', async () => {
+  it('refuses an index that is part of another one already', async () => {
     await client.query('CREATE INDEX other ON ONLY shop.orders (customer, at DESC)');
     await client.query(
       'CREATE INDEX idx_orders_customer_y2026m02 ON shop.orders_y2026m02 (customer, at DESC)',
     );
     await client.query('ALTER INDEX shop.other ATTACH PARTITION shop.idx_orders_customer_y2026m02');
-    await expect(build()).rejects.toThrow(/is a part of another partitioned index/);
+    await expect(build()).rejects.toMatchObject({ code: 'index/part-of-another' });
   });
 
   describe('while others change the partitions', () => {
-    /** Builds with something done by another session once the first leaf is being built. */
+    /** Builds, while another session does something during the build of the first leaf. */
     const buildWhile = async (meanwhile: (other: pg.Client) => Promise<unknown>, leaf = 'm01') => {
       const blocker = await connect();
       await blocker.query(
@@ -329,7 +338,7 @@ describe('the index builder', () => {
     };
     const valid = async () => (await indexes()).every((row) => row.valid);
 
-    it('takes a partition in that is attached meanwhile', async () => {
+    it('includes a partition that is attached meanwhile', async () => {
       await buildWhile(async (other) => {
         await other.query('CREATE TABLE shop.orders_y2026m04 (LIKE shop.orders)');
         await other.query(
@@ -342,7 +351,7 @@ describe('the index builder', () => {
       );
     });
 
-    it.each(['m02', 'm03'])('leaves a partition alone that is detached meanwhile: %s', async (leaf) => {
+    it.each(['m02', 'm03'])('leaves out a partition that is detached meanwhile: %s', async (leaf) => {
       const steps = await buildWhile((other) =>
         other.query(`ALTER TABLE shop.orders DETACH PARTITION shop.orders_y2026${leaf} CONCURRENTLY`),
       );
@@ -356,7 +365,7 @@ describe('the index builder', () => {
       expect(steps).not.toContain(`attached orders_y2026${leaf}`);
     });
 
-    it('ends complete when the partition is detached that it builds on: a deadlock, which one of the two is ended by', async () => {
+    it('finishes if the partition under construction is detached, which causes a deadlock', async () => {
       await buildWhile((other) =>
         other
           .query('ALTER TABLE shop.orders DETACH PARTITION shop.orders_y2026m01 CONCURRENTLY')
@@ -370,10 +379,10 @@ describe('the index builder', () => {
       expect(parts).toHaveLength(rows[0]?.count ?? 0);
     });
 
-    it('becomes valid when the last leaf without a part goes', async () => {
+    it('makes the index valid if the last leaf without a part is removed', async () => {
       const blocker = await connect();
       await build();
-      // As a build leaves it that was killed before its last leaf.
+      // The state after a kill before the last leaf.
       await dropPartitionedIndex({ db: client }, index);
       await client.query('CREATE INDEX idx_orders_customer ON ONLY shop.orders (customer, at DESC)');
       for (const leaf of ['m01', 'm02']) {
@@ -390,13 +399,13 @@ describe('the index builder', () => {
       expect(await valid()).toBe(true);
     });
 
-    it('goes on when a leaf is dropped', async () => {
+    it('continues if a leaf is dropped', async () => {
       await buildWhile((other) => other.query('DROP TABLE shop.orders_y2026m03'));
       expect(await valid()).toBe(true);
     });
   });
 
-  it('lets two builders of the same and of another index wait for each other', async () => {
+  it('runs one build per table at a time, of the same and of another index', async () => {
     const sessions = await Promise.all([connect(), connect(), connect()]);
     const other = { ...index, name: 'idx_orders_total', definition: '(total)' };
     const [first, second] = await Promise.all([
@@ -411,7 +420,7 @@ describe('the index builder', () => {
     expect((await indexes()).every((row) => row.valid)).toBe(true);
   });
 
-  it('ends complete after a kill before each of its statements', async () => {
+  it('finishes after a kill before each of its statements', async () => {
     /** Ends the session before its nth statement; without a number, counts them. */
     const killedBefore = async (statement: number): Promise<number> => {
       const session = await connect();
@@ -437,7 +446,7 @@ describe('the index builder', () => {
     const statements = await killedBefore(0);
     expect(statements).toBeGreaterThan(25);
     const reference = await indexes();
-    // The last ones give timeouts and lock back, which a kill does as well.
+    // The last statements restore timeouts and release the lock, as a kill does too.
     const restoring = 3;
     for (let statement = 1; statement <= statements - restoring; statement += 1) {
       await dropPartitionedIndex({ db: client }, index);
@@ -447,20 +456,32 @@ describe('the index builder', () => {
     }
   }, 120_000);
 
-  it('refuses a transaction, a missing table, a name without schema and a name that is taken', async () => {
+  it('refuses a transaction, a missing table, a name without schema and a taken name', async () => {
     await client.query('BEGIN');
-    await expect(build()).rejects.toThrow(/inside a transaction.*noTransaction/);
+    await expect(build()).rejects.toMatchObject({
+      code: 'index/inside-transaction',
+      remedy: expect.stringContaining('noTransaction'),
+    });
     await client.query('ROLLBACK');
-    await expect(build({ ...index, table: 'shop.nothing' })).rejects.toThrow(/there is no such table/);
-    await expect(build({ ...index, table: 'orders' })).rejects.toThrow(/not schema\.table/);
+    await expect(build({ ...index, table: 'shop.nothing' })).rejects.toMatchObject({
+      code: 'index/table-missing',
+      what: expect.stringContaining('nothing'),
+    });
+    await expect(build({ ...index, table: 'orders' })).rejects.toMatchObject({
+      code: 'index/table-without-schema',
+      why: expect.stringContaining('schema.table'),
+    });
     await client.query('CREATE TABLE shop.other (x int); CREATE INDEX idx_orders_customer ON shop.other (x)');
-    await expect(build()).rejects.toThrow(
-      /the name is taken by CREATE INDEX idx_orders_customer ON shop\.other/,
-    );
-    await expect(dropPartitionedIndex({ db: client }, index)).rejects.toThrow(/the name is taken/);
+    await expect(build()).rejects.toMatchObject({
+      code: 'index/name-taken',
+      why: expect.stringContaining('CREATE INDEX idx_orders_customer ON shop.other'),
+    });
+    await expect(dropPartitionedIndex({ db: client }, index)).rejects.toMatchObject({
+      code: 'index/name-taken',
+    });
   });
 
-  it('drops the index with its parts, and what an unfinished build left', async () => {
+  it('drops the index with its parts, and the remains of an unfinished build', async () => {
     await build();
     await dropPartitionedIndex({ db: client }, index);
     expect(await indexes()).toEqual([]);
@@ -474,13 +495,13 @@ describe('the index builder', () => {
   });
 });
 
-describe('the name of a leaf’s index', () => {
-  it('is the index’s name and what tells the leaf from its table', () => {
+describe('the name of the index on a leaf', () => {
+  it('is the name of the index with the suffix of the leaf', () => {
     expect(leafIndexName('idx_a', 'orders', 'orders_y2026m01')).toBe('idx_a_y2026m01');
     expect(leafIndexName('idx_a', 'orders', 'archive')).toBe('idx_a_archive');
   });
 
-  it('stays within 63 bytes, and stays different', () => {
+  it('stays unique within 63 bytes', () => {
     const long = 'idx_storage_records_a_very_long_name_that_still_fits_in_63';
     const names = [1, 2, 3].map((n) => leafIndexName(long, 'orders', `orders_y2026m0${n}`));
     expect(new Set(names).size).toBe(3);

@@ -4,18 +4,18 @@ import { expect, it } from 'vitest';
 import { run, start } from '../../commands/run.ts';
 import { migratedDatabase } from '../../support/postgres.ts';
 
-/** Days a tenant keeps its records; undefined has no configuration. */
+/** Days for which a tenant keeps its records; undefined means a tenant without configuration. */
 const days = fc.constantFrom(undefined, null, -1, 0, 30, 300, 500, 900, 36_500);
-/** Ages in days, months and years back, none within a day of what any tenant keeps. */
+/** Ages in days, up to years, none within a day of the retention of any tenant. */
 const ages = fc.array(fc.constantFrom(2, 15, 40, 200, 320, 450, 480, 600, 700, 950), {
   minLength: 1,
   maxLength: 6,
 });
 const tenants = fc.array(fc.record({ days, ages }), { minLength: 2, maxLength: 6 });
-/** Milliseconds after which a run of maintenance is killed. */
+/** Milliseconds after which a maintenance run is killed. */
 const kills = fc.array(fc.integer({ min: 300, max: 1500 }), { minLength: 1, maxLength: 2 });
 
-it('loses no record that is kept and leaves a trace of each that is not, wherever maintenance is killed', {
+it('loses no record within retention and audits each erased one, at any moment of a kill', {
   timeout: 180_000,
 }, async () => {
   await fc.assert(
@@ -31,7 +31,7 @@ it('loses no record that is kept and leaves a trace of each that is not, whereve
              FROM unnest($1::int[]) AS age`,
           [records.map(({ age }) => age)],
         );
-        // A superuser's partitions would belong to it; maintenance is the owner's.
+        // The owner must own the partitions, as in maintenance; a superuser would own its own.
         await database.query(
           'superuser',
           `DO $$ DECLARE leaf regclass; BEGIN
@@ -59,7 +59,7 @@ it('loses no record that is kept and leaves a trace of each that is not, whereve
           running.child.kill('SIGKILL');
           await running.finished;
         }
-        // What a killed run had detached already may come back in the first and go in the second.
+        // The first run may reattach partitions that the killed run detached; the second run removes them.
         for (let round = 0; round < 2; round += 1) {
           const { code, stderr } = await run(['maintain', '--url', database.url()]);
           expect(code, stderr).toBe(0);

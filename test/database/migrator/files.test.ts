@@ -50,17 +50,30 @@ describe('listMigrations', () => {
   });
 
   it.each([
-    ['notes.txt', 'x', /notes\.txt.*its name/],
-    ['001_short.sql', 'x', /001_short\.sql.*its name/],
-    ['0001_no_section.sql', 'select 1;', /no line "-- Up Migration"/],
-    ['0001_role.sql', '-- run as: postgres\n-- Up Migration\n', /"run as" is "postgres"/],
-    ['0001_table.sql', '-- loses data of: a; drop\n-- Up Migration\n', /"loses data of" names "a; drop"/],
-  ])('refuses %s', (name, content, message) => {
+    ['notes.txt', 'x', 'migration/name-malformed', /notes\.txt/],
+    ['001_short.sql', 'x', 'migration/name-malformed', /001_short\.sql/],
+    ['0001_no_section.sql', 'select 1;', 'migration/no-up-marker', /0001_no_section\.sql/],
+    ['0001_role.sql', '-- run as: postgres\n-- Up Migration\n', 'migration/run-as-unknown', /"postgres"/],
+    [
+      '0001_table.sql',
+      '-- loses data of: a; drop\n-- Up Migration\n',
+      'migration/lost-table-malformed',
+      /"a; drop"/,
+    ],
+  ])('refuses %s', (name, content, code, values) => {
     write(name, content);
-    expect(() => listMigrations(directory)).toThrow(message);
+    expect(() => listMigrations(directory)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(values) }),
+    );
   });
 
-  it('reads the head of a file behind a byte order mark', () => {
+  it('refuses a folder that cannot be read', () => {
+    expect(() => listMigrations(join(directory, 'nowhere'))).toThrow(
+      expect.objectContaining({ code: 'migration/folder-unreadable', exitCode: 2 }),
+    );
+  });
+
+  it('reads the head of a file after a byte order mark', () => {
     write('0001_a.sql', '\uFEFF-- run as: login\n-- loses data of: a\n\n-- Up Migration\nselect 1;\n');
     write('0002_b.sql', '\uFEFF-- Up Migration\nselect 1;\n');
     const [first, second] = listMigrations(directory);
@@ -71,19 +84,25 @@ describe('listMigrations', () => {
   it('refuses two files with one version', () => {
     write('0001_a.sql');
     write('0001_b.sql');
-    expect(() => listMigrations(directory)).toThrow(/0001_b\.sql: 0001_a\.sql has the same version/);
+    expect(() => listMigrations(directory)).toThrow(
+      expect.objectContaining({
+        code: 'migration/version-twice',
+        what: expect.stringContaining('0001_b.sql'),
+        why: expect.stringContaining('0001_a.sql'),
+      }),
+    );
   });
 });
 
 describe('checksumOf', () => {
-  it('does not count line ends, white space at their end or a byte order mark', () => {
+  it('ignores line ends, trailing white space and a byte order mark', () => {
     const plain = checksumOf('create table t ();\nselect 1;\n');
     expect(checksumOf('\uFEFFcreate table t ();  \r\nselect 1;\t\r\n\r\n')).toBe(plain);
     expect(plain).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it.each(['create table u ();\nselect 1;', ' create table t ();\nselect 1;', 'create table t ();select 1;'])(
-    'changes with what the file says: %j',
+    'changes with the content: %j',
     (content) => {
       expect(checksumOf(content)).not.toBe(checksumOf('create table t ();\nselect 1;'));
     },

@@ -1,4 +1,4 @@
-/** One database with a folder of migrations that a test writes, and the runner on both. */
+/** A database and a folder of migrations that a test writes, with functions to apply and undo them. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,13 +13,13 @@ import { freshDatabase, type TestDatabase } from '../../support/postgres.ts';
 export interface History {
   readonly database: TestDatabase;
   readonly directory: string;
-  /** What was reported, warnings too. */
+  /** Reported lines, including warnings. */
   readonly lines: string[];
   readonly reporter: Reporter;
   write(name: string, content: string): void;
   remove(name: string): void;
   connect(): Promise<Connection>;
-  /** Applies what is pending, as the command does. */
+  /** Applies pending migrations, as the command does. */
   migrate(options?: Partial<MigrateOptions>): Promise<string[]>;
   rollback(options?: Partial<RollbackOptions>): Promise<string[]>;
   /** Rows of a query as the superuser. */
@@ -51,9 +51,17 @@ export async function newHistory(): Promise<History> {
     remove: (name) => rmSync(join(directory, name)),
     connect: open,
     migrate: async (options) =>
-      names(await locked((connection) => migrate(connection, { reporter, directory, ...options }))),
+      names(
+        await locked((connection) =>
+          migrate(connection, { reporter, migrationsDirectory: directory, ...options }),
+        ),
+      ),
     rollback: async (options) =>
-      names(await locked((connection) => rollback(connection, { reporter, directory, ...options }))),
+      names(
+        await locked((connection) =>
+          rollback(connection, { reporter, migrationsDirectory: directory, ...options }),
+        ),
+      ),
     rows: <Row extends object>(sql: string) =>
       database.query<Row & Record<string, unknown>>('superuser', sql),
     async drop() {
@@ -63,7 +71,7 @@ export async function newHistory(): Promise<History> {
   };
 }
 
-/** A migration that makes a table with a `note` column and drops it again. */
+/** A migration that creates a table with a column `note`, and drops it on rollback. */
 export function makesTable(name: string, header = ''): string {
   return `${header}-- Up Migration
 CREATE TABLE llama.${name} (note text);

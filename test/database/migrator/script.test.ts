@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { migrationsDirectory } from '../../../database/migrator/files.ts';
 import { migrationScript } from '../../../database/migrator/script.ts';
 import { type MigrationsCopy, migrationsCopy } from '../../commands/run.ts';
-import { catalogOf } from '../catalog.ts';
+import { catalogOf } from '../../support/catalog.ts';
 import { type History, makesTable, newHistory } from './history.ts';
 
 const execute = promisify(execFile);
@@ -33,7 +33,7 @@ afterEach(async () => {
 const scriptFor = async (history: History, directory = copy.directory) => {
   const connection = await history.connect();
   try {
-    return await migrationScript(connection, { directory });
+    return await migrationScript(connection, { migrationsDirectory: directory });
   } finally {
     await connection.close();
   }
@@ -51,12 +51,14 @@ const ledgerOf = (history: History) =>
        FROM llama.schema_migrations ORDER BY id`,
   );
 
-/** The same files by both ways; then both must be the same to the last privilege. */
+/** Runs the same files both ways and compares the catalogs, including privileges. */
 const both = async (): Promise<string> => {
-  await byRunner.migrate({ directory: copy.directory });
+  await byRunner.migrate({ migrationsDirectory: copy.directory });
   const script = await scriptFor(byScript);
   await runScript(byScript, script);
-  expect(await catalogOf(byScript.database)).toEqual(await catalogOf(byRunner.database));
+  expect(await catalogOf(byScript.database.connection('superuser'))).toEqual(
+    await catalogOf(byRunner.database.connection('superuser')),
+  );
   expect(await ledgerOf(byScript)).toEqual(await ledgerOf(byRunner));
   return script;
 };
@@ -82,14 +84,14 @@ export async function down() {}
 const long = 'i_whose_name_is_so_long_that_its_parts_need_cutting_down_a_bit';
 
 describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `: ${missing}` : ''}`, () => {
-  it('leaves the same catalogs and the same ledger as the runner, of all the project’s migrations', async () => {
+  it('produces the same catalogs and the same ledger as migrate, for all migrations of the project', async () => {
     cpSync(migrationsDirectory, copy.directory, { recursive: true });
     const script = await both();
     expect(script).toContain('CREATE POLICY tenant_floor_storage');
-    expect((await byScript.migrate({ directory: copy.directory })).length).toBe(0);
+    expect((await byScript.migrate({ migrationsDirectory: copy.directory })).length).toBe(0);
   });
 
-  it('builds indexes on partitions that there are, of every kind', async () => {
+  it('builds indexes of every kind on existing partitions', async () => {
     copy.write('0001_tables.sql', partitioned);
     copy.write(
       '0002_indexes.ts',
@@ -115,10 +117,10 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     expect(names).toHaveLength(2);
   });
 
-  it('builds a leftover of a broken build again, and does nothing to what is complete', async () => {
+  it('rebuilds an invalid index, and leaves a complete one alone', async () => {
     copy.write('0001_tables.sql', partitioned);
-    await byScript.migrate({ directory: copy.directory });
-    await byRunner.migrate({ directory: copy.directory });
+    await byScript.migrate({ migrationsDirectory: copy.directory });
+    await byRunner.migrate({ migrationsDirectory: copy.directory });
     await byScript.rows(
       "INSERT INTO llama.t_parts SELECT 1, 'twin', '2026-01-05' FROM generate_series(1, 2)",
     );
@@ -129,11 +131,13 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     await byScript.rows('ALTER TABLE llama.t_parts_y2026m01 OWNER TO llama_owner');
     const script = await scriptFor(byScript);
     await runScript(byScript, script);
-    await byRunner.migrate({ directory: copy.directory });
-    expect(await catalogOf(byScript.database)).toEqual(await catalogOf(byRunner.database));
+    await byRunner.migrate({ migrationsDirectory: copy.directory });
+    expect(await catalogOf(byScript.database.connection('superuser'))).toEqual(
+      await catalogOf(byRunner.database.connection('superuser')),
+    );
   });
 
-  it('stops at the first error, and the runner goes on from there', async () => {
+  it('stops at the first error, and migrate continues from there', async () => {
     copy.write('0001_first.sql', makesTable('t_first'));
     copy.write(
       '0002_broken.sql',
@@ -145,7 +149,7 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
       stderr: expect.stringMatching(/nonsense/),
     });
     copy.write('0002_broken.sql', makesTable('t_half'));
-    expect(await byScript.migrate({ directory: copy.directory })).toEqual(['0002_broken']);
+    expect(await byScript.migrate({ migrationsDirectory: copy.directory })).toEqual(['0002_broken']);
     expect((await ledgerOf(byScript)).map((row) => row['outcome'])).toEqual([
       'applied',
       'interrupted',
@@ -153,7 +157,7 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
     ]);
   });
 
-  it('refuses a server whose history has moved on, and one on which another run works', async () => {
+  it('refuses a server with a changed history, and one on which another run works', async () => {
     copy.write('0001_first.sql', makesTable('t_first'));
     const script = await scriptFor(byScript);
     const { database } = byScript;
@@ -176,20 +180,26 @@ describe.skipIf(missing !== undefined)(`the script of migrate --sql${missing ? `
 });
 
 describe('a script', () => {
-  it('is refused for a migration whose statements cannot be known', async () => {
+  it('is refused for a migration whose statements depend on an answer', async () => {
     copy.write('0001_asks.ts', "export async function up(pgm) {\n  await pgm.db.query('SELECT 1');\n}\n");
-    await expect(scriptFor(byScript)).rejects.toThrow(
-      /0001_asks cannot be printed \(line 2\): .*answer to a query/,
-    );
+    await expect(scriptFor(byScript)).rejects.toMatchObject({
+      code: 'migration/not-printable',
+      what: expect.stringMatching(/0001_asks .*\(line 2\)/),
+      why: expect.stringContaining('answer to a query'),
+    });
     copy.remove('0001_asks.ts');
     copy.write(
       '0001_binds.ts',
       "export async function up(pgm) {\n  await pgm.db.query('INSERT INTO llama.x VALUES ($1)', [1]);\n}\n",
     );
-    await expect(scriptFor(byScript)).rejects.toThrow(/0001_binds cannot be printed .*it binds values/);
+    await expect(scriptFor(byScript)).rejects.toMatchObject({
+      code: 'migration/not-printable',
+      what: expect.stringContaining('0001_binds'),
+      why: expect.stringContaining('binds values'),
+    });
   });
 
-  it('names the role that is missing only where it is', async () => {
+  it('creates the schema for the owner role', async () => {
     expect(await scriptFor(byScript, join(copy.directory))).toContain(
       'CREATE SCHEMA llama AUTHORIZATION llama_owner',
     );

@@ -1,21 +1,25 @@
 import { development } from '../../../environments/development.ts';
+import type { RuleId } from '../../../environments/problems.ts';
 import { production } from '../../../environments/production.ts';
 import type { EnvironmentInput } from '../../../environments/settings.ts';
 
-/** Settings by their path (`server.backup.retentionDays`); undefined takes one away. */
+/** Settings by their path (`server.backup.retentionDays`). Undefined removes one. */
 export type Change = Readonly<Record<string, unknown>>;
 
 export interface Row {
-  /** What is refused, in a few words. */
+  /** The refused settings, in a few words. */
   readonly what: string;
+  /** Rule that refuses them. */
+  readonly id: RuleId;
   /** @default - production */
   readonly from?: EnvironmentInput;
   readonly change: Change;
-  /** Path the problem must name. @default - the only path changed */
+  /** Path that the problem must name. @default - the first changed path */
   readonly field?: string;
-  /** Value the problem must show. @default - the only value changed */
+  /** Value that the problem must show. @default - the first changed value */
   readonly value?: unknown;
-  readonly rule: RegExp;
+  /** Names and numbers that the rule's sentence must contain. @default - none beyond the rule's own */
+  readonly says?: RegExp;
   readonly source: RegExp;
   readonly remedy?: RegExp;
 }
@@ -45,7 +49,7 @@ function valid(from: EnvironmentInput, change: Change): EnvironmentInput {
   return changed(from, change) as EnvironmentInput;
 }
 
-/** Reached over the internet from listed ranges. */
+/** Reachable over the internet from listed ranges. */
 export const open = valid(development, {
   network: {
     mode: 'public',
@@ -54,7 +58,7 @@ export const open = valid(development, {
   },
 });
 
-/** Servers inside the networks instead of behind endpoints. */
+/** Servers injected into the networks. */
 export const injected = valid(production, {
   'network.mode': 'virtualNetworkInjected',
   'network.primary.delegatedSubnet': { name: 'llama-mapper-servers', range: '10.30.2.0/24' },
@@ -76,10 +80,10 @@ const keys = {
   },
 };
 
-/** Encrypted with keys of its own. */
+/** Encrypted with customer-managed keys. */
 export const encrypted = valid(production, { 'server.customerManagedKey': keys });
 
-/** With a password beside Entra. */
+/** With password login beside Entra. */
 export const withPassword = valid(development, {
   'server.authentication.passwordLogin': true,
   'server.authentication.administratorLogin': 'llama_admin',

@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Refusal } from '../../../local/azure/core/refusal.ts';
 import { refusalAreas, refusalNames } from '../../../local/azure/refusals/index.ts';
-import { refusalsPage } from '../../../local/azure/refusals/page.ts';
 import { provoked, useLocalAzure } from '../../support/azure-fixture.ts';
 import './refusals/server.ts';
 import './refusals/parameters.ts';
@@ -62,11 +61,6 @@ it('makes every refusal by its function', () => {
   const makers = ['local/azure/core/http.ts', 'local/azure/core/refusal.ts'];
   const others = files.filter((file) => file.endsWith('.ts') && !makers.includes(file));
   expect(others.filter((file) => /new \w*Error\((?:4|\d{3})/.test(readFileSync(file, 'utf8')))).toEqual([]);
-});
-
-it('is documented: docs/local-azure.md has the table of the catalogue', () => {
-  const page = readFileSync('docs/local-azure.md', 'utf8');
-  expect(refusalsPage(page), 'write it again: npm run docs:refusals').toBe(page);
 });
 
 it('was met with each refusal by a test above', () => {

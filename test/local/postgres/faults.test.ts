@@ -38,7 +38,7 @@ describe('a standby', () => {
 });
 
 describe('a small disk', () => {
-  it('gives the errors of a full disk, and room again', async (context) => {
+  it('gives the errors of a full disk, and works again with free space', async (context) => {
     const reason = whyNoSmallDisk();
     if (reason) context.skip(reason);
     const server = await startPostgres({ databases: ['llama'], diskSize: 120 });
@@ -64,7 +64,7 @@ describe('a small disk', () => {
 });
 
 describe("a deployment's parameters", () => {
-  it('are taken over where the server can have them, and named where it cannot', async () => {
+  it('are applied if the server has them, and listed otherwise', async () => {
     const server = await startPostgres({
       parameters: {
         work_mem: '16384',

@@ -13,7 +13,7 @@ const count = (server: LocalPostgres) =>
     return rows[0]?.count;
   });
 
-it('starts with what the original held, and goes its own way from there', async () => {
+it('starts with the content of the original and is independent of it', async () => {
   const original = await startPostgres({ databases: ['llama'] });
   open.push(original);
   await within(original.connection('migrator'), (client) =>

@@ -12,7 +12,7 @@ import { type LocalPostgres, startPostgres } from '../../../local/postgres/serve
 const root = process.getuid?.() === 0;
 
 describe('starting and stopping', () => {
-  it('runs two servers at once and leaves nothing of either', async () => {
+  it('runs two servers at once and leaves no file of either', async () => {
     const [first, second] = await Promise.all([startPostgres(), startPostgres({ databases: ['other'] })]);
     expect(first.port).not.toBe(second.port);
     await expect(databases(first)).resolves.toEqual(['postgres']);
@@ -23,7 +23,7 @@ describe('starting and stopping', () => {
     for (const server of [first, second]) await expectNothingOf(server.port, server.dataDirectory);
   });
 
-  it('listens on loopback only and in no other way', async () => {
+  it('listens on loopback only', async () => {
     const server = await startPostgres();
     try {
       const settings = await ask(
@@ -39,7 +39,7 @@ describe('starting and stopping', () => {
     }
   });
 
-  it('keeps what was committed over a restart and over a crash', async () => {
+  it('keeps committed rows after a restart and after a crash', async () => {
     const server = await startPostgres({ durable: true });
     try {
       await ask(server, 'CREATE TABLE public.kept AS SELECT 1 AS n');
@@ -54,7 +54,7 @@ describe('starting and stopping', () => {
     }
   });
 
-  it('reports a setting that the server refuses, and leaves nothing', async () => {
+  it('reports a refused setting and leaves no file', async () => {
     const temporary = temporaryDirectory(0o711);
     vi.stubEnv('TMPDIR', temporary);
     await expect(startPostgres({ settings: { shared_buffers: '75% of memory' } })).rejects.toThrow(
@@ -65,7 +65,10 @@ describe('starting and stopping', () => {
   });
 
   it('reports a major version that is not installed', async () => {
-    await expect(startPostgres({ major: 9 })).rejects.toThrow(/where 9 is asked for/);
+    await expect(startPostgres({ major: 9 })).rejects.toMatchObject({
+      code: 'local-postgres/other-major',
+      what: expect.stringContaining('9'),
+    });
   });
 });
 
@@ -75,7 +78,7 @@ afterEach(() => {
 
 describe('when the program that started it ends', () => {
   it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
-    'by %s, the server ends and its files go',
+    'by %s, the server ends and its files are removed',
     async (signal) => {
       const program = await startProgram();
       program.child.kill(signal);
@@ -84,7 +87,7 @@ describe('when the program that started it ends', () => {
     },
   );
 
-  it('by itself without stopping the server, the server ends and its files go', async () => {
+  it('by itself without stopping the server, the server ends and its files are removed', async () => {
     const program = await startProgram();
     program.child.stdin?.end();
     const [status] = await once(program.child, 'exit');
@@ -92,12 +95,12 @@ describe('when the program that started it ends', () => {
     await expectNothingOf(program.port, program.dataDirectory);
   });
 
-  it('by SIGKILL while the server is being made, nothing stays', async () => {
+  it('by SIGKILL during initdb, no process and no file is left', async () => {
     const temporary = temporaryDirectory(0o711);
-    for (const patience of [0, 150, 300]) {
+    for (const delayMs of [0, 150, 300]) {
       const child = runProgram({ TMPDIR: temporary });
       await until(() => readdirSync(temporary).some((name) => name.startsWith('llama-db-postgres-')));
-      await sleep(patience);
+      await sleep(delayMs);
       child.kill('SIGKILL');
       await once(child, 'exit');
       await until(() => !readdirSync(temporary).some((name) => name.startsWith('llama-db-postgres-')));
@@ -110,7 +113,7 @@ describe('accounts', () => {
   it('starts as an ordinary user', async (context) => {
     const account = root ? { uid: 65_534, gid: 65_534 } : {};
     const program = await startProgram(account).catch((error: Error) => {
-      // Root's own directories may be closed to everybody else; the project then cannot be read at all.
+      // Other users may be unable to read the project in root's home.
       if (root && /EACCES|permission denied/i.test(error.message))
         return context.skip(`as root: ${error.message}`);
       throw error;
@@ -121,7 +124,7 @@ describe('accounts', () => {
     await expectNothingOf(program.port, program.dataDirectory);
   });
 
-  it("starts as root, with files that are not root's, also where the temporary directory is closed", async (context) => {
+  it("starts as root with another account's files, even if the temporary directory is closed to that account", async (context) => {
     if (!root) context.skip('needs root');
     const temporary = temporaryDirectory(0o700);
     vi.stubEnv('TMPDIR', temporary);
@@ -136,7 +139,7 @@ describe('accounts', () => {
     }
   });
 
-  it('keeps passwords and keys to the server alone', async () => {
+  it('lets only the server read passwords and keys', async () => {
     const server = await startPostgres();
     try {
       const files = readdirSync(dirname(server.dataDirectory)).map((name) =>
@@ -182,7 +185,7 @@ async function databases(server: LocalPostgres): Promise<string[]> {
   return rows.map((row) => row.datname);
 }
 
-/** A program that starts a server, prints where it is, and ends without stopping it once its input ends. */
+/** A program that starts a server, prints its address, and at the end of its input ends without stopping it. */
 const source = `
   import { startPostgres } from ${JSON.stringify(join(import.meta.dirname, '../../../local/postgres/server.ts'))};
   const server = await startPostgres();

@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 describe('the migrating role is as weak as on Azure', () => {
-  it('is a member of azure_pg_admin, may create roles, and is no superuser', async () => {
+  it('is a member of azure_pg_admin that may create roles, not a superuser', async () => {
     const [role] = await database.query(
       'migrator',
       `SELECT rolsuper, rolbypassrls, rolreplication, rolcreaterole,
@@ -78,7 +78,7 @@ describe('the migrating role is as weak as on Azure', () => {
     },
   );
 
-  it('leaves extensions to members of azure_pg_admin, as Azure does', async () => {
+  it('lets only members of azure_pg_admin create extensions, as Azure does', async () => {
     const login = { user: randomName('nobody'), password: 'only-for-this-test' };
     await database.query('migrator', `CREATE ROLE ${login.user} LOGIN PASSWORD '${login.password}'`);
     try {
@@ -89,7 +89,7 @@ describe('the migrating role is as weak as on Azure', () => {
     }
   });
 
-  it('finds pg_stat_statements preloaded', async () => {
+  it('can use the preloaded pg_stat_statements', async () => {
     const [setting] = await database.query('migrator', 'SHOW shared_preload_libraries');
     expect(setting).toEqual({ shared_preload_libraries: 'pg_stat_statements' });
   });

@@ -7,7 +7,7 @@ afterEach(async () => {
   for (const database of made.splice(0)) await database.drop();
 });
 
-it('hands out empty databases that know nothing of each other', async () => {
+it('creates empty databases that are independent of each other', async () => {
   const [first, second] = await Promise.all([freshDatabase(), freshDatabase()]);
   made.push(first, second);
   await first.query('migrator', 'CREATE TABLE public.mine ()');
@@ -16,7 +16,7 @@ it('hands out empty databases that know nothing of each other', async () => {
   expect(await second.query('migrator', tables)).toEqual([]);
 });
 
-it('hands out migrated databases that are the same as one migrated by itself', async () => {
+it('creates migrated databases that equal one that was migrated directly', async () => {
   const [first, second] = await Promise.all([migratedDatabase(), migratedDatabase()]);
   made.push(first, second);
   const versions = 'SELECT version FROM llama.schema_migrations ORDER BY version';
@@ -33,7 +33,7 @@ it('hands out migrated databases that are the same as one migrated by itself', a
   expect(rights).toEqual({ owner: 'azure_pg_admin', everybody_makes_temporary_tables: false });
 });
 
-it('drops a database that somebody is still connected to', async () => {
+it('drops a database with open connections', async () => {
   const database = await freshDatabase();
   const client = new pg.Client(database.connection());
   await client.connect();

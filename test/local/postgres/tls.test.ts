@@ -21,7 +21,7 @@ describe('TLS', () => {
   });
   afterAll(() => server.stop());
 
-  it('is TLS 1.3 and verified against the authority under the Azure name', async () => {
+  it('is TLS 1.3 and verifies the Azure name against the authority', async () => {
     const answer = await ask(
       server.connection('migrator', { host }),
       'SELECT ssl, version, current_database() AS db FROM pg_stat_ssl WHERE pid = pg_backend_pid()',
@@ -29,12 +29,12 @@ describe('TLS', () => {
     expect(answer).toEqual({ ssl: true, version: 'TLSv1.3', db: 'llama_mapper' });
   });
 
-  it('works from the URL it prints', async () => {
+  it('works with the printed URL', async () => {
     const answer = await ask({ connectionString: server.url('superuser') }, 'SELECT current_user AS me');
     expect(answer).toEqual({ me: 'azuresu' });
   });
 
-  it('prints URLs that libpq and the commands understand for an Azure name', () => {
+  it('prints URLs for an Azure name that libpq and the commands understand', () => {
     const url = new URL(server.url({ user: 'a b', password: 'p:/@%' }, { host, database: 'x y' }));
     expect(decodeURIComponent(url.username)).toBe('a b');
     expect(decodeURIComponent(url.password)).toBe('p:/@%');
@@ -65,7 +65,7 @@ describe('TLS', () => {
     );
   });
 
-  it('is not taken for another host', async () => {
+  it('is refused for another host', async () => {
     await expect(
       ask(server.connection('migrator', { host: 'other.postgres.database.azure.com' }), 'SELECT 1'),
     ).rejects.toThrow(/altnames/);
@@ -86,7 +86,7 @@ it('can have an expired certificate', async () => {
   }
 });
 
-it("can have a certificate for somebody else's host", async () => {
+it('can have a certificate for another host', async () => {
   const server = await startPostgres({ hostNames: [host], certificate: { hostNames: ['other.example'] } });
   try {
     await expect(ask(server.connection('migrator', { host }), 'SELECT 1')).rejects.toThrow(/altnames/);

@@ -24,7 +24,7 @@ describe('import blocks beside a stack', () => {
   });
 
   it('outlive the synthesis that comes before every deployment', () => {
-    const settings = environments().filter(({ name }) => name === 'development');
+    const settings = [environments.named('development')];
     const output = synthesize(settings, folder);
     writeImports(join(output, 'stacks/development'), imports);
     synthesize(settings, folder);

@@ -1,4 +1,4 @@
-/** What writes: INSERT, UPDATE, DELETE, MERGE, aimed at own rows, at the other tenant's and at nobody's. */
+/** Writing statements: INSERT, UPDATE, DELETE and MERGE on own rows, on the other tenant's rows and on missing rows. */
 import { type Expressions, quote, type Scope, type Type, types } from './expressions.ts';
 import type { Names, Relation } from './names.ts';
 import { type Queries, type Query, scopeOf } from './queries.ts';
@@ -105,7 +105,7 @@ export class Changes {
     };
   }
 
-  /** Everything there is, closed to tenants or not. */
+  /** Any relation, including those closed to tenants. */
   #table(weights: readonly [number, number, number, number, number]): Relation {
     const { random } = this.expressions;
     if (random.chance(0.05)) return random.pick(this.#leaves);
@@ -120,7 +120,7 @@ export class Changes {
       `t0.tenant_id <> ${quote(tenants.mine.id)}`,
       'true',
     ]);
-    // Not all of the own rows every time: there would soon be none.
+    // Not all own rows each time, or soon there would be none left.
     const key = this.expressions.key();
     const some =
       random.chance(0.6) && scope.columns.some(({ name }) => name === 'id') ? ` AND t0.id = '${key.id}'` : '';
@@ -157,7 +157,7 @@ export class Changes {
     return `${name} = ${value}`;
   }
 
-  /** A row that is accepted more often than not. */
+  /** A row that is usually valid. */
   #row(table: Relation, only?: readonly string[]): ReadonlyMap<string, string> {
     const { random } = this.expressions;
     const key = this.expressions.key();

@@ -1,9 +1,9 @@
-/** Values and conditions, typed so that most of them are accepted, with some that raise errors about what they saw. */
+/** Typed values and conditions, most of which are valid; some raise errors about the rows that they evaluate. */
 import type { Random } from '../random.ts';
 import type { Callable, Column, Names } from './names.ts';
 import type { Tenants } from './tenants.ts';
 
-/** Columns in reach, each with the alias of its relation. */
+/** Columns in scope, each with the alias of its relation. */
 export interface Scope {
   readonly columns: readonly (Column & { readonly of: string })[];
   /** Aliases of whole rows. */
@@ -12,7 +12,7 @@ export interface Scope {
 
 export const nothing: Scope = { columns: [], rows: [] };
 
-/** Types that conditions are made of; what else there is comes in through casts and functions. */
+/** Types of conditions; other types come in through casts and functions. */
 export const types = [
   'character varying',
   'text',
@@ -42,7 +42,7 @@ const comparisons = [
 
 export class Expressions {
   readonly #functions: ReadonlyMap<string, readonly Callable[]>;
-  /** Conditions that are neither the server's nor an extension's: of their like there is seldom one, and it is worth asking. */
+  /** Functions that belong neither to the server nor to an extension. They are rare and therefore chosen more often. */
   readonly #tests: readonly Callable[];
 
   constructor(
@@ -69,7 +69,7 @@ export class Expressions {
     this.#functions = new Map(types.map((type) => [type, usable.filter(({ returns }) => returns === type)]));
   }
 
-  /** A constant. What it names of the other tenant is only what the application could know: its name and some keys. */
+  /** A constant. Of the other tenant it contains only what an application could know: its name and some keys. */
   literal(type: string): string {
     const { random, tenants } = this;
     switch (type) {
@@ -113,7 +113,7 @@ export class Expressions {
     }
   }
 
-  /** Half of the time the other tenant's. */
+  /** A key, half of the time the other tenant's. */
   key(): { readonly id: string; readonly timestamp: string } {
     const { random, tenants } = this;
     return random.pick(random.chance(0.5) ? tenants.mine.keys : tenants.theirs.keys);
@@ -185,7 +185,7 @@ export class Expressions {
     ])();
   }
 
-  /** Raises an error as soon as it is evaluated for a row of which its condition holds. */
+  /** An expression that raises an error when it is evaluated for a row that meets its condition. */
   trap(scope: Scope): string {
     const { random } = this;
     const aimed = this.#aimed(scope);
@@ -211,7 +211,7 @@ export class Expressions {
     ]);
   }
 
-  /** Holds for rows of one tenant, known or not. */
+  /** A condition that holds for rows of one tenant. */
   #aimed(scope: Scope): string {
     const tenant = scope.columns.filter(({ name }) => name === 'tenant_id');
     if (tenant.length === 0 || this.random.chance(0.2)) return this.condition(scope, 0);
@@ -292,7 +292,7 @@ export class Expressions {
   }
 }
 
-/** Relations that tenants read through. */
+/** Relations through which tenants read. */
 export const readable = [
   'llama.storage_records',
   'llama.audit_trail',

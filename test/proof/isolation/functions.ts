@@ -1,12 +1,12 @@
-/** Calls of everything that can be called, with arguments that fit their types and name what is worth having. */
+/** Calls of every function and procedure, with arguments of matching types that target interesting values. */
 import { type Expressions, quote, readable } from './expressions.ts';
 import type { Callable, Names } from './names.ts';
 import type { Query } from './queries.ts';
 
-/** These say whose data the transaction works on: they get the first tenant's name, or another setting's. */
+/** Functions that set the tenant of a transaction: they get the first tenant's name, or another setting. */
 const setsContext = /^(llama\.set_tenant_context|pg_catalog\.set_config)$/;
 
-/** End or delay sessions, this one's watcher included, and tell nothing. */
+/** Functions that end or delay sessions and reveal nothing. */
 const pointless = /^pg_catalog\.(pg_sleep|pg_terminate_backend|pg_cancel_backend|pg_advisory)/;
 
 export class Functions {
@@ -20,7 +20,7 @@ export class Functions {
   ) {
     const called = names.functions.filter(({ name, kind }) => !pointless.test(name) && 'fpwa'.includes(kind));
     const refused = called.filter(({ executable }) => !executable);
-    // What may not be called is refused alike, each time; a few of them are enough.
+    // Functions without EXECUTE are all refused in the same way, so a few of them suffice.
     this.#callable = [...called.filter(({ executable }) => executable), ...refused.slice(0, 60)];
     this.#ours = called.filter(({ name }) => name.startsWith('llama.') || name.startsWith('extensions.'));
     this.#targets = names.relations.filter(({ schema }) => schema === 'llama').map(({ name }) => name);

@@ -1,4 +1,4 @@
-/** One random statement after the other. */
+/** A sequence of random statements. */
 import type { Random } from '../random.ts';
 import { Changes } from './changes.ts';
 import { Expressions } from './expressions.ts';
@@ -41,7 +41,7 @@ export class Grammar {
     ];
   }
 
-  /** For the inside of a transaction. */
+  /** A statement for the inside of a transaction. */
   next(): Statement {
     const [kind, make] = this.#random.weighted(
       this.#kinds.map(([weight, kind, make]) => [weight, [kind, make] as const] as const),
@@ -49,7 +49,7 @@ export class Grammar {
     return { kind, ...make() };
   }
 
-  /** For the outside. */
+  /** A statement for the outside of a transaction. */
   alone(): Statement {
     return { kind: 'utility', ...this.#utility.alone() };
   }

@@ -1,9 +1,9 @@
-/** Everything that a statement can name, read from the catalogs when a run begins: new objects are part of it. */
+/** Every name that a statement can use, read from the catalogs at the start of a run, so that new objects are included. */
 import type pg from 'pg';
 
 export interface Column {
   readonly name: string;
-  /** As format_type without a modifier writes it: `character varying`. */
+  /** The type by format_type without a modifier: `character varying`. */
   readonly type: string;
 }
 
@@ -14,7 +14,7 @@ export interface Relation {
   /** pg_class.relkind */
   readonly kind: string;
   readonly columns: readonly Column[];
-  /** Whether the login may read at least one column. */
+  /** Whether the login can read at least one column. */
   readonly readable: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface Callable {
   /** pg_proc.prokind */
   readonly kind: string;
   readonly returnsSet: boolean;
-  /** Whether the same arguments give the same result while nothing in the database changes. */
+  /** Whether the same arguments give the same result while the database does not change. */
   readonly repeatable: boolean;
   readonly executable: boolean;
 }
@@ -39,7 +39,7 @@ export interface Names {
   readonly types: readonly string[];
 }
 
-/** @param client the superuser, who sees also what the login may not use: a refusal must be one */
+/** @param client a superuser, who also sees objects that the login may not use */
 export async function readNames(client: pg.Client, login: string): Promise<Names> {
   const rows = async <Row extends pg.QueryResultRow>(sql: string) =>
     (await client.query<Row>(sql, sql.includes('$1') ? [login] : [])).rows;
@@ -54,7 +54,7 @@ export async function readNames(client: pg.Client, login: string): Promise<Names
   };
 }
 
-// Partitions of catalogs' TOAST tables and temporary schemas would only crowd out the rest.
+// TOAST tables of catalogs and temporary schemas would only displace the others.
 const relations = `
   SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname AS schema, c.relkind AS kind,
          has_any_column_privilege($1::name, c.oid, 'SELECT') AS readable,
@@ -79,7 +79,7 @@ const functions = `
    WHERE NOT 'internal'::regtype = ANY (p.proargtypes::oid[])
    ORDER BY 1, p.oid`;
 
-// What ends statements early, or does not end them, would say nothing about tenants.
+// Parameters that end or delay statements reveal nothing about tenants.
 const parameters = `
   SELECT name FROM pg_settings
    WHERE name !~ '(timeout|^app\\.current_tenant_id$|^log_|_delay$|debug_|trace_|wal_|vacuum)'

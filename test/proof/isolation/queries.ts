@@ -1,11 +1,11 @@
-/** What reads: SELECT with everything it can carry, over tenants' relations and over the server's own. */
+/** Reading statements: SELECT with all its clauses, over tenants' relations and over the server's own. */
 import type { Random } from '../random.ts';
 import { type Expressions, readable, reference, type Scope, types } from './expressions.ts';
 import type { Names, Relation } from './names.ts';
 
 export interface Query {
   readonly sql: string;
-  /** False where the same data may be answered differently: by physical place, by chance, by time. */
+  /** False if the same data may give different answers: by physical position, by chance or by time. */
   readonly comparable: boolean;
 }
 
@@ -31,7 +31,7 @@ export class Queries {
     );
   }
 
-  /** Over what tenants read through; now and then over what is closed to them. */
+  /** Reads relations of tenants, and sometimes closed ones. */
   select(): Query {
     const random = this.#random;
     const relations = Array.from(
@@ -75,7 +75,7 @@ export class Queries {
     });
   }
 
-  /** Over catalogs, statistics and information_schema. */
+  /** Reads catalogs, statistics and information_schema. */
   server(): Query {
     const random = this.#random;
     const { name, columns } = random.pick(this.#server);
@@ -95,7 +95,7 @@ export class Queries {
     };
   }
 
-  /** One column or more of one relation, for whoever needs a subquery. */
+  /** A subquery: one or more columns of one relation. */
   sub(columns: number): string {
     const random = this.#random;
     const relation = random.pick(this.#ours);
@@ -169,7 +169,7 @@ export class Queries {
     return ` GROUP BY ${grouped}${random.chance(0.2) ? ' HAVING count(*) > 1' : ''}`;
   }
 
-  /** The same query in other clothes. */
+  /** The same query in another form. */
   #wrapped(query: Query): Query {
     const random = this.#random;
     const { sql, comparable } = query;

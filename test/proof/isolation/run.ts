@@ -1,11 +1,11 @@
 /**
- * Random statements of the application's role, with another tenant's rows planted beside its own: nothing of the other
- * tenant is read, written, or told by an error.
+ * Runs random statements in the application's role beside another tenant's planted rows. No statement reads or writes the
+ * other tenant's data, and no error reveals it.
  *
- * Three copies of one database. Each transaction runs in the first; where its statements can be compared, they run in
- * the second as well, where the other tenant is somebody else, and both must answer alike. Some transactions run in the
- * third and are committed. Everything that comes back is searched for the other tenant's marks, and what is not the
- * first tenant's must stay as it was, byte for byte.
+ * There are three copies of one database. Each transaction runs in the first copy and, as far as its statements can be
+ * compared, in the second copy, in which the other tenant is a different one. Both must give the same answers. Some
+ * transactions run in the third copy and are committed. All output is searched for the other tenant's marks, and data of
+ * other tenants must stay unchanged, byte for byte.
  */
 import type pg from 'pg';
 import {
@@ -16,48 +16,48 @@ import {
 } from '../../../local/postgres/address.ts';
 import { within } from '../../../local/postgres/bootstrap.ts';
 import { randomPassword } from '../../../local/postgres/server.ts';
-import { count, Disproved, type Proved, type Say, tally } from '../proof.ts';
+import { count, Disproved, type Log, type Proved, tally } from '../proof.ts';
 import { Random } from '../random.ts';
 import { Grammar, type Statement } from './grammar.ts';
 import { readNames } from './names.ts';
 import { type Heard, Session } from './session.ts';
-import { becomeSomebodyElse, foreignContent, makeTenants, plant, type Tenants } from './tenants.ts';
+import { foreignContent, makeTenants, plant, replaceOtherTenant, type Tenants } from './tenants.ts';
 
 export interface IsolationOptions {
-  /** Runs side by side, each with seed, logins and databases of its own: the seed, the one after it, and so on. @default 1 */
+  /** Parallel runs, each with logins and databases of its own and with consecutive seeds. @default 1 */
   readonly workers?: number;
-  /** A database with every migration applied; it stays as it is. */
+  /** A database with every migration. It stays unchanged. */
   readonly template: string;
   readonly server: ServerAddress;
   readonly statements: number;
   readonly random: Random;
-  readonly say: Say;
-  /** Opened before the run, to see that it finds what it should. @default - none */
+  readonly log: Log;
+  /** SQL that opens a hole before the run, so that a test can see it found. @default - none */
   readonly hole?: string;
 }
 
 export interface Isolated extends Proved {
-  /** By SQLSTATE, and those that succeeded as 'ok'. */
+  /** Statements by SQLSTATE; successful ones count as 'ok'. */
   readonly ends: ReadonlyMap<string, number>;
   readonly compared: number;
 }
 
-/** Statements between two looks at what is not the first tenant's. */
-const lookEvery = 5_000;
+/** Statements between two comparisons of other tenants' data. */
+const compareEvery = 5_000;
 
-/** @throws Disproved with the seed's statement that read, wrote or was told something of the other tenant */
+/** @throws Disproved with the statement that read, changed or revealed data of the other tenant */
 export async function proveIsolation(options: IsolationOptions): Promise<Isolated> {
-  const { workers = 1, random, statements, say } = options;
+  const { workers = 1, random, statements, log } = options;
   const settled = await Promise.allSettled(
     Array.from({ length: workers }, async (_, nth) => {
       const own = nth === 0 ? random : new Random(random.seed + nth);
-      const told: Say = workers === 1 ? say : (line) => say(`[seed ${own.seed}] ${line}`);
+      const prefixed: Log = workers === 1 ? log : (line) => log(`[seed ${own.seed}] ${line}`);
       try {
         return await proveOne({
           ...options,
           statements: Math.ceil(statements / workers),
           random: own,
-          say: told,
+          log: prefixed,
         });
       } catch (error) {
         if (error instanceof Disproved && workers > 1) {
@@ -69,7 +69,7 @@ export async function proveIsolation(options: IsolationOptions): Promise<Isolate
   );
   for (const run of settled) {
     if (run.status === 'rejected' && workers > 1)
-      say(run.reason instanceof Error ? run.reason.message : String(run.reason));
+      log(run.reason instanceof Error ? run.reason.message : String(run.reason));
   }
   const runs = settled.map((run) => {
     if (run.status === 'rejected') throw run.reason;
@@ -82,7 +82,7 @@ export async function proveIsolation(options: IsolationOptions): Promise<Isolate
   return {
     ends,
     compared,
-    summary: `${done} statements (${ends.get('ok')} succeeded, ${compared} also beside somebody else's rows): nothing of the other tenant read, written or told`,
+    summary: `${done} statements (${ends.get('ok')} succeeded, ${compared} compared with the second copy): no data of the other tenant was read, changed or revealed`,
   };
 }
 
@@ -114,8 +114,8 @@ async function proveOne(options: IsolationOptions): Promise<Omit<Isolated, 'summ
     await copyDatabase(server, databases.first, databases.planted);
     await copyDatabase(server, databases.second, databases.planted);
     await asSuperuser(databases.second, async (client) => {
-      await becomeSomebodyElse(client, tenants);
-      // As long as the first copy's files, or plans would differ.
+      await replaceOtherTenant(client, tenants);
+      // The files must be as long as in the first copy, or plans would differ.
       await client.query('VACUUM (FULL)');
     });
     const run = new Run(options, tenants, new Grammar(random, tenants, names), databases, login);
@@ -126,12 +126,12 @@ async function proveOne(options: IsolationOptions): Promise<Omit<Isolated, 'summ
   }
 }
 
-/** What one transaction has done so far. */
-interface Course {
+/** The statements of one transaction so far. */
+interface Transaction {
   readonly committed: boolean;
   readonly begin: string;
   readonly sent: string[];
-  /** Whether rows were changed: times and keys that the server chose differ between two databases from then on. */
+  /** Whether rows were changed. From then on, times and keys chosen by the server differ between two databases. */
   changed: boolean;
 }
 
@@ -159,9 +159,9 @@ class Run {
   }
 
   async all(): Promise<Omit<Isolated, 'summary'>> {
-    const { statements, say, random } = this.options;
+    const { statements, log, random } = this.options;
     this.#contents = await this.#contentOf(this.databases.first);
-    let look = lookEvery;
+    let look = compareEvery;
     try {
       while (this.#done < statements) {
         if (random.chance(0.15)) await this.#committing();
@@ -169,10 +169,10 @@ class Run {
         if (this.#done >= look) {
           await this.#requireUntouched();
           const ok = this.#ends.get('ok') ?? 0;
-          say(
+          log(
             `${this.#done} of ${statements}: ${ok} succeeded, ${this.#compared} compared, ${this.#rows} rows read or changed`,
           );
-          look += lookEvery;
+          look += compareEvery;
         }
       }
       await this.#requireUntouched();
@@ -181,31 +181,31 @@ class Run {
     }
     const ok = this.#ends.get('ok') ?? 0;
     const refused = new Map([...this.#ends].filter(([code]) => code !== 'ok'));
-    say(`  of ${this.#done}: ${tally(this.#kinds)}`);
-    say(
+    log(`  of ${this.#done}: ${tally(this.#kinds)}`);
+    log(
       `  ${ok} succeeded (${Math.round((100 * ok) / this.#done)} %); failed by SQLSTATE: ${tally(refused)}`,
     );
     return { ends: this.#ends, compared: this.#compared };
   }
 
-  /** A transaction in the first copy, side by side with the second, rolled back. */
+  /** Runs a transaction in the first and the second copy, and rolls it back. */
   async #comparing(): Promise<void> {
-    const course = this.#begin(false);
-    await this.#both(course.begin);
+    const transaction = this.#begin(false);
+    await this.#both(transaction.begin);
     const length = 4 + this.options.random.below(20);
     for (let nth = 0; nth < length; nth += 1) {
       const statement = this.grammar.next();
-      course.sent.push(statement.sql);
-      // In both in any case: settings, cursors and changed rows must be the same.
+      transaction.sent.push(statement.sql);
+      // Always in both copies, so that settings, cursors and changed rows stay the same.
       const [heard, other] = await Promise.all([
         this.#guarded(this.#first, statement.sql),
         this.#guarded(this.#second, statement.sql),
       ]);
-      await this.#judge(statement, heard, course);
-      await this.#compare(statement, heard, other, course);
+      await this.#judge(statement, heard, transaction);
+      await this.#compare(statement, heard, other, transaction);
       const changes =
         statement.kind === 'call' || /\b(INSERT|UPDATE|DELETE|MERGE|EXECUTE)\b/.test(statement.sql);
-      if (changes && heard.code === undefined) course.changed = true;
+      if (changes && heard.code === undefined) transaction.changed = true;
     }
     await this.#both('ROLLBACK');
   }
@@ -214,37 +214,38 @@ class Run {
     await Promise.all([this.#first.send(sql), this.#second.send(sql)]);
   }
 
-  async #compare(statement: Statement, heard: Heard, other: Heard, course: Course): Promise<void> {
+  async #compare(statement: Statement, heard: Heard, other: Heard, transaction: Transaction): Promise<void> {
     if (statement.kind === 'call' || statement.kind === 'server') return;
-    // Which rows are sampled, and so which of them raise an error, is chance in each copy.
-    if (course.sent.some((sql) => sql.includes('TABLESAMPLE'))) return;
+    // Each copy samples other rows, so other rows raise errors.
+    if (transaction.sent.some((sql) => sql.includes('TABLESAMPLE'))) return;
     const failed = heard.code !== undefined || other.code !== undefined;
     if (!failed && !statement.comparable && statement.kind === 'utility') return;
-    // Errors are told alike whatever can be compared of an answer; after a change, times and keys differ that the server chose.
-    const whole = !course.changed && (failed || (statement.comparable && !/\bnow\(\)/.test(statement.sql)));
+    // Errors must always be the same. After a change, times and keys that the server chose differ.
+    const whole =
+      !transaction.changed && (failed || (statement.comparable && !/\bnow\(\)/.test(statement.sql)));
     const [one, two] = [heard, other].map((side) =>
       whole ? this.#masked(side.comparable) : (side.code ?? 'ok'),
     );
     this.#compared += 1;
     if (one === two) return;
-    if (heard.code === '57014' || other.code === '57014') return; // One of the two took too long.
-    if (await this.#alsoAlone(statement, course)) {
+    if (heard.code === '57014' || other.code === '57014') return; // One of the two has timed out.
+    if (await this.#differsAgain(statement, transaction)) {
       await this.#report(
         statement,
-        course,
-        `the answer depends on who the other tenant is:\n--- beside one:\n${one}\n--- beside another:\n${two}`,
+        transaction,
+        `the answer depends on the other tenant:\n--- with one:\n${one}\n--- with another:\n${two}`,
       );
     }
   }
 
-  /** Whether it differs again in new transactions: what happens once is chance, and no way to find anything out. */
-  async #alsoAlone(statement: Statement, course: Course): Promise<boolean> {
+  /** Whether the answers differ again in new transactions. A difference that does not repeat reveals nothing. */
+  async #differsAgain(statement: Statement, transaction: Transaction): Promise<boolean> {
     for (let time = 0; time < 2; time += 1) {
       const answers = await Promise.all(
         [this.databases.first, this.databases.second].map(async (database) => {
           const session = this.#session(database);
-          await session.send(course.begin);
-          for (const sql of course.sent.slice(0, -1)) await this.#guarded(session, sql);
+          await session.send(transaction.begin);
+          for (const sql of transaction.sent.slice(0, -1)) await this.#guarded(session, sql);
           const heard = await this.#guarded(session, statement.sql);
           await session.close();
           return heard.code ?? this.#masked(heard.comparable);
@@ -255,36 +256,36 @@ class Run {
     return true;
   }
 
-  /** A transaction in the third copy, committed, or one statement outside of any. */
+  /** Commits a transaction in the third copy, or runs one statement outside a transaction. */
   async #committing(): Promise<void> {
     const { random } = this.options;
     if (this.#committed === undefined || this.#committedSince > 2_000) await this.#renew();
     const session = this.#committed;
-    if (session === undefined) throw new Error('there is no session');
-    const course = this.#begin(true);
+    if (session === undefined) throw new Error('the third copy has no session');
+    const transaction = this.#begin(true);
     if (random.chance(0.3)) {
       const statement = this.grammar.alone();
-      course.sent.push(statement.sql);
-      await this.#judge(statement, await session.send(statement.sql), course);
+      transaction.sent.push(statement.sql);
+      await this.#judge(statement, await session.send(statement.sql), transaction);
     } else {
-      await session.send(course.begin);
+      await session.send(transaction.begin);
       const length = 2 + random.below(8);
       for (let nth = 0; nth < length; nth += 1) {
         const statement = this.grammar.next();
-        course.sent.push(statement.sql);
-        await this.#judge(statement, await this.#guarded(session, statement.sql), course);
+        transaction.sent.push(statement.sql);
+        await this.#judge(statement, await this.#guarded(session, statement.sql), transaction);
       }
       await this.#judge(
         { kind: 'utility', sql: 'COMMIT', comparable: false },
         await session.send('COMMIT'),
-        course,
+        transaction,
       );
       this.#committedSince += length;
     }
     await session.send('DISCARD ALL');
   }
 
-  #begin(committed: boolean): Course {
+  #begin(committed: boolean): Transaction {
     const { random } = this.options;
     const mine = `SELECT set_config('app.current_tenant_id', '${this.tenants.mine.id}', true)`;
     const begin = random.weighted([
@@ -301,15 +302,15 @@ class Run {
     return { begin, committed, sent: [], changed: false };
   }
 
-  /** In a savepoint, so that the next statement finds a transaction that works. */
+  /** Runs a statement in a savepoint, so that the transaction continues after an error. */
   async #guarded(session: Session, sql: string): Promise<Heard> {
     const heard = await session.send(`SAVEPOINT fuzz; ${sql}; RELEASE SAVEPOINT fuzz`);
     if (heard.code !== undefined) await session.send('ROLLBACK TO SAVEPOINT fuzz; RELEASE SAVEPOINT fuzz');
     return heard;
   }
 
-  /** Counts a statement and looks for the other tenant in all that came back. */
-  async #judge(statement: Statement, heard: Heard, course: Course): Promise<void> {
+  /** Counts a statement and searches its output for the other tenant. */
+  async #judge(statement: Statement, heard: Heard, transaction: Transaction): Promise<void> {
     this.#done += 1;
     count(this.#ends, heard.code ?? 'ok');
     count(this.#kinds, `${statement.kind} ${heard.code === undefined ? 'ok' : 'failed'}`);
@@ -317,16 +318,20 @@ class Run {
     const found = this.tenants.secret.exec(heard.text);
     if (found) {
       const around = heard.text.slice(Math.max(0, found.index - 80), found.index + 80);
-      await this.#report(statement, course, `the other tenant's ${found[0]} came back: …${around}…`);
+      await this.#report(
+        statement,
+        transaction,
+        `the output contains the other tenant's ${found[0]}: …${around}…`,
+      );
     }
     const { id } = this.tenants.theirs;
-    // What is committed may have put the name into the first tenant's own rows.
-    const asked = course.committed || course.sent.some((sql) => sql.includes(id.slice(0, 10)));
+    // A committed transaction may have written the name into the first tenant's own rows.
+    const asked = transaction.committed || transaction.sent.some((sql) => sql.includes(id.slice(0, 10)));
     if (statement.kind === 'read' && !asked && heard.text.includes(id)) {
       await this.#report(
         statement,
-        course,
-        `the other tenant's name ${id} came back without being asked for`,
+        transaction,
+        `the output contains the other tenant's name ${id}, which no statement contained`,
       );
     }
   }
@@ -338,28 +343,32 @@ class Run {
       for (const [table, before] of this.#contents) {
         if (now.get(table) === before) continue;
         throw new Disproved(
-          `${table} holds other rows of other tenants than before, in ${database === first ? 'the copy where nothing is committed' : 'the copy where transactions are committed'}: ${before} became ${now.get(table)}`,
+          `${table} has changed rows of other tenants, in ${database === first ? 'the copy without commits' : 'the copy with commits'}: ${before} became ${now.get(table)}`,
         );
       }
     }
   }
 
-  /** Names the statement, and how little of its transaction it needs. */
-  async #report(statement: Statement, course: Course, what: string): Promise<never> {
-    const before = course.sent.slice(0, -1);
-    const told = await this.#needed(statement, course, before);
+  /** Throws Disproved with the statement and the shortest transaction that reproduces it. */
+  async #report(statement: Statement, transaction: Transaction, what: string): Promise<never> {
+    const before = transaction.sent.slice(0, -1);
+    const needed = await this.#needed(statement, transaction, before);
     throw new Disproved(
-      `statement ${this.#done} ${what}\n${[course.begin, ...told, statement.sql].map((sql) => `  ${sql};`).join('\n')}`,
+      `statement ${this.#done} ${what}\n${[transaction.begin, ...needed, statement.sql].map((sql) => `  ${sql};`).join('\n')}`,
     );
   }
 
-  /** Leaves out what came before, as far as the other tenant's mark still comes back. */
-  async #needed(statement: Statement, course: Course, before: readonly string[]): Promise<readonly string[]> {
+  /** Removes earlier statements as long as the output still contains the other tenant's mark. */
+  async #needed(
+    statement: Statement,
+    transaction: Transaction,
+    before: readonly string[],
+  ): Promise<readonly string[]> {
     let kept = [...before];
     for (const candidate of [[], ...before.map((sql) => [sql])]) {
       const tried = candidate.length === 0 ? [] : kept.filter((sql) => sql !== candidate[0]);
       const session = this.#session(this.databases.first);
-      await session.send(course.begin);
+      await session.send(transaction.begin);
       for (const sql of tried) await this.#guarded(session, sql);
       const heard = await this.#guarded(session, statement.sql);
       await session.close();
@@ -370,7 +379,7 @@ class Run {
     return kept;
   }
 
-  /** Without what is different between any two databases: keys and times, and the names of the two other tenants. */
+  /** The text without generated keys and without the names of the two other tenants. */
   #masked(text: string): string {
     return this.tenants.replacements
       .reduce((masked, [from, to]) => masked.replaceAll(to, from), text)
@@ -391,7 +400,7 @@ class Run {
     );
   }
 
-  /** What is committed wears the first tenant's rows out; begin with all of them again. */
+  /** Copies the third database again, because commits use up the first tenant's rows. */
   async #renew(): Promise<void> {
     const { server } = this.options;
     if (this.#committed) {

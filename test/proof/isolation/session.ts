@@ -1,20 +1,20 @@
-/** A session of the application's login that keeps everything the server says to it. */
+/** A session of the application's login that records all output of the server. */
 import pg from 'pg';
 
 export interface Heard {
-  /** SQLSTATE; absent when the statement succeeded. */
+  /** SQLSTATE; absent after a success. */
   readonly code?: string;
   /** Rows returned or changed. */
   readonly rows: number;
-  /** Everything that came back: values, columns' names, tags, COPY streams, errors with all their parts, notices, notifications. */
+  /** All output: values, column names, tags, COPY streams, errors with all their fields, notices, notifications. */
   readonly text: string;
-  /** The error, or the tags and rows in an order of their own: what may be compared with another database's. */
+  /** The error, or the tags and the sorted rows, for comparison with another database. */
   readonly comparable: string;
 }
 
 const asSent = { getTypeParser: () => (value: string) => value };
 
-/** Lines for COPY … FROM STDIN, whatever its table. */
+/** Lines for COPY … FROM STDIN into any table. */
 const copied = 'a\tb\tc\n1\t2\t3\n\\.\n';
 
 export class Session {
@@ -23,7 +23,7 @@ export class Session {
 
   constructor(private readonly config: pg.ClientConfig) {}
 
-  /** Sends one message, which may be several statements, and listens to all of it. */
+  /** Sends one message of one or more statements, and records its output. */
   async send(sql: string): Promise<Heard> {
     const client = await this.#connected();
     this.#heard = [];
@@ -72,12 +72,12 @@ export class Session {
       // The next statement gets a new session.
       void this.close();
     }
-    const said = [
+    const fields = [
       ...[parts.code, parts.message, parts.detail, parts.hint, parts.where, parts.position],
       ...[parts.internalPosition, parts.internalQuery, parts.schema, parts.table, parts.column],
       ...[parts.dataType, parts.constraint],
     ];
-    const comparable = said.map((part) => part ?? '').join('\n');
+    const comparable = fields.map((part) => part ?? '').join('\n');
     return {
       code: parts.code ?? 'lost',
       rows: 0,

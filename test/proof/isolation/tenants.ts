@@ -1,14 +1,15 @@
 /**
- * Two tenants with rows in every table and several months, and everything of the other one's marked: whatever of it
- * appears anywhere can be told from everything else.
+ * Two tenants with rows in every table and several months. Every value of the other tenant carries a mark, by which it can
+ * be recognized anywhere.
  */
 import type pg from 'pg';
+import { otherTables, sampleInsert } from '../../support/tables.ts';
 import type { Random } from '../random.ts';
 
-/** The rows a tenant has in one table of each kind. */
+/** Rows per tenant and table. */
 const rowsPerMonth = 2;
 
-/** Months before and after the current one that have rows. */
+/** Months with rows, relative to the current one. */
 const months = [-3, -2, -1, 0, 1] as const;
 
 export interface Key {
@@ -19,16 +20,16 @@ export interface Key {
 
 export interface Tenant {
   readonly id: string;
-  /** Keys of its records, metrics and executions that statements may use. */
+  /** Keys of its records, metrics and executions that statements may contain. */
   readonly keys: readonly Key[];
 }
 
 export interface Tenants {
   readonly mine: Tenant;
   readonly theirs: Tenant;
-  /** Matches, in any case, what only the other tenant's rows contain. No statement ever contains it. */
+  /** Matches, in any letter case, marks that only the other tenant's rows contain and no statement contains. */
   readonly secret: RegExp;
-  /** Begins of the other tenant's values, and what they begin with where that tenant is somebody else. */
+  /** Prefixes of the other tenant's values, and their replacements in the second copy. */
   readonly replacements: readonly (readonly [from: string, to: string])[];
 }
 
@@ -84,9 +85,9 @@ export function makeTenants(random: Random): Marks {
 }
 
 /**
- * Writes both tenants' rows, as an administrator, so that the audit trail has them as well.
+ * Writes both tenants' rows as an administrator, so that the audit trail has them too.
  *
- * @returns the tenants with the timestamps that their keys got
+ * @returns the tenants with the timestamps of their keys
  */
 export async function plant(client: pg.Client, marks: Marks): Promise<Tenants> {
   const { rows } = await client.query<{ first: string }>(
@@ -110,7 +111,7 @@ export async function plant(client: pg.Client, marks: Marks): Promise<Tenants> {
     })),
   });
   const mine = dated(marks.mine, '11.111111');
-  // Statements name these keys, so the mark of their time is not secret; the other half of the rows has it.
+  // Statements contain these keys, so the mark in their timestamps is not secret; the other half of the rows has it.
   const theirs = dated(marks.theirs, '22.222222');
   await client.query('SET ROLE admin_role');
   await plantTenant(client, mine, {
@@ -133,13 +134,13 @@ export async function plant(client: pg.Client, marks: Marks): Promise<Tenants> {
 
 type Marking = Pick<Marks, 'text' | 'integer' | 'numeric' | 'address' | 'uuid' | 'seconds'>;
 
-/** Two rows a key and table: one that has the key, and one of which nothing is known to anybody else. */
+/** Two rows per key and table: one with the key, and one with unknown values only. */
 async function plantTenant(client: pg.Client, { id: tenant, keys }: Tenant, mark: Marking): Promise<void> {
   const { text, integer, numeric, address, uuid, seconds } = mark;
   await client.query('SELECT llama.set_tenant_context($1, $2, $3, $4::inet, $5)', [
     ...[tenant, `${text}-user`, hidden(uuid, 0), address, `${text}-agent`],
   ]);
-  // The context lasts for a transaction; here the whole session is one tenant's.
+  // The context ends with a transaction, but this whole session belongs to one tenant.
   const session = {
     current_user_id: `${text}-user`,
     correlation_id: hidden(uuid, 1),
@@ -155,6 +156,9 @@ async function plantTenant(client: pg.Client, { id: tenant, keys }: Tenant, mark
      VALUES ($1, 0.5, ARRAY[$2, 'a'], ARRAY[$3], 900, jsonb_build_object($2::text, $3::text), 'verbose')`,
     [tenant, `${text}-white`, `${text}-black`],
   );
+  for (const table of otherTables) {
+    await client.query(sampleInsert(table, tenant, 'admin_role', `${text}-`));
+  }
   const rows = keys.flatMap(({ id, timestamp }, nth) => [
     [id, timestamp],
     [hidden(uuid, nth + 2), timestamp.replace(/\d\d\.\d+(?=\+00$)/, seconds)],
@@ -198,14 +202,14 @@ function hidden(begin: string, nth: number): string {
 }
 
 /**
- * Makes the other tenant somebody else in this copy of the database: as many rows in the same places, with other keys
- * and values. What the first tenant sees must not differ by that.
+ * Replaces the other tenant in this copy of the database: the same number of rows in the same places, with other keys and
+ * values. The first tenant must not see any difference.
  */
-export async function becomeSomebodyElse(
+export async function replaceOtherTenant(
   client: pg.Client,
   { theirs, replacements }: Tenants,
 ): Promise<void> {
-  // Neither triggers nor append-only: the trail must tell the same story about somebody else.
+  // Without triggers and append-only, so that the trail has the same entries for the replaced tenant.
   await client.query("SET session_replication_role = 'replica'");
   const { rows } = await client.query<{ table: string; name: string; type: string }>(
     `SELECT c.oid::regclass::text AS table, quote_ident(a.attname) AS name, format_type(a.atttypid, NULL) AS type
@@ -247,7 +251,7 @@ function otherValue(name: string, type: string, replacements: Tenants['replaceme
   }
 }
 
-/** A hash for each table of everything in it that is not the first tenant's; equal hashes, equal bytes. */
+/** A hash per table over all rows that do not belong to the first tenant. */
 export async function foreignContent(client: pg.Client, mine: string): Promise<ReadonlyMap<string, string>> {
   const { rows: tables } = await client.query<{ name: string; tenant: boolean }>(
     `SELECT c.oid::regclass::text AS name,

@@ -1,4 +1,4 @@
-/** Everything else that a session can ask for. */
+/** All other statements of a session. */
 import { type Expressions, quote, readable } from './expressions.ts';
 import type { Names } from './names.ts';
 import type { Queries, Query } from './queries.ts';
@@ -36,13 +36,13 @@ export class Utility {
     private readonly expressions: Expressions,
     private readonly queries: Queries,
     private readonly names: Names,
-    /** Makes a statement of any kind to explain or prepare. */
+    /** Generates a statement of any kind to explain or prepare. */
     private readonly other: () => Query,
   ) {
     this.#targets = names.relations.filter(({ schema }) => schema === 'llama').map(({ name }) => name);
   }
 
-  /** Inside a transaction. */
+  /** A statement for the inside of a transaction. */
   statement(): Query {
     const { random } = this.expressions;
     return random.weighted<() => Query>([
@@ -88,7 +88,7 @@ export class Utility {
     ])();
   }
 
-  /** On its own, outside any transaction: where these are not refused for being inside one. */
+  /** A statement for the outside of a transaction, inside which it would always be refused. */
   alone(): Query {
     const { random } = this.expressions;
     return once(
@@ -250,7 +250,7 @@ export class Utility {
     ])();
   }
 
-  /** Errors caught inside a block are an oracle of their own: what is raised, is told. */
+  /** A block that catches errors, which could reveal rows. */
   #block(): Query {
     const { sql } = this.queries.select();
     const relation = this.expressions.random.pick(readable);

@@ -25,7 +25,7 @@ import {
 } from '../../../runtime/encryption/index.ts';
 import { migrationsCopy, run } from '../../commands/run.ts';
 import { Canaries, type Sighting } from './canaries.ts';
-import { withTenant } from './fixture.ts';
+import { notesMigration, withTenant } from './fixture.ts';
 
 const canaries = new Canaries();
 /** Found on purpose: what proves that the places are looked at. */
@@ -134,6 +134,7 @@ async function migrations(): Promise<void> {
   expect(await command('migrate', '--json'), output.join('\n')).toBe(0);
   const copy = migrationsCopy();
   try {
+    copy.write('9000_notes.sql', notesMigration);
     copy.write('9001_broken.sql', '-- Up Migration\n\nSELECT broken;\n\n-- Down Migration\n\nSELECT 1;\n');
     expect(await command('migrate', '--json', '--migrations', copy.directory)).toBe(1);
   } finally {

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  EncryptionFault,
+  EncryptionError,
   type FieldEncryption,
   keyStoreOf,
   LocalKey,
@@ -295,7 +295,7 @@ describe('keys in memory', () => {
 it('reports in one line, without what it was given', async () => {
   const one: FieldEncryption = fixture.encryption();
   const error = await one.decrypt(place('nobody'), 'secret plaintext').catch((thrown: unknown) => thrown);
-  expect(error).toBeInstanceOf(EncryptionFault);
+  expect(error).toBeInstanceOf(EncryptionError);
   expect(String(error)).not.toContain('secret plaintext');
   expect(String(error)).not.toContain('\n');
 });

@@ -1,6 +1,6 @@
 /** A migrated database, a login of the application in it, and a wrapping key that counts what it is asked. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -34,9 +34,18 @@ export interface EncryptionFixture {
   stop(): Promise<void>;
 }
 
+/** The migration that docs/encryption.md shows: table llama.notes with a registered column of each form. */
+export const notesMigration =
+  /```sql\n([\s\S]*?)```/.exec(
+    readFileSync(join(import.meta.dirname, '../../../docs/encryption.md'), 'utf8'),
+  )?.[1] ?? '';
+/** Its first half. */
+export const notesTable = notesMigration.replace(/-- Down Migration[\s\S]*/, '');
+
 export async function startEncryption(): Promise<EncryptionFixture> {
   const database = await migratedDatabase();
   const migrator = await database.connect();
+  await migrator.query(`SET ROLE llama_owner; ${notesTable} RESET ROLE;`);
   const login = { user: randomName('app'), password: randomBytes(12).toString('hex') };
   await migrator.query(`CREATE ROLE ${login.user} LOGIN PASSWORD '${login.password}'`);
   await migrator.query(`GRANT application_role TO ${login.user} WITH INHERIT TRUE, SET FALSE`);

@@ -203,10 +203,27 @@ describe('the table itself', () => {
     await expect(write(mine, (await seal(theirs)).mapped_data)).rejects.toMatchObject(refused);
     const own = await seal(mine);
     expect(await write(mine, own.mapped_data)).toBe(true);
-    await fixture.asAdmin("UPDATE llama.data_keys SET state = 'retiring' WHERE tenant_id = $1", [mine]);
+    const become = (state: string) =>
+      fixture.asAdmin(
+        `UPDATE llama.data_keys SET state = '${state}' WHERE tenant_id = $1 AND purpose = 'encryption'`,
+        [mine],
+      );
+    await become('retiring');
     expect(await write(mine, own.mapped_data)).toBe(true);
-    await fixture.asAdmin("UPDATE llama.data_keys SET state = 'retired' WHERE tenant_id = $1", [mine]);
+    await expect(become('retired')).rejects.toMatchObject({ code: '2BP01' });
+    await fixture.within(mine, (client) => client.query('DELETE FROM llama.storage_records'));
+    await become('retired');
     await expect(write(mine, own.mapped_data)).rejects.toMatchObject(refused);
+  });
+
+  it('keeps an index key: nothing says what it was used on', async () => {
+    const tenant = randomName('tenant');
+    await seal(tenant);
+    const retire = "UPDATE llama.data_keys SET state = 'retired' WHERE tenant_id = $1 AND purpose = 'index'";
+    await expect(fixture.asAdmin(retire, [tenant])).rejects.toMatchObject({
+      code: '2BP01',
+      message: expect.stringContaining('blind indexes'),
+    });
   });
 
   it('lets the application neither lose nor exchange a wrapped key', async () => {

@@ -1,35 +1,38 @@
-/** What breaks the application that is still running, or loses data. */
-import { type Rule, standIn } from '../rule.ts';
+/** Changes that break the application version still running, or that lose data. */
+
+import { changes, dropped } from '../commands.ts';
+import { type Family, type Rule, standIn } from '../rule.ts';
 import { all, is, nameOf } from '../tree.ts';
-import { changes } from './common.ts';
-import { dropped } from './locks.ts';
 
 const expandContract =
-  'Expand first: add the new beside the old, let the application move, take the old away in a later release.';
-const running = 'the version of the application that is still running asks for the old one';
+  'Add the new object beside the old one, release an application version that uses it, and remove the old one in a later release.';
+const running = 'the application version that is still running uses the old name';
 
-export const compatibility: readonly Rule[] = [
+const releaseFirst =
+  'Release a version that does not use it first. Then drop it with an allowance that names that release.';
+
+const rules: readonly Rule[] = [
   {
     id: 'rename-column',
     severity: 'high',
-    title: 'A column keeps its name',
+    title: 'Columns keep their names',
     why: running,
-    instead: expandContract,
+    remedy: expandContract,
     source: 'squawk renaming-column; strong_migrations "renaming a column"',
     matters: 'existing',
     *check({ node }) {
       const rename = is(node, 'RenameStmt');
       if (rename?.renameType !== 'OBJECT_COLUMN') return;
       const table = nameOf(rename.relation);
-      yield { detail: `${table}.${rename.subname} becomes ${rename.newname}`, table };
+      yield { detail: `${table}.${rename.subname} is renamed to ${rename.newname}`, table };
     },
   },
   {
     id: 'rename-table',
     severity: 'high',
-    title: 'A table or view keeps its name and schema',
+    title: 'Tables and views keep their name and schema',
     why: running,
-    instead: expandContract,
+    remedy: expandContract,
     source: 'squawk renaming-table; strong_migrations "renaming a table"',
     matters: 'existing',
     *check({ node }) {
@@ -37,7 +40,7 @@ export const compatibility: readonly Rule[] = [
       const types = ['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW'];
       if (rename && types.includes(rename.renameType ?? '')) {
         yield {
-          detail: `${nameOf(rename.relation)} becomes ${rename.newname}`,
+          detail: `${nameOf(rename.relation)} is renamed to ${rename.newname}`,
           table: nameOf(rename.relation),
         };
       }
@@ -53,40 +56,40 @@ export const compatibility: readonly Rule[] = [
   {
     id: 'rename-schema',
     severity: 'high',
-    title: 'A schema keeps its name',
+    title: 'Schemas keep their names',
     why: `${running}, in every query`,
-    instead: expandContract,
+    remedy: expandContract,
     source: 'strong_migrations "renaming a schema"',
     *check({ node }) {
       const rename = is(node, 'RenameStmt');
       if (rename?.renameType === 'OBJECT_SCHEMA')
-        yield { detail: `${rename.subname} becomes ${rename.newname}` };
+        yield { detail: `${rename.subname} is renamed to ${rename.newname}` };
     },
   },
   {
     id: 'rename-enum-value',
     severity: 'high',
-    title: 'A value of an enum keeps its name',
-    why: 'the running application writes and compares the old one',
-    instead: expandContract,
+    title: 'Enum values keep their names',
+    why: 'the application version that is still running writes and compares the old value',
+    remedy: expandContract,
     source: 'strong_migrations "renaming an enum value"',
     *check({ node }) {
       const alter = is(node, 'AlterEnumStmt');
-      if (alter?.oldVal !== undefined) yield { detail: `'${alter.oldVal}' becomes '${alter.newVal}'` };
+      if (alter?.oldVal !== undefined) yield { detail: `'${alter.oldVal}' is renamed to '${alter.newVal}'` };
     },
   },
   {
     id: 'column-type-change',
     severity: 'high',
-    title: 'A column keeps its type',
-    why: 'most changes write the table anew under ACCESS EXCLUSIVE, and the running application binds the old type',
-    instead: `${expandContract} A longer varchar is harmless: say so with an allowance.`,
+    title: 'Columns keep their types',
+    why: 'most changes rewrite the table under ACCESS EXCLUSIVE, and the running application binds the old type',
+    remedy: `${expandContract} A longer varchar is harmless: accept it with an allowance.`,
     source: 'squawk changing-column-type; strong_migrations "changing the type of a column"',
     matters: 'existing',
     *check(statement) {
       for (const { table, command } of changes(statement)) {
         if (command.subtype === 'AT_AlterColumnType')
-          yield { detail: `${table}.${command.name} gets another type`, table };
+          yield { detail: `${table}.${command.name} changes its type`, table };
       }
     },
   },
@@ -94,15 +97,14 @@ export const compatibility: readonly Rule[] = [
     id: 'drop-column',
     severity: 'high',
     title: 'No column is dropped that the running application may read',
-    why: 'its data is gone, and a version that is still running names it',
-    instead:
-      'Release a version that does not use it first; then drop it with an allowance that names that release.',
+    why: 'its data is lost, and statements of the running application that name it fail',
+    remedy: releaseFirst,
     source: 'squawk ban-drop-column; strong_migrations "removing a column"',
     matters: 'existing',
     *check(statement) {
       for (const { table, command } of changes(statement)) {
         if (command.subtype === 'AT_DropColumn')
-          yield { detail: `${table}.${command.name} and its data go`, table };
+          yield { detail: `${table}.${command.name} and its data are dropped`, table };
       }
     },
   },
@@ -110,14 +112,13 @@ export const compatibility: readonly Rule[] = [
     id: 'drop-table',
     severity: 'high',
     title: 'No table or view is dropped that the running application may read',
-    why: 'its data is gone; a partition leaves by llama-db maintain, which looks whether a tenant still protects its rows',
-    instead:
-      'Release a version that does not use it first; then drop it with an allowance that names that release.',
+    why: 'its data is lost; partitions are removed by llama-db maintain, which checks whether a tenant still protects their rows',
+    remedy: releaseFirst,
     source: 'squawk ban-drop-table; strong_migrations "force option on create_table"',
     matters: 'existing',
     *check(statement) {
       for (const type of ['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW']) {
-        for (const name of dropped(statement, type)) yield { detail: `${name} goes`, table: name };
+        for (const name of dropped(statement, type)) yield { detail: `${name} is dropped`, table: name };
       }
     },
   },
@@ -125,32 +126,32 @@ export const compatibility: readonly Rule[] = [
     id: 'drop-schema',
     severity: 'critical',
     title: 'No schema is dropped',
-    why: 'everything that anybody put into it goes with it',
-    instead: 'Drop what is meant by name.',
+    why: 'the drop can include objects that the migration does not name',
+    remedy: 'Drop the objects by name.',
     source: 'squawk ban-drop-database, one level down',
     *check(statement) {
-      for (const name of dropped(statement, 'OBJECT_SCHEMA')) yield { detail: `schema ${name} goes` };
+      for (const name of dropped(statement, 'OBJECT_SCHEMA')) yield { detail: `schema ${name} is dropped` };
     },
   },
   {
     id: 'drop-database',
     severity: 'critical',
     title: 'No database is dropped',
-    why: 'nothing brings it back but a restore of the whole server',
-    instead: 'Leave that to a person.',
+    why: 'only a restore of the whole server recovers it',
+    remedy: 'Drop databases by hand, outside migrations.',
     source: 'squawk ban-drop-database',
     sections: ['up', 'down'],
     *check({ node }) {
       const drop = is(node, 'DropdbStmt');
-      if (drop) yield { detail: `database ${drop.dbname} goes` };
+      if (drop) yield { detail: `database ${drop.dbname} is dropped` };
     },
   },
   {
     id: 'drop-cascade',
     severity: 'high',
-    title: 'A DROP says everything that goes',
-    why: 'CASCADE takes views, policies and foreign keys along that nobody has looked at, others on each server',
-    instead: 'Name what depends on it and drop it first.',
+    title: 'A DROP names all dropped objects',
+    why: 'CASCADE also drops dependent views, policies and foreign keys that no review has seen, and they can differ per server',
+    remedy: 'Drop the dependent objects by name first.',
     source: 'PostgreSQL manual, Dependency Tracking',
     sections: ['up', 'down'],
     *check(statement) {
@@ -164,9 +165,10 @@ export const compatibility: readonly Rule[] = [
   {
     id: 'drop-not-null',
     severity: 'medium',
-    title: 'A column that is never null stays so',
-    why: 'the running application does not expect a null there',
-    instead: 'Release a version that does first; then drop it with an allowance that names that release.',
+    title: 'NOT NULL columns stay NOT NULL',
+    why: 'the application version that is still running does not expect nulls in the column',
+    remedy:
+      'Release a version that handles nulls first. Then drop the constraint with an allowance that names that release.',
     source: 'squawk ban-drop-not-null',
     matters: 'existing',
     *check(statement) {
@@ -180,8 +182,8 @@ export const compatibility: readonly Rule[] = [
     id: 'truncate',
     severity: 'critical',
     title: 'No table is truncated',
-    why: 'it passes row-level security and the audit trail by, and with CASCADE empties tables that are not named',
-    instead: 'Delete rows with a condition, in batches.',
+    why: 'TRUNCATE bypasses row-level security and the audit trail, and with CASCADE also empties tables that it does not name',
+    remedy: 'Delete rows in batches, with a condition.',
     source: 'squawk ban-truncate-cascade; PostgreSQL manual, Row Security Policies',
     sections: ['up', 'down'],
     places: ['migration', 'block', 'function'],
@@ -194,17 +196,19 @@ export const compatibility: readonly Rule[] = [
   {
     id: 'undeclared-data-loss',
     severity: 'high',
-    title: 'A rollback says of which tables it destroys rows',
-    why: 'llama-db rollback asks before it destroys rows only where the head of the file names the table',
-    instead: 'Add "-- loses data of: <table>" above "-- Up Migration".',
+    title: 'A rollback declares the tables whose rows it destroys',
+    why: 'llama-db rollback protects only the rows of tables that the head of the file names',
+    remedy: 'Add "-- loses data of: <table>" above "-- Up Migration".',
     source: 'decision 24',
     sections: ['down'],
     *check(statement, at) {
       for (const name of dropped(statement, 'OBJECT_TABLE')) {
         if (name.includes(standIn)) continue;
         if (!at.file.losesDataOf.includes(name.replace(/^llama\./, '')))
-          yield { detail: `${name} is dropped and not named` };
+          yield { detail: `${name} is dropped and not declared` };
       }
     },
   },
 ];
+
+export const family: Family = { title: 'The running application, and data', rules };

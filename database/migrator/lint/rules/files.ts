@@ -1,52 +1,59 @@
-/** Files as a whole, and what they say to the lint itself; lint.ts finds these, statement by statement nothing does. */
-import type { Rule } from '../rule.ts';
+/** Files as a whole, and their allowances. */
+import type { Family, Rule } from '../rule.ts';
 
-const nothing = () => [];
-
-export const files: readonly Rule[] = [
+const rules: readonly Rule[] = [
   {
     id: 'syntax-error',
     severity: 'critical',
-    title: "PostgreSQL's parser accepts the file, or Node loads it",
-    why: 'the migration fails, and nothing after the error was looked at',
-    instead: 'Mend it.',
+    title: 'The parser of PostgreSQL accepts the file, or Node.js loads it',
+    why: 'the migration would fail, and the rest of the file is not linted',
+    remedy:
+      'Correct the statement at this line. An .sql file needs valid PostgreSQL under "-- Up Migration"; a .ts file must load and export a function up(pgm).',
     source: 'the parser of PostgreSQL 18 (libpg-query)',
-    check: nothing,
+    *checkFile({ errors }) {
+      for (const { line, message } of errors) yield { line, detail: message };
+    },
   },
   {
     id: 'no-down',
     severity: 'medium',
-    title: 'A migration can be taken back',
-    why: 'llama-db rollback stops at a file that does not say how',
-    instead: 'Write "-- Down Migration" and what undoes it, or export down(pgm).',
+    title: 'A migration can be rolled back',
+    why: 'llama-db rollback stops at a file without a Down section',
+    remedy: 'Add "-- Down Migration" with statements that undo the migration, or export down(pgm).',
     source: 'decision 24',
-    check: nothing,
+    *checkFile({ hasDown }) {
+      if (!hasDown) yield { line: 1, detail: 'the file has no Down section' };
+    },
   },
   {
     id: 'allowance-unused',
     severity: 'medium',
-    title: 'An allowance allows something',
-    why: 'one that is left over hides the next mistake of its kind',
-    instead: 'Take it out, or put it next to the statement.',
+    title: 'Every allowance accepts a finding',
+    why: 'an unused allowance would hide the next violation of its rule',
+    remedy: 'Remove it, or move it next to the statement.',
     source: 'squawk unused-ignore',
-    check: nothing,
+    checkAllowance: ({ rule, reason, known, used }) =>
+      known && reason !== '' && !used ? `${rule} finds nothing here` : undefined,
   },
   {
     id: 'allowance-without-reason',
     severity: 'high',
-    title: 'An allowance says why',
-    why: 'whoever reads it next cannot tell whether it still holds',
-    instead: '-- lint allow <rule>: <reason>',
-    source: 'strong_migrations safety_assured, which wants none',
-    check: nothing,
+    title: 'Every allowance has a reason',
+    why: 'without a reason, a later reader cannot judge whether it still holds',
+    remedy: 'Write -- lint allow <rule>: <reason>.',
+    source: 'strong_migrations safety_assured, which takes no reason',
+    checkAllowance: ({ rule, reason, known }) =>
+      known && reason === '' ? `the allowance of ${rule} has no reason` : undefined,
   },
   {
     id: 'allowance-of-no-rule',
     severity: 'medium',
-    title: 'An allowance names a rule',
-    why: 'it allows nothing',
-    instead: 'llama-db lint --rules lists them.',
+    title: 'Every allowance names an existing rule',
+    why: 'an allowance of an unknown rule has no effect',
+    remedy: 'Use an id from llama-db lint --rules.',
     source: 'squawk unused-ignore',
-    check: nothing,
+    checkAllowance: ({ rule, known }) => (known ? undefined : `rule "${rule}" does not exist`),
   },
 ];
+
+export const family: Family = { title: 'Files and allowances', rules };

@@ -1,24 +1,28 @@
-/** How indexes are built and dropped beside a running application. */
-import type { Rule } from '../rule.ts';
+/** Builds and drops of indexes beside a running application. */
+
+import { changes, dropped } from '../commands.ts';
+import type { Family, Rule } from '../rule.ts';
 import { all, is, isOn, nameOf } from '../tree.ts';
-import { changes } from './common.ts';
-import { dropped } from './locks.ts';
 
-const builder = 'In a TypeScript migration: pgm.noTransaction(); await buildPartitionedIndex(pgm, { … }).';
+const builder =
+  'In a TypeScript migration, call pgm.noTransaction() and await buildPartitionedIndex(pgm, { … }).';
 
-export const indexes: readonly Rule[] = [
+/** Key columns of an index beyond which a further column seldom helps. */
+const usefulKeyColumns = 3;
+
+const rules: readonly Rule[] = [
   {
     id: 'index-not-concurrent',
     severity: 'high',
-    title: 'An index is built without locking writers out',
-    why: 'CREATE INDEX locks writers out until it is done; on a partitioned table it does so for all partitions at once',
-    instead: builder,
+    title: 'Index builds do not block writers',
+    why: 'CREATE INDEX blocks writers for its whole duration; on a partitioned table it blocks all partitions at once',
+    remedy: builder,
     source: 'squawk require-concurrent-index-creation; strong_migrations "adding an index non-concurrently"',
     matters: 'large',
     *check({ node }) {
       const index = is(node, 'IndexStmt');
       if (!index || index.concurrent === true) return;
-      // ON ONLY a partitioned table builds nothing.
+      // With ON ONLY on a partitioned table, nothing is built.
       if (index.relation?.inh !== true) return;
       yield {
         detail: `writers of ${nameOf(index.relation)} wait for index ${index.idxname ?? ''}`.trim(),
@@ -29,9 +33,9 @@ export const indexes: readonly Rule[] = [
   {
     id: 'concurrently-on-partitioned',
     severity: 'high',
-    title: 'CONCURRENTLY is not asked of a partitioned table',
+    title: 'CONCURRENTLY is not used on partitioned tables',
     why: 'PostgreSQL refuses CREATE INDEX CONCURRENTLY on a partitioned table and DROP INDEX CONCURRENTLY of its index',
-    instead: `${builder} To drop one: dropPartitionedIndex.`,
+    remedy: `${builder} Drop an index with dropPartitionedIndex.`,
     source: 'reproduced on 15 and 18; squawk and strong_migrations ask for exactly this',
     *check(statement, at) {
       const index = is(statement.node, 'IndexStmt');
@@ -49,23 +53,23 @@ export const indexes: readonly Rule[] = [
   {
     id: 'concurrent-if-not-exists',
     severity: 'high',
-    title: 'An index that a broken build left is built again',
-    why: 'IF NOT EXISTS looks at the name only: an invalid leftover, or an index of another definition, is taken for the finished one',
-    instead: `${builder} It drops an invalid leftover and compares the definition.`,
+    title: 'A failed index build is repeated',
+    why: 'IF NOT EXISTS compares only the name, so it accepts an invalid index or one with another definition',
+    remedy: `${builder} It drops an invalid index and compares the definition.`,
     source: 'reproduced on 15 and 18; squawk prefer-robust-stmts recommends this form',
     *check({ node }) {
       const index = is(node, 'IndexStmt');
       if (index?.concurrent === true && index.if_not_exists === true) {
-        yield { detail: `index ${index.idxname} may be there and invalid` };
+        yield { detail: `index ${index.idxname} may exist and be invalid` };
       }
     },
   },
   {
     id: 'concurrent-index-by-hand',
     severity: 'medium',
-    title: 'A concurrent build can be repeated after a kill',
-    why: 'a build that was killed leaves an invalid index, and the next run of the migration fails on its name',
-    instead: builder,
+    title: 'A concurrent index build can be repeated after a kill',
+    why: 'a killed build leaves an invalid index, and the next run of the migration fails because the name exists',
+    remedy: builder,
     source:
       'node-pg-migrate 8.0.4, a no-transaction migration that failed half-way could not be repeated; strong_migrations remove_invalid_indexes',
     *check({ node }, at) {
@@ -78,10 +82,10 @@ export const indexes: readonly Rule[] = [
   {
     id: 'index-drop-not-concurrent',
     severity: 'medium',
-    title: 'An index is dropped without locking anybody out for long',
-    why: 'DROP INDEX takes ACCESS EXCLUSIVE on the table, and everybody queues behind its wait',
-    instead:
-      'In a TypeScript migration: pgm.noTransaction(); await dropPartitionedIndex(pgm, { table, name }), which steps back from a busy lock.',
+    title: 'Index drops do not block the application for long',
+    why: 'DROP INDEX takes ACCESS EXCLUSIVE on the table, and all other sessions queue behind its wait',
+    remedy:
+      'In a TypeScript migration, call pgm.noTransaction() and await dropPartitionedIndex(pgm, { table, name }), which gives up a busy lock and retries.',
     source:
       'squawk require-concurrent-index-deletion; strong_migrations "removing an index non-concurrently"',
     matters: 'large',
@@ -89,7 +93,7 @@ export const indexes: readonly Rule[] = [
       if (is(statement.node, 'DropStmt')?.concurrent === true) return;
       for (const name of dropped(statement, 'OBJECT_INDEX')) {
         yield {
-          detail: `everybody waits for the drop of ${name}`,
+          detail: `all sessions wait for the drop of ${name}`,
           table: at.schema.indexes.get(name) ?? name,
         };
       }
@@ -98,9 +102,9 @@ export const indexes: readonly Rule[] = [
   {
     id: 'reindex-not-concurrent',
     severity: 'high',
-    title: 'An index is rebuilt CONCURRENTLY',
-    why: 'REINDEX locks writers out, and readers that would use the index',
-    instead: 'REINDEX … CONCURRENTLY, outside a transaction.',
+    title: 'Indexes are rebuilt CONCURRENTLY',
+    why: 'REINDEX blocks writers, and readers that would use the index',
+    remedy: 'Use REINDEX … CONCURRENTLY, outside a transaction.',
     source: 'squawk require-concurrent-reindex',
     *check({ node }) {
       const reindex = is(node, 'ReindexStmt');
@@ -112,10 +116,10 @@ export const indexes: readonly Rule[] = [
   {
     id: 'concurrently-in-transaction',
     severity: 'high',
-    title: 'CONCURRENTLY stands in a migration without a transaction',
-    why: 'PostgreSQL refuses CONCURRENTLY inside a transaction, and an .sql migration is always one',
-    instead:
-      'A TypeScript migration with pgm.noTransaction(), one statement a step. DETACH … CONCURRENTLY is what llama-db maintain does.',
+    title: 'CONCURRENTLY is used only in migrations without a transaction',
+    why: 'PostgreSQL refuses CONCURRENTLY inside a transaction, and .sql migrations always run in one',
+    remedy:
+      'Write a TypeScript migration with pgm.noTransaction() and one statement per step. For DETACH … CONCURRENTLY, use llama-db maintain.',
     source: 'squawk ban-concurrent-index-creation-in-transaction; PR 915 of node-pg-migrate, closed unmerged',
     sections: ['up', 'down'],
     *check(statement, at) {
@@ -137,15 +141,17 @@ export const indexes: readonly Rule[] = [
   {
     id: 'wide-index',
     severity: 'low',
-    title: 'An index that is not unique has three key columns at most',
-    why: 'a fourth column costs every write and seldom helps a read',
-    instead: 'Keep what queries filter by; INCLUDE what they only read.',
+    title: 'Non-unique indexes have at most three key columns',
+    why: 'a fourth column slows every write and seldom speeds up a read',
+    remedy: 'Keep the columns that queries filter by as keys, and INCLUDE those that they only read.',
     source: 'strong_migrations "keeping non-unique indexes to three columns or less"',
     *check({ node }) {
       const index = is(node, 'IndexStmt');
       const columns = all(index?.indexParams, 'IndexElem').length;
-      if (index && index.unique !== true && columns > 3)
+      if (index && index.unique !== true && columns > usefulKeyColumns)
         yield { detail: `index ${index.idxname ?? ''} has ${columns} columns` };
     },
   },
 ];
+
+export const family: Family = { title: 'Indexes', rules };

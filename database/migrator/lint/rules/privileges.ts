@@ -1,32 +1,41 @@
-/** Who is given what. */
+/** Grants, roles and owners. */
 import type { GrantStmt, Node } from 'libpg-query';
 import { applicationRole, groupRoles, schemaRoles } from '../../../schema/roles.ts';
-import type { Rule, Statement } from '../rule.ts';
+import { changes } from '../commands.ts';
+import type { Family, Rule, Statement } from '../rule.ts';
+import { occurrences } from '../section.ts';
 import { all, every, is, nameOf, option, roleName, textOf } from '../tree.ts';
-import { changes } from './common.ts';
 
 interface Grant {
   readonly statement: GrantStmt;
-  /** Empty for ALL. */
+  /** Lower case; empty for ALL. */
   readonly privileges: readonly string[];
   readonly grantees: readonly string[];
   readonly relations: readonly string[];
 }
 
-export const privileges: readonly Rule[] = [
+/** Privileges on tables that no role may have. */
+const dangerous = ['truncate', 'trigger', 'references', 'maintain'];
+
+/** REVOKE … ON SCHEMA, by the role. */
+const revokedOnSchema = occurrences(({ node }) => {
+  const revoke = is(node, 'GrantStmt');
+  if (!revoke || revoke.is_grant === true || revoke.objtype !== 'OBJECT_SCHEMA') return [];
+  return all(revoke.grantees, 'RoleSpec').map(roleName);
+});
+
+const rules: readonly Rule[] = [
   {
     id: 'grant-too-much',
     severity: 'critical',
-    title: 'Nobody is granted TRUNCATE, TRIGGER, REFERENCES or ALL on a table',
-    why: "TRUNCATE passes row-level security by, a trigger runs as whoever writes next, a foreign key tells whether another tenant's row exists",
-    instead: 'GRANT SELECT, INSERT, UPDATE, DELETE as needed.',
+    title: 'No role is granted TRUNCATE, TRIGGER, REFERENCES, MAINTAIN or ALL on a table',
+    why: 'TRUNCATE bypasses row-level security, a trigger runs as the next role that writes, and a foreign key reveals whether a row of another tenant exists',
+    remedy: 'Grant SELECT, INSERT, UPDATE and DELETE as needed.',
     source: 'PostgreSQL manual, Row Security Policies; reproduced on 15 and 18',
     *check(statement) {
       const grant = grantOf(statement.node);
       if (grant?.statement.objtype !== 'OBJECT_TABLE') return;
-      const bad = grant.privileges.filter((name) =>
-        ['truncate', 'trigger', 'references', 'maintain'].includes(name),
-      );
+      const bad = grant.privileges.filter((name) => dangerous.includes(name));
       if (grant.privileges.length === 0) yield { detail: `ALL to ${grant.grantees.join(', ')}` };
       else if (bad.length > 0)
         yield { detail: `${bad.join(', ').toUpperCase()} to ${grant.grantees.join(', ')}` };
@@ -35,9 +44,9 @@ export const privileges: readonly Rule[] = [
   {
     id: 'grant-on-leaf',
     severity: 'critical',
-    title: 'Nobody is granted anything on a partition',
-    why: 'policies of the parent do not guard a partition that is named directly: a tenant read and wrote rows of both tenants that way',
-    instead: 'GRANT on the parent, which reaches all its partitions through its policies.',
+    title: 'No role has a privilege on a partition',
+    why: 'policies of the parent do not apply to a partition that a statement names directly; a tenant read and wrote rows of both tenants that way',
+    remedy: 'Grant on the parent, which reaches all of its partitions through its policies.',
     source: 'reproduced on 15 and 18; decision 14',
     *check(statement, at) {
       for (const name of grantOf(statement.node)?.relations ?? []) {
@@ -49,8 +58,8 @@ export const privileges: readonly Rule[] = [
     id: 'grant-on-all-tables',
     severity: 'critical',
     title: 'Grants name their tables',
-    why: 'ALL TABLES IN SCHEMA reaches partitions, the ledger and every table that nobody thought of',
-    instead: 'GRANT … ON table, table TO role.',
+    why: 'ALL TABLES IN SCHEMA includes partitions, the ledger and other tables that the author may not expect',
+    remedy: 'Use GRANT … ON table, table TO role.',
     source: 'reproduced on 15 and 18',
     *check(statement) {
       const grant = grantOf(statement.node);
@@ -64,14 +73,16 @@ export const privileges: readonly Rule[] = [
   {
     id: 'default-privileges-grant',
     severity: 'critical',
-    title: 'Default privileges only take away',
-    why: 'what they grant is on every later partition too, which policies of the parent do not guard',
-    instead: 'GRANT on each new table by name.',
+    title: 'Default privileges only revoke',
+    why: 'default grants also apply to every later partition, and policies of the parent do not protect partitions',
+    remedy: 'Grant on each new table by name.',
     source: 'reproduced on 15 and 18',
     *check({ node }) {
       const action = is(node, 'AlterDefaultPrivilegesStmt')?.action;
       if (action?.is_grant === true) {
-        yield { detail: `to ${all(action.grantees, 'RoleSpec').map(roleName).join(', ')}` };
+        yield {
+          detail: `default privileges for ${all(action.grantees, 'RoleSpec').map(roleName).join(', ')}`,
+        };
       }
     },
   },
@@ -79,8 +90,8 @@ export const privileges: readonly Rule[] = [
     id: 'grant-to-public',
     severity: 'high',
     title: 'Nothing is granted to PUBLIC',
-    why: 'every login of the server has it, those made later too',
-    instead: 'GRANT … TO role.',
+    why: 'every login of the server gets the privilege, including later ones',
+    remedy: 'Use GRANT … TO role.',
     source: 'CIS PostgreSQL Benchmark, 4; splinter 0028',
     *check({ node }) {
       const grant = grantOf(node);
@@ -91,9 +102,9 @@ export const privileges: readonly Rule[] = [
   {
     id: 'grant-materialized-view',
     severity: 'critical',
-    title: 'Tenants reach a materialized view only through a view that filters by tenant',
-    why: 'row-level security cannot guard a materialized view: it shows every tenant to whoever may select from it',
-    instead: 'GRANT on a security_barrier view that compares tenant_id, as llama.tenant_performance does.',
+    title: 'Tenants read a materialized view only through a view that filters by tenant',
+    why: 'row-level security does not apply to materialized views, so a role with SELECT sees the rows of all tenants',
+    remedy: 'Grant on a security_barrier view that compares tenant_id, like llama.tenant_performance.',
     source: 'splinter 0016; pgrls VIEW003; reproduced on 15 and 18',
     *check({ node }, at) {
       const grant = grantOf(node);
@@ -107,26 +118,16 @@ export const privileges: readonly Rule[] = [
   {
     id: 'grant-create-on-schema',
     severity: 'high',
-    title: 'CREATE on a schema is lent, and taken back in the same file',
-    why: 'who may create in a schema can put a function or table of its own where others look for theirs',
-    instead: 'REVOKE CREATE ON SCHEMA … FROM the role after the ALTER … OWNER TO that needed it.',
+    title: 'A file that grants CREATE on a schema revokes it again',
+    why: 'a role with CREATE can place its own functions and tables where other roles expect theirs',
+    remedy: 'Add REVOKE CREATE ON SCHEMA … FROM the role after the ALTER … OWNER TO that required it.',
     source: 'PostgreSQL manual, Schemas, Usage Patterns; splinter 0011',
     *check(statement, at) {
       const grant = grantOf(statement.node);
       if (grant?.statement.objtype !== 'OBJECT_SCHEMA') return;
       if (grant.privileges.length > 0 && !grant.privileges.includes('create')) return;
-      const later = at.statements.slice(at.statements.indexOf(statement) + 1);
       for (const role of grant.grantees) {
-        const back = later.some(({ node }) => {
-          const revoke = is(node, 'GrantStmt');
-          return (
-            revoke !== undefined &&
-            revoke.is_grant !== true &&
-            revoke.objtype === 'OBJECT_SCHEMA' &&
-            all(revoke.grantees, 'RoleSpec').some((grantee) => roleName(grantee) === role)
-          );
-        });
-        if (!back)
+        if (!revokedOnSchema.after(at, statement, role))
           yield {
             detail: `${role} keeps CREATE on ${grant.statement.objects?.map((name) => textOf(name)).join(', ')}`,
           };
@@ -136,9 +137,9 @@ export const privileges: readonly Rule[] = [
   {
     id: 'role-attributes',
     severity: 'critical',
-    title: 'No role passes row-level security by, and none makes roles',
-    why: 'BYPASSRLS and SUPERUSER see every row; a member may SET ROLE to it. CREATEROLE and REPLICATION reach as far by a detour',
-    instead: 'A NOLOGIN role with policies of its own.',
+    title: 'No role has BYPASSRLS, SUPERUSER, CREATEROLE or REPLICATION',
+    why: 'BYPASSRLS and SUPERUSER see every row, and members of such a role can SET ROLE to it; CREATEROLE and REPLICATION reach the same indirectly',
+    remedy: 'Create a NOLOGIN role with its own policies.',
     source: 'pgrls SEC016 and SEC029; reproduced on 15 and 18',
     sections: ['up', 'down'],
     *check({ node }) {
@@ -158,9 +159,9 @@ export const privileges: readonly Rule[] = [
   {
     id: 'predefined-role',
     severity: 'critical',
-    title: 'No role of this schema is given one of PostgreSQL’s own',
-    why: 'pg_read_all_data opens every table without a policy, partitions and materialized views among them; pg_monitor shows what others run',
-    instead: 'GRANT what is needed, by name.',
+    title: 'No role of this schema is a member of a predefined role',
+    why: 'pg_read_all_data reads every table without a policy, including partitions and materialized views; pg_monitor reads the statements of other sessions',
+    remedy: 'Grant the required privileges by name.',
     source: 'PostgreSQL manual, Predefined Roles; checks ROL-009, ROL-010 and ROL-012',
     *check({ node }) {
       const grant = is(node, 'GrantRoleStmt');
@@ -177,31 +178,32 @@ export const privileges: readonly Rule[] = [
     id: 'table-owner',
     severity: 'critical',
     title: 'Tables belong to llama_owner',
-    why: 'an owner can drop policies and disable triggers, and the next migration cannot alter what another role owns',
-    instead: 'Leave the owner, and GRANT what the role needs.',
+    why: 'an owner can drop policies and disable triggers, and later migrations cannot alter tables of another role',
+    remedy: 'Keep the owner, and grant the role the privileges that it needs.',
     source: 'decision 11a; check ROL-002',
     *check(statement) {
       if (is(statement.node, 'AlterTableStmt')?.objtype !== 'OBJECT_TABLE') return;
       for (const { table, command } of changes(statement)) {
         const role = command.subtype === 'AT_ChangeOwner' ? roleName(command.newowner) : 'llama_owner';
-        if (role !== 'llama_owner') yield { detail: `${table} becomes ${role || 'the current role'}'s` };
+        if (role !== 'llama_owner')
+          yield { detail: `${role || 'the current role'} becomes the owner of ${table}` };
       }
     },
   },
   {
     id: 'password-in-sql',
     severity: 'critical',
-    title: 'No password stands in a migration',
-    why: 'it is in the repository, in the log, in pg_stat_statements verbatim, and in the message when the statement fails',
-    instead:
-      'Log in with Entra; where an environment has password login, llama-db post-deploy sets it from its environment.',
+    title: 'Migrations contain no passwords',
+    why: 'the password would be readable in the repository, in the log, in pg_stat_statements, and in the message of a failing statement',
+    remedy:
+      'Log in with Entra. With password login, llama-db post-deploy sets passwords from its environment variables.',
     source: 'reproduced on 15 and 18; node-pg-migrate prints failing SQL whole',
     sections: ['up', 'down'],
     places: ['migration', 'block', 'function'],
     *check({ node }) {
       const role = is(node, 'CreateRoleStmt') ?? is(node, 'AlterRoleStmt');
       const password = option(role?.options, 'password');
-      if (password?.arg) yield { detail: 'PASSWORD', location: password.location };
+      if (password?.arg) yield { detail: 'the password of a role', location: password.location };
       const foreign = is(node, 'CreateUserMappingStmt') ?? is(node, 'AlterUserMappingStmt');
       if (option(foreign?.options, 'password')) yield { detail: 'the password of a user mapping' };
       for (const constant of every(node, 'A_Const')) {
@@ -215,9 +217,9 @@ export const privileges: readonly Rule[] = [
   {
     id: 'membership-inherits',
     severity: 'high',
-    title: 'Membership in a role of this schema is WITH INHERIT FALSE',
-    why: "an owner that inherits the tenants' role gets the tenants' floor: it saw 0 rows instead of 2. A login that inherits two roles has the union of their policies",
-    instead: 'GRANT role TO … WITH INHERIT FALSE, SET TRUE.',
+    title: 'Membership in a role of this schema is granted WITH INHERIT FALSE',
+    why: 'an owner that inherits a tenant role is subject to its floor policy and saw 0 rows instead of 2; a login that inherits two roles has the union of their policies',
+    remedy: 'Use GRANT role TO … WITH INHERIT FALSE, SET TRUE.',
     source: 'reproduced on 17; decision 11a',
     *check({ node }) {
       const grant = is(node, 'GrantRoleStmt');
@@ -232,6 +234,8 @@ export const privileges: readonly Rule[] = [
     },
   },
 ];
+
+export const family: Family = { title: 'Privileges', rules };
 
 function grantOf(node: Statement['node']): Grant | undefined {
   const statement = is(node, 'GrantStmt');

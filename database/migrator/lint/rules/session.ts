@@ -1,17 +1,22 @@
-/** Transactions, settings, and what only a superuser may do. */
-import type { Rule } from '../rule.ts';
+/** Transactions, settings, and statements that require a superuser. */
+import { defaultLimits } from '../../load.ts';
+import type { Family, Rule } from '../rule.ts';
 import { all, dotted, is, nameOf, option, textOf } from '../tree.ts';
 
-const limits = ['lock_timeout', 'statement_timeout'];
+/** Milliseconds up to which a migration may set these timeouts. */
+const limits: Readonly<Record<string, number>> = {
+  lock_timeout: defaultLimits.lockTimeout,
+  statement_timeout: defaultLimits.statementTimeout,
+};
 
-export const session: readonly Rule[] = [
+const rules: readonly Rule[] = [
   {
     id: 'transaction-control',
     severity: 'high',
-    title: 'A migration leaves its transaction to the runner',
-    why: 'a COMMIT inside it ends the transaction early: what comes after is not undone when it fails, and the ledger says something else than the schema',
-    instead:
-      'Leave it out. What must run outside a transaction is a TypeScript migration with pgm.noTransaction().',
+    title: 'Migrations contain no transaction control',
+    why: 'a COMMIT ends the transaction of the migration early, so a later failure is not rolled back and the ledger contradicts the schema',
+    remedy:
+      'Remove it. For statements that must run outside a transaction, write a TypeScript migration with pgm.noTransaction().',
     source: 'squawk transaction-nesting and ban-uncommitted-transaction',
     sections: ['up', 'down'],
     *check({ node }) {
@@ -23,44 +28,47 @@ export const session: readonly Rule[] = [
   {
     id: 'timeout-off',
     severity: 'high',
-    title: 'The limits of the runner stay in force',
-    why: 'the runner gives every migration a lock_timeout of 5 s and a statement_timeout of 15 min: without the first, everybody queues behind a waiting ALTER TABLE',
-    instead: 'Leave them, or SET LOCAL a longer one with a reason.',
+    title: 'The timeouts of the migration run stay in force',
+    why: 'every migration runs with a lock_timeout of 5 s and a statement_timeout of 15 min; without a lock_timeout, all sessions queue behind a waiting ALTER TABLE',
+    remedy: 'Keep the timeouts, or accept a longer SET LOCAL with an allowance.',
     source:
-      'squawk require-timeout-settings, require-lock-timeout, require-statement-timeout; the runner sets both',
+      'squawk require-timeout-settings, require-lock-timeout, require-statement-timeout; llama-db migrate sets both',
     *check({ node }) {
       const set = is(node, 'VariableSetStmt');
-      if (!set || !limits.includes(set.name ?? '')) return;
+      if (!set || limits[set.name ?? ''] === undefined) return;
       const value = textOf(set.args?.[0]) ?? '';
       if (set.kind !== 'VAR_SET_VALUE' || /^0+\s*[a-z]*$/.test(value))
-        yield { detail: `${set.name} is taken away` };
-      else if (milliseconds(value) > (set.name === 'lock_timeout' ? 5_000 : 900_000))
-        yield { detail: `${set.name} = ${value}` };
+        yield { detail: `${set.name} is removed` };
+      else if (milliseconds(value) > (limits[set.name ?? ''] ?? 0))
+        yield { detail: `${set.name} is raised to ${value}` };
     },
   },
   {
     id: 'session-setting',
     severity: 'medium',
-    title: 'A setting is made with SET LOCAL',
-    why: 'a plain SET outlives the migration and changes the ones after it',
-    instead: 'SET LOCAL.',
+    title: 'Settings are changed with SET LOCAL',
+    why: 'a plain SET outlasts the migration and affects later ones',
+    remedy: 'Use SET LOCAL.',
     source: 'graphile-migrate, "do not pollute global settings"',
     sections: ['up', 'down'],
     places: ['migration', 'block', 'function'],
     *check({ node }, at) {
       const set = is(node, 'VariableSetStmt');
       if (!set || set.is_local === true || set.kind === 'VAR_SET_MULTI') return;
-      // Without a transaction LOCAL lasts for no longer than itself; these are the linter's own rules for limits.
-      if (!at.transactional || limits.includes(set.name ?? '')) return;
-      yield { detail: set.kind === 'VAR_RESET_ALL' ? 'RESET ALL' : `${set.name} for the whole session` };
+      // Without a transaction, SET LOCAL has no effect. Rule timeout-off inspects the timeouts.
+      if (!at.transactional || limits[set.name ?? ''] !== undefined) return;
+      yield {
+        detail:
+          set.kind === 'VAR_RESET_ALL' ? 'RESET ALL' : `${set.name} changes for the rest of the session`,
+      };
     },
   },
   {
     id: 'not-repeatable',
     severity: 'high',
-    title: 'A statement outside a transaction can run twice',
-    why: 'what ran before a failure stays, the migration is not recorded, and its repetition fails on what is there already',
-    instead: 'IF [NOT] EXISTS, OR REPLACE; or let the migration have its transaction.',
+    title: 'Statements outside a transaction can be repeated',
+    why: 'after a failure, the earlier statements stay in effect while the migration is not recorded, so its next run fails on existing objects',
+    remedy: 'Use IF [NOT] EXISTS or OR REPLACE, or run the migration in a transaction.',
     source: 'squawk prefer-robust-stmts; reproduced with node-pg-migrate 8.0.4',
     sections: ['up', 'down'],
     *check({ node, place }, at) {
@@ -79,7 +87,7 @@ export const session: readonly Rule[] = [
         const adds = command.subtype === 'AT_AddColumn' || command.subtype === 'AT_AddConstraint';
         const drops = command.subtype === 'AT_DropColumn' || command.subtype === 'AT_DropConstraint';
         if ((adds || drops) && command.missing_ok !== true)
-          yield { detail: `${command.subtype?.slice(3)} of what may be there or gone` };
+          yield { detail: `${command.subtype?.slice(3)} without IF [NOT] EXISTS` };
       }
       if (is(node, 'InsertStmt') && !is(node, 'InsertStmt')?.onConflictClause)
         yield { detail: 'INSERT without ON CONFLICT' };
@@ -88,24 +96,24 @@ export const session: readonly Rule[] = [
   {
     id: 'extension-as-owner',
     severity: 'high',
-    title: 'Extensions are made by the login',
-    why: 'Azure asks for membership in azure_pg_admin, with IF NOT EXISTS and for trusted extensions too, and llama_owner has none',
-    instead: 'A migration with "-- run as: login" in its head.',
+    title: 'The login creates extensions',
+    why: 'Azure requires membership in azure_pg_admin, even with IF NOT EXISTS and for trusted extensions, and llama_owner is not a member',
+    remedy: 'Write a separate migration with "-- run as: login" in its head.',
     source: 'Azure Database for PostgreSQL, How to allow extensions; decision 11a',
     sections: ['up', 'down'],
     *check({ node }, at) {
       const works = is(node, 'CreateExtensionStmt') ?? is(node, 'AlterExtensionStmt');
       if (works && at.file.runAs !== 'login')
-        yield { detail: `extension ${works.extname} as ${at.role ?? 'the owner'}` };
+        yield { detail: `extension ${works.extname} is created or changed as ${at.role ?? 'the owner'}` };
     },
   },
   {
     id: 'not-on-azure',
     severity: 'high',
-    title: 'A migration asks for nothing that only a superuser may',
-    why: 'nobody is one on Azure: the statement works on a laptop and fails in the deployment',
-    instead:
-      'Server parameters are set in the environment file; settings of app.* only with set_config(…, true) in the transaction.',
+    title: 'Migrations need no superuser',
+    why: 'Azure has no superuser login, so the statement works on a developer machine and fails in the deployment',
+    remedy:
+      'Set server parameters in the environment file, and settings of app.* only with set_config(…, true) in a transaction.',
     source: 'reproduced as a non-superuser on 15 and 18; Azure Database for PostgreSQL, Limits',
     sections: ['up', 'down'],
     *check({ node }) {
@@ -134,17 +142,20 @@ export const session: readonly Rule[] = [
   {
     id: 'unlogged-table',
     severity: 'high',
-    title: 'Every table survives a crash',
-    why: 'an unlogged table is empty after a failover, and is on no replica',
-    instead: 'CREATE TABLE.',
+    title: 'Tables are logged',
+    why: 'an unlogged table is empty after a failover, and replicas do not have its rows',
+    remedy: 'Remove UNLOGGED.',
     source: 'PostgreSQL manual, CREATE TABLE, UNLOGGED',
     *check({ node }) {
       const create = is(node, 'CreateStmt')?.relation ?? is(node, 'CreateTableAsStmt')?.into?.rel;
-      if (create?.relpersistence === 'u') yield { detail: nameOf(create) };
+      if (create?.relpersistence === 'u') yield { detail: `${nameOf(create)} is unlogged` };
     },
   },
 ];
 
+export const family: Family = { title: 'Transactions, settings and Azure', rules };
+
+/** Milliseconds of a setting such as `5s` or `5000`. */
 function milliseconds(value: string): number {
   const [, number = '', unit = 'ms'] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(value) ?? [];
   const factors: Readonly<Record<string, number>> = {

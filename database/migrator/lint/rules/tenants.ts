@@ -1,12 +1,13 @@
-/** What keeps one tenant's rows from another: row-level security, policies, keys and views. */
+/** Separation of tenants: row-level security, policies, keys and views. */
 import type { CreatePolicyStmt, Node } from 'libpg-query';
 import { applicationRole } from '../../../schema/roles.ts';
-import type { Context, Rule, Statement } from '../rule.ts';
+import { addedConstraints, changes, dropped } from '../commands.ts';
+import type { Context, Family, Rule, Statement } from '../rule.ts';
 import { tenantTablesIn } from '../schema.ts';
+import { occurrences } from '../section.ts';
 import { all, dotted, every, is, isOn, nameOf, option, relationsIn, roleName, textOf } from '../tree.ts';
-import { addedConstraints, changes } from './common.ts';
-import { dropped } from './locks.ts';
 
+/** The tenant of the transaction, as policies read it. */
 const read = "(SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), ''))";
 
 interface Policy {
@@ -16,13 +17,22 @@ interface Policy {
   readonly expressions: readonly Node[];
 }
 
-export const tenants: readonly Rule[] = [
+/** Statements that read or change rows. */
+const rowStatements = ['UpdateStmt', 'DeleteStmt', 'SelectStmt', 'InsertStmt', 'MergeStmt'] as const;
+
+/** CREATE POLICY … AS RESTRICTIVE, by its table. */
+const floorCreated = occurrences(({ node }) => {
+  const policy = is(node, 'CreatePolicyStmt');
+  return policy && policy.permissive !== true ? [nameOf(policy.table)] : [];
+});
+
+const rules: readonly Rule[] = [
   {
     id: 'row-security-off',
     severity: 'critical',
     title: 'Row-level security stays enabled and forced',
-    why: 'every tenant sees every row the moment it is off; without FORCE the owner, and every function that it owns, does',
-    instead: 'Give whoever needs to see more a policy of its own (CREATE POLICY … TO role).',
+    why: 'without it every tenant sees all rows; without FORCE, the owner and every function that it owns see all rows',
+    remedy: 'Give a role that needs to see more its own policy (CREATE POLICY … TO role).',
     source: 'splinter 0007 and 0013; pgrls SEC001 and SEC002',
     matters: 'existing',
     *check(statement) {
@@ -30,64 +40,61 @@ export const tenants: readonly Rule[] = [
         const off = { AT_DisableRowSecurity: 'DISABLE', AT_NoForceRowSecurity: 'NO FORCE' }[
           String(command.subtype)
         ];
-        if (off !== undefined) yield { detail: `${table} ${off} ROW LEVEL SECURITY`, table };
+        if (off !== undefined) yield { detail: `${off} ROW LEVEL SECURITY on ${table}`, table };
       }
     },
   },
   {
     id: 'floor-dropped',
     severity: 'critical',
-    title: 'A RESTRICTIVE policy stays, or is made again in the same file',
-    why: 'it is the floor under every permissive policy that somebody adds later',
-    instead: 'CREATE the new one in the same file.',
+    title: 'A file that drops a RESTRICTIVE policy creates one on the same table afterwards',
+    why: 'the floor policy limits every permissive policy, including later ones',
+    remedy: 'Create the new floor policy in the same file, after the DROP.',
     source: 'pgrls SEC007; decision 15',
     *check(statement, at) {
       for (const name of dropped(statement, 'OBJECT_POLICY')) {
         const table = name.split('.').slice(0, -1).join('.');
         const policy = name.split('.').at(-1) ?? '';
         if (at.schema.tables.get(table)?.policies.get(policy)?.restrictive !== true) continue;
-        const again = at.statements.slice(at.statements.indexOf(statement) + 1).some(({ node }) => {
-          const made = is(node, 'CreatePolicyStmt');
-          return made !== undefined && made.permissive !== true && nameOf(made.table) === table;
-        });
-        if (!again) yield { detail: `${policy} of ${table} goes and no restrictive policy comes` };
+        if (!floorCreated.after(at, statement, table))
+          yield { detail: `${policy} of ${table} is dropped without a new restrictive policy` };
       }
     },
   },
   {
     id: 'policy-without-role',
     severity: 'high',
-    title: 'A policy names the role it is for',
-    why: 'without TO it is for everybody: permissive policies are ORed, so one meant for analysts opens the table to tenants',
-    instead: 'CREATE POLICY … TO role.',
+    title: 'Policies name their roles',
+    why: 'without TO, a policy applies to all roles, and permissive policies are combined with OR, so a policy for analysts would open the table to tenants',
+    remedy: 'Use CREATE POLICY … TO role.',
     source: 'reproduced on 15 and 18; pgrls SEC003; decision 15',
     *check(statement, at) {
       const policy = policyOf(statement, at);
       if (policy?.roles.includes('public'))
-        yield { detail: `${policy.name} of ${policy.table} is for PUBLIC` };
+        yield { detail: `${policy.name} of ${policy.table} applies to PUBLIC` };
     },
   },
   {
     id: 'policy-setting-per-row',
     severity: 'medium',
-    title: 'A policy reads the tenant once a query',
-    why: 'a bare current_setting() is evaluated for every row: 5 to 6 times the time of a scan',
-    instead: `tenant_id = ${read}`,
+    title: 'Policies read the tenant once per query',
+    why: 'PostgreSQL evaluates a bare current_setting() per row, which takes 5 to 6 times as long for a scan',
+    remedy: `Compare with the setting in a sub-select: tenant_id = ${read}.`,
     source: 'measured on 15 and 18 (2 million rows); splinter 0003; pgrls PERF001',
     *check(statement, at) {
       for (const call of settingsIn(policyOf(statement, at))) {
         if (!call.inside.includes('SubLink'))
-          yield { detail: 'current_setting() outside a sub-select', location: call.location };
+          yield { detail: 'current_setting() is outside a sub-select', location: call.location };
       }
     },
   },
   {
     id: 'policy-setting-empty',
     severity: 'high',
-    title: 'A policy takes an unset tenant and an empty one for none',
-    why: "current_setting() with one argument raises in a fresh session, and after one SET LOCAL the setting is '' for the rest of the session",
-    instead: `tenant_id = ${read}`,
-    source: 'reproduced on 15 and 18; pgrls SEC019, which wants half of it',
+    title: 'Policies treat an unset and an empty tenant as no tenant',
+    why: "current_setting() with one argument raises an error in a new session, and after a SET LOCAL the setting stays '' for the rest of the session",
+    remedy: `Compare with the setting in a sub-select: tenant_id = ${read}.`,
+    source: 'reproduced on 15 and 18; pgrls SEC019, which requires half of it',
     *check(statement, at) {
       const policy = policyOf(statement, at);
       const guarded = new Set(
@@ -100,18 +107,18 @@ export const tenants: readonly Rule[] = [
       for (const call of settingsIn(policy)) {
         const missing = textOf(call.args?.[1]);
         if (missing !== 'true' && missing !== 't')
-          yield { detail: 'current_setting() raises where nothing is set', location: call.location };
+          yield { detail: 'current_setting() raises an error if it is unset', location: call.location };
         else if (!guarded.has(call.location))
-          yield { detail: "'' is taken for a tenant", location: call.location };
+          yield { detail: "'' counts as a tenant", location: call.location };
       }
     },
   },
   {
     id: 'policy-casts-column',
     severity: 'medium',
-    title: 'A policy compares the column as it is',
-    why: 'a cast of the column makes its index useless: 394 ms instead of 0.6 for one tenant of 200',
-    instead: 'Cast the setting, not the column.',
+    title: 'Policies compare columns without a cast',
+    why: 'a cast of the column prevents the use of its index: 394 ms instead of 0.6 ms for one tenant of 200',
+    remedy: 'Cast the setting, not the column.',
     source: 'measured on 15 and 18 (2 million rows)',
     *check(statement, at) {
       for (const expression of policyOf(statement, at)?.expressions ?? []) {
@@ -125,9 +132,9 @@ export const tenants: readonly Rule[] = [
   {
     id: 'policy-with-or',
     severity: 'high',
-    title: "A bypass is a policy of its own, never an OR in the tenants'",
-    why: 'the OR costs the index (571 to 1,355 ms instead of 0.6), and a setting that bypasses can be set by anybody',
-    instead: 'CREATE POLICY … TO admin_role USING (true).',
+    title: 'Policies of tenants contain no OR',
+    why: 'OR prevents the use of the index (571 to 1,355 ms instead of 0.6 ms), and any role could set a bypass setting',
+    remedy: 'Create a separate policy for the bypass: CREATE POLICY … TO admin_role USING (true).',
     source: 'measured on 15 and 18 (2 million rows); pgrls SEC011; decision 15',
     *check(statement, at) {
       const policy = policyOf(statement, at);
@@ -135,7 +142,7 @@ export const tenants: readonly Rule[] = [
       for (const expression of policy.expressions) {
         for (const or of every(expression, 'BoolExpr')) {
           if (or.boolop === 'OR_EXPR')
-            yield { detail: `${policy.name} of ${policy.table} is an OR`, location: or.location };
+            yield { detail: `${policy.name} of ${policy.table} contains OR`, location: or.location };
         }
       }
     },
@@ -143,9 +150,9 @@ export const tenants: readonly Rule[] = [
   {
     id: 'policy-always-true',
     severity: 'critical',
-    title: 'A policy of a tenant role looks at the tenant',
-    why: 'a policy that is true for every row lets every tenant see or write every row that nothing else keeps from it',
-    instead: `USING (tenant_id = ${read})`,
+    title: 'Policies of tenant roles depend on a column',
+    why: 'a policy without a column is true for all rows, so every tenant could read or write rows of other tenants',
+    remedy: `Use USING (tenant_id = ${read}).`,
     source: 'splinter 0024; pgrls SEC005, SEC008, SEC020 and SEC028',
     *check(statement, at) {
       const policy = policyOf(statement, at);
@@ -153,7 +160,7 @@ export const tenants: readonly Rule[] = [
       for (const expression of policy.expressions) {
         if (every(expression, 'ColumnRef').length === 0) {
           yield {
-            detail: `${policy.name} of ${policy.table} looks at no column, and is for ${policy.roles.join(', ')}`,
+            detail: `${policy.name} of ${policy.table} for ${policy.roles.join(', ')} contains no column`,
           };
         }
       }
@@ -162,9 +169,9 @@ export const tenants: readonly Rule[] = [
   {
     id: 'tenant-key-order',
     severity: 'high',
-    title: "A key of tenants' rows starts with tenant_id",
-    why: 'a key across tenants answers "duplicate key" to one tenant about another\'s row',
-    instead: 'PRIMARY KEY (tenant_id, …), UNIQUE (tenant_id, …).',
+    title: 'Keys of tables with tenant rows start with tenant_id',
+    why: 'the error "duplicate key" of a key across tenants reveals that a row of another tenant exists',
+    remedy: 'Use PRIMARY KEY (tenant_id, …) and UNIQUE (tenant_id, …).',
     source: 'PostgreSQL manual, Row Security Policies, on covert channels',
     *check(statement, at) {
       for (const { table, columns, location } of keysOf(statement, at)) {
@@ -176,10 +183,10 @@ export const tenants: readonly Rule[] = [
   {
     id: 'view-passes-row-security',
     severity: 'high',
-    title: "A view over tenants' rows runs with the rights of who reads it",
-    why: "a view reads as its owner: whoever may select from it sees what the owner's policies show",
-    instead:
-      'CREATE VIEW … WITH (security_invoker = true), or a filter by tenant with security_barrier and a reason.',
+    title: 'Views over tenant rows run with the privileges of the reader',
+    why: 'by default a view reads as its owner, so every role with SELECT sees the rows that the policies of the owner allow',
+    remedy:
+      'Use CREATE VIEW … WITH (security_invoker = true), or security_barrier with a filter by tenant and an allowance.',
     source: 'splinter 0010; pgrls VIEW001',
     *check(statement, at) {
       for (const { table, command } of changes(statement)) {
@@ -205,23 +212,45 @@ export const tenants: readonly Rule[] = [
   {
     id: 'forced-security-hides-rows',
     severity: 'high',
-    title: "A migration that reads or changes tenants' rows runs as a role that sees them",
-    why: 'row-level security is forced and llama_owner has no policy: SELECT finds nothing, UPDATE and DELETE change nothing, without an error',
-    instead:
-      'SET LOCAL ROLE maintenance_role (or another with a policy) around it, and check how many rows it changed.',
+    title: 'Migrations read and change tenant rows as a role that sees them',
+    why: 'row-level security is forced and llama_owner has no policy, so SELECT returns no rows and UPDATE and DELETE change none, without an error',
+    remedy:
+      'Use SET LOCAL ROLE maintenance_role (or another role with a policy) around the statement, and check the number of changed rows.',
     source: 'reproduced on 15 and 18: "DELETE 0"',
     *check({ node, place }, at) {
       if (place !== 'migration' || (at.role !== undefined && at.role !== 'llama_owner')) return;
-      const works = ['UpdateStmt', 'DeleteStmt', 'SelectStmt', 'InsertStmt', 'MergeStmt'] as const;
-      if (!works.some((kind) => is(node, kind))) return;
+      if (!rowStatements.some((kind) => is(node, kind))) return;
       for (const table of tenantTablesIn(node, at.schema)) {
         if (at.size(table) !== 'new') yield { detail: `${at.role ?? 'the login'} sees no row of ${table}` };
       }
     },
   },
+  {
+    id: 'tenant-table-open',
+    severity: 'critical',
+    title: 'Tables with a column tenant_id have forced row-level security and a RESTRICTIVE floor policy',
+    why: 'without row-level security every role with a grant reads all tenants; without FORCE the owner does; without a floor, one careless policy opens the table',
+    remedy:
+      'ENABLE and FORCE ROW LEVEL SECURITY, and CREATE POLICY … AS RESTRICTIVE … TO application_role, in this file or a later one.',
+    source: 'splinter 0013; pgrls SEC001, SEC002 and SEC007; decision 15',
+    *atEnd(schema) {
+      for (const [table, known] of schema.tables) {
+        if (!schema.isTenants(table) || known.partition) continue;
+        const floor = [...known.policies.values()].some(({ restrictive }) => restrictive);
+        const lacks = [
+          ...(known.rowSecurity ? [] : ['ENABLE ROW LEVEL SECURITY']),
+          ...(known.forced ? [] : ['FORCE ROW LEVEL SECURITY']),
+          ...(floor ? [] : ['a RESTRICTIVE policy']),
+        ];
+        if (lacks.length > 0) yield { table, detail: `${table} lacks ${lacks.join(', ')}` };
+      }
+    },
+  },
 ];
 
-/** ALTER POLICY without TO leaves the roles that the policy has. */
+export const family: Family = { title: 'Tenants', rules };
+
+/** The policy that a statement creates or changes. ALTER POLICY without TO keeps the roles of the policy. */
 function policyOf({ node }: Statement, { schema }: Context): Policy | undefined {
   const policy:
     | Pick<CreatePolicyStmt, 'table' | 'policy_name' | 'roles' | 'qual' | 'with_check'>
@@ -277,31 +306,3 @@ function keysOf(statement: Statement, at: Context) {
   }
   return keys;
 }
-
-/** Tables with a column tenant_id that stay open when all files have run, with what they lack. */
-export function openTables(schema: Context['schema']): { readonly table: string; readonly lacks: string }[] {
-  return [...schema.tables].flatMap(([table, known]) => {
-    if (!schema.isTenants(table) || known.partition) return [];
-    const floor = [...known.policies.values()].some(({ restrictive }) => restrictive);
-    const lacks = [
-      ...(known.rowSecurity ? [] : ['ENABLE ROW LEVEL SECURITY']),
-      ...(known.forced ? [] : ['FORCE ROW LEVEL SECURITY']),
-      ...(floor ? [] : ['a RESTRICTIVE policy']),
-    ];
-    return lacks.length === 0 ? [] : [{ table, lacks: lacks.join(', ') }];
-  });
-}
-
-/** Not about one statement: whatever order the files take, the table must be closed at the end of them. */
-export const tenantTableOpen: Rule = {
-  id: 'tenant-table-open',
-  severity: 'critical',
-  title: 'A table with a column tenant_id gets row-level security, forced, and a RESTRICTIVE floor',
-  why: 'without them every role that is granted anything on it reads every tenant; without FORCE its owner does; without a floor one careless policy opens it',
-  instead:
-    'ENABLE and FORCE ROW LEVEL SECURITY, and CREATE POLICY … AS RESTRICTIVE … TO application_role, in this file or a later one.',
-  source: 'splinter 0013; pgrls SEC001, SEC002 and SEC007; decision 15',
-  *check() {
-    // openTables looks, after the last file.
-  },
-};

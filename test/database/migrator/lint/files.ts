@@ -1,10 +1,10 @@
-/** Migration files for the lint, in a folder of their own. */
+/** A temporary folder with migration files for the lint. */
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LintOptions, type LintResult, lint } from '../../../../database/migrator/lint/lint.ts';
 
-/** What is there before the file under test: events is large, records too and holds tenants' rows, plain is of unknown size. */
+/** The schema before the file under test. `events` and `records` are large, `records` holds tenant rows, the size of `plain` is unknown. */
 export const base = `-- Up Migration
 CREATE TABLE llama.events (id bigint NOT NULL, kind text NOT NULL, at timestamptz NOT NULL) PARTITION BY RANGE (at);
 CREATE INDEX events_kind ON llama.events (kind);
@@ -52,12 +52,12 @@ export function lintFolder(): LintFolder {
 }
 
 export interface Case {
-  /** Above "-- Up Migration". */
+  /** Text above "-- Up Migration". */
   readonly head?: string;
   readonly up?: string;
   /** @default 'SELECT 1;' */
   readonly down?: string | null;
-  /** A TypeScript migration instead. */
+  /** Text of a TypeScript migration, which replaces the other members. */
   readonly ts?: string;
 }
 

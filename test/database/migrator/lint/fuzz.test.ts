@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => folder.drop());
 
-/** Statements of every kind that the rows know, taken apart into words. */
+/** The statements of the rows and some of other kinds. */
 const statements = rows
   .flatMap(({ bad, good }) => [bad, good])
   .flatMap((given) => (typeof given === 'string' ? [given] : [given.up ?? '', given.down ?? '']))
@@ -35,7 +35,7 @@ const parses = (sql: string): boolean => {
   }
 };
 
-/** A known statement, or several, with words taken out, put in, doubled or exchanged: enough of them still parse. */
+/** One or more known statements with words removed, inserted, doubled or replaced. Many of them still parse. */
 const sql = fc
   .array(
     fc.tuple(
@@ -59,7 +59,7 @@ const sql = fc
   )
   .filter(parses);
 
-it('never throws on SQL that the parser accepts, and finds only lines of the file', async () => {
+it('never throws on SQL that the parser accepts, and reports only lines of the file', async () => {
   await fc.assert(
     fc.asyncProperty(sql, async (text) => {
       const content = `-- Up Migration\n${text}\n-- Down Migration\n${text}\n`;

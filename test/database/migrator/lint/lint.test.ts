@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Fault } from '../../../../core/fault.ts';
+
 import type { TableFacts } from '../../../../database/migrator/lint/estimates.ts';
 import { readForLint } from '../../../../database/migrator/lint/read.ts';
 import { selectFiles } from '../../../../database/migrator/lint/select.ts';
@@ -21,23 +21,23 @@ const lintTs = (ts: string) => folder.lint(folder.write(`${number}_case.ts`, ts)
 const brief = ({ rule, line, severity }: { rule: string; line: number; severity: string }) =>
   `${line} ${rule} ${severity}`;
 
-describe('how much a table matters', () => {
+describe('the size of a table', () => {
   const statement = (table: string) => `ALTER TABLE llama.${table} ADD CONSTRAINT c CHECK (1 = 1);`;
   const facts: TableFacts = {
     partitioned: [],
     sizeOf: (table) => (({ 'llama.plain': 'large', 'llama.events': 'small' }) as const)[table],
   };
 
-  it('counts partitioned tables as large and others as of unknown size, without a database', async () => {
+  it('is large for partitioned tables and unknown for others, without a database', async () => {
     expect((await lintSql(statement('events'))).findings.map(brief)).toEqual([
       '2 constraint-without-not-valid high',
     ]);
     const { findings } = await lintSql(statement('plain'));
     expect(findings.map(brief)).toEqual(['2 constraint-without-not-valid low']);
-    expect(findings[0]?.detail).toMatch(/its size is not known here/);
+    expect(findings[0]?.detail).toMatch(/its size is unknown/);
   });
 
-  it('asks the database where there is one: a table that is not there yet has no rows', async () => {
+  it('comes from the database if there is one; a table that does not exist yet has no rows', async () => {
     expect((await lintSql(statement('plain'), { facts })).findings.map(brief)).toEqual([
       '2 constraint-without-not-valid high',
     ]);
@@ -45,7 +45,7 @@ describe('how much a table matters', () => {
     expect((await lintSql(statement('unheard_of'), { facts })).findings).toEqual([]);
   });
 
-  it('knows a table for partitioned that is only registered', async () => {
+  it('is large for a table that only the registry makes partitioned', async () => {
     const before = folder.write(
       '0002_register.sql',
       "-- Up Migration\nCREATE TABLE llama.late (a bigint);\nINSERT INTO llama.partitioned_tables (table_name) VALUES ('other'), ('late');\n",
@@ -69,20 +69,20 @@ describe('allowances', () => {
       'inside its block',
       'DO $$\nBEGIN\n  -- lint allow truncate: nobody reads it\n  TRUNCATE llama.plain;\nEND $$;',
     ],
-  ])('are found %s', async (_, up) => {
+  ])('apply %s', async (_, up) => {
     const { findings, allowed } = await lintSql(up);
     expect(findings).toEqual([]);
     expect(allowed).toMatchObject([{ rule: 'truncate', reason: 'nobody reads it' }]);
   });
 
-  it('speak of one statement, not of the next', async () => {
+  it('apply to one statement, not to the next', async () => {
     const { findings } = await lintSql(
       '-- lint allow truncate: nobody reads it\nTRUNCATE llama.plain;\nTRUNCATE llama.plain;',
     );
     expect(findings.map(brief)).toEqual(['4 truncate critical']);
   });
 
-  it('in the head of a file speak of the file', async () => {
+  it('in the head of a file apply to the file', async () => {
     const path = folder.write(
       `${number}_head.sql`,
       '-- lint allow no-down: what it erases is gone\n-- Up Migration\nSELECT 1;\n',
@@ -92,12 +92,12 @@ describe('allowances', () => {
     expect(allowed).toMatchObject([{ rule: 'no-down', reason: 'what it erases is gone' }]);
   });
 
-  it('without a reason allow nothing', async () => {
+  it('without a reason accept nothing', async () => {
     const { findings } = await lintSql('-- lint allow truncate:\nTRUNCATE llama.plain;');
     expect(findings.map(brief)).toEqual(['2 allowance-without-reason high', '3 truncate critical']);
   });
 
-  it('are found in TypeScript, beside the call and in its SQL', async () => {
+  it('apply in TypeScript, next to the call and inside its SQL', async () => {
     const { findings, allowed } = await lintTs(`export async function up(pgm) {
   // lint allow truncate: nobody reads it
   pgm.sql('TRUNCATE llama.plain');
@@ -116,7 +116,7 @@ export const down = async () => undefined;
 });
 
 describe('TypeScript migrations', () => {
-  it('are read by running them on the builder, with the line that asks', async () => {
+  it('run on the builder of node-pg-migrate, and findings have the line of the call', async () => {
     const { findings } =
       await lintTs(`import { dropPartitionedIndex } from './database/indexes/partitioned-index.ts';
 export async function up(pgm) {
@@ -132,7 +132,7 @@ export async function down(pgm) {
     expect(findings.map(brief)).toEqual(['3 small-key medium', '4 rename-table high', '5 truncate critical']);
   });
 
-  it('are said to be unseen from where they need an answer', async () => {
+  it('are unseen from the first query whose answer they need', async () => {
     const { findings, unseen } = await lintTs(`export async function up(pgm) {
   pgm.sql('TRUNCATE llama.plain');
   const { rows } = await pgm.db.query('SELECT 1');
@@ -142,11 +142,11 @@ export async function down() {}
 `);
     expect(findings.map(brief)).toEqual(['2 truncate critical']);
     expect(unseen).toMatchObject([
-      { line: 3, reason: expect.stringMatching(/depends on the answer to a query/) },
+      { line: 3, reason: expect.stringMatching(/depend on the answer to a query/) },
     ]);
   });
 
-  it('are refused when they cannot be loaded, and unseen where they fail', async () => {
+  it('are refused if they cannot be loaded, and unseen from where they fail', async () => {
     const { findings } = await lintTs("import './nothing.ts';\nexport const up = 1;\nexport const down = 1;");
     expect(findings.map(brief)).toEqual(['1 syntax-error critical']);
     expect(findings[0]?.detail).toMatch(/cannot be loaded/);
@@ -161,8 +161,8 @@ export async function down() {}
   });
 });
 
-describe('what is inside a body', () => {
-  it('is looked at in a block, at its own line, but only as code in a function', async () => {
+describe('statements inside a body', () => {
+  it('are linted at their own line in a block, and only by the rules for functions in a function', async () => {
     const body = '$$\nBEGIN\n  DROP TABLE llama.plain;\nEND $$;';
     expect((await lintSql(`DO ${body}`)).findings.map(brief)).toEqual(['4 drop-table high']);
     const fn =
@@ -170,7 +170,7 @@ describe('what is inside a body', () => {
     expect((await lintSql(`${fn} ${body}`)).findings).toEqual([]);
   });
 
-  it('is said to be unseen where it is built when it runs', async () => {
+  it('are unseen if they are built at run time', async () => {
     const { unseen } = await lintSql(
       "DO $$\nDECLARE\n  s text := 'x';\nBEGIN\n  EXECUTE s || ' y';\nEND $$;",
     );
@@ -184,7 +184,7 @@ describe('what is inside a body', () => {
     ).toMatchObject([{ reason: 'the body is written in python' }]);
   });
 
-  it('counts characters of any width', async () => {
+  it('have the right line after characters of any width', async () => {
     expect(
       (await lintSql("-- Größe, 大きさ, 🦙\nSELECT 'ä🦙';\nTRUNCATE llama.plain;")).findings.map(brief),
     ).toEqual(['4 truncate critical']);
@@ -194,8 +194,8 @@ describe('what is inside a body', () => {
   });
 });
 
-describe('a check that proves NOT NULL', () => {
-  it('counts once an earlier migration has validated it', async () => {
+describe('a CHECK (column IS NOT NULL)', () => {
+  it('allows SET NOT NULL once an earlier migration has validated it', async () => {
     const add =
       '-- Up Migration\nALTER TABLE llama.events ADD CONSTRAINT there CHECK (kind IS NOT NULL) NOT VALID;\n';
     const validate = '-- Up Migration\nALTER TABLE llama.events VALIDATE CONSTRAINT there;\n';
@@ -216,15 +216,15 @@ describe('a check that proves NOT NULL', () => {
   });
 });
 
-describe('which files', () => {
-  it('puts those of the folder that come before a named one in front of it', () => {
+describe('the selected files', () => {
+  it('follow the migrations of the folder with lower versions', () => {
     const first = folder.write('0001_base.sql', '-- Up Migration\nSELECT 1;\n');
     const own = lintFolder();
     const second = own.write('0002_second.sql', '-- Up Migration\nSELECT 1;\n');
     const third = own.write('0003_third.sql', '-- Up Migration\nSELECT 1;\n');
     const base = `${own.directory}/0001_base.sql`;
     try {
-      // What is no migration would stop the listing.
+      // Other files than migrations would fail the listing.
       for (const name of ['package.json', 'core', 'database', 'runtime']) own.remove(name);
       expect(selectFiles([], own.directory)).toEqual({ files: [base, second, third], before: [] });
       expect(selectFiles([second], own.directory)).toEqual({ files: [second], before: [base] });
@@ -234,8 +234,11 @@ describe('which files', () => {
     }
   });
 
-  it('refuses what it cannot read', async () => {
-    await expect(readForLint('/nowhere/0001_a.sql')).rejects.toBeInstanceOf(Fault);
-    await expect(readForLint('package.json')).rejects.toThrow(/neither \.sql nor \.ts/);
+  it('are refused if they cannot be read', async () => {
+    await expect(readForLint('/nowhere/0001_a.sql')).rejects.toMatchObject({
+      code: 'lint/file-unreadable',
+      what: expect.stringContaining('/nowhere/0001_a.sql'),
+    });
+    await expect(readForLint('package.json')).rejects.toMatchObject({ code: 'lint/file-kind-unknown' });
   });
 });

@@ -1,9 +1,9 @@
-/** For every rule a migration that it, and only it, reports, and a twin that says the same without it. */
+/** For every rule, a migration that violates only this rule, and a correct twin. */
 import type { Case } from './files.ts';
 
 export interface Row {
   readonly rule: string;
-  /** Text of the line that is reported. */
+  /** Text of the reported line. */
   readonly at: string;
   readonly bad: Case | string;
   readonly good: Case | string;

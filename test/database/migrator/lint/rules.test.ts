@@ -18,7 +18,7 @@ const look = async (given: Case | string) => {
 };
 
 describe.each(rows)('$rule', ({ rule, at, bad, good }) => {
-  it(`reports, alone and at its line: ${at}`, async () => {
+  it(`is the only finding, at its line: ${at}`, async () => {
     const { content, result } = await look(bad);
     expect(result.findings.map((finding) => finding.rule)).toEqual([rule]);
     const line = content.split('\n')[(result.findings[0]?.line ?? 0) - 1];
@@ -26,13 +26,20 @@ describe.each(rows)('$rule', ({ rule, at, bad, good }) => {
     expect(result.unseen).toEqual([]);
   });
 
-  it('passes the twin', async () => {
+  it('accepts the correct twin', async () => {
     const { result } = await look(good);
     expect(result.findings).toEqual([]);
     expect(result.unseen).toEqual([]);
   });
 });
 
-it('has a row for every rule, and no rule twice', () => {
+it('every rule has a row, and no id occurs twice', () => {
   expect([...new Set(rows.map(({ rule }) => rule))].sort()).toEqual(rules.map(({ id }) => id).sort());
+});
+
+it.each(rules)('$id has one function, and a remedy that is a sentence', (rule) => {
+  const functions = [rule.check, rule.checkFile, rule.checkAllowance, rule.atEnd];
+  expect(functions.filter((one) => one !== undefined)).toHaveLength(1);
+  expect(rule.remedy).toMatch(/^[A-Z].*[.)]$/);
+  expect(rule.title).toMatch(/^[A-Z].*[^.]$/);
 });

@@ -27,9 +27,8 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
   });
 
   beforeEach(async () => {
-    const settings = environments().find(({ name }) => name === 'production');
     const { subscriptionId } = local.azure;
-    const template = settings && bootstrapTemplate(settings, { subscriptionId, repository });
+    const template = bootstrapTemplate(environments.named('production'), { subscriptionId, repository });
     const done = await local.client.done(
       'PUT',
       `/subscriptions/${subscriptionId}/providers/Microsoft.Resources/deployments/bootstrap`,

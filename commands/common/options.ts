@@ -1,0 +1,77 @@
+/** Options and arguments that several commands share. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Severity, severities } from '../../core/severity.ts';
+import { migrationsDirectory } from '../../database/migrator/files.ts';
+
+export interface TargetOptions {
+  readonly url?: string;
+  readonly hostAddress?: string;
+  readonly json?: boolean;
+}
+
+export interface MigrationsOptions extends TargetOptions {
+  readonly migrations: string;
+}
+
+export interface LockWaitOptions {
+  /** Seconds. */
+  readonly lockWait: number;
+}
+
+/** Description of an argument that names an environment. */
+export const environmentArgument = 'an environment of environments/, such as production';
+
+/** Adds `[environment]`, `--url`, `--host-address` and `--json`. */
+export function withTarget(command: Command): Command {
+  return command
+    .argument(
+      '[environment]',
+      `${environmentArgument}; its Terraform outputs name the server. Inside an apply, LLAMA_DB_DEPLOYMENT names it`,
+    )
+    .option(
+      '--url <url>',
+      'the target itself: postgresql://user@host:5432/database (with PGPASSWORD, or an Entra token)',
+    )
+    .option(
+      '--host-address <ip>',
+      'connect to this address, as through a tunnel; TLS still checks the host name',
+    )
+    .addOption(jsonOption());
+}
+
+/** Adds `--migrations`. */
+export function withMigrations(command: Command): Command {
+  const option = new Option('--migrations <folder>', 'folder of the migration files');
+  return command.addOption(option.default(migrationsDirectory, "the project's own"));
+}
+
+export function jsonOption(): Option {
+  return new Option('--json', 'print the result as JSON on stdout, progress on stderr');
+}
+
+export function lockWaitOption(): Option {
+  return new Option('--lock-wait <seconds>', 'how long to wait for another run')
+    .argParser(wholeNumber)
+    .default(60);
+}
+
+/** @param description how the command uses the severity */
+export function failOnOption(description: string, byDefault: Severity): Option {
+  return new Option('--fail-on <severity>', description).choices(severities).default(byDefault);
+}
+
+export function subscriptionOption(): Option {
+  return new Option('--subscription <id>', 'Azure subscription; default: ARM_SUBSCRIPTION_ID');
+}
+
+/** Parses a whole number that is not negative. @throws InvalidArgumentError for anything else */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidArgumentError('It must be a whole number, 0 or more.');
+}
+
+/** Collects the values of a repeatable option. */
+export function collected(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

@@ -1,0 +1,139 @@
+import type { Command } from 'commander';
+import { duration } from '../core/text.ts';
+import type { Log, Proved } from '../test/proof/proof.ts';
+import type { Random } from '../test/proof/random.ts';
+import { wholeNumber } from './common/options.ts';
+
+const log: Log = (line) => void process.stdout.write(`${line}\n`);
+
+interface Proof<Options> {
+  readonly name: string;
+  readonly description: string;
+  readonly options: readonly (readonly [flags: string, description: string, byDefault: number])[];
+  prove(options: Options, random: Random): Promise<Proved>;
+}
+
+/** Long runs that try to disprove a claim of this project (docs/proofs.md). Tests run a shorter version of each. */
+export function register(program: Command): void {
+  const prove = program
+    .command('prove')
+    .description('try to disprove the claims of this project in long runs (docs/proofs.md)')
+    .addHelpText('after', '\nExample: llama-db prove kills --kills 20');
+  add<{ readonly kills: number; readonly rows: number }>(prove, {
+    name: 'kills',
+    description: 'kill -9 the post-deploy step at random moments; the next run repairs the database',
+    options: [
+      ['--kills <number>', 'runs to kill', 200],
+      ['--rows <number>', 'rows under the indexes that are built', 60_000],
+    ],
+    async prove(options, random) {
+      const { proveKills } = await import('../test/proof/kills.ts');
+      return onProductionTestbed((testbed) => proveKills(testbed, { ...options, random, log }));
+    },
+  });
+  add<{ readonly pairs: number }>(prove, {
+    name: 'deployments',
+    description: 'run two post-deploy steps at once; one applies, the other waits or ends with a clear error',
+    options: [['--pairs <number>', 'pairs of deployments', 50]],
+    async prove(options, random) {
+      const { proveDeployments } = await import('../test/proof/deployments.ts');
+      return onProductionTestbed((testbed) => proveDeployments(testbed, { ...options, random, log }));
+    },
+  });
+  add<{ readonly statements: number; readonly workers: number }>(prove, {
+    name: 'isolation',
+    description:
+      "run random statements in the application's role; none reveals or changes another tenant's data",
+    options: [
+      ['--statements <number>', 'statements', 100_000],
+      ['--workers <number>', 'parallel runs, each with the next seed', 4],
+    ],
+    async prove(options, random) {
+      const [{ proveIsolation }, { isolationTestbed }] = await Promise.all([
+        import('../test/proof/isolation/run.ts'),
+        import('../test/proof/isolation/testbed.ts'),
+      ]);
+      const { server, template, version } = await isolationTestbed();
+      log(`PostgreSQL ${version}`);
+      try {
+        return await proveIsolation({ ...options, server, template, random, log });
+      } finally {
+        await server.stop();
+      }
+    },
+  });
+  add<{ readonly rounds: number; readonly rate: number; readonly read: number }>(prove, {
+    name: 'partitions',
+    description:
+      'add and detach months beside a long read and steady writes; no writer waits longer than 100 ms',
+    options: [
+      ['--rounds <number>', 'rounds of adding and detaching months', 3],
+      ['--rate <number>', 'writes per second', 200],
+      ['--read <seconds>', 'duration of one read', 10],
+    ],
+    async prove(options, random) {
+      const { provePartitions } = await import('../test/proof/partitions.ts');
+      return provePartitions({ ...options, random, log });
+    },
+  });
+  add<{ readonly rows: number; readonly tenants: number }>(prove, {
+    name: 'retention',
+    description:
+      'erase records past their retention in batches; reports rows per second and the longest transaction',
+    options: [
+      ['--rows <number>', 'records past their retention', 50_000],
+      ['--tenants <number>', 'tenants that own them', 200],
+    ],
+    async prove(options) {
+      const { proveRetention } = await import('../test/proof/retention.ts');
+      return proveRetention({ ...options, log });
+    },
+  });
+  add<object>(prove, {
+    name: 'canaries',
+    description: 'plant secrets and search everything a server writes for them, on each supported PostgreSQL',
+    options: [],
+    async prove() {
+      const { proveCanaries } = await import('../test/proof/canaries.ts');
+      return proveCanaries({ log });
+    },
+  });
+}
+
+function add<Options extends object>(parent: Command, proof: Proof<Options>): void {
+  const command = parent.command(proof.name).description(proof.description);
+  for (const [flags, text, byDefault] of proof.options) command.option(flags, text, wholeNumber, byDefault);
+  command.option('--seed <number>', 'repeat the run that printed this seed', wholeNumber);
+  command.action(async (given: Options & { readonly seed?: number }) => {
+    const [{ Disproved }, { Random }] = await Promise.all([
+      import('../test/proof/proof.ts'),
+      import('../test/proof/random.ts'),
+    ]);
+    const random = new Random(given.seed ?? Random.seed());
+    const start = performance.now();
+    const facts = () => `(seed ${random.seed}, ${duration(performance.now() - start)})`;
+    log(`${proof.name}: seed ${random.seed}`);
+    try {
+      const { summary } = await proof.prove(given, random);
+      log(`HELD: ${summary} ${facts()}`);
+    } catch (error) {
+      if (!(error instanceof Disproved)) throw error;
+      log(`DISPROVED: ${error.message} ${facts()}`);
+      process.exitCode = 1;
+    }
+  });
+}
+
+async function onProductionTestbed(
+  prove: (
+    testbed: Awaited<ReturnType<typeof import('../test/proof/testbed.ts').productionTestbed>>,
+  ) => Promise<Proved>,
+): Promise<Proved> {
+  const { productionTestbed } = await import('../test/proof/testbed.ts');
+  const testbed = await productionTestbed();
+  try {
+    return await prove(testbed);
+  } finally {
+    await testbed.server.stop();
+  }
+}

@@ -1,0 +1,4 @@
+/** A Terraform expression, as the synthesized JSON holds it. */
+export function expression(terraform: string): string {
+  return `\${${terraform}}`;
+}

@@ -1,0 +1,133 @@
+/** Encrypted values outside the registered columns: copies and forgotten tables, which rotation does not find. */
+import type pg from 'pg';
+
+/** Values of one column that name one data key. */
+export interface Stray {
+  /** Qualified. */
+  readonly table: string;
+  readonly column: string;
+  readonly keyId: string;
+  readonly values: number;
+}
+
+export interface Strays {
+  readonly found: readonly Stray[];
+  /** Tables and columns that were looked at. */
+  readonly tables: number;
+  readonly columns: number;
+  /** Tables of which no role that this login may take sees every row. */
+  readonly unreadable: readonly string[];
+}
+
+interface Candidate {
+  readonly table: string;
+  /** Who sees every row, quoted. */
+  readonly role: string | null;
+  readonly pages: number;
+  /** Names are quoted. */
+  readonly columns: readonly { readonly name: string; readonly bytes: boolean }[];
+}
+
+/**
+ * Looks for values as they are stored, in every table and materialized view of the database: the id of a data key stands
+ * in front of each. Inside a transaction; leaves its role changed.
+ *
+ * @param options.pages of each table, as a sample; 0 only says which tables could be looked at. @default - every row
+ */
+export async function findStrays(
+  client: pg.ClientBase,
+  options: { readonly pages?: number } = {},
+): Promise<Strays> {
+  await client.query('SET LOCAL ROLE llama_owner');
+  const { rows: candidates } = await client.query<Candidate>(candidatesQuery);
+  const readable = candidates.filter(({ role }) => role !== null);
+  const strays: (Stray & { readonly bytes: boolean })[] = [];
+  for (const { table, role, pages, columns } of options.pages === 0 ? [] : readable) {
+    await client.query(`SET LOCAL ROLE ${role}`);
+    const share = (100 * (options.pages ?? pages)) / Math.max(pages, 1);
+    const sample = share < 100 ? `TABLESAMPLE SYSTEM (${share})` : '';
+    const keys = columns.map(
+      ({ name, bytes }, place) =>
+        `SELECT ${place} AS place, k.key_id FROM (${bytes ? keyInBytes(`r.${name}`) : keysInText(`r.${name}`)}) AS k`,
+    );
+    const { rows } = await client.query<{ place: number; keyId: string; values: number }>(
+      `SELECT m.place, m.key_id AS "keyId", count(*)::int AS values
+         FROM ${table} AS r ${sample} CROSS JOIN LATERAL (${keys.join(' UNION ALL ')}) AS m GROUP BY 1, 2 ORDER BY 1, 2`,
+    );
+    for (const { place, keyId, values } of rows) {
+      const { name = '', bytes = false } = columns[place] ?? {};
+      strays.push({ table, column: name, bytes, keyId, values });
+    }
+  }
+  const known = await knownKeys(client, strays);
+  return {
+    // Bytes that happen to begin with 1 are common; text that looks so is a value, of a key that is here or not.
+    found: strays.flatMap(({ bytes, ...stray }) => (!bytes || known.has(stray.keyId) ? [stray] : [])),
+    tables: readable.length,
+    columns: readable.reduce((sum, { columns }) => sum + columns.length, 0),
+    unreadable: candidates.filter(({ role }) => role === null).map(({ table }) => table),
+  };
+}
+
+function keysInText(value: string): string {
+  return `SELECT k[1] AS key_id
+            FROM regexp_matches(${value}::text, 'gcm1:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):', 'g') AS k
+           WHERE strpos(${value}::text, 'gcm1:') > 0`;
+}
+
+function keyInBytes(value: string): string {
+  return `SELECT (encode(substr(${value}, 2, 16), 'hex')::uuid)::text AS key_id
+           WHERE length(${value}) >= 45 AND substr(${value}, 1, 1) = '\\x01'`;
+}
+
+async function knownKeys(
+  client: pg.ClientBase,
+  strays: readonly { readonly keyId: string; readonly bytes: boolean }[],
+): Promise<ReadonlySet<string>> {
+  const ids = [...new Set(strays.flatMap(({ keyId, bytes }) => (bytes ? [keyId] : [])))];
+  if (ids.length === 0) return new Set();
+  await client.query('SET LOCAL ROLE admin_role');
+  const { rows } = await client.query<{ id: string }>(
+    'SELECT key_id::text AS id FROM llama.data_keys WHERE key_id = ANY ($1::uuid[])',
+    [ids],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
+/**
+ * Columns that can hold text or bytes. Left out: what extensions own, the keys themselves, the audit trail, whose months
+ * are counted by their age, and months that were detached from a table without registered columns: no role may read
+ * one, and what kept values out of its table kept them out of it.
+ */
+const candidatesQuery = `
+  WITH relations AS (
+    SELECT c.oid, n.oid AS namespace, format('%I.%I', n.nspname, c.relname) AS name,
+           (SELECT p.oid FROM pg_class AS p
+             WHERE p.relnamespace = n.oid AND p.relkind = 'p' AND NOT c.relispartition
+               AND c.relname ~ '_y[0-9]{4}m[0-9]{2}$' AND p.relname = left(c.relname, -9)) AS detached_from
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND (c.relkind <> 'm' OR c.relispopulated)
+       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+       AND c.oid NOT IN ('llama.data_keys'::regclass, 'llama.audit_trail'::regclass)
+       AND NOT EXISTS (SELECT FROM pg_depend AS d
+                        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
+  SELECT r.name AS table,
+         (SELECT quote_ident(w.who)
+            FROM unnest(ARRAY['admin_role', 'llama_owner', session_user]::name[]) WITH ORDINALITY AS w (who, place)
+           WHERE has_schema_privilege(w.who, r.namespace, 'USAGE') AND has_table_privilege(w.who, r.oid, 'SELECT')
+             AND llama.sees_every_row(w.who, r.oid)
+           ORDER BY w.place LIMIT 1) AS role,
+         (SELECT coalesce(sum(pg_relation_size(t.relid)), 0)::float8 FROM pg_partition_tree(r.oid) AS t)
+           / current_setting('block_size')::int
+         + pg_relation_size(r.oid)::float8 / current_setting('block_size')::int AS pages,
+         jsonb_agg(jsonb_build_object('name', quote_ident(a.attname), 'bytes', b.typname = 'bytea') ORDER BY a.attnum) AS columns
+    FROM relations AS r
+    JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    JOIN pg_type AS b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+   WHERE (b.typcategory IN ('S', 'A', 'C') OR b.typname IN ('bytea', 'json', 'jsonb', 'xml', 'hstore'))
+     AND NOT EXISTS (SELECT FROM llama.encrypted_columns AS e WHERE to_regclass(e.stored_table) = r.oid AND e.stored_column = a.attname)
+     AND (r.detached_from IS NULL OR EXISTS (SELECT FROM llama.encrypted_columns AS e WHERE to_regclass(e.stored_table) = r.detached_from))
+     AND r.detached_from IS DISTINCT FROM 'llama.audit_trail'::regclass
+   GROUP BY r.oid, r.name, r.namespace
+   ORDER BY 1`;

@@ -1,0 +1,48 @@
+/** Repeats work that could not get a lock. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Fault } from '../core/fault.ts';
+import { counted } from '../core/text.ts';
+import { sqlState } from './diagnosis.ts';
+
+/** Lock not available; deadlock. PostgreSQL has rolled the statement back, so it can run again. */
+const lockStates = new Set(['55P03', '40P01']);
+
+export function isLockFailure(error: unknown): boolean {
+  return lockStates.has(sqlState(error) ?? '');
+}
+
+/** Milliseconds before the next attempt: doubles up to 5 s, varied by half so that two sessions do not keep colliding. */
+export function pauseAfter(attempt: number, first: number): number {
+  return Math.min(first * 2 ** (attempt - 1), 5_000) * (0.5 + Math.random());
+}
+
+/**
+ * Runs `work`, one transaction or one statement, until it gets its lock.
+ *
+ * @param what the work, for the message: `Analyzing storage_records`
+ * @param limits the attempts, and the `lock_timeout` of the session in milliseconds
+ * @throws Fault if no attempt got the lock; any other error at once
+ */
+export async function retryOnLock<Result>(
+  what: string,
+  { attempts, lockTimeout }: { readonly attempts: number; readonly lockTimeout: number },
+  work: () => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isLockFailure(error)) throw error;
+      if (attempt >= attempts) {
+        throw new Fault(
+          'lock/not-free',
+          what,
+          `its lock was not free within ${lockTimeout} ms in ${counted(attempts, 'attempt')}`,
+          'Find the holder in pg_locks (usually a long transaction), end it, and run the command again: it continues from there.',
+          { cause: error },
+        );
+      }
+      await sleep(pauseAfter(attempt, 200));
+    }
+  }
+}

@@ -1,0 +1,280 @@
+/** The parts of a sandbox: a local Azure, the PostgreSQL behind its servers, a scratch project and a deployer. */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { nameOf } from '../../azure/resource-id.ts';
+import { withheldActions } from '../../azure/resource-types.ts';
+import { textAt } from '../../core/json.ts';
+import type { EnvironmentSettings } from '../../environments/settings.ts';
+import {
+  type AzureRequest,
+  type AzureResponse,
+  type AzureSnapshot,
+  type Interception,
+  type IssuedToken,
+  type LocalAzure,
+  PostgresBehind,
+  serverBehind,
+  startLocalAzure,
+  workflowToken,
+} from '../../local/azure/index.ts';
+import { serverType } from '../../local/azure/providers/postgresql/server.ts';
+import { closeAll, type Part, thenClose } from '../../local/closing.ts';
+import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
+import type { Line } from '../../local/processes/program.ts';
+import { serverFor } from '../start.ts';
+import { CdktfDeployer } from '../terraform/cdktf.ts';
+import { type Deployer, TerraformDeployer } from '../terraform/deployer.ts';
+import { Project } from '../terraform/project.ts';
+import { admit } from './entra-login.ts';
+import { deploymentOf } from './environments.ts';
+import type { Secrets } from './secrets.ts';
+
+export interface TestbedOptions {
+  readonly settings: EnvironmentSettings;
+  /** Collects every secret of the testbed. */
+  readonly secrets: Secrets;
+  /** @default 'terraform' */
+  readonly deployer?: Deployer['kind'] | undefined;
+  /**
+   * Whether a PostgreSQL runs behind the servers. Without it, the post-deploy step does nothing.
+   * @default true
+   */
+  readonly database?: boolean | undefined;
+  /** Seconds a token is valid. @default 3600 */
+  readonly tokenLifetime?: number | undefined;
+  /** Called with each line of Terraform and cdktf. @default - lines are only collected */
+  readonly onOutput?: ((line: Line) => void) | undefined;
+}
+
+/** An identity that a workflow signs in as without a secret. */
+export interface PipelineIdentity {
+  readonly clientId: string;
+  /** Subject of the workflow's tokens. */
+  readonly subject: string;
+  /** Further variables of its environment. @default - none */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+/** The initial state of a testbed. */
+interface Beginning {
+  postgres(): Promise<LocalPostgres>;
+  project(): Promise<Project>;
+  readonly state?: AzureSnapshot;
+}
+
+const emptyPostDeployProgram = `process.stdout.write('This rehearsal runs without a database.\\n');`;
+
+export class Testbed {
+  /** Called for each request before it is answered, to make it fail or to act in the middle of a deployment. */
+  intercept: ((request: AzureRequest) => Interception | Promise<Interception>) | undefined;
+  /** Called with each answer before it is sent, to replace it. */
+  interceptAnswer:
+    | ((request: AzureRequest, answer: AzureResponse) => Interception | Promise<Interception>)
+    | undefined;
+  /** Environment of the identity that everything is signed in as. @default - the deploying identity with a secret */
+  identityEnvironment: Readonly<Record<string, string>> = {};
+  readonly #options: TestbedOptions;
+  readonly #parts: Part[] = [];
+  #postgres: LocalPostgres | undefined;
+  #project: Project | undefined;
+  #behind: PostgresBehind | undefined;
+  #azure: LocalAzure | undefined;
+  #deployer: Deployer | undefined;
+
+  private constructor(options: TestbedOptions) {
+    this.#options = options;
+  }
+
+  /** Sets up a testbed for a first deployment. The caller must close it. */
+  static build(options: TestbedOptions): Promise<Testbed> {
+    return Testbed.#of(options, {
+      postgres: () => serverFor(deploymentOf(options.settings), 'created'),
+      project: () => Project.open(options.database === false ? emptyPostDeployProgram : undefined),
+    });
+  }
+
+  /** Sets up a second testbed with copies of the resources in Azure, the Terraform state and the database. */
+  async copy(options: TestbedOptions): Promise<Testbed> {
+    const state = await this.azure.snapshot();
+    return Testbed.#of(options, {
+      state,
+      postgres: () => this.postgres.fork(),
+      project: () => this.project.fork(),
+    });
+  }
+
+  static async #of(options: TestbedOptions, beginning: Beginning): Promise<Testbed> {
+    const testbed = new Testbed(options);
+    let toClose: readonly Part[] = testbed.#parts;
+    return thenClose(
+      async () => {
+        await testbed.#setUp(beginning);
+        toClose = [];
+        return testbed;
+      },
+      () => toClose,
+    );
+  }
+
+  async #setUp({ postgres, project: open, state }: Beginning): Promise<void> {
+    const { settings, database = true } = this.#options;
+    if (database) await this.#setUpPostgres(postgres);
+    const project = await this.#start('the scratch project', open(), (one) => one.close());
+    this.#project = project;
+    this.#azure = await this.#start('the local Azure', this.#startAzure(), (one) => one.stop());
+    if (state) await this.azure.restore(state);
+    for (const { name, body } of this.azure.state.ofType(serverType)) {
+      const source = textAt(body, 'properties', 'sourceServerResourceId');
+      if (source !== undefined) this.#behind?.knowReplica(name, nameOf(source));
+    }
+    const { directory } = this.azure;
+    for (const { objectId, type } of settings.server.authentication.administrators)
+      if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
+    this.#deployer = this.#newDeployer();
+  }
+
+  #newDeployer(): Deployer {
+    const { settings, deployer, onOutput } = this.#options;
+    const Kind = deployer === 'cdktf' ? CdktfDeployer : TerraformDeployer;
+    const environment = {
+      ...this.azure.environment,
+      ...this.loginEnvironment(settings),
+      ...this.identityEnvironment,
+    };
+    return new Kind({ project: this.project, name: settings.name, environment, onOutput });
+  }
+
+  /** Signs everything in as an identity of the pipeline from now on, by a token that its workflow would have. */
+  async signInAs({ clientId, subject, variables = {} }: PipelineIdentity): Promise<void> {
+    const token = workflowToken(subject, 3600);
+    this.#options.secrets.add(`the workflow's token (${subject})`, token);
+    const folder = await this.#start(
+      'the token of a workflow',
+      mkdtemp(path.join(tmpdir(), 'workflow-')),
+      (made) => rm(made, { recursive: true, force: true }),
+    );
+    const file = path.join(folder, 'token');
+    await writeFile(file, token, { mode: 0o600 });
+    this.identityEnvironment = {
+      ARM_CLIENT_ID: clientId,
+      ARM_CLIENT_SECRET: '',
+      ARM_USE_OIDC: 'true',
+      ARM_OIDC_TOKEN_FILE_PATH: file,
+      AZURE_CLIENT_ID: clientId,
+      AZURE_CLIENT_SECRET: '',
+      AZURE_FEDERATED_TOKEN_FILE: file,
+      ...variables,
+    };
+    this.#deployer = this.#newDeployer();
+  }
+
+  async #setUpPostgres(start: Beginning['postgres']): Promise<void> {
+    const { settings, secrets } = this.#options;
+    const postgres = await this.#start('PostgreSQL', start(), (one) => one.stop());
+    this.#postgres = postgres;
+    secrets.add('the password of the migrating login', postgres.passwords.migrator);
+    secrets.add('the password of the superuser', postgres.passwords.superuser);
+    this.#behind = await this.#start(
+      'the PostgreSQL behind replicas',
+      PostgresBehind.start({
+        server: settings.server.name,
+        postgres,
+        resolve: (host) => serverBehind(this.azure.azure, host),
+      }),
+      (one) => one.stop(),
+    );
+  }
+
+  #startAzure(): Promise<LocalAzure> {
+    const { settings, secrets, tokenLifetime } = this.#options;
+    const { state } = settings;
+    const clientSecret = randomPassword();
+    secrets.add('the client secret', clientSecret);
+    let tokens = 0;
+    return startLocalAzure({
+      clientSecret,
+      tokenIssued: async (issued: IssuedToken) => {
+        secrets.add(`token ${++tokens} (${issued.audience})`, issued.token);
+        if (this.#behind) await admit(issued, this.azure, await this.writer());
+      },
+      ...(tokenLifetime === undefined ? {} : { tokenLifetime }),
+      // docs/bootstrap.md grants no sharedKeys/action, so the workspace's key cannot enter the state.
+      withheldActions,
+      intercept: (request) => this.intercept?.(request),
+      interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
+      ...(this.#behind ? { serverEvents: this.#behind.events } : {}),
+      containers: state.backend === 'azurerm' ? [`${state.storageAccount}/${state.container}`] : [],
+    });
+  }
+
+  /** Waits for one part and registers it to be closed with the others. */
+  async #start<P>(name: string, starting: Promise<P>, close: (part: P) => Promise<unknown>): Promise<P> {
+    const part = await starting;
+    this.#parts.push({ name, close: () => close(part) });
+    return part;
+  }
+
+  get postgres(): LocalPostgres {
+    return required(this.#postgres);
+  }
+
+  get project(): Project {
+    return required(this.#project);
+  }
+
+  get behind(): PostgresBehind {
+    return required(this.#behind);
+  }
+
+  get azure(): LocalAzure {
+    return required(this.#azure);
+  }
+
+  get deployer(): Deployer {
+    return required(this.#deployer);
+  }
+
+  /** The logs of all PostgreSQL servers, by server name; empty without a database. */
+  get logs(): readonly (readonly [string, string])[] {
+    return this.#behind?.logs() ?? [];
+  }
+
+  /** The PostgreSQL behind the server that accepts writes now; a switchover changes it. */
+  async writer(): Promise<LocalPostgres> {
+    const { name } = this.#options.settings.server;
+    const server = this.azure.state.ofType(serverType).find((one) => one.name === name);
+    const source = textAt(server?.body, 'properties', 'sourceServerResourceId');
+    return (await this.behind.serverOf(source === undefined ? name : nameOf(source))) ?? this.postgres;
+  }
+
+  /** Environment variables with which the post-deploy step, psql and llama-db reach this PostgreSQL and log in. */
+  loginEnvironment({ server }: EnvironmentSettings): Readonly<Record<string, string>> {
+    if (!this.#behind) return {};
+    const { postgres, behind } = this;
+    return {
+      PGHOSTADDR: '127.0.0.1',
+      // One port for all host names: it forwards each to the server that Azure's DNS would name.
+      PGPORT: String(behind.port),
+      PGSSLROOTCERT: postgres.caFile,
+      // Without password login, an Entra token is the password: entra-login.ts.
+      ...(server.authentication.passwordLogin
+        ? {
+            PGPASSWORD: postgres.passwords.migrator,
+            TF_VAR_administrator_password: postgres.passwords.migrator,
+          }
+        : {}),
+    };
+  }
+
+  /** Closes all parts. Later calls do nothing. @throws NotClosed that names the parts that did not close */
+  async close(): Promise<void> {
+    await closeAll(this.#parts.splice(0));
+  }
+}
+
+function required<P>(part: P | undefined): P {
+  if (part === undefined) throw new Error('this testbed does not have that part, or not yet');
+  return part;
+}

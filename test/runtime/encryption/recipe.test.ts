@@ -1,0 +1,45 @@
+/** The migration that docs/encryption.md shows works as it stands: no finding of lint or verification, and back again. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type MigrationsCopy, migrationsCopy, run } from '../../commands/run.ts';
+import { migratedDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { notesMigration } from './fixture.ts';
+
+let database: TestDatabase;
+let copy: MigrationsCopy;
+beforeAll(async () => {
+  database = await migratedDatabase();
+  copy = migrationsCopy();
+  copy.write('9000_notes.sql', notesMigration);
+});
+afterAll(async () => {
+  copy.drop();
+  await database.drop();
+});
+
+const llamaDb = (...args: string[]) =>
+  run([...args, '--url', database.url(), '--migrations', copy.directory]);
+
+it('is applied without a finding of lint, and leaves none of verification', async () => {
+  const lint = await run(['lint', '--migrations', copy.directory, '--fail-on', 'low']);
+  expect(lint.code, lint.stdout + lint.stderr).toBe(0);
+  const migrated = await llamaDb('migrate');
+  expect(migrated.code, migrated.stderr).toBe(0);
+  const verified = await llamaDb('verify', '--json', '--group', 'encryption,isolation,audit,indexes');
+  const { checks } = JSON.parse(verified.stdout) as {
+    checks: { id: string; status: string; findings?: { object: string }[] }[];
+  };
+  const findings = checks.filter(({ findings = [] }) =>
+    findings.some(({ object }) => object.includes('notes')),
+  );
+  expect(findings).toEqual([]);
+  expect(checks.find(({ id }) => id === 'ENC-014')).toMatchObject({ status: 'passed' });
+});
+
+it('is rolled back, registry included', async () => {
+  const registered = () =>
+    database.query('superuser', "SELECT FROM llama.encrypted_columns WHERE table_name = 'notes'");
+  expect(await registered()).toHaveLength(3);
+  const back = await llamaDb('rollback', '--accept-data-loss', 'notes');
+  expect(back.code, back.stderr).toBe(0);
+  expect(await registered()).toEqual([]);
+});

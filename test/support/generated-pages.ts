@@ -1,0 +1,12 @@
+import { documentRules } from '../../database/migrator/lint/report.ts';
+import { settingsRulesPage } from '../../environments/page.ts';
+import { refusalsPage } from '../../local/azure/refusals/page.ts';
+import { documentFaults } from '../core/fault-page.ts';
+
+/** Documents that are generated from the code, by path from the project's root. */
+export const generatedPages: Readonly<Record<string, () => string>> = {
+  'docs/faults.md': () => documentFaults(),
+  'docs/lint-rules.md': documentRules,
+  'docs/local-azure.md': refusalsPage,
+  'docs/settings-rules.md': settingsRulesPage,
+};

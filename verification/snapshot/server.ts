@@ -1,0 +1,56 @@
+/** The server, this connection and the parameters. */
+import { type Grant, grantsOf } from './grants.ts';
+import { mapped, row, rows } from './source.ts';
+
+export interface ServerFacts {
+  /** server_version_num, e.g. 170010. */
+  readonly version: number;
+  /** Whether it is an Azure server: every Flexible Server has the database azure_maintenance. */
+  readonly isAzure: boolean;
+  readonly inRecovery: boolean;
+  readonly database: string;
+  readonly databaseOwner: string;
+  readonly encoding: string;
+  readonly login: string;
+  /** TLS of this connection; null if it has none. */
+  readonly tls: { readonly version: string; readonly cipher: string } | null;
+  readonly now: Date;
+  /** Age of the oldest unfrozen row, in transactions. */
+  readonly frozenAge: number;
+  readonly databaseGrants: readonly Grant[];
+}
+
+export interface Setting {
+  /** In `unit`, as a new session gets it. */
+  readonly value: string;
+  /** The default of the PostgreSQL programs. */
+  readonly builtIn: string | null;
+  readonly unit: string | null;
+  readonly pendingRestart: boolean;
+}
+
+export const serverFacts = {
+  server: row<ServerFacts>(`
+    SELECT current_setting('server_version_num')::int AS version,
+      EXISTS (SELECT FROM pg_database WHERE datname = 'azure_maintenance') AS "isAzure",
+      pg_is_in_recovery() AS "inRecovery", d.datname AS database, pg_get_userbyid(d.datdba) AS "databaseOwner",
+      pg_encoding_to_char(d.encoding) AS encoding, session_user AS login, now() AS now,
+      age(d.datfrozenxid) AS "frozenAge",
+      ${grantsOf(`coalesce(d.datacl, acldefault('d', d.datdba))`)} AS "databaseGrants",
+      (SELECT json_build_object('version', s.version, 'cipher', s.cipher)
+       FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid() AND s.ssl) AS tls
+    FROM pg_database d WHERE d.datname = current_database()`),
+  /**
+   * Parameters by name, with the values of a new session: this session has already changed some. pg_settings of a local
+   * server does not list Azure's own parameters.
+   */
+  settings: mapped(
+    rows<Setting & { readonly name: string }>(`
+    SELECT name, coalesce(reset_val, setting) AS value, boot_val AS "builtIn", unit, pending_restart AS "pendingRestart"
+    FROM pg_settings
+    UNION ALL
+    SELECT name, current_setting(name, true), NULL, NULL, false FROM unnest(ARRAY['azure.extensions']) AS name
+    WHERE current_setting(name, true) IS NOT NULL AND name NOT IN (SELECT s.name FROM pg_settings s)`),
+    (list): ReadonlyMap<string, Setting> => new Map(list.map((setting) => [setting.name, setting])),
+  ),
+};
