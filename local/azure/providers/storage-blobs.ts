@@ -10,7 +10,7 @@ import type { Memory } from '../core/memory.ts';
 import { notPlayed } from '../core/refusal.ts';
 import type { RouteMatch } from '../core/router.ts';
 import { blobs as refusals } from '../refusals/blobs.ts';
-import { containerId } from './storage.ts';
+export const accountType = 'Microsoft.Storage/storageAccounts';
 
 export interface Blob {
   content: Buffer;
@@ -252,4 +252,11 @@ function listing(request: AzureRequest, container: Map<string, Blob>): AzureResp
 
 function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+/** Azure id of a container: the scope of roles on its blobs. A container that exists from the start has no account. */
+function containerId(azure: Azure, account: string, container: string): string {
+  const found = azure.store.ofType(accountType).find(({ name }) => name === account);
+  const elsewhere = `/subscriptions/${azure.subscriptionId}/resourceGroups/elsewhere/providers/${accountType}/${account}`;
+  return `${found?.id ?? elsewhere}/blobServices/default/containers/${container}`;
 }

@@ -4,9 +4,7 @@ import { objectAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
 import { keep, registerResourceType } from '../core/resource-types.ts';
 import { storageShapes } from '../core/shapes.ts';
-import type { BlobStore } from './storage-blobs.ts';
-
-const accountType = 'Microsoft.Storage/storageAccounts';
+import { accountType, type BlobStore } from './storage-blobs.ts';
 
 export function registerStorage(azure: Azure, blobs: BlobStore): void {
   registerResourceType(azure, {
@@ -32,11 +30,4 @@ export function registerStorage(azure: Azure, blobs: BlobStore): void {
       return { properties: { publicAccess: 'None', ...objectAt(sent, 'properties') } };
     },
   });
-}
-
-/** Azure id of a container: the scope of roles on its blobs. One that exists from the start has no account of its own. */
-export function containerId(azure: Azure, account: string, container: string): string {
-  const found = azure.store.ofType(accountType).find(({ name }) => name === account);
-  const elsewhere = `/subscriptions/${azure.subscriptionId}/resourceGroups/elsewhere/providers/${accountType}/${account}`;
-  return `${found?.id ?? elsewhere}/blobServices/default/containers/${container}`;
 }
