@@ -1,4 +1,4 @@
-/** What documents may contain, by type, as the REST reference of each has it (https://learn.microsoft.com/rest/api/azure). */
+/** Properties of documents by type, from the REST reference of each (https://learn.microsoft.com/rest/api/azure). */
 import type { Shape, ShapeOfObject } from './shape.ts';
 
 export const envelope: ShapeOfObject = { location: 'any', tags: 'any', systemData: 'readOnly' };

@@ -4,7 +4,9 @@ import { objectAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
 import { keep, registerResourceType } from '../core/resource-types.ts';
 import { storageShapes } from '../core/shapes.ts';
-import { accountType, type BlobStore } from './storage-blobs.ts';
+import type { BlobStore } from './storage-blobs.ts';
+
+const accountType = 'Microsoft.Storage/storageAccounts';
 
 export function registerStorage(azure: Azure, blobs: BlobStore): void {
   registerResourceType(azure, {

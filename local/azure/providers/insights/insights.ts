@@ -76,7 +76,7 @@ function registerDiagnostics(azure: Azure): void {
             name,
           );
       }
-      // A vault's answer leaves the destination table's type out, whatever was sent (azure-rest-api-specs issue 22400).
+      // The answer for a vault never contains the type of the destination table (azure-rest-api-specs issue 22400).
       const { logAnalyticsDestinationType: _type, ...withoutType } = properties;
       return {
         properties: typeOf(target).toLowerCase() === vaultType.toLowerCase() ? withoutType : properties,
@@ -137,7 +137,7 @@ function registerAlerts(azure: Azure): void {
   });
 }
 
-/** Lists in a group and in the subscription; Azure's own clients read with older versions than azurerm writes. */
+/** Lists in a group and in the subscription. */
 function registerLists(azure: Azure, type: ResourceTypeName): void {
   for (const scope of ['/subscriptions/{s}/resourceGroups/{g}', '/subscriptions/{s}'])
     registerList(azure, type, { template: `${scope}/providers/${type}` });

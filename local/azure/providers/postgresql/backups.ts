@@ -1,5 +1,5 @@
 /**
- * Backups of a server: the automatic ones, and those somebody asks for.
+ * Backups of a server, automatic and on demand.
  * https://learn.microsoft.com/azure/postgresql/backup-restore/concepts-backup-restore
  */
 
@@ -29,7 +29,7 @@ export function registerBackups(azure: Azure): void {
     shape: { properties: { backupType: 'any', completedTime: 'any', source: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: (_sent, change) => [serverOf(azure, change).id],
-    during: (body) => body,
+    whileRunning: (body) => body,
     accept: (_sent, change) => {
       const server = serverOf(azure, change);
       refuseUnlessReady(server);

@@ -1,4 +1,4 @@
-/** The Flexible Server's document: what a client sent, with everything that Azure adds and derives. */
+/** The document of a Flexible Server: the request, with everything that Azure adds and derives. */
 import { region } from '../../../../azure/regions.ts';
 import { storageTiers } from '../../../../azure/storage.ts';
 import { type JsonObject, numberAt, objectAt, objectsAt, textAt } from '../../../../core/json.ts';
@@ -138,7 +138,7 @@ export function serverDocument(sent: JsonObject, { name, existing }: Change): Js
       privateEndpointConnections: objectsAt(existing?.body, 'properties', 'privateEndpointConnections'),
     },
   };
-  // Without password login the API no longer says who the administrator was (azurerm issue 20900).
+  // Without password login the API does not name the administrator (azurerm issue 20900).
   if (authConfig.passwordAuth === 'Disabled') delete objectAt(document, 'properties')['administratorLogin'];
   return document;
 }
@@ -155,7 +155,7 @@ function networkDocument(properties: JsonObject): JsonObject {
 function storageDocument(sent: JsonObject, existing: Resource | undefined): JsonObject {
   const size = numberAt(sent, 'storageSizeGB') ?? 32;
   const before = numberAt(existing?.body, 'properties', 'storage', 'storageSizeGB');
-  // A new size brings its own default tier unless one is asked for.
+  // A new size brings its own default tier unless the request names one.
   const keepsTier = before === undefined || before === size;
   const tiers = storageTiers(size) ?? [];
   const asked = textAt(sent, 'tier');
