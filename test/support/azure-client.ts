@@ -1,4 +1,4 @@
-/** A client of the local Azure as any other: through the proxy, over TLS that checks the public host names. */
+/** A client of the local Azure: through the proxy, over TLS that verifies the public host names. */
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -19,7 +19,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly text: string;
-  /** Parsed, when it is JSON; which of its fields are there is what a test asserts. */
+  /** The parsed JSON, or an empty object. Tests assert which of its fields exist. */
   readonly body: AnswerBody;
 }
 
@@ -31,13 +31,13 @@ export interface Call {
 
 export class AzureClient {
   readonly #token = new Map<string, string>();
-  /** @param position whether it stands in the virtual network. @default 'internet' */
+  /** @param position inside or outside the virtual network. @default 'internet' */
   constructor(
     readonly azure: LocalAzure,
     readonly position: 'internet' | 'network' = 'internet',
   ) {}
 
-  /** Asks the control plane, with a token. @param version - the one of azure/resource-types.ts for the path */
+  /** Sends a request to the control plane, with a token. @param version @default - from azure/resource-types.ts */
   async arm(method: string, path: string, body?: unknown, version = versionFor(path)): Promise<Answer> {
     return this.call(method, `${path}?api-version=${version}`, {
       headers: await this.authorization('https://management.azure.com'),
@@ -45,7 +45,7 @@ export class AzureClient {
     });
   }
 
-  /** Asks, and waits for the operation if one began. @returns the operation's status document, or the answer's */
+  /** Sends a request and waits for its operation, if any. @returns the operation's final status, or the answer */
   async done(method: string, path: string, body?: unknown, version?: string): Promise<Answer> {
     const answer = await this.arm(method, path, body, version);
     const poll = answer.headers['azure-asyncoperation'];
@@ -116,7 +116,7 @@ export class AzureClient {
     });
   }
 
-  /** @throws Error with the proxy's status when it does not connect */
+  /** @throws Error with the proxy's status if it does not connect */
   connect(host: string): Promise<tls.TLSSocket> {
     const { environment, networkEnvironment } = this.azure;
     const { HTTPS_PROXY } = this.position === 'network' ? networkEnvironment : environment;
