@@ -5,7 +5,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { answer, type History, respond } from './answering.ts';
+import { answer, type History, recorded, respond } from './answering.ts';
 import type { LocalAzure, LocalAzureOptions } from './contract.ts';
 import { Clock } from './core/clock.ts';
 import type { Azure } from './core/context.ts';
@@ -74,7 +74,7 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     directory,
     sharedKeys,
     azure,
-    incidents: incidents(azure, options.serverEvents ?? (() => undefined)),
+    incidents: recorded(incidents(azure, options.serverEvents ?? (() => undefined)), history),
     clock,
     async snapshot() {
       await azure.operations.settled();

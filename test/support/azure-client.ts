@@ -1,11 +1,11 @@
-/** A client of the local Azure: through the proxy, over TLS that verifies the public host names. */
+/** A client of the local Azure as any other: through the proxy, over TLS that checks the public host names. */
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { versionFor } from '../../azure/resource-types.ts';
-import type { LocalAzure } from '../../local/azure/index.ts';
+import { type LocalAzure, workflowToken } from '../../local/azure/index.ts';
 
 export interface AnswerBody {
   readonly error: { readonly code: string; readonly message: string };
@@ -19,7 +19,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly text: string;
-  /** The parsed JSON, or an empty object. Tests assert which of its fields exist. */
+  /** Parsed, when it is JSON; which of its fields are there is what a test asserts. */
   readonly body: AnswerBody;
 }
 
@@ -31,13 +31,18 @@ export interface Call {
 
 export class AzureClient {
   readonly #token = new Map<string, string>();
-  /** @param position inside or outside the virtual network. @default 'internet' */
+  #trust: tls.SecureContext | undefined;
+  /**
+   * @param position whether it stands in the virtual network. @default 'internet'
+   * @param identity the one of a workflow that it signs in as. @default - the deploying identity, with a secret
+   */
   constructor(
     readonly azure: LocalAzure,
     readonly position: 'internet' | 'network' = 'internet',
+    readonly identity?: { readonly clientId: string; readonly subject: string },
   ) {}
 
-  /** Sends a request to the control plane, with a token. @param version @default - from azure/resource-types.ts */
+  /** Asks the control plane, with a token. @param version - the one of azure/resource-types.ts for the path */
   async arm(method: string, path: string, body?: unknown, version = versionFor(path)): Promise<Answer> {
     return this.call(method, `${path}?api-version=${version}`, {
       headers: await this.authorization('https://management.azure.com'),
@@ -45,7 +50,7 @@ export class AzureClient {
     });
   }
 
-  /** Sends a request and waits for its operation, if any. @returns the operation's final status, or the answer */
+  /** Asks, and waits for the operation if one began. @returns the operation's status document, or the answer's */
   async done(method: string, path: string, body?: unknown, version?: string): Promise<Answer> {
     const answer = await this.arm(method, path, body, version);
     const poll = answer.headers['azure-asyncoperation'];
@@ -67,8 +72,12 @@ export class AzureClient {
         host: 'login.microsoftonline.com',
         body: new URLSearchParams({
           grant_type: 'client_credentials',
-          client_id: environment['ARM_CLIENT_ID'] ?? '',
-          client_secret: environment['ARM_CLIENT_SECRET'] ?? '',
+          ...(this.identity
+            ? { client_id: this.identity.clientId, client_assertion: workflowToken(this.identity.subject) }
+            : {
+                client_id: environment['ARM_CLIENT_ID'] ?? '',
+                client_secret: environment['ARM_CLIENT_SECRET'] ?? '',
+              }),
           scope: `${audience}/.default`,
         }).toString(),
       });
@@ -116,12 +125,16 @@ export class AzureClient {
     });
   }
 
-  /** @throws Error with the proxy's status if it does not connect */
+  /** @throws Error with the proxy's status when it does not connect */
   connect(host: string): Promise<tls.TLSSocket> {
     const { environment, networkEnvironment } = this.azure;
     const { HTTPS_PROXY } = this.position === 'network' ? networkEnvironment : environment;
     const proxy = new URL(HTTPS_PROXY ?? '');
-    const authorities = readFileSync(this.azure.environment['SSL_CERT_FILE'] ?? '', 'utf8');
+    // Read once: the file holds every authority of the system.
+    this.#trust ??= tls.createSecureContext({
+      ca: readFileSync(this.azure.environment['SSL_CERT_FILE'] ?? '', 'utf8'),
+    });
+    const secureContext = this.#trust;
     return new Promise((resolve, reject) => {
       const request = http.request({
         host: proxy.hostname,
@@ -137,7 +150,7 @@ export class AzureClient {
           reject(new Error(`CONNECT ${host}: ${response.statusCode}`));
           return;
         }
-        const secure = tls.connect({ socket: raw, servername: host, ca: authorities }, () => resolve(secure));
+        const secure = tls.connect({ socket: raw, servername: host, secureContext }, () => resolve(secure));
         secure.on('error', reject);
       });
       request.end();

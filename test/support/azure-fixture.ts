@@ -1,4 +1,4 @@
-/** One local Azure per test with a resource group, and requests that many tests send. */
+/** One local Azure a test, with a resource group in it, and what its tests ask for again and again. */
 import { afterEach, beforeEach } from 'vitest';
 import { type LocalAzure, type LocalAzureOptions, startLocalAzure } from '../../local/azure/index.ts';
 import { type Answer, AzureClient } from './azure-client.ts';
@@ -8,17 +8,20 @@ export interface AzureFixture {
   readonly client: AzureClient;
   /** Id of a resource group in eastus. */
   readonly group: string;
-  /** Id of a Flexible Server in the group. */
+  /** Id of the Flexible Server of that name in the group. */
   server(name: string): string;
-  /** Id of another resource in the group: `Microsoft.Network/virtualNetworks/net`. */
+  /** Id of anything else in the group: `Microsoft.Network/virtualNetworks/net`. */
   resource(path: string): string;
   /** Creates a server and waits for it. */
   create(name: string, changes?: ServerChanges): Promise<Answer>;
-  /** Delays new operations until the returned function is called. */
+  /** Lets operations that begin from now on run until the function it returns is called. */
   hold(): () => void;
 }
 
-/** Starts a local Azure before each test of the file, and stops it afterwards. */
+/** Names of all refusals that tests of this file were answered so far. */
+export const provoked = new Set<string>();
+
+/** Starts one before each test of the file, and stops it after. */
 export function useLocalAzure(options: LocalAzureOptions = {}): AzureFixture {
   let azure: LocalAzure;
   let client: AzureClient;
@@ -32,6 +35,7 @@ export function useLocalAzure(options: LocalAzureOptions = {}): AzureFixture {
   });
   afterEach(async () => {
     held = undefined;
+    for (const refusal of azure.refusals) provoked.add(refusal);
     await azure.stop();
   });
   return {
@@ -67,7 +71,7 @@ export interface ServerChanges {
   readonly properties?: object;
 }
 
-/** The request body that creates a General Purpose server with private access and Entra login. */
+/** What creates a General Purpose server with private access and Entra login. */
 export function serverDocument(changes: ServerChanges = {}) {
   const { properties, ...rest } = changes;
   return {

@@ -29,6 +29,14 @@ export interface AzureProxy {
   stop(): Promise<void>;
 }
 
+let issued: ReturnType<typeof issueCertificate> | undefined;
+
+/** One certificate serves every proxy of this process: making it takes most of a start. */
+function certificateOfHosts() {
+  issued ??= issueCertificate(servedHosts);
+  return issued;
+}
+
 /** What a request gets: an answer, or `drop` for a connection cut in the middle. */
 export type Answer = (request: AzureRequest) => Promise<AzureResponse | 'drop'>;
 
@@ -37,7 +45,7 @@ export type Answer = (request: AzureRequest) => Promise<AzureResponse | 'drop'>;
  * @param refused called with a host outside {@link servedHosts}; the connection is refused with 502
  */
 export async function startProxy(answer: Answer, refused: (host: string) => void): Promise<AzureProxy> {
-  const { authority, certificate, privateKey } = await issueCertificate(servedHosts);
+  const { authority, certificate, privateKey } = await certificateOfHosts();
   const secureContext = tls.createSecureContext({ cert: certificate, key: privateKey });
   const sockets = new Set<Duplex>();
   const inside = new WeakSet<Duplex>();

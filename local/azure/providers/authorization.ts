@@ -23,19 +23,11 @@ export function registerAuthorization(azure: Azure): void {
     shape: authorizationShapes.lock,
     scope: 'anywhere',
     change: 'immediate',
-    accept: (sent, { id }) => {
-      requireScope(azure, parentOf(id));
-      return sent;
-    },
+    accept: (sent) => sent,
   });
   registerList(azure, lockType, {
     template: '/{scope*}/providers/Microsoft.Authorization/locks',
   });
-}
-
-function requireScope(azure: Azure, scope: string): void {
-  if (!/^\/?subscriptions\/[^/]+$/i.test(scope) && !azure.store.get(scope))
-    throw refusals.scopeNotFound(scope);
 }
 
 function registerRoles(azure: Azure): void {
@@ -171,7 +163,6 @@ function registerAssignments(azure: Azure): void {
 function assigned(azure: Azure, sent: JsonObject, { id, request, existing }: Change): JsonObject {
   const { store, directory } = azure;
   const scope = parentOf(id);
-  requireScope(azure, scope);
   const properties = objectAt(sent, 'properties');
   const principalId = textAt(properties, 'principalId') ?? '';
   const principal = directory.find(principalId);
