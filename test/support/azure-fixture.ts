@@ -71,7 +71,7 @@ export interface ServerChanges {
   readonly properties?: object;
 }
 
-/** What creates a General Purpose server with private access and Entra login. */
+/** The request body that creates a General Purpose server with private access and Entra login. */
 export function serverDocument(changes: ServerChanges = {}) {
   const { properties, ...rest } = changes;
   return {
