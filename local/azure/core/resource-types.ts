@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { nameOf, parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
 import type { ResourceTypeName } from '../../../azure/resource-types.ts';
 import { type JsonObject, merge, objectAt } from '../../../core/json.ts';
+import { publishedShape } from '../published/shapes.ts';
 import { general } from '../refusals/general.ts';
 import type { Azure } from './context.ts';
 import type { ArmError, AzureRequest, AzureResponse } from './http.ts';
@@ -30,8 +31,8 @@ export interface Change {
 export interface ResourceTypeDefinition {
   /** Its API versions are those of azure/resource-types.ts. */
   readonly type: ResourceTypeName;
-  /** The properties of its document, from the type's REST reference. Any other is answered 501. */
-  readonly shape: Shape;
+  /** The properties of its document; any other is answered 501. @default - those that Azure publishes */
+  readonly shape?: Shape;
   /** Where it lives; `anywhere` is an extension of any other resource. @default 'resourceGroup' */
   readonly scope?: 'resourceGroup' | 'anywhere';
   /**
@@ -66,7 +67,11 @@ export interface ResourceTypeDefinition {
   readonly whileRunning?: (body: JsonObject, change: Change) => JsonObject;
 }
 
-export function registerResourceType(azure: Azure, definition: ResourceTypeDefinition): void {
+/** A definition with its shape. */
+type Definition = ResourceTypeDefinition & { readonly shape: Shape };
+
+export function registerResourceType(azure: Azure, given: ResourceTypeDefinition): void {
+  const definition = { ...given, shape: given.shape ?? publishedShape(given.type) };
   const { router } = azure;
   const template = templateOf(definition);
   const options = { type: definition.type, query: definition.query ?? [] };
@@ -105,18 +110,18 @@ export function registerList(
   );
 }
 
-function templateOf({ type, scope }: ResourceTypeDefinition): string {
+function templateOf({ type, scope }: Definition): string {
   const [namespace = '', ...types] = type.split('/');
   const tail = types.map((segment, index) => `${segment}/{name${'abcdef'[index]}}`).join('/');
   const head = scope === 'anywhere' ? '/{scope*}' : '/subscriptions/{subscription}/resourceGroups/{group}';
   return `${head}/providers/${namespace}/${tail}`;
 }
 
-function toResponse(definition: ResourceTypeDefinition, resource: Resource): JsonObject {
+function toResponse(definition: Definition, resource: Resource): JsonObject {
   return definition.toResponse?.(resource) ?? toDocument(resource);
 }
 
-function get(azure: Azure, definition: ResourceTypeDefinition, { request }: RouteMatch): AzureResponse {
+function get(azure: Azure, definition: Definition, { request }: RouteMatch): AzureResponse {
   const resource = azure.store.get(request.path);
   if (!resource) throw notFound(azure, request.path);
   return { status: 200, body: toResponse(definition, resource) };
@@ -146,7 +151,7 @@ function canonicalId(azure: Azure, path: string): string {
 
 function change(
   azure: Azure,
-  definition: ResourceTypeDefinition,
+  definition: Definition,
   { request }: RouteMatch,
   method: 'PUT' | 'PATCH',
 ): AzureResponse {
@@ -199,7 +204,7 @@ function provisioning(body: JsonObject, { existing }: Change): JsonObject {
   return merge(body, { properties: { provisioningState: existing ? 'Updating' : 'Creating' } });
 }
 
-function remove(azure: Azure, definition: ResourceTypeDefinition, { request }: RouteMatch): AzureResponse {
+function remove(azure: Azure, definition: Definition, { request }: RouteMatch): AzureResponse {
   const { store, operations } = azure;
   const resource = store.get(request.path);
   if (!resource) return { status: 204 };
@@ -241,7 +246,7 @@ function patched(existing: Resource, sent: JsonObject): JsonObject {
 }
 
 /** A client repeats id, name and type in the document it sends; Azure goes by the path. */
-function written(request: AzureRequest, { shape, type }: ResourceTypeDefinition): JsonObject {
+function written(request: AzureRequest, { shape, type }: Definition): JsonObject {
   const { id: _id, name: _name, type: _type, etag: _etag, ...rest } = jsonBody(request);
   refuseUnknownProperties(rest, shape, type);
   return writable(rest, shape);

@@ -20,7 +20,6 @@ export function registerAuthorization(azure: Azure): void {
   registerAssignments(azure);
   registerResourceType(azure, {
     type: lockType,
-    shape: authorizationShapes.lock,
     scope: 'anywhere',
     change: 'immediate',
     accept: (sent) => sent,

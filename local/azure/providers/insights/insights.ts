@@ -5,7 +5,6 @@ import type { ResourceTypeName } from '../../../../azure/resource-types.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { registerList, registerResourceType } from '../../core/resource-types.ts';
-import { insightsShapes } from '../../core/shapes.ts';
 import { monitoring } from '../../refusals/monitoring.ts';
 import { vaultType } from '../key-vault/control.ts';
 import { serverType, skuOf } from '../postgresql/server.ts';
@@ -48,7 +47,6 @@ function registerDiagnostics(azure: Azure): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: diagnosticType,
-    shape: insightsShapes.diagnosticSetting,
     scope: 'anywhere',
     change: 'immediate',
     createdStatus: 200,
@@ -91,7 +89,6 @@ function registerDiagnostics(azure: Azure): void {
 function registerActionGroups(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.Insights/actionGroups',
-    shape: insightsShapes.actionGroup,
     change: 'immediate',
     patch: true,
     accept: (sent) => {
@@ -108,7 +105,6 @@ function registerAlerts(azure: Azure): void {
   registerLists(azure, 'Microsoft.Insights/activityLogAlerts');
   registerResourceType(azure, {
     type: 'Microsoft.Insights/metricAlerts',
-    shape: insightsShapes.metricAlert,
     change: 'immediate',
     createdStatus: 200,
     patch: true,
@@ -122,7 +118,6 @@ function registerAlerts(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: 'Microsoft.Insights/activityLogAlerts',
-    shape: insightsShapes.activityLogAlert,
     change: 'immediate',
     patch: true,
     accept: (sent, { name }) => {

@@ -26,7 +26,6 @@ export function noteFirstBackup(azure: Azure, server: Resource): void {
 export function registerBackups(azure: Azure): void {
   registerResourceType(azure, {
     type,
-    shape: { properties: { backupType: 'any', completedTime: 'any', source: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: (_sent, change) => [serverOf(azure, change).id],
     whileRunning: (body) => body,

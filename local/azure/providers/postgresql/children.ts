@@ -57,7 +57,6 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: databaseType,
-    shape: { properties: { charset: 'any', collation: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: onServer(azure),
     whileRunning: (body) => body,
@@ -89,7 +88,6 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
 function registerFirewallRules(azure: Azure): void {
   registerResourceType(azure, {
     type: `${serverType}/firewallRules`,
-    shape: { properties: { startIpAddress: 'any', endIpAddress: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: onServer(azure),
     whileRunning: (body) => body,
@@ -123,10 +121,6 @@ function registerAdministrators(azure: Azure, events: ServerEvents): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: administratorType,
-    shape: {
-      properties: { principalType: 'any', principalName: 'any', tenantId: 'any', objectId: 'readOnly' },
-      systemData: 'readOnly',
-    },
     change: 'accepted',
     busyOn: onServer(azure),
     whileRunning: (body) => body,

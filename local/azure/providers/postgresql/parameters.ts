@@ -22,7 +22,7 @@ import { refuseWhenLocked } from '../../core/locks.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { notFound, refuseUnknownProperties } from '../../core/resource-types.ts';
-import type { Shape } from '../../core/shape.ts';
+import { publishedShape } from '../../published/shapes.ts';
 import { children as refusals } from '../../refusals/server-children.ts';
 import type { ServerEvents } from './events.ts';
 import {
@@ -39,22 +39,7 @@ import {
 const type = `${serverType}/configurations` as const;
 const list = `${namespace}/flexibleServers/{server}/configurations`;
 
-const shape: Shape = {
-  properties: {
-    value: 'any',
-    source: 'any',
-    description: 'readOnly',
-    defaultValue: 'readOnly',
-    dataType: 'readOnly',
-    allowedValues: 'readOnly',
-    isDynamicConfig: 'readOnly',
-    isReadOnly: 'readOnly',
-    isConfigPendingRestart: 'readOnly',
-    unit: 'readOnly',
-    documentationLink: 'readOnly',
-  },
-  systemData: 'readOnly',
-};
+const shape = publishedShape(type);
 
 export function registerParameters(azure: Azure, events: ServerEvents): void {
   const { router, store } = azure;

@@ -5,70 +5,7 @@ import { type JsonObject, numberAt, objectAt, objectsAt, textAt } from '../../..
 import { canonicalLocation } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import type { Change } from '../../core/resource-types.ts';
-import type { Shape } from '../../core/shape.ts';
 import { isReplicaDocument, replicaLimit } from './server.ts';
-
-/** `Server` and `ServerForPatch` of https://learn.microsoft.com/rest/api/postgresql/servers (2025-08-01). */
-export const serverShape: Shape = {
-  location: 'any',
-  tags: 'any',
-  systemData: 'readOnly',
-  sku: { name: 'any', tier: 'any' },
-  identity: {
-    type: 'any',
-    principalId: 'readOnly',
-    tenantId: 'readOnly',
-    userAssignedIdentities: { '*': { principalId: 'readOnly', clientId: 'readOnly' } },
-  },
-  properties: {
-    administratorLogin: 'any',
-    administratorLoginPassword: 'any',
-    version: 'any',
-    minorVersion: 'readOnly',
-    state: 'readOnly',
-    fullyQualifiedDomainName: 'readOnly',
-    storage: {
-      storageSizeGB: 'any',
-      autoGrow: 'any',
-      tier: 'any',
-      iops: 'any',
-      throughput: 'any',
-      type: 'any',
-    },
-    authConfig: { activeDirectoryAuth: 'any', passwordAuth: 'any', tenantId: 'any' },
-    dataEncryption: {
-      type: 'any',
-      primaryKeyURI: 'any',
-      primaryUserAssignedIdentityId: 'any',
-      geoBackupKeyURI: 'any',
-      geoBackupUserAssignedIdentityId: 'any',
-      primaryEncryptionKeyStatus: 'readOnly',
-      geoBackupEncryptionKeyStatus: 'readOnly',
-    },
-    backup: { backupRetentionDays: 'any', geoRedundantBackup: 'any', earliestRestoreDate: 'readOnly' },
-    network: {
-      publicNetworkAccess: 'any',
-      delegatedSubnetResourceId: 'any',
-      privateDnsZoneArmResourceId: 'any',
-    },
-    highAvailability: { mode: 'any', state: 'readOnly', standbyAvailabilityZone: 'any' },
-    maintenanceWindow: { customWindow: 'any', startHour: 'any', startMinute: 'any', dayOfWeek: 'any' },
-    sourceServerResourceId: 'any',
-    pointInTimeUTC: 'any',
-    availabilityZone: 'any',
-    replicationRole: 'any',
-    replicaCapacity: 'readOnly',
-    replica: {
-      role: 'any',
-      capacity: 'readOnly',
-      replicationState: 'readOnly',
-      promoteMode: 'any',
-      promoteOption: 'any',
-    },
-    createMode: 'any',
-    privateEndpointConnections: 'readOnly',
-  },
-};
 
 /** IOPS of the performance tiers: https://learn.microsoft.com/azure/postgresql/extensions/concepts-storage */
 const iopsOfTier: Readonly<Record<string, number>> = {

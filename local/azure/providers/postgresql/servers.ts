@@ -29,7 +29,7 @@ import {
   sourceServerOf,
   stateOf,
 } from './server.ts';
-import { serverDocument, serverShape } from './server-document.ts';
+import { serverDocument } from './server-document.ts';
 import { refuseCreation, refuseLogin, refuseName, refuseServer, refuseUpdate } from './server-rules.ts';
 import { registerVirtualEndpoints } from './virtual-endpoints.ts';
 
@@ -47,7 +47,6 @@ function registerServers(azure: Azure, events: ServerEvents): void {
   const toResponse = (server: Resource) => presentServer(azure, server);
   registerResourceType(azure, {
     type: serverType,
-    shape: serverShape,
     change: 'accepted',
     patch: true,
     busyOn: (sent, change) => {

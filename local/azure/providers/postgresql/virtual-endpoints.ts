@@ -24,10 +24,6 @@ export function registerVirtualEndpoints(azure: Azure): void {
   };
   registerResourceType(azure, {
     type,
-    shape: {
-      properties: { endpointType: 'any', members: 'any', virtualEndpoints: 'readOnly' },
-      systemData: 'readOnly',
-    },
     change: 'accepted',
     patch: true,
     busyOn: (sent, change) => memberServers(sent, change).map((server) => server.id),
