@@ -1,4 +1,4 @@
-/** One local Azure a test, with a resource group in it, and what its tests ask for again and again. */
+/** One local Azure per test, with a resource group, and the steps that many tests share. */
 import { afterEach, beforeEach } from 'vitest';
 import { type LocalAzure, type LocalAzureOptions, startLocalAzure } from '../../local/azure/index.ts';
 import { type Answer, AzureClient } from './azure-client.ts';
@@ -71,7 +71,7 @@ export interface ServerChanges {
   readonly properties?: object;
 }
 
-/** What creates a General Purpose server with private access and Entra login. */
+/** A document that creates a General Purpose server with private access and Entra login. */
 export function serverDocument(changes: ServerChanges = {}) {
   const { properties, ...rest } = changes;
   return {
