@@ -41,7 +41,7 @@ async function undone<Result>(
 
 /** The error that `work` ends with, after taking back what it did; undefined when it ends well. */
 export async function attempt<Result>(
-  client: pg.Client,
+  client: pg.ClientBase,
   work: () => Promise<Result>,
 ): Promise<{ readonly value: Result } | { readonly refused: Error }> {
   await client.query('SAVEPOINT attempt');

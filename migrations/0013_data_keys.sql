@@ -23,6 +23,9 @@ CREATE TABLE llama.data_keys (
   CONSTRAINT data_keys_state CHECK (state IN ('active', 'retiring', 'retired', 'destroyed', 'erased')),
   CONSTRAINT data_keys_algorithm CHECK (algorithm IN ('RSA-OAEP-256', 'A256GCM')),
   CONSTRAINT data_keys_wrapped CHECK ((wrapped IS NULL) = (state IN ('destroyed', 'erased'))),
+  -- The application writes these, and commands that work for every tenant read them and ask Key Vault with them.
+  CONSTRAINT data_keys_sizes CHECK (pg_catalog.octet_length(wrapped) <= 1024 AND pg_catalog.length(wrapping_key) <= 255),
+  CONSTRAINT data_keys_version CHECK (wrapping_key_version ~ '^[A-Za-z0-9-]{1,127}$'),
   -- Random 96-bit nonces: NIST SP 800-38D, 8.3, allows a key 2^32 of them.
   CONSTRAINT data_keys_values CHECK (values_reserved BETWEEN 0 AND 4294967296)
 );

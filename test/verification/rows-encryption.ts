@@ -110,7 +110,11 @@ export const dataKeyRows: readonly Row[] = [
   {
     breaks: 'ENC-014',
     because: 'its record was renamed',
-    sql: `${notes} ALTER TABLE llama.notes RENAME id TO number`,
+    // With its audit triggers, which name it too.
+    sql: `${notes} ALTER TABLE llama.notes RENAME id TO number;
+      DROP TRIGGER audit_change ON llama.notes; DROP TRIGGER audit_update ON llama.notes;
+      CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON llama.notes
+        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'number', '')`,
   },
   {
     breaks: 'ENC-014',
@@ -164,6 +168,13 @@ export const dataKeyRows: readonly Row[] = [
     breaks: 'ENC-015',
     because: 'a column that was taken out of the registry',
     sql: `${notes} ${key()} ${note} SELECT llama.forget_encrypted_column('notes', 'body')`,
+  },
+  {
+    breaks: 'ENC-015',
+    because: 'a table of which even a sample takes too long',
+    sql: `SET LOCAL ROLE llama_owner; CREATE TABLE llama.bulk (n int PRIMARY KEY, said text); RESET ROLE;
+      INSERT INTO llama.bulk VALUES (1, repeat('x', 200000000));
+      INSERT INTO llama.bulk SELECT m.number, said FROM llama.bulk CROSS JOIN generate_series(2, 80) AS m (number)`,
   },
   {
     breaks: 'ENC-017',
