@@ -156,6 +156,23 @@ CREATE TRIGGER guard_erasure AFTER UPDATE ON llama.data_keys
   FOR EACH ROW WHEN (NEW.state = 'erased' AND OLD.state <> 'erased')
   EXECUTE FUNCTION llama.guard_erasure();
 
+-- The row of an erased key is what keeps its tenant erased, and every other row opens something: none is ever removed, not
+-- by the owner either.
+CREATE FUNCTION llama.refuse_key_loss() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION '% on llama.data_keys is refused: what a lost key encrypted can never be read, and a lost erasure can be undone', TG_OP
+    USING ERRCODE = 'insufficient_privilege', HINT = 'llama-db keys rotate and llama-db keys erase end keys.';
+END
+$$;
+
+COMMENT ON FUNCTION llama.refuse_key_loss() IS 'Rows of data keys stay, whatever their state';
+
+CREATE TRIGGER refuse_key_loss BEFORE DELETE OR TRUNCATE ON llama.data_keys
+  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_key_loss();
+
 -- What happens to a key is audited; the wrapped key is not, because the trail is read by more people and kept longer.
 CREATE FUNCTION llama.write_key_audit() RETURNS trigger
 LANGUAGE plpgsql
@@ -290,6 +307,7 @@ SET LOCAL ROLE audit_writer;
 DROP FUNCTION llama.write_key_audit();
 SET LOCAL ROLE llama_owner;
 DROP TABLE llama.data_keys;
+DROP FUNCTION llama.refuse_key_loss();
 DROP FUNCTION llama.guard_erasure();
 DROP FUNCTION llama.guard_data_key();
 DROP FUNCTION llama.hold_data_keys(text, boolean);

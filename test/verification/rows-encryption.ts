@@ -41,6 +41,8 @@ const note = `INSERT INTO llama.notes (tenant_id, body) VALUES ('verify-keys', '
 const unguarded = (sql: string) =>
   `SET LOCAL session_replication_role = replica; ${sql} SET LOCAL session_replication_role = origin;`;
 
+const erase = "UPDATE llama.data_keys SET state = 'erased', wrapped = NULL;";
+
 export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-005', sql: 'GRANT DELETE ON llama.data_keys TO admin_role' },
   { breaks: 'ENC-005', sql: 'GRANT UPDATE (wrapped) ON llama.data_keys TO application_role' },
@@ -190,6 +192,22 @@ export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-010', sql: 'ALTER TABLE llama.data_keys DISABLE TRIGGER guard_data_key' },
   { breaks: 'ENC-010', sql: 'DROP TRIGGER guard_erasure ON llama.data_keys' },
   { breaks: 'ENC-010', sql: 'ALTER TABLE llama.storage_records DISABLE TRIGGER guard_sealed_update' },
+  { breaks: 'ENC-010', sql: 'DROP TRIGGER refuse_key_loss ON llama.data_keys' },
+  {
+    breaks: 'ENC-019',
+    because: 'a new key beside the erased one',
+    sql: `${key()} ${erase} ${unguarded(key({ keyId: id.replace('1', '2') }))}`,
+  },
+  {
+    breaks: 'ENC-019',
+    because: 'the erased key is back',
+    sql: `${key()} ${erase} ${unguarded("UPDATE llama.data_keys SET state = 'active', wrapped = decode(repeat('ab', 256), 'hex');")}`,
+  },
+  {
+    breaks: 'ENC-019',
+    because: 'the erased key is gone, and another one is there',
+    sql: `${key()} ${erase} ${unguarded(`DELETE FROM llama.data_keys; ${key({ keyId: id.replace('1', '2') })}`)}`,
+  },
   {
     breaks: 'ENC-011',
     sql: `${config} ${key()} UPDATE llama.data_keys SET state = 'retiring'; ${record(sealed)}`,
