@@ -127,7 +127,7 @@ describe('every migration, up and down', () => {
     await apply(database, migrations[0] ?? roles, 'up');
     await expect(apply(database, roles, 'up')).rejects.toMatchObject({
       code: '0P000',
-      message: 'role analytics_role exists with rights that a group role must not have',
+      message: 'role analytics_role exists with attributes that a group role must not have',
     });
     await client.query('ALTER ROLE analytics_role NOLOGIN');
     await apply(database, roles, 'up');
