@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   bootstrap: ['environments', 'azure', 'core'],
   'main.ts': ['stacks', 'environments', 'core'],
   pipeline: ['database', 'verification', 'azure', 'core'],
-  benchmarks: ['runtime', 'local', 'database', 'verification', 'core', 'rehearsal', 'test'],
+  benchmarks: ['runtime', 'local', 'database', 'verification', 'core'],
   rehearsal: [
     'local',
     'pipeline',

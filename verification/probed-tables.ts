@@ -71,7 +71,9 @@ function probedTable({ snapshot }: CheckInput, table: Relation, isGranted: Grant
   const isNeeded = ({ name: column, expression, identity, notNull }: Column) =>
     expression === null &&
     !identity &&
-    (notNull || checks.some((check) => new RegExp(`\\b${column} IS (NOT )?NULL`).test(check)));
+    (notNull ||
+      column === tenantColumn ||
+      checks.some((check) => new RegExp(`\\b${column} IS (NOT )?NULL`).test(check)));
   const granted = (role: string, privilege: string) =>
     columns.filter((column) => isGranted(table, column, role, privilege));
   const anyInsert: ProbedTable['anyInsert'] = (role, tenant, into = name, given = {}) => {

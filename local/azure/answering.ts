@@ -3,6 +3,7 @@ import type { Interception, LocalAzureOptions, RequestRecord } from './contract.
 import { refuseUnauthorized } from './core/access.ts';
 import type { Azure } from './core/context.ts';
 import { ArmError, type AzureRequest, type AzureResponse, UnknownRequest } from './core/http.ts';
+import type { Incidents } from './providers/postgresql/actions.ts';
 import { general } from './refusals/general.ts';
 
 /** The history of a local Azure, oldest first. */
@@ -60,11 +61,29 @@ export async function respond(
       if (isChange(request)) azure.operations.note(request.method, request.path, startedAt, error);
       return error.toResponse();
     }
-    // A defect of the stand-in is as loud as a request it does not know.
+    // A defect of the local Azure is reported like an unknown request.
     const message = error instanceof UnknownRequest ? error.message : `${line}: ${String(error)}`;
     unknown.push(message);
     return { status: 501, body: { error: { code: 'NotImplementedByLocalAzure', message } } };
   }
+}
+
+/** Incidents whose refusals are part of the history like those of requests. */
+export function recorded(incidents: Incidents, { refusals }: History): Incidents {
+  const note = (error: unknown): never => {
+    if (error instanceof ArmError && error.refusal !== undefined) refusals.push(error.refusal);
+    throw error;
+  };
+  return {
+    failOver: (server) => incidents.failOver(server).catch(note),
+    growDisk(server) {
+      try {
+        incidents.growDisk(server);
+      } catch (error) {
+        note(error);
+      }
+    },
+  };
 }
 
 /** Whether a request of the control plane changes something, and so belongs to the operations. */

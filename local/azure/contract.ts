@@ -49,7 +49,7 @@ export interface LocalAzureOptions {
   ) => Interception | Promise<Interception>;
   /**
    * Whether the resource manager answers 429 to more requests than Azure takes.
-   * @default false: what takes an hour there takes seconds here, with the same number of requests
+   * @default false: a deployment of an hour takes seconds here, with the same number of requests
    */
   readonly throttled?: boolean;
   /** Milliseconds until a role assignment has an effect; Azure's are minutes. @default 0 */
@@ -102,7 +102,7 @@ export interface LocalAzure {
   /** Its time, which can be advanced. */
   readonly clock: Clock;
   /**
-   * All that Azure knows: resources, deleted vaults, blobs with their leases, directory, tokens. Waits until no
+   * All state of Azure: resources, deleted vaults, blobs with their leases, directory, tokens. Waits until no
    * operation runs. Neither the history (requests, operations) nor a PostgreSQL behind a server is part of it.
    */
   snapshot(): Promise<AzureSnapshot>;

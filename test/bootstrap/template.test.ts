@@ -129,8 +129,8 @@ describe('the bootstrap of a subscription', () => {
     expect(JSON.parse(stdout)).toEqual(templateOf('production'));
 
     for (const [args, message] of [
-      [['development', '--subscription', subscription], /development needs none: its state is local/],
-      [['production', '--subscription', 'mine'], /no subscription: .*"mine", not a subscription id/],
+      [['development', '--subscription', subscription], /^development .*\[bootstrap\/state-is-local\]/],
+      [['production', '--subscription', 'mine'], /"mine".*\[bootstrap\/subscription-malformed\]/],
       [
         ['prod', '--subscription', subscription],
         /environment prod: .* development, .*production\..*\[environment\/unknown\]/,

@@ -367,7 +367,7 @@ describe('a program', () => {
     expectFault(unknown, 2, 'environment/unknown', /nowhere.*development, .*production/);
     const help = await run(['rollback', '--help']);
     expect(help.code).toBe(0);
-    expect(help.stdout).toMatch(/Example: llama-db rollback .*Exit status: 0 done/s);
+    expect(help.stdout).toMatch(/Example: llama-db rollback .*Exit status: 0 /s);
   });
 
   it('gets the stack only with --debug', async () => {

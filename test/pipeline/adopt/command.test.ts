@@ -100,7 +100,7 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     expect(code).toBe(2);
     expect(stdout).toBe('');
     expect(stderr).toMatch(
-      /^The state of small is locked by runner@agent-7 \(apply\) since 2026-11-24T10:00:00Z, \d+ \w+ ago: while that run works.*Wait for it\. If it is dead: llama-db adopt small --break-lock 6f1d7a52-0b5e-4c1f-9a77-1c2d3e4f5a6b\.\n$/,
+      /^The state of small is locked by runner@agent-7 \(apply\) since 2026-11-24T10:00:00Z, \d+ \w+ ago: .* llama-db adopt small --break-lock 6f1d7a52-0b5e-4c1f-9a77-1c2d3e4f5a6b\. \[adopt\/state-locked\]\n$/,
     );
   });
 
@@ -108,12 +108,10 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     context.skip(missing !== undefined, missing);
     const other = await adopt('--break-lock', '00000000-0000-4000-8000-000000000000', '--yes');
     expect(other.code).toBe(2);
-    expect(other.stderr).toMatch(
-      /--break-lock names 00000000-0000-4000-8000-000000000000, and its lock is 6f1d7a52/,
-    );
+    expect(other.stderr).toMatch(/00000000-0000-4000-8000-000000000000.* 6f1d7a52.*\[adopt\/state-locked\]/);
     const unconfirmed = await adopt('--break-lock', lock.ID);
     expect(unconfirmed.code).toBe(2);
-    expect(unconfirmed.stderr).toMatch(/The state of small stays locked/);
+    expect(unconfirmed.stderr).toMatch(/ of small .*\[adopt\/lock-not-confirmed\]/);
     expect((await blob('HEAD', '', {})).headers['x-ms-lease-status']).toBe('locked');
   });
 
@@ -149,7 +147,7 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     const plan = await stack.plan();
     expect(plan.isEmpty, plan.output).toBe(true);
     const again = await adopt('--yes');
-    expect(again).toMatchObject({ code: 0, stdout: 'Nothing to adopt in small.\n' });
+    expect(again).toMatchObject({ code: 0, stdout: 'small has nothing to adopt.\n' });
   });
 
   it('leaves to the stack what the stack imports itself: Terraform takes one block a resource', async (context) => {
