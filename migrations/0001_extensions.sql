@@ -1,12 +1,12 @@
 -- run as: login
--- CREATE EXTENSION asks for membership in azure_pg_admin, which only the login has. An extension that the server's
--- azure.extensions does not list is refused here, before anything that needs it exists.
+-- CREATE EXTENSION requires membership in azure_pg_admin, which only the login has. The server refuses an extension that
+-- azure.extensions does not list, and it does so here, before anything depends on the extension.
 
 -- Up Migration
 
 CREATE SCHEMA IF NOT EXISTS extensions;
 
--- An extension that the server already carries in another schema stays where it is: Azure has no ALTER EXTENSION SET SCHEMA.
+-- An extension that exists in another schema stays there: Azure has no ALTER EXTENSION SET SCHEMA.
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements WITH SCHEMA extensions;
 CREATE EXTENSION IF NOT EXISTS pg_buffercache WITH SCHEMA extensions;
 CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA extensions;
@@ -20,7 +20,7 @@ DO $$
 DECLARE
   extension_name text;
 BEGIN
-  -- Only what this migration can have made: an extension found elsewhere belongs to someone else.
+  -- Only extensions that this migration can have created: one in another schema has another owner.
   FOR extension_name IN
     SELECT e.extname
       FROM pg_catalog.pg_extension AS e

@@ -1,5 +1,5 @@
 -- run as: login
--- Roles belong to the cluster, not to this database: another database of the server may have made them already.
+-- Roles belong to the cluster: another database of the server may have created them already.
 
 -- Up Migration
 
@@ -15,17 +15,17 @@ BEGIN
       BEGIN
         EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
       EXCEPTION WHEN duplicate_object OR unique_violation THEN
-        NULL; -- Made this moment by the deployment of another database.
+        NULL; -- The deployment of another database has just created it.
       END;
     ELSIF existing.rolcanlogin OR existing.rolsuper OR existing.rolbypassrls OR existing.rolcreaterole THEN
-      RAISE EXCEPTION 'role % exists with rights that a group role must not have', role_name
+      RAISE EXCEPTION 'role % exists with attributes that a group role must not have', role_name
         USING ERRCODE = 'invalid_role_specification',
-              DETAIL = 'Row-level security is written for it as NOLOGIN, without SUPERUSER, BYPASSRLS and CREATEROLE.',
+              DETAIL = 'Row-level security requires NOLOGIN, and no SUPERUSER, BYPASSRLS or CREATEROLE.',
               HINT = pg_catalog.format('ALTER ROLE %I NOLOGIN NOBYPASSRLS NOCREATEROLE, or rename it.', role_name);
     END IF;
 
-    -- SET lets migrations hand objects over and lets the verification act as the role; without INHERIT, because an
-    -- owner that inherits the tenants' role gets the tenants' floor.
+    -- SET lets migrations give objects to the role and lets verification act as it. INHERIT is off, because the floor
+    -- policies would apply to an owner that inherits the application role.
     IF NOT EXISTS (
       SELECT FROM pg_catalog.pg_auth_members AS m
        WHERE m.roleid = role_name::pg_catalog.regrole AND m.member = 'llama_owner'::pg_catalog.regrole AND m.set_option
@@ -38,7 +38,7 @@ BEGIN
     END IF;
   END LOOP;
 
-  -- A temporary table is the usual way to shadow a name; tenants have no use for one. REFRESH ... CONCURRENTLY has.
+  -- A temporary table is the usual way to shadow a name, and tenants need none. REFRESH ... CONCURRENTLY needs one.
   EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
   EXECUTE pg_catalog.format(
     'GRANT TEMPORARY ON DATABASE %I TO llama_owner, admin_role, analytics_role, maintenance_role',
@@ -47,15 +47,16 @@ BEGIN
 END
 $$;
 
--- Azure leaves CREATE on schema public to everyone, on every version.
+-- Azure grants CREATE on schema public to PUBLIC, on every version.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
--- The caller of llama.encrypt_sensitive_data needs pgcrypto, the owner operator classes; nobody else names an extension.
+-- The caller of llama.encrypt_sensitive_data needs pgcrypto, and the owner needs operator classes. No other role uses an
+-- extension.
 GRANT USAGE ON SCHEMA extensions TO llama_owner, admin_role;
 
 -- Down Migration
 
--- Schema public stays closed: opening it again is never what a rollback is for.
+-- Schema public stays closed: a rollback must not open it.
 REVOKE USAGE ON SCHEMA extensions FROM llama_owner, admin_role;
 
 DO $$
@@ -73,7 +74,7 @@ BEGIN
   LOOP
     SELECT oid INTO role_id FROM pg_catalog.pg_roles WHERE rolname = role_name;
     CONTINUE WHEN NOT FOUND;
-    -- Dropping a role takes it away from its members without a word, and another database may live by it.
+    -- DROP ROLE removes the role from its members silently, and another database may need it.
     CONTINUE WHEN EXISTS (
       SELECT FROM pg_catalog.pg_shdepend AS d
         LEFT JOIN pg_catalog.pg_database AS b ON b.datname = pg_catalog.current_database()
@@ -89,8 +90,8 @@ BEGIN
     BEGIN
       EXECUTE pg_catalog.format('DROP ROLE %I', role_name);
     EXCEPTION WHEN undefined_object OR dependent_objects_still_exist OR internal_error THEN
-      -- Another database took the role back, or into use, at this moment; the first is told as an internal error ("could
-      -- not find tuple"). A role that stays has no rights here.
+      -- Another database has just dropped the role, or uses it. The server reports the first case as an internal error
+      -- ("could not find tuple"). A role that stays has no privileges here.
       NULL;
     END;
   END LOOP;

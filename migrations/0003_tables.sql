@@ -2,11 +2,11 @@
 
 -- Up Migration
 
--- PUBLIC gets EXECUTE on every new function unless the default itself is changed; a revoke IN SCHEMA would not do it.
+-- PUBLIC gets EXECUTE on every new function unless the global default changes. A revoke IN SCHEMA has no effect on it.
 ALTER DEFAULT PRIVILEGES FOR ROLE llama_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
--- The partition column must be in the key. The tenant leads it: a key that spans tenants answers "duplicate key" to one
--- tenant about another's row, and every tenant's query gets an index that starts with the column its policy filters on.
+-- The key must contain the partition column. The tenant comes first, for two reasons: a key that spans tenants reports
+-- "duplicate key" to one tenant about another's row, and every query needs an index on the column that policies filter by.
 CREATE TABLE llama.storage_records (
   id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
   tenant_id varchar(100) NOT NULL,
@@ -30,11 +30,11 @@ CREATE TABLE llama.storage_records (
   CONSTRAINT valid_tenant_id CHECK (pg_catalog.length(tenant_id) > 0)
 ) PARTITION BY RANGE ("timestamp");
 
-COMMENT ON COLUMN llama.storage_records.source_data_hash IS 'SHA-256 of the source, in hex; the source itself is not kept';
+COMMENT ON COLUMN llama.storage_records.source_data_hash IS 'SHA-256 of the source, in hex; the source itself is not stored';
 COMMENT ON COLUMN llama.storage_records.s3_key IS 'Blob name of the exported record';
 COMMENT ON COLUMN llama.storage_records.backup_status IS 'Changed by llama.set_backup_status only';
 
--- Rows are sealed in its order. CACHE 1: a session that keeps numbers for later would use them after they count as used.
+-- Rows are sealed in its order. With a larger CACHE a session would use numbers that sealing has already passed.
 CREATE SEQUENCE llama.audit_sequence AS bigint CACHE 1;
 
 CREATE TABLE llama.audit_trail (
@@ -61,11 +61,11 @@ CREATE TABLE llama.audit_trail (
 ALTER SEQUENCE llama.audit_sequence OWNED BY llama.audit_trail.sequence;
 
 COMMENT ON COLUMN llama.audit_trail.table_name IS 'The table as applications name it, never one of its partitions';
-COMMENT ON COLUMN llama.audit_trail.record_id IS 'Key of the record where it is a uuid; record_key has every key';
+COMMENT ON COLUMN llama.audit_trail.record_id IS 'Key of the record if it is a uuid; record_key has every key';
 COMMENT ON COLUMN llama.audit_trail.record_timestamp IS 'Partition key of the record, to find it in one partition';
 COMMENT ON COLUMN llama.audit_trail.content_hash IS 'SHA-256 in hex of the row (jsonb as text) that a retention delete erased';
-COMMENT ON COLUMN llama.audit_trail.sequence IS 'Order in which rows are sealed; a rolled-back change leaves a gap, which is no missing row';
-COMMENT ON COLUMN llama.audit_trail.user_id IS 'Who acted, as the application says; login is who connected, as the server knows';
+COMMENT ON COLUMN llama.audit_trail.sequence IS 'Order in which rows are sealed; a rolled-back change leaves a gap, not a missing row';
+COMMENT ON COLUMN llama.audit_trail.user_id IS 'User as the application reports it; login is the session user as the server knows it';
 
 CREATE TABLE llama.tenant_configs (
   tenant_id varchar(100) NOT NULL,
@@ -78,13 +78,13 @@ CREATE TABLE llama.tenant_configs (
   custom_taxonomy_mappings jsonb DEFAULT '{}',
   created_at timestamptz DEFAULT pg_catalog.now(),
   updated_at timestamptz DEFAULT pg_catalog.now(),
-  -- A number of days that no date can be moved by would stop the erasing for every tenant, not only for its own.
+  -- A number of days that overflows a date would stop the erasure for every tenant.
   CONSTRAINT tenant_configs_retention CHECK (storage_retention_days <= 36500),
   CONSTRAINT tenant_configs_pkey PRIMARY KEY (tenant_id)
 );
 
 COMMENT ON COLUMN llama.tenant_configs.storage_retention_days IS
-  'Days a storage record is kept; NULL keeps it until its tenant says otherwise';
+  'Days a storage record is kept; NULL keeps it until the tenant sets a number';
 
 CREATE TABLE llama.model_metrics (
   id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),

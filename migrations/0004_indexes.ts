@@ -45,7 +45,7 @@ const indexes: readonly PartitionedIndex[] = [
     where: 'correlation_id IS NOT NULL',
   },
   {
-    // Rows lie in the leaves as they came, so their sealing needs no more than this, and writers pay next to nothing.
+    // Leaves store rows in the order of insertion, so BRIN is enough for sealing and costs writers almost nothing.
     table: 'llama.audit_trail',
     name: 'idx_audit_trail_sequence',
     using: 'brin',

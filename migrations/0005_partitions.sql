@@ -2,12 +2,11 @@
 
 -- Up Migration
 
--- The one place that says which tables are partitioned. Maintenance, verification and the migration runner read it; the
--- two numbers follow the environment's settings and are written by the post-deploy step. It holds no tenant's data, so
--- grants guard it: under row-level security a reader without a policy would see an empty registry and conclude that
--- nothing is partitioned.
+-- The registry of partitioned tables, for maintenance, verification and migrations. The post-deploy step writes the two
+-- numbers from the environment's settings. It holds no tenant's data, so grants protect it: under row-level security a
+-- reader without a policy would see an empty registry and conclude that nothing is partitioned.
 CREATE TABLE llama.partitioned_tables (
-  -- Of the 63 bytes of a name nine are for the month.
+  -- The month takes 9 of the 63 bytes of a partition's name.
   table_name text CONSTRAINT partitioned_tables_pkey PRIMARY KEY CHECK (pg_catalog.octet_length(table_name) <= 54),
   months_ahead integer NOT NULL DEFAULT 3 CHECK (months_ahead BETWEEN 1 AND 36),
   retention_days integer NOT NULL CHECK (retention_days >= 1),
@@ -15,9 +14,9 @@ CREATE TABLE llama.partitioned_tables (
 );
 
 COMMENT ON TABLE llama.partitioned_tables IS 'Tables of schema llama that are partitioned by month (UTC) on "timestamp"';
-COMMENT ON COLUMN llama.partitioned_tables.months_ahead IS 'Partitions kept ready beyond the current month';
-COMMENT ON COLUMN llama.partitioned_tables.retention_days IS 'Days after its end at which a partition may be detached';
-COMMENT ON COLUMN llama.partitioned_tables.append_only IS 'Rows leave with their partition and in no other way';
+COMMENT ON COLUMN llama.partitioned_tables.months_ahead IS 'Number of partitions kept ready after the current month';
+COMMENT ON COLUMN llama.partitioned_tables.retention_days IS 'Days after its end until a partition may be detached';
+COMMENT ON COLUMN llama.partitioned_tables.append_only IS 'Rows leave only with their whole partition';
 
 INSERT INTO llama.partitioned_tables (table_name, retention_days, append_only)
 VALUES ('storage_records', 400, false),
@@ -31,14 +30,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   RAISE EXCEPTION '% on % is refused: the table is append-only', TG_OP, TG_TABLE_NAME
-    USING ERRCODE = 'insufficient_privilege', HINT = 'Its rows leave with their whole partition.';
+    USING ERRCODE = 'insufficient_privilege', HINT = 'Rows leave only with their whole partition.';
 END
 $$;
 
 CREATE FUNCTION llama.create_monthly_partition(table_name text, start_date date) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
--- Bounds are read in the session's time zone unless they carry an offset; names and months below must not depend on it either.
+-- Bounds without an offset are read in the session's time zone. Names and months must not depend on it either.
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
 SET lock_timeout = '5s'
@@ -58,7 +57,7 @@ BEGIN
   SELECT * INTO registered FROM llama.partitioned_tables AS p WHERE p.table_name = create_monthly_partition.table_name;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'table % is not partitioned by month', quote_nullable(create_monthly_partition.table_name)
-      USING ERRCODE = 'invalid_parameter_value', HINT = 'llama.partitioned_tables lists the tables that are.';
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'llama.partitioned_tables lists the partitioned tables.';
   END IF;
   IF month IS NULL OR NOT isfinite(start_date) OR month < date '1970-01-01' OR month > date '9999-11-01' THEN
     RAISE EXCEPTION 'start_date must lie between 1970-01-01 and 9999-11-30, not %', coalesce(start_date::text, 'NULL')
@@ -66,7 +65,7 @@ BEGIN
   END IF;
 
   parent_id := format('llama.%I', registered.table_name)::regclass;
-  -- Two runs at once would both see no leaf.
+  -- Without the lock two concurrent runs would both find no leaf.
   PERFORM pg_advisory_xact_lock(hashtextextended('llama.create_monthly_partition:' || registered.table_name, 0));
 
   leaf_id := to_regclass(format('llama.%I', leaf));
@@ -84,11 +83,11 @@ BEGIN
     RETURN;
   END IF;
 
-  -- PARTITION OF would lock the parent against every reader; ATTACH lets readers and writers pass. From 18 on an identity
-  -- column that LIKE copies makes ATTACH fail.
+  -- PARTITION OF locks the parent against readers; ATTACH does not block readers or writers. From 18 on, ATTACH fails for
+  -- an identity column that LIKE has copied.
   EXECUTE format('CREATE TABLE llama.%I (LIKE llama.%I INCLUDING ALL EXCLUDING IDENTITY)', leaf, registered.table_name);
 
-  -- Policies of the parent do not guard a leaf that is named directly: no policy and no grant leaves nothing to reach.
+  -- The parent's policies do not protect a leaf that a statement names directly. Without policy and grant it is closed.
   EXECUTE format('ALTER TABLE llama.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', leaf);
   FOR grantee IN
     SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
@@ -98,7 +97,7 @@ BEGIN
     EXECUTE format('REVOKE ALL ON TABLE llama.%I FROM %s', leaf, grantee);
   END LOOP;
 
-  -- ATTACH clones the parent's row triggers; a trigger on TRUNCATE is never one of them.
+  -- ATTACH clones the parent's row triggers, but not its TRUNCATE trigger.
   IF registered.append_only THEN
     EXECUTE format(
       'CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.%I '
@@ -106,7 +105,7 @@ BEGIN
     );
   END IF;
 
-  -- The check lets ATTACH trust the range without a scan, and says nothing afterwards that the bounds do not.
+  -- With this check ATTACH needs no scan. The bounds make it redundant afterwards.
   EXECUTE format(
     'ALTER TABLE llama.%I ADD CONSTRAINT attach_range CHECK ("timestamp" >= %L::timestamptz AND "timestamp" < %L::timestamptz)',
     leaf, lower_bound, upper_bound
@@ -120,9 +119,9 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.create_monthly_partition(text, date) IS
-  'Makes the partition of the month (UTC) that start_date lies in; does nothing where it exists';
+  'Creates the partition of the month (UTC) that contains start_date; does nothing if it exists';
 
--- The month before is for records that arrive late, and for the first minutes of a month in other time zones.
+-- The previous month is for late records, and for the first minutes of a month in other time zones.
 SELECT llama.create_monthly_partition(p.table_name, month::date)
   FROM llama.partitioned_tables AS p
  CROSS JOIN LATERAL pg_catalog.generate_series(
@@ -150,5 +149,5 @@ $$;
 
 DROP FUNCTION llama.create_monthly_partition(text, date);
 DROP FUNCTION llama.refuse_append_only_change();
--- lint allow undeclared-data-loss: its rows are made by this file and the environment's settings, which write them again
+-- lint allow undeclared-data-loss: this file and the environment's settings write its rows again
 DROP TABLE llama.partitioned_tables;

@@ -8,9 +8,9 @@ ALTER TABLE llama.tenant_configs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECU
 ALTER TABLE llama.model_metrics ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE llama.detector_executions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
--- The floor: whatever permissive policy someone adds later, the application role stays inside its tenant.
--- nullif, because a setting made with SET LOCAL once is '' ever after in that session; the sub-select, because it is then
--- computed once a query instead of once a row.
+-- The floor policies keep the application role within its tenant, even if a later policy is too permissive.
+-- nullif: after SET LOCAL the setting stays '' for the rest of the session. The sub-select is evaluated once per query
+-- instead of once per row.
 CREATE POLICY tenant_floor_storage ON llama.storage_records AS RESTRICTIVE FOR ALL TO application_role
   USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
   WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
@@ -42,7 +42,7 @@ CREATE POLICY tenant_isolation_executions ON llama.detector_executions FOR ALL T
   USING (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')))
   WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
 
--- A policy of its own for each role, never an OR inside the tenants': the OR would cost them the index.
+-- One policy per role: an OR within the tenants' policy would prevent the use of its index.
 CREATE POLICY admin_bypass_storage ON llama.storage_records FOR ALL TO admin_role USING (true) WITH CHECK (true);
 CREATE POLICY admin_read_audit ON llama.audit_trail FOR SELECT TO admin_role USING (true);
 CREATE POLICY admin_bypass_configs ON llama.tenant_configs FOR ALL TO admin_role USING (true) WITH CHECK (true);
@@ -64,14 +64,14 @@ CREATE POLICY maintenance_read_configs ON llama.tenant_configs FOR SELECT TO mai
 CREATE POLICY audit_append ON llama.audit_trail FOR INSERT TO audit_writer WITH CHECK (true);
 CREATE POLICY audit_read_level ON llama.tenant_configs FOR SELECT TO audit_writer USING (true);
 
--- No TRUNCATE for anyone: it passes row-level security by.
+-- No role gets TRUNCATE: it bypasses row-level security.
 GRANT SELECT, DELETE,
       INSERT (id, tenant_id, source_data_hash, mapped_data, model_version, detector_type, confidence_score, "timestamp",
               metadata, s3_key, encrypted, correlation_id, azure_region),
       UPDATE (source_data_hash, mapped_data, model_version, detector_type, confidence_score, metadata, s3_key, encrypted,
               correlation_id, azure_region)
   ON llama.storage_records TO application_role;
--- All but the sequence, whose gaps would tell a tenant how busy the others are.
+-- All columns except sequence: its gaps reveal the activity of other tenants.
 GRANT SELECT (id, tenant_id, table_name, record_id, operation, user_id, "timestamp", old_values, new_values, correlation_id,
               ip_address, user_agent, record_key, record_timestamp, content_hash, login)
   ON llama.audit_trail TO application_role;
@@ -84,7 +84,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 GRANT SELECT ON llama.audit_trail TO admin_role;
 
 GRANT SELECT ON llama.storage_records, llama.tenant_configs, llama.model_metrics, llama.detector_executions TO analytics_role;
--- How much happened, when and to what; not who did it, from where, or the values.
+-- Enough to count changes by table and time, without users, addresses or values.
 GRANT SELECT (id, tenant_id, table_name, operation, "timestamp", correlation_id) ON llama.audit_trail TO analytics_role;
 
 GRANT SELECT, DELETE, UPDATE (backup_status, s3_key) ON llama.storage_records TO maintenance_role;
@@ -110,16 +110,16 @@ BEGIN
     RAISE EXCEPTION 'a tenant context needs a tenant id' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF length(tenant_id) > 100 THEN
-    RAISE EXCEPTION 'a tenant id has 100 characters at most, not %', length(tenant_id)
+    RAISE EXCEPTION 'a tenant id has at most 100 characters, not %', length(tenant_id)
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- A cursor WITH HOLD keeps the rows of the tenant it was declared for, and outlives its transaction in a pooled session.
+  -- A cursor WITH HOLD keeps the rows of its tenant and outlives its transaction in a pooled session.
   IF EXISTS (SELECT FROM pg_cursors AS c WHERE c.is_holdable) THEN
-    RAISE EXCEPTION 'a cursor WITH HOLD is open in this session, with rows of the tenant it was declared for'
-      USING ERRCODE = 'invalid_cursor_state', HINT = 'CLOSE ALL (or DISCARD ALL) before a session is given to another tenant.';
+    RAISE EXCEPTION 'a cursor WITH HOLD is open in this session and holds rows of an earlier tenant'
+      USING ERRCODE = 'invalid_cursor_state', HINT = 'Run CLOSE ALL (or DISCARD ALL) before the session serves another tenant.';
   END IF;
-  -- Local to the transaction: a session's setting would reach the next user of a pooled connection. What is not given is
-  -- emptied, so that nothing is left of an earlier context in the same transaction.
+  -- Local to the transaction: a session setting would reach the next user of a pooled connection. Missing arguments are
+  -- emptied, so that no value of an earlier context in the same transaction remains.
   PERFORM set_config('app.current_tenant_id', tenant_id, true),
           set_config('app.current_user_id', coalesce(user_id, ''), true),
           set_config('app.correlation_id', coalesce(correlation_id::text, ''), true),
@@ -129,7 +129,7 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.set_tenant_context(text, text, uuid, inet, text) IS
-  'Says for the rest of the transaction whose data it works on, and for whom; call it first in every transaction';
+  'Sets the tenant and the user for the rest of the transaction; call it first in every transaction';
 
 GRANT EXECUTE ON FUNCTION llama.set_tenant_context(text, text, uuid, inet, text)
   TO application_role, admin_role, analytics_role, maintenance_role;

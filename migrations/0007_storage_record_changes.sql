@@ -10,14 +10,14 @@ BEGIN
 END
 $$;
 
--- An update that changes nothing leaves the time alone, and with it nothing for the audit trail to tell.
+-- An update without a change keeps the time, so the audit trail records nothing.
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON llama.storage_records
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.touch_updated_at();
 CREATE TRIGGER touch_updated_at BEFORE UPDATE ON llama.tenant_configs
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.touch_updated_at();
 
--- SECURITY DEFINER, because nobody may write backup_status by hand; the tenant of the transaction is its whole reach, as
--- it is the reach of the policies.
+-- SECURITY DEFINER, because no role may write backup_status directly. Like the policies it is limited to the tenant of the
+-- transaction.
 CREATE FUNCTION llama.set_backup_status(
   record_id uuid,
   record_timestamp timestamptz,
@@ -43,22 +43,22 @@ BEGIN
   UPDATE llama.storage_records AS r
      SET backup_status = status, s3_key = coalesce(blob_name, r.s3_key)
    WHERE r.tenant_id = tenant AND r.id = record_id AND r."timestamp" = record_timestamp
-     -- "Completed" without a blob is a backup that nobody can find.
+     -- A completed backup without a blob name cannot be found.
      AND (status <> 'completed' OR coalesce(blob_name, r.s3_key) <> '');
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'no record % of this tenant at %, or it has no blob name to be completed with', record_id, record_timestamp
+    RAISE EXCEPTION 'record % of this tenant at % does not exist, or has no blob name', record_id, record_timestamp
       USING ERRCODE = 'no_data_found';
   END IF;
 END
 $$;
 
 COMMENT ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) IS
-  'What the export to blob storage reports about a record of the transaction''s tenant';
+  'Stores the result of the export to blob storage for a record of the transaction''s tenant';
 
 REVOKE ALL ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) TO application_role, admin_role;
 
--- A new owner must be able to create in the schema at the moment it becomes one, and never after.
+-- A new owner needs CREATE on the schema at the moment of the change, and never again.
 GRANT CREATE ON SCHEMA llama TO maintenance_role;
 ALTER FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) OWNER TO maintenance_role;
 REVOKE CREATE ON SCHEMA llama FROM maintenance_role;

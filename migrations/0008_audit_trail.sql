@@ -1,6 +1,6 @@
 -- Up Migration
 
--- A header that a client sent must not decide whether the write succeeds: what is too long is cut, what is none left out.
+-- A client's header must not make a write fail: long values are cut, invalid ones are left out.
 CREATE FUNCTION llama.acting_client(
   OUT user_id text, OUT correlation_id uuid, OUT ip_address inet, OUT user_agent text
 )
@@ -13,23 +13,23 @@ DECLARE
 BEGIN
   user_id := left(coalesce(nullif(current_setting('app.current_user_id', true), ''), SESSION_USER), 100);
   user_agent := left(coalesce(nullif(current_setting('app.user_agent', true), ''), nullif(current_setting('application_name', true), '')), 1000);
-  -- Not in one expression with its question: the planner converts what it knows before anything is asked.
+  -- The cast stands apart from the test, because the planner evaluates constant casts before the condition.
   IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
   IF pg_input_is_valid(address, 'inet') THEN ip_address := address::inet; ELSE ip_address := inet_client_addr(); END IF;
 END
 $$;
 
 COMMENT ON FUNCTION llama.acting_client() IS
-  'Who acts, in which request, from where and by what, as the transaction''s context says, or else the connection';
+  'User, request, address and program from the transaction''s context, or else from the connection';
 
--- SECURITY DEFINER, because whoever changes a row must not be able to write the trail in any other way. Arguments: table as
--- applications name it (TG_TABLE_NAME is the leaf), key column, partition column or '', and 'erase' where the content
--- must not outlive the row.
+-- SECURITY DEFINER, because roles that change rows must not be able to write the trail themselves. Arguments: the table's
+-- name (TG_TABLE_NAME is the leaf's), the key column, the partition column or '', and 'erase' if the content must not
+-- outlive the row.
 CREATE FUNCTION llama.write_audit() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- The hash of a row must not depend on where the session that erased it sits.
+-- The hash of an erased row must not depend on the session's time zone.
 SET timezone = 'UTC'
 AS $$
 DECLARE
@@ -50,14 +50,14 @@ BEGIN
   shown := coalesce(new_row, old_row);
   tenant := shown ->> 'tenant_id';
 
-  -- What llama.acting_client() does, once more: the call of a function for each row made an update 8 us slower, of 120.
+  -- The same as llama.acting_client(), inline: a function call per row takes 8 of an update's 120 microseconds.
   IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
   correlation_id := coalesce(correlation_id, (shown ->> 'correlation_id')::uuid);
   IF pg_input_is_valid(address, 'inet') THEN ip_address := address::inet; END IF;
   ip_address := coalesce(ip_address, inet_client_addr());
 
-  -- Each branch is one statement, the tenant's level asked for within it: every statement of a row trigger is paid for by
-  -- every row that is changed, and one that only reads would be a line of its own in pgaudit's log.
+  -- One statement per branch, which also reads the tenant's audit level: every statement of a row trigger costs time for
+  -- every changed row, and a separate SELECT would add a line to pgaudit's log.
   IF TG_OP = 'UPDATE' AND tenant IS NOT DISTINCT FROM old_row ->> 'tenant_id' THEN
     INSERT INTO llama.audit_trail (tenant_id, table_name, record_id, record_key, record_timestamp, operation, user_id,
                                    old_values, new_values, correlation_id, ip_address, user_agent, login)
@@ -69,7 +69,7 @@ BEGIN
      WHERE new_row -> o.key IS DISTINCT FROM o.value
         OR (SELECT c.audit_level = 'verbose' FROM llama.tenant_configs AS c WHERE c.tenant_id = tenant);
   ELSIF TG_OP = 'UPDATE' THEN
-    -- One row with both sides would show each tenant the other's data.
+    -- One row with both sides would show each tenant data of the other.
     INSERT INTO llama.audit_trail (tenant_id, table_name, record_id, record_key, record_timestamp, operation, user_id,
                                    old_values, new_values, correlation_id, ip_address, user_agent, login)
     SELECT side.content ->> 'tenant_id', TG_ARGV[0],
@@ -84,7 +84,7 @@ BEGIN
     VALUES (tenant, TG_ARGV[0], CASE TG_ARGV[1] WHEN 'id' THEN (shown ->> 'id')::uuid END,
             shown ->> TG_ARGV[1], (shown ->> TG_ARGV[2])::timestamptz, TG_OP, acting_user,
             CASE WHEN NOT erased THEN old_row END,
-            -- At "minimal" the row itself is where an inserted value is found.
+            -- At "minimal" the inserted values are found in the row itself.
             CASE WHEN TG_OP = 'INSERT'
                   AND (SELECT c.audit_level FROM llama.tenant_configs AS c WHERE c.tenant_id = tenant) IS DISTINCT FROM 'minimal'
                  THEN new_row END,
@@ -95,7 +95,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.write_audit() IS 'Row trigger of every audited table; what it keeps follows tenant_configs.audit_level';
+COMMENT ON FUNCTION llama.write_audit() IS 'Row trigger of every audited table; tenant_configs.audit_level decides which values it stores';
 
 CREATE FUNCTION llama.record_read(table_name text, record_key text, record_timestamp timestamptz DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
@@ -122,12 +122,12 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF coalesce(record_read.record_key, '') = '' THEN
-    RAISE EXCEPTION 'an audited read names the key that was read' USING ERRCODE = 'invalid_parameter_value';
+    RAISE EXCEPTION 'an audited read needs the key of the record' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF octet_length(record_read.record_key) > 8192 THEN
     RAISE EXCEPTION 'a key has at most 8192 bytes' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- Sealing relies on a transaction having its id before its rows get their numbers; a change has one by then, a read has not.
+  -- Sealing requires that a transaction has its id before its rows are numbered. A change has one by then, a read does not.
   PERFORM pg_current_xact_id();
 
   IF pg_input_is_valid(record_key, 'uuid') THEN record_id := record_key::uuid; END IF;
@@ -140,15 +140,15 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.record_read(text, text, timestamptz) IS
-  'Leaves a SELECT in the audit trail of the transaction''s tenant: triggers never see reads';
+  'Writes a SELECT to the audit trail of the transaction''s tenant: triggers do not see reads';
 
 REVOKE ALL ON FUNCTION llama.acting_client() FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.write_audit() FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.record_read(text, text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.record_read(text, text, timestamptz) TO application_role, admin_role, analytics_role;
 
--- Whether a delete is an erasure is read from the role that runs it, not from a setting that anyone could make: the
--- condition is evaluated as the caller, before the function becomes its owner.
+-- The role decides whether a delete is an erasure, because any caller can change a setting. WHEN is evaluated as the
+-- caller, before the function switches to its owner.
 CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records
   FOR EACH ROW EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.storage_records
@@ -176,7 +176,7 @@ CREATE TRIGGER audit_update AFTER UPDATE ON llama.detector_executions
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*)
   EXECUTE FUNCTION llama.write_audit('detector_executions', 'id', 'timestamp');
 
--- Grants already keep every role out; this stops the owner's own mistakes, in the leaves as well (row triggers are cloned).
+-- Grants already exclude every role. This trigger prevents mistakes of the owner, in leaves too (row triggers are cloned).
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON llama.audit_trail
   FOR EACH ROW EXECUTE FUNCTION llama.refuse_append_only_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_trail
@@ -188,8 +188,8 @@ ALTER FUNCTION llama.write_audit() OWNER TO audit_writer;
 ALTER FUNCTION llama.record_read(text, text, timestamptz) OWNER TO audit_writer;
 REVOKE CREATE ON SCHEMA llama FROM audit_writer;
 
--- A new owner takes over the grants of the old one as well. Without this, cloning the triggers to next month's partition
--- is refused.
+-- The change of owner also moves the old owner's privileges. Without this grant the triggers cannot be cloned to a new
+-- partition.
 SET LOCAL ROLE audit_writer;
 GRANT EXECUTE ON FUNCTION llama.write_audit() TO llama_owner;
 SET LOCAL ROLE llama_owner;

@@ -1,9 +1,9 @@
 -- Up Migration
 
--- For break-glass and for moving data by SQL: applications encrypt in Node, where keys never reach the server. The key ring
--- is a JSON object {"name": "base64 of 32 bytes"} that the caller puts into the transaction with a bound parameter:
+-- For break-glass and for moving data by SQL. Applications encrypt in Node, so their keys never reach the server. The key
+-- ring is a JSON object {"name": "base64 of 32 bytes"} that the caller sets for the transaction with a bound parameter:
 --   SELECT set_config('app.encryption_keys', $1, true), set_config('app.encryption_key_id', $2, true)
--- No message below repeats what it was given: a key in an error is a key in the server log.
+-- No message below repeats an argument: a key in an error is a key in the server log.
 CREATE FUNCTION llama.encryption_key(key_id text) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -24,7 +24,7 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value', HINT = 'Name a key, or set app.encryption_key_id.';
   END IF;
   key := ring::jsonb ->> key_id;
-  -- The name is not repeated: whoever takes the second argument for the key itself would find it in the server log.
+  -- The message omits the name: a caller that passes the key itself as second argument would find it in the server log.
   IF key IS NULL THEN
     RAISE EXCEPTION 'the encryption key that was named is not in this transaction''s key ring'
       USING ERRCODE = 'invalid_parameter_value', HINT = 'A value names its key: pgp1:<key name>:...';
@@ -37,7 +37,7 @@ BEGIN
 END
 $$;
 
--- Text is 'pgp1:<key name>:<base64>', so that the key is found again after a rotation.
+-- The text is 'pgp1:<key name>:<base64>', so that the key can be found after a rotation.
 CREATE FUNCTION llama.encrypt_sensitive_data(data text, key_id text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -48,7 +48,7 @@ DECLARE
   key text := llama.encryption_key(chosen);
 BEGIN
   IF data IS NULL THEN RETURN NULL; END IF;
-  -- s2k-mode=1 leaves out the slow stretching that guards guessable passphrases; these keys are 32 random bytes.
+  -- s2k-mode=1 omits the slow key stretching for guessable passphrases; these keys are 32 random bytes.
   RETURN 'pgp1:' || chosen || ':' || translate(
     encode(extensions.pgp_sym_encrypt(data, key, 'cipher-algo=aes256, s2k-mode=1, s2k-digest-algo=sha256'), 'base64'), E'\n', '');
 END
@@ -83,8 +83,8 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.encrypt_sensitive_data(text, text) IS 'key_id names a key of app.encryption_keys; default app.encryption_key_id';
-COMMENT ON FUNCTION llama.decrypt_sensitive_data(text, text) IS 'Finds the key by the name that the value carries';
+COMMENT ON FUNCTION llama.encrypt_sensitive_data(text, text) IS 'key_id names a key of app.encryption_keys; the default is app.encryption_key_id';
+COMMENT ON FUNCTION llama.decrypt_sensitive_data(text, text) IS 'Decrypts with the key that the value names';
 
 REVOKE ALL ON FUNCTION llama.encryption_key(text), llama.encrypt_sensitive_data(text, text),
                        llama.decrypt_sensitive_data(text, text) FROM PUBLIC;

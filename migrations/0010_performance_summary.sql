@@ -1,10 +1,10 @@
 -- Up Migration
 
--- Owned by maintenance_role: a refresh runs as the owner, and llama_owner, whom forced row-level security leaves no row,
--- would fill it with nothing and report success.
+-- maintenance_role owns it, because a refresh runs as the owner. Forced row-level security shows llama_owner no row, so its
+-- refresh would succeed and leave the view empty.
 CREATE MATERIALIZED VIEW llama.tenant_performance_summary AS
 SELECT r.tenant_id,
-       -- Hours of UTC, whatever zone the session that refreshes it is in.
+       -- Hours in UTC, in any time zone of the session.
        pg_catalog.date_trunc('hour', r."timestamp", 'UTC') AS hour,
        pg_catalog.count(*) AS total_requests,
        pg_catalog.avg(r.confidence_score) AS avg_confidence,
@@ -17,24 +17,24 @@ SELECT r.tenant_id,
 
 CREATE UNIQUE INDEX tenant_performance_summary_tenant_id_hour_idx ON llama.tenant_performance_summary (tenant_id, hour);
 
--- Row-level security cannot guard a materialized view, so tenants get this face of it. It reads with its owner's rights
--- on purpose; security_barrier keeps a tenant's own conditions behind the filter.
--- lint allow view-passes-row-security: tenants have no right on the materialized view, and this filters by their tenant
+-- Row-level security cannot protect a materialized view, so tenants get this view of it. It reads with its owner's rights
+-- on purpose; security_barrier evaluates a tenant's own conditions after the filter.
+-- lint allow view-passes-row-security: tenants have no privilege on the materialized view; this view filters by tenant
 CREATE VIEW llama.tenant_performance WITH (security_barrier = true) AS
 SELECT s.tenant_id, s.hour, s.total_requests, s.avg_confidence, s.p95_confidence, s.high_confidence_count
   FROM llama.tenant_performance_summary AS s
  WHERE s.tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), ''));
 
-COMMENT ON VIEW llama.tenant_performance IS 'The transaction''s tenant''s part of tenant_performance_summary';
+COMMENT ON VIEW llama.tenant_performance IS 'Rows of tenant_performance_summary for the transaction''s tenant';
 
--- SECURITY DEFINER, because only its owner may refresh a materialized view before version 17.
+-- SECURITY DEFINER, because before version 17 only the owner may refresh a materialized view.
 CREATE FUNCTION llama.refresh_performance_views() RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- A view that was never filled cannot be read, and not refreshed CONCURRENTLY either.
+  -- A view that was never filled cannot be refreshed CONCURRENTLY.
   IF (SELECT c.relispopulated FROM pg_class AS c WHERE c.oid = 'llama.tenant_performance_summary'::regclass) THEN
     REFRESH MATERIALIZED VIEW CONCURRENTLY llama.tenant_performance_summary;
   ELSE

@@ -1,9 +1,9 @@
 -- Up Migration
 
--- What pg_cron may do, as functions: each is one short transaction, safe to run twice at once or not at all. Detaching a
--- partition concurrently cannot be done from a function; `llama-db maintain` does that part.
+-- The work that pg_cron does, as functions. Each is one short transaction that may run twice at once or be missed. A
+-- function cannot detach a partition concurrently; `llama-db maintain` does.
 
--- SECURITY DEFINER, because attaching asks for the owner of the table.
+-- SECURITY DEFINER, because only the owner of a table may attach a partition.
 CREATE FUNCTION llama.create_partitions_ahead() RETURNS integer
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -28,10 +28,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.create_partitions_ahead() IS 'Makes what is missing up to months_ahead; returns how many it made';
+COMMENT ON FUNCTION llama.create_partitions_ahead() IS 'Creates missing partitions up to months_ahead; returns their number';
 
--- SECURITY DEFINER for the owner's right to analyse; from 17 on MAINTAIN could be granted instead. Autovacuum analyses leaves
--- and never the parent, whose statistics are what the planner uses for queries that span months.
+-- SECURITY DEFINER, because only the owner may analyse a table; from 17 on MAINTAIN could be granted. Autovacuum analyses
+-- leaves only, and the planner uses the parent's statistics for queries that span months.
 CREATE FUNCTION llama.analyze_partitioned_tables() RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -46,7 +46,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.analyze_partitioned_tables() IS 'Statistics of the partitioned parents';
+COMMENT ON FUNCTION llama.analyze_partitioned_tables() IS 'Updates the statistics of the partitioned tables';
 
 CREATE FUNCTION llama.erase_expired(batch_size integer, only_tenant text DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql
@@ -55,7 +55,7 @@ AS $$
 DECLARE
   erased integer;
 BEGIN
-  -- A tenant without a configuration, or with NULL days, has not said that anything may go.
+  -- Records of a tenant without a configuration, or with NULL days, are kept.
   WITH expired AS (
     SELECT r.tenant_id, r.id, r."timestamp"
       FROM llama.tenant_configs AS c
@@ -66,7 +66,7 @@ BEGIN
           AND s."timestamp" < now() - make_interval(days => c.storage_retention_days)
         ORDER BY s."timestamp"
         LIMIT batch_size
-          -- Who holds one row of one tenant must not keep the rows of all from being erased.
+          -- A lock on one row of one tenant must not delay the erasure for all.
           FOR UPDATE SKIP LOCKED
      ) AS r
      WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
@@ -82,7 +82,7 @@ $$;
 
 COMMENT ON FUNCTION llama.erase_expired(integer, text) IS 'One batch of apply_retention, of all tenants or of one';
 
--- SECURITY DEFINER as maintenance_role, which is how the audit trigger knows an erasure: it keeps the key and a hash.
+-- SECURITY DEFINER as maintenance_role: by that role the audit trigger recognises an erasure and stores key and hash only.
 CREATE FUNCTION llama.apply_retention(batch_size integer DEFAULT 1000) RETURNS integer
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -99,7 +99,7 @@ BEGIN
   BEGIN
     RETURN llama.erase_expired(batch_size);
   EXCEPTION WHEN OTHERS THEN
-    NULL; -- One record that cannot be erased must not keep every tenant's from it: each tenant for itself.
+    NULL; -- One record that cannot be erased must not stop the erasure for all tenants, so each tenant is tried alone.
   END;
   FOR tenant IN
     SELECT c.tenant_id FROM llama.tenant_configs AS c WHERE c.storage_retention_days >= 0 ORDER BY c.tenant_id
@@ -115,9 +115,9 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.apply_retention(integer) IS
-  'Erases one batch of storage records past their tenant''s storage_retention_days; returns how many, 0 when none is left but what somebody holds locked; a warning names each tenant whose records cannot be erased';
+  'Erases one batch of storage records older than their tenant''s storage_retention_days; returns their number, 0 if only locked records are left; warns of each tenant whose records cannot be erased';
 
--- SECURITY DEFINER as maintenance_role: whether a tenant still protects a row is a question about all tenants.
+-- SECURITY DEFINER as maintenance_role, because the retention of every tenant decides.
 CREATE FUNCTION llama.partitions_past_retention()
 RETURNS TABLE (table_name text, partition_name text, upper_bound timestamptz, protected_by bigint, to_be_erased_of bigint)
 LANGUAGE plpgsql STABLE
@@ -131,7 +131,7 @@ DECLARE
 BEGIN
   FOR leaf IN
     SELECT p.table_name AS parent, c.relname AS name, p.retention_days AS days,
-           -- MINVALUE has no first instant.
+           -- MINVALUE has no lower instant.
            coalesce((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\)'))[1], '-infinity')::timestamptz AS lower,
            (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''([^'']+)''\)'))[1]::timestamptz AS upper
       FROM llama.partitioned_tables AS p
@@ -147,8 +147,8 @@ BEGIN
     protected_by := 0;
     to_be_erased_of := 0;
     IF leaf.parent = 'storage_records' THEN
-      -- Records leave by being erased, which keeps their keys and hashes: not with their partition, and not at all while
-      -- their tenant has not said when. From one tenant to the next in the key's index: a month may hold millions of rows.
+      -- Records are erased one by one, which stores their keys and hashes; they never leave with their partition. The
+      -- query steps through the key's index from one tenant to the next, because a month may hold millions of rows.
       WITH RECURSIVE tenants (tenant_id) AS (
         (SELECT s.tenant_id FROM llama.storage_records AS s
           WHERE s."timestamp" >= leaf.lower AND s."timestamp" < leaf.upper ORDER BY s.tenant_id LIMIT 1)
@@ -179,10 +179,10 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.partitions_past_retention() IS
-  'Partitions older than retention_days, each with the number of tenants whose retention (or want of one) still protects rows in it, and of those whose rows there are still to be erased; only those with 0 and 0 may be detached';
+  'Partitions older than retention_days, each with the number of tenants whose retention (or missing retention) still protects rows in it, and of tenants whose rows are still to be erased; a partition with 0 and 0 may be detached';
 
--- The schedule stands beside what it calls; whoever may create jobs (pg_cron lives in one database of the server) reads it
--- from here. Times are UTC, as pg_cron's are. SET ROLE, because a job runs as the login that made it.
+-- The schedule stands beside the functions that it calls. pg_cron lives in one database of the server; the login that
+-- creates jobs there reads them here. Times are UTC, as in pg_cron. SET ROLE, because a job runs as the login that created it.
 CREATE FUNCTION llama.scheduled_jobs() RETURNS TABLE (job_name text, schedule text, command text)
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -195,7 +195,7 @@ AS $$
     ('analyze-partitioned-tables', '40 1 * * *', 'SET ROLE maintenance_role; SELECT llama.analyze_partitioned_tables();')
 $$;
 
-COMMENT ON FUNCTION llama.scheduled_jobs() IS 'What pg_cron runs in this database, or llama-db maintain where there is no pg_cron';
+COMMENT ON FUNCTION llama.scheduled_jobs() IS 'Jobs that pg_cron runs in this database, or llama-db maintain on a server without pg_cron';
 
 REVOKE ALL ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                        llama.erase_expired(integer, text),
@@ -209,7 +209,7 @@ ALTER FUNCTION llama.erase_expired(integer, text) OWNER TO maintenance_role;
 ALTER FUNCTION llama.partitions_past_retention() OWNER TO maintenance_role;
 REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
 
--- Whoever detaches is the tables' owner, and asks here first.
+-- llama_owner calls this before it detaches a partition.
 SET LOCAL ROLE maintenance_role;
 GRANT EXECUTE ON FUNCTION llama.partitions_past_retention() TO llama_owner;
 SET LOCAL ROLE llama_owner;

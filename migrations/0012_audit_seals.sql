@@ -2,9 +2,9 @@
 
 -- Up Migration
 
--- A chain of hashes over the audit trail. A seal says how many rows of one month have a number in its range, and what
--- they hash to; its own hash covers that and the seal before it. So that a month can leave with its partition, no seal
--- spans two. A closing says the same of all seals of a month, after which its rows may go.
+-- A chain of hashes over the audit trail. A seal states the number of rows of one month in a range of sequence numbers and
+-- the hash of their contents. Its own hash covers both and the previous seal. No seal spans two months, so that a month can
+-- leave with its partition. A closing seal covers all seals of a month, after which its rows may leave.
 CREATE TABLE llama.audit_seals (
   number bigint CONSTRAINT audit_seals_pkey PRIMARY KEY CHECK (number >= 1),
   kind varchar(10) NOT NULL CHECK (kind IN ('rows', 'closing')),
@@ -21,13 +21,14 @@ CREATE TABLE llama.audit_seals (
 
 CREATE INDEX idx_audit_seals_month ON llama.audit_seals (month, number);
 
-COMMENT ON TABLE llama.audit_seals IS 'The sealed audit trail: checked by llama-db audit verify, written by llama.seal_audit_trail() only';
-COMMENT ON COLUMN llama.audit_seals.month IS 'First day (UTC) of the month whose partition the rows lie in';
+COMMENT ON TABLE llama.audit_seals IS 'Seals of the audit trail; only llama.seal_audit_trail() writes them, llama-db audit verify checks them';
+COMMENT ON COLUMN llama.audit_seals.month IS 'First day (UTC) of the month whose partition holds the rows';
 COMMENT ON COLUMN llama.audit_seals.content_hash IS
-  'SHA-256 over the SHA-256 of each row, in order of sequence; of a closing: over the content_hash of each seal of the month';
-COMMENT ON COLUMN llama.audit_seals.hash IS 'SHA-256 over the other columns; previous_hash is that of the seal before, zeros for the first';
+  'SHA-256 over the SHA-256 of each row, in order of sequence; for a closing seal over the content_hash of each seal of the month';
+COMMENT ON COLUMN llama.audit_seals.hash IS 'SHA-256 over the other columns; previous_hash is the hash of the previous seal, or zeros';
 
--- How far may be sealed next. Nothing here proves anything: a wrong number delays sealing, or has the trail fail its check.
+-- The sequence number up to which the next run may seal. It proves nothing: a wrong number delays sealing or makes the check
+-- of the trail fail.
 CREATE TABLE llama.audit_sealing (
   only_row boolean CONSTRAINT audit_sealing_pkey PRIMARY KEY DEFAULT true CHECK (only_row),
   noted_sequence bigint,
@@ -52,17 +53,16 @@ GRANT SELECT ON SEQUENCE llama.audit_sequence TO audit_sealer;
 GRANT SELECT ON llama.audit_seals TO admin_role;
 GRANT SELECT ON SEQUENCE llama.audit_sequence TO admin_role;
 
--- Forced row-level security already leaves the owner no row; these stop whoever gives itself a policy.
+-- Forced row-level security already hides every row from the owner. These triggers hold even if it gives itself a policy.
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON llama.audit_seals
   FOR EACH ROW EXECUTE FUNCTION llama.refuse_append_only_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_seals
   FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_append_only_change();
 
--- The text of a row is a JSON array in which nothing depends on a setting of the session, on the order of columns or on the
--- server's version: instants are seconds since 1970 as exact decimals. database/audit/canonical.ts says the same again,
--- so that the check does not rest on what is checked. A row at a time that no partition can be made for
--- (llama.create_monthly_partition) is in no month, and no trigger wrote it: it is never sealed, and llama-db audit verify
--- names it.
+-- The text of a row is a JSON array that does not depend on session settings, on the order of columns or on the server's
+-- version; instants are seconds since 1970 as exact decimals. database/audit/canonical.ts implements the same text again, so
+-- that the check is independent of this function. No trigger writes a row whose timestamp no partition can hold
+-- (llama.create_monthly_partition). Such a row belongs to no month and is never sealed; llama-db audit verify reports it.
 CREATE FUNCTION llama.audit_content(month date, after_sequence bigint, last_sequence bigint)
 RETURNS TABLE (content_month date, row_count bigint, content_hash bytea)
 LANGUAGE sql STABLE
@@ -83,7 +83,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION llama.audit_content(date, bigint, bigint) IS
-  'What the rows numbered after one sequence up to another hash to, month by month; of one month when it is given';
+  'Hash per month of the rows numbered after one sequence and up to another; of one month only if it is given';
 
 CREATE FUNCTION llama.append_audit_seal(
   kind text, month date, first_sequence bigint, last_sequence bigint, row_count bigint, content_hash bytea
@@ -113,13 +113,14 @@ BEGIN
 END
 $$;
 
--- Transactions become visible in another order than their rows were numbered. A transaction has its id before its first
--- row is numbered (see llama.record_read), so whatever has a number up to N, read at a moment before this transaction got its
--- own id X, was written by a transaction older than X. Once none of those is running any more, every row up to N is either
--- visible or will never be: then, and not before, N is sealed. One run notes N and X, a later one seals up to N.
--- The snapshot's xmax would not do for X: it counts from the latest *ended* transaction, and running ones lie above it.
--- After a restore into another cluster the ids of transactions begin elsewhere. A noted id that this cluster has not
--- reached is dropped; one that it has passed is right, because a restored row is visible.
+-- Rows become visible in another order than they were numbered. A transaction has its id before its first row is numbered
+-- (see llama.record_read). Let N be the newest number, read before this transaction gets its own id X: a transaction older
+-- than X wrote every row up to N. Once all of those have ended, every row up to N is visible or was rolled back. Only then
+-- is N sealed: one run notes N and X, a later one seals up to N.
+-- The snapshot's xmax is no substitute for X: it is derived from the latest *ended* transaction, and running transactions
+-- may have higher ids.
+-- After a restore into another cluster transaction ids start elsewhere. A noted id that this cluster has not reached is
+-- dropped. One that it has passed is correct, because every restored row is visible.
 CREATE FUNCTION llama.seal_audit_trail(batch_size integer DEFAULT 10000, batches integer DEFAULT 100) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -141,8 +142,8 @@ BEGIN
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
 
-  -- One at a time. Not an advisory lock, which any tenant could take for good, and not a row's, which would give this
-  -- transaction its id too early. Nobody who writes the trail asks for this one.
+  -- One run at a time. Any tenant could hold an advisory lock forever, and a row lock would give this transaction its id too
+  -- early. Writers of the trail do not take this lock.
   LOCK TABLE llama.audit_sealing IN SHARE ROW EXCLUSIVE MODE;
   notable := pg_current_xact_id_if_assigned() IS NULL;
   newest := coalesce(pg_sequence_last_value('llama.audit_sequence'), 0);
@@ -167,7 +168,7 @@ BEGIN
         sealed := sealed + part.row_count;
       END LOOP;
       IF NOT found_rows THEN
-        -- Numbers without rows are passed over however many they are; the next seal's range begins with them.
+        -- Numbers without rows are skipped; the range of the next seal starts with them.
         SELECT min(a.sequence) - 1 INTO batch_end
           FROM llama.audit_trail AS a WHERE a.sequence > batch_end AND a.sequence <= noted.noted_sequence;
         EXIT WHEN batch_end IS NULL;
@@ -176,7 +177,7 @@ BEGIN
       END IF;
       sealed_through := batch_end;
     END LOOP;
-    -- What is left of it stays noted for the next run.
+    -- The remainder stays noted for the next run.
     IF sealed_through >= noted.noted_sequence OR batch_end IS NULL THEN noted.noted_sequence := NULL; END IF;
   END IF;
 
@@ -189,9 +190,9 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.seal_audit_trail(integer, integer) IS
-  'Seals what no running transaction can add to any more, and notes what the next run may seal; returns the rows sealed';
+  'Seals rows that no running transaction can precede, and notes the limit of the next run; returns the number of rows';
 
--- SECURITY DEFINER, because whoever detaches a partition sees no row of it.
+-- SECURITY DEFINER, because the role that detaches a partition sees none of its rows.
 CREATE FUNCTION llama.close_audit_partition(month date) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -208,7 +209,7 @@ DECLARE
   whole record;
 BEGIN
   IF first_day IS NULL OR (first_day + interval '1 month') > now() - interval '1 day' THEN
-    RAISE EXCEPTION 'the audit partition of % may still get rows', coalesce(to_char(month, 'YYYY-MM'), 'no month')
+    RAISE EXCEPTION 'the audit partition of % may still receive rows', coalesce(to_char(month, 'YYYY-MM'), 'no month')
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'A month can be closed a day after its end.';
   END IF;
   LOCK TABLE llama.audit_sealing IN SHARE ROW EXCLUSIVE MODE;
@@ -218,8 +219,8 @@ BEGIN
   LOOP
     SELECT * INTO content FROM llama.audit_content(first_day, seal.first_sequence - 1, seal.last_sequence);
     IF content.row_count IS DISTINCT FROM seal.row_count OR content.content_hash IS DISTINCT FROM seal.content_hash THEN
-      RAISE EXCEPTION 'the audit partition of % is not what seal % says', to_char(first_day, 'YYYY-MM'), seal.number
-        USING ERRCODE = 'data_corrupted', HINT = 'Look at it with llama-db audit verify. It stays until then.';
+      RAISE EXCEPTION 'the audit partition of % differs from seal %', to_char(first_day, 'YYYY-MM'), seal.number
+        USING ERRCODE = 'data_corrupted', HINT = 'Run llama-db audit verify. The partition stays until the difference is explained.';
     END IF;
   END LOOP;
 
@@ -233,7 +234,7 @@ BEGIN
     FROM llama.audit_seals AS s WHERE s.month = first_day AND s.kind = 'rows';
   IF found_rows <> whole.row_count THEN
     RAISE EXCEPTION 'the audit partition of % has % rows, of which % are sealed', to_char(first_day, 'YYYY-MM'), found_rows, whole.row_count
-      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'SELECT llama.seal_audit_trail(), twice, seals what can be sealed.';
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Run SELECT llama.seal_audit_trail() twice to seal the rest.';
   END IF;
 
   SELECT s.number, s.content_hash INTO closing
@@ -246,14 +247,14 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.close_audit_partition(date) IS
-  'Checks a month of the audit trail against its seals and adds the closing hash, without which its partition must not go; returns the number of that seal';
+  'Checks a month of the audit trail against its seals and adds the closing seal, without which its partition must stay; returns the number of that seal';
 
 CREATE FUNCTION llama.is_audit_partition_closed(month date) RETURNS boolean
 LANGUAGE sql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  -- Of rows that were sealed after it, a closing says nothing.
+  -- A closing seal does not cover rows that were sealed after it.
   SELECT coalesce((
     SELECT s.kind = 'closing' FROM llama.audit_seals AS s
      WHERE s.month = date_trunc('month', is_audit_partition_closed.month::timestamp)::date
@@ -262,7 +263,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION llama.is_audit_partition_closed(date) IS
-  'Whether the closing hash of that month of the audit trail is kept, and covers all that was sealed of it';
+  'Whether a closing seal of that month of the audit trail exists and covers every seal of it';
 
 REVOKE ALL ON FUNCTION llama.audit_content(date, bigint, bigint),
                        llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea),

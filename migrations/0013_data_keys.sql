@@ -2,8 +2,8 @@
 
 -- Up Migration
 
--- The tenants' data keys, each wrapped by a key that never comes here (docs/encryption.md). What is stored here opens
--- nothing by itself; what is lost here can never be read again, so nobody may delete a row.
+-- The tenants' data keys, each wrapped by a key outside the database (docs/encryption.md). A wrapped key alone opens nothing.
+-- Values of a lost key can never be read again, so no role may delete a row.
 CREATE TABLE llama.data_keys (
   tenant_id varchar(100) NOT NULL,
   key_id uuid NOT NULL,
@@ -23,21 +23,21 @@ CREATE TABLE llama.data_keys (
   CONSTRAINT data_keys_state CHECK (state IN ('active', 'retiring', 'retired', 'destroyed', 'erased')),
   CONSTRAINT data_keys_algorithm CHECK (algorithm IN ('RSA-OAEP-256', 'A256GCM')),
   CONSTRAINT data_keys_wrapped CHECK ((wrapped IS NULL) = (state IN ('destroyed', 'erased'))),
-  -- The application writes these, and commands that work for every tenant read them and ask Key Vault with them.
+  -- The application writes these values. Commands for all tenants read them and call Key Vault with them.
   CONSTRAINT data_keys_sizes CHECK (pg_catalog.octet_length(wrapped) <= 1024 AND pg_catalog.length(wrapping_key) <= 255),
   CONSTRAINT data_keys_version CHECK (wrapping_key_version ~ '^[A-Za-z0-9-]{1,127}$'),
-  -- Random 96-bit nonces: NIST SP 800-38D, 8.3, allows a key 2^32 of them.
+  -- NIST SP 800-38D, 8.3, limits a key to 2^32 random 96-bit nonces.
   CONSTRAINT data_keys_values CHECK (values_reserved BETWEEN 0 AND 4294967296)
 );
 
-COMMENT ON TABLE llama.data_keys IS 'Data keys of the tenants, wrapped; see docs/encryption.md';
+COMMENT ON TABLE llama.data_keys IS 'Wrapped data keys of the tenants; see docs/encryption.md';
 COMMENT ON COLUMN llama.data_keys.purpose IS 'encryption: AES-256-GCM of values; index: HMAC-SHA-256 of blind indexes';
 COMMENT ON COLUMN llama.data_keys.state IS
-  'active: for new values; retiring: values are being moved to a newer key; retired: only the audit trail may still hold values of it; destroyed: nothing does; erased: destroyed on purpose, with its tenant';
+  'active: encrypts new values; retiring: its values are being moved to a newer key; retired: only the audit trail may still hold its values; destroyed: no value is left; erased: destroyed on purpose with its tenant';
 COMMENT ON COLUMN llama.data_keys.wrapping_key IS 'Key Vault key without its version, or "local"';
-COMMENT ON COLUMN llama.data_keys.values_reserved IS 'Values that processes have taken the right to encrypt, in blocks: never fewer than there are';
+COMMENT ON COLUMN llama.data_keys.values_reserved IS 'Number of values reserved for encryption, in blocks: never less than the number of values';
 
--- Whoever comes first with a tenant's key wins; the others find it.
+-- The first process to insert a tenant's key wins; the others use that key.
 CREATE UNIQUE INDEX data_keys_active_idx ON llama.data_keys (tenant_id, purpose) WHERE state = 'active';
 
 ALTER TABLE llama.data_keys ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -50,8 +50,8 @@ CREATE POLICY tenant_isolation_keys ON llama.data_keys FOR ALL TO application_ro
   WITH CHECK (tenant_id = (SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), '')));
 CREATE POLICY admin_bypass_keys ON llama.data_keys FOR ALL TO admin_role USING (true) WITH CHECK (true);
 
--- The application makes a tenant's first key and replaces one that is used up. Wrapping again and destroying are the
--- administrator's; deleting is nobody's.
+-- The application creates a tenant's first key and replaces an exhausted one. Only administrators rewrap and destroy keys; no
+-- role deletes one.
 GRANT SELECT,
       INSERT (tenant_id, key_id, purpose, algorithm, wrapping_key, wrapping_key_version, wrapped),
       UPDATE (state, values_reserved)
@@ -61,24 +61,23 @@ GRANT SELECT,
       UPDATE (state, values_reserved, algorithm, wrapping_key, wrapping_key_version, wrapped)
   ON llama.data_keys TO admin_role;
 
--- Making a key and erasing its tenant exclude each other until the end of the transaction: makers hold the tenant's keys
--- together, an erasure holds them alone. Not by locks on rows: of the keys that another transaction is just making there
--- is none to lock, and a tenant's first key has no other beside it. Whoever changes several rows takes it first: taken
--- after locks on rows, it may deadlock.
+-- Creating a key and erasing its tenant exclude each other until the end of the transaction: creators share the lock, an
+-- erasure holds it alone. Row locks are not enough, because a key that another transaction is creating has no visible row.
+-- A transaction that changes several rows must take this lock first: after row locks it may deadlock.
 CREATE FUNCTION llama.hold_data_keys(tenant text, alone boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
--- Anybody can take an advisory lock for as long as a session lasts; this one is not waited for as long.
+-- Any session can hold an advisory lock for its whole life, so the wait has a limit.
 SET lock_timeout = '10s'
 AS $$
 DECLARE
   key constant bigint := hashtextextended('llama.data_keys:' || tenant, 0);
 BEGIN
-  -- What is decided once the lock is there must be decided by what has been committed until then.
+  -- Decisions after the lock must see everything that was committed before it.
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'data keys are made and erased at READ COMMITTED, not at %', upper(current_setting('transaction_isolation'))
       USING ERRCODE = 'invalid_transaction_state',
-            HINT = 'Use a transaction of its own: a key must be committed before it is used anyway.';
+            HINT = 'Use a separate transaction: a key must be committed before it is used.';
   END IF;
   IF alone THEN
     PERFORM pg_advisory_xact_lock(key);
@@ -89,7 +88,7 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.hold_data_keys(text, boolean) IS
-  'Until the end of the transaction nobody erases the tenant''s data keys; alone: nor makes one';
+  'Until the end of the transaction no other one erases the tenant''s data keys; with alone, none creates one either';
 
 GRANT EXECUTE ON FUNCTION llama.hold_data_keys(text, boolean) TO application_role, admin_role;
 
@@ -103,20 +102,20 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     PERFORM llama.hold_data_keys(NEW.tenant_id);
     IF EXISTS (SELECT FROM llama.data_keys AS k WHERE k.tenant_id = NEW.tenant_id AND k.state = 'erased') THEN
-      RAISE EXCEPTION 'tenant % was erased and gets no data key any more', quote_literal(NEW.tenant_id)
-        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Take a new tenant id: what the old one had stays unreadable.';
+      RAISE EXCEPTION 'tenant % was erased and gets no further data key', quote_literal(NEW.tenant_id)
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Use a new tenant id: values of the old one stay unreadable.';
     END IF;
     RETURN NEW;
   END IF;
   IF (NEW.tenant_id, NEW.key_id, NEW.purpose, NEW.created_at) IS DISTINCT FROM
      (OLD.tenant_id, OLD.key_id, OLD.purpose, OLD.created_at) OR NEW.values_reserved < OLD.values_reserved THEN
-    RAISE EXCEPTION 'a data key keeps its tenant, id, purpose and age, and its values are only ever counted up'
+    RAISE EXCEPTION 'tenant, id, purpose and age of a data key never change, and its number of values only rises'
       USING ERRCODE = 'integrity_constraint_violation';
   END IF;
   IF NEW.state IS DISTINCT FROM OLD.state THEN
     IF OLD.state = 'erased'
        OR (NEW.state <> 'erased' AND array_position(states, NEW.state) <= array_position(states, OLD.state)) THEN
-      RAISE EXCEPTION 'a data key goes from active to retiring, retired and destroyed, never back: not from % to %', OLD.state, NEW.state
+      RAISE EXCEPTION 'a data key changes from active to retiring, retired and destroyed, never back: not from % to %', OLD.state, NEW.state
         USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF NEW.state = 'erased' THEN PERFORM llama.hold_data_keys(NEW.tenant_id, true); END IF;
@@ -129,51 +128,51 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.guard_data_key() IS 'A data key changes its state in one direction; an erased tenant gets none';
+COMMENT ON FUNCTION llama.guard_data_key() IS 'A data key changes its state in one direction only; an erased tenant gets no further key';
 
 CREATE TRIGGER guard_data_key BEFORE INSERT OR UPDATE ON llama.data_keys
   FOR EACH ROW EXECUTE FUNCTION llama.guard_data_key();
 
--- A statement erases what was committed when it began, and may have waited for a key that was being made. This looks
--- after it, at everything that is committed by then.
+-- A statement erases keys that were committed when it started, and it may have waited for a key that was being created.
+-- This trigger runs after it and sees everything committed by then.
 CREATE FUNCTION llama.guard_erasure() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   IF EXISTS (SELECT FROM llama.data_keys AS k WHERE k.tenant_id = NEW.tenant_id AND k.state <> 'erased') THEN
-    RAISE EXCEPTION 'tenant % is erased with all of its data keys, or not at all', quote_literal(NEW.tenant_id)
+    RAISE EXCEPTION 'a statement must erase all data keys of tenant % or none', quote_literal(NEW.tenant_id)
       USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Use llama-db keys erase: it holds the tenant''s keys first, and then erases them in one statement.';
+            HINT = 'Use llama-db keys erase: it locks the tenant''s keys, then erases them in one statement.';
   END IF;
   RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION llama.guard_erasure() IS 'A tenant''s data keys are all erased, or none is';
+COMMENT ON FUNCTION llama.guard_erasure() IS 'A statement erases all data keys of a tenant or none';
 
 CREATE TRIGGER guard_erasure AFTER UPDATE ON llama.data_keys
   FOR EACH ROW WHEN (NEW.state = 'erased' AND OLD.state <> 'erased')
   EXECUTE FUNCTION llama.guard_erasure();
 
--- The row of an erased key is what keeps its tenant erased, and every other row opens something: none is ever removed, not
--- by the owner either.
+-- The row of an erased key keeps its tenant erased, and every other row opens values. No row is ever removed, not even by
+-- the owner.
 CREATE FUNCTION llama.refuse_key_loss() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RAISE EXCEPTION '% on llama.data_keys is refused: what a lost key encrypted can never be read, and a lost erasure can be undone', TG_OP
+  RAISE EXCEPTION '% on llama.data_keys is refused: the values of a lost key can never be read, and a lost erasure can be undone', TG_OP
     USING ERRCODE = 'insufficient_privilege', HINT = 'llama-db keys rotate and llama-db keys erase end keys.';
 END
 $$;
 
-COMMENT ON FUNCTION llama.refuse_key_loss() IS 'Rows of data keys stay, whatever their state';
+COMMENT ON FUNCTION llama.refuse_key_loss() IS 'Refuses to remove a data key in any state';
 
 CREATE TRIGGER refuse_key_loss BEFORE DELETE OR TRUNCATE ON llama.data_keys
   FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_key_loss();
 
--- What happens to a key is audited; the wrapped key is not, because the trail is read by more people and kept longer.
+-- Every change of a key is audited, without the wrapped key: more people read the trail, and it is kept longer.
 CREATE FUNCTION llama.write_key_audit() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -203,11 +202,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.write_key_audit() IS 'Row trigger of data_keys: everything about a key but the key';
+COMMENT ON FUNCTION llama.write_key_audit() IS 'Row trigger of data_keys; it records every column except the wrapped key';
 
 CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.data_keys
   FOR EACH ROW EXECUTE FUNCTION llama.write_key_audit();
--- Reserving values is no event of a key's life, and happens often.
+-- Reserving values is frequent and changes nothing about the key.
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.data_keys
   FOR EACH ROW
   WHEN ((OLD.state, OLD.algorithm, OLD.wrapping_key, OLD.wrapping_key_version, OLD.wrapped)
@@ -235,12 +234,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.data_key_of(text) IS 'The data key that a value was encrypted with; NULL for what is no encrypted value';
+COMMENT ON FUNCTION llama.data_key_of(text) IS 'Data key of an encrypted value; NULL for any other value';
 
 GRANT EXECUTE ON FUNCTION llama.data_key_of(text) TO application_role, admin_role;
 
--- `encrypted` says what the row is, whatever its writer believes; and no row is written with a key that is not here, or
--- not any more: it could never be read.
+-- The trigger sets `encrypted` from the contents, not from the writer's claim. It refuses a row whose key is missing or no
+-- longer in use, because nobody could read it.
 CREATE FUNCTION llama.guard_sealed_record() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -275,7 +274,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.guard_sealed_record() IS 'Keeps storage_records.encrypted true to the row, and unreadable rows out';
+COMMENT ON FUNCTION llama.guard_sealed_record() IS 'Sets storage_records.encrypted from the contents and refuses unreadable rows';
 
 CREATE TRIGGER guard_sealed BEFORE INSERT ON llama.storage_records
   FOR EACH ROW
@@ -287,13 +286,13 @@ CREATE TRIGGER guard_sealed_update BEFORE UPDATE OF mapped_data, metadata, encry
   EXECUTE FUNCTION llama.guard_sealed_record();
 
 COMMENT ON COLUMN llama.storage_records.encrypted IS
-  'Whether mapped_data and metadata are encrypted; kept by a trigger. What the tenant wants is tenant_configs.encryption_enabled';
+  'Whether mapped_data and metadata are encrypted; set by a trigger. tenant_configs.encryption_enabled holds the tenant''s choice';
 COMMENT ON COLUMN llama.storage_records.source_data_hash IS
-  'SHA-256 of the source, in hex; of an encrypted record the HMAC of that under the tenant''s index key. The source itself is not kept';
+  'SHA-256 of the source, in hex; of an encrypted record the HMAC of that under the tenant''s index key. The source itself is not stored';
 
 -- Down Migration
 
-COMMENT ON COLUMN llama.storage_records.source_data_hash IS 'SHA-256 of the source, in hex; the source itself is not kept';
+COMMENT ON COLUMN llama.storage_records.source_data_hash IS 'SHA-256 of the source, in hex; the source itself is not stored';
 COMMENT ON COLUMN llama.storage_records.encrypted IS NULL;
 
 DROP TRIGGER guard_sealed_update ON llama.storage_records;

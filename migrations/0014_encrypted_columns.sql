@@ -2,7 +2,7 @@
 
 -- Every column that holds values encrypted with data keys (docs/encryption.md). Rotation encrypts them again here, and a
 -- data key is destroyed only when no value here names it: a column that is missing would lose its values with the key.
--- It holds no tenant's data, so grants guard it: under row-level security a reader without a policy would see an empty
+-- It holds no tenant's data, so grants protect it: under row-level security a reader without a policy would see an empty
 -- registry and refuse every value.
 CREATE TABLE llama.encrypted_columns (
   table_name text NOT NULL,
@@ -44,7 +44,7 @@ AS $$
               THEN llama.data_key_of(sealed ->> '$enc') END
 $$;
 
-COMMENT ON FUNCTION llama.data_key_of(bytea) IS 'The data key that a value was encrypted with; NULL for what is no encrypted value';
+COMMENT ON FUNCTION llama.data_key_of(bytea) IS 'Data key of an encrypted value; NULL for any other value';
 COMMENT ON FUNCTION llama.data_key_of(jsonb) IS 'The data key of {"$enc": "gcm1:..."}; NULL for any other document';
 
 CREATE FUNCTION llama.has_data_key(tenant text, key uuid) RETURNS boolean
@@ -63,8 +63,8 @@ COMMENT ON FUNCTION llama.has_data_key(text, uuid) IS 'Whether new values of the
 GRANT EXECUTE ON FUNCTION llama.data_key_of(bytea), llama.data_key_of(jsonb), llama.has_data_key(text, uuid)
   TO application_role, admin_role;
 
--- The trigger's condition asks; it names the columns by number, so it follows a rename, and keeps a column from being
--- dropped without CASCADE.
+-- The trigger's condition makes the test. It refers to columns by number, so it follows a rename and prevents DROP COLUMN
+-- without CASCADE.
 CREATE FUNCTION llama.guard_sealed_value() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -76,10 +76,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.guard_sealed_value() IS 'Keeps clear text and values that nobody could read out of a registered column';
+COMMENT ON FUNCTION llama.guard_sealed_value() IS 'Refuses clear text and unreadable values in a registered column';
 
--- Row-level security hides rows without an error. What is counted to decide about a key must be counted by a role that
--- sees every row.
+-- Row-level security hides rows without an error. A count that decides about a key needs a role that sees every row.
 CREATE FUNCTION llama.sees_every_row(who name, relation regclass) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -161,7 +160,7 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.register_encrypted_column(regclass, name, name, text, text) IS
-  'Lets a column hold encrypted values; again after a rename, with the names that it was known by';
+  'Registers a column for encrypted values; call it again after a rename, with the earlier names';
 
 CREATE FUNCTION llama.forget_encrypted_column(table_name text, column_name text) RETURNS void
 LANGUAGE plpgsql
@@ -185,7 +184,7 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.forget_encrypted_column(text, text) IS
-  'Takes a column out of the registry, before its table is dropped: values that are left in it are lost with their key';
+  'Removes a column from the registry before its table is dropped: remaining values are lost with their key';
 
 CREATE FUNCTION llama.data_key_uses(tenant text, key uuid)
 RETURNS TABLE (table_name text, column_name text, uses bigint)
@@ -212,7 +211,7 @@ BEGIN
         place.column_name, place.relation, current_user
         USING ERRCODE = 'insufficient_privilege', HINT = 'CREATE POLICY ... TO admin_role USING (true), and act as admin_role.';
     END IF;
-    -- The id stands in front of each value: nothing more of a long one is read than its first piece.
+    -- Each value starts with the key's id, so only the first part of a long one is read.
     EXECUTE format('SELECT count(*) FROM %s AS r WHERE r.tenant_id = $1 AND %s = $2', place.relation,
                    format(CASE place.type WHEN 'bytea'::regtype THEN 'encode(substr(r.%I, 1, 17), ''hex'')'
                                           WHEN 'jsonb'::regtype THEN 'left(r.%I ->> ''$enc'', 42)'
@@ -228,7 +227,7 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.data_key_uses(text, uuid) IS
-  'How many values of each registered column name the data key; an error where that cannot be counted';
+  'Number of values per registered column that name the data key; an error if they cannot be counted';
 
 CREATE FUNCTION llama.audit_trail_since() RETURNS timestamptz
 LANGUAGE sql STABLE
@@ -240,12 +239,12 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION llama.audit_trail_since() IS
-  'Begin of the oldest month of the audit trail that is a table here, detached or not; NULL without any';
+  'Start of the oldest month of the audit trail whose table exists, attached or detached; NULL if none exists';
 
 GRANT EXECUTE ON FUNCTION llama.sees_every_row(name, regclass), llama.data_key_uses(text, uuid), llama.audit_trail_since()
   TO admin_role;
 
--- The table itself sees to it, whatever statement retires or destroys a key.
+-- The table enforces it for every statement that retires or destroys a key.
 CREATE FUNCTION llama.guard_key_end() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -283,7 +282,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.guard_key_end() IS 'A data key is retired and destroyed only when nothing that can be counted names it';
+COMMENT ON FUNCTION llama.guard_key_end() IS 'A data key is retired and destroyed only if no countable value names it';
 
 CREATE TRIGGER guard_key_end AFTER UPDATE ON llama.data_keys
   FOR EACH ROW WHEN (NEW.state IN ('retired', 'destroyed') AND NEW.state <> OLD.state)
@@ -302,5 +301,5 @@ DROP FUNCTION llama.guard_sealed_value();
 DROP FUNCTION llama.has_data_key(text, uuid);
 DROP FUNCTION llama.data_key_of(jsonb);
 DROP FUNCTION llama.data_key_of(bytea);
--- lint allow undeclared-data-loss: its rows are made by migrations, which write them again
+-- lint allow undeclared-data-loss: migrations write its rows again
 DROP TABLE llama.encrypted_columns;

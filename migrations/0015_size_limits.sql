@@ -1,9 +1,9 @@
 -- Up Migration
 
--- What is written must be readable, and what is audited must be sealed: a JSON value of 100 KB can have a text of more than
--- 1 GB (1e131000 takes 12 bytes), which no reader and no seal can hold, and one such row would stop sealing for every
--- tenant. A side of an audit row may have 100 MiB, so that a row that was inserted can be updated: both sides together fit
--- into the 255 MiB of a JSON value.
+-- Every stored row must be readable, and every audit row must be sealable. A JSON value of 100 KB can have a text of more
+-- than 1 GB (1e131000 takes 12 bytes): no reader and no seal can hold it, and one such row would stop sealing for every
+-- tenant. Each side of an audit row may have 100 MiB, so that an inserted row can be updated: both sides fit into the
+-- 255 MiB of a JSON value.
 CREATE FUNCTION llama.require_sealable(old_values jsonb, new_values jsonb) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -19,7 +19,7 @@ BEGIN
       fits := false;
     END;
   END IF;
-  -- Raised here: the message of a failed constraint quotes the row.
+  -- Raised here, because the message of a failed constraint quotes the row.
   IF NOT fits THEN
     RAISE EXCEPTION 'the row is too large to be audited: it has at most 100 MiB as JSON text'
       USING ERRCODE = 'program_limit_exceeded', HINT = 'Keep large content in blob storage, and its name in the row.';
@@ -28,19 +28,19 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.require_sealable(jsonb, jsonb) IS 'True, or an error for values whose text no seal could hold';
+COMMENT ON FUNCTION llama.require_sealable(jsonb, jsonb) IS 'True, or an error for values whose text a seal cannot hold';
 
 GRANT EXECUTE ON FUNCTION llama.require_sealable(jsonb, jsonb) TO audit_writer;
 
--- A number takes 8 bytes at least and prints at most 131,072 digits, so a row below 8 KB needs no look.
+-- A number takes at least 8 bytes and prints at most 131,072 digits, so a row below 8 KB needs no check.
 -- lint allow constraint-without-not-valid: every audit row of this release or an earlier one is smaller
 ALTER TABLE llama.audit_trail ADD CONSTRAINT audit_trail_sealable CHECK (
   CASE WHEN coalesce(pg_catalog.pg_column_size(old_values), 0) + coalesce(pg_catalog.pg_column_size(new_values), 0) < 8192
        THEN true ELSE llama.require_sealable(old_values, new_values) END
 );
 
--- A record of a tenant whose audit level keeps no inserted values passes the audit trail by, and is read and erased all the
--- same. 96 MiB of text are 72 MiB that were encrypted.
+-- If a tenant's audit level stores no inserted values, the audit trail does not limit its records; they must be readable and
+-- erasable all the same. 96 MiB of text correspond to 72 MiB before encryption.
 CREATE FUNCTION llama.guard_record_size() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -65,7 +65,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.guard_record_size() IS 'Keeps out records that could be written and not be read';
+COMMENT ON FUNCTION llama.guard_record_size() IS 'Refuses records that could be written but not read';
 
 CREATE TRIGGER guard_size BEFORE INSERT OR UPDATE OF mapped_data, metadata ON llama.storage_records
   FOR EACH ROW

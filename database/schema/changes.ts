@@ -2,7 +2,7 @@ import { type Area, areas } from './describe.ts';
 import { expectedOn, type Manifest } from './manifest.ts';
 
 /**
- * What differs between two manifests, one line per object, for a person: `+` an object or fact that only the second
+ * The differences between two manifests, one line per object, for a person: `+` an object or fact that only the second
  * has, `-` one that only the first has, `~` a fact with another value.
  */
 export function changesBetween(before: Manifest, after: Manifest): readonly string[] {
@@ -48,7 +48,8 @@ function changesOn(before: Manifest, after: Manifest, major: number): readonly s
       if (from === to) return [];
       if (from === undefined) return [line('+', title, { [fact]: to ?? '' })];
       if (to === undefined) return [line('-', title, { [fact]: from })];
-      return [`~ ${title}: ${fact} ${changed(from, to)}`];
+      const named = speakForThemselves.has(fact) ? '' : `${fact} `;
+      return [`~ ${title}: ${named}${changed(from, to)}`];
     });
   });
 }

@@ -1,7 +1,7 @@
 /**
- * The schema manifest, `migrations/schema.json`: what the migrations make on each supported major, generated from
- * migrated servers and committed. A pull request shows with it what a migration does to the schema, and the drift
- * checks compare a live database with it.
+ * The schema manifest, `migrations/schema.json`: the schema that the migrations make on each supported major, generated
+ * from migrated servers and committed. It shows the effect of a migration in a pull request, and the drift checks compare
+ * a live database with it.
  */
 import { Fault } from '../../core/fault.ts';
 import type { MigrationFile } from '../migrator/files.ts';
@@ -90,8 +90,8 @@ function leafKinds(leaves: readonly Described[]): readonly Described[] {
 const expectedDescriptions = new WeakMap<Manifest, Map<number, Description | undefined>>();
 
 /**
- * What a server of that major looks like after all migrations; undefined for a major that was not described. Computed
- * once per manifest.
+ * The schema on a server of that major after all migrations; undefined for a major that was not described. Computed once
+ * per manifest.
  */
 export function expectedOn(manifest: Manifest, major: number): Description | undefined {
   const known = expectedDescriptions.get(manifest) ?? new Map<number, Description | undefined>();

@@ -1,4 +1,4 @@
-/** Applies migrations the way the runner does, one file at a time, so that a test can look in between. */
+/** Applies migrations like the runner, but one file at a time, so that a test can look in between. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,7 +10,7 @@ export const migrations: readonly MigrationFile[] = listMigrations(
   join(import.meta.dirname, '../../migrations'),
 );
 
-/** What the runner makes before the first migration. */
+/** Creates the objects that the runner creates before the first migration. */
 export async function prepare(client: pg.Client): Promise<void> {
   await client.query(`
     DO $$

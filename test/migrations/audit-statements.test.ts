@@ -34,7 +34,7 @@ interface Left {
   readonly new: Record<string, unknown> | null;
 }
 
-/** What came into the trail since the test began, of every tenant, in order. */
+/** Rows of the trail since the test began, of every tenant, in order. */
 async function left(): Promise<Left[]> {
   const rows = await rowsAs<Left>(
     client,
@@ -150,7 +150,7 @@ describe('MERGE', () => {
     expect(rows.find(({ operation }) => operation === 'DELETE')?.old).toMatchObject({ id: going });
   });
 
-  it('reaches no other tenant’s row, and leaves nothing when it does nothing', async () => {
+  it("reaches no other tenant's row, and writes nothing if it changes nothing", async () => {
     await application(
       `MERGE INTO llama.storage_records AS r USING (VALUES ($1::text), ($2)) AS s (tenant) ON r.tenant_id = s.tenant
         WHEN MATCHED AND s.tenant = $2 THEN DELETE

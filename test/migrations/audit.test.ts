@@ -211,7 +211,7 @@ describe('the audit trail', () => {
     );
   });
 
-  it('tells of a row that moves to another month as a delete and an insert of one record', async () => {
+  it('records a row that moves to another month as a delete and an insert of one record', async () => {
     await rowsAs(
       client,
       'admin_role',
@@ -228,7 +228,7 @@ describe('the audit trail', () => {
     expect(await trail('storage_records', 'UPDATE')).toEqual([]);
   });
 
-  it('shows neither tenant the other’s side when a record changes hands', async () => {
+  it("shows neither tenant the other's side when a record changes its tenant", async () => {
     const heir = `${tenant}-heir`;
     await rowsAs(
       client,

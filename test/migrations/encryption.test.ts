@@ -135,10 +135,10 @@ describe('the break-glass encryption functions', () => {
         (thrown: unknown) => thrown,
       );
       expect(error).toBeInstanceOf(Error);
-      const told = JSON.stringify(error, Object.getOwnPropertyNames(error));
-      expect(told).not.toContain(canary);
-      expect(told).not.toContain(secret);
-      expect(told).not.toContain(hexadecimal);
+      const printed = JSON.stringify(error, Object.getOwnPropertyNames(error));
+      expect(printed).not.toContain(canary);
+      expect(printed).not.toContain(secret);
+      expect(printed).not.toContain(hexadecimal);
     }
     const { rows } = await client.query(`SELECT current_setting('app.encryption_keys', true) AS left`);
     expect(rows).toEqual([{ left: '' }]);

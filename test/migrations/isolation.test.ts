@@ -133,7 +133,7 @@ describe('isolation of tenants', () => {
     await owner('REVOKE UPDATE (tenant_id) ON llama.storage_records FROM application_role');
   });
 
-  it('does not tell by a duplicate key that another tenant has a record', async () => {
+  it('does not reveal by a duplicate key that another tenant has a record', async () => {
     const inserted = await rowsAs(
       client,
       'application_role',
@@ -200,7 +200,7 @@ describe('isolation of tenants', () => {
     }
   });
 
-  it('leaves even a granted leaf empty to whoever reads it', async () => {
+  it('leaves even a granted leaf empty for every reader', async () => {
     const { rows } = await client.query<{ leaf: string }>(
       `SELECT to_char(now() AT TIME ZONE 'UTC', '"llama.storage_records_y"YYYY"m"MM') AS leaf`,
     );

@@ -5,7 +5,7 @@ import { renderLint } from '../../database/migrator/lint/report.ts';
 import { selectFiles } from '../../database/migrator/lint/select.ts';
 import { migrations } from './apply.ts';
 
-describe('the project’s own migrations', () => {
+describe("the project's own migrations", () => {
   it('pass the lint, every allowance with its reason, and nothing in them unseen', async () => {
     const result = await lint(selectFiles([], migrationsDirectory));
     expect(result.files).toHaveLength(migrations.length);

@@ -21,11 +21,11 @@ const policy = `(SELECT p.*, c.oid AS table_oid, c.relname, c.relrowsecurity,
 
 interface Held {
   readonly rule: string;
-  /** What breaks the rule, a row each. */
+  /** Returns one row per violation. */
   readonly query: string;
-  /** What it finds and is meant. @default - nothing */
+  /** Violations on purpose. @default - none */
   readonly meant?: readonly string[];
-  /** Breaks it, so that the query is seen to look. */
+  /** Violates the rule, to show that the query finds it. */
   readonly breaking: string;
 }
 

@@ -60,7 +60,7 @@ describe('scheduled maintenance', () => {
     expect(await summary()).toMatchObject([{ tenant_id: 'alpha' }, { tenant_id: 'beta' }]);
   });
 
-  it('counts by hours of UTC, whoever refreshes', async () => {
+  it('counts by hours of UTC, whichever role refreshes', async () => {
     const session = await database.connect();
     await session.query(`SET timezone = 'Asia/Kolkata'`);
     await rowsAs(session, 'maintenance_role', undefined, 'SELECT llama.refresh_performance_views()');

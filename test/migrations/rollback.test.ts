@@ -88,7 +88,7 @@ describe('every migration, up and down', () => {
       await apply(client, migration, 'down');
       const left = await counts();
       const lost = Object.keys(prior).filter((table) => (left[table] ?? 0) < (prior[table] ?? 0));
-      // What 0005 took, 0003 cannot lose again; it still destroys whatever is there when it runs alone.
+      // 0003 cannot lose rows that 0005 has destroyed already; on its own it still would.
       expect(migration.losesDataOf, migration.file).toEqual(expect.arrayContaining(lost));
       if (migration.losesDataOf.length === 0) expect(left, migration.file).toEqual(prior);
     }
@@ -127,7 +127,7 @@ describe('every migration, up and down', () => {
     await apply(database, migrations[0] ?? roles, 'up');
     await expect(apply(database, roles, 'up')).rejects.toMatchObject({
       code: '0P000',
-      message: 'role analytics_role exists with rights that a group role must not have',
+      message: 'role analytics_role exists with attributes that a group role must not have',
     });
     await client.query('ALTER ROLE analytics_role NOLOGIN');
     await apply(database, roles, 'up');

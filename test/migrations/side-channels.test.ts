@@ -134,8 +134,8 @@ describe('what the server knows of all tenants', () => {
     expect(text).not.toMatch(/Removed by Filter: \d{3,}/);
   });
 
-  // What docs/isolation.md says stays open. When this fails, it has been closed: say so there.
-  it('but tells how many hidden rows an executed plan came across, in a range of an index across tenants too', async () => {
+  // docs/isolation.md lists this channel as open. If the test fails, the channel is closed: correct the page.
+  it('reveals the number of hidden rows that an executed plan visited, also in a range of an index across tenants', async () => {
     const removed = async (condition: string) => {
       await session.query('SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off');
       try {
@@ -163,7 +163,7 @@ describe('what the server knows of all tenants', () => {
 });
 
 describe('a function with more rights than its caller', () => {
-  it('exists for the application twice, each for the transaction’s tenant alone', async () => {
+  it("exists for the application twice, each limited to the transaction's tenant", async () => {
     const found = await as(
       'alpha',
       `SELECT p.proname AS name FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
@@ -172,7 +172,7 @@ describe('a function with more rights than its caller', () => {
     expect(found).toEqual([{ name: 'record_read' }, { name: 'set_backup_status' }]);
   });
 
-  it('says the same of another tenant’s record as of none', async () => {
+  it("gives the same answer about another tenant's record as about a missing one", async () => {
     await migrator.query('SET ROLE admin_role');
     const { rows } = await migrator.query<{ id: string; at: string }>(
       `SELECT id, "timestamp"::text AS at FROM llama.storage_records WHERE tenant_id = 'beta' LIMIT 1`,

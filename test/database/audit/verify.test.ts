@@ -357,7 +357,7 @@ describe('llama-db audit verify', () => {
     await tamper(trail, `UPDATE llama.audit_trail SET user_id = 'x' WHERE record_key = 'x'`);
     await expect(close(trail)).rejects.toMatchObject({
       code: 'XX001',
-      message: 'the audit partition of 2023-01 is not what seal 4 says',
+      message: 'the audit partition of 2023-01 differs from seal 4',
     });
     await addOldMonth(trail, '2023-02-10');
     await tamper(

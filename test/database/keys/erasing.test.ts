@@ -165,7 +165,7 @@ describe('a data key and the erasure of its tenant', () => {
       "UPDATE llama.data_keys SET state = 'erased', wrapped = NULL WHERE tenant_id = $1 AND purpose = 'index'";
     await expect(eraser.query(one, [tenant])).rejects.toMatchObject({
       code: '55000',
-      message: expect.stringContaining('with all of its data keys'),
+      message: expect.stringContaining('must erase all data keys of tenant'),
     });
   });
 
