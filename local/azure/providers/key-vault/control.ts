@@ -32,7 +32,6 @@ export function registerKeyVault(azure: Azure): void {
 }
 
 function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void {
-  const { store, router } = azure;
   registerResourceType(azure, {
     type: vaultType,
     shape: vaultShapes.vault,
@@ -46,38 +45,9 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
         deleted.delete(name.toLowerCase());
         return gone.body;
       }
-      // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
-      if (!/^[a-z][a-z0-9-]{1,22}[a-z0-9]$/i.test(name) || name.includes('--'))
-        throw keyVault.nameNotValid(name);
-      refuseReservedName(name);
-      if (!existing && isTakenElsewhere(azure, 'vault', name)) throw keyVault.nameTaken(name);
-      const twin = store.ofType(vaultType).find((vault) => vault.name.toLowerCase() === name.toLowerCase());
-      if (twin && !sameId(twin.id, id)) throw keyVault.nameTaken(name);
-      const before = existing?.body;
-      if (
-        at(before, 'properties', 'enablePurgeProtection') === true &&
-        properties['enablePurgeProtection'] === false
-      )
-        throw keyVault.purgeProtectionIrreversible();
-      const retention = numberAt(before, 'properties', 'softDeleteRetentionInDays');
-      const wanted = properties['softDeleteRetentionInDays'];
-      if (retention !== undefined && wanted !== undefined && wanted !== retention)
-        throw keyVault.retentionImmutable();
-      return keep(
-        { ...sent, properties },
-        {
-          vaultUri: `https://${name}.vault.azure.net/`,
-          enableSoftDelete: true,
-          softDeleteRetentionInDays: wanted ?? retention ?? 90,
-          networkAcls: properties['networkAcls'] ?? {
-            bypass: 'AzureServices',
-            defaultAction: 'Allow',
-            ipRules: [],
-            virtualNetworkRules: [],
-          },
-          accessPolicies: properties['accessPolicies'] ?? [],
-        },
-      );
+      refuseName(azure, name, id);
+      refuseIrreversible(existing?.body, properties);
+      return vaultOf(name, { ...sent, properties }, existing?.body);
     },
     deleted: ({ id, name, body }) => {
       deleted.set(name.toLowerCase(), { id, body, deletedAt: azure.clock.now() });
@@ -86,7 +56,50 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
   registerList(azure, vaultType, {
     template: '/subscriptions/{s}/providers/Microsoft.KeyVault/vaults',
   });
-  // The provider finds the id of a vault by its address here.
+  registerSearch(azure);
+}
+
+/** https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault */
+function refuseName(azure: Azure, name: string, id: string): void {
+  if (!/^[a-z][a-z0-9-]{1,22}[a-z0-9]$/i.test(name) || name.includes('--')) throw keyVault.nameNotValid(name);
+  refuseReservedName(name);
+  const exists = azure.store.get(id) !== undefined;
+  if (!exists && isTakenElsewhere(azure, 'vault', name)) throw keyVault.nameTaken(name);
+  const twin = azure.store.ofType(vaultType).find((vault) => vault.name.toLowerCase() === name.toLowerCase());
+  if (twin && !sameId(twin.id, id)) throw keyVault.nameTaken(name);
+}
+
+/** Protection against purging stays on, and the retention keeps its first value. */
+function refuseIrreversible(before: JsonObject | undefined, wanted: JsonObject): void {
+  if (at(before, 'properties', 'enablePurgeProtection') === true && wanted['enablePurgeProtection'] === false)
+    throw keyVault.purgeProtectionIrreversible();
+  const kept = numberAt(before, 'properties', 'softDeleteRetentionInDays');
+  const sent = wanted['softDeleteRetentionInDays'];
+  if (kept !== undefined && sent !== undefined && sent !== kept) throw keyVault.retentionImmutable();
+}
+
+/** The vault as Azure keeps it: what was sent, with Azure's defaults. */
+function vaultOf(name: string, sent: JsonObject, before: JsonObject | undefined): JsonObject {
+  const properties = objectAt(sent, 'properties');
+  return keep(sent, {
+    vaultUri: `https://${name}.vault.azure.net/`,
+    enableSoftDelete: true,
+    softDeleteRetentionInDays:
+      properties['softDeleteRetentionInDays'] ??
+      numberAt(before, 'properties', 'softDeleteRetentionInDays') ??
+      90,
+    networkAcls: properties['networkAcls'] ?? {
+      bypass: 'AzureServices',
+      defaultAction: 'Allow',
+      ipRules: [],
+      virtualNetworkRules: [],
+    },
+    accessPolicies: properties['accessPolicies'] ?? [],
+  });
+}
+
+/** The provider finds the id of a vault by its address here. */
+function registerSearch({ router, store }: Azure): void {
   router.on(
     'GET',
     '/subscriptions/{s}/resources',

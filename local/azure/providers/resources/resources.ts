@@ -89,10 +89,10 @@ function provider(subscriptionId: string, namespace: string): JsonObject {
   };
 }
 
+const options = { type: groupType } as const;
+
 function registerGroups(azure: Azure): void {
-  const { router, store, operations } = azure;
-  const options = { type: groupType } as const;
-  const canonical = (request: AzureRequest) => store.get(request.path)?.id ?? request.path;
+  const { router, store } = azure;
   router.on(
     'GET',
     groupTemplate,
@@ -109,6 +109,14 @@ function registerGroups(azure: Azure): void {
     ({ request }) => ({ status: store.get(request.path) ? 204 : 404 }),
     options,
   );
+  registerGroupWrites(azure);
+  registerGroupDeletion(azure);
+  registerGroupContents(azure);
+}
+
+function registerGroupWrites(azure: Azure): void {
+  const { router, store, operations } = azure;
+  const canonical = (request: AzureRequest) => store.get(request.path)?.id ?? request.path;
   for (const method of ['PUT', 'PATCH'])
     router.on(
       method,
@@ -136,6 +144,10 @@ function registerGroups(azure: Azure): void {
       },
       options,
     );
+}
+
+function registerGroupDeletion(azure: Azure): void {
+  const { router, store, operations } = azure;
   router.on(
     'DELETE',
     groupTemplate,
@@ -153,6 +165,9 @@ function registerGroups(azure: Azure): void {
     },
     options,
   );
+}
+
+function registerGroupContents({ router, store }: Azure): void {
   router.on(
     'GET',
     `${groupTemplate}/resources`,
