@@ -88,7 +88,7 @@ function registerRewrap(keys: Command): void {
         from: options.from.map(wrappingKeyNamed),
         lockWaitSeconds: options.lockWait,
       });
-      if (options.json) printJson(done);
+      finish(done, options);
     });
 }
 
@@ -123,9 +123,7 @@ function registerRotate(keys: Command): void {
         graceSeconds: options.grace,
         lockWaitSeconds: options.lockWait,
       });
-      const ok = done.failures.length === 0;
-      if (options.json) printJson({ ...done, ok });
-      if (!ok) process.exitCode = 1;
+      finish(done, options);
     });
 }
 
@@ -146,6 +144,13 @@ function registerErase(keys: Command): void {
       });
       if (options.json) printJson(done);
     });
+}
+
+/** Failures were reported as they came. */
+function finish(done: { readonly failures: readonly unknown[] }, options: TargetOptions): void {
+  const ok = done.failures.length === 0;
+  if (options.json) printJson({ ...done, ok });
+  if (!ok) process.exitCode = 1;
 }
 
 function withWrappingKey(command: Command): Command {

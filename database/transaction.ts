@@ -42,7 +42,7 @@ async function undone<Result>(
 
 /** Runs `work` in a savepoint. @returns its value, or the error after a rollback to the savepoint */
 export async function attempt<Result>(
-  client: pg.Client,
+  client: pg.ClientBase,
   work: () => Promise<Result>,
 ): Promise<{ readonly value: Result } | { readonly refused: Error }> {
   await client.query('SAVEPOINT attempt');

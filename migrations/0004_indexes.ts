@@ -52,6 +52,13 @@ const indexes: readonly PartitionedIndex[] = [
     definition: '(sequence) WITH (pages_per_range = 32, autosummarize = on)',
   },
   {
+    // Of erased data keys only: verification compares each with the key's row.
+    table: 'llama.audit_trail',
+    name: 'idx_audit_trail_erased_keys',
+    definition: '(tenant_id, record_id)',
+    where: "table_name = 'data_keys' AND (new_values ->> 'state') = 'erased'",
+  },
+  {
     table: 'llama.model_metrics',
     name: 'idx_model_metrics_version_type',
     definition: '(model_version, metric_type, "timestamp" DESC)',

@@ -48,19 +48,13 @@ $$;
 
 COMMENT ON FUNCTION llama.analyze_partitioned_tables() IS 'Statistics of the partitioned parents';
 
--- SECURITY DEFINER as maintenance_role, which is how the audit trigger knows an erasure: it keeps the key and a hash.
-CREATE FUNCTION llama.apply_retention(batch_size integer DEFAULT 1000) RETURNS integer
+CREATE FUNCTION llama.erase_expired(batch_size integer, only_tenant text DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql
-SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET lock_timeout = '2s'
 AS $$
 DECLARE
   erased integer;
 BEGIN
-  IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
-    RAISE EXCEPTION 'batch_size must be between 1 and 100000' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
   -- A tenant without a configuration, or with NULL days, has not said that anything may go.
   WITH expired AS (
     SELECT r.tenant_id, r.id, r."timestamp"
@@ -75,7 +69,7 @@ BEGIN
           -- Who holds one row of one tenant must not keep the rows of all from being erased.
           FOR UPDATE SKIP LOCKED
      ) AS r
-     WHERE c.storage_retention_days >= 0
+     WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
      LIMIT batch_size
   )
   DELETE FROM llama.storage_records AS s
@@ -86,8 +80,42 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION llama.erase_expired(integer, text) IS 'One batch of apply_retention, of all tenants or of one';
+
+-- SECURITY DEFINER as maintenance_role, which is how the audit trigger knows an erasure: it keeps the key and a hash.
+CREATE FUNCTION llama.apply_retention(batch_size integer DEFAULT 1000) RETURNS integer
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+  erased integer := 0;
+  tenant text;
+BEGIN
+  IF batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
+    RAISE EXCEPTION 'batch_size must be between 1 and 100000' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  BEGIN
+    RETURN llama.erase_expired(batch_size);
+  EXCEPTION WHEN OTHERS THEN
+    NULL; -- One record that cannot be erased must not keep every tenant's from it: each tenant for itself.
+  END;
+  FOR tenant IN
+    SELECT c.tenant_id FROM llama.tenant_configs AS c WHERE c.storage_retention_days >= 0 ORDER BY c.tenant_id
+  LOOP
+    BEGIN
+      erased := erased + llama.erase_expired(batch_size, tenant);
+    EXCEPTION WHEN OTHERS THEN
+      RAISE WARNING 'records of tenant % past retention are not erased: %', quote_literal(tenant), SQLERRM USING ERRCODE = SQLSTATE;
+    END;
+  END LOOP;
+  RETURN erased;
+END
+$$;
+
 COMMENT ON FUNCTION llama.apply_retention(integer) IS
-  'Erases one batch of storage records past their tenant''s storage_retention_days; returns how many, 0 when none is left but what somebody holds locked';
+  'Erases one batch of storage records past their tenant''s storage_retention_days; returns how many, 0 when none is left but what somebody holds locked; a warning names each tenant whose records cannot be erased';
 
 -- SECURITY DEFINER as maintenance_role: whether a tenant still protects a row is a question about all tenants.
 CREATE FUNCTION llama.partitions_past_retention()
@@ -170,12 +198,14 @@ $$;
 COMMENT ON FUNCTION llama.scheduled_jobs() IS 'What pg_cron runs in this database, or llama-db maintain where there is no pg_cron';
 
 REVOKE ALL ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
+                       llama.erase_expired(integer, text),
                        llama.partitions_past_retention(), llama.scheduled_jobs() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                           llama.partitions_past_retention(), llama.scheduled_jobs() TO maintenance_role;
 
 GRANT CREATE ON SCHEMA llama TO maintenance_role;
 ALTER FUNCTION llama.apply_retention(integer) OWNER TO maintenance_role;
+ALTER FUNCTION llama.erase_expired(integer, text) OWNER TO maintenance_role;
 ALTER FUNCTION llama.partitions_past_retention() OWNER TO maintenance_role;
 REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
 
@@ -189,6 +219,7 @@ SET LOCAL ROLE llama_owner;
 SET LOCAL ROLE maintenance_role;
 DROP FUNCTION llama.partitions_past_retention();
 DROP FUNCTION llama.apply_retention(integer);
+DROP FUNCTION llama.erase_expired(integer, text);
 SET LOCAL ROLE llama_owner;
 DROP FUNCTION llama.scheduled_jobs();
 DROP FUNCTION llama.analyze_partitioned_tables();

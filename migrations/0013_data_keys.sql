@@ -23,6 +23,9 @@ CREATE TABLE llama.data_keys (
   CONSTRAINT data_keys_state CHECK (state IN ('active', 'retiring', 'retired', 'destroyed', 'erased')),
   CONSTRAINT data_keys_algorithm CHECK (algorithm IN ('RSA-OAEP-256', 'A256GCM')),
   CONSTRAINT data_keys_wrapped CHECK ((wrapped IS NULL) = (state IN ('destroyed', 'erased'))),
+  -- The application writes these, and commands that work for every tenant read them and ask Key Vault with them.
+  CONSTRAINT data_keys_sizes CHECK (pg_catalog.octet_length(wrapped) <= 1024 AND pg_catalog.length(wrapping_key) <= 255),
+  CONSTRAINT data_keys_version CHECK (wrapping_key_version ~ '^[A-Za-z0-9-]{1,127}$'),
   -- Random 96-bit nonces: NIST SP 800-38D, 8.3, allows a key 2^32 of them.
   CONSTRAINT data_keys_values CHECK (values_reserved BETWEEN 0 AND 4294967296)
 );
@@ -152,6 +155,23 @@ COMMENT ON FUNCTION llama.guard_erasure() IS 'A tenant''s data keys are all eras
 CREATE TRIGGER guard_erasure AFTER UPDATE ON llama.data_keys
   FOR EACH ROW WHEN (NEW.state = 'erased' AND OLD.state <> 'erased')
   EXECUTE FUNCTION llama.guard_erasure();
+
+-- The row of an erased key is what keeps its tenant erased, and every other row opens something: none is ever removed, not
+-- by the owner either.
+CREATE FUNCTION llama.refuse_key_loss() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION '% on llama.data_keys is refused: what a lost key encrypted can never be read, and a lost erasure can be undone', TG_OP
+    USING ERRCODE = 'insufficient_privilege', HINT = 'llama-db keys rotate and llama-db keys erase end keys.';
+END
+$$;
+
+COMMENT ON FUNCTION llama.refuse_key_loss() IS 'Rows of data keys stay, whatever their state';
+
+CREATE TRIGGER refuse_key_loss BEFORE DELETE OR TRUNCATE ON llama.data_keys
+  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_key_loss();
 
 -- What happens to a key is audited; the wrapped key is not, because the trail is read by more people and kept longer.
 CREATE FUNCTION llama.write_key_audit() RETURNS trigger
@@ -287,6 +307,7 @@ SET LOCAL ROLE audit_writer;
 DROP FUNCTION llama.write_key_audit();
 SET LOCAL ROLE llama_owner;
 DROP TABLE llama.data_keys;
+DROP FUNCTION llama.refuse_key_loss();
 DROP FUNCTION llama.guard_erasure();
 DROP FUNCTION llama.guard_data_key();
 DROP FUNCTION llama.hold_data_keys(text, boolean);

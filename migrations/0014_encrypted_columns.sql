@@ -153,7 +153,9 @@ BEGIN
     'WHEN (NEW.%4$I IS NOT NULL AND NOT llama.has_data_key(NEW.tenant_id, llama.data_key_of(NEW.%4$I))) '
     'EXECUTE FUNCTION llama.guard_sealed_value(%5$L, %6$L)',
     left('guard_sealed_' || column_name, 63),
-    (SELECT string_agg(DISTINCT quote_ident(c.name), ', ') FROM unnest(ARRAY[column_name, record_column, 'tenant_id']) AS c (name)),
+    -- The guarded column first: the two-tenant probe reads it there.
+    quote_ident(column_name) || ', ' || (
+      SELECT string_agg(DISTINCT quote_ident(c.name), ', ') FROM unnest(ARRAY[record_column, 'tenant_id']) AS c (name)),
     relation, column_name, bound_table, bound_column);
 END
 $$;

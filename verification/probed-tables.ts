@@ -4,7 +4,7 @@ import { month } from '../database/maintain/months.ts';
 import { insertOf, sampleRow } from '../database/schema/sample.ts';
 import type { CheckInput } from './check.ts';
 import { expectation } from './drift/manifest.ts';
-import { modelOf, nameOf, tenantColumn, tenantRole } from './model.ts';
+import { modelOf, nameOf, schema, tenantColumn, tenantRole } from './model.ts';
 import type { Column, Relation } from './snapshot/snapshot.ts';
 
 export interface ProbedTable {
@@ -33,7 +33,33 @@ export interface ProbedTable {
 /** Every table of schema llama with a tenant column, without partitions. */
 export function probedTables(input: CheckInput): readonly ProbedTable[] {
   const grants = grantsOf(input);
-  return modelOf(input.snapshot).tenantTables.map((table) => probedTable(input, table, grants));
+  const tables = modelOf(input.snapshot).tenantTables.map((table) => probedTable(input, table, grants));
+  // The values of a registered column name a data key, which must be planted before them.
+  return tables.sort((a, b) => Number(b.name === keysTable) - Number(a.name === keysTable));
+}
+
+const keysTable = `${schema}.data_keys`;
+
+/** Columns that take only encrypted values: llama.guard_sealed_value guards the first one that its trigger names. */
+function sealedColumns({ snapshot }: CheckInput, table: Relation): ReadonlySet<string> {
+  const model = modelOf(snapshot);
+  const guards = model
+    .triggersOf(table)
+    .filter((trigger) => model.routine(trigger.function)?.name === 'guard_sealed_value');
+  return new Set(guards.flatMap(({ columns }) => columns.slice(0, 1)));
+}
+
+/** A value in its form, under the tenant's planted key, as an SQL expression. NULL if row-level security hides the key. */
+function sealedValue(type: string, tenant: string): string {
+  const text = "'gcm1:' || k.key_id::text || ':' || repeat('A', 38)";
+  const value =
+    type === 'jsonb'
+      ? `jsonb_build_object('$enc', ${text})`
+      : type === 'bytea'
+        ? "decode('01' || replace(k.key_id::text, '-', '') || repeat('00', 28), 'hex')"
+        : text;
+  return `(SELECT ${value} FROM ${keysTable} AS k
+    WHERE k.tenant_id = ${pg.escapeLiteral(tenant)} AND k.purpose = 'encryption' AND k.state = 'active')`;
 }
 
 type Granted = (table: Relation, column: Column, role: string, privilege: string) => boolean;
@@ -61,7 +87,9 @@ function grantsOf(input: CheckInput): Granted {
   };
 }
 
-function probedTable({ snapshot }: CheckInput, table: Relation, isGranted: Granted): ProbedTable {
+function probedTable(input: CheckInput, table: Relation, isGranted: Granted): ProbedTable {
+  const { snapshot } = input;
+  const sealed = sealedColumns(input, table);
   const name = nameOf(table);
   const columns = modelOf(snapshot).columnsOf(table);
   const checks = snapshot.constraints
@@ -81,7 +109,10 @@ function probedTable({ snapshot }: CheckInput, table: Relation, isGranted: Grant
     const filled = columns.filter(
       (column) => column.name in given || (isNeeded(column) && (may.size === 0 || may.has(column))),
     );
-    return insertOf(into, sampleRow(filled, checks, tenant, given));
+    const encrypted = filled
+      .filter(({ name }) => sealed.has(name))
+      .map(({ name, type }) => [name, sealedValue(type, tenant)]);
+    return insertOf(into, sampleRow(filled, checks, tenant, { ...Object.fromEntries(encrypted), ...given }));
   };
   const changed =
     granted(tenantRole, 'UPDATE')[0] ?? columns.find((column) => column.name !== tenantColumn) ?? columns[0];

@@ -4,6 +4,7 @@ export type Tampering =
   | 'changed row'
   | 'removed row'
   | 'inserted row'
+  | 'unreadable rows'
   | 'broken link'
   | 'rewritten seal'
   | 'removed seal'

@@ -7,6 +7,7 @@
 import type { Reporter } from '../../core/report.ts';
 import { counted } from '../../core/text.ts';
 import { type Connection, withConnection } from '../connection.ts';
+import { sqlState } from '../diagnosis.ts';
 import type { Target } from '../target.ts';
 import type { Seal } from './canonical.ts';
 import { Chain } from './chain.ts';
@@ -67,6 +68,9 @@ export async function verifyTrail(target: Target, options: VerifyTrailOptions): 
   return withConnection(target, connect, (connection) => new Verification(connection).run(options.expect));
 }
 
+/** SQLSTATE classes of damaged data: data exception, program limit exceeded, internal error. */
+const ofTheData = /^(22|54|XX)/;
+
 class Verification {
   readonly #connection: Connection;
   readonly #findings = new Findings();
@@ -89,7 +93,7 @@ class Verification {
     });
     const closed: ClosedPartition[] = [];
     for (const month of [...new Set([...chain.months.keys(), ...attached.keys()])].sort()) {
-      const present = await readingTrail(connection, () => this.#month(month));
+      const present = await this.#monthOrFinding(month);
       const closing = chain.months.get(month)?.closing;
       if (closing) closed.push(closedPartition(closing, present));
     }
@@ -127,6 +131,23 @@ class Verification {
       const others = count === '1' ? ' has' : ` and ${Number(count) - 1} more have`;
       const detail = `row ${first} of ${partition}${others} a time outside all months of the trail`;
       this.#findings.add({ kind: 'inserted row', partition, detail });
+    }
+  }
+
+  /** Rows that the server cannot give, damaged or changed into what no answer can hold, hide no other month. */
+  async #monthOrFinding(month: string): Promise<boolean> {
+    try {
+      return await readingTrail(this.#connection, () => this.#month(month));
+    } catch (error) {
+      const state = sqlState(error) ?? '';
+      if (!ofTheData.test(state) || !(error instanceof Error)) throw error;
+      const partition = partitionOf(month);
+      this.#findings.add({
+        kind: 'unreadable rows',
+        partition,
+        detail: `${partition} is not compared to its end: ${error.message} (SQLSTATE ${state})`,
+      });
+      return true;
     }
   }
 

@@ -5,6 +5,7 @@ import { listKeys } from '../../runtime/encryption/key-store.ts';
 import type { Connection } from '../connection.ts';
 import { asAdministrator } from './administrator.ts';
 import type { EncryptedColumn, EncryptedTable } from './columns.ts';
+import type { Failures } from './failures.ts';
 
 export interface Reencryption {
   readonly encryption: FieldEncryption;
@@ -14,6 +15,13 @@ export interface Reencryption {
   readonly until: number;
   /** Records in one transaction at most. @default 500 */
   readonly batchSize?: number;
+  readonly failures: Failures;
+}
+
+export interface Reencrypted {
+  readonly records: number;
+  /** Whether the time did not suffice. */
+  readonly more: boolean;
 }
 
 /** Text of a record's key columns. */
@@ -30,51 +38,95 @@ interface Change {
 /** Bytes of values that are read, encrypted and written at once; a larger record goes alone. */
 const batchBytes = 8 * 2 ** 20;
 
+/** Failures in one table of one tenant, after which it is left: its other values would take the time of other tenants. */
+const mostFailures = 20;
+
 /**
  * Records are read, encrypted again outside any transaction, and written only where they are still what was read: nobody
- * waits for this, and what somebody else wrote meanwhile stays.
+ * waits for this, and what somebody else wrote meanwhile stays. A record that fails is reported, and the others are done.
  */
-export async function reencrypt(
-  { client }: Connection,
-  { encryption, tenant, table, until, batchSize = 500 }: Reencryption,
-): Promise<{ readonly records: number; readonly more: boolean }> {
+export async function reencrypt(connection: Connection, options: Reencryption): Promise<Reencrypted> {
+  const { client } = connection;
+  const { encryption, tenant, table, until, batchSize = 500, failures } = options;
   const statements = statementsFor(table);
   let records = 0;
   let after: Key | undefined;
-  for (;;) {
+  let failed = 0;
+  const fail = async (error: unknown, { key }: { readonly key: Key }) => {
+    const doing = `Encrypting a record of ${table.relation} of ${tenant} again (${key.join(', ')})`;
+    await failures.add(error, doing, tenant);
+    failed += 1;
+  };
+  while (failed < mostFailures) {
+    if (performance.now() >= until) return { records, more: true };
     const found = await asAdministrator(client, async () => {
       const keys = await listKeys(client, tenant);
       const newest = keys.find(({ purpose, state }) => purpose === 'encryption' && state === 'active');
       return statements.find(client, tenant, newest?.keyId, after, Math.max(batchSize, 1));
     });
     for (const batch of batchesOf(found.rows)) {
+      if (failed >= mostFailures) break;
       if (performance.now() >= until) return { records, more: true };
-      const rows = await asAdministrator(client, () => statements.read(client, tenant, found.newest, batch));
+      const rows = await piecewise(
+        batch,
+        (some) => asAdministrator(client, () => statements.read(client, tenant, found.newest, some)),
+        fail,
+      );
       const changes: Change[] = [];
       for (const row of rows) {
-        const change = await renew(encryption, tenant, table, row);
-        if (change.renewed.some((value) => value !== null)) changes.push(change);
+        try {
+          const change = await renew(encryption, tenant, table, row);
+          if (change.renewed.some((value) => value !== null)) changes.push(change);
+        } catch (error) {
+          await fail(error, row);
+          if (failed >= mostFailures) break;
+        }
       }
-      if (changes.length > 0) {
-        records += await asAdministrator(client, () => statements.write(client, tenant, changes));
-      }
+      const written = await piecewise(
+        changes,
+        async (some) => [await asAdministrator(client, () => statements.write(client, tenant, some))],
+        fail,
+      );
+      records += written.reduce((sum, count) => sum + count, 0);
     }
     after = found.rows.at(-1)?.key;
     if (after === undefined || after.length === 0) return { records, more: false };
   }
+  return { records, more: false };
 }
 
-function* batchesOf(rows: readonly Found[]): Generator<readonly Key[]> {
-  let batch: Key[] = [];
+/** Does the work for all items at once; if that fails, for each alone, so that one does not keep the others from it. */
+async function piecewise<Item, Result>(
+  items: readonly Item[],
+  work: (items: readonly Item[]) => Promise<readonly Result[]>,
+  fail: (error: unknown, item: Item) => Promise<void>,
+): Promise<readonly Result[]> {
+  if (items.length === 0) return [];
+  try {
+    return await work(items);
+  } catch (error) {
+    const [only, ...others] = items;
+    if (only && others.length === 0) {
+      await fail(error, only);
+      return [];
+    }
+  }
+  const results: Result[] = [];
+  for (const item of items) results.push(...(await piecewise([item], work, fail)));
+  return results;
+}
+
+function* batchesOf(rows: readonly Found[]): Generator<readonly Found[]> {
+  let batch: Found[] = [];
   let bytes = 0;
-  for (const { key, size } of rows) {
-    if (batch.length > 0 && bytes + size > batchBytes) {
+  for (const row of rows) {
+    if (batch.length > 0 && bytes + row.size > batchBytes) {
       yield batch;
       batch = [];
       bytes = 0;
     }
-    batch.push(key);
-    bytes += size;
+    batch.push(row);
+    bytes += row.size;
   }
   if (batch.length > 0) yield batch;
 }
@@ -133,7 +185,8 @@ function statementsFor({ relation, key, columns }: EncryptedTable) {
     arrays.length === 0
       ? '(VALUES (1)) AS n (one)'
       : `unnest(${arrays.join(', ')}) AS n (${names.join(', ')})`;
-  const turned = (rows: readonly Key[]) => key.map((_, place) => rows.map((row) => row[place]));
+  const turned = (rows: readonly { readonly key: Key }[]) =>
+    key.map((_, place) => rows.map((row) => row.key[place]));
   return {
     async find(
       client: pg.ClientBase,
@@ -152,7 +205,7 @@ function statementsFor({ relation, key, columns }: EncryptedTable) {
       );
       return { newest, rows };
     },
-    async read(client: pg.ClientBase, tenant: string, newest: string, keys: readonly Key[]) {
+    async read(client: pg.ClientBase, tenant: string, newest: string, found: readonly Found[]) {
       const { rows } = await client.query<Record<string, unknown>>(
         `SELECT ${keyArray} AS key, ARRAY[${columns.map(({ record }) => `r.${record}::text`).join(', ')}] AS records,
                 ${columns.map((column, place) => `CASE WHEN ${stale[place]} THEN ${sealedIn(column)} END AS v${place}`).join(', ')}
@@ -161,7 +214,7 @@ function statementsFor({ relation, key, columns }: EncryptedTable) {
              keyColumns,
            )}
            JOIN ${relation} AS r ON r.tenant_id = $1${joined}`,
-        [tenant, newest, ...turned(keys)],
+        [tenant, newest, ...turned(found)],
       );
       return rows.map(
         (row): Read => ({
@@ -174,7 +227,7 @@ function statementsFor({ relation, key, columns }: EncryptedTable) {
     async write(client: pg.ClientBase, tenant: string, changes: readonly Change[]) {
       const arrays: string[] = key.map((_, place) => `$${place + 2}::text[]`);
       const names = [...keyColumns];
-      const parameters: unknown[] = turned(changes.map((change) => change.key));
+      const parameters: unknown[] = turned(changes);
       for (const [place, { form }] of columns.entries()) {
         const type = form === 'bytes' ? 'bytea[]' : 'text[]';
         arrays.push(`$${arrays.length + 2}::${type}`, `$${arrays.length + 3}::${type}`);

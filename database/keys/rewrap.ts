@@ -3,12 +3,17 @@
  * is one statement of its own, so a run that was killed has done what it did, and the next one does the rest.
  */
 import type pg from 'pg';
-import { Fault } from '../../core/fault.ts';
 import { EncryptionError } from '../../runtime/encryption/error.ts';
 import { keyColumns, keyOfRow, type StoredKey } from '../../runtime/encryption/key-store.ts';
-import { unwrapDataKey, type WrappingKey, wrapDataKey } from '../../runtime/encryption/wrapping-key.ts';
+import {
+  unwrapDataKey,
+  type Wrapped,
+  type WrappingKey,
+  wrapDataKey,
+} from '../../runtime/encryption/wrapping-key.ts';
 import type { Target } from '../target.ts';
 import { asAdministrator } from './administrator.ts';
+import { type Failure, Failures } from './failures.ts';
 import { changingKeys, type KeysOptions } from './session.ts';
 
 export interface RewrapOptions extends KeysOptions {
@@ -23,48 +28,43 @@ export interface Rewrapped {
   /** Version that every key but the failed ones is wrapped with now. */
   readonly version: string;
   readonly rewrapped: number;
+  /** Keys that could not be wrapped again; the others are done. */
+  readonly failures: readonly Failure[];
 }
 
 /** Requests to the wrapping key's keeper at once: Key Vault answers hundreds a second for the whole vault. */
 const atOnce = 8;
 const page = 500;
 
-/** @throws Fault when keys are left that could not be unwrapped; the others are done. */
 export function rewrap(target: Target, options: RewrapOptions): Promise<Rewrapped> {
-  return changingKeys(target, options, async ({ client, circumstances }) => {
+  return changingKeys(target, options, async (connection) => {
+    const { client, circumstances } = connection;
     const { wrapping, reporter } = options;
     const version = await wrapping.newest(true);
-    const failures: EncryptionError[] = [];
+    // One key that was damaged must not keep the others with a version that is about to expire.
+    const failures = new Failures(connection, options);
     let rewrapped = 0;
     let after: StoredKey | undefined;
     for (;;) {
       const keys = await outdated(client, wrapping, version, after);
       if (keys.length === 0) break;
       after = keys.at(-1);
+      const wrapped: [StoredKey, Wrapped][] = [];
+      await forEach(keys, atOnce, (key) =>
+        failures.attempt(key.tenant, nameOf(key), async () => {
+          wrapped.push([key, await wrapAgain(key, options)]);
+        }),
+      );
       await client.query('SET ROLE admin_role');
-      await forEach(keys, atOnce, async (key) => {
-        try {
-          if (await rewrapOne(client, key, options)) rewrapped += 1;
-        } catch (error) {
-          // One key that was damaged must not keep the others with a version that is about to expire.
-          if (!(error instanceof EncryptionError) || error.problem === 'unavailable') throw error;
-          failures.push(error);
-          reporter.warn(error.message);
-        }
-      });
+      for (const [key, again] of wrapped) {
+        await failures.attempt(key.tenant, nameOf(key), async () => {
+          if (await write(client, key, again, wrapping)) rewrapped += 1;
+        });
+      }
       await client.query('RESET ROLE');
       reporter.line(`Wrapped ${rewrapped} data keys with version ${version}`);
     }
-    const [first] = failures;
-    if (first) {
-      throw new Fault(
-        'rewrap/1',
-        `${failures.length} data keys could not be wrapped again`,
-        `the first: ${first.what}: ${first.why}`,
-        first.remedy,
-      );
-    }
-    return { target: circumstances.target, version, rewrapped };
+    return { target: circumstances.target, version, rewrapped, failures: failures.all };
   });
 }
 
@@ -86,34 +86,42 @@ async function outdated(
   return rows.map(keyOfRow);
 }
 
-async function rewrapOne(
-  client: pg.ClientBase,
-  key: StoredKey,
-  { wrapping, from = [] }: RewrapOptions,
-): Promise<boolean> {
+function nameOf({ keyId, tenant }: StoredKey): string {
+  return `Data key ${keyId} of tenant ${tenant}`;
+}
+
+async function wrapAgain(key: StoredKey, { wrapping, from = [] }: RewrapOptions): Promise<Wrapped> {
   const keeper = [wrapping, ...from].find(({ id }) => id === key.wrappingKey);
   if (!keeper) {
     throw new EncryptionError(
       'denied',
-      `Data key ${key.keyId} of tenant ${key.tenant} is wrapped by ${key.wrappingKey}`,
+      `${nameOf(key)} is wrapped by ${key.wrappingKey}`,
       `that is not ${wrapping.id}`,
       'Name it with --from, to move data keys from one wrapping key to another.',
     );
   }
-  if (!key.wrapped) return false;
-  const plain = await unwrapDataKey(keeper, key, { version: key.wrappingKeyVersion, bytes: key.wrapped });
+  const old = { version: key.wrappingKeyVersion, bytes: key.wrapped ?? Buffer.alloc(0) };
+  const plain = await unwrapDataKey(keeper, key, old);
   try {
-    const { version, bytes } = await wrapDataKey(wrapping, key, plain);
-    // Only if nobody was faster.
-    const { rowCount } = await client.query(
-      `UPDATE llama.data_keys SET algorithm = $3, wrapping_key = $4, wrapping_key_version = $5, wrapped = $6
-        WHERE tenant_id = $1 AND key_id = $2 AND wrapped = $7`,
-      [key.tenant, key.keyId, wrapping.algorithm, wrapping.id, version, bytes, key.wrapped],
-    );
-    return rowCount === 1;
+    return await wrapDataKey(wrapping, key, plain);
   } finally {
     plain.fill(0);
   }
+}
+
+/** @returns false if somebody else was faster */
+async function write(
+  client: pg.ClientBase,
+  key: StoredKey,
+  { version, bytes }: Wrapped,
+  wrapping: WrappingKey,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `UPDATE llama.data_keys SET algorithm = $3, wrapping_key = $4, wrapping_key_version = $5, wrapped = $6
+      WHERE tenant_id = $1 AND key_id = $2 AND wrapped = $7`,
+    [key.tenant, key.keyId, wrapping.algorithm, wrapping.id, version, bytes, key.wrapped],
+  );
+  return rowCount === 1;
 }
 
 async function forEach<Item>(

@@ -60,7 +60,7 @@ export function rotate(target: Target, options: RotateOptions): Promise<Rotated>
   return changingKeys(target, options, async (connection) => {
     const { reporter, seconds = 900 } = options;
     const start = performance.now();
-    const failures = new Failures(connection, reporter);
+    const failures = new Failures(connection, options);
     const replaced = await replaceDue(connection, options, failures);
     if (replaced > 0) reporter.line(`Made new data keys for ${replaced} tenants`);
     const { records, more } = await moveValues(connection, options, failures, start + seconds * 1000);
@@ -90,7 +90,7 @@ async function moveValues(
   const { tables, missing } = await asAdministrator(connection.client, () =>
     encryptedTables(connection.client),
   );
-  for (const fault of missing) failures.add(fault, 'Reading the registry');
+  for (const fault of missing) await failures.add(fault, 'Reading the registry');
   const encryption = new FieldEncryption({
     store: keyStoreWithin(connection.client),
     wrapping,
@@ -106,7 +106,7 @@ async function moveValues(
         const doing = `Encrypting ${table.relation} of ${tenant} again`;
         const done = await failures.attempt(tenant, doing, () =>
           reencrypt(connection, {
-            ...{ encryption, tenant, table, until },
+            ...{ encryption, tenant, table, until, failures },
             ...(batchSize === undefined ? {} : { batchSize }),
           }),
         );
@@ -201,34 +201,35 @@ async function destroy(connection: Connection, failures: Failures): Promise<numb
     ),
   );
   if (rows.length === 0) return 0;
-  const { found, unreadable } = await transaction(client, {}, () => findStrays(client));
-  if (unreadable.length > 0) {
-    failures.add(
+  const { found, unread } = await transaction(client, {}, () => findStrays(client));
+  if (unread.length > 0) {
+    await failures.add(
       new Fault(
         'keys/unsearchable-tables',
         `${rows.length} retired data keys are kept`,
-        `values of theirs may be in ${unreadable.join(', ')}, and no role that this login may take sees every row there`,
-        'Archive and drop what is no longer needed; else grant admin_role SELECT, with a policy that shows every row.',
+        `values of theirs may be in ${unread.map(({ table, why }) => `${table} (${why})`).join(', ')}`,
+        'Archive and drop what is no longer needed; else grant admin_role SELECT, with a policy that shows every row, and repair what cannot be read.',
       ),
       'Looking for values',
     );
     return 0;
   }
-  const free = rows.filter(({ tenant, key }) => {
+  const free: Ending[] = [];
+  for (const ending of rows) {
+    const { tenant, key } = ending;
     const stray = found.find(({ keyId }) => keyId === key);
-    if (!stray) return true;
-    failures.add(
-      new Fault(
-        'keys/stray-values',
-        `Data key ${key} of ${tenant} is kept`,
-        `${stray.values} values of it are in ${stray.table}.${stray.column}, which is not a registered column`,
-        'Register the column (docs/encryption.md) so that its values are encrypted again, or remove them.',
-      ),
-      'Looking for values',
-      tenant,
+    if (!stray) {
+      free.push(ending);
+      continue;
+    }
+    const fault = new Fault(
+      'keys/stray-values',
+      `Data key ${key} of ${tenant} is kept`,
+      `${stray.values} values of it are in ${stray.table}.${stray.column}, which is not a registered column`,
+      'Register the column (docs/encryption.md) so that its values are encrypted again, or remove them.',
     );
-    return false;
-  });
+    await failures.add(fault, 'Looking for values', tenant);
+  }
   return endEach(connection, free, 'destroyed', failures);
 }
 

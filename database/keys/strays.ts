@@ -1,5 +1,7 @@
 /** Encrypted values outside the registered columns: copies and forgotten tables, which rotation does not find. */
 import type pg from 'pg';
+import { isConnectionError } from '../diagnosis.ts';
+import { attempt } from '../transaction.ts';
 
 /** Values of one column that name one data key. */
 export interface Stray {
@@ -15,9 +17,17 @@ export interface Strays {
   /** Tables and columns that were looked at. */
   readonly tables: number;
   readonly columns: number;
-  /** Tables of which no role that this login may take sees every row. */
-  readonly unreadable: readonly string[];
+  /** Tables that were not searched to their end, and why. */
+  readonly unread: readonly {
+    readonly table: string;
+    readonly why: string;
+    /** The search of it failed; else no role sees it whole. */
+    readonly failed: boolean;
+  }[];
 }
+
+/** A sample of values of megabytes must not take the time of the others. */
+export const sampleTimeout = '5s';
 
 interface Candidate {
   readonly table: string;
@@ -41,20 +51,34 @@ export async function findStrays(
   await client.query('SET LOCAL ROLE llama_owner');
   const { rows: candidates } = await client.query<Candidate>(candidatesQuery);
   const readable = candidates.filter(({ role }) => role !== null);
+  const unread = candidates
+    .filter(({ role }) => role === null)
+    .map(({ table }) => ({
+      table,
+      why: 'no role that this login may assume sees all of its rows',
+      failed: false,
+    }));
   const strays: (Stray & { readonly bytes: boolean })[] = [];
   for (const { table, role, pages, columns } of options.pages === 0 ? [] : readable) {
-    await client.query(`SET LOCAL ROLE ${role}`);
     const share = (100 * (options.pages ?? pages)) / Math.max(pages, 1);
     const sample = share < 100 ? `TABLESAMPLE SYSTEM (${share})` : '';
     const keys = columns.map(
       ({ name, bytes }, place) =>
         `SELECT ${place} AS place, k.key_id FROM (${bytes ? keyInBytes(`r.${name}`) : keysInText(`r.${name}`)}) AS k`,
     );
-    const { rows } = await client.query<{ place: number; keyId: string; values: number }>(
-      `SELECT m.place, m.key_id AS "keyId", count(*)::int AS values
-         FROM ${table} AS r ${sample} CROSS JOIN LATERAL (${keys.join(' UNION ALL ')}) AS m GROUP BY 1, 2 ORDER BY 1, 2`,
-    );
-    for (const { place, keyId, values } of rows) {
+    const search = `SELECT m.place, m.key_id AS "keyId", count(*)::int AS values
+         FROM ${table} AS r ${sample} CROSS JOIN LATERAL (${keys.join(' UNION ALL ')}) AS m GROUP BY 1, 2 ORDER BY 1, 2`;
+    const searched = await attempt(client, async () => {
+      await client.query(`SET LOCAL ROLE ${role}`);
+      if (options.pages !== undefined) await client.query(`SET LOCAL statement_timeout = '${sampleTimeout}'`);
+      return client.query<{ place: number; keyId: string; values: number }>(search);
+    });
+    if ('refused' in searched) {
+      if (isConnectionError(searched.refused)) throw searched.refused;
+      unread.push({ table, why: searched.refused.message, failed: true });
+      continue;
+    }
+    for (const { place, keyId, values } of searched.value.rows) {
       const { name = '', bytes = false } = columns[place] ?? {};
       strays.push({ table, column: name, bytes, keyId, values });
     }
@@ -65,7 +89,7 @@ export async function findStrays(
     found: strays.flatMap(({ bytes, ...stray }) => (!bytes || known.has(stray.keyId) ? [stray] : [])),
     tables: readable.length,
     columns: readable.reduce((sum, { columns }) => sum + columns.length, 0),
-    unreadable: candidates.filter(({ role }) => role === null).map(({ table }) => table),
+    unread,
   };
 }
 

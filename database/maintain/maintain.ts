@@ -133,6 +133,12 @@ async function sealTrail(run: Run): Promise<void> {
   run.act({ step: 'seals', done: 'sealed', object: 'audit_trail', rows, detail });
 }
 
+/** What pg passes on of a notice. */
+interface Notice {
+  readonly severity?: string | undefined;
+  readonly message?: string | undefined;
+}
+
 async function eraseExpired(
   run: Run,
   { batchSize = 1000, eraseSeconds = 900 }: MaintainOptions,
@@ -140,6 +146,12 @@ async function eraseExpired(
   const start = performance.now();
   let rows = 0;
   let more = true;
+  // By tenant: each batch repeats the warning.
+  const warnings = new Set<string>();
+  const note = ({ severity, message = '' }: Notice) => {
+    if (severity === 'WARNING') warnings.add(message);
+  };
+  run.connection.client.on('notice', note);
   try {
     while (more && performance.now() - start < eraseSeconds * 1000) {
       const erased = await asMaintenance(run.connection, () =>
@@ -149,12 +161,22 @@ async function eraseExpired(
       more = erased > 0;
     }
   } finally {
+    run.connection.client.off('notice', note);
     // Earlier batches are committed even if the last one failed.
     if (rows > 0) {
       const detail = `${counted(rows, 'row')} past storage_retention_days of their tenant${more ? '; the next run erases more' : ''}`;
       run.act({ step: 'records', done: 'erased', object: 'storage_records', rows, detail });
     }
   }
+  const [first, ...others] = warnings;
+  if (first === undefined) return;
+  for (const warning of others) run.reporter.warn(warning);
+  throw new Fault(
+    'maintain/records-not-erased',
+    `Records past retention of ${counted(warnings.size, 'tenant')} are not erased`,
+    first,
+    'Correct the cause and run llama-db maintain again; the records of the other tenants are erased.',
+  );
 }
 
 async function eraseBatch({ connection }: Run, batchSize: number): Promise<number> {

@@ -61,7 +61,7 @@ export async function respond(
       if (isChange(request)) azure.operations.note(request.method, request.path, startedAt, error);
       return error.toResponse();
     }
-    // A defect of the stand-in is as loud as a request it does not know.
+    // A defect of the local Azure is reported like an unknown request.
     const message = error instanceof UnknownRequest ? error.message : `${line}: ${String(error)}`;
     unknown.push(message);
     return { status: 501, body: { error: { code: 'NotImplementedByLocalAzure', message } } };

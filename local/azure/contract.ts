@@ -1,4 +1,4 @@
-/** What a local Azure takes and offers. */
+/** Options and interface of a local Azure. */
 import type { BuiltInRoleName } from '../../azure/built-in-roles.ts';
 import type { Clock } from './core/clock.ts';
 import type { Azure } from './core/context.ts';
@@ -49,7 +49,7 @@ export interface LocalAzureOptions {
   ) => Interception | Promise<Interception>;
   /**
    * Whether the resource manager answers 429 to more requests than Azure takes.
-   * @default false: what takes an hour there takes seconds here, with the same number of requests
+   * @default false: a deployment of an hour takes seconds here, with the same number of requests
    */
   readonly throttled?: boolean;
   /** Milliseconds until a role assignment has an effect; Azure's are minutes. @default 0 */
@@ -97,12 +97,12 @@ export interface LocalAzure {
   readonly sharedKeys: ReadonlyMap<string, string>;
   /** For scenarios that change Azure behind Terraform's back. */
   readonly azure: Azure;
-  /** What Azure does of itself. */
+  /** Changes that Azure makes by itself. */
   readonly incidents: Incidents;
   /** Its time, which can be advanced. */
   readonly clock: Clock;
   /**
-   * All that Azure knows: resources, deleted vaults, blobs with their leases, directory, tokens. Waits until no
+   * All state of Azure: resources, deleted vaults, blobs with their leases, directory, tokens. Waits until no
    * operation runs. Neither the history (requests, operations) nor a PostgreSQL behind a server is part of it.
    */
   snapshot(): Promise<AzureSnapshot>;

@@ -1,6 +1,6 @@
 /**
- * A local Azure: what Terraform's azurerm provider and backend need of it, on the loopback, keeping state and refusing
- * what Azure refuses. It plays the control plane's side of a deployment and the work of no service.
+ * A local Azure on the loopback for Terraform's azurerm provider and backend. It keeps state and refuses what Azure
+ * refuses. It plays the control plane of a deployment, and not the work of the services.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -92,7 +92,7 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
   };
 }
 
-/** The parts that every resource provider is given. */
+/** The parts that every resource provider receives. */
 function assemble(options: LocalAzureOptions, memory: Memory, history: History): Azure {
   const { subscriptionId, tenantId } = { ...example, ...options };
   const directory = new Directory(memory, {
@@ -186,7 +186,7 @@ function environmentFor(
   };
 }
 
-/** The system's own authorities, because SSL_CERT_FILE replaces them for everything Terraform starts. */
+/** The authorities of the system, because SSL_CERT_FILE replaces them for everything that Terraform starts. */
 async function systemAuthorities(): Promise<string> {
   for (const file of [
     process.env['SSL_CERT_FILE'],
@@ -197,7 +197,7 @@ async function systemAuthorities(): Promise<string> {
       try {
         return await readFile(file, 'utf8');
       } catch {
-        // Not there: the next one.
+        // Try the next file.
       }
   return '';
 }

@@ -178,10 +178,11 @@ function explain(error: unknown, deed: string, id: string): Error {
       'Recover the deleted key: az keyvault key recover. A purged one is lost, with everything it wrapped.',
     );
   }
-  if (status === 400) {
+  // Of the request itself: 408 and 429 are of the moment.
+  if (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429) {
     return fault(
       'refused',
-      'it was not wrapped with that version, or was changed (400)',
+      `it was not wrapped with that version, or was changed (${status})`,
       'Restore llama.data_keys from a backup and read its audit trail.',
     );
   }

@@ -206,6 +206,7 @@ describe('the schema that all migrations make', () => {
       { name: 'write_audit', owner: 'audit_writer' },
       { name: 'write_key_audit', owner: 'audit_writer' },
       { name: 'apply_retention', owner: 'maintenance_role' },
+      { name: 'erase_expired', owner: 'maintenance_role' },
       { name: 'partitions_past_retention', owner: 'maintenance_role' },
       { name: 'refresh_performance_views', owner: 'maintenance_role' },
       { name: 'set_backup_status', owner: 'maintenance_role' },

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
-import { fires, granted, modelOf, owner, schema, signatureOf } from '../model.ts';
+import { auditTable, fires, granted, modelOf, owner, schema, signatureOf } from '../model.ts';
 import { counted, judge, listed, skip } from '../outcome.ts';
 
 const keysTable = `${schema}.data_keys`;
@@ -193,7 +193,7 @@ export const checks = checksOf('encryption', [
     name: 'encryption-triggers-in-place',
     severity: 'high',
     title: 'Triggers keep the column encrypted true and data-key states final',
-    inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key, guard_erasure and guard_key_end`,
+    inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key, guard_erasure, guard_key_end and refuse_key_loss`,
     why: 'These triggers keep the column encrypted consistent with the row and reject values whose key is unknown or destroyed. They also keep destroyed keys destroyed, erased tenants without keys, and a key alive while a value names it.',
     remedy: 'ALTER TABLE … ENABLE TRIGGER, or create them as migrations 0013 and 0014 do.',
     source,
@@ -204,6 +204,7 @@ export const checks = checksOf('encryption', [
         { table: recordsTable, calls: 'guard_sealed_record', on: ['insert', 'update'] },
         { table: keysTable, calls: 'guard_data_key', on: ['insert', 'update'] },
         { table: keysTable, calls: 'guard_erasure', on: ['update'] },
+        { table: keysTable, calls: 'refuse_key_loss', on: ['delete', 'truncate'] },
       ] as const;
       return judge(
         counted(guards.length, 'guard'),
@@ -217,6 +218,35 @@ export const checks = checksOf('encryption', [
         }),
       );
     },
+  },
+  {
+    id: 'ENC-019',
+    name: 'erased-tenants-stay-erased',
+    severity: 'critical',
+    title: 'No erased tenant has a data key',
+    inspects: `${keysTable}, and the erasures in ${auditTable}`,
+    why: 'The erasure of a tenant was promised for good. A key that is restored makes everything readable again that backups and the trail still hold.',
+    remedy:
+      'Find out in the audit trail who restored the key, then run llama-db keys erase for the tenant again. After a restore from an earlier backup, erase again what was erased since.',
+    source,
+    run: (input) =>
+      withKeys(input, async ({ client }) => {
+        const { rows } = await client.query<{ tenant: string; detail: string }>(
+          `SELECT k.tenant_id AS tenant,
+                  'has erased data keys, and ' || count(*) FILTER (WHERE k.wrapped IS NOT NULL) || ' that still open something' AS detail
+             FROM ${keysTable} AS k GROUP BY 1
+           HAVING bool_or(k.state = 'erased') AND bool_or(k.wrapped IS NOT NULL)
+           UNION ALL
+           SELECT a.tenant_id, 'was erased at ' || to_char(min(a."timestamp"), 'YYYY-MM-DD HH24:MI') || ', and data key ' || a.record_id
+                               || CASE WHEN k.key_id IS NULL THEN ' has no row any more' ELSE ' is ' || k.state END
+             FROM ${auditTable} AS a
+             LEFT JOIN ${keysTable} AS k ON k.tenant_id = a.tenant_id AND k.key_id = a.record_id
+            WHERE a.table_name = 'data_keys' AND (a.new_values ->> 'state') = 'erased' AND k.state IS DISTINCT FROM 'erased'
+            GROUP BY a.tenant_id, a.record_id, k.key_id, k.state
+           ORDER BY 1, 2 LIMIT ${listedTenants}`,
+        );
+        return rows.map(({ tenant, detail }) => ({ object: `tenant ${tenant}`, detail }));
+      }),
   },
   {
     id: 'ENC-011',

@@ -1,8 +1,9 @@
 /** The registry of encrypted columns, and encrypted values inside and outside of it: docs/encryption.md. */
 import type pg from 'pg';
+import { isConnectionError } from '../../database/diagnosis.ts';
 import { encryptedTables } from '../../database/keys/columns.ts';
-import { findStrays } from '../../database/keys/strays.ts';
-import { rolledBack } from '../../database/transaction.ts';
+import { findStrays, sampleTimeout } from '../../database/keys/strays.ts';
+import { attempt, rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { foreignGrants, granted, modelOf, owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
@@ -50,14 +51,17 @@ export const checks = checksOf('encryption', [
     source,
     run: (input) =>
       withRegistry(input, async (client) => {
-        const { found, columns } = await findStrays(client, { pages: samplePages });
-        return judge(
-          counted(columns, 'column'),
-          found.map(({ table, column, keyId, values }) => ({
+        const { found, columns, unread } = await findStrays(client, { pages: samplePages });
+        return judge(counted(columns, 'column'), [
+          ...found.map(({ table, column, keyId, values }) => ({
             object: `${table}.${column}`,
             detail: `${counted(values, 'value')} of data key ${keyId} in the sample`,
           })),
-        );
+          // ENC-017 reports the tables that no role sees.
+          ...unread
+            .filter(({ failed }) => failed)
+            .map(({ table, why }) => ({ object: table, detail: `the sample could not be read: ${why}` })),
+        ]);
       }),
   },
   {
@@ -87,13 +91,10 @@ export const checks = checksOf('encryption', [
     source,
     run: (input) =>
       withRegistry(input, async (client) => {
-        const { tables, unreadable } = await findStrays(client, { pages: 0 });
+        const { tables, unread } = await findStrays(client, { pages: 0 });
         return judge(
           counted(tables, 'table'),
-          unreadable.map((object) => ({
-            object,
-            detail: 'no role that this login may assume sees all of its rows',
-          })),
+          unread.map(({ table, why }) => ({ object: table, detail: why })),
         );
       }),
   },
@@ -164,7 +165,7 @@ const registryQuery = `
            CASE WHEN c.oid <> 'llama.storage_records'::regclass AND NOT EXISTS (
                        SELECT FROM pg_trigger AS t
                         WHERE t.tgrelid = c.oid AND t.tgfoid = to_regprocedure('llama.guard_sealed_value()')
-                          AND a.attnum = ANY (t.tgattr) AND t.tgtype & 20 = 20
+                          AND a.attnum = t.tgattr[0] AND t.tgtype & 20 = 20
                           AND strpos(pg_get_triggerdef(t.oid), 'llama.has_data_key(') > 0)
                 THEN 'has no guard for INSERT and UPDATE' END,
            (SELECT 'its guard is disabled on ' || string_agg(t.tgrelid::regclass::text, ', ')
@@ -197,16 +198,25 @@ async function inspectValues(
     );
     const share = Math.min(100, (100 * samplePages) / Math.max(sizes[0]?.pages ?? 1, 1));
     for (const { table, column, stored } of columns) {
-      const { rows } = await client.query<{ tenant: string; seen: number; lost: number; late: number }>(
-        `SELECT r.tenant_id AS tenant, count(*)::int AS seen,
+      const sample = `SELECT r.tenant_id AS tenant, count(*)::int AS seen,
                 count(*) FILTER (WHERE k.key_id IS NULL OR (k.wrapped IS NULL AND k.state <> 'erased'))::int AS lost,
                 count(*) FILTER (WHERE k.state = 'retired' AND k.state_since < now() - interval '${movedWithinDays} days')::int AS late
            FROM ${relation} AS r TABLESAMPLE SYSTEM (${share})
-           LEFT JOIN llama.data_keys AS k ON k.tenant_id = r.tenant_id AND k.key_id = llama.data_key_of(r.${stored})
-          WHERE llama.data_key_of(r.${stored}) IS NOT NULL
-          GROUP BY 1 ORDER BY 1`,
-      );
-      for (const { tenant, lost, late, ...row } of rows) {
+          CROSS JOIN LATERAL (SELECT llama.data_key_of(r.${stored}) AS key_id OFFSET 0) AS v
+           LEFT JOIN llama.data_keys AS k ON k.tenant_id = r.tenant_id AND k.key_id = v.key_id
+          WHERE v.key_id IS NOT NULL
+          GROUP BY 1 ORDER BY 1`;
+      const read = await attempt(client, async () => {
+        await client.query(`SET LOCAL statement_timeout = '${sampleTimeout}'`);
+        return client.query<{ tenant: string; seen: number; lost: number; late: number }>(sample);
+      });
+      if ('refused' in read) {
+        if (isConnectionError(read.refused)) throw read.refused;
+        const detail = `the sample could not be read: ${read.refused.message}`;
+        findings.push({ object: `${table}.${column}`, detail });
+        continue;
+      }
+      for (const { tenant, lost, late, ...row } of read.value.rows) {
         seen += row.seen;
         const object = `${table}.${column} of tenant ${tenant}`;
         if (lost > 0)

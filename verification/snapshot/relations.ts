@@ -105,6 +105,8 @@ export interface Trigger {
   readonly function: number;
   /** Whether it is the clone of a parent's trigger on a leaf. */
   readonly clone: boolean;
+  /** Of UPDATE OF, in its order. */
+  readonly columns: readonly string[];
 }
 
 export interface Publication {
@@ -180,7 +182,7 @@ export const relationFacts = {
   /** Triggers that users created, and their clones on leaves. */
   triggers: rows<Trigger>(`
     SELECT t.tgrelid AS relation, t.tgname AS name, t.tgenabled AS enabled, t.tgtype AS type,
-      t.tgfoid AS function, t.tgparentid <> 0 AS clone
+      t.tgfoid AS function, t.tgparentid <> 0 AS clone, ${names('t.tgattr::int2[]', 't.tgrelid')} AS columns
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT t.tgisinternal AND ${userSchema('n.nspname')}`),
   publications: rows<Publication>(`

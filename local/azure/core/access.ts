@@ -1,6 +1,6 @@
 /**
- * Who may do what: role assignments of an identity and of its groups, at a scope and above it, with what their roles
- * permit. https://learn.microsoft.com/azure/role-based-access-control/overview
+ * Access control: role assignments of an identity and of its groups, at a scope and above it, and the actions of their
+ * roles. https://learn.microsoft.com/azure/role-based-access-control/overview
  */
 import { type BuiltInRoleName, builtInRoles, type Permission } from '../../../azure/built-in-roles.ts';
 import { isWithin, nameOf, parentOf } from '../../../azure/resource-id.ts';
@@ -17,7 +17,7 @@ import type { Resource } from './resource-store.ts';
 export const assignmentType = 'Microsoft.Authorization/roleAssignments';
 export const definitionType = 'Microsoft.Authorization/roleDefinitions';
 
-/** What a role permits, by the GUID that is its name: a built-in one, or a custom one of the subscription. */
+/** The permissions of a built-in or custom role, by the GUID that is its name. */
 export function permissionsOf(azure: Azure, role: string): readonly Permission[] {
   const guid = nameOf(role).toLowerCase();
   const builtIn = Object.values(builtInRoles).find(({ id }) => id === guid);
@@ -54,7 +54,7 @@ export function holdsRole(azure: Azure, principalId: string, role: BuiltInRoleNa
   );
 }
 
-/** Whether a principal may do something of the control plane, or of a service's own endpoint (`dataActions`). */
+/** Whether a principal may take an action of the control plane, or of a service's own endpoint (`dataActions`). */
 export function mayDo(
   azure: Azure,
   principalId: string,
@@ -82,7 +82,7 @@ function matches(pattern: string, action: string): boolean {
   return known.test(action);
 }
 
-/** Whether a permission contains an action and does not take it out again. */
+/** Whether a permission contains an action and does not exclude it. */
 export function permits(permission: Permission, kind: 'actions' | 'dataActions', action: string): boolean {
   const [given, withheld] =
     kind === 'actions'
@@ -120,7 +120,7 @@ export function refuseUnauthorized(azure: Azure, request: AzureRequest, caller: 
       );
 }
 
-/** The role that a request assigns, or whose assignment it removes. */
+/** The role that a request assigns, and the role of the assignment that it removes. */
 function attributesOf(
   azure: Azure,
   { path }: AzureRequest,

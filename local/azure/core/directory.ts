@@ -28,7 +28,7 @@ export interface IssuedToken {
   readonly audience: string;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
-  /** Object id of whom it was issued to. */
+  /** Object id of the owner. */
   readonly objectId: string;
 }
 
@@ -39,7 +39,7 @@ export interface DirectoryOptions {
   readonly clientSecret: string;
   /** Seconds a token is valid. */
   readonly tokenLifetime: number;
-  /** Told of each token before its owner has it. @default - nobody */
+  /** Receives each token before its owner does. @default - nobody */
   readonly tokenIssued?: ((token: IssuedToken) => void | Promise<void>) | undefined;
 }
 
@@ -79,7 +79,7 @@ export class Directory {
     return this.list().find(({ appId }) => appId === clientId);
   }
 
-  /** Puts somebody into a group, which need not be in the directory yet. */
+  /** Adds a member to a group, which need not be in the directory yet. */
   addMember(group: string, member: string): void {
     const others = this.#members.get(group.toLowerCase()) ?? [];
     this.#members.set(group.toLowerCase(), [...others, member.toLowerCase()]);
@@ -102,18 +102,18 @@ export class Directory {
     return [...this.#principals.values()];
   }
 
-  /** From now on the client's secret has expired, and so has every token. */
+  /** Expires the secret of the client and every token. */
   expireCredentials(): void {
     this.#expired.set(this.options.client.appId, true);
     this.#tokens.clear();
   }
 
-  /** The client has a secret that is valid again. */
+  /** Makes the secret of the client valid again. */
   renewCredentials(): void {
     this.#expired.delete(this.options.client.appId);
   }
 
-  /** From now on no token issued so far for that audience is valid. */
+  /** Revokes every token for that audience. */
   revokeTokens(audience: string): void {
     for (const [token, one] of this.#tokens)
       if (one.audience.replace(/\/+$/, '') === audience) this.#tokens.delete(token);

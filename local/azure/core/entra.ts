@@ -1,5 +1,5 @@
 /**
- * Entra ID: tokens for the deploying identity, and the directory that role assignments are checked against.
+ * Entra ID: tokens for applications and managed identities, and service principals of Microsoft Graph.
  *
  * The token endpoint is https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  */
@@ -39,7 +39,7 @@ export function registerEntra(azure: Azure): void {
     login,
   );
 
-  // What @azure/identity asks before its first token.
+  // @azure/identity reads this before its first token.
   router.on(
     'GET',
     '/common/discovery/instance',

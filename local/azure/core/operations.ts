@@ -35,18 +35,18 @@ export interface OperationRequest {
   readonly target: string;
   /** Servers that are busy until it ends. @default - none */
   readonly busyOn?: readonly string[];
-  /** What is true once it has succeeded; throwing an ArmError makes the operation fail with it. */
+  /** Effect of a successful operation. An ArmError that it throws fails the operation. */
   readonly effect?: () => void | Promise<void>;
-  /** What is undone when it fails. */
+  /** Undoes changes after a failure. */
   readonly failed?: () => void;
 }
 
-/** Milliseconds an operation takes, or what it waits for. */
+/** Milliseconds that an operation takes, or a promise that it waits for. */
 export type Latency = (
   operation: Pick<OperationRecord, 'method' | 'type' | 'target'>,
 ) => number | Promise<void>;
 
-/** About a thousandth of what Azure takes: the proportions of a real deployment, at a speed tests can bear. */
+/** About a thousandth of Azure's times: the proportions of a real deployment at the speed of tests. */
 export const quickLatency = ({ method, type }: Parameters<Latency>[0]): number => {
   switch (type.toLowerCase()) {
     case 'microsoft.dbforpostgresql/flexibleservers':
@@ -70,7 +70,7 @@ export interface OperationsOptions {
   readonly subscriptionId: string;
   /** Seconds of the Retry-After header on every poll. */
   readonly retryAfterSeconds: number;
-  /** Told when an operation met something that is not known here, or a defect of this stand-in. */
+  /** Receives what an operation met that is not known here, or a defect of the local Azure. */
   readonly onUnknown: (message: string) => void;
   /** Receives the name of the refusal with which an operation failed. */
   readonly onRefused: (refusal: string) => void;
@@ -190,8 +190,8 @@ export class Operations {
   }
 
   /**
-   * Answer to a poll. A poll is held open for up to a second while the operation runs, which saves a client told to
-   * retry after zero seconds from asking hundreds of times.
+   * Answer to a poll. The poll waits for up to a second while the operation runs, so that a client that retries after
+   * zero seconds does not send hundreds of requests.
    */
   async poll(id: string): Promise<AzureResponse> {
     const running = this.#running.get(id);
@@ -210,10 +210,10 @@ export class Operations {
   }
 
   /**
-   * Answer to an operation's `Location`: 202 while it runs, then what the request would have been answered at once.
+   * Answer to an operation's `Location`: 202 while it runs, then the answer that an immediate change would have had.
    * https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
    *
-   * @param shown the document of what was changed
+   * @param shown answers with the document of the changed resource
    */
   async result(
     id: string,
@@ -239,7 +239,7 @@ export class Operations {
     }
   }
 
-  /** Ends everything that runs, without its effect; what is already taking effect is waited for. */
+  /** Ends every running operation without its effect, and waits for those that already take effect. */
   async abandon(): Promise<void> {
     this.#generation += 1;
     for (const resolve of this.#waiting) resolve();

@@ -1,6 +1,6 @@
 /**
- * Where a client asks about an operation. Each resource provider has its own addresses, and an identity needs the right
- * to read them: https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations.
+ * Addresses at which a client asks about an operation. Each resource provider has its own, and an identity needs the
+ * right to read them: https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations.
  */
 import { resourceGroupOf } from '../../../azure/resource-id.ts';
 

@@ -1,8 +1,8 @@
 /**
- * A CONNECT proxy on the loopback that ends TLS itself, for the handful of Azure host names a deployment talks to.
+ * A CONNECT proxy on the loopback that terminates TLS for the host names of Azure that a deployment uses.
  *
- * Written on node's own http and tls: mockttp, made for such proxies, listens on every interface of the machine, and
- * nothing that pretends to be Azure should be reachable from outside it.
+ * It uses node's own http and tls. The library mockttp listens on every interface, and a local Azure must not be
+ * reachable from another machine.
  */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -37,7 +37,7 @@ function certificateOfHosts() {
   return issued;
 }
 
-/** What a request gets: an answer, or `drop` for a connection cut in the middle. */
+/** Answers a request; `drop` cuts the connection. */
 export type Answer = (request: AzureRequest) => Promise<AzureResponse | 'drop'>;
 
 /**

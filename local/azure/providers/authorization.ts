@@ -20,7 +20,6 @@ export function registerAuthorization(azure: Azure): void {
   registerAssignments(azure);
   registerResourceType(azure, {
     type: lockType,
-    shape: authorizationShapes.lock,
     scope: 'anywhere',
     change: 'immediate',
     accept: (sent) => sent,
@@ -101,8 +100,8 @@ function permissionDocument({ actions, notActions, dataActions, notDataActions }
 }
 
 /**
- * Assigns roles on the subscription to the deploying identity, from the beginning of time. Withheld actions are taken
- * out of copies of the roles, because Azure has no way to subtract from another assignment.
+ * Assigns roles on the subscription to the deploying identity, in effect at once. Custom copies of the roles exclude
+ * withheld actions, because no assignment can subtract from another.
  */
 export function grantToClient(
   azure: Azure,
@@ -147,7 +146,7 @@ function registerAssignments(azure: Azure): void {
     change: 'immediate',
     accept: (sent, change) => assigned(azure, sent, change),
   });
-  // A list has what holds at the scope: assignments there, above it, and below it.
+  // A list contains the assignments at the scope, above it and below it.
   router.on(
     'GET',
     `/{scope*}/providers/${assignmentType}`,
@@ -166,7 +165,7 @@ function assigned(azure: Azure, sent: JsonObject, { id, request, existing }: Cha
   const properties = objectAt(sent, 'properties');
   const principalId = textAt(properties, 'principalId') ?? '';
   const principal = directory.find(principalId);
-  // With its type given, Azure takes a principal that the directory does not show yet (it may just have been made).
+  // If the request names its type, Azure accepts a principal that the directory does not show yet.
   if (!principal && textAt(properties, 'principalType') === undefined)
     throw refusals.principalNotFound(principalId, azure.tenantId);
   if (existing) throw refusals.assignmentUpdateNotPermitted();

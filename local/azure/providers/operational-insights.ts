@@ -18,7 +18,7 @@ interface DeletedWorkspace {
 /** @param sharedKeys receives each shared key that is given out, by workspace id */
 export function registerOperationalInsights(azure: Azure, sharedKeys: Map<string, string>): void {
   const { router, store, clock } = azure;
-  /** https://learn.microsoft.com/azure/azure-monitor/logs/delete-workspace: kept for 14 days, unless `force` is said. */
+  /** https://learn.microsoft.com/azure/azure-monitor/logs/delete-workspace: kept for 14 days, unless the request has `force`. */
   const deleted = azure.memory.map<DeletedWorkspace>('deletedWorkspaces');
   registerResourceType(azure, {
     type: workspaceType,
@@ -29,7 +29,7 @@ export function registerOperationalInsights(azure: Azure, sharedKeys: Map<string
       if (!/^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/.test(name))
         throw monitoring.workspaceNameNotValid(name);
       const properties = objectAt(sent, 'properties');
-      // Made again within two weeks, it is the old one with its data.
+      // A workspace that is created again within two weeks is the old one with its data.
       const gone = deleted.get(id.toLowerCase());
       deleted.delete(id.toLowerCase());
       const workspaceId = textAt(existing?.body ?? gone?.body, 'properties', 'customerId') ?? randomUUID();

@@ -33,10 +33,3 @@ export function registerStorage(azure: Azure, blobs: BlobStore): void {
     },
   });
 }
-
-/** Azure id of a container: the scope of roles on its blobs. One that exists from the start has no account of its own. */
-export function containerId(azure: Azure, account: string, container: string): string {
-  const found = azure.store.ofType(accountType).find(({ name }) => name === account);
-  const elsewhere = `/subscriptions/${azure.subscriptionId}/resourceGroups/elsewhere/providers/${accountType}/${account}`;
-  return `${found?.id ?? elsewhere}/blobServices/default/containers/${container}`;
-}

@@ -193,6 +193,25 @@ describe('llama-db audit verify', () => {
     ]);
   });
 
+  it('reports rows that cannot be read, and goes on with the other months', async () => {
+    await addOldMonth(trail);
+    await tamper(trail, 'ALTER TABLE llama.audit_trail DROP CONSTRAINT audit_trail_sealable');
+    // 108 KB whose text no answer can hold.
+    await tamper(
+      trail,
+      `UPDATE llama.audit_trail SET new_values = ('[' || repeat('1e131000,', 8999) || '1]')::jsonb WHERE sequence = 9`,
+    );
+    await tamper(trail, 'DELETE FROM llama.audit_trail WHERE sequence = 6');
+    expect((await verified(trail)).findings).toMatchObject([
+      {
+        kind: 'unreadable rows',
+        partition: 'audit_trail_y2023m01',
+        detail: expect.stringContaining('54000'),
+      },
+      { kind: 'removed row', seal: 2 },
+    ]);
+  }, 120_000);
+
   it('seals rows after one with a time outside all months', async () => {
     await tamper(
       trail,

@@ -169,6 +169,22 @@ describe('a data key and the erasure of its tenant', () => {
     });
   });
 
+  it.each([
+    'DELETE FROM llama.data_keys',
+    'DELETE FROM llama.data_keys WHERE false',
+    'TRUNCATE llama.data_keys',
+  ])('cannot be undone by removing its rows: %s', async (statement) => {
+    const tenant = randomName('tenant');
+    await withKey(tenant, 'encryption');
+    await erased(tenant);
+    const refused = { code: '42501', message: expect.stringContaining('lost erasure') };
+    await expect(observer.query(statement)).rejects.toMatchObject(refused);
+    await expect(
+      fixture.database.query('superuser', `SET ROLE llama_owner; ${statement}`),
+    ).rejects.toMatchObject(refused);
+    expect(await statesOf(tenant)).toEqual(['erased']);
+  });
+
   it('first keys of both purposes are made at once without waiting for each other', async () => {
     const tenant = randomName('tenant');
     const [first, second] = [

@@ -529,6 +529,38 @@ describe('records past retention', () => {
   });
 });
 
+describe('a record that cannot be erased', () => {
+  it('keeps no other tenant from it, and is reported', async () => {
+    const superuser = await database.connect('superuser');
+    const [{ before } = { before: '' }] = await as(
+      'admin_role',
+      "SELECT (now() - interval '8 days')::text AS before",
+    );
+    for (const name of ['alpha', 'damaged', 'omega']) {
+      await tenant(name, 7);
+      await record(name, before);
+    }
+    await superuser.query(`
+      CREATE FUNCTION public.damaged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'missing chunk' USING ERRCODE = 'XX001'; END $$;
+      CREATE TRIGGER damaged BEFORE DELETE ON llama.storage_records
+        FOR EACH ROW WHEN (OLD.tenant_id = 'damaged') EXECUTE FUNCTION public.damaged()`);
+    await expect(keepHouse({ batchSize: 1 })).rejects.toMatchObject({
+      code: 'maintain/records-not-erased',
+      why: "records of tenant 'damaged' past retention are not erased: missing chunk",
+    });
+    const left = await as(
+      'admin_role',
+      "SELECT tenant_id FROM llama.storage_records WHERE tenant_id <> 'always'",
+    );
+    expect(left).toEqual([{ tenant_id: 'damaged' }]);
+    await superuser.query('DROP TRIGGER damaged ON llama.storage_records; DROP FUNCTION public.damaged()');
+    await keepHouse();
+    expect(await as('admin_role', "SELECT FROM llama.storage_records WHERE tenant_id <> 'always'")).toEqual(
+      [],
+    );
+  });
+});
+
 describe('statistics and summary', () => {
   it('are updated for the parents and the summary', async () => {
     await tenant('counted', null);

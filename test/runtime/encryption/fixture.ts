@@ -20,6 +20,8 @@ export interface EncryptionFixture {
   /** Migrating login. */
   readonly migrator: pg.Client;
   readonly wrapping: CountingKey;
+  /** What it wraps with. */
+  readonly secrets: readonly Buffer[];
   /** `local:<file>` with the same key, for `--wrapping-key`. */
   readonly wrappingFile: string;
   /** Another process, as it were: caches of its own. */
@@ -61,6 +63,7 @@ export async function startEncryption(): Promise<EncryptionFixture> {
     pool,
     migrator,
     wrapping,
+    secrets: [secret],
     wrappingFile: `local:${file}`,
     encryption: (options) => {
       const one = new FieldEncryption({ store: keyStoreOf(pool), wrapping, ...options });

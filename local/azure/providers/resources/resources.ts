@@ -14,7 +14,7 @@ import { general } from '../../refusals/general.ts';
 import { registerDeployments } from './deployments.ts';
 
 const groupTemplate = '/subscriptions/{subscription}/resourceGroups/{name}';
-/** What is attached to a group, or only recorded in it, is no resource of it. */
+/** Extensions of a group, and records of deployments, are not resources of the group. */
 const unlisted =
   /\/providers\/Microsoft\.(?:Authorization|Consumption)\/|\/providers\/Microsoft\.Resources\/deployments\//i;
 export const groupType = 'Microsoft.Resources/resourceGroups';

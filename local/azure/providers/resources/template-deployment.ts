@@ -1,5 +1,5 @@
 /**
- * Template deployments, as far as a template needs only parameters, variables and the names of its resources.
+ * Template deployments with parameters, variables, dependencies, nested templates and references to resources.
  * https://learn.microsoft.com/azure/azure-resource-manager/templates/syntax
  */
 
@@ -256,7 +256,7 @@ class ExpressionParser {
       case 'resourcegroup':
         return { id: target, ...azure.store.get(target)?.body };
       case 'utcnow':
-        // The one function that only a parameter's default may call; with the format `u`, sortable.
+        // Only the default of a parameter may call it.
         return new Date().toISOString();
       case 'datetimeadd':
         return plusDuration(first, String(values[1]));
@@ -296,7 +296,7 @@ class ExpressionParser {
   }
 }
 
-/** Years, months and days of an ISO 8601 duration; what a key's lifetime is written in. */
+/** Adds the years, months and days of an ISO 8601 duration. */
 function plusDuration(time: string, duration: string): string {
   const found = /^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?$/.exec(duration);
   const date = new Date(time);
