@@ -16,7 +16,7 @@ import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import type { Blob } from '../../local/azure/providers/storage-blobs.ts';
 import type { LocalPostgres } from '../../local/postgres/server.ts';
 import { type Ended, type Line, runProgram, type StopSignals } from '../../local/processes/program.ts';
-import type { Synthesis } from '../terraform/app.ts';
+import type { Synthesis } from '../terraform/changed-stack.ts';
 import type { Deployer, DeployRun, Difference } from '../terraform/deployer.ts';
 import { slowTypes } from '../terraform/documents.ts';
 import type { Project } from '../terraform/project.ts';

@@ -1,7 +1,7 @@
 /** The cdktf command line, read by what it prints. */
 import { runProgram, type StopSignals } from '../../local/processes/program.ts';
-import type { Synthesis } from './app.ts';
 import { readCdktf } from './cdktf-output.ts';
+import type { Synthesis } from './changed-stack.ts';
 import type { Deployer, DeployerOptions, DeployRun, Difference } from './deployer.ts';
 import { findCdktf } from './installation.ts';
 import { parallelism } from './stack.ts';

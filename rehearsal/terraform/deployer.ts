@@ -1,6 +1,6 @@
 /** The three things that a person does with an environment: deploy it, plan a deployment, destroy it. */
 import type { Ended, Line, StopSignals } from '../../local/processes/program.ts';
-import type { Synthesis } from './app.ts';
+import type { Synthesis } from './changed-stack.ts';
 import type { Project } from './project.ts';
 import { complaints, type Diagnostic, type ResourceRun, type TerraformRun, TerraformStack } from './stack.ts';
 import { synthesize } from './synthesis.ts';

@@ -11,7 +11,7 @@ import {
   runProgram,
   type StopSignals,
 } from '../../local/processes/program.ts';
-import type { Synthesis } from './app.ts';
+import type { Synthesis } from './changed-stack.ts';
 import type { Project } from './project.ts';
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
@@ -31,7 +31,8 @@ export async function appFor(project: Project, synthesis: Synthesis | undefined)
 
 /**
  * Synthesizes the stack of a scratch project, unless it was last synthesized from the same settings: the same settings
- * and sources give the same bytes (test/stacks/synthesis.test.ts).
+ * and sources give the same bytes (test/stacks/synthesis.test.ts). Changed settings are synthesized in this process, which
+ * takes a tenth of the time of a new one.
  *
  * @returns undefined if the existing stack is current
  */
@@ -44,9 +45,26 @@ export async function synthesize(
   const wanted = JSON.stringify(synthesis ?? {});
   if ((await readFile(marker, 'utf8').catch(() => undefined)) === wanted) return undefined;
   await rm(marker, { force: true });
-  const ended = await runProgram(process.execPath, await appFor(project, synthesis), options);
+  const ended = synthesis
+    ? await synthesizeHere(project, synthesis)
+    : await runProgram(process.execPath, ownApp, options);
   if (ended.exitCode === 0) await writeFile(marker, wanted);
   return ended;
+}
+
+async function synthesizeHere(project: Project, synthesis: Synthesis): Promise<Ended> {
+  const startedAt = Date.now();
+  const failure = await import('./changed-stack.ts')
+    .then(({ writeChangedStack }) => writeChangedStack(synthesis, path.join(project.root, 'cdktf.out')))
+    .catch((error: unknown) => {
+      if (error instanceof Fault) return error.message;
+      throw error;
+    });
+  const endedAt = Date.now();
+  const lines = failure === undefined ? [] : [{ at: endedAt, text: failure }];
+  const output = lines.map(({ text }) => `${text}\n`).join('');
+  const milliseconds = endedAt - startedAt;
+  return { exitCode: lines.length, startedAt, endedAt, milliseconds, lines, output, stdout: '' };
 }
 
 export interface SynthesizedStack {
