@@ -1,4 +1,4 @@
-/** What the identities of a pipeline may do: one plans, the other applies. */
+/** Rights of the two identities of a pipeline: one plans, the other applies. */
 import { createHash } from 'node:crypto';
 import { builtInRoles } from '../azure/built-in-roles.ts';
 import { apiVersionOf, deployActions, withheldActions } from '../azure/resource-types.ts';

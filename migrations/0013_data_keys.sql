@@ -152,7 +152,7 @@ CREATE TRIGGER guard_erasure AFTER UPDATE ON llama.data_keys
   FOR EACH ROW WHEN (NEW.state = 'erased' AND OLD.state <> 'erased')
   EXECUTE FUNCTION llama.guard_erasure();
 
--- Every change of a key is audited, without the wrapped key: more people read the trail, and it is kept longer.
+-- Changes of a key are audited without the wrapped key: more people read the trail, and it is kept longer.
 CREATE FUNCTION llama.write_key_audit() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -182,7 +182,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION llama.write_key_audit() IS 'Row trigger of data_keys; it records every column except the wrapped key';
+COMMENT ON FUNCTION llama.write_key_audit() IS 'Row trigger of data_keys; it records state, algorithm and wrapping key, never the wrapped key itself';
 
 CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.data_keys
   FOR EACH ROW EXECUTE FUNCTION llama.write_key_audit();

@@ -1,4 +1,4 @@
-/** What a local Azure takes and offers. */
+/** Options and interface of a local Azure. */
 import type { BuiltInRoleName } from '../../azure/built-in-roles.ts';
 import type { Clock } from './core/clock.ts';
 import type { Azure } from './core/context.ts';
@@ -97,7 +97,7 @@ export interface LocalAzure {
   readonly sharedKeys: ReadonlyMap<string, string>;
   /** For scenarios that change Azure behind Terraform's back. */
   readonly azure: Azure;
-  /** What Azure does of itself. */
+  /** Changes that Azure makes by itself. */
   readonly incidents: Incidents;
   /** Its time, which can be advanced. */
   readonly clock: Clock;

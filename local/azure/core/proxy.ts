@@ -37,7 +37,7 @@ function certificateOfHosts() {
   return issued;
 }
 
-/** What a request gets: an answer, or `drop` for a connection cut in the middle. */
+/** Answers a request; `drop` cuts the connection. */
 export type Answer = (request: AzureRequest) => Promise<AzureResponse | 'drop'>;
 
 /**

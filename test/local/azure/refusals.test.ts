@@ -56,13 +56,13 @@ it('names the rule and the source of each refusal', () => {
   );
 });
 
-it('makes every refusal by its function', () => {
+it('builds every refusal with its function', () => {
   const files = execFileSync('git', ['ls-files', 'local/azure'], { encoding: 'utf8' }).split('\n');
   const makers = ['local/azure/core/http.ts', 'local/azure/core/refusal.ts'];
   const others = files.filter((file) => file.endsWith('.ts') && !makers.includes(file));
   expect(others.filter((file) => /new \w*Error\((?:4|\d{3})/.test(readFileSync(file, 'utf8')))).toEqual([]);
 });
 
-it('was met with each refusal by a test above', () => {
+it('is provoked once by a test above', () => {
   expect(refusalNames.filter((name) => !provoked.has(name))).toEqual([]);
 });

@@ -94,7 +94,7 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     await azure?.stop();
   });
 
-  it('says who holds the state and since when, and does not look', async (context) => {
+  it('reports the holder of the lock and stops', async (context) => {
     context.skip(missing !== undefined, missing);
     const { code, stdout, stderr } = await adopt('--yes');
     expect(code).toBe(2);
@@ -104,7 +104,7 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     );
   });
 
-  it('breaks that lock and no other, and only when it is confirmed', async (context) => {
+  it('breaks only the named lock, and only with a confirmation', async (context) => {
     context.skip(missing !== undefined, missing);
     const other = await adopt('--break-lock', '00000000-0000-4000-8000-000000000000', '--yes');
     expect(other.code).toBe(2);
@@ -115,7 +115,7 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     expect((await blob('HEAD', '', {})).headers['x-ms-lease-status']).toBe('locked');
   });
 
-  it('writes nothing unless it is confirmed', async (context) => {
+  it('writes nothing without a confirmation', async (context) => {
     context.skip(missing !== undefined, missing);
     // Breaking the lock is confirmed by --yes; then only the question about importing is left for the second run.
     expect((await adopt('--break-lock', lock.ID, '--yes', '--json')).code).toBe(0);
@@ -131,14 +131,14 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     expect(readFileSync(written, 'utf8')).toBe(before);
   });
 
-  it('has the next plan import them, and change nothing', async (context) => {
+  it('lets the next plan import them, and change nothing', async (context) => {
     context.skip(missing !== undefined, missing);
     const plan = await stack.plan();
     expect(plan.exitCode, plan.output).toBe(0);
     expect(plan.output).toMatch(/Plan: 2 to import, 0 to add, 0 to change, 0 to destroy/);
   });
 
-  it('imports at once with --apply, and then finds nothing and leaves nothing', async (context) => {
+  it('imports at once with --apply, then finds nothing and leaves no file', async (context) => {
     context.skip(missing !== undefined, missing);
     const imported = await adopt('--apply', '--yes', '--json');
     expect(imported.code, imported.stderr).toBe(0);
@@ -150,7 +150,7 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     expect(again).toMatchObject({ code: 0, stdout: 'small has nothing to adopt.\n' });
   });
 
-  it('leaves to the stack what the stack imports itself: Terraform takes one block a resource', async (context) => {
+  it('writes no block for a resource that the stack imports itself', async (context) => {
     context.skip(missing !== undefined, missing);
     const identity = 'azurerm_user_assigned_identity.identity';
     await stack.run(['state', 'rm', identity]);
@@ -162,7 +162,7 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     expect((await stack.plan()).output).toMatch(/Plan: 1 to import, 0 to add, 0 to change/);
   });
 
-  it('tells no secret and asks Azure nothing that it does not know', async (context) => {
+  it('prints no secret, and sends no request that the local Azure does not know', async (context) => {
     context.skip(missing !== undefined, missing);
     const { stdout, stderr } = await adopt('--json', '--debug', '--yes');
     expect(stdout + stderr).not.toContain(secret);

@@ -39,6 +39,4 @@ export type ServerEvent =
 export type ParameterState = 'inForce' | 'pending' | undefined;
 
 /** Awaited inside the operation, which fails if this throws. The answer to `parameterSet` is the parameter's state. */
-export type ServerEvents = (event: ServerEvent) => Answered | Promise<Answered>;
-// biome-ignore lint/suspicious/noConfusingVoidType: whoever has nothing to say about parameters returns nothing
-type Answered = ParameterState | void;
+export type ServerEvents = (event: ServerEvent) => ParameterState | Promise<ParameterState>;

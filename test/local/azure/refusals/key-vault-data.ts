@@ -95,7 +95,7 @@ describe('refusals of the data plane of a vault', () => {
   }
 
   describe('the data plane of a closed vault', () => {
-    it('lets nobody in without a private endpoint, and then only from inside the network', async () => {
+    it('is closed without a private endpoint, and open with one only inside the network', async () => {
       await assign();
       for (const client of [local.client, inside])
         expect(await data(client, 'GET', '/keys/fields')).toMatchObject({
@@ -109,7 +109,7 @@ describe('refusals of the data plane of a vault', () => {
       expect(await data(inside, 'GET', '/keys/fields')).toMatchObject({ status: 200 });
     });
 
-    it('asks for a token first, and for a role on the key', async () => {
+    it('requires a token first, then a role on the key', async () => {
       await connect();
       const bare = await inside.call('GET', '/keys/fields?api-version=2025-07-01', { host });
       expect(bare.status).toBe(401);
@@ -160,7 +160,7 @@ describe('refusals of the data plane of a vault', () => {
       expect(await call('wrapkey', version, randomBytes(32))).toMatchObject({ status: 403 });
     });
 
-    it('says what it does not know', async () => {
+    it('answers unknown requests with 501', async () => {
       await connect();
       await assign();
       expect(await data(inside, 'GET', '/keys/other')).toMatchObject({

@@ -27,7 +27,7 @@ describe('refusals of server parameters', () => {
       ).toBe(false);
     });
 
-    it('that does not exist is not there', async () => {
+    it('that does not exist is answered 404', async () => {
       expect((await fixture.client.arm('GET', parameter('azure.extensions.enabled'))).status).toBe(404);
     });
 
@@ -40,7 +40,7 @@ describe('refusals of server parameters', () => {
       expect((await set(name, value)).status).toBe(400);
     });
 
-    it('that is set back before the restart waits for nothing', async () => {
+    it('that gets its former value before the restart waits for nothing', async () => {
       const pending = async () =>
         (await fixture.client.arm('GET', parameter('max_connections'))).body.properties
           .isConfigPendingRestart;
@@ -50,7 +50,7 @@ describe('refusals of server parameters', () => {
       expect(await pending()).toBe(false);
     });
 
-    it('is one of a list, with what may be chosen', async () => {
+    it('is listed with its allowed values', async () => {
       await set('work_mem', '8192');
       const list = JSON.parse(
         (await fixture.client.arm('GET', `${fixture.server('main')}/configurations`)).text,
@@ -66,7 +66,7 @@ describe('refusals of server parameters', () => {
       expect(named('wal_level')).toMatchObject({ allowedValues: 'replica,logical', isDynamicConfig: false });
     });
 
-    it('of PgBouncer is there once it is enabled, and never on a Burstable server', async () => {
+    it('of PgBouncer exists once it is enabled, and never on a Burstable server', async () => {
       const pool = 'pgbouncer.default_pool_size';
       expect((await set(pool, '20')).status).toBe(404);
       await set('pgbouncer.enabled', 'true');
@@ -76,7 +76,7 @@ describe('refusals of server parameters', () => {
       expect((await fixture.client.arm('GET', path)).status).toBe(404);
     });
 
-    it('belongs to a version', async () => {
+    it('exists only in its versions', async () => {
       await fixture.create('older', { properties: { version: '16' } });
       const older = `${fixture.server('older')}/configurations`;
       expect((await fixture.client.arm('GET', `${older}/transaction_timeout`)).status).toBe(404);
@@ -87,7 +87,7 @@ describe('refusals of server parameters', () => {
       expect(extensions.body.error.message).toContain('does not offer for version 16: pg_ivm');
     });
 
-    it('keeps the default of the size that the server was created with', async () => {
+    it('keeps the default of the size at creation', async () => {
       await fixture.client.done('PATCH', fixture.server('main'), {
         sku: { name: 'Standard_D8s_v3', tier: 'GeneralPurpose' },
       });

@@ -1,4 +1,4 @@
-/** What Azure refuses of a read replica, the local one refuses too. */
+/** Refusals of read replicas. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serverBehind } from '../../../../local/azure/index.ts';
 import type { Answer } from '../../../support/azure-client.ts';
@@ -13,7 +13,7 @@ describe('refusals of replicas', () => {
       properties: { createMode: 'Replica', sourceServerResourceId: fixture.server('main'), ...properties },
     });
 
-    it('follows its primary, which is busy while it is made and cannot go before it', async () => {
+    it('follows its primary, which is busy during the creation and is deleted last', async () => {
       await fixture.client.done('PUT', fixture.server('main'), serverDocument());
       const release = fixture.hold();
       expect((await fixture.client.arm('PUT', fixture.server('reader'), replica())).status).toBe(202);
@@ -78,7 +78,7 @@ describe('refusals of replicas', () => {
       expect(listed.value).toHaveLength(5);
     });
 
-    it('makes its primary show that it is busy', async () => {
+    it('makes its primary show Updating during the creation', async () => {
       await fixture.create('main');
       fixture.hold();
       await fixture.client.arm('PUT', fixture.server('reader'), replica());
@@ -87,7 +87,7 @@ describe('refusals of replicas', () => {
       );
     });
 
-    it('has what its primary has at that moment, and not what is set there later', async () => {
+    it('has the parameters of its primary at its creation, and not later ones', async () => {
       const { client } = fixture;
       await fixture.create('main');
       const parameter = (name: string) => `${fixture.server(name)}/configurations/work_mem`;
@@ -139,7 +139,7 @@ describe('refusals of replicas', () => {
       expect(await code(patch('reader', sku('Standard_D4s_v3')))).toBe('Succeeded');
     });
 
-    it('grow their disks from the replica on', async () => {
+    it('grow their disks on the replica first', async () => {
       const size = (storageSizeGB: number) => ({ properties: { storage: { storageSizeGB } } });
       expect(await code(patch('main', size(256)))).toBe('ReplicaSmallerThanPrimary');
       expect(await code(patch('reader', size(256)))).toBe('Succeeded');
@@ -188,7 +188,7 @@ describe('refusals of replicas', () => {
     });
     const shown = async (name: string) => (await fixture.client.arm('GET', server(name))).body.properties;
 
-    it('exchange their roles in a switchover, through an endpoint that follows', async () => {
+    it('exchange their roles in a switchover, and the virtual endpoint follows', async () => {
       expect(await code(patch('reader', promotion('Switchover')))).toBe('VirtualEndpointRequired');
       await addEndpoint();
       const { azure } = fixture.azure;
@@ -222,7 +222,7 @@ describe('refusals of replicas', () => {
       expect(await code(patch('main', promotion('Switchover')))).toBe('NotAReplica');
     });
 
-    it('part when the replica becomes a server of its own', async () => {
+    it('separate when the replica is promoted alone', async () => {
       await addEndpoint();
       expect(await code(patch('reader', { properties: { replicationRole: 'None' } }))).toBe('Succeeded');
       expect(await shown('reader')).toMatchObject({ replicationRole: 'Primary' });
@@ -231,7 +231,7 @@ describe('refusals of replicas', () => {
       expect((await fixture.client.done('DELETE', server('main'))).body.status).toBe('Succeeded');
     });
 
-    it('are both busy while a virtual endpoint is made, of which there is one', async () => {
+    it('are both busy while their only virtual endpoint is created', async () => {
       const release = fixture.hold();
       const made = await fixture.client.arm('PUT', endpoint('main'), { properties: { members: ['reader'] } });
       expect(made.status).toBe(202);

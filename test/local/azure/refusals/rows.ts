@@ -1,4 +1,4 @@
-/** What a row of refused requests is made of. */
+/** Rows of refused requests, and their common steps. */
 import type { Answer, Call } from '../../../support/azure-client.ts';
 import type { AzureFixture } from '../../../support/azure-fixture.ts';
 

@@ -1,4 +1,4 @@
-/** What Azure refuses of a Flexible Server, the local one refuses too. */
+/** Refusals of Flexible Servers. */
 import { describe, expect, it } from 'vitest';
 import { serverDocument, useLocalAzure } from '../../../support/azure-fixture.ts';
 
@@ -6,7 +6,7 @@ describe('refusals of a Flexible Server', () => {
   const fixture = useLocalAzure({ takenNames: ['postgres/taken'] });
 
   describe('a Flexible Server', () => {
-    it('takes its time, shows it, and is busy meanwhile', async () => {
+    it('shows a running creation, and is busy until it ends', async () => {
       const release = fixture.hold();
       const created = await fixture.client.arm('PUT', fixture.server('main'), serverDocument());
       expect(created.status).toBe(202);
@@ -35,7 +35,7 @@ describe('refusals of a Flexible Server', () => {
       ]);
     });
 
-    it('tells at an operation’s Location that it runs, and then what came of it', async () => {
+    it('reports a running operation at its Location, and then its result', async () => {
       const { client } = fixture;
       const at = async (location: unknown) => {
         const { pathname, search } = new URL(String(location));
@@ -57,7 +57,7 @@ describe('refusals of a Flexible Server', () => {
       expect(await at(gone.headers['location'])).toMatchObject({ status: 204 });
     });
 
-    it('is busy while a private endpoint to it is made', async () => {
+    it('is busy while a private endpoint to it is created', async () => {
       await fixture.client.done('PUT', fixture.server('main'), serverDocument());
       const network = `${fixture.group}/providers/Microsoft.Network/virtualNetworks/net`;
       const space = {
@@ -206,7 +206,7 @@ describe('refusals of a Flexible Server', () => {
       expect((await fixture.client.arm('GET', fixture.server('main'))).status).toBe(404);
     });
 
-    it('has a name that nobody else in Azure has', async () => {
+    it('has a name that is unique in Azure', async () => {
       await fixture.client.done('PUT', fixture.server('main'), serverDocument());
       await fixture.client.arm('PUT', `${fixture.group}-two`, { location: 'eastus' });
       const twin = await fixture.client.arm(
@@ -220,7 +220,7 @@ describe('refusals of a Flexible Server', () => {
     it.each([
       ['too short', 'ab', 400, 'InvalidServerName'],
       ['with a hyphen at the end', 'main-', 400, 'InvalidServerName'],
-      ['with a word of Microsoft’s', 'my-microsoft-server', 400, 'ReservedResourceName'],
+      ["with a word of Microsoft's", 'my-microsoft-server', 400, 'ReservedResourceName'],
       ['that begins with login', 'login-server', 400, 'ReservedResourceName'],
       ['that somebody else has', 'taken', 409, 'ServerNameAlreadyExists'],
     ])('has no name %s', async (_what, name, status, code) => {
@@ -234,7 +234,7 @@ describe('refusals of a Flexible Server', () => {
       expect(JSON.parse(asked.text).nameAvailable).toBe(false);
     });
 
-    it('says loudly that a property is not known, and changes nothing', async () => {
+    it('answers an unknown property with 501, and changes nothing', async () => {
       await fixture.create('main');
       const answer = await fixture.client.arm('PATCH', fixture.server('main'), {
         properties: { storage: { colour: 'blue' } },
@@ -244,13 +244,13 @@ describe('refusals of a Flexible Server', () => {
       expect(fixture.azure.unknown).toHaveLength(1);
     });
 
-    it('ignores what can only be read', async () => {
+    it('ignores read-only properties', async () => {
       await fixture.create('main');
       await fixture.client.done('PATCH', fixture.server('main'), { properties: { state: 'Dropping' } });
       expect((await fixture.client.arm('GET', fixture.server('main'))).body.properties.state).toBe('Ready');
     });
 
-    it('is nobody’s business while it is stopped, and goes on where it was', async () => {
+    it('accepts no change while it is stopped, and continues unchanged', async () => {
       await fixture.create('main');
       const act = (verb: string) => fixture.client.done('POST', `${fixture.server('main')}/${verb}`);
       expect((await act('start')).body.error.code).toBe('OperationNotAllowedOnServerState');
@@ -270,7 +270,7 @@ describe('refusals of a Flexible Server', () => {
       expect((await fixture.client.arm('PATCH', fixture.server('main'), { tags: {} })).status).toBe(202);
     });
 
-    it('has its IOPS from its tier, which is lowered once in twelve hours', async () => {
+    it('has the IOPS of its tier, which is lowered once in twelve hours', async () => {
       await fixture.create('main', { properties: { storage: { storageSizeGB: 128, tier: 'P20' } } });
       const tier = async (name: string) =>
         (
@@ -290,7 +290,7 @@ describe('refusals of a Flexible Server', () => {
       expect((await tier('P10')).status).toBe('Succeeded');
     });
 
-    it('leaves the Burstable tier first, and turns availability on then', async () => {
+    it('leaves the Burstable tier before it gets a standby', async () => {
       await fixture.create('main', { sku: { name: 'Standard_B2s', tier: 'Burstable' } });
       const patch = (body: object) => fixture.client.done('PATCH', fixture.server('main'), body);
       const sku = { name: 'Standard_D4s_v3', tier: 'GeneralPurpose' };
@@ -306,7 +306,7 @@ describe('refusals of a Flexible Server', () => {
       });
     });
 
-    it('gets a standby of another mode only after it had none', async () => {
+    it('changes the mode of its standby only by way of none', async () => {
       await fixture.create('main', { properties: { highAvailability: { mode: 'ZoneRedundant' } } });
       const patch = (mode: string) =>
         fixture.client.done('PATCH', fixture.server('main'), { properties: { highAvailability: { mode } } });
@@ -341,7 +341,7 @@ describe('refusals of a Flexible Server', () => {
       expect(await zones()).toEqual(['1', expect.objectContaining({ standbyAvailabilityZone: '3' })]);
     });
 
-    it('grows its disk by itself where it may, twofold, and never across 4 TB', async () => {
+    it('doubles its disk by itself if auto-grow is on, and never across 4 TB', async () => {
       const { azure, client } = fixture;
       await fixture.create('main', { properties: { storage: { storageSizeGB: 128, autoGrow: 'Enabled' } } });
       azure.incidents.growDisk(fixture.server('main'));
@@ -357,7 +357,7 @@ describe('refusals of a Flexible Server', () => {
       expect(() => azure.incidents.growDisk(fixture.server('large'))).toThrow('does not grow by itself');
     });
 
-    it('can be restored to a time since its first backup, as a server without standby', async () => {
+    it('can be restored to a time after its first backup, without a standby', async () => {
       const { azure, client } = fixture;
       await fixture.create('main', { properties: { highAvailability: { mode: 'ZoneRedundant' } } });
       const backups = JSON.parse((await client.arm('GET', `${fixture.server('main')}/backups`)).text).value;
@@ -379,7 +379,7 @@ describe('refusals of a Flexible Server', () => {
       expect(properties).not.toHaveProperty('sourceServerResourceId');
     });
 
-    it('takes backups on request, which can be deleted, unlike its own', async () => {
+    it('takes backups on request, which can be deleted, unlike automatic ones', async () => {
       const { client } = fixture;
       await fixture.create('main');
       const backups = `${fixture.server('main')}/backups`;
@@ -410,7 +410,7 @@ describe('refusals of a Flexible Server', () => {
       expect(shown.text).not.toContain(secret);
     });
 
-    it('does not shrink, and keeps its kind of backup', async () => {
+    it('does not shrink, and keeps its backup redundancy', async () => {
       await fixture.client.done('PUT', fixture.server('main'), serverDocument());
       const patch = (properties: object) =>
         fixture.client.arm('PATCH', fixture.server('main'), { properties });

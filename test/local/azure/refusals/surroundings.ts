@@ -1,4 +1,4 @@
-/** What is around a server: locks, roles, vaults, workspaces, networks, logins. */
+/** Refusals around a server: locks, roles, vaults, workspaces, networks, logins. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serverDocument, useLocalAzure } from '../../../support/azure-fixture.ts';
 
@@ -25,7 +25,7 @@ describe('refusals around a server', () => {
   });
 
   describe('a resource group', () => {
-    it('lists what is in it as the provider asks before it deletes one: at most so many, with their state', async () => {
+    it('lists its resources with their state and a limit, as the provider reads them before a deletion', async () => {
       await fixture.client.done('PUT', fixture.server('main'), serverDocument());
       const list = async (top: number) => {
         const query = `$expand=provisioningState&$top=${top}&api-version=2023-07-01`;
@@ -48,7 +48,7 @@ describe('refusals around a server', () => {
     const put = (properties: object = {}) =>
       fixture.client.arm('PUT', vault(), { location: 'eastus', properties });
 
-    it('leaves its name behind when it is deleted', async () => {
+    it('keeps its name when it is deleted', async () => {
       await put({ enablePurgeProtection: true });
       await fixture.client.arm('DELETE', vault());
       expect((await put()).body.error.code).toBe('ConflictError');
@@ -58,7 +58,7 @@ describe('refusals around a server', () => {
       expect((await put({ createMode: 'recover' })).body.properties.enablePurgeProtection).toBe(true);
     });
 
-    it('frees its name once it can be recovered no more', async () => {
+    it('frees its name after its retention', async () => {
       await put({ softDeleteRetentionInDays: 7 });
       await fixture.client.arm('DELETE', vault());
       fixture.azure.clock.advance(6 * 24 * 3_600_000);
@@ -67,7 +67,7 @@ describe('refusals around a server', () => {
       expect((await put()).status).toBe(201);
     });
 
-    it('makes a key once, and hardware keys only when it is premium', async () => {
+    it('creates a key once, and hardware keys only if it is premium', async () => {
       await put({ sku: { family: 'A', name: 'standard' } });
       const key = (name: string, kty: string) =>
         fixture.client.arm('PUT', `${vault()}/keys/${name}`, { properties: { kty } });
@@ -104,7 +104,7 @@ describe('refusals around a server', () => {
   describe('a role assignment', () => {
     const roles = useLocalAzure({ roleAssignmentDelayMs: 60_000 });
 
-    it('has an effect some time after it is made', async () => {
+    it('takes effect after a delay', async () => {
       const { azure, client, group } = roles;
       const backups = `${group}/providers/Microsoft.DataProtection/backupVaults/backups`;
       await roles.create('main');
@@ -144,7 +144,7 @@ describe('refusals around a server', () => {
   });
 
   describe('a Log Analytics workspace', () => {
-    it('comes back with its data when it is made again within two weeks', async () => {
+    it('returns with its data if it is created again within two weeks', async () => {
       const { azure, client } = fixture;
       const path = fixture.resource('Microsoft.OperationalInsights/workspaces/logs-of-llama');
       const create = async () => {
@@ -235,7 +235,7 @@ describe('refusals around a server', () => {
         'InvalidPrivateDnsZoneName',
       ],
       [
-        'a zone of the server’s own name',
+        "a zone of the server's own name",
         () => ({
           privateDnsZoneArmResourceId: fixture.resource(
             'Microsoft.Network/privateDnsZones/main.postgres.database.azure.com',
@@ -248,7 +248,7 @@ describe('refusals around a server', () => {
       expect((await injected(network())).body.error.code).toBe(code);
     });
 
-    it('is in the network’s region, and takes neither endpoint nor firewall rule', async () => {
+    it('is in the region of its network, and has neither a private endpoint nor firewall rules', async () => {
       const { client } = fixture;
       expect((await injected({}, 'westus2')).body.error.code).toBe('VirtualNetworkInAnotherRegion');
       expect((await injected({})).body.status).toBe('Succeeded');
@@ -282,8 +282,8 @@ describe('refusals around a server', () => {
     });
   });
 
-  describe('who may log in', () => {
-    it('is an Entra administrator of the same tenant, where Entra login is on', async () => {
+  describe('a login', () => {
+    it('is an Entra administrator of the same tenant, if Entra login is on', async () => {
       const { azure, client } = fixture;
       await fixture.create('main');
       await fixture.create('passwords', {
@@ -306,7 +306,7 @@ describe('refusals around a server', () => {
       expect(await add('passwords', azure.tenantId)).toBe('AadAuthOperationCannotBePerformedWhenDisabled');
     });
 
-    it('comes from ranges that are listed, on a server with public access', async () => {
+    it('comes from listed ranges, on a server with public access', async () => {
       const { client } = fixture;
       await fixture.create('main', { properties: { network: { publicNetworkAccess: 'Enabled' } } });
       const rule = async (startIpAddress: string, endIpAddress: string) => {

@@ -5,7 +5,7 @@ import { useLocalAzure } from '../../../support/azure-fixture.ts';
 describe('too many requests', () => {
   const throttled = useLocalAzure({ throttled: true });
 
-  it('are answered 429 with the time to wait, and taken again after it', async () => {
+  it('are answered 429 with a Retry-After, and accepted again after it', async () => {
     const { azure, client, group } = throttled;
     const { authorization } = await client.authorization('https://management.azure.com');
     const ask = () =>
