@@ -190,7 +190,7 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.seal_audit_trail(integer, integer) IS
-  'Seals rows that no running transaction can precede, and notes the limit of the next run; returns the number of rows';
+  'Seals rows once no running transaction can add earlier ones, and notes the limit of the next run; returns the number of rows';
 
 -- SECURITY DEFINER, because the role that detaches a partition sees none of its rows.
 CREATE FUNCTION llama.close_audit_partition(month date) RETURNS bigint
