@@ -59,32 +59,43 @@ export async function sealRecord(
   encryption: FieldEncryption,
   record: PlainRecord & { readonly id: string },
 ): Promise<StoredContent> {
-  const { tenantId, id, mappedData, metadata = {}, sourceDataHash, search = {}, index } = record;
+  const { tenantId, id, mappedData, metadata = {}, sourceDataHash } = record;
   const [mapped, hash, tokens, described] = await Promise.all([
     sealValue(encryption, { tenant: tenantId, record: id, column: 'mapped_data' }, mappedData),
     sourceIndex(encryption, tenantId, sourceDataHash),
-    Promise.all(
-      Object.entries(search).map(
-        async ([name, value]) => [name, await searchToken(encryption, tenantId, name, value, index)] as const,
-      ),
-    ),
+    searchTokens(encryption, record),
     Object.keys(metadata).length === 0
       ? {}
       : sealValue(encryption, { tenant: tenantId, record: id, column: 'metadata' }, metadata),
   ]);
   return {
     mapped_data: mapped,
-    metadata: { ...described, ...(tokens.length > 0 ? { [searchKey]: Object.fromEntries(tokens) } : {}) },
+    metadata: { ...described, ...tokens },
     source_data_hash: hash,
   };
+}
+
+/** The part of the metadata by which a record is found, encrypted or not. */
+async function searchTokens(
+  encryption: FieldEncryption,
+  { tenantId, search = {}, index }: PlainRecord,
+): Promise<{ readonly [searchKey]?: Readonly<Record<string, string>> }> {
+  const tokens = await Promise.all(
+    Object.entries(search).map(
+      async ([name, value]) => [name, await searchToken(encryption, tenantId, name, value, index)] as const,
+    ),
+  );
+  return tokens.length > 0 ? { [searchKey]: Object.fromEntries(tokens) } : {};
 }
 
 /** Decrypts a record; one that was stored in clear comes back as it is. @throws EncryptionError */
 export async function openRecord(encryption: FieldEncryption, row: StoredRecord): Promise<OpenedRecord> {
   const place = { tenant: row.tenant_id, record: row.id };
   const mapped = await openValue(encryption, { ...place, column: 'mapped_data' }, row.mapped_data);
-  const { [searchKey]: _, ...rest } = row.metadata ?? {};
-  const metadata = await openValue(encryption, { ...place, column: 'metadata' }, rest);
+  const { [searchKey]: tokens, ...rest } = row.metadata ?? {};
+  // Of a record in clear that another program wrote, this may be its own data.
+  const own = tokens === undefined || areTokens(tokens) ? rest : { ...rest, [searchKey]: tokens };
+  const metadata = await openValue(encryption, { ...place, column: 'metadata' }, own);
   return {
     mappedData: mapped.value,
     metadata: row.metadata === null ? null : (metadata.value as OpenedRecord['metadata']),
@@ -113,7 +124,7 @@ export async function insertRecord(
   const id = record.id === undefined ? randomUUID() : canonicalId(record.id);
   const content = (await wantsEncryption(client, record.tenantId))
     ? await sealRecord(encryption, { ...record, id })
-    : clear(record);
+    : await clear(encryption, record);
   const columns: Record<string, unknown> = {
     id,
     tenant_id: record.tenantId,
@@ -263,8 +274,28 @@ function sealedText(value: Json): string | undefined {
   return typeof text === 'string' ? text : undefined;
 }
 
-function clear({ mappedData, metadata = {}, sourceDataHash }: PlainRecord): StoredContent {
-  return { mapped_data: mappedData, metadata, source_data_hash: sourceDataHash };
+/** @throws TypeError for content that would be taken for an encrypted record */
+async function clear(encryption: FieldEncryption, record: PlainRecord): Promise<StoredContent> {
+  const { mappedData, metadata = {}, sourceDataHash } = record;
+  for (const [column, value] of Object.entries({ mapped_data: mappedData, metadata })) {
+    for (const key of [sealedKey, searchKey]) {
+      if (typeof value === 'object' && value !== null && Object.hasOwn(value, key)) {
+        throw new TypeError(`${column} of a record in clear has no key ${key}: it marks encrypted records`);
+      }
+    }
+  }
+  const tokens = await searchTokens(encryption, record);
+  return { mapped_data: mappedData, metadata: { ...metadata, ...tokens }, source_data_hash: sourceDataHash };
+}
+
+/** As `blindIndex` makes them. */
+function areTokens(value: Json): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((token) => typeof token === 'string' && /^[A-Za-z0-9_-]{6,43}$/.test(token))
+  );
 }
 
 /** A tenant without a configuration has the column's default. */
