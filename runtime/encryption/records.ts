@@ -109,6 +109,7 @@ export async function openRecord(encryption: FieldEncryption, row: StoredRecord)
  *
  * @param client inside a transaction that called llama.set_tenant_context; its pool must not be the key store's.
  * @returns the record's id
+ * @throws EncryptionError; TypeError and RangeError for what the table does not take, before the server sees it
  */
 export async function insertRecord(
   client: pg.ClientBase,
@@ -121,6 +122,7 @@ export async function insertRecord(
     readonly azureRegion?: string;
   } = {},
 ): Promise<string> {
+  requireColumns(record, others.confidenceScore);
   const id = record.id === undefined ? randomUUID() : canonicalId(record.id);
   const content = (await wantsEncryption(client, record.tenantId))
     ? await sealRecord(encryption, { ...record, id })
@@ -129,8 +131,8 @@ export async function insertRecord(
     id,
     tenant_id: record.tenantId,
     source_data_hash: content.source_data_hash,
-    mapped_data: JSON.stringify(content.mapped_data),
-    metadata: JSON.stringify(content.metadata),
+    mapped_data: storableJson('mapped_data', content.mapped_data),
+    metadata: storableJson('metadata', content.metadata),
     model_version: record.modelVersion,
     detector_type: record.detectorType,
     confidence_score: others.confidenceScore,
@@ -296,6 +298,47 @@ function areTokens(value: Json): boolean {
     !Array.isArray(value) &&
     Object.values(value).every((token) => typeof token === 'string' && /^[A-Za-z0-9_-]{6,43}$/.test(token))
   );
+}
+
+/**
+ * JSON that PostgreSQL takes. For what it refuses it writes the beginning of the text, or of the row, into its log.
+ *
+ * @throws TypeError that quotes nothing
+ */
+function storableJson(column: string, value: Json): string {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`${column} is not a JSON value`);
+  // Both are escaped in JSON, and found there in a moment; but a backslash before u0000 may be text, too.
+  if (/\\u(?:0000|d[89a-f])/.test(text)) JSON.stringify(value, requireText);
+  return text;
+}
+
+function requireText(this: unknown, key: string, value: unknown): unknown {
+  for (const text of [key, value]) {
+    if (typeof text === 'string' && (text.includes('\0') || /\p{Surrogate}/u.test(text))) {
+      throw new TypeError(
+        'a text has a NUL character or half a surrogate pair, which PostgreSQL cannot store',
+      );
+    }
+  }
+  return value;
+}
+
+/** A constraint that fails writes the row into the log. */
+function requireColumns(
+  { tenantId, sourceDataHash, modelVersion, detectorType, metadata = {} }: Parameters<typeof insertRecord>[2],
+  confidenceScore: number | undefined,
+): void {
+  for (const [name, text] of Object.entries({ tenantId, sourceDataHash, modelVersion, detectorType })) {
+    if (typeof text !== 'string') throw new TypeError(`${name} is a text`);
+  }
+  if (tenantId === '') throw new TypeError('tenantId is not empty');
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+    throw new TypeError('metadata is a JSON object');
+  }
+  if (confidenceScore !== undefined && !(confidenceScore >= 0 && confidenceScore <= 1)) {
+    throw new RangeError('confidenceScore is between 0 and 1');
+  }
 }
 
 /** A tenant without a configuration has the column's default. */

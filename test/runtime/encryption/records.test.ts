@@ -144,6 +144,26 @@ describe('a storage record', () => {
       const id = await insert(other, { ...own, search: { email: 'ann' } });
       expect(await openRecord(fixture.encryption(), await row(other, id))).toMatchObject(own);
     });
+
+    it('is refused with a text that PostgreSQL cannot store, and takes every other', async () => {
+      const tenant = await clearTenant();
+      for (const text of ['\0', 'a\0b', '\ud800', '\udc00x', '\\\0', `${'a'.repeat(100_000)}\0`]) {
+        await expect(insert(tenant, { mappedData: { text } }), JSON.stringify(text)).rejects.toThrow(
+          TypeError,
+        );
+        await expect(insert(tenant, { metadata: { [text]: 1 } }), JSON.stringify(text)).rejects.toThrow(
+          TypeError,
+        );
+        const encrypted = randomName('tenant');
+        const id = await insert(encrypted, { mappedData: { text } });
+        const { mappedData } = await openRecord(fixture.encryption(), await row(encrypted, id));
+        expect(mappedData).toEqual({ text });
+      }
+      for (const text of ['\\u0000', '\\\\u0000', 'a\\ud800', '\u{1f600}', '\u0001', '']) {
+        const id = await insert(tenant, { mappedData: { text, [text]: 1 } });
+        expect((await row(tenant, id)).mapped_data).toEqual({ text, [text]: 1 });
+      }
+    });
   });
 
   it('has a hash of its source that nobody can guess by trying, and is found by it', async () => {
