@@ -20,7 +20,7 @@ export interface BuiltInRole extends Permission {
   readonly id: string;
 }
 
-/** What every Key Vault role permits in the control plane. */
+/** Actions of every Key Vault role in the control plane. */
 const vaultReading = [
   'Microsoft.Authorization/*/read',
   'Microsoft.Insights/alertRules/*',

@@ -187,6 +187,7 @@ export const resourceTypes = {
     versions: [privateDns],
     terraform: { type: 'azurerm_private_dns_zone' },
     deployActions: [
+      'Microsoft.Network/privateDnsOperationResults/read',
       'Microsoft.Network/privateDnsOperationStatuses/read',
       ...all('Microsoft.Network/privateDnsZones'),
     ],
@@ -230,10 +231,11 @@ export const resourceTypes = {
   'Microsoft.OperationalInsights/workspaces': {
     versions: ['2022-10-01', '2020-08-01'],
     terraform: { type: 'azurerm_log_analytics_workspace' },
-    // Not sharedKeys/action: azurerm writes a key that it may read into the state.
-    deployActions: ['delete', 'read', 'write'].map(
-      (verb) => `Microsoft.OperationalInsights/workspaces/${verb}`,
-    ),
+    // Not sharedKeys/action: see withheldActions.
+    deployActions: [
+      'Microsoft.OperationalInsights/locations/operationStatuses/read',
+      ...['delete', 'read', 'write'].map((verb) => `Microsoft.OperationalInsights/workspaces/${verb}`),
+    ],
     lane: { group: 'Monitoring', name: 'workspace' },
   },
 
@@ -249,8 +251,19 @@ export const resourceTypes = {
     deployActions: all('Microsoft.Resources/subscriptions/resourceGroups'),
     lane: { group: 'Resource groups', name: 'groups' },
   },
-  'Microsoft.Resources/subscriptions': { versions: ['2022-12-01', '2021-01-01'] },
-  'Microsoft.Resources/subscriptions/providers': { versions: ['2022-09-01', '2025-03-01'] },
+  // The deletion of a group is followed there.
+  'Microsoft.Resources/subscriptions': {
+    versions: ['2022-12-01', '2021-01-01'],
+    deployActions: [
+      'Microsoft.Resources/subscriptions/read',
+      'Microsoft.Resources/subscriptions/operationresults/read',
+    ],
+  },
+  // azurerm lists them before anything else.
+  'Microsoft.Resources/subscriptions/providers': {
+    versions: ['2022-09-01', '2025-03-01'],
+    deployActions: ['Microsoft.Resources/subscriptions/providers/read'],
+  },
   'Microsoft.Resources/subscriptions/resources': { versions: ['2023-07-01', '2020-06-01', '2015-11-01'] },
 
   // Made by bootstrap/ for the state; no stack touches them.
@@ -302,6 +315,14 @@ export function versionsOf(type: ResourceTypeName): readonly string[] {
 export const namespaces: readonly string[] = [
   ...new Set(Object.keys(table).map((type) => type.slice(0, type.indexOf('/')))),
 ].sort();
+
+/**
+ * Actions that the deploying identity must not have, although a wildcard may contain them: azurerm writes a shared key
+ * of a workspace that it may read into the state.
+ */
+export const withheldActions: readonly string[] = [
+  'Microsoft.OperationalInsights/workspaces/sharedKeys/action',
+];
 
 /** All actions that applying a stack needs, each once, in alphabetical order. */
 export const deployActions: readonly string[] = [

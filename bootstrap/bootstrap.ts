@@ -1,7 +1,6 @@
-/**
- * `llama-db bootstrap`: finds the environment, checks what was asked for, and prints, previews or runs the template.
- */
+/** `llama-db bootstrap`: checks the request, and prints, previews or runs the template of an environment. */
 import { Fault } from '../core/fault.ts';
+import { messageOf } from '../core/text.ts';
 import { environments } from '../environments/index.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { previewBootstrap, runBootstrap } from './run.ts';
@@ -16,34 +15,37 @@ export interface BootstrapRequest {
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-export async function bootstrap(request: BootstrapRequest, say: (line: string) => void): Promise<void> {
+export async function bootstrap(request: BootstrapRequest, print: (line: string) => void): Promise<void> {
   const settings = environments.named(request.environment);
   const { subscriptionId, template } = templateFor(settings, request);
   if (request.mode === 'print') {
-    say(JSON.stringify(template, null, 2));
+    print(JSON.stringify(template, null, 2));
     return;
   }
   const target = { subscriptionId, environment: settings.name, location: settings.location };
   try {
     if (request.mode === 'preview') {
       for (const { change, resource } of await previewBootstrap(target, template))
-        say(`${change}  ${resource}`);
+        print(`${change}  ${resource}`);
       return;
     }
-    const { outputs } = await runBootstrap(target, template, say);
-    for (const line of nextSteps(settings, subscriptionId, outputs)) say(line);
+    const { outputs } = await runBootstrap(target, template, print);
+    for (const line of nextSteps(settings, subscriptionId, outputs)) print(line);
   } catch (error) {
     throw new Fault(
-      'bootstrap/1',
+      'bootstrap/refused-by-azure',
       `Bootstrap of ${settings.name} in subscription ${subscriptionId} failed`,
-      error instanceof Error ? error.message : String(error),
-      'Sign in as an Owner of the subscription (az login) and run it again: it continues where it stopped',
+      messageOf(error),
+      'Sign in as an Owner of the subscription (az login) and run the command again: it continues where it stopped.',
       { cause: error },
     );
   }
 }
 
-/** @throws Fault (exit 2) for an environment without shared state, a bad subscription id or repository */
+/**
+ * @throws Fault (exit 2) `bootstrap/subscription-malformed`, `bootstrap/repository-malformed`, or
+ * `bootstrap/state-is-local` for an environment without shared state
+ */
 export function templateFor(
   settings: ResolvedEnvironment,
   request: Pick<BootstrapRequest, 'repository' | 'subscription'>,
@@ -51,29 +53,29 @@ export function templateFor(
   const subscriptionId = request.subscription ?? process.env['ARM_SUBSCRIPTION_ID'] ?? '';
   if (!uuid.test(subscriptionId)) {
     throw new Fault(
-      'bootstrap/2',
-      'bootstrap: no subscription',
+      'bootstrap/subscription-malformed',
+      'bootstrap has no subscription',
       `--subscription (or ARM_SUBSCRIPTION_ID) is ${JSON.stringify(subscriptionId)}, not a subscription id`,
-      'Give the id that `az account show --query id` prints',
+      'Give the id that `az account show --query id` prints.',
       { exitCode: 2 },
     );
   }
   if (!/^[\w.-]+\/[\w.-]+$/.test(request.repository)) {
     throw new Fault(
-      'bootstrap/3',
-      'bootstrap: bad repository',
+      'bootstrap/repository-malformed',
+      'bootstrap has no repository',
       `--repository is ${JSON.stringify(request.repository)}, not owner/name`,
-      'Give the repository whose workflows deploy: its name becomes part of the federated credential',
+      'Give the repository whose workflows deploy. Its name becomes part of the federated credential.',
       { exitCode: 2 },
     );
   }
   const template = bootstrapTemplate(settings, { subscriptionId, repository: request.repository });
   if (!template) {
     throw new Fault(
-      'bootstrap/4',
-      `bootstrap: ${settings.name} needs none`,
-      'its state is local (environments/settings.ts, state.backend), so it is deployed by a person under their own login',
-      `Run az login and cdktf deploy ${settings.name}, or give it an azurerm state first`,
+      'bootstrap/state-is-local',
+      `${settings.name} needs no bootstrap`,
+      'its state is local (state.backend), so that a person deploys it under their own login',
+      `Run az login and cdktf deploy ${settings.name}, or set state.backend to azurerm first.`,
       { exitCode: 2 },
     );
   }
@@ -87,10 +89,10 @@ function nextSteps(
 ): readonly string[] {
   const group = settings.authentication.administrators[0].name;
   return [
-    `Bootstrap of ${settings.name} is in place. In the pipeline's settings:`,
+    `${settings.name} is prepared. Set in the pipeline:`,
     `  ARM_SUBSCRIPTION_ID=${subscriptionId}`,
     ...Object.entries(outputs).map(([name, value]) => `  ${name}=${value}`),
-    `Then put the identity llama-mapper-${settings.name}-deploy into the Entra group ${group}: deployments log in`,
+    `Then add the identity llama-mapper-${settings.name}-deploy to the Entra group ${group}. Deployments log in`,
     'to the database under the name of that group (docs/bootstrap.md).',
   ];
 }

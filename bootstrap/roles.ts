@@ -1,7 +1,7 @@
-/** What the identities of a pipeline may do: one plans, the other applies. */
+/** Rights of the two identities of a pipeline: one plans, the other applies. */
 import { createHash } from 'node:crypto';
 import { builtInRoles } from '../azure/built-in-roles.ts';
-import { apiVersionOf, deployActions } from '../azure/resource-types.ts';
+import { apiVersionOf, deployActions, withheldActions } from '../azure/resource-types.ts';
 
 export type Purpose = 'plan' | 'deploy';
 
@@ -59,8 +59,7 @@ export const customRoles: Readonly<Record<Purpose, CustomRole>> = {
     description: (environment) =>
       `Applies the ${environment} stack of Llama Mapper's database. Reads no key, secret or row.`,
     actions: deployActions,
-    // azurerm writes a shared key that it may read into the state.
-    notActions: ['Microsoft.OperationalInsights/workspaces/sharedKeys/action'],
+    notActions: withheldActions,
     seed: 'role',
   },
 };

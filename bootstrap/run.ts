@@ -1,13 +1,11 @@
-/**
- * Runs the bootstrap template against Azure, as whoever is signed in: that needs an Owner of the subscription, once.
- */
+/** Runs the bootstrap template in Azure as the signed-in identity, which must be an Owner of the subscription. */
 import type { BootstrapTemplate } from './template.ts';
 import { resourceProviders } from './template.ts';
 
 export interface BootstrapTarget {
   readonly subscriptionId: string;
   readonly environment: string;
-  /** Region that keeps the deployment's record. */
+  /** Region of the deployment's record. */
   readonly location: string;
 }
 
@@ -22,7 +20,7 @@ export interface BootstrapResult {
 }
 
 async function clientFor(subscriptionId: string) {
-  // Loaded here, because every other command starts without them.
+  // Loaded here because no other command needs them at its start.
   const [{ ResourceManagementClient }, { DefaultAzureCredential }] = await Promise.all([
     import('@azure/arm-resources'),
     import('@azure/identity'),
@@ -32,7 +30,7 @@ async function clientFor(subscriptionId: string) {
 
 const deploymentName = (target: BootstrapTarget) => `llama-mapper-${target.environment}-bootstrap`;
 
-/** What running the template would create, change or leave, by Azure's own what-if. */
+/** The changes that a run would make, from Azure's what-if. */
 export async function previewBootstrap(
   target: BootstrapTarget,
   template: BootstrapTemplate,
@@ -44,14 +42,14 @@ export async function previewBootstrap(
   });
   return (result.changes ?? []).map((change) => ({
     change: change.changeType,
-    resource: change.resourceId ?? 'a resource Azure did not name',
+    resource: change.resourceId ?? 'a resource that Azure did not name',
   }));
 }
 
 /**
  * Registers the resource providers, then deploys the template. Repeating it changes nothing.
  *
- * @throws whatever Azure refuses, e.g. AuthorizationFailed when the caller is not an Owner
+ * @throws RestError with Azure's refusal, such as AuthorizationFailed if the caller is not an Owner
  */
 export async function runBootstrap(
   target: BootstrapTarget,

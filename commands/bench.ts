@@ -40,7 +40,7 @@ export function register(program: Command): void {
         const rounds = options.rounds ?? one.rounds;
         const measured = await one.run({ rounds, log: (line) => log(`  ${line}`) });
         for (const [figure, value] of Object.entries(measured.figures))
-          log(`  ${figure.padEnd(28)}${format(value)}`);
+          log(`  ${`${figure} `.padEnd(40)}${format(value)}`);
         broken.push(...violations(one.name, measured, limitsOfAll));
         results.push({ name: one.name, rounds, ...measured, ...before });
       }

@@ -2,38 +2,35 @@ import type { Command } from 'commander';
 import type { Target } from '../database/target.ts';
 import type { WrappingKey } from '../runtime/encryption/wrapping-key.ts';
 import {
-  looking,
-  printJson,
-  reporterFor,
+  collected,
+  type LockWaitOptions,
+  lockWaitOption,
   type TargetOptions,
-  targetOf,
   wholeNumber,
   withTarget,
-} from './common/target.ts';
+} from './common/options.ts';
+import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
 
 interface Options extends TargetOptions {
   readonly wrappingKey?: string;
   readonly maxAge: number;
 }
 
-interface RewrapOptions extends Options {
+interface RewrapOptions extends Options, LockWaitOptions {
   readonly from: readonly string[];
-  readonly lockWait: number;
 }
 
-interface RotateOptions extends Options {
+interface RotateOptions extends Options, LockWaitOptions {
   readonly tenant?: string;
   readonly all?: boolean;
   readonly batchSize: number;
   readonly seconds: number;
   readonly grace: number;
-  readonly lockWait: number;
 }
 
-interface EraseOptions extends TargetOptions {
+interface EraseOptions extends TargetOptions, LockWaitOptions {
   readonly tenant: string;
   readonly confirm?: string;
-  readonly lockWait: number;
 }
 
 export function register(program: Command): void {
@@ -71,12 +68,13 @@ function registerStatus(keys: Command): void {
 }
 
 function registerRewrap(keys: Command): void {
-  withLockWait(withWrappingKey(keys.command('rewrap')))
+  withWrappingKey(keys.command('rewrap'))
+    .addOption(lockWaitOption())
     .description('wrap every data key with the newest version of the wrapping key; no value is touched')
     .option(
       '--from <key>',
       'another wrapping key that data keys are moved away from; may be repeated',
-      collect,
+      collected,
       [],
     )
     .addHelpText('after', '\nExample: llama-db keys rewrap production')
@@ -95,7 +93,8 @@ function registerRewrap(keys: Command): void {
 }
 
 function registerRotate(keys: Command): void {
-  withLockWait(withAge(withWrappingKey(keys.command('rotate'))))
+  withAge(withWrappingKey(keys.command('rotate')))
+    .addOption(lockWaitOption())
     .description(
       'replace data keys that are due, encrypt their values again, retire and destroy keys that nothing names; exit 1 when something was left undone',
     )
@@ -129,7 +128,8 @@ function registerRotate(keys: Command): void {
 }
 
 function registerErase(keys: Command): void {
-  withLockWait(withTarget(keys.command('erase')))
+  withTarget(keys.command('erase'))
+    .addOption(lockWaitOption())
     .description('destroy the data keys of a tenant: what was encrypted for it can never be read again')
     .requiredOption('--tenant <id>', 'whom to erase')
     .option('--confirm <id>', "the tenant's id once more")
@@ -162,14 +162,6 @@ function withWrappingKey(command: Command): Command {
 
 function withAge(command: Command): Command {
   return command.option('--max-age <days>', 'days after which a data key is due', wholeNumber, 365);
-}
-
-function withLockWait(command: Command): Command {
-  return command.option('--lock-wait <seconds>', 'how long to wait for another run', wholeNumber, 60);
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
 }
 
 async function wrappingOf(target: Target, options: Options): Promise<WrappingKey> {

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type Severity, severities } from '../core/severity.ts';
+import type { Severity } from '../core/severity.ts';
 import { withConnection } from '../database/connection.ts';
 import { isAtLeast, lint } from '../database/migrator/lint/lint.ts';
 import {
@@ -11,14 +11,8 @@ import {
   rulesDocument,
 } from '../database/migrator/lint/report.ts';
 import { selectFiles, selectPending } from '../database/migrator/lint/select.ts';
-import {
-  looking,
-  type MigrationsOptions,
-  printJson,
-  reporterFor,
-  targetOf,
-  withMigrations,
-} from './common/target.ts';
+import { failOnOption, type MigrationsOptions, withMigrations } from './common/options.ts';
+import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
 
 interface Options extends MigrationsOptions {
   readonly environment?: string;
@@ -42,11 +36,7 @@ export function register(program: Command): void {
     .option('--host-address <ip>', 'dial this address, for a tunnel')
     .option('--json', 'the same as --format json')
     .addOption(new Option('--format <format>', 'format of the output').choices(lintFormats).default('text'))
-    .addOption(
-      new Option('--fail-on <severity>', 'exit with 1 for findings at or above this severity')
-        .choices(severities)
-        .default('medium'),
-    )
+    .addOption(failOnOption('exit with 1 for findings of this severity or worse', 'medium'))
     .option('--rules', 'list the rules')
     .option('--markdown', 'with --rules: print the page docs/lint-rules.md')
     .addHelpText(

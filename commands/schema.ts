@@ -9,7 +9,8 @@ import { changesBetween } from '../database/schema/changes.ts';
 import type { Manifest } from '../database/schema/manifest.ts';
 import { formatManifest, readManifest } from '../database/schema/manifest-file.ts';
 import { generateManifest } from './common/migrated.ts';
-import { printJson, reporterFor, withMigrations } from './common/target.ts';
+import { jsonOption, withMigrations } from './common/options.ts';
+import { printJson, reporterFor } from './common/target.ts';
 
 interface Options {
   readonly migrations: string;
@@ -27,7 +28,7 @@ export function register(program: Command): void {
     .addOption(new Option('--write', 'generate the manifest and write it').conflicts(['check', 'major']))
     .option('--check', 'exit 1 if the manifest is not what the migrations make, and print the difference')
     .option('--major <version>', 'check one PostgreSQL major only', supported)
-    .option('--json', 'print the result as JSON on stdout, progress on stderr')
+    .addOption(jsonOption())
     .addHelpText(
       'after',
       `\nIt starts a PostgreSQL of each supported major (${supportedVersions.join(', ')}) and migrates it.\nExamples:\n  llama-db schema --write\n  llama-db schema --check`,

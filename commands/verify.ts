@@ -1,18 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Severity, severities } from '../core/severity.ts';
+import type { Severity } from '../core/severity.ts';
 import { type Group, groups } from '../verification/check.ts';
 import { requireWritable } from '../verification/report/place.ts';
 import { isGroup, verdictOf } from '../verification/verdict.ts';
 import { type Format, formats, renderReport, verify } from '../verification/verify.ts';
 import {
+  failOnOption,
   type MigrationsOptions,
-  reporterFor,
-  targetOf,
   wholeNumber,
   withMigrations,
   withTarget,
-} from './common/target.ts';
+} from './common/options.ts';
+import { reporterFor, targetOf } from './common/target.ts';
 
 interface Options extends MigrationsOptions {
   readonly format: Format;
@@ -36,11 +36,7 @@ export function register(program: Command): void {
         .default('table'),
     )
     .option('--output <file>', 'write the report to a file, and the verdict to the terminal')
-    .addOption(
-      new Option('--fail-on <severity>', 'exit with 1 for findings of this severity or worse')
-        .choices(severities)
-        .default('high'),
-    )
+    .addOption(failOnOption('exit with 1 for findings of this severity or worse', 'high'))
     .option('--require <groups>', 'exit with 2 if a check of these groups is skipped', groupList, [])
     .option('--group <groups>', 'run only the checks of these groups', groupList)
     .option('--only <checks>', 'run only these checks, by id or name', checkList)

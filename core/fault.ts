@@ -12,11 +12,11 @@ export class Fault extends Error {
   override readonly name = 'Fault';
   constructor(
     readonly code: FaultCode,
-    /** What failed and where. */
+    /** The failure and its place. */
     readonly what: string,
-    /** Why, with the rule or the server's own words. */
+    /** The reason: the rule, or the server's own words. */
     readonly why: string,
-    /** What to do about it. */
+    /** The next step for a person. */
     readonly remedy: string,
     options?: ErrorOptions & {
       /** Process exit status. @default 1 */
@@ -30,8 +30,8 @@ export class Fault extends Error {
 }
 
 /**
- * The Fault of an error that has its fields, as the errors of the runtime library have; undefined for any other error.
- * That library does not depend on this class.
+ * The Fault of an error that has its fields, such as an error of the runtime library, which does not depend on this class.
+ * Undefined for any other error.
  */
 export function faultOf(error: unknown): Fault | undefined {
   if (error instanceof Fault) return error;

@@ -1,23 +1,24 @@
+/** Transactions that read only, or that are always rolled back. */
 import type pg from 'pg';
 
-/** Longest any statement of a verification may run, in milliseconds. */
-const patience = 30_000;
+/** Milliseconds that a statement of a verification may run. */
+const statementTimeout = 30_000;
 
 /**
- * Names and instants must come out the same whatever the login's settings are: bounds are printed in the
- * session's time zone, and names are qualified by what the search path leaves out.
+ * Fixed settings, so that output does not depend on the login: PostgreSQL prints bounds in the time zone of the session, and
+ * qualifies names outside its search path.
  */
-const surroundings = `
+const settings = `
   SELECT set_config('search_path', 'pg_catalog', true), set_config('timezone', 'UTC', true),
-    set_config('datestyle', 'ISO, YMD', true), set_config('statement_timeout', '${patience}', true),
+    set_config('datestyle', 'ISO, YMD', true), set_config('statement_timeout', '${statementTimeout}', true),
     set_config('lock_timeout', '2000', true)`;
 
-/** Does `work` in a read-only transaction. Inside an open transaction it uses a savepoint and leaves that as it was. */
+/** Runs `work` in a read-only transaction. Inside an open transaction, it uses a savepoint and restores it. */
 export async function readOnly<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
   return undone(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work);
 }
 
-/** Does `work` and takes back everything it wrote, settings and roles of the session included. */
+/** Runs `work`, then rolls back all of its changes, including settings and role of the session. */
 export async function rolledBack<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
   return undone(client, 'BEGIN', work);
 }
@@ -30,7 +31,7 @@ async function undone<Result>(
   const nested = client.getTransactionStatus() === 'T';
   await client.query(nested ? 'SAVEPOINT verification' : begin);
   try {
-    await client.query(surroundings);
+    await client.query(settings);
     return await work();
   } finally {
     await client.query(
@@ -39,7 +40,7 @@ async function undone<Result>(
   }
 }
 
-/** The error that `work` ends with, after taking back what it did; undefined when it ends well. */
+/** Runs `work` in a savepoint. @returns its value, or the error after a rollback to the savepoint */
 export async function attempt<Result>(
   client: pg.ClientBase,
   work: () => Promise<Result>,

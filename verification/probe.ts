@@ -11,7 +11,7 @@ import { messageOf } from '../core/text.ts';
 import { sqlState } from '../database/diagnosis.ts';
 import { month, parseBounds } from '../database/maintain/months.ts';
 import { adminRole } from '../database/schema/roles.ts';
-import { rolledBack } from '../database/transaction.ts';
+import { attempt, rolledBack } from '../database/transaction.ts';
 import type { CheckInput, Finding } from './check.ts';
 import { modelOf, nameOf, owner, schema, tenantColumn, tenantRole } from './model.ts';
 import { type ProbedTable, probedTables } from './probed-tables.ts';
@@ -79,8 +79,10 @@ const quote = pg.escapeLiteral;
 class Probe {
   readonly #client: pg.Client;
   readonly snapshot: Snapshot;
-  /** Every tenant table. */
-  readonly tables: readonly ProbedTable[];
+  /** Every tenant table; after `plant`, those with rows of both tenants. */
+  tables: readonly ProbedTable[];
+  /** Why a table that administrators may write accepts no row of a tenant. */
+  #unplanted: string | undefined;
   readonly #mark = `verify-${randomBytes(6).toString('hex')}`;
   readonly mine = `${this.#mark}-a`;
   readonly theirs = `${this.#mark}-b`;
@@ -98,15 +100,15 @@ class Probe {
   /** Writes a row of both tenants into every table that administrators may write; triggers write the audit trail. */
   async plant(): Promise<void> {
     await this.become(adminRole);
-    for (const tenant of [this.mine, this.theirs]) {
-      for (const table of this.tables) {
-        const insert = table.insert(adminRole, tenant);
-        if (insert === undefined) continue;
-        await this.#client.query(insert).catch((error: unknown) => {
-          throw new Error(`${table.name}: ${messageOf(error)}`, { cause: error });
-        });
-      }
+    const planted: ProbedTable[] = [];
+    for (const table of this.tables) {
+      const rows = [this.mine, this.theirs].flatMap((tenant) => table.insert(adminRole, tenant) ?? []);
+      const result = await attempt(this.#client, () => this.#client.query(rows.join('; ')));
+      if ('value' in result) planted.push(table);
+      else if (sqlState(result.refused) === undefined) throw result.refused;
+      else this.#unplanted ??= `${table.name} accepts no row of a tenant: ${result.refused.message}`;
     }
+    this.tables = planted;
     await this.become(tenantRole);
   }
 
@@ -117,7 +119,10 @@ class Probe {
     await this.#client.query('SAVEPOINT section');
     try {
       await part(this);
-      return { tried: this.#tried, findings: this.#findings };
+      const findings = this.#findings;
+      // Without rows in every table, an attempt without a finding proves nothing.
+      if (findings.length === 0 && this.#unplanted !== undefined) throw new Unproven(this.#unplanted);
+      return { tried: this.#tried, findings };
     } catch (error) {
       if (sqlState(error) === undefined && !(error instanceof Unproven)) throw error;
       return { skipped: `could not be tried: ${messageOf(error)}` };

@@ -95,17 +95,19 @@ function probedTable(input: CheckInput, table: Relation, isGranted: Granted): Pr
   const checks = snapshot.constraints
     .filter(({ relation, type }) => relation === table.oid && type === 'c')
     .map(({ definition }) => definition);
+  // A nullable column is left out, unless a check says when it must have a value.
+  const isNeeded = ({ name: column, expression, identity, notNull }: Column) =>
+    expression === null &&
+    !identity &&
+    (notNull ||
+      column === tenantColumn ||
+      checks.some((check) => new RegExp(`\\b${column} IS (NOT )?NULL`).test(check)));
   const granted = (role: string, privilege: string) =>
     columns.filter((column) => isGranted(table, column, role, privilege));
   const anyInsert: ProbedTable['anyInsert'] = (role, tenant, into = name, given = {}) => {
     const may = new Set(granted(role, 'INSERT'));
     const filled = columns.filter(
-      (column) =>
-        column.name in given ||
-        (!(sealed.has(column.name) && !column.notNull) &&
-          column.expression === null &&
-          !column.identity &&
-          (may.size === 0 || may.has(column))),
+      (column) => column.name in given || (isNeeded(column) && (may.size === 0 || may.has(column))),
     );
     const encrypted = filled
       .filter(({ name }) => sealed.has(name))

@@ -31,7 +31,8 @@ const { DatabaseError } = pg;
  */
 export async function runChecks(context: CheckContext, options: RunOptions = {}): Promise<Report> {
   const started = performance.now();
-  const snapshot = await takeSnapshot(context.client, context.openDatabase);
+  // The parser loads while the server answers.
+  const [snapshot] = await Promise.all([takeSnapshot(context.client, context.openDatabase), loadParser()]);
   const checks = await evaluate({ ...context, snapshot }, chosen(options));
   return { checks, counts: count(checks), durationMs: performance.now() - started };
 }

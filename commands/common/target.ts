@@ -5,14 +5,6 @@ import type { Reporter } from '../../core/report.ts';
 import { resolveTarget, type Target } from '../../database/target.ts';
 import type { TargetOptions } from './options.ts';
 
-export {
-  type MigrationsOptions,
-  type TargetOptions,
-  wholeNumber,
-  withMigrations,
-  withTarget,
-} from './options.ts';
-
 const projectDirectory = fileURLToPath(new URL('../..', import.meta.url));
 
 /** @throws Fault (exit 2) if neither the argument, the options nor the environment variables name a target */

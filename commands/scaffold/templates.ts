@@ -110,7 +110,14 @@ function check(root: string, name: string): Scaffold {
     .filter((one) => one.startsWith('rows-'))
     .map((one) => new Source(root, `test/verification/${one}.ts`))
     .find(({ text }) => text.includes(`breaks: '${prefix}-`));
-  if (!rows) throw new Error(`no file of rows has checks ${prefix}`);
+  if (!rows)
+    throw new Fault(
+      'new/no-test-rows',
+      `Checks of ${family} have no rows of statements`,
+      'their tests change what a service reports, not the database',
+      'Copy a check of that file by hand; docs/contributing.md names the places.',
+      { exitCode: 2 },
+    );
   const text = `  {
     id: '${id}',
     name: '${own}',
@@ -253,14 +260,15 @@ export function register(program: Command): void {
 import { run } from './run.ts';
 
 it('llama-db ${name} prints its target', async () => {
-  const { code, stdout, stderr } = await run(['${name}', '--url', 'postgresql://me@localhost:5432/db', '--json']);
+  const url = 'postgresql://me@localhost:5432/db';
+  const { code, stdout, stderr } = await run(['${name}', '--url', url, '--json']);
   expect(code, stderr).toBe(0);
   expect(JSON.parse(stdout)).toEqual({ ok: true, host: 'localhost', database: 'db' });
 });
 `;
   return {
     files: { [`commands/${name}.ts`]: text, [`test/commands/${name}.test.ts`]: test },
-    insertions: [readme.afterRow('\n| `', '\n\n', `\n| \`${name}\` | state its effect |`)],
+    insertions: [readme.afterRow('\n| `post-deploy`', '\n\n', `\n| \`${name}\` | state its effect |`)],
     next: [
       `Write commands/${name}.ts, and its test in test/commands/${name}.test.ts.`,
       'Describe it in the table of commands in README.md.',

@@ -91,7 +91,7 @@ function line(sign: string, title: string, facts: Readonly<Record<string, string
 const speakForThemselves = new Set(['kind', 'type', 'definition', 'owner', 'comment']);
 
 function shownFact(name: string, value: string): string {
-  if (value === 'true' || value === 'granted') return name;
+  if (name === 'NOT NULL' || value === 'granted') return name;
   return speakForThemselves.has(name) ? shown(value) : `${name} ${shown(value)}`;
 }
 

@@ -87,10 +87,20 @@ function leafKinds(leaves: readonly Described[]): readonly Described[] {
   return [...kinds.values()];
 }
 
+const expectedDescriptions = new WeakMap<Manifest, Map<number, Description | undefined>>();
+
 /**
- * What a server of that major looks like after all migrations; undefined for a major that was not described.
+ * What a server of that major looks like after all migrations; undefined for a major that was not described. Computed
+ * once per manifest.
  */
 export function expectedOn(manifest: Manifest, major: number): Description | undefined {
+  const known = expectedDescriptions.get(manifest) ?? new Map<number, Description | undefined>();
+  expectedDescriptions.set(manifest, known);
+  if (!known.has(major)) known.set(major, describe(manifest, major));
+  return known.get(major);
+}
+
+function describe(manifest: Manifest, major: number): Description | undefined {
   const only = manifest.only[major];
   if (!only) return undefined;
   const found = Object.fromEntries(areas.map((area) => [area, [] as Described[]])) as Record<

@@ -13,6 +13,7 @@ import {
   isPartition,
   kinds,
   names,
+  notOfExtension,
   owner,
   relation,
   relations,
@@ -23,9 +24,6 @@ import {
 
 const inSchema = `n.nspname = '${schema}'`;
 const ours = `${inSchema} AND NOT ${isPartition}`;
-
-export const notOfExtension = (catalog: string, oid: string) =>
-  `NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${catalog}'::regclass AND d.objid = ${oid} AND d.deptype = 'e')`;
 
 const routine =
   "format('function %s.%s(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid))";

@@ -47,3 +47,7 @@ export const sorted = (array: string) => `(SELECT string_agg(x, ', ' ORDER BY x)
 
 /** Of trigger `t`. */
 export const triggerState = `CASE t.tgenabled WHEN 'O' THEN 'enabled' WHEN 'A' THEN 'enabled always' WHEN 'R' THEN 'on replicas only' ELSE 'disabled' END`;
+
+/** Whether an object belongs to no extension: members of one are described by it. */
+export const notOfExtension = (catalog: string, oid: string) =>
+  `NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${catalog}'::regclass AND d.objid = ${oid} AND d.deptype = 'e')`;

@@ -1,14 +1,11 @@
+export type { Interception, LocalAzure, LocalAzureOptions, RequestRecord } from './contract.ts';
 export type { IssuedToken, Principal } from './core/directory.ts';
+export { workflowToken } from './core/federation.ts';
 export type { AzureRequest, AzureResponse } from './core/http.ts';
 export type { AzureSnapshot } from './core/memory.ts';
 export { type Latency, type OperationRecord, quickLatency } from './core/operations.ts';
-export {
-  type Interception,
-  type LocalAzure,
-  type LocalAzureOptions,
-  type RequestRecord,
-  startLocalAzure,
-} from './local-azure.ts';
+export { operationIdIn } from './core/polling.ts';
+export { startLocalAzure } from './local-azure.ts';
 export type { Incidents } from './providers/postgresql/actions.ts';
 export type { ServerEvent, ServerEvents } from './providers/postgresql/events.ts';
 export { PostgresBehind } from './providers/postgresql/postgres-behind.ts';

@@ -1,6 +1,6 @@
 /**
- * After a deployment that did not end by itself: Azure has what the state does not know, and the next deployment
- * would fail on "already exists" for ever (docs/recovery.md).
+ * Recovers from an interrupted deployment. Azure then has resources that the state does not contain, and every further
+ * deployment fails with "already exists" (docs/recovery.md).
  */
 import { relative } from 'node:path';
 import { Fault } from '../../core/fault.ts';
@@ -20,16 +20,16 @@ export interface AdoptOptions {
   readonly output: string;
   /** @default - ARM_SUBSCRIPTION_ID */
   readonly subscriptionId: string | undefined;
-  /** Put everything into the state now, rather than write import blocks for the next deployment. */
+  /** Import into the state now. Otherwise write import blocks for the next deployment. */
   readonly apply: boolean;
-  /** Id of a lock that is to be broken first. @default - a lock stops the command */
+  /** Id of the lock to break first. @default - a lock stops the command */
   readonly breakLock?: string;
   /** Asked before anything is changed. */
   readonly confirm: (question: string) => Promise<boolean>;
-  /** Told what was found, before the question. */
+  /** Receives the findings before the question. */
   readonly found: (report: AdoptReport) => void;
   readonly reporter: Reporter;
-  /** @default - as whoever is signed in */
+  /** @default - Azure as the signed-in identity sees it */
   readonly azure?: Azure;
   /** @default - the program on the PATH */
   readonly terraform?: Terraform;
@@ -42,14 +42,14 @@ export interface AdoptReport extends Survey {
 }
 
 export interface AdoptResult extends AdoptReport {
-  /** `nothing` to do; `written` as import blocks; `imported` into the state; `declined` by whoever was asked. */
+  /** `nothing` to do; `written` as import blocks; `imported` into the state; `declined` at the question. */
   readonly outcome: 'nothing' | 'written' | 'imported' | 'declined';
-  /** File of the import blocks. */
+  /** File with the import blocks. */
   readonly file?: string;
 }
 
 /**
- * @throws Fault (exit 2) when stack, state or Azure could not be looked at, or the state is locked
+ * @throws Fault (exit 2) if stack, state or Azure cannot be read, or the state is locked
  */
 export async function adopt(options: AdoptOptions): Promise<AdoptResult> {
   const { environment, confirm, reporter } = options;
@@ -74,7 +74,7 @@ export async function adopt(options: AdoptOptions): Promise<AdoptResult> {
     reporter.line(`Kept ${address}`);
   }
   if (!options.apply) {
-    // Terraform takes one import block a resource: what the stack imports itself is left to it.
+    // Terraform accepts one import block per resource, and the stack may have one of its own.
     const blocks = adoptable.filter(({ address }) => !stack.imported.has(address));
     if (blocks.length === 0) return { ...report, outcome: 'imported' };
     const file = relative(process.cwd(), writeImports(stack.directory, blocks));
@@ -91,15 +91,15 @@ export async function adopt(options: AdoptOptions): Promise<AdoptResult> {
 function required(subscriptionId: string | undefined): string {
   if (subscriptionId !== undefined && subscriptionId !== '') return subscriptionId;
   throw new Fault(
-    'adopt/1',
-    'No subscription to look into',
+    'adopt/no-subscription',
+    'No subscription to search',
     'neither --subscription nor ARM_SUBSCRIPTION_ID names one',
-    'Name it: az account show --query id.',
+    'Set ARM_SUBSCRIPTION_ID to the id that `az account show --query id` prints.',
     { exitCode: 2 },
   );
 }
 
-/** @returns the lock that was broken */
+/** @returns the broken lock, or undefined if there was none */
 async function unlocked(
   stack: Stack,
   azure: Azure,
@@ -113,22 +113,22 @@ async function unlocked(
   const held = describeLock(lock);
   if (lock.id !== id)
     throw new Fault(
-      'adopt/2',
+      'adopt/state-locked',
       `The state of ${environment} is ${held}`,
       id === undefined
-        ? 'while that run works, what it makes is not in the state yet'
-        : `--break-lock names ${id}, and its lock is ${lock.id}`,
+        ? 'the resources that the run creates are not in the state yet'
+        : `--break-lock names ${id}, but the lock is ${lock.id}`,
       stack.backend.kind === 'local'
         ? `Wait for process ${lock.id}, or end it.`
-        : `Wait for it. If it is dead: llama-db adopt ${environment} --break-lock ${lock.id}.`,
+        : `Wait for the run. If it has died, run llama-db adopt ${environment} --break-lock ${lock.id}.`,
       { exitCode: 2 },
     );
   if (!(await confirm(`The state is ${held}. Break that lock?`)))
     throw new Fault(
-      'adopt/3',
+      'adopt/lock-not-confirmed',
       `The state of ${environment} stays locked`,
       'breaking its lock was not confirmed',
-      'Wait for the run that holds it.',
+      'Wait for the run that holds it, or confirm.',
       { exitCode: 2 },
     );
   await breakLock(stack, azure, lock);
@@ -141,7 +141,7 @@ function question({ adoptable, tainted }: Survey, apply: boolean): string {
     ...(adoptable.length > 0
       ? [apply ? `import ${count(adoptable)} into the state` : `write import blocks for ${count(adoptable)}`]
       : []),
-    ...(tainted.length > 0 ? [`keep ${count(tainted)} that would be replaced`] : []),
+    ...(tainted.length > 0 ? [`keep ${count(tainted)} that Terraform would replace`] : []),
   ];
   const text = parts.join(' and ');
   return `${text[0]?.toUpperCase()}${text.slice(1)}?`;

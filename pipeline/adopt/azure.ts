@@ -1,6 +1,6 @@
 /**
- * Azure, asked directly: the resource manager for what exists, blob storage for the state's lease. HTTPS_PROXY and
- * NODE_EXTRA_CA_CERTS hold for it, as they do for Terraform.
+ * Direct requests to Azure: the resource manager for existing resources, blob storage for the lease of the state.
+ * HTTPS_PROXY and NODE_EXTRA_CA_CERTS apply, as they do to Terraform.
  */
 import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { versionFor } from '../../azure/resource-types.ts';
@@ -10,11 +10,11 @@ import { isObject, type Json, type JsonObject, objectsAt, parseJson, textAt } fr
 export interface Azure {
   readonly subscriptionId: string;
   /**
-   * The document at an id, or undefined when there is none.
-   * @throws Fault (exit 2) when Azure does not answer it
+   * The document at an id, or undefined if it does not exist.
+   * @throws Fault (exit 2) if Azure gives another answer or none
    */
   get(path: string): Promise<JsonObject | undefined>;
-  /** All pages of a list; empty when what it belongs to is not there. */
+  /** All pages of a list; empty if its parent does not exist. */
   list(path: string, filter?: string): Promise<readonly JsonObject[]>;
   /** A request of blob storage. */
   blob(method: 'HEAD' | 'PUT', url: string, headers: Readonly<Record<string, string>>): Promise<BlobAnswer>;
@@ -34,14 +34,14 @@ type Send = (
   headers: Readonly<Record<string, string>>,
 ) => Promise<PipelineResponse>;
 
-/** Azure as whoever is signed in sees it. */
+/** Azure as the signed-in identity sees it. */
 export async function signedIn(subscriptionId: string): Promise<Azure> {
   const arm = await sender(`${manager}/.default`);
   const storage = await sender('https://storage.azure.com/.default');
   const get = async (url: string): Promise<JsonObject | undefined> => {
     const answer = await arm('GET', url, {});
     if (answer.status === 404) return undefined;
-    // A proxy's page, for instance, is not JSON.
+    // The error page of a proxy is not JSON.
     const body = parseJson(answer.bodyAsText ?? '');
     if (answer.status !== 200) throw refused(new URL(url).pathname, answer.status, body);
     return isObject(body) ? body : {};
@@ -56,7 +56,7 @@ export async function signedIn(subscriptionId: string): Promise<Azure> {
         const page: JsonObject | undefined = await get(next);
         found.push(...objectsAt(page, 'value'));
         next = textAt(page, 'nextLink');
-        // A list is read with this identity's token: never follow it to another host.
+        // The request carries a token, so never follow a link to another host.
         if (next !== undefined && !next.startsWith(`${manager}/`)) break;
       }
       return found;
@@ -68,9 +68,9 @@ export async function signedIn(subscriptionId: string): Promise<Azure> {
   };
 }
 
-/** Sends with a token of that scope, repeating what Azure says to repeat. */
+/** Sends requests with a token of that scope, and repeats those that Azure asks to repeat. */
 async function sender(scope: string): Promise<Send> {
-  // Loaded here, because every other command starts without them.
+  // Loaded here because no other command needs them at its start.
   const [rest, { DefaultAzureCredential }] = await Promise.all([
     import('@azure/core-rest-pipeline'),
     import('@azure/identity'),
@@ -103,29 +103,29 @@ function address(path: string, filter?: string): string {
 function refused(path: string, status: number, body: Json | undefined): Fault {
   const code = textAt(body, 'error', 'code') ?? 'no code';
   return new Fault(
-    'azure/1',
-    `Azure does not say whether ${decodeURIComponent(path)} exists`,
+    'azure/not-readable',
+    `Azure did not answer whether ${decodeURIComponent(path)} exists`,
     `it answered ${code} (HTTP ${status})`,
     status === 401 || status === 403
-      ? 'The identity needs Reader on the environment and its subscription: the one that plans has it (docs/bootstrap.md).'
+      ? 'The identity needs the role Reader on the subscription, which the plan identity has (docs/bootstrap.md).'
       : 'Run the command again.',
     { exitCode: 2 },
   );
 }
 
-/** Names and codes only: the message of an identity error can quote what was sent. */
+/** Contains names and codes only, because the message of an identity error can quote the request. */
 function unreachable(url: string, error: unknown): Fault {
   const name = error instanceof Error ? error.name : 'unknown reason';
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
   const entra = error instanceof Error ? /AADSTS\d+/.exec(error.message)?.[0] : undefined;
   const identity = /Credential|Authentication/.test(name) || entra !== undefined;
   return new Fault(
-    'azure/2',
-    identity ? 'No identity to ask Azure with' : `${new URL(url).host} was not reached`,
+    identity ? 'azure/not-signed-in' : 'azure/not-reached',
+    identity ? 'No identity is signed in to Azure' : `${new URL(url).host} was not reached`,
     [name, entra ?? (typeof code === 'string' ? code : '')].join(' ').trim(),
     identity
-      ? 'Sign in with az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and what proves the client.'
-      : 'Look at the network and HTTPS_PROXY, then run the command again.',
+      ? 'Sign in with az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and a secret or federated token.'
+      : 'Check the network and HTTPS_PROXY, then run the command again.',
     { exitCode: 2 },
   );
 }

@@ -1,13 +1,13 @@
 /**
- * Import blocks beside a synthesized stack, for the next plan to show and the next deployment to carry out. A
- * synthesis writes `cdk.tf.json` alone and leaves them, and a block whose resource is in the state does nothing.
+ * Import blocks beside a synthesized stack. The next plan shows them and the next deployment carries them out. A synthesis
+ * leaves the file alone, and a block for a resource in the state has no effect.
  * https://developer.hashicorp.com/terraform/language/import
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { objectsAt, textAt } from '../../core/json.ts';
 
-/** Beside `cdk.tf.json`; Terraform reads every file that ends so. */
+/** Beside `cdk.tf.json`; Terraform reads every file with this ending. */
 export const importsFile = 'imports.tf.json';
 
 export interface Import {
@@ -32,7 +32,7 @@ export function readImports(directory: string): readonly Import[] {
   });
 }
 
-/** Removes the file; Terraform refuses an import block whose resource has left the stack. */
+/** Removes the file. Terraform refuses an import block for a resource that has left the stack. */
 export function removeImports(directory: string): void {
   rmSync(join(directory, importsFile), { force: true });
 }

@@ -1,6 +1,6 @@
 /**
- * The lock on a state: a lease on its blob, which Terraform takes without an end and which therefore outlives a run
- * that was killed. https://developer.hashicorp.com/terraform/language/backend/azurerm
+ * The lock of a state: a lease on its blob. Terraform acquires it without an end, so that it outlives a killed run.
+ * https://developer.hashicorp.com/terraform/language/backend/azurerm
  */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -10,7 +10,7 @@ import type { Azure } from './azure.ts';
 import type { Backend, Stack } from './stack.ts';
 
 export interface StateLock {
-  /** What Terraform wrote about the run that took it; `unknown` when it was killed before it could. */
+  /** Terraform's id of the lock; `unknown` if the run was killed before it wrote one. */
   readonly id: string;
   /** `user@host`. */
   readonly who: string;
@@ -20,30 +20,30 @@ export interface StateLock {
   readonly since: string | undefined;
 }
 
-/** The lock that is on a state now; undefined when nobody holds it. */
+/** The current lock of a state; undefined if the state is free. */
 export async function stateLock(stack: Stack, azure: Azure): Promise<StateLock | undefined> {
   return stack.backend.kind === 'azurerm' ? leaseOn(stack.backend, azure) : lockOnFile(stack, stack.backend);
 }
 
 /**
- * Ends a lease, whoever holds it. The lock of a local state needs no breaking: it ends with the process that held it.
+ * Ends a lease. The lock of a local state ends with its process, and cannot be broken.
  *
- * @throws Fault when it is not the lock that was looked at
+ * @throws Fault if the state has another lock by now
  */
 export async function breakLock(stack: Stack, azure: Azure, lock: StateLock): Promise<void> {
   if (stack.backend.kind !== 'azurerm')
     throw new Fault(
-      'lock/1',
-      'The lock on a local state cannot be broken',
-      `process ${lock.id} holds it, and it ends with that process`,
-      'Wait for it, or end it.',
+      'state-lock/held-by-process',
+      'The lock of a local state cannot be broken',
+      `process ${lock.id} holds it until it ends`,
+      'Wait for the process, or end it.',
     );
   const now = await leaseOn(stack.backend, azure);
   if (now?.id !== lock.id)
     throw new Fault(
-      'lock/2',
-      `The state is not locked by ${lock.id} any more`,
-      now ? `${now.who} has locked it since` : 'its lock is gone',
+      'state-lock/changed',
+      `The state no longer has lock ${lock.id}`,
+      now ? `${now.who} has locked it since` : 'the lock has been released',
       'Run the command again without --break-lock.',
       { exitCode: 2 },
     );
@@ -53,13 +53,13 @@ export async function breakLock(stack: Stack, azure: Azure, lock: StateLock): Pr
     'x-ms-lease-break-period': '0',
   });
   if (broken.status !== 202) throw refusedBlob('break the lease on', url, broken.status, broken.headers);
-  // What Terraform wrote about its holder would be told of the next one who fails to write it.
+  // Otherwise the description of this run would describe the next one, if that is killed before it writes its own.
   const cleaned = await azure.blob('PUT', `${url}?comp=metadata`, {});
   if (cleaned.status !== 200)
     throw refusedBlob('clear the metadata of', url, cleaned.status, cleaned.headers);
 }
 
-/** A person's line: who, what, since when. */
+/** One line for a person: holder, operation, time. */
 export function describeLock(lock: StateLock, now = Date.now()): string {
   if (lock.since === undefined) return `locked by ${lock.who}`;
   const minutes = Math.round((now - Date.parse(lock.since)) / 60_000);
@@ -74,7 +74,7 @@ async function leaseOn(backend: BlobBackend, azure: Azure): Promise<StateLock | 
   const { status, headers } = await azure.blob('HEAD', url, {});
   // The first deployment has not written it yet.
   if (status === 404 && headers['x-ms-error-code'] !== 'ContainerNotFound') return undefined;
-  if (status !== 200) throw refusedBlob('look at', url, status, headers);
+  if (status !== 200) throw refusedBlob('read', url, status, headers);
   if (headers['x-ms-lease-status'] !== 'locked') return undefined;
   return parseLockInfo(Buffer.from(headers['x-ms-meta-terraformlockid'] ?? '', 'base64').toString('utf8'));
 }
@@ -91,17 +91,17 @@ function refusedBlob(
 ): Fault {
   const code = headers['x-ms-error-code'] ?? 'no code';
   return new Fault(
-    'lock/3',
+    'state-lock/refused-by-azure',
     `Azure did not ${what} ${url}`,
     `it answered ${code} (HTTP ${status})`,
-    'The identity needs Storage Blob Data Contributor on the container of the state (docs/bootstrap.md).',
+    'The identity needs the role Storage Blob Data Contributor on the container of the state (docs/bootstrap.md).',
     { exitCode: 2 },
   );
 }
 
 /**
- * Terraform's lock on a local state is one of the operating system, which leaves nothing behind when its process is
- * killed; the file that describes it does stay, and says nothing alone.
+ * Terraform locks a local state with a lock of the operating system, which ends with the process. The file that
+ * describes the lock remains, and alone proves nothing.
  */
 function lockOnFile(stack: Stack, { path }: Extract<Backend, { kind: 'local' }>): StateLock | undefined {
   const file = resolve(stack.directory, path);
@@ -112,7 +112,7 @@ function lockOnFile(stack: Stack, { path }: Extract<Backend, { kind: 'local' }>)
   return { ...info, id: String(holder) };
 }
 
-/** The process that holds a lock on a file, where the system lists them (https://man7.org/linux/man-pages/man5/proc_locks.5.html). */
+/** The process that holds a lock on a file, on systems with /proc/locks (https://man7.org/linux/man-pages/man5/proc_locks.5.html). */
 function holderOf(file: string): number | undefined {
   const locks = readOrEmpty('/proc/locks');
   try {
@@ -121,7 +121,7 @@ function holderOf(file: string): number | undefined {
     const pid = line?.trim().split(/\s+/)[4];
     return pid === undefined ? undefined : Number(pid);
   } catch {
-    return undefined; // No state yet.
+    return undefined; // The state does not exist yet.
   }
 }
 
@@ -134,11 +134,11 @@ function readOrEmpty(file: string): string {
 }
 
 function parseLockInfo(text: string): StateLock {
-  // A run killed between taking the lease and writing its description leaves no JSON here.
+  // A run that is killed between both requests leaves a lease without a description.
   const info = parseJson(text);
   return {
     id: textAt(info, 'ID') ?? 'unknown',
-    who: textAt(info, 'Who') ?? 'a run that did not say who it was',
+    who: textAt(info, 'Who') ?? 'an unknown run',
     operation: (textAt(info, 'Operation') ?? 'unknown').replace(/^OperationType/, '').toLowerCase(),
     since: textAt(info, 'Created'),
   };

@@ -1,4 +1,4 @@
-/** What lies in the environment's own resource groups and belongs to nobody that Terraform knows. */
+/** Resources in the environment's own resource groups that neither the stack nor the state contains. */
 
 import { textAt } from '../../core/json.ts';
 import { eachOf } from './survey.ts';
@@ -10,27 +10,27 @@ export interface Orphan {
   readonly type: string;
 }
 
-/** What Azure makes on its own beside something else, and deletes with it. */
+/** Resources that Azure creates together with another resource, and deletes with it. */
 const companions: readonly RegExp[] = [
-  // The network interface of a private endpoint, named by us or by Azure.
+  // The network interface of a private endpoint, with a name from the stack or from Azure.
   /\/Microsoft\.Network\/networkInterfaces\/[^/]*(?:-nic|\.nic(?:\.[^/]+)?)$/i,
   // https://learn.microsoft.com/azure/azure-monitor/alerts/proactive-diagnostics
   /\/Microsoft\.Insights\/actionGroups\/Application Insights Smart Detection$/i,
   /\/Microsoft\.AlertsManagement\//i,
 ];
 
-/** Children of servers that hold data or let somebody in; a list of a resource group does not name them. */
+/** Children of servers that hold data or grant access. The list of a resource group does not contain them. */
 const children: Readonly<Record<string, readonly string[]>> = {
   azurerm_postgresql_flexible_server: ['administrators', 'databases', 'firewallRules'],
 };
 
-/** Children of which a replica has the same as its primary, by no act of anybody. */
+/** Children that a replica has because its primary has them. */
 const copied: ReadonlySet<string> = new Set(['administrators', 'databases']);
 
-/** Databases that every server has. */
+/** Databases of every server. */
 const own = /\/databases\/(?:postgres|azure_maintenance|azure_sys)$/i;
 
-/** @throws Fault (exit 2) when Azure does not answer */
+/** @throws Fault (exit 2) if Azure does not answer */
 export async function orphans(values: Values, state: State): Promise<readonly Orphan[]> {
   const claimed = await claimedIds(values, state);
   const found: Orphan[] = [];
@@ -66,7 +66,7 @@ async function ownScopes(values: Values): Promise<string[]> {
     for (const parent of values.stack.ofType(type)) {
       const id = await values.id(parent);
       if (id === undefined) continue;
-      // Asked of Azure, because a switchover exchanges the roles.
+      // Read from Azure, because a switchover exchanges the roles.
       const role = textAt(await values.azure.get(id), 'properties', 'replicationRole') ?? '';
       for (const name of names)
         if (!(role.endsWith('AsyncReplica') && copied.has(name))) scopes.push(`${id}/${name}`);

@@ -1,42 +1,42 @@
-/** What was found, for a person. */
+/** The findings for a person. */
 import type { AdoptReport, AdoptResult } from './adopt.ts';
 
-/** One entry a resource: its address whole, to be copied, and below it what is to be said. */
+/** One entry per resource: the whole address, for copying, and the details below it. */
 export function renderReport(report: AdoptReport): string {
   const { adoptable, tainted, obstacles, notes, missing, orphans } = report;
   const sections = [
     section(
-      'In Azure, and not in the state:',
+      'In Azure but not in the state:',
       adoptable.map(({ address, importId }) => [address, shortId(importId)]),
     ),
     section(
-      'In the state as not finished, so that the next deployment would replace it; Azure has finished it:',
+      'Tainted in the state, so that the next deployment would replace it, but complete in Azure:',
       tainted.map(({ address, id }) => [address, shortId(id)]),
     ),
     section(
-      'Needs a person first:',
+      'Needs manual action first:',
       obstacles.map(({ address, what, remedy }) => [address, `${what}. ${remedy}`]),
     ),
     section(
-      "In the environment's own resource groups, and neither in the stack nor in the state (left alone):",
+      "In the environment's resource groups, but neither in the stack nor in the state (not touched):",
       orphans.map(({ id }) => [shortId(id)]),
     ),
     ...notes,
   ].filter((text) => text !== '');
   if (adoptable.length + tainted.length + obstacles.length === 0)
-    sections.push(`Nothing to adopt in ${report.environment}.`);
-  if (missing.length > 0) sections.push(`Not in Azure, and made by the next deployment: ${missing.length}.`);
+    sections.push(`${report.environment} has nothing to adopt.`);
+  if (missing.length > 0) sections.push(`Not in Azure; the next deployment creates it: ${missing.length}.`);
   return `${sections.join('\n')}\n`;
 }
 
-/** What comes next, in one line; nothing when nothing was to be done. */
+/** The next step in one line; undefined if there was nothing to do. */
 export function renderOutcome({ outcome, environment, file }: AdoptResult): string | undefined {
   const deploy = `cdktf deploy ${environment}`;
   switch (outcome) {
     case 'written':
-      return `Wrote ${file}. Next: ${deploy}, which imports them and makes what is missing.`;
+      return `Wrote ${file}. Next: ${deploy}, which imports them and creates what is missing.`;
     case 'imported':
-      return `The state knows them now. Next: ${deploy}.`;
+      return `The state contains them now. Next: ${deploy}.`;
     case 'declined':
       return 'Nothing was changed.';
     default:
@@ -49,7 +49,7 @@ function section(title: string, entries: readonly (readonly string[])[]): string
   return [title, ...entries.map((lines) => `  ${lines.join('\n      ')}`)].join('\n');
 }
 
-/** An id without what all ids of an environment share: group, type, name. */
+/** Group, type and name of an id. */
 function shortId(id: string): string {
   return id
     .split('|')

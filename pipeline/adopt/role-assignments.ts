@@ -1,4 +1,4 @@
-/** Role assignments, whose names the provider makes up: found by scope, role and principal. */
+/** Role assignments have random names, so they are found by scope, role and principal. */
 
 import { idKey } from '../../azure/resource-id.ts';
 import { textAt } from '../../core/json.ts';
@@ -7,7 +7,7 @@ import type { Existing, Values } from './types.ts';
 
 const provider = 'providers/Microsoft.Authorization';
 
-/** Azure takes one assignment of a role to a principal at a scope, and refuses a second with RoleAssignmentExists. */
+/** Azure accepts one assignment per role, principal and scope, and refuses a second with RoleAssignmentExists. */
 export async function findRoleAssignment(
   resource: StackResource,
   values: Values,
@@ -21,14 +21,14 @@ export async function findRoleAssignment(
   const assignments = await values.azure.list(`${scope}/${provider}/roleAssignments`);
   const document = assignments.find(
     ({ properties }) =>
-      // A list at a scope has what is inherited and what lies below, too.
+      // The list of a scope also contains inherited assignments and those below it.
       idKey(textAt(properties, 'scope') ?? '') === idKey(scope) &&
       idKey(textAt(properties, 'principalId') ?? '') === idKey(principal) &&
       lastOf(textAt(properties, 'roleDefinitionId')) === lastOf(role),
   );
   const name = lastOf(textAt(document, 'id'));
   if (!document || name === undefined) return undefined;
-  // Spelled with the stack's own scope: that is what the provider compares it with.
+  // The provider compares the id with the scope as the stack spells it.
   const id = `${scope}/${provider}/roleAssignments/${name}`;
   return { id, importId: id, document };
 }

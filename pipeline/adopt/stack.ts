@@ -1,4 +1,4 @@
-/** A synthesized stack as Terraform reads it: `cdktf.out/stacks/<environment>/cdk.tf.json`. */
+/** A synthesized stack, from the file that Terraform reads: `cdktf.out/stacks/<environment>/cdk.tf.json`. */
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Fault } from '../../core/fault.ts';
@@ -10,7 +10,7 @@ export interface StackResource {
   readonly address: string;
   /** `azurerm_key_vault`. */
   readonly type: string;
-  /** Arguments as written, expressions included. */
+  /** Arguments as written, with their expressions. */
   readonly block: JsonObject;
 }
 
@@ -50,7 +50,7 @@ export class Stack {
     return [...this.resources.values()].filter((one) => one.type === type);
   }
 
-  /** A switch of the provider's `features`; undefined where nothing is said. */
+  /** A switch of the provider's `features`; undefined if the stack does not set it. */
   feature(area: string, name: string): unknown {
     const [provider] = objectsAt(this.#document, 'provider', 'azurerm');
     const [block] = objectsAt(objectsAt(provider, 'features')[0], area);
@@ -60,7 +60,7 @@ export class Stack {
 
 /**
  * @param output folder that cdktf writes to
- * @throws Fault (exit 2) when the environment has not been synthesized there
+ * @throws Fault (exit 2) if the environment has not been synthesized there
  */
 export function readStack(output: string, environment: string): Stack {
   const directory = join(output, 'stacks', environment);
@@ -70,8 +70,8 @@ export function readStack(output: string, environment: string): Stack {
     const missing = error instanceof Error && Reflect.get(error, 'code') === 'ENOENT';
     const where = relative(process.cwd(), directory);
     throw new Fault(
-      'stack/1',
-      `${where} holds no stack that can be read`,
+      'stack/not-readable',
+      `${where} has no readable stack`,
       missing ? `environment ${environment} has not been synthesized there` : String(error),
       `Run npm run synth, then terraform -chdir=${where} init.`,
       { exitCode: 2 },

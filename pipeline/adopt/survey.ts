@@ -1,4 +1,4 @@
-/** What the stack asks for, what the state knows, and what Azure has: where the three differ. */
+/** Differences between the stack, the state and Azure. */
 
 import { isObject, textAt } from '../../core/json.ts';
 import { findInAzure, ruleOf } from './resource-types.ts';
@@ -6,20 +6,30 @@ import type { StackResource } from './stack.ts';
 import type { State } from './terraform.ts';
 import type { Existing, Values } from './types.ts';
 
-/** In Azure and finished, and only the state does not know it. */
+/** Complete in Azure, and missing in the state. */
 export interface Adoptable {
   readonly address: string;
   readonly importId: string;
 }
 
-/** In the state as something to be replaced, though Azure has it and it is finished. */
+/** Marked for replacement in the state, and complete in Azure. */
 export interface Tainted {
   readonly address: string;
   readonly id: string;
 }
 
-/** Something that neither an import nor the next deployment settles. */
+/** Why neither an import nor the next deployment repairs a resource. */
+export type ObstacleKind =
+  | 'operation-running'
+  | 'key-out-of-reach'
+  | 'deployment-failed'
+  | 'creation-failed'
+  | 'deleted-in-another-group'
+  | 'deleted-and-not-recovered';
+
+/** A resource that neither an import nor the next deployment repairs. */
 export interface Obstacle {
+  readonly kind: ObstacleKind;
   readonly address: string;
   readonly id: string;
   readonly what: string;
@@ -30,15 +40,15 @@ export interface Survey {
   readonly adoptable: readonly Adoptable[];
   readonly tainted: readonly Tainted[];
   readonly obstacles: readonly Obstacle[];
-  /** What the next deployment does by itself, worth knowing. */
+  /** Notable effects of the next deployment. */
   readonly notes: readonly string[];
-  /** Addresses that Azure does not have, and that the next deployment makes. */
+  /** Addresses that Azure does not have and the next deployment creates. */
   readonly missing: readonly string[];
 }
 
 const concurrently = 12;
 
-/** @throws Fault (exit 2) when Azure does not answer, or for a type without a rule */
+/** @throws Fault (exit 2) if Azure does not answer, or for a type without a rule */
 export async function survey(values: Values, state: State): Promise<Survey> {
   const found = {
     adoptable: [] as Adoptable[],
@@ -59,7 +69,7 @@ export async function survey(values: Values, state: State): Promise<Survey> {
       if (resource.type === 'azurerm_key_vault') await noteDeletedVault(resource, values, found);
     }
   });
-  // In the stack's own order, whatever came back first.
+  // Requests run at once; the report follows the order of the stack.
   const order = [...values.stack.resources.keys()];
   const byOrder = (a: { address: string }, b: { address: string }) =>
     order.indexOf(a.address) - order.indexOf(b.address);
@@ -81,12 +91,12 @@ function sort(
   else found.adoptable.push({ address, importId });
 }
 
-/** States in which Azure still works on a resource. */
+/** States of a resource with a running operation. */
 const unfinished =
   /^(?:accepted|running|creating|provisioning|updating|starting|stopping|restarting|deleting|dropping)$/i;
 const failed = /^(?:failed|canceled)$/i;
 /**
- * A server whose own key is out of reach. It holds its data all the same.
+ * A server without access to its encryption key. Its data is still there.
  * https://learn.microsoft.com/azure/postgresql/security/security-data-encryption
  */
 const closed = /^(?:disabled|inaccessible)$/i;
@@ -98,31 +108,36 @@ function obstacleOf(address: string, type: string, id: string, document: unknown
   if (type === 'azurerm_subnet_network_security_group_association') return undefined;
   if (unfinished.test(state))
     return {
+      kind: 'operation-running',
       address,
       id,
-      what: `Azure is still working on it (${state})`,
-      remedy: 'Run the command again when it has ended.',
+      what: `its operation still runs (${state})`,
+      remedy: 'Run the command again when the operation has ended.',
     };
   if (closed.test(state) && type === 'azurerm_postgresql_flexible_server')
     return {
+      kind: 'key-out-of-reach',
       address,
       id,
-      what: `it is ${state.toLowerCase()}: its encryption key is out of reach`,
-      remedy: 'Never delete it. Give its identity the key back, and run the command again when it is Ready.',
+      what: `it is ${state.toLowerCase()}, because it cannot reach its encryption key`,
+      remedy:
+        'Never delete it. Give its identity access to the key, and run the command again when the server is Ready.',
     };
   if (!failed.test(state)) return undefined;
   return type === 'azurerm_resource_group_template_deployment'
     ? {
+        kind: 'deployment-failed',
         address,
         id,
-        what: `the record of a deployment that ended ${state.toLowerCase()}`,
+        what: `it is the record of a deployment that ended as ${state.toLowerCase()}`,
         remedy: `Delete the record, which deletes nothing else, and deploy: az resource delete --ids ${id}`,
       }
     : {
+        kind: 'creation-failed',
         address,
         id,
-        what: `its creation ended ${state.toLowerCase()}`,
-        remedy: `If it holds nothing, delete it and deploy: az resource delete --ids ${id}`,
+        what: `its creation ended as ${state.toLowerCase()}`,
+        remedy: `If it holds no data, delete it and deploy: az resource delete --ids ${id}`,
       };
 }
 
@@ -142,16 +157,18 @@ async function noteDeletedVault(
   const wanted = await values.argument(resource, 'resource_group_name');
   if (group !== undefined && group.toLowerCase() !== wanted?.toLowerCase()) {
     found.obstacles.push({
+      kind: 'deleted-in-another-group',
       address: resource.address,
       id,
-      what: `vault ${name} was deleted in group ${group}, and Azure recovers it there only`,
+      what: `vault ${name} was deleted in group ${group}, and Azure recovers it only there`,
       remedy:
-        'Give keyVault.name another value, or recover it and move it (az keyvault recover, az resource move).',
+        'Change keyVault.name, or recover the vault and move it (az keyvault recover, az resource move).',
     });
     return;
   }
   if (values.stack.feature('key_vault', 'recover_soft_deleted_key_vaults') === false) {
     found.obstacles.push({
+      kind: 'deleted-and-not-recovered',
       address: resource.address,
       id,
       what: `vault ${name} was deleted and keeps its name until ${textAt(deleted, 'properties', 'scheduledPurgeDate') ?? 'it is purged'}`,
@@ -160,7 +177,7 @@ async function noteDeletedVault(
     return;
   }
   found.notes.push(
-    `Vault ${name} was deleted on ${textAt(deleted, 'properties', 'deletionDate') ?? 'an unknown date'}: the next deployment recovers it with its keys.`,
+    `Vault ${name} was deleted on ${textAt(deleted, 'properties', 'deletionDate') ?? 'an unknown date'}. The next deployment recovers it with its keys.`,
   );
 }
 

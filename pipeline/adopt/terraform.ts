@@ -1,27 +1,27 @@
-/** Terraform in a stack's folder: its state, and the few commands that change nothing but that. */
+/** Terraform in the folder of a stack: reads the state, and changes only the state. */
 import { isObject, type Json, objectsAt, textAt } from '../../core/json.ts';
 import { runTerraform } from '../../core/terraform.ts';
 
-/** A resource as the state has it. */
+/** A resource in the state. */
 export interface StateResource {
   readonly address: string;
   readonly id: string | undefined;
-  /** Terraform did not see the end of its creation, and plans to replace it. */
+  /** Terraform did not see its creation end, and plans to replace it. */
   readonly tainted: boolean;
 }
 
 export interface State {
   readonly resources: ReadonlyMap<string, StateResource>;
-  /** Grows with every change; 0 when there is no state yet. */
+  /** Grows with every change; 0 if there is no state yet. */
   readonly serial: number;
 }
 
 export interface Terraform {
   /** Reads the state without taking its lock. */
   state(): Promise<State>;
-  /** Takes a resource of Azure into the state; Azure is only read. */
+  /** Imports a resource of Azure into the state. Azure is only read. */
   import(address: string, id: string): Promise<void>;
-  /** Takes back that a resource must be replaced. */
+  /** Removes the mark that a resource must be replaced. */
   untaint(address: string): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export function terraformIn(directory: string, program = 'terraform'): Terraform
   };
 }
 
-/** @param text what `terraform state pull` prints: nothing while there is no state */
+/** @param text output of `terraform state pull`, empty if there is no state */
 export function parseState(text: string): State {
   const document: Json = text.trim() === '' ? {} : JSON.parse(text);
   const resources = new Map<string, StateResource>();

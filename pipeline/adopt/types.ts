@@ -1,4 +1,4 @@
-/** What the parts of this folder hand to each other. */
+/** Types that the parts of this folder share. */
 import type { JsonObject } from '../../core/json.ts';
 import type { Azure } from './azure.ts';
 import type { Stack, StackResource } from './stack.ts';

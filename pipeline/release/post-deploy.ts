@@ -1,7 +1,7 @@
 /**
- * The post-deploy step: brings one database to what its files and settings say, checks it, and records that.
+ * The post-deploy step: applies migrations and settings to one database, verifies it, and records the release.
  *
- * It can be run again at any time and after any interruption; a run with nothing to do only looks.
+ * It can run again at any time, also after an interruption. A run with nothing to do only verifies.
  */
 
 import { Fault } from '../../core/fault.ts';
@@ -30,9 +30,9 @@ export interface PostDeployOptions extends ConnectOptions {
   readonly migrationsDirectory?: string;
   /** Passwords of logins on a server without Entra. @default - none */
   readonly loginPasswords?: ReadonlyMap<string, string>;
-  /** @default - through Azure Resource Manager */
+  /** Restarts the server. @default - through Azure Resource Manager */
   readonly restartServer?: RestartServer;
-  /** Verification fails the step from this severity on. @default 'high' */
+  /** Findings of this severity or a higher one fail the step. @default 'high' */
   readonly failOn?: 'critical' | 'high' | 'medium' | 'low';
 }
 
@@ -51,27 +51,31 @@ export interface PostDeployResult {
 }
 
 /**
- * @throws Fault with one line; when verification finds something, after the release was recorded with it.
+ * Runs the step on one database.
+ *
+ * @throws Fault `post-deploy/findings` if verification finds something at or above `failOn`. The release is recorded
+ * with the findings before that.
+ * @throws Fault of any part that fails: connecting, migrating, logins, schedules
  */
 export async function postDeploy(target: Target, options: PostDeployOptions): Promise<PostDeployResult> {
   const start = performance.now();
   const { reporter } = options;
   const first = await withRun(target, options, async (connection) => {
-    // Before anything else: an extension may need the library that waits for the restart.
+    // First, because an extension may need a library that is loaded only after the restart.
     const pending = await pendingRestarts(connection, reporter);
     const restarted = pending.length > 0 && (await restart(pending, target.deployment, options));
     return restarted ? undefined : deploy(connection, options);
   });
-  // A restart ends the session and with it the lock, so the rest is a run of its own.
+  // A restart ends the session and its lock, so the other parts run in a second one.
   const done = first ?? (await withRun(target, options, (connection) => deploy(connection, options)));
   const durationMs = performance.now() - start;
   const result = { ...done, restarted: first === undefined, durationMs };
   if (done.finding) {
     throw new Fault(
-      'post-deploy/1',
-      `Deployed ${result.target}, and its verification found what must be mended`,
+      'post-deploy/findings',
+      `Deployed ${result.target}, but its verification failed`,
       done.finding,
-      `Look at it with llama-db verify${target.environment ? ` ${target.environment}` : ''}, mend it and deploy again.`,
+      `Run llama-db verify${target.environment ? ` ${target.environment}` : ''} for the details, correct them and deploy again.`,
     );
   }
   reporter.line(`Done: ${result.target} is deployed, ${result.outcome} (${duration(durationMs)})`);
@@ -79,7 +83,7 @@ export async function postDeploy(target: Target, options: PostDeployOptions): Pr
 }
 
 type Deployed = Omit<PostDeployResult, 'restarted' | 'durationMs'> & {
-  /** What fails the step, in a few words. */
+  /** Names of the checks that fail the step. @default - none does */
   readonly finding?: string;
 };
 
@@ -103,7 +107,7 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
   const directory = options.migrationsDirectory ?? migrationsDirectory;
   if (connection.superuser) {
     reporter.warn(
-      `${connection.target.user} is a superuser: what works now says nothing about Azure, which has none to log in as`,
+      `${connection.target.user} is a superuser, which no login of Azure is: this run proves nothing about Azure`,
     );
   }
   await ensureExtensions(connection, deployment?.extensions ?? [], reporter);
@@ -125,7 +129,7 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
       auditHead,
     });
   const verification = await verify(connection, directory, options).catch(async (error) => {
-    // What was deployed stays deployed; that nobody knows its state is what promotion has to see.
+    // The deployment stays in place. Promotion must see that its state is unknown.
     await connection.client
       .query('ROLLBACK')
       .then(() => connection.restoreSession())
@@ -135,7 +139,7 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
   });
   const auditHead = await headOfDeployment(connection);
   await record(verification, auditHead);
-  // In the log of the deployment it is out of reach of whoever owns the database.
+  // The owner of the database cannot change the log of the deployment.
   if (auditHead) reporter.line(`Audit trail: its head is ${auditHead}`);
   return {
     target: connection.circumstances.target,
@@ -148,7 +152,7 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
   };
 }
 
-/** Before anything is scheduled: pg_cron's jobs work by these numbers. */
+/** Runs before the jobs are scheduled, because pg_cron's jobs use these numbers. */
 async function followPartitions(
   connection: Connection,
   partitions: Deployment['partitions'],

@@ -1,4 +1,4 @@
-/** The record of releases: what was deployed here, by whom, and what its verification found. */
+/** The record of releases: which migrations and settings were deployed, by whom, and the result of verification. */
 import { createHash } from 'node:crypto';
 import type { Connection } from '../../database/connection.ts';
 import type { MigrationFile } from '../../database/migrator/files.ts';
@@ -6,13 +6,13 @@ import { asOwner } from '../../database/migrator/prepare.ts';
 
 export interface Release {
   readonly environment: string;
-  /** `digestOfMigrations` of the files that are applied. */
+  /** `digestOfMigrations` of the applied files. */
   readonly migrationsDigest: string;
   /** `digestOfSettings` of the deployment document. */
   readonly settingsDigest: string;
   readonly outcome: 'verified' | 'findings' | 'not verified';
   readonly counts: { readonly passed: number; readonly failed: number; readonly skipped: number };
-  /** `number:hash` of the audit trail's newest seal; null while nothing is sealed, or when it could not be read. */
+  /** `number:hash` of the audit trail's newest seal; null if nothing is sealed or the seal cannot be read. */
   readonly auditHead: string | null;
 }
 
@@ -43,7 +43,7 @@ export function digestOfMigrations(files: readonly MigrationFile[]): string {
   return digest(files.map(({ name, checksum }) => `${name} ${checksum}\n`).join(''));
 }
 
-/** SHA-256 (hex) over a JSON document, whatever the order of its keys. */
+/** SHA-256 (hex) over a JSON document. The order of its keys does not matter. */
 export function digestOfSettings(document: unknown): string {
   return digest(canonical(document));
 }

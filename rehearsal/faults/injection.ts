@@ -1,5 +1,10 @@
 /** Injects one fault into each operation of a deployment, once. */
-import type { AzureRequest, AzureResponse, Interception } from '../../local/azure/index.ts';
+import {
+  type AzureRequest,
+  type AzureResponse,
+  type Interception,
+  operationIdIn,
+} from '../../local/azure/index.ts';
 import { endsDeployment, type FaultKind } from './fault-kinds.ts';
 import { type Operation, operationOf, polledOperation } from './operations.ts';
 
@@ -53,7 +58,7 @@ export class Injection {
       return polled && moment === 'end' && hasEnded(answer) ? this.#inject(polled) : undefined;
     }
     if (answer.status >= 300) return undefined;
-    const id = /\/azureAsyncOperation\/([^/?]+)/i.exec(answer.headers?.['azure-asyncoperation'] ?? '')?.[1];
+    const id = operationIdIn(answer.headers?.['azure-asyncoperation']);
     if (id !== undefined) this.#started.set(id, operation);
     // A synchronous operation has no middle: it has ended when Azure answers.
     const isMoment = moment === 'middle' || (moment === 'end' && id === undefined);

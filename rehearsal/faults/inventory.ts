@@ -1,5 +1,6 @@
 /** Compares the resources in Azure with those in the Terraform state. */
 
+import { resourceGroupOf } from '../../azure/resource-id.ts';
 import { textAt } from '../../core/json.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
 import type { Operation } from './operations.ts';
@@ -86,7 +87,11 @@ export function addressOf({ target, key }: Operation, state: StateDocument): str
 export function compare(azure: LocalAzure, state: StateDocument): Difference {
   const known = idsIn(state);
   const stated = new Set([...known.values()].flat().map((id) => id.toLowerCase()));
-  const there = azure.state.list().map(({ id }) => id);
+  // Roles on the subscription are not the environment's.
+  const there = azure.state
+    .list()
+    .map(({ id }) => id)
+    .filter((id) => resourceGroupOf(id) !== undefined);
   const exists = new Set(there.map((id) => id.toLowerCase()));
   const replicas = azure.state
     .list()

@@ -1,5 +1,5 @@
 /** Names each change that a deployment requests from the control plane, with the same name in every run. */
-import type { AzureRequest } from '../../local/azure/index.ts';
+import { type AzureRequest, operationIdIn } from '../../local/azure/index.ts';
 
 export interface Operation {
   /** Identifies the change across retries and runs. */
@@ -22,7 +22,7 @@ export function operationOf(request: AzureRequest): Operation | undefined {
 
 /** Id of the operation that a request polls; undefined if it is not a poll. */
 export function polledOperation(request: AzureRequest): string | undefined {
-  return /\/(?:azureAsyncOperation|operationResults)\/([^/]+)$/i.exec(request.path)?.[1];
+  return operationIdIn(request.path);
 }
 
 function named({ path, body }: AzureRequest): string {

@@ -3,7 +3,7 @@
 import { versionFor } from '../../azure/resource-types.ts';
 import { isObject, type JsonObject, textAt } from '../../core/json.ts';
 import { lockType } from '../../local/azure/core/locks.ts';
-import type { LocalAzure } from '../../local/azure/index.ts';
+import { type LocalAzure, operationIdIn } from '../../local/azure/index.ts';
 import type { DeployOptions, Sandbox } from './sandbox.ts';
 
 export class Operator {
@@ -29,9 +29,7 @@ export class Operator {
     const document = isObject(answer.body) ? answer.body : {};
     if (answer.status >= 300)
       throw new Error(`${textAt(document, 'error', 'code')}: ${textAt(document, 'error', 'message')}`);
-    const operation = /azureAsyncOperation\/([^?]+)/.exec(
-      answer.headers?.['azure-asyncoperation'] ?? '',
-    )?.[1];
+    const operation = operationIdIn(answer.headers?.['azure-asyncoperation']);
     const record = operation === undefined ? undefined : await operations.wait(operation);
     if (record?.error) throw new Error(`${record.error.code}: ${record.error.message}`);
     return document;

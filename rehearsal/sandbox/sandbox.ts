@@ -24,7 +24,7 @@ import { synthesize } from '../terraform/synthesis.ts';
 import { deploymentOf, isOwn } from './environments.ts';
 import { leaksOf } from './leaks.ts';
 import { type Leak, Secrets } from './secrets.ts';
-import { Testbed } from './testbed.ts';
+import { type PipelineIdentity, Testbed } from './testbed.ts';
 
 export interface SandboxOptions {
   readonly environment: EnvironmentName;
@@ -153,6 +153,11 @@ export class Sandbox {
   /** Called with each answer before it is sent, to replace it. */
   set interceptAnswer(intercept: Testbed['interceptAnswer']) {
     this.#testbed.interceptAnswer = intercept;
+  }
+
+  /** Signs Terraform, cdktf and llama-db in as an identity of the pipeline from now on. */
+  signInAs(identity: PipelineIdentity): Promise<void> {
+    return this.#testbed.signInAs(identity);
   }
 
   /** Azure id of one of the environment's servers. */
@@ -308,7 +313,12 @@ export class Sandbox {
   /** Environment variables with which terraform, cdktf, psql and llama-db reach this sandbox. */
   get variables(): Readonly<Record<string, string>> {
     const { project, azure, settings } = this;
-    return { ...project.environment, ...azure.environment, ...this.#testbed.loginEnvironment(settings) };
+    return {
+      ...project.environment,
+      ...azure.environment,
+      ...this.#testbed.loginEnvironment(settings),
+      ...this.#testbed.identityEnvironment,
+    };
   }
 
   /** Closes all parts. @throws NotClosed that names the parts that did not close */

@@ -1,6 +1,10 @@
 /** The parts of a sandbox: a local Azure, the PostgreSQL behind its servers, a scratch project and a deployer. */
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { nameOf } from '../../azure/resource-id.ts';
+import { withheldActions } from '../../azure/resource-types.ts';
 import { textAt } from '../../core/json.ts';
 import type { EnvironmentSettings } from '../../environments/settings.ts';
 import {
@@ -13,6 +17,7 @@ import {
   PostgresBehind,
   serverBehind,
   startLocalAzure,
+  workflowToken,
 } from '../../local/azure/index.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import { closeAll, type Part, thenClose } from '../../local/closing.ts';
@@ -43,6 +48,15 @@ export interface TestbedOptions {
   readonly onOutput?: ((line: Line) => void) | undefined;
 }
 
+/** An identity that a workflow signs in as without a secret. */
+export interface PipelineIdentity {
+  readonly clientId: string;
+  /** Subject of the workflow's tokens. */
+  readonly subject: string;
+  /** Further variables of its environment. @default - none */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
 /** The initial state of a testbed. */
 interface Beginning {
   postgres(): Promise<LocalPostgres>;
@@ -59,6 +73,8 @@ export class Testbed {
   interceptAnswer:
     | ((request: AzureRequest, answer: AzureResponse) => Interception | Promise<Interception>)
     | undefined;
+  /** Environment of the identity that everything is signed in as. @default - the deploying identity with a secret */
+  identityEnvironment: Readonly<Record<string, string>> = {};
   readonly #options: TestbedOptions;
   readonly #parts: Part[] = [];
   #postgres: LocalPostgres | undefined;
@@ -103,7 +119,7 @@ export class Testbed {
   }
 
   async #setUp({ postgres, project: open, state }: Beginning): Promise<void> {
-    const { settings, deployer, onOutput, database = true } = this.#options;
+    const { settings, database = true } = this.#options;
     if (database) await this.#setUpPostgres(postgres);
     const project = await this.#start('the scratch project', open(), (one) => one.close());
     this.#project = project;
@@ -116,13 +132,42 @@ export class Testbed {
     const { directory } = this.azure;
     for (const { objectId, type } of settings.server.authentication.administrators)
       if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
+    this.#deployer = this.#newDeployer();
+  }
+
+  #newDeployer(): Deployer {
+    const { settings, deployer, onOutput } = this.#options;
     const Kind = deployer === 'cdktf' ? CdktfDeployer : TerraformDeployer;
-    this.#deployer = new Kind({
-      project,
-      name: settings.name,
-      environment: { ...this.azure.environment, ...this.loginEnvironment(settings) },
-      onOutput,
-    });
+    const environment = {
+      ...this.azure.environment,
+      ...this.loginEnvironment(settings),
+      ...this.identityEnvironment,
+    };
+    return new Kind({ project: this.project, name: settings.name, environment, onOutput });
+  }
+
+  /** Signs everything in as an identity of the pipeline from now on, by a token that its workflow would have. */
+  async signInAs({ clientId, subject, variables = {} }: PipelineIdentity): Promise<void> {
+    const token = workflowToken(subject, 3600);
+    this.#options.secrets.add(`the workflow's token (${subject})`, token);
+    const folder = await this.#start(
+      'the token of a workflow',
+      mkdtemp(path.join(tmpdir(), 'workflow-')),
+      (made) => rm(made, { recursive: true, force: true }),
+    );
+    const file = path.join(folder, 'token');
+    await writeFile(file, token, { mode: 0o600 });
+    this.identityEnvironment = {
+      ARM_CLIENT_ID: clientId,
+      ARM_CLIENT_SECRET: '',
+      ARM_USE_OIDC: 'true',
+      ARM_OIDC_TOKEN_FILE_PATH: file,
+      AZURE_CLIENT_ID: clientId,
+      AZURE_CLIENT_SECRET: '',
+      AZURE_FEDERATED_TOKEN_FILE: file,
+      ...variables,
+    };
+    this.#deployer = this.#newDeployer();
   }
 
   async #setUpPostgres(start: Beginning['postgres']): Promise<void> {
@@ -155,8 +200,8 @@ export class Testbed {
         if (this.#behind) await admit(issued, this.azure, await this.writer());
       },
       ...(tokenLifetime === undefined ? {} : { tokenLifetime }),
-      // As docs/bootstrap.md grants it: without sharedKeys/action, the workspace's key cannot enter the state.
-      mayReadSharedKeys: false,
+      // docs/bootstrap.md grants no sharedKeys/action, so the workspace's key cannot enter the state.
+      withheldActions,
       intercept: (request) => this.intercept?.(request),
       interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
       ...(this.#behind ? { serverEvents: this.#behind.events } : {}),

@@ -1,3 +1,4 @@
+import { resourceGroupOf } from '../../azure/resource-id.ts';
 import { Operator } from '../sandbox/operator.ts';
 import { reasonOf } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
@@ -22,7 +23,10 @@ export const scenario: Scenario = {
       error ? [`${method} ${target}: ${error.code}, ${error.message}`] : [],
     );
     sandbox.check('destroying succeeds', run.exitCode === 0, () => [reasonOf(run), ...failed].join('; '));
-    const left = sandbox.azure.state.list().map(({ id }) => id);
+    const left = sandbox.azure.state
+      .list()
+      .map(({ id }) => id)
+      .filter((id) => resourceGroupOf(id) !== undefined);
     sandbox.check('no resource is left', left.length === 0, () => left.join(', '));
     const kept = [...sandbox.azure.azure.memory.map('deletedVaults').keys()];
     sandbox.check(

@@ -32,7 +32,7 @@ export const scenario: Scenario = {
       'the step reports in one line which login was refused, the reason and the remedy',
       refusals.length === 1 &&
         refusals[0]?.startsWith(server.name) === true &&
-        /: password authentication failed for user .*\. The user name must be the Entra principal .*must be its member.*: az login\. \[[\w/-]+\]$/.test(
+        /: password authentication failed for user .*\. .*: az login\. \[connection\/login-refused\]$/.test(
           refusals[0],
         ),
       () => lines.join('; '),

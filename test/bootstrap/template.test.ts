@@ -37,7 +37,7 @@ function everyResource(template: { resources: Resource[] }): Resource[] {
 }
 
 describe('the bootstrap of a subscription', () => {
-  it('keeps state out of reach of account keys and of the public', () => {
+  it('closes the state to account keys and to the public', () => {
     const account = everyResource(templateOf('production')).find(
       (each) => each.type === 'Microsoft.Storage/storageAccounts',
     );
@@ -56,7 +56,7 @@ describe('the bootstrap of a subscription', () => {
     ]);
   });
 
-  it('gives the deploying role no way to the shared key of the workspace, nor a wildcard over everything', () => {
+  it("gives the deploy role neither the workspace's shared key nor a wildcard over everything", () => {
     const permission = customRole('deployment', 'production');
     expect(permission.notActions).toContain('Microsoft.OperationalInsights/workspaces/sharedKeys/action');
     const matches = (action: string) =>
@@ -72,7 +72,7 @@ describe('the bootstrap of a subscription', () => {
     expect(matches(`${identity}/assign/action`)).not.toEqual([]);
   });
 
-  it('lets the deploying identity give away the roles of the stack, and no other', () => {
+  it('lets the deploy identity assign the roles of the stack, and no other', () => {
     const template = templateOf('production');
     const [plan, refresh, deploy] = template.resources.filter(
       (each: Resource) => each.type === 'Microsoft.Authorization/roleAssignments',
@@ -99,7 +99,7 @@ describe('the bootstrap of a subscription', () => {
     });
   });
 
-  it('covers with its role every provider that the stacks use', () => {
+  it('covers every provider of the stacks with the deploy role', () => {
     const permission = customRole('deployment', 'staging');
     // The state's storage account is the bootstrap's own; the stacks never touch it.
     for (const namespace of resourceProviders.filter((each) => each !== 'Microsoft.Storage')) {
@@ -122,18 +122,18 @@ describe('the bootstrap of a subscription', () => {
     expect(new Set([...names('production'), ...names('staging')]).size).toBe(10);
   });
 
-  it('prints the template as a command, and refuses what it cannot use in one line', async () => {
+  it('prints the template, and refuses bad arguments in one line', async () => {
     const llama = (...args: string[]) =>
       run(process.execPath, ['commands/llama-db.mjs', 'bootstrap', ...args, '--repository', 'acme/database']);
     const { stdout } = await llama('production', '--subscription', subscription, '--print');
     expect(JSON.parse(stdout)).toEqual(templateOf('production'));
 
     for (const [args, message] of [
-      [['development', '--subscription', subscription], /development needs none: its state is local/],
-      [['production', '--subscription', 'mine'], /no subscription: .*"mine", not a subscription id/],
+      [['development', '--subscription', subscription], /^development .*\[bootstrap\/state-is-local\]/],
+      [['production', '--subscription', 'mine'], /"mine".*\[bootstrap\/subscription-malformed\]/],
       [
         ['prod', '--subscription', subscription],
-        /environment prod: .* development, staging, production\..*\[environment\/unknown\]/,
+        /environment prod: .* development, .*production\..*\[environment\/unknown\]/,
       ],
     ] as const) {
       const failure = await llama(...args).catch((error: { code: number; stderr: string }) => error);

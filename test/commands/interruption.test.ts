@@ -4,7 +4,7 @@ import { catalogOf } from '../support/catalog.ts';
 import { freshDatabase, type TestDatabase } from '../support/postgres.ts';
 import { migrationsCopy, run, start } from './run.ts';
 
-/** What an uninterrupted run leaves. */
+/** The catalogs after an uninterrupted run. */
 let reference: readonly string[];
 const databases: TestDatabase[] = [];
 
@@ -27,7 +27,7 @@ afterEach(async () => {
   for (const database of databases.splice(0)) await database.drop();
 });
 
-/** Starts a deployment, waits until it has printed something, and a moment more, then kills it. */
+/** Starts a deployment, waits for a line of output and some time, then kills it. */
 async function killAt(database: TestDatabase, moment: RegExp, delay: number): Promise<boolean> {
   const running = start(['post-deploy', '--url', database.url()]);
   let over = false;
@@ -40,7 +40,7 @@ async function killAt(database: TestDatabase, moment: RegExp, delay: number): Pr
   return (await running.finished).signal === 'SIGKILL';
 }
 
-// Moments of chance, and two deployments at once: test/proof.
+// test/proof covers random moments and parallel deployments.
 describe('a deployment that is killed', () => {
   it.each([
     ['before it has done anything', /^/, 200],
@@ -50,7 +50,7 @@ describe('a deployment that is killed', () => {
     ['towards the end', /Applied 0009/, 4],
   ])('%s is finished by the next one, to the same catalogs', async (_, moment, delay) => {
     let database = await fresh();
-    // On a busy machine the run may be over before the signal comes: that proves nothing, so once more.
+    // On a busy machine the run may end before the signal. Such an attempt is repeated.
     for (let tries = 1; !(await killAt(database, moment, delay)); tries += 1) {
       expect(tries).toBeLessThan(4);
       database = await fresh();
@@ -60,7 +60,7 @@ describe('a deployment that is killed', () => {
     expect(await catalogOf(database.connection('superuser'))).toEqual(reference);
   });
 
-  it('is told what happened when the server ends its session', async () => {
+  it('reports the reason if the server ends its session', async () => {
     const database = await fresh();
     const migrations = migrationsCopy();
     try {

@@ -60,7 +60,7 @@ const states = (tenant: string) =>
 const expected = (count: number) => Array.from({ length: count }, (_, number) => number);
 
 describe('llama-db keys', () => {
-  it('replaces a key, encrypts the records again, and retires the old one when nobody can still use it', async () => {
+  it('replaces a key, encrypts the records again, and retires the old key when no application can still use it', async () => {
     const tenant = randomName('tenant');
     await plant(tenant, 25);
     const first = await keys('rotate', ...withKey(), '--tenant', tenant, '--batch-size', '10', '--json');
@@ -78,7 +78,7 @@ describe('llama-db keys', () => {
     expect(trail).toEqual([{ user_id: fixture.database.server.administrator }]);
   });
 
-  it('keeps a replaced key for as long as the audit trail may hold values of it', async () => {
+  it('keeps a replaced key as long as the audit trail may contain its values', async () => {
     const tenant = randomName('tenant');
     await plant(tenant, 2);
     await keys('rotate', ...withKey(), '--tenant', tenant, '--grace', '0');
@@ -93,7 +93,7 @@ describe('llama-db keys', () => {
     await age("now() - interval '2 days'");
     await keys('rotate', ...withKey(), '--grace', '0');
     expect(await states(tenant)).toEqual(['retired', 'active']);
-    // Retired before the oldest month that the trail has here.
+    // Retired before the oldest month of the trail.
     await age("date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '2 months'");
     const done = await keys('rotate', ...withKey(), '--grace', '0', '--json');
     expect(JSON.parse(done.stdout)).toMatchObject({ destroyed: 1 });
@@ -101,7 +101,7 @@ describe('llama-db keys', () => {
     expect(await read(tenant)).toMatchObject({ numbers: expected(2) });
   });
 
-  it('wraps all keys with a new wrapping key, touching no record, and says before and after what is due', async () => {
+  it('wraps all keys with a new wrapping key without changing a record, and reports before and after which keys are due', async () => {
     const tenant = randomName('tenant');
     await plant(tenant, 3);
     const before = await fixture.asAdmin(
@@ -126,7 +126,7 @@ describe('llama-db keys', () => {
     expect(JSON.parse((await keys('rewrap', ...withKey(), '--json')).stdout)).toMatchObject({ rewrapped: 0 });
   });
 
-  it('loses nothing when it is killed at any moment', async () => {
+  it('loses no value if it is killed at any moment', async () => {
     const tenant = randomName('tenant');
     await plant(tenant, 60);
     const arguments_ = [
@@ -152,7 +152,7 @@ describe('llama-db keys', () => {
     expect(new Set(await states(tenant))).toEqual(new Set(['retired', 'active']));
   });
 
-  it('erases a tenant for good, and the audit trail says so', async () => {
+  it('erases a tenant for good and records it in the audit trail', async () => {
     const [tenant, other] = [randomName('tenant'), randomName('tenant')];
     await plant(tenant, 2);
     await plant(other, 2);
@@ -196,7 +196,7 @@ describe('llama-db keys', () => {
     expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining('has no data keys') });
   });
 
-  it('explains what it lacks', async () => {
+  it('explains a missing option', async () => {
     expect(await keys('rotate')).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('No wrapping key is named'),

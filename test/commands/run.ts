@@ -1,4 +1,4 @@
-/** The command line as a person or a pipeline runs it: a process of its own. */
+/** Runs llama-db as a person or a pipeline does, in a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,11 +16,11 @@ export interface Finished {
 export interface Running {
   readonly child: ChildProcess;
   readonly finished: Promise<Finished>;
-  /** What it printed so far, both streams. */
+  /** The output so far, of both streams. */
   printed(): string;
 }
 
-/** Starts `llama-db` with nothing of this process's own targets in its environment. */
+/** Starts `llama-db` without the targets in this process's environment. */
 export function start(args: readonly string[], environment: Record<string, string> = {}): Running {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(PG|LLAMA_DB|AZURE|ARM|VITEST)/.test(name),
@@ -58,14 +58,14 @@ export interface MigrationsCopy {
   drop(): void;
 }
 
-/** A copy of the project's migrations that a test may change; `empty` has none of them. */
+/** A copy of the project's migrations that a test may change; `empty` has no migrations. */
 export function migrationsCopy(kind: 'project' | 'empty' = 'project'): MigrationsCopy {
   const home = mkdtempSync(join(tmpdir(), 'llama-db-migrations-'));
   const directory = join(home, 'migrations');
   if (kind === 'project') cpSync(join(root, 'migrations'), directory, { recursive: true });
   else mkdirSync(directory);
   writeFileSync(join(home, 'package.json'), '{ "type": "module" }');
-  // What TypeScript migrations import lies beside their folder.
+  // The imports of TypeScript migrations lead to this folder.
   symlinkSync(join(root, 'database'), join(home, 'database'));
   return {
     directory,

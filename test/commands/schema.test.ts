@@ -11,7 +11,7 @@ afterEach(() => copy.drop());
 
 const path = () => join(copy.directory, 'schema.json');
 
-/** A migration as somebody would write it: a table of tenants, a column, a policy changed, a grant, a function. */
+/** A realistic migration: a table of tenants, a column, a changed policy, a grant, a function. */
 const sample = `-- Up Migration
 CREATE TABLE llama.notes (
   tenant_id varchar(100) NOT NULL,
@@ -39,13 +39,13 @@ SELECT 1;
 `;
 
 describe('llama-db schema', () => {
-  it('--check finds the committed manifest to be what the migrations make on every supported major', async () => {
+  it('--check passes for the committed manifest on every supported major version', async () => {
     const { code, stdout, stderr } = await run(['schema', '--check']);
     expect(stdout + stderr).toMatch(/schema\.json is what the migrations make on PostgreSQL 16, 17, 18\n$/);
     expect(code).toBe(0);
   }, 120_000);
 
-  it('--check exits with 1 after a migration whose manifest was not generated, and prints what it does', async () => {
+  it('--check exits with 1 after a migration without a generated manifest, and prints its effect', async () => {
     copy.write('9001_sample.sql', sample);
     const { code, stdout } = await run([
       ...['schema', '--check', '--major', '17', '--migrations', copy.directory],
@@ -76,7 +76,7 @@ describe('llama-db schema', () => {
     `);
   }, 60_000);
 
-  it('--write makes --check pass, and says what changed', async () => {
+  it('--write makes --check pass, and prints the changes', async () => {
     const committed = readFileSync(path(), 'utf8');
     const { common, ...rest } = JSON.parse(committed);
     delete common['llama.tenant_configs'];

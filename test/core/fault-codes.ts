@@ -16,10 +16,15 @@ export interface FaultSite {
 /** Stands for a code that is neither a literal nor passed on. */
 export const unreadable = 'unreadable/code';
 
+/** Classes of explained errors; the runtime package has its own. */
+const faultClass = /^(Fault|ConfigurationError|EncryptionError)$/;
+
+type FaultExpression = ts.NewExpression | ts.CallExpression;
+
 const codePattern = /^[a-z][a-z0-9-]*\/[a-z0-9-]+$/;
 
 /**
- * Every place that makes a Fault: `new Fault(…)` and its subclasses, calls of a function of the same file with a parameter
+ * Every place that makes a Fault: `new Fault(…)`, `super(…)` in a subclass, calls of a function of the same file with a parameter
  * of type FaultCode, and arrays `[code, what, why, remedy]` in a file that imports FaultCode.
  */
 export function readFaults(files: readonly string[] = sourceFiles()): FaultSite[] {
@@ -41,10 +46,10 @@ class FileReader {
   /** Functions with a parameter of type FaultCode: its position, and the fault that they make. */
   readonly #makers = new Map<
     string,
-    { readonly parameters: readonly string[]; readonly fault: ts.NewExpression }
+    { readonly parameters: readonly string[]; readonly fault: FaultExpression }
   >();
   /** Subclasses whose code is a prefix and the first argument. */
-  readonly #prefixes = new Map<string, string>([['EncryptionFault', 'encryption']]);
+  readonly #prefixes = new Map<string, string>([['EncryptionError', 'encryption']]);
 
   constructor(file: string, text: string) {
     this.#file = file;
@@ -52,7 +57,6 @@ class FileReader {
   }
 
   read(): FaultSite[] {
-    if (!/Fault\b/.test(this.#source.text)) return [];
     this.#each(this.#source, (node) => this.#findMaker(node));
     this.#each(this.#source, (node) => this.#findSite(node));
     return this.#sites;
@@ -79,7 +83,7 @@ class FileReader {
       const [code, ...texts] = node.arguments ?? [];
       const prefix = this.#prefixes.get(node.expression.getText());
       const literals = literalsOf(code);
-      const passedOn = /^(\w+\.)?code$/.test(code?.getText() ?? '');
+      const passedOn = /^(\w+\.)?(code|problem)$/.test(code?.getText() ?? '');
       if (literals.length === 0 && !passedOn)
         this.#add(
           unreadable,
@@ -120,8 +124,15 @@ class FileReader {
   }
 }
 
-function isFault(node: ts.Node): node is ts.NewExpression {
-  return ts.isNewExpression(node) && /^(Encryption)?Fault$/.test(node.expression.getText());
+/** `new Fault(…)`, or `super(…)` in a subclass. */
+function isFault(node: ts.Node): node is FaultExpression {
+  if (ts.isNewExpression(node)) return faultClass.test(node.expression.getText());
+  if (!ts.isCallExpression(node) || node.expression.kind !== ts.SyntaxKind.SuperKeyword) return false;
+  const owner = ts.findAncestor(node, ts.isClassDeclaration);
+  return (
+    owner?.heritageClauses?.some(({ types }) => types.some((type) => faultClass.test(type.getText()))) ??
+    false
+  );
 }
 
 function nameOfVariable(node: ts.Node): ts.Node | undefined {
@@ -154,8 +165,26 @@ function shown(node: ts.Expression, branch = 0): string | undefined {
     return [node.left, node.right].map((side) => shown(side) ?? value(side)).join('');
   }
   if (ts.isParenthesizedExpression(node)) return shown(node.expression);
+  if (ts.isIdentifier(node)) {
+    const constant = constantOf(node);
+    if (constant) return shown(constant, branch);
+  }
   if (ts.isPropertyAccessExpression(node) && /^(what|why|remedy)$/.test(node.name.text)) return undefined;
   return value(node);
+}
+
+/** The text of a constant that is declared in a block around its use. */
+function constantOf(use: ts.Identifier): ts.Expression | undefined {
+  for (let around: ts.Node = use; around.parent; around = around.parent) {
+    if (!ts.isBlock(around) && !ts.isSourceFile(around)) continue;
+    for (const statement of around.statements) {
+      if (!ts.isVariableStatement(statement)) continue;
+      const found = statement.declarationList.declarations.find(({ name }) => name.getText() === use.text);
+      const text = found?.initializer;
+      if (text && (ts.isStringLiteralLike(text) || ts.isTemplateExpression(text))) return text;
+    }
+  }
+  return undefined;
 }
 
 /** `{target}` for `about.target`, `{names}` for `names(found)`, `{name}` for `found.map(({ name }) => name).join(', ')`. */

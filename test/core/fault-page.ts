@@ -1,8 +1,7 @@
-/** The page docs/faults.md. Write it with `node --import tsx test/core/fault-page.ts > docs/faults.md`. */
-import { pathToFileURL } from 'node:url';
+/** The page docs/faults.md. */
 import { type FaultSite, readFaults, unreadable } from './fault-codes.ts';
 
-export function documentFaults(found: readonly FaultSite[]): string {
+export function documentFaults(found: readonly FaultSite[] = readFaults()): string {
   const sites = found.filter(({ code }) => code !== unreadable);
   const areas = [...new Set(sites.map(({ code }) => areaOf(code)))].sort();
   const sections = areas.map((area) => {
@@ -22,7 +21,7 @@ export function documentFaults(found: readonly FaultSite[]): string {
     '',
     'Every failure that a command reports has a stable code, printed in brackets after the message and as `error.code` with `--json`. Braces stand for values.',
     '',
-    'Written by `node --import tsx test/core/fault-page.ts` from the sources.',
+    'Written by `npm run docs` from the sources.',
     '',
     ...sections,
   ].join('\n');
@@ -47,8 +46,4 @@ function cell(text: string): string {
     .replaceAll('<', '\\<')
     .replaceAll('*', '\\*')
     .replace(/\s*\n\s*/g, ' ');
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  process.stdout.write(documentFaults(readFaults()));
 }

@@ -47,7 +47,7 @@ describe('the environments', () => {
   });
 
   it.each([
-    ['qa', /Name one of them/],
+    ['nowhere', /Name one of them/],
     ['prodction', /Did you mean production\?/],
   ])('are refused by a name that does not exist: %s', (name, remedy) => {
     const refuse = () => environments.named(name);

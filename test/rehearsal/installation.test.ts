@@ -75,7 +75,7 @@ describe('what a rehearsal needs', () => {
   });
 
   it.each([
-    [['nowhere'], 'environments/ has development, staging, production'],
+    [['nowhere'], '[environment/unknown]'],
     [['production', '--scenario', 'nothing'], '[rehearsal/unknown-scenario]'],
     [['development', '--scenario', 'state-locked'], '[rehearsal/scenario-not-for-environment]'],
   ])('refuses %j as bad usage', (parameters, words) => {

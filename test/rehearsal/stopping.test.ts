@@ -9,7 +9,7 @@ import type { Line, StopSignals } from '../../local/processes/program.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import type { DeployRun } from '../../rehearsal/terraform/deployer.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
-import { processesAbout, tellsProcesses } from '../support/left-behind.ts';
+import { processesAbout, showsProcesses } from '../support/left-behind.ts';
 
 const missing = await whyNoTerraform();
 const project = path.join(import.meta.dirname, '../..');
@@ -54,7 +54,7 @@ describe('a deployment without cdktf that is stopped', () => {
     return ended;
   }
   function hasEnded({ exitCode }: DeployRun): void {
-    if (tellsProcesses) expect(processesAbout(sandbox.project.root)).toEqual([]);
+    if (showsProcesses) expect(processesAbout(sandbox.project.root)).toEqual([]);
     expect(exitCode).not.toBe(0);
   }
   const phase = (run: DeployRun) => run.phases.at(-1)?.name;
@@ -102,7 +102,7 @@ describe('a rehearsal that is killed', () => {
     skip,
   }) => {
     skip(missing !== undefined, missing);
-    skip(!tellsProcesses, 'this machine does not show the environment of processes');
+    skip(!showsProcesses, 'this machine does not show the environment of processes');
     const program = `
       const { Project } = await import('./rehearsal/terraform/project.ts');
       const { runProgram } = await import('./local/processes/program.ts');
@@ -151,7 +151,7 @@ describe('a rehearsal that is interrupted', () => {
     expect(interrupted).toBe(true);
     for (const folder of folders) {
       expect(existsSync(folder)).toBe(false);
-      if (tellsProcesses) expect(processesAbout(folder)).toEqual([]);
+      if (showsProcesses) expect(processesAbout(folder)).toEqual([]);
     }
   });
 });

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { environments } from '../../environments/index.ts';
 
 const cli = resolve('node_modules/cdktf-cli/bundle/bin/cdktf');
 
@@ -95,9 +96,7 @@ describe('synthesis', () => {
   it('writes one stack per environment, and a manifest', () => {
     expect(Object.keys(written)).toEqual([
       'manifest.json',
-      'stacks/development/cdk.tf.json',
-      'stacks/production/cdk.tf.json',
-      'stacks/staging/cdk.tf.json',
+      ...environments.names.map((name) => `stacks/${name}/cdk.tf.json`).sort(),
     ]);
   });
 
@@ -181,7 +180,9 @@ describe('synthesis of invalid settings', () => {
     writeFileSync(join(project, 'migrations/9_late.sql'), '-- Up Migration\nselect 1;\n');
     const { status, stderr } = await node(project, main);
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^Migration .*9_late\.sql: its name is not NNNN_lower_case_name.*\n$/);
+    expect(stderr).toMatch(
+      /^Migration .*9_late\.sql: .*NNNN_lower_case_name.* \[migration\/name-malformed\]\n$/,
+    );
     expect(files(join(project, 'cdktf.out'))).toEqual({});
   });
 });

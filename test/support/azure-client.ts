@@ -5,7 +5,7 @@ import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { versionFor } from '../../azure/resource-types.ts';
-import type { LocalAzure } from '../../local/azure/index.ts';
+import { type LocalAzure, workflowToken } from '../../local/azure/index.ts';
 
 export interface AnswerBody {
   readonly error: { readonly code: string; readonly message: string };
@@ -31,10 +31,15 @@ export interface Call {
 
 export class AzureClient {
   readonly #token = new Map<string, string>();
-  /** @param position whether it stands in the virtual network. @default 'internet' */
+  #trust: tls.SecureContext | undefined;
+  /**
+   * @param position whether it stands in the virtual network. @default 'internet'
+   * @param identity the one of a workflow that it signs in as. @default - the deploying identity, with a secret
+   */
   constructor(
     readonly azure: LocalAzure,
     readonly position: 'internet' | 'network' = 'internet',
+    readonly identity?: { readonly clientId: string; readonly subject: string },
   ) {}
 
   /** Asks the control plane, with a token. @param version - the one of azure/resource-types.ts for the path */
@@ -67,8 +72,12 @@ export class AzureClient {
         host: 'login.microsoftonline.com',
         body: new URLSearchParams({
           grant_type: 'client_credentials',
-          client_id: environment['ARM_CLIENT_ID'] ?? '',
-          client_secret: environment['ARM_CLIENT_SECRET'] ?? '',
+          ...(this.identity
+            ? { client_id: this.identity.clientId, client_assertion: workflowToken(this.identity.subject) }
+            : {
+                client_id: environment['ARM_CLIENT_ID'] ?? '',
+                client_secret: environment['ARM_CLIENT_SECRET'] ?? '',
+              }),
           scope: `${audience}/.default`,
         }).toString(),
       });
@@ -121,7 +130,11 @@ export class AzureClient {
     const { environment, networkEnvironment } = this.azure;
     const { HTTPS_PROXY } = this.position === 'network' ? networkEnvironment : environment;
     const proxy = new URL(HTTPS_PROXY ?? '');
-    const authorities = readFileSync(this.azure.environment['SSL_CERT_FILE'] ?? '', 'utf8');
+    // Read once: the file holds every authority of the system.
+    this.#trust ??= tls.createSecureContext({
+      ca: readFileSync(this.azure.environment['SSL_CERT_FILE'] ?? '', 'utf8'),
+    });
+    const secureContext = this.#trust;
     return new Promise((resolve, reject) => {
       const request = http.request({
         host: proxy.hostname,
@@ -137,7 +150,7 @@ export class AzureClient {
           reject(new Error(`CONNECT ${host}: ${response.statusCode}`));
           return;
         }
-        const secure = tls.connect({ socket: raw, servername: host, ca: authorities }, () => resolve(secure));
+        const secure = tls.connect({ socket: raw, servername: host, secureContext }, () => resolve(secure));
         secure.on('error', reject);
       });
       request.end();

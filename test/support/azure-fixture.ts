@@ -18,6 +18,9 @@ export interface AzureFixture {
   hold(): () => void;
 }
 
+/** Names of all refusals that tests of this file were answered so far. */
+export const provoked = new Set<string>();
+
 /** Starts one before each test of the file, and stops it after. */
 export function useLocalAzure(options: LocalAzureOptions = {}): AzureFixture {
   let azure: LocalAzure;
@@ -32,6 +35,7 @@ export function useLocalAzure(options: LocalAzureOptions = {}): AzureFixture {
   });
   afterEach(async () => {
     held = undefined;
+    for (const refusal of azure.refusals) provoked.add(refusal);
     await azure.stop();
   });
   return {
@@ -67,7 +71,7 @@ export interface ServerChanges {
   readonly properties?: object;
 }
 
-/** What creates a General Purpose server with private access and Entra login. */
+/** The request body that creates a General Purpose server with private access and Entra login. */
 export function serverDocument(changes: ServerChanges = {}) {
   const { properties, ...rest } = changes;
   return {

@@ -1,4 +1,4 @@
-/** A vault with a wrapping key as the stacks make them: closed, with a private endpoint, a role on the key alone. */
+/** A vault with a wrapping key as the stacks deploy it: closed, with a private endpoint, and a role on the key alone. */
 import type { LocalAzure } from '../../local/azure/index.ts';
 import { AzureClient } from './azure-client.ts';
 
@@ -7,7 +7,7 @@ export interface ClosedVault {
   readonly keyUri: string;
   /** Azure resource id of the key. */
   readonly keyId: string;
-  /** Takes the deploying identity's role on the key away. */
+  /** Removes the deploying identity's role on the key. */
   takeRole(): Promise<{ giveBack(): Promise<void> }>;
 }
 

@@ -8,10 +8,10 @@ declare module 'vitest' {
   }
 }
 
-/** Name that the shared server's certificate carries beside localhost. */
+/** Host name in the shared server's certificate, beside localhost. */
 const hostName = 'llama-mapper-test.postgres.database.azure.com';
 
-/** One server for all tests of a run; it ends with the run, also when the run is killed. */
+/** Starts one server for all tests of a run. It ends with the run, even if the run is killed. */
 export default async function startSharedServer(project: TestProject): Promise<() => Promise<void>> {
   const server = await startPostgres({ hostNames: [hostName] });
   const { port, caFile, hostNames, administrator, passwords, database } = server;

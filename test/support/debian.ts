@@ -1,8 +1,8 @@
 /**
- * Debian's PostgreSQL 15 with pg_cron and pgaudit, which the servers of other tests have no build of.
+ * Debian's PostgreSQL 15 with pg_cron and pgaudit, which the servers of other tests do not have.
  *
- * 15 is no supported target: `GRANT … WITH INHERIT` and pg_input_is_valid() came later, so the migrations are
- * applied with the one left out and the other played by SQL. What is looked at is what these two extensions do.
+ * Version 15 is not a supported target: it lacks `GRANT … WITH INHERIT` and pg_input_is_valid(). The migrations are applied
+ * without the first and with an SQL replacement of the second. Tests use it only for these two extensions.
  */
 import { chownSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { apply, migrations, prepare } from '../migrations/apply.ts';
 const programs = '/usr/lib/postgresql/15/bin';
 const extensions = '/usr/share/postgresql/15/extension';
 
-/** Why it cannot be used here, or undefined when it can. */
+/** Why this machine cannot use it; undefined if it can. */
 export function whyNoDebianPostgres(): string | undefined {
   if (!existsSync(join(programs, 'postgres'))) return `needs Debian's PostgreSQL 15 in ${programs}`;
   for (const name of ['pg_cron', 'pgaudit']) {
@@ -27,13 +27,13 @@ export function whyNoDebianPostgres(): string | undefined {
 }
 
 export interface DebianPostgres {
-  /** A client of the superuser, closed by `stop`. */
+  /** A superuser's client, closed by `stop`. */
   connect(user?: string): Promise<pg.Client>;
   log(): string;
   stop(): Promise<void>;
 }
 
-/** Starts one with a migrated database `llama`, which pg_cron lives in as well. */
+/** Starts a server with a migrated database `llama`, in which pg_cron is installed too. */
 export async function startDebianPostgres(
   settings: Readonly<Record<string, string>>,
 ): Promise<DebianPostgres> {
@@ -74,11 +74,11 @@ export async function startDebianPostgres(
         unix_socket_directories: '',
         shared_preload_libraries: 'pg_cron,pgaudit,pg_stat_statements',
         'cron.database_name': 'llama',
-        // Without a connection of their own, jobs need no way in through pg_hba.conf.
+        // Background workers need no entry in pg_hba.conf.
         'cron.use_background_workers': 'on',
         max_worker_processes: '20',
         fsync: 'off',
-        // For the function below, which the migrations look for in pg_catalog.
+        // For the function below, which the migrations expect in pg_catalog.
         allow_system_table_mods: 'on',
         ...settings,
       };
@@ -105,7 +105,7 @@ async function migrate(client: pg.Client): Promise<void> {
   await client.query(`
     CREATE FUNCTION pg_catalog.pg_input_is_valid(input text, type text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
     DECLARE
-      -- Assignments convert without a statement, of which pgaudit would tell.
+      -- Assignments convert without a statement, which pgaudit would log.
       as_uuid uuid;
       as_inet inet;
       as_jsonb jsonb;
@@ -113,12 +113,12 @@ async function migrate(client: pg.Client): Promise<void> {
       IF type = 'uuid' THEN as_uuid := input;
       ELSIF type = 'inet' THEN as_inet := input;
       ELSIF type = 'jsonb' THEN as_jsonb := input;
-      ELSE RAISE EXCEPTION 'not played here: %', type;
+      ELSE RAISE EXCEPTION 'not replaced here: %', type;
       END IF;
       RETURN input IS NOT NULL;
     EXCEPTION WHEN data_exception THEN RETURN false;
     END $$`);
-  // The clients of these helpers are told what 15 has no words for.
+  // Remove the clauses that version 15 does not have.
   const older = Object.create(client) as pg.Client;
   older.query = ((text: string, values?: unknown[]) =>
     client.query(

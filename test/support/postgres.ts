@@ -1,4 +1,4 @@
-/** Databases for tests, on the one server that `cluster.ts` starts for a run. */
+/** Databases for tests, on the server that `cluster.ts` starts for a run. */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
@@ -40,11 +40,11 @@ export interface TestDatabase {
 }
 
 /**
- * An empty database owned as on Azure, on the run's shared server.
+ * Creates an empty database on the run's shared server, owned as on Azure.
  *
- * Roles belong to the whole server and tests run side by side: a test may create roles under random names and
- * drops them, but it must not drop or alter the roles that migrations make, nor change server settings. What
- * needs that, a restart, a full disk or another certificate starts its own server with `startPostgres`.
+ * Roles belong to the whole server, and tests run in parallel: a test may create roles with random names and drops them. It
+ * must not drop or alter roles of migrations or change server settings. A test that needs that, a restart, a full disk or
+ * another certificate starts its own server with `startPostgres`.
  */
 export async function freshDatabase(): Promise<TestDatabase> {
   const server = inject('postgres');
@@ -54,14 +54,14 @@ export async function freshDatabase(): Promise<TestDatabase> {
 }
 
 /**
- * A database with every migration applied, a copy of one that is migrated once a run. Like `freshDatabase`
- * otherwise; roles that migrations make are there already and shared by all tests.
+ * Creates a database with every migration: a copy of one that is migrated once per run. Otherwise like `freshDatabase`; the
+ * roles of migrations exist already and are shared by all tests.
  */
 export async function migratedDatabase(): Promise<TestDatabase> {
   const server = inject('postgres');
   const name = randomName('migrated');
   await within(administration(server), async (client) => {
-    // Test files run in several processes: the first to come migrates, the others wait for it.
+    // Test files run in several processes: the first one migrates, and the others wait.
     await client.query('SELECT pg_advisory_lock($1)', [templateLock]);
     const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1 AND datistemplate', [
       template,
@@ -85,11 +85,11 @@ async function makeTemplate(server: ServerAddress, client: pg.Client): Promise<v
       migrate(connection, { reporter, migrationsDirectory: directory }),
     ),
   );
-  // Only now is it complete; without connections it can be copied at any time.
+  // Marks it as complete. Without connections it can be copied at any time.
   await client.query(`ALTER DATABASE ${template} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
 }
 
-/** A name that no other test of the run has. */
+/** A name that is unique within the run. */
 export function randomName(prefix: string): string {
   return `${prefix}_${randomBytes(6).toString('hex')}`;
 }

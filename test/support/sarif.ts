@@ -1,12 +1,12 @@
 /**
- * What the schema of SARIF 2.1.0 (OASIS, errata 01) demands of the parts that our tools write: required properties, closed
- * sets, ranges, unique items. Every object is closed, as in the schema, so a property that it does not know is refused,
- * and one that we begin to write has to be looked up there first.
+ * The rules of the schema of SARIF 2.1.0 (OASIS, errata 01) for the parts that llama-db writes: required properties, closed
+ * sets, ranges, unique items. Every object is closed, as in the schema, so an unknown property is refused, and a new one
+ * must be looked up there first.
  */
 import { z } from 'zod';
 
 const level = z.enum(['none', 'note', 'warning', 'error']);
-/** The schema is content with an empty one, readers are not. */
+/** The schema accepts an empty text, but readers do not. */
 const text = z.string().min(1);
 const multiformat = z.strictObject({ text, markdown: text.optional() });
 const message = z.strictObject({ text });
@@ -34,7 +34,7 @@ const reportingDescriptor = z.strictObject({
 
 const location = z.strictObject({
   physicalLocation: z.strictObject({
-    // A reference to a file, without anything that would have to be escaped.
+    // A file reference without characters that need escaping.
     artifactLocation: z.strictObject({ uri: z.string().regex(/^[\w./-]+$/) }),
     region: z.strictObject({ startLine: z.int().min(1) }).optional(),
   }),
@@ -80,7 +80,7 @@ const log = z.strictObject({
 
 export type SarifLog = z.infer<typeof log>;
 
-/** Reads a document as whoever takes it in would. @throws ZodError naming what is not as the schema has it */
+/** Parses a document. @throws ZodError naming each violation of the schema */
 export function parseSarif(json: string): SarifLog {
   return log.parse(JSON.parse(json));
 }

@@ -1,6 +1,6 @@
 import type { Reporter, TestModule, Vitest } from 'vitest/node';
 
-/** Ends a run by naming every test that was skipped, and why: a silent skip reads like a pass. */
+/** Prints every skipped test with its reason at the end of a run, because a silent skip looks like a pass. */
 export default class SkippedTests implements Reporter {
   #vitest: Vitest | undefined;
 
@@ -9,7 +9,7 @@ export default class SkippedTests implements Reporter {
   }
 
   onTestRunEnd(modules: readonly TestModule[]): void {
-    // With -t everything else counts as skipped, which its caller knows.
+    // With -t, all other tests count as skipped.
     if (this.#vitest?.config.testNamePattern) return;
     const lines = modules.flatMap((module) =>
       [...module.children.allTests('skipped')].map((test) => {

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Runs Terraform in a folder. @throws what `execFile` throws, with `stdout` and `stderr`, when it exits non-zero */
+/** Runs Terraform in a folder. @throws the error of `execFile`, with `stdout` and `stderr`, if it fails */
 export async function terraform(folder: string, ...args: string[]): Promise<string> {
   const { stdout, stderr } = await run('terraform', [`-chdir=${folder}`, ...args], {
     env: environment(),
@@ -15,7 +15,7 @@ export async function terraform(folder: string, ...args: string[]): Promise<stri
   return stdout + stderr;
 }
 
-/** Why Terraform cannot be run here, or undefined when it can. */
+/** Why Terraform cannot run here; undefined if it can. */
 export async function whyNoTerraform(): Promise<string | undefined> {
   try {
     await run('terraform', ['version'], { env: environment() });
@@ -25,7 +25,7 @@ export async function whyNoTerraform(): Promise<string | undefined> {
   }
 }
 
-/** Why Terraform cannot be run here with the real azurerm, or undefined when it can. */
+/** Why Terraform cannot run here with the real azurerm; undefined if it can. */
 export async function whyNoAzurerm(): Promise<string | undefined> {
   const terraformMissing = await whyNoTerraform();
   if (terraformMissing !== undefined) return terraformMissing;
@@ -37,7 +37,7 @@ export async function whyNoAzurerm(): Promise<string | undefined> {
   return existsSync(mirror) ? undefined : `needs the azurerm 4.55.0 provider in ${mirror}`;
 }
 
-/** A CLI configuration that does not exist stops Terraform before it looks anywhere. */
+/** Without a CLI configuration that does not exist, which would stop Terraform. */
 function environment(): NodeJS.ProcessEnv {
   const { TF_CLI_CONFIG_FILE: configuration, ...rest } = process.env;
   return {

@@ -25,10 +25,18 @@ export function outdated(manifest: Manifest, input: Pick<CheckInput, 'migrations
   ];
 }
 
-/** What the migrations make on this server's major, or why that is unknown. */
-export function expectation(
-  input: CheckInput,
-): { readonly expected: Description } | { readonly unknown: string } {
+type Expectation = { readonly expected: Description } | { readonly unknown: string };
+
+const expectations = new WeakMap<Snapshot, Expectation>();
+
+/** What the migrations make on this server's major, or why that is unknown. Determined once per run. */
+export function expectation(input: CheckInput): Expectation {
+  const known = expectations.get(input.snapshot) ?? determine(input);
+  expectations.set(input.snapshot, known);
+  return known;
+}
+
+function determine(input: CheckInput): Expectation {
   const manifest = manifestFor(input);
   if (!manifest) return { unknown: noManifest(input) };
   const [difference] = outdated(manifest, input);

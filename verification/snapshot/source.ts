@@ -79,6 +79,4 @@ export const nested =
 /** Condition: the schema belongs to users, neither to the system nor to a session. */
 export const userSchema = (name: string) => `${name} !~ '^pg_' AND ${name} <> 'information_schema'`;
 
-/** Condition: the object is not a member of an extension. */
-export const notOfExtension = (catalog: string, oid: string) =>
-  `NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${catalog}'::regclass AND d.objid = ${oid} AND d.deptype = 'e')`;
+export { notOfExtension } from '../../database/schema/sql.ts';

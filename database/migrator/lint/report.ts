@@ -112,7 +112,7 @@ export function documentRules(): string {
   return [
     '# The rules of the lint',
     '',
-    'Written by `llama-db lint --rules --markdown`. [linters.md](linters.md) compares them with the rules of splinter, pgrls and squawk.',
+    'Written by `npm run docs`. [linters.md](linters.md) compares them with the rules of splinter, pgrls and squawk.',
     '',
     'A migration accepts a finding with a comment next to the statement, `-- lint allow <rule>: <reason>`.',
     '',

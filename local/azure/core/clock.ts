@@ -1,6 +1,6 @@
 import type { Memory } from './memory.ts';
 
-/** Azure's time: this machine's, plus what a scenario let pass at once (a propagation delay, twelve hours, ninety days). */
+/** Azure's time: the time of this machine, plus the periods that a scenario skips (a propagation delay, ninety days). */
 export class Clock {
   readonly #ahead: Map<string, number>;
 
@@ -13,7 +13,7 @@ export class Clock {
     return Date.now() + (this.#ahead.get('milliseconds') ?? 0);
   }
 
-  /** Lets so many milliseconds pass at once. */
+  /** Skips a period, in milliseconds. */
   advance(milliseconds: number): void {
     this.#ahead.set('milliseconds', (this.#ahead.get('milliseconds') ?? 0) + milliseconds);
   }

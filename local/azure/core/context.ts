@@ -7,21 +7,21 @@ import type { ResourceStore } from './resource-store.ts';
 import type { Router } from './router.ts';
 import type { Throttle } from './throttle.ts';
 
-/** What every resource provider is given. */
+/** The parts that every resource provider receives. */
 export interface Azure {
   readonly subscriptionId: string;
   readonly tenantId: string;
   readonly router: Router;
-  /** Where whatever outlives a request is kept. */
+  /** Keeps everything that outlives a request. */
   readonly memory: Memory;
   readonly clock: Clock;
-  /** @default - as many requests as anybody sends */
+  /** @default - no limit */
   readonly throttle: Throttle | undefined;
   /** Milliseconds until a role assignment has an effect. */
-  readonly rolesTake: number;
+  readonly roleAssignmentDelayMs: number;
   readonly store: ResourceStore;
   readonly operations: Operations;
   readonly directory: Directory;
-  /** Hands a request to whoever answers it, as the resource manager itself does for template deployments. */
+  /** Answers a request that the resource manager makes itself, for a template deployment. */
   dispatch(request: AzureRequest): Promise<AzureResponse>;
 }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { PrincipalType } from '../../../azure/vocabulary.ts';
-import { textAt } from '../../../core/json.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import { entra } from '../refusals/entra.ts';
 import type { AzureRequest } from './http.ts';
 import type { Memory } from './memory.ts';
@@ -17,6 +17,8 @@ export interface Principal {
 interface Token {
   readonly audience: string;
   readonly expiresAt: number;
+  /** Object id of the principal. */
+  readonly objectId: string;
 }
 
 /** A token as it leaves the directory. */
@@ -26,7 +28,7 @@ export interface IssuedToken {
   readonly audience: string;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
-  /** Object id of whom it was issued to. */
+  /** Object id of the owner. */
   readonly objectId: string;
 }
 
@@ -37,7 +39,7 @@ export interface DirectoryOptions {
   readonly clientSecret: string;
   /** Seconds a token is valid. */
   readonly tokenLifetime: number;
-  /** Told of each token before its owner has it. @default - nobody */
+  /** Receives each token before its owner does. @default - nobody */
   readonly tokenIssued?: ((token: IssuedToken) => void | Promise<void>) | undefined;
 }
 
@@ -72,7 +74,12 @@ export class Directory {
     return this.#principals.get(objectId.toLowerCase());
   }
 
-  /** Puts somebody into a group, which need not be in the directory yet. */
+  /** The principal of an application. */
+  application(clientId: string): Principal | undefined {
+    return this.list().find(({ appId }) => appId === clientId);
+  }
+
+  /** Adds a member to a group, which need not be in the directory yet. */
   addMember(group: string, member: string): void {
     const others = this.#members.get(group.toLowerCase()) ?? [];
     this.#members.set(group.toLowerCase(), [...others, member.toLowerCase()]);
@@ -95,66 +102,73 @@ export class Directory {
     return [...this.#principals.values()];
   }
 
-  /** From now on the client's secret has expired, and so has every token. */
+  /** Expires the secret of the client and every token. */
   expireCredentials(): void {
     this.#expired.set(this.options.client.appId, true);
     this.#tokens.clear();
   }
 
-  /** The client has a secret that is valid again. */
+  /** Makes the secret of the client valid again. */
   renewCredentials(): void {
     this.#expired.delete(this.options.client.appId);
   }
 
-  /** From now on no token issued so far for that audience is valid. */
+  /** Revokes every token for that audience. */
   revokeTokens(audience: string): void {
     for (const [token, one] of this.#tokens)
       if (one.audience.replace(/\/+$/, '') === audience) this.#tokens.delete(token);
   }
 
-  /** @throws ArmError 401 with Entra's own code and words */
-  authenticate(clientId: string, secret: string | undefined): void {
-    if (clientId !== this.options.client.appId)
-      throw entra.applicationNotFound(clientId, this.options.tenantId);
+  /**
+   * Signs an application in with its secret.
+   *
+   * @throws ArmError with the code and the words of Entra
+   */
+  withSecret(clientId: string, secret: string): Principal {
+    const { client, clientSecret, tenantId } = this.options;
+    if (clientId !== client.appId) throw entra.applicationNotFound(clientId, tenantId);
     if (this.#expired.has(clientId)) throw entra.secretExpired(clientId);
-    if (secret !== undefined && secret !== this.options.clientSecret) throw entra.invalidSecret(clientId);
+    if (secret !== clientSecret) throw entra.invalidSecret(clientId);
+    return client;
   }
 
-  async issue(audience: string): Promise<string> {
-    const { client, tenantId, tokenLifetime, tokenIssued } = this.options;
+  /** A token for a principal. @default - for the deploying identity */
+  async issue(audience: string, principal: Principal = this.options.client): Promise<string> {
+    const { tenantId, tokenLifetime, tokenIssued } = this.options;
+    const { objectId, appId = objectId } = principal;
     const expiresAt = Date.now() + tokenLifetime * 1000;
     const claims = {
       aud: audience,
       iss: `https://sts.windows.net/${tenantId}/`,
       iat: Math.floor(Date.now() / 1000),
       exp: Math.floor(expiresAt / 1000),
-      appid: client.appId,
+      appid: appId,
       idtyp: 'app',
-      oid: client.objectId,
-      sub: client.objectId,
+      oid: objectId,
+      sub: objectId,
       tid: tenantId,
     };
-    const token = [
-      Buffer.from(JSON.stringify({ typ: 'JWT', alg: 'none' })).toString('base64url'),
-      Buffer.from(JSON.stringify(claims)).toString('base64url'),
-      randomBytes(32).toString('base64url'),
-    ].join('.');
-    this.#tokens.set(token, { audience, expiresAt });
-    await tokenIssued?.({ token, audience, expiresAt, objectId: client.objectId });
+    const token = unsignedToken(claims);
+    this.#tokens.set(token, { audience, expiresAt, objectId });
+    await tokenIssued?.({ token, audience, expiresAt, objectId });
     return token;
   }
 
-  /** Whether a request carries a token of this directory, still valid, for that audience. */
-  holdsToken(request: AzureRequest, audience: string): boolean {
+  /** The principal whose token a request carries; undefined if it is not valid for that audience. */
+  callerOf(request: AzureRequest, audience: string): Principal | undefined {
     const token = this.#tokens.get((request.headers['authorization'] ?? '').replace(/^Bearer /i, ''));
-    if (token === undefined || token.expiresAt < Date.now()) return false;
-    return token.audience.replace(/\/+$/, '') === audience.replace(/\/+$/, '');
+    if (token === undefined || token.expiresAt < Date.now()) return undefined;
+    return token.audience.replace(/\/+$/, '') === audience.replace(/\/+$/, '')
+      ? this.find(token.objectId)
+      : undefined;
   }
 }
 
-/** Object id of whoever made the request, from its token. */
-export function callerOf(request: AzureRequest): string | undefined {
-  const payload = (request.headers['authorization'] ?? '').split('.')[1];
-  if (payload === undefined) return undefined;
-  return textAt(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')), 'oid');
+/** A token with a random part where a signature would stand. */
+export function unsignedToken(claims: JsonObject): string {
+  return [
+    Buffer.from(JSON.stringify({ typ: 'JWT', alg: 'none' })).toString('base64url'),
+    Buffer.from(JSON.stringify(claims)).toString('base64url'),
+    randomBytes(32).toString('base64url'),
+  ].join('.');
 }

@@ -1,12 +1,12 @@
 /**
- * Entra ID: tokens for the deploying identity, and the directory that role assignments are checked against.
+ * Entra ID: tokens for applications and managed identities, and service principals of Microsoft Graph.
  *
  * The token endpoint is https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  */
 import type { JsonObject } from '../../../core/json.ts';
-import { entra } from '../refusals/entra.ts';
+import { entra, graph as graphRefusals } from '../refusals/entra.ts';
 import type { Azure } from './context.ts';
-import { ArmError, type AzureResponse } from './http.ts';
+import { withAssertion } from './federation.ts';
 
 const login = { host: 'login.microsoftonline.com' };
 const graph = { host: 'graph.microsoft.com' };
@@ -19,30 +19,27 @@ export function registerEntra(azure: Azure): void {
     async ({ request, parameters }) => {
       const form = new URLSearchParams(request.body.toString('utf8'));
       const scope = (form.get('scope') ?? '').split(' ')[0] ?? '';
-      try {
-        if (parameters['tenant'] !== tenantId) throw entra.tenantNotFound(parameters['tenant'] ?? '');
-        directory.authenticate(
-          form.get('client_id') ?? '',
-          form.has('client_assertion') ? undefined : (form.get('client_secret') ?? ''),
-        );
-      } catch (error) {
-        if (!(error instanceof ArmError)) throw error;
-        return refusedToken(error);
-      }
+      if (parameters['tenant'] !== tenantId) throw entra.tenantNotFound(parameters['tenant'] ?? '');
+      const clientId = form.get('client_id') ?? '';
+      const assertion = form.get('client_assertion');
+      const principal =
+        assertion === null
+          ? directory.withSecret(clientId, form.get('client_secret') ?? '')
+          : withAssertion(azure, clientId, assertion);
       return {
         status: 200,
         body: {
           token_type: 'Bearer',
           expires_in: directory.options.tokenLifetime,
           ext_expires_in: directory.options.tokenLifetime,
-          access_token: await directory.issue(scope.replace(/\/\.default$/, '')),
+          access_token: await directory.issue(scope.replace(/\/\.default$/, ''), principal),
         },
       };
     },
     login,
   );
 
-  // What @azure/identity asks before its first token.
+  // @azure/identity reads this before its first token.
   router.on(
     'GET',
     '/common/discovery/instance',
@@ -83,7 +80,7 @@ export function registerEntra(azure: Azure): void {
     ({ parameters }) => {
       const principal = directory.find(parameters['objectId'] ?? '');
       if (principal?.kind !== 'ServicePrincipal')
-        throw entra.graphResourceNotFound(parameters['objectId'] ?? '');
+        throw graphRefusals.graphResourceNotFound(parameters['objectId'] ?? '');
       return {
         status: 200,
         body: { id: principal.objectId, displayName: principal.displayName, appId: principal.appId ?? null },
@@ -91,17 +88,6 @@ export function registerEntra(azure: Azure): void {
     },
     graph,
   );
-}
-
-function refusedToken(error: ArmError): AzureResponse {
-  return {
-    status: error.status,
-    body: {
-      error: error.code,
-      error_description: error.message,
-      error_codes: [Number(/AADSTS(\d+)/.exec(error.message)?.[1] ?? 0)],
-    },
-  };
 }
 
 function openIdConfiguration(tenantId: string): JsonObject {

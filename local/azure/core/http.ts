@@ -9,7 +9,7 @@ export interface AzureRequest {
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-  /** Whether it comes from inside the virtual network, where private endpoints are reached. @default false */
+  /** Whether it comes from inside the virtual network, which reaches private endpoints. @default false */
   readonly fromNetwork?: boolean;
 }
 
@@ -62,8 +62,8 @@ export function repeated(status: number, { code, message }: { code: string; mess
 }
 
 /**
- * Asked for something this stand-in does not know. Never answered with a guess: the request is recorded, and
- * whoever runs the stand-in fails on it.
+ * A request that the local Azure does not know. It is never answered with a guess: it is recorded, and fails the
+ * rehearsal or test.
  */
 export class UnknownRequest extends Error {
   override readonly name = 'UnknownRequest';

@@ -1,6 +1,6 @@
 /**
- * Everything the local Azure remembers, in named maps, so that all of it can be kept and put back: a deployment made
- * once serves as the beginning of many experiments, in this local Azure or in another one.
+ * The whole state of the local Azure, in named maps. A snapshot of one deployment is the start of many experiments, in
+ * this local Azure or in another one.
  */
 import { deserialize, serialize } from 'node:v8';
 
@@ -10,7 +10,7 @@ export type AzureSnapshot = Buffer;
 export class Memory {
   readonly #maps = new Map<string, Map<string, unknown>>();
 
-  /** The map of that name, the same one each time. What is put into it must be data: no functions, no classes. */
+  /** The map of that name, the same one each time. Its values must be data: no functions, no classes. */
   map<Value>(name: string): Map<string, Value> {
     const map = this.#maps.get(name) ?? new Map<string, unknown>();
     this.#maps.set(name, map);
@@ -22,7 +22,7 @@ export class Memory {
     return serialize(this.#maps);
   }
 
-  /** Fills every map as it was then; what came since is gone. */
+  /** Fills every map as it was, and removes everything added since. */
   restore(snapshot: AzureSnapshot): void {
     const kept: Map<string, Map<string, unknown>> = deserialize(snapshot);
     for (const map of this.#maps.values()) map.clear();

@@ -1,10 +1,10 @@
-/** Names that become host names: unique in all of Azure, and not everybody's to take. */
+/** Names that become host names are unique in all of Azure, and some words are reserved. */
 
 import { general } from '../refusals/general.ts';
 import type { Azure } from './context.ts';
 
 /**
- * Words no resource with an address of its own may be called, or contain.
+ * Reserved words, which the name of a resource with its own address must not be or contain.
  * https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-reserved-resource-name
  */
 const reserved = new Set(
@@ -20,7 +20,7 @@ export function refuseReservedName(name: string): void {
   if (taken) throw general.reservedResourceName(name);
 }
 
-/** Names that somebody else in Azure has, as `postgres/name` or `vault/name`. */
+/** Whether a name, `postgres/name` or `vault/name`, belongs to another customer of Azure. */
 export function isTakenElsewhere(azure: Azure, kind: 'postgres' | 'vault', name: string): boolean {
   return azure.memory.map<true>('takenNames').has(`${kind}/${name.toLowerCase()}`);
 }

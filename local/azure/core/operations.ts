@@ -11,6 +11,7 @@ import type { JsonObject } from '../../../core/json.ts';
 import { server as serverRefusals } from '../refusals/flexible-server.ts';
 import { general } from '../refusals/general.ts';
 import { ArmError, type AzureRequest, type AzureResponse, repeated } from './http.ts';
+import { pollingAddresses } from './polling.ts';
 
 export type OperationOutcome = 'InProgress' | 'Succeeded' | 'Failed' | 'Refused' | 'Abandoned';
 
@@ -34,18 +35,18 @@ export interface OperationRequest {
   readonly target: string;
   /** Servers that are busy until it ends. @default - none */
   readonly busyOn?: readonly string[];
-  /** What is true once it has succeeded; throwing an ArmError makes the operation fail with it. */
+  /** Effect of a successful operation. An ArmError that it throws fails the operation. */
   readonly effect?: () => void | Promise<void>;
-  /** What is undone when it fails. */
+  /** Undoes changes after a failure. */
   readonly failed?: () => void;
 }
 
-/** Milliseconds an operation takes, or what it waits for. */
+/** Milliseconds that an operation takes, or a promise that it waits for. */
 export type Latency = (
   operation: Pick<OperationRecord, 'method' | 'type' | 'target'>,
 ) => number | Promise<void>;
 
-/** About a thousandth of what Azure takes: the proportions of a real deployment, at a speed tests can bear. */
+/** About a thousandth of Azure's times: the proportions of a real deployment at the speed of tests. */
 export const quickLatency = ({ method, type }: Parameters<Latency>[0]): number => {
   switch (type.toLowerCase()) {
     case 'microsoft.dbforpostgresql/flexibleservers':
@@ -69,8 +70,10 @@ export interface OperationsOptions {
   readonly subscriptionId: string;
   /** Seconds of the Retry-After header on every poll. */
   readonly retryAfterSeconds: number;
-  /** Told when an operation met something that is not known here, or a defect of this stand-in. */
+  /** Receives what an operation met that is not known here, or a defect of the local Azure. */
   readonly onUnknown: (message: string) => void;
+  /** Receives the name of the refusal with which an operation failed. */
+  readonly onRefused: (refusal: string) => void;
 }
 
 export class Operations {
@@ -141,6 +144,7 @@ export class Operations {
       record.outcome = 'Failed';
       if (!(error instanceof ArmError) || error.status === 501)
         this.options.onUnknown(`${record.method} ${record.target}: ${String(error)}`);
+      if (error instanceof ArmError && error.refusal !== undefined) this.options.onRefused(error.refusal);
       record.error =
         error instanceof ArmError
           ? { code: error.code, message: error.message }
@@ -174,21 +178,20 @@ export class Operations {
     });
   }
 
-  /** Headers that tell a client where to ask how the operation goes. */
+  /** Headers with the addresses at which a client asks about the operation. */
   pollingHeaders(record: OperationRecord, request: AzureRequest): Record<string, string> {
-    const namespace = record.type.split('/')[0];
-    const base = `https://${request.host}/subscriptions/${this.options.subscriptionId}/providers/${namespace}/locations/global`;
+    const { status, result } = pollingAddresses(this.options.subscriptionId, record.type, record.target);
     const version = `api-version=${request.query.get('api-version') ?? ''}`;
     return {
-      'azure-asyncoperation': `${base}/azureAsyncOperation/${record.id}?${version}`,
-      location: `${base}/operationResults/${record.id}?${version}`,
+      'azure-asyncoperation': `https://${request.host}${status}/${record.id}?${version}`,
+      location: `https://${request.host}${result}/${record.id}?${version}`,
       'retry-after': String(this.options.retryAfterSeconds),
     };
   }
 
   /**
-   * Answer to a poll. A poll is held open for up to a second while the operation runs, which saves a client told to
-   * retry after zero seconds from asking hundreds of times.
+   * Answer to a poll. The poll waits for up to a second while the operation runs, so that a client that retries after
+   * zero seconds does not send hundreds of requests.
    */
   async poll(id: string): Promise<AzureResponse> {
     const running = this.#running.get(id);
@@ -207,10 +210,10 @@ export class Operations {
   }
 
   /**
-   * Answer to an operation's `Location`: 202 while it runs, then what the request would have been answered at once.
+   * Answer to an operation's `Location`: 202 while it runs, then the answer that an immediate change would have had.
    * https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
    *
-   * @param shown the document of what was changed
+   * @param shown answers with the document of the changed resource
    */
   async result(
     id: string,
@@ -236,7 +239,7 @@ export class Operations {
     }
   }
 
-  /** Ends everything that runs, without its effect; what is already taking effect is waited for. */
+  /** Ends every running operation without its effect, and waits for those that already take effect. */
   async abandon(): Promise<void> {
     this.#generation += 1;
     for (const resolve of this.#waiting) resolve();

@@ -1,8 +1,8 @@
 /**
- * A CONNECT proxy on the loopback that ends TLS itself, for the handful of Azure host names a deployment talks to.
+ * A CONNECT proxy on the loopback that terminates TLS for the host names of Azure that a deployment uses.
  *
- * Written on node's own http and tls: mockttp, made for such proxies, listens on every interface of the machine, and
- * nothing that pretends to be Azure should be reachable from outside it.
+ * It uses node's own http and tls. The library mockttp listens on every interface, and a local Azure must not be
+ * reachable from another machine.
  */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -19,7 +19,7 @@ export const servedHosts = [
   '*.blob.core.windows.net',
 ] as const;
 
-export interface Proxy {
+export interface AzureProxy {
   /** `http://127.0.0.1:port`, for HTTPS_PROXY. */
   readonly url: string;
   /** The same for a client inside the virtual network: it says so to the proxy by its user name. */
@@ -29,15 +29,23 @@ export interface Proxy {
   stop(): Promise<void>;
 }
 
-/** What a request gets: an answer, or `drop` for a connection cut in the middle. */
+let issued: ReturnType<typeof issueCertificate> | undefined;
+
+/** One certificate serves every proxy of this process: making it takes most of a start. */
+function certificateOfHosts() {
+  issued ??= issueCertificate(servedHosts);
+  return issued;
+}
+
+/** Answers a request; `drop` cuts the connection. */
 export type Answer = (request: AzureRequest) => Promise<AzureResponse | 'drop'>;
 
 /**
  * @param answer called for each request of a served host
  * @param refused called with a host outside {@link servedHosts}; the connection is refused with 502
  */
-export async function startProxy(answer: Answer, refused: (host: string) => void): Promise<Proxy> {
-  const { authority, certificate, privateKey } = await issueCertificate(servedHosts);
+export async function startProxy(answer: Answer, refused: (host: string) => void): Promise<AzureProxy> {
+  const { authority, certificate, privateKey } = await certificateOfHosts();
   const secureContext = tls.createSecureContext({ cert: certificate, key: privateKey });
   const sockets = new Set<Duplex>();
   const inside = new WeakSet<Duplex>();

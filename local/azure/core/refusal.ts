@@ -1,10 +1,10 @@
 /**
- * The answers with which Azure refuses. Each is a row of a table with the rule and its source, and becomes a function
- * that makes the error; docs/local-azure.md lists all rows.
+ * The refusals of Azure. Each is a row of a table with the rule and its source, and becomes a function that makes the
+ * error. docs/local-azure.md lists all rows.
  */
 import { ArmError } from './http.ts';
 
-/** Base of most sources. */
+/** Beginning of most sources. */
 export const learn = 'https://learn.microsoft.com/azure';
 
 export interface Refusal {
@@ -65,7 +65,7 @@ export function defineRefusals<const Table extends Refusals>(
   return makers as Makers<Table>;
 }
 
-/** An answer for what this local Azure does not do. No rule of Azure refuses it, and a run that meets it proves nothing. */
+/** An answer for a part of Azure that is not played here. A run that meets it proves nothing. */
 export function notPlayed(code: string, message: string): ArmError {
   return new ArmError(501, code, message);
 }

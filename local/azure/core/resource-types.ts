@@ -1,11 +1,12 @@
 /**
- * What nearly all resource types of the resource manager have in common: PUT creates or replaces, PATCH merges, GET
- * answers the document or 404, DELETE removes; parents must exist, locks are inherited, some changes take time.
+ * The behavior that nearly all resource types share: PUT creates or replaces, PATCH merges, GET answers the document or
+ * 404, DELETE removes. Parents must exist, locks are inherited, and some changes take time.
  */
 import { randomUUID } from 'node:crypto';
 import { nameOf, parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
 import type { ResourceTypeName } from '../../../azure/resource-types.ts';
 import { type JsonObject, merge, objectAt } from '../../../core/json.ts';
+import { publishedShape } from '../published/shapes.ts';
 import { general } from '../refusals/general.ts';
 import type { Azure } from './context.ts';
 import type { ArmError, AzureRequest, AzureResponse } from './http.ts';
@@ -14,14 +15,14 @@ import { refuseWhenLocked } from './locks.ts';
 import { notPlayed } from './refusal.ts';
 import { type Resource, toDocument } from './resource-store.ts';
 import type { RouteMatch } from './router.ts';
-import { type Shape, strangers, writable } from './shape.ts';
+import { type Shape, unknownProperties, writable } from './shape.ts';
 
 export interface Change {
   readonly id: string;
   readonly name: string;
   readonly request: AzureRequest;
   readonly method: 'PUT' | 'PATCH' | 'DELETE';
-  /** What this request says, without what a client may only read; empty for a DELETE. */
+  /** The document of the request without read-only properties; empty for a DELETE. */
   readonly sent: JsonObject;
   /** The resource before the change; undefined when it is created. */
   readonly existing: Resource | undefined;
@@ -30,13 +31,13 @@ export interface Change {
 export interface ResourceTypeDefinition {
   /** Its API versions are those of azure/resource-types.ts. */
   readonly type: ResourceTypeName;
-  /** What its document may contain, as the type's REST reference has it; anything else is answered 501. */
-  readonly shape: Shape;
+  /** The properties of its document; any other is answered 501. @default - those that Azure publishes */
+  readonly shape?: Shape;
   /** Where it lives; `anywhere` is an extension of any other resource. @default 'resourceGroup' */
   readonly scope?: 'resourceGroup' | 'anywhere';
   /**
-   * How a change is answered: done at once; 200/201 with the document and an operation to poll; or 202 and nothing
-   * but the operation.
+   * Answer to a change: done at once; 200 or 201 with the document and an operation to poll; or 202 with the operation
+   * alone.
    */
   readonly change: 'immediate' | 'polled' | 'accepted';
   /** Status of a PUT that creates. @default 201 */
@@ -46,8 +47,8 @@ export interface ResourceTypeDefinition {
   /** Method that the type does not have. @default - none */
   readonly without?: readonly ('PUT' | 'DELETE')[];
   /**
-   * The document Azure keeps for what a client sent (for PATCH: already merged into the existing one). Throws an
-   * ArmError for what Azure refuses.
+   * The document that Azure keeps for the one of the request (for PATCH: already merged into the existing one). Throws
+   * an ArmError for a refusal.
    */
   readonly accept: (sent: JsonObject, change: Change) => JsonObject;
   /** Effects on other resources once the change is complete. */
@@ -58,15 +59,19 @@ export interface ResourceTypeDefinition {
   readonly deleted?: (resource: Resource, change: Change) => void | Promise<void>;
   /** Flexible Servers that are busy during the change. @default - none */
   readonly busyOn?: (sent: JsonObject, change: Change) => readonly string[];
-  /** What clients see, when it is not what is kept. */
-  readonly present?: (resource: Resource) => JsonObject;
+  /** The document that clients see. @default - the one that is kept */
+  readonly toResponse?: (resource: Resource) => JsonObject;
   /** Query parameters it takes beside `api-version`. @default - none */
   readonly query?: readonly string[];
-  /** Status while a change runs; undefined where the type does not show one. @default provisioningState */
-  readonly during?: (body: JsonObject, change: Change) => JsonObject;
+  /** The document while a change runs. @default - with provisioningState */
+  readonly whileRunning?: (body: JsonObject, change: Change) => JsonObject;
 }
 
-export function registerResourceType(azure: Azure, definition: ResourceTypeDefinition): void {
+/** A definition with its shape. */
+type Definition = ResourceTypeDefinition & { readonly shape: Shape };
+
+export function registerResourceType(azure: Azure, given: ResourceTypeDefinition): void {
+  const definition = { ...given, shape: given.shape ?? publishedShape(given.type) };
   const { router } = azure;
   const template = templateOf(definition);
   const options = { type: definition.type, query: definition.query ?? [] };
@@ -86,7 +91,7 @@ export function registerList(
   type: ResourceTypeName,
   options: {
     readonly template: string;
-    readonly present?: (resource: Resource) => JsonObject;
+    readonly toResponse?: (resource: Resource) => JsonObject;
   },
 ): void {
   azure.router.on(
@@ -99,27 +104,27 @@ export function registerList(
         const within = resource.id.toLowerCase().startsWith(`${scope.toLowerCase()}/`);
         return within && (parent !== scope || parentOf(resource.id).toLowerCase() === scope.toLowerCase());
       });
-      return { status: 200, body: { value: found.map(options.present ?? toDocument) } };
+      return { status: 200, body: { value: found.map(options.toResponse ?? toDocument) } };
     },
     { type },
   );
 }
 
-function templateOf({ type, scope }: ResourceTypeDefinition): string {
+function templateOf({ type, scope }: Definition): string {
   const [namespace = '', ...types] = type.split('/');
   const tail = types.map((segment, index) => `${segment}/{name${'abcdef'[index]}}`).join('/');
   const head = scope === 'anywhere' ? '/{scope*}' : '/subscriptions/{subscription}/resourceGroups/{group}';
   return `${head}/providers/${namespace}/${tail}`;
 }
 
-function present(definition: ResourceTypeDefinition, resource: Resource): JsonObject {
-  return definition.present?.(resource) ?? toDocument(resource);
+function toResponse(definition: Definition, resource: Resource): JsonObject {
+  return definition.toResponse?.(resource) ?? toDocument(resource);
 }
 
-function get(azure: Azure, definition: ResourceTypeDefinition, { request }: RouteMatch): AzureResponse {
+function get(azure: Azure, definition: Definition, { request }: RouteMatch): AzureResponse {
   const resource = azure.store.get(request.path);
   if (!resource) throw notFound(azure, request.path);
-  return { status: 200, body: present(definition, resource) };
+  return { status: 200, body: toResponse(definition, resource) };
 }
 
 export function notFound(azure: Azure, id: string): ArmError {
@@ -128,7 +133,7 @@ export function notFound(azure: Azure, id: string): ArmError {
   return general.resourceNotFound(typeOf(id), nameOf(id), nameOf(group ?? ''));
 }
 
-/** @throws ArmError when the group or the parent a resource needs is not there */
+/** @throws ArmError 404 if the group or the parent of a resource does not exist */
 export function requireParent(azure: Azure, id: string): void {
   const group = resourceGroupOf(id);
   if (group !== undefined && !azure.store.get(group)) throw notFound(azure, id);
@@ -146,7 +151,7 @@ function canonicalId(azure: Azure, path: string): string {
 
 function change(
   azure: Azure,
-  definition: ResourceTypeDefinition,
+  definition: Definition,
   { request }: RouteMatch,
   method: 'PUT' | 'PATCH',
 ): AzureResponse {
@@ -167,9 +172,12 @@ function change(
     const resource = store.put(id, kept);
     void definition.completed?.(resource, context);
     operations.note(method, id, startedAt);
-    return { status: before ? 200 : (definition.createdStatus ?? 201), body: present(definition, resource) };
+    return {
+      status: before ? 200 : (definition.createdStatus ?? 201),
+      body: toResponse(definition, resource),
+    };
   }
-  const resource = store.put(id, (definition.during ?? provisioning)(kept, context));
+  const resource = store.put(id, (definition.whileRunning ?? provisioning)(kept, context));
   const operation = operations.start({
     method,
     target: id,
@@ -188,7 +196,7 @@ function change(
   return {
     status: before ? 200 : (definition.createdStatus ?? 201),
     headers,
-    body: present(definition, resource),
+    body: toResponse(definition, resource),
   };
 }
 
@@ -196,7 +204,7 @@ function provisioning(body: JsonObject, { existing }: Change): JsonObject {
   return merge(body, { properties: { provisioningState: existing ? 'Updating' : 'Creating' } });
 }
 
-function remove(azure: Azure, definition: ResourceTypeDefinition, { request }: RouteMatch): AzureResponse {
+function remove(azure: Azure, definition: Definition, { request }: RouteMatch): AzureResponse {
   const { store, operations } = azure;
   const resource = store.get(request.path);
   if (!resource) return { status: 204 };
@@ -238,15 +246,15 @@ function patched(existing: Resource, sent: JsonObject): JsonObject {
 }
 
 /** A client repeats id, name and type in the document it sends; Azure goes by the path. */
-function written(request: AzureRequest, { shape, type }: ResourceTypeDefinition): JsonObject {
+function written(request: AzureRequest, { shape, type }: Definition): JsonObject {
   const { id: _id, name: _name, type: _type, etag: _etag, ...rest } = jsonBody(request);
-  refuseStrangers(rest, shape, type);
+  refuseUnknownProperties(rest, shape, type);
   return writable(rest, shape);
 }
 
 /** @throws ArmError 501 for a document with a property that the shape does not know */
-export function refuseStrangers(sent: JsonObject, shape: Shape, what: string): void {
-  const unknown = strangers(sent, shape);
+export function refuseUnknownProperties(sent: JsonObject, shape: Shape, what: string): void {
+  const unknown = unknownProperties(sent, shape);
   if (unknown.length > 0)
     throw notPlayed(
       'PropertyNotKnown',
@@ -254,7 +262,7 @@ export function refuseStrangers(sent: JsonObject, shape: Shape, what: string): v
     );
 }
 
-/** The document as sent, with `provisioningState` and other properties Azure adds. */
+/** The document of the request, with `provisioningState` and other properties that Azure adds. */
 export function keep(sent: JsonObject, properties: JsonObject = {}): JsonObject {
   return {
     ...sent,
@@ -262,7 +270,7 @@ export function keep(sent: JsonObject, properties: JsonObject = {}): JsonObject 
   };
 }
 
-/** Identity block with the principal that Azure makes for a system-assigned identity. */
+/** The document with the principal that Azure creates for a system-assigned identity. */
 export function withPrincipal(
   azure: Azure,
   sent: JsonObject,

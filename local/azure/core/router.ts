@@ -24,11 +24,11 @@ export interface RouteOptions {
   readonly host?: string;
   /** Type whose API versions it speaks; another version is an unknown request. @default - the route has no version */
   readonly type?: ResourceTypeName;
-  /** Query parameters it takes beside `api-version`; another one is an unknown request. @default - none where it has versions, any elsewhere */
+  /** Query parameters beside `api-version`; another one is an unknown request. @default - none for a route with versions, any for others */
   readonly query?: readonly string[];
 }
 
-/** Finds who answers a request. Literal parts of a path match without regard to case, as in Azure. */
+/** Finds the handler of a request. Literal parts of a path match without regard to case, as in Azure. */
 export class Router {
   readonly #routes: Route[] = [];
 
@@ -60,7 +60,7 @@ export class Router {
     });
   }
 
-  /** The route of a request, or why there is none. */
+  /** The route of a request, or the reason that it has none. */
   find(request: AzureRequest): { handler: Handler; match: RouteMatch } | { unknown: string } {
     const versions = new Set<string>();
     for (const route of this.#routes) {

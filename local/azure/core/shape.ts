@@ -1,11 +1,11 @@
 /**
- * What a document sent to Azure may contain. A property that nobody here has looked at is as loud as a request that
- * nobody knows: Azure would act on it, or refuse it, and this stand-in would do neither.
+ * The properties that a document sent to Azure may have. An unknown property is reported like an unknown request: Azure
+ * would act on it or refuse it, and the local Azure would do neither.
  */
 import { isObject, type Json, type JsonObject } from '../../../core/json.ts';
 
 /**
- * `any` value; `readOnly`, which Azure takes and ignores; an object with these properties and no others; a list of such
+ * `any` value; `readOnly`, which Azure accepts and ignores; an object with these properties and no others; a list of such
  * objects. `*` stands for every name (tags, identities).
  */
 export type Shape = 'any' | 'readOnly' | ShapeOfObject | readonly [Shape];
@@ -13,20 +13,22 @@ export interface ShapeOfObject {
   readonly [property: string]: Shape;
 }
 
-/** Paths of properties that the shape does not know, `properties.storage.colour`. */
-export function strangers(value: Json | undefined, shape: Shape, path = ''): string[] {
+/** Paths of properties that the shape lacks, `properties.storage.color`. */
+export function unknownProperties(value: Json | undefined, shape: Shape, path = ''): string[] {
   if (shape === 'any' || shape === 'readOnly' || value === undefined || value === null) return [];
   if (isList(shape))
-    return Array.isArray(value) ? value.flatMap((item) => strangers(item, shape[0], `${path}[]`)) : [path];
+    return Array.isArray(value)
+      ? value.flatMap((item) => unknownProperties(item, shape[0], `${path}[]`))
+      : [path];
   if (!isObject(value)) return [path];
   return Object.entries(value).flatMap(([name, inner]) => {
     const known = ownShape(shape, name);
     const inside = path === '' ? name : `${path}.${name}`;
-    return known === undefined ? [inside] : strangers(inner, known, inside);
+    return known === undefined ? [inside] : unknownProperties(inner, known, inside);
   });
 }
 
-/** The same document without what a client may only read. */
+/** The document without read-only properties. */
 export function writable(value: JsonObject, shape: Shape): JsonObject {
   if (!isObject(shape)) return value;
   const known = shape as ShapeOfObject;

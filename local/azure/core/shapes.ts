@@ -1,4 +1,4 @@
-/** What documents may contain, by type, as the REST reference of each has it (https://learn.microsoft.com/rest/api/azure). */
+/** Properties of documents by type, from the REST reference of each (https://learn.microsoft.com/rest/api/azure). */
 import type { Shape, ShapeOfObject } from './shape.ts';
 
 export const envelope: ShapeOfObject = { location: 'any', tags: 'any', systemData: 'readOnly' };
@@ -9,87 +9,6 @@ const identity: ShapeOfObject = {
   tenantId: 'readOnly',
   userAssignedIdentities: { '*': { principalId: 'readOnly', clientId: 'readOnly' } },
 };
-
-const actions: Shape = [
-  { actionGroupId: 'any', webHookProperties: 'any', webhookProperties: 'any', actionProperties: 'any' },
-];
-const receivers = 'any';
-
-export const insightsShapes = {
-  diagnosticSetting: {
-    properties: {
-      workspaceId: 'any',
-      storageAccountId: 'any',
-      eventHubAuthorizationRuleId: 'any',
-      eventHubName: 'any',
-      marketplacePartnerId: 'any',
-      logAnalyticsDestinationType: 'any',
-      logs: [{ category: 'any', categoryGroup: 'any', enabled: 'any', retentionPolicy: 'any' }],
-      metrics: [{ category: 'any', enabled: 'any', timeGrain: 'any', retentionPolicy: 'any' }],
-    },
-  },
-  actionGroup: {
-    ...envelope,
-    properties: {
-      groupShortName: 'any',
-      enabled: 'any',
-      emailReceivers: receivers,
-      smsReceivers: receivers,
-      webhookReceivers: receivers,
-      itsmReceivers: receivers,
-      azureAppPushReceivers: receivers,
-      automationRunbookReceivers: receivers,
-      voiceReceivers: receivers,
-      logicAppReceivers: receivers,
-      azureFunctionReceivers: receivers,
-      armRoleReceivers: receivers,
-      eventHubReceivers: receivers,
-    },
-  },
-  metricAlert: {
-    ...envelope,
-    properties: {
-      description: 'any',
-      severity: 'any',
-      enabled: 'any',
-      scopes: 'any',
-      evaluationFrequency: 'any',
-      windowSize: 'any',
-      targetResourceType: 'any',
-      targetResourceRegion: 'any',
-      criteria: {
-        'odata.type': 'any',
-        allOf: [
-          {
-            criterionType: 'any',
-            name: 'any',
-            metricName: 'any',
-            metricNamespace: 'any',
-            timeAggregation: 'any',
-            operator: 'any',
-            threshold: 'any',
-            dimensions: 'any',
-            skipMetricValidation: 'any',
-          },
-        ],
-      },
-      autoMitigate: 'any',
-      actions,
-      isMigrated: 'readOnly',
-      lastUpdatedTime: 'readOnly',
-    },
-  },
-  activityLogAlert: {
-    ...envelope,
-    properties: {
-      scopes: 'any',
-      description: 'any',
-      enabled: 'any',
-      condition: { allOf: [{ field: 'any', equals: 'any', containsAny: 'any', anyOf: 'any' }] },
-      actions: { actionGroups: actions },
-    },
-  },
-} satisfies Record<string, Shape>;
 
 export const vaultShapes = {
   vault: {
@@ -144,7 +63,19 @@ export const vaultShapes = {
 } satisfies Record<string, Shape>;
 
 export const authorizationShapes = {
-  lock: { properties: { level: 'any', notes: 'any', owners: 'any' }, systemData: 'readOnly' },
+  definition: {
+    properties: {
+      roleName: 'any',
+      description: 'any',
+      type: 'any',
+      assignableScopes: 'any',
+      permissions: [{ actions: 'any', notActions: 'any', dataActions: 'any', notDataActions: 'any' }],
+      createdOn: 'readOnly',
+      updatedOn: 'readOnly',
+      createdBy: 'readOnly',
+      updatedBy: 'readOnly',
+    },
+  },
   assignment: {
     properties: {
       scope: 'readOnly',
@@ -161,6 +92,31 @@ export const authorizationShapes = {
       updatedBy: 'readOnly',
     },
   },
+} satisfies Record<string, Shape>;
+
+export const storageShapes = {
+  account: {
+    ...envelope,
+    sku: { name: 'any', tier: 'readOnly' },
+    kind: 'any',
+    properties: {
+      minimumTlsVersion: 'any',
+      supportsHttpsTrafficOnly: 'any',
+      allowBlobPublicAccess: 'any',
+      allowSharedKeyAccess: 'any',
+      defaultToOAuthAuthentication: 'any',
+      allowCrossTenantReplication: 'any',
+      primaryEndpoints: 'readOnly',
+    },
+  },
+  blobService: {
+    properties: {
+      isVersioningEnabled: 'any',
+      deleteRetentionPolicy: { enabled: 'any', days: 'any' },
+      containerDeleteRetentionPolicy: { enabled: 'any', days: 'any' },
+    },
+  },
+  container: { properties: { publicAccess: 'any', metadata: 'any' } },
 } satisfies Record<string, Shape>;
 
 export const workspaceShape: Shape = {

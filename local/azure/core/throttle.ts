@@ -1,5 +1,5 @@
 /**
- * The resource manager's own limits: a bucket of requests for each kind, refilled every second.
+ * Limits of the resource manager: a bucket of requests per kind, refilled every second.
  * https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
  */
 
@@ -24,7 +24,7 @@ export class Throttle {
 
   constructor(readonly clock: Clock) {}
 
-  /** Takes a request out of its bucket. @throws ArmError 429 with Retry-After when there is none */
+  /** Takes a request out of its bucket. @throws ArmError 429 with Retry-After if the bucket is empty */
   take({ method }: Pick<AzureRequest, 'method'>): void {
     const kind = ['GET', 'HEAD'].includes(method) ? 'Reads' : method === 'DELETE' ? 'Deletes' : 'Writes';
     const { bucket, perSecond } = limits[kind];

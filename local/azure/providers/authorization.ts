@@ -1,156 +1,193 @@
 /** Microsoft.Authorization: role definitions, role assignments, management locks. */
-
-import { nameOf, parentOf, sameId } from '../../../azure/resource-id.ts';
-import { objectAt, textAt } from '../../../core/json.ts';
+import {
+  type BuiltInRole,
+  type BuiltInRoleName,
+  builtInRoles,
+  type Permission,
+} from '../../../azure/built-in-roles.ts';
+import { isWithin, nameOf, parentOf, sameId } from '../../../azure/resource-id.ts';
+import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
+import { assignmentType, definitionType, permissionsOf } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
-import { callerOf } from '../core/directory.ts';
 import { lockType } from '../core/locks.ts';
-import { registerList, registerResourceType } from '../core/resource-types.ts';
+import { type Resource, toDocument } from '../core/resource-store.ts';
+import { type Change, registerList, registerResourceType } from '../core/resource-types.ts';
 import { authorizationShapes } from '../core/shapes.ts';
 import { authorization as refusals } from '../refusals/authorization.ts';
-
-export const assignmentType = 'Microsoft.Authorization/roleAssignments';
-
-/** https://learn.microsoft.com/azure/role-based-access-control/built-in-roles */
-const builtInRoles: Readonly<Record<string, string>> = {
-  Owner: '8e3af657-a8ff-443c-a75c-2fe8c4bcb635',
-  Contributor: 'b24988ac-6180-42a0-ab88-20f7382dd24c',
-  Reader: 'acdd72a7-3385-48ef-bd42-f606fba81ae7',
-  'Key Vault Administrator': '00482a5a-887f-4fb3-b363-3b7fe8e74483',
-  'Key Vault Crypto Officer': '14b46e9e-c2b7-41b4-b07b-48a6ebf60603',
-  'Key Vault Crypto User': '12338af0-0e69-4776-bea7-57ae8d297424',
-  'Key Vault Crypto Service Encryption User': 'e147488a-f6f5-4113-8e2d-b22465e65bf6',
-  'Key Vault Secrets Officer': 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7',
-  'Key Vault Secrets User': '4633458b-17de-408a-b874-0445c86b69e6',
-  'PostgreSQL Flexible Server Long Term Retention Backup Role': 'c088a766-074b-43ba-90d4-1fb21feae531',
-};
-
-export function roleId(name: string): string | undefined {
-  return builtInRoles[name];
-}
-
-/**
- * Whether a principal holds a built-in role at that very scope or above it, and it has arrived: "it can take up to 10
- * minutes for changes to take effect".
- * https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected
- */
-export function holdsRole(azure: Azure, principalId: string, role: string, scope: string): boolean {
-  return azure.store.ofType(assignmentType).some((assignment) => {
-    const at = parentOf(assignment.id).toLowerCase();
-    return (
-      textAt(assignment.body, 'properties', 'principalId')?.toLowerCase() === principalId.toLowerCase() &&
-      nameOf(textAt(assignment.body, 'properties', 'roleDefinitionId') ?? '') === builtInRoles[role] &&
-      Date.parse(textAt(assignment.body, 'properties', 'createdOn') ?? '') + azure.rolesTake <=
-        azure.clock.now() &&
-      `${scope.toLowerCase()}/`.startsWith(`${at}/`)
-    );
-  });
-}
 
 export function registerAuthorization(azure: Azure): void {
   registerRoles(azure);
   registerAssignments(azure);
   registerResourceType(azure, {
     type: lockType,
-    shape: authorizationShapes.lock,
     scope: 'anywhere',
     change: 'immediate',
-    accept: (sent, { id }) => {
-      requireScope(azure, parentOf(id));
-      return sent;
-    },
+    accept: (sent) => sent,
   });
   registerList(azure, lockType, {
     template: '/{scope*}/providers/Microsoft.Authorization/locks',
   });
 }
 
-function requireScope(azure: Azure, scope: string): void {
-  if (!/^\/?subscriptions\/[^/]+$/i.test(scope) && !azure.store.get(scope))
-    throw refusals.scopeNotFound(scope);
-}
-
 function registerRoles(azure: Azure): void {
-  const { router, subscriptionId } = azure;
-  const options = { type: 'Microsoft.Authorization/roleDefinitions', query: ['$filter'] } as const;
-  const document = (name: string, guid: string) => ({
-    id: `/subscriptions/${subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${guid}`,
-    name: guid,
-    type: 'Microsoft.Authorization/roleDefinitions',
-    properties: {
-      roleName: name,
-      type: 'BuiltInRole',
-      description: '',
-      assignableScopes: ['/'],
-      permissions: [],
-    },
-  });
+  const { router, store } = azure;
+  const options = { type: definitionType, query: ['$filter'] } as const;
+  const all = (): JsonObject[] => [
+    ...Object.entries(builtInRoles).map(([name, role]) => builtInDocument(azure, name, role)),
+    ...store.ofType(definitionType).map(toDocument),
+  ];
   router.on(
     'GET',
-    '/{scope*}/providers/Microsoft.Authorization/roleDefinitions',
+    `/{scope*}/providers/${definitionType}`,
     ({ request }) => {
       const wanted = /roleName eq '([^']+)'/i.exec(request.query.get('$filter') ?? '')?.[1];
-      const found = Object.entries(builtInRoles).filter(([name]) => wanted === undefined || name === wanted);
-      return { status: 200, body: { value: found.map(([name, guid]) => document(name, guid)) } };
+      const found = all().filter(
+        (role) => wanted === undefined || textAt(role, 'properties', 'roleName') === wanted,
+      );
+      return { status: 200, body: { value: found } };
     },
     options,
   );
-  for (const template of [
-    '/{scope*}/providers/Microsoft.Authorization/roleDefinitions/{guid}',
-    '/providers/Microsoft.Authorization/roleDefinitions/{guid}',
-  ])
+  for (const scope of ['/{scope*}', ''])
     router.on(
       'GET',
-      template,
+      `${scope}/providers/${definitionType}/{guid}`,
       ({ parameters }) => {
-        const found = Object.entries(builtInRoles).find(([, guid]) => guid === parameters['guid']);
-        if (!found) throw refusals.roleDefinitionNotFound(parameters['guid'] ?? '');
-        return { status: 200, body: document(...found) };
+        const guid = parameters['guid'] ?? '';
+        const role = all().find(({ name }) => name === guid.toLowerCase());
+        if (!role) throw refusals.roleDefinitionNotFound(guid);
+        return { status: 200, body: role };
       },
       options,
     );
+  registerResourceType(azure, {
+    type: definitionType,
+    shape: authorizationShapes.definition,
+    scope: 'anywhere',
+    change: 'immediate',
+    accept: (sent, { id }) => {
+      const name = textAt(sent, 'properties', 'roleName') ?? '';
+      const twin = all().find((role) => textAt(role, 'properties', 'roleName') === name);
+      if (twin && nameOf(id).toLowerCase() !== twin['name']) throw refusals.roleNameTaken(name);
+      return { properties: { ...objectAt(sent, 'properties'), type: 'CustomRole' } };
+    },
+  });
+}
+
+function builtInDocument({ subscriptionId }: Azure, roleName: string, role: BuiltInRole): JsonObject {
+  const { id } = role;
+  return {
+    id: `/subscriptions/${subscriptionId}/providers/${definitionType}/${id}`,
+    name: id,
+    type: definitionType,
+    properties: {
+      roleName,
+      type: 'BuiltInRole',
+      description: '',
+      assignableScopes: ['/'],
+      permissions: [permissionDocument(role)],
+    },
+  };
+}
+
+function permissionDocument({ actions, notActions, dataActions, notDataActions }: Permission): JsonObject {
+  return {
+    actions: [...actions],
+    notActions: [...(notActions ?? [])],
+    dataActions: [...(dataActions ?? [])],
+    notDataActions: [...(notDataActions ?? [])],
+  };
+}
+
+/**
+ * Assigns roles on the subscription to the deploying identity, in effect at once. Custom copies of the roles exclude
+ * withheld actions, because no assignment can subtract from another.
+ */
+export function grantToClient(
+  azure: Azure,
+  roles: readonly BuiltInRoleName[] = ['Owner', 'Storage Blob Data Contributor'],
+  withheldActions: readonly string[] = [],
+): void {
+  const scope = `/subscriptions/${azure.subscriptionId}`;
+  for (const [index, role] of roles.entries()) {
+    const guid = (kind: string) => `00000000-0000-4000-${kind}-${String(index + 1).padStart(12, '0')}`;
+    const known: BuiltInRole = builtInRoles[role];
+    let roleDefinitionId = `${scope}/providers/${definitionType}/${known.id}`;
+    if (withheldActions.length > 0) {
+      roleDefinitionId = `${scope}/providers/${definitionType}/${guid('8000')}`;
+      const notActions = [...(known.notActions ?? []), ...withheldActions];
+      azure.store.put(roleDefinitionId, {
+        properties: {
+          roleName: `${role} of the deploying identity`,
+          type: 'CustomRole',
+          assignableScopes: [scope],
+          permissions: [permissionDocument({ ...known, notActions })],
+        },
+      });
+    }
+    azure.store.put(`${scope}/providers/${assignmentType}/${guid('9000')}`, {
+      properties: {
+        roleDefinitionId,
+        principalId: azure.directory.options.client.objectId,
+        principalType: 'ServicePrincipal',
+        scope,
+        createdOn: new Date(0).toISOString(),
+      },
+    });
+  }
 }
 
 function registerAssignments(azure: Azure): void {
-  const { store, directory } = azure;
+  const { router, store } = azure;
   registerResourceType(azure, {
     type: assignmentType,
     shape: authorizationShapes.assignment,
     scope: 'anywhere',
     change: 'immediate',
-    accept: (sent, { id, request, existing }) => {
-      const scope = parentOf(id);
-      requireScope(azure, scope);
-      const properties = objectAt(sent, 'properties');
-      const principalId = textAt(properties, 'principalId') ?? '';
-      const principal = directory.find(principalId);
-      // With its type given, Azure takes a principal the directory does not show yet (it may just have been made).
-      if (!principal && textAt(properties, 'principalType') === undefined)
-        throw refusals.principalNotFound(principalId, azure.tenantId);
-      if (existing) throw refusals.assignmentUpdateNotPermitted();
-      const role = textAt(properties, 'roleDefinitionId') ?? '';
-      const twin = store
-        .children(scope, assignmentType)
-        .find(
-          (other) =>
-            textAt(other.body, 'properties', 'principalId') === principalId &&
-            nameOf(textAt(other.body, 'properties', 'roleDefinitionId') ?? '') === nameOf(role),
-        );
-      if (twin && !sameId(twin.id, id)) throw refusals.assignmentExists();
-      return {
-        properties: {
-          condition: null,
-          conditionVersion: null,
-          principalType: principal?.kind ?? 'ServicePrincipal',
-          ...properties,
-          scope,
-          createdOn: new Date(azure.clock.now()).toISOString(),
-          createdBy: callerOf(request) ?? null,
-        },
-      };
+    accept: (sent, change) => assigned(azure, sent, change),
+  });
+  // A list contains the assignments at the scope, above it and below it.
+  router.on(
+    'GET',
+    `/{scope*}/providers/${assignmentType}`,
+    ({ request }) => {
+      const scope = parentOf(`${request.path}/none`);
+      const holds = ({ id }: Resource) => isWithin(scope, parentOf(id)) || isWithin(parentOf(id), scope);
+      return { status: 200, body: { value: store.ofType(assignmentType).filter(holds).map(toDocument) } };
     },
-  });
-  registerList(azure, assignmentType, {
-    template: '/{scope*}/providers/Microsoft.Authorization/roleAssignments',
-  });
+    { type: assignmentType },
+  );
+}
+
+function assigned(azure: Azure, sent: JsonObject, { id, request, existing }: Change): JsonObject {
+  const { store, directory } = azure;
+  const scope = parentOf(id);
+  const properties = objectAt(sent, 'properties');
+  const principalId = textAt(properties, 'principalId') ?? '';
+  const principal = directory.find(principalId);
+  // If the request names its type, Azure accepts a principal that the directory does not show yet.
+  if (!principal && textAt(properties, 'principalType') === undefined)
+    throw refusals.principalNotFound(principalId, azure.tenantId);
+  if (existing) throw refusals.assignmentUpdateNotPermitted();
+  const role = textAt(properties, 'roleDefinitionId') ?? '';
+  if (permissionsOf(azure, role).length === 0) throw refusals.roleDefinitionNotFound(nameOf(role));
+  const twin = store
+    .children(scope, assignmentType)
+    .find(
+      (other) =>
+        textAt(other.body, 'properties', 'principalId') === principalId &&
+        nameOf(textAt(other.body, 'properties', 'roleDefinitionId') ?? '') === nameOf(role),
+    );
+  if (twin && !sameId(twin.id, id)) throw refusals.assignmentExists();
+  return {
+    properties: {
+      condition: null,
+      conditionVersion: null,
+      principalType: principal?.kind ?? 'ServicePrincipal',
+      ...properties,
+      scope,
+      createdOn: new Date(azure.clock.now()).toISOString(),
+      createdBy: directory.callerOf(request, 'https://management.azure.com')?.objectId ?? null,
+    },
+  };
 }

@@ -5,11 +5,11 @@
 
 import { parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
+import { holdsRole } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
 import { keep, registerResourceType, withPrincipal } from '../core/resource-types.ts';
 import { dataProtectionShapes } from '../core/shapes.ts';
 import { backup as refusals } from '../refusals/backup.ts';
-import { holdsRole } from './authorization.ts';
 import { serverType } from './postgresql/server.ts';
 
 const vaultType = 'Microsoft.DataProtection/backupVaults';

@@ -27,4 +27,10 @@ export function registerManagedIdentity(azure: Azure): void {
     },
     deleted: ({ body }) => azure.directory.remove(textAt(body, 'properties', 'principalId') ?? ''),
   });
+  registerResourceType(azure, {
+    type: 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials',
+    shape: { properties: { issuer: 'any', subject: 'any', audiences: 'any' } },
+    change: 'immediate',
+    accept: (sent) => sent,
+  });
 }

@@ -4,7 +4,6 @@ import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
 import { keep, notFound, registerList, registerResourceType } from '../core/resource-types.ts';
 import { workspaceShape } from '../core/shapes.ts';
-import { authorization } from '../refusals/authorization.ts';
 import { monitoring } from '../refusals/monitoring.ts';
 
 export const workspaceType = 'Microsoft.OperationalInsights/workspaces';
@@ -16,16 +15,10 @@ interface DeletedWorkspace {
   readonly deletedAt: number;
 }
 
-export interface WorkspaceOptions {
-  /** Whether the deploying identity may read shared keys (`Microsoft.OperationalInsights/workspaces/sharedKeys/action`). */
-  readonly mayReadSharedKeys: boolean;
-  /** Told each shared key, so that tests can search for it where it must not be. */
-  readonly sharedKeys: Map<string, string>;
-}
-
-export function registerOperationalInsights(azure: Azure, options: WorkspaceOptions): void {
+/** @param sharedKeys receives each shared key that is given out, by workspace id */
+export function registerOperationalInsights(azure: Azure, sharedKeys: Map<string, string>): void {
   const { router, store, clock } = azure;
-  /** https://learn.microsoft.com/azure/azure-monitor/logs/delete-workspace: kept for 14 days, unless `force` is said. */
+  /** https://learn.microsoft.com/azure/azure-monitor/logs/delete-workspace: kept for 14 days, unless the request has `force`. */
   const deleted = azure.memory.map<DeletedWorkspace>('deletedWorkspaces');
   registerResourceType(azure, {
     type: workspaceType,
@@ -36,7 +29,7 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
       if (!/^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/.test(name))
         throw monitoring.workspaceNameNotValid(name);
       const properties = objectAt(sent, 'properties');
-      // Made again within two weeks, it is the old one with its data.
+      // A workspace that is created again within two weeks is the old one with its data.
       const gone = deleted.get(id.toLowerCase());
       deleted.delete(id.toLowerCase());
       const workspaceId = textAt(existing?.body ?? gone?.body, 'properties', 'customerId') ?? randomUUID();
@@ -80,15 +73,8 @@ export function registerOperationalInsights(azure: Azure, options: WorkspaceOpti
     ({ request }) => {
       const workspace = store.get(request.path.replace(/\/sharedKeys$/i, ''));
       if (!workspace) throw notFound(azure, request.path);
-      if (!options.mayReadSharedKeys)
-        throw authorization.authorizationFailed(
-          'client',
-          '',
-          'Microsoft.OperationalInsights/workspaces/sharedKeys/action',
-          workspace.id,
-        );
-      const key = options.sharedKeys.get(workspace.id) ?? randomBytes(64).toString('base64');
-      options.sharedKeys.set(workspace.id, key);
+      const key = sharedKeys.get(workspace.id) ?? randomBytes(64).toString('base64');
+      sharedKeys.set(workspace.id, key);
       return { status: 200, body: { primarySharedKey: key, secondarySharedKey: key } };
     },
     { type: workspaceType },

@@ -1,8 +1,9 @@
 /**
- * Blob storage, as the azurerm backend of Terraform uses it: one blob a state, a lease as the lock.
+ * Blob storage for the azurerm backend of Terraform: one blob per state, with a lease as the lock.
  * https://learn.microsoft.com/rest/api/storageservices/lease-blob
  */
 import { createHash, randomUUID } from 'node:crypto';
+import { mayDo } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
 import type { ArmError, AzureRequest, AzureResponse } from '../core/http.ts';
 import type { Memory } from '../core/memory.ts';
@@ -19,21 +20,23 @@ export interface Blob {
   modifiedAt: Date;
 }
 
-/** What a blob once was: a storage account with versions keeps every one, for whoever may read them. */
+/** An earlier content of a blob, which a storage account with versions keeps. */
 export type BlobVersion = Pick<Blob, 'content' | 'metadata'>;
 
 /** Storage account, container and blob name to blob; a container that exists may hold none. */
 export class BlobStore {
   readonly #containers: Map<string, Map<string, Blob>>;
-  /** By `account/container/name`, oldest first. A history, like the requests: no part of what a snapshot keeps. */
+  /** By `account/container/name`, oldest first. Like the requests, this history is not part of a snapshot. */
   readonly #versions = new Map<string, BlobVersion[]>();
 
   constructor(memory: Memory) {
     this.#containers = memory.map('blobs');
   }
 
+  /** Adds a container; one that exists keeps its blobs. */
   addContainer(account: string, container: string): void {
-    this.#containers.set(`${account}/${container}`, new Map());
+    const path = `${account}/${container}`;
+    if (!this.#containers.has(path)) this.#containers.set(path, new Map());
   }
 
   container(account: string, name: string): Map<string, Blob> | undefined {
@@ -47,19 +50,28 @@ export class BlobStore {
     );
   }
 
-  /** Everything that was ever written to each blob, `account/container/name` first; also to those deleted since. */
+  /** Every content of each blob, deleted ones included, by `account/container/name`. */
   versions(): [string, readonly BlobVersion[]][] {
     return [...this.#versions];
   }
 
-  /** Keeps what a blob is now. */
+  /** Records the present content of a blob. */
   keep(path: string, { content, metadata }: Blob): void {
     const versions = this.#versions.get(path) ?? [];
     this.#versions.set(path, versions);
     const last = versions.at(-1);
-    // A lease is given and taken without a change.
+    // Acquiring and releasing a lease changes nothing.
     if (last?.content !== content || last.metadata !== metadata) versions.push({ content, metadata });
   }
+}
+
+const accountType = 'Microsoft.Storage/storageAccounts';
+
+/** Azure id of a container: the scope of roles on its blobs. One that exists from the start has no account of its own. */
+function containerId(azure: Azure, account: string, container: string): string {
+  const found = azure.store.ofType(accountType).find(({ name }) => name === account);
+  const elsewhere = `/subscriptions/${azure.subscriptionId}/resourceGroups/elsewhere/providers/${accountType}/${account}`;
+  return `${found?.id ?? elsewhere}/blobServices/default/containers/${container}`;
 }
 
 const host = '*.blob.core.windows.net';
@@ -77,10 +89,21 @@ export function registerBlobs(azure: Azure, blobs: BlobStore): void {
       template,
       (match) => {
         const { request, parameters } = match;
-        if (!directory.holdsToken(request, audience)) throw refusals.noAuthentication();
+        const caller = directory.callerOf(request, audience);
+        if (!caller) throw refusals.noAuthentication();
         const account = request.host.split('.')[0] ?? '';
         const { container: containerName = '', name = '' } = parameters;
         const container = blobs.container(account, containerName);
+        if (
+          !mayDo(
+            azure,
+            caller.objectId,
+            'dataActions',
+            dataAction(method),
+            containerId(azure, account, containerName),
+          )
+        )
+          throw refusals.permissionMismatch();
         if (!container) throw refusals.containerNotFound();
         const answer = handler(match, container, name);
         const blob = method === 'PUT' ? container.get(name) : undefined;
@@ -124,6 +147,12 @@ export function registerBlobs(azure: Azure, blobs: BlobStore): void {
   });
 }
 
+/** https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory */
+function dataAction(method: string): string {
+  const verb = method === 'PUT' ? 'write' : method === 'DELETE' ? 'delete' : 'read';
+  return `Microsoft.Storage/storageAccounts/blobServices/containers/blobs/${verb}`;
+}
+
 function unknown({ method, path, query }: AzureRequest): ArmError {
   return notPlayed('NotImplemented', `${method} ${path}?${query} is not known here.`);
 }
@@ -160,7 +189,7 @@ function content(blob: Blob, method: string): AzureResponse {
   };
 }
 
-/** A leased blob changes only under the id of its lease. @throws ArmError 412 */
+/** @throws ArmError 412 for a change of a leased blob without the id of its lease */
 function refuseWithoutLease(request: AzureRequest, blob: Blob): void {
   if (blob.lease === undefined) return;
   const given = request.headers['x-ms-lease-id'];

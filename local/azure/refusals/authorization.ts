@@ -20,13 +20,6 @@ export const authorization = defineRefusals('Roles and rights', {
     message: (client: string, objectId: string, action: string, id: string, linked: string, scope: string) =>
       `The client '${client}' with object id '${objectId}' has permission to perform action '${action}' on scope '${id}'; however, it does not have permission to perform action(s) '${linked}' on the linked scope(s) '${scope}' (respectively) or the linked scope(s) are invalid.`,
   },
-  scopeNotFound: {
-    status: 404,
-    code: 'ResourceNotFound',
-    rule: 'The scope of a lock or role assignment exists',
-    source: `${rbac}/scope-overview`,
-    message: (scope: string) => `The scope '${scope}' could not be found.`,
-  },
   roleDefinitionNotFound: {
     status: 404,
     code: 'RoleDefinitionDoesNotExist',

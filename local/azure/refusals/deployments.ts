@@ -33,6 +33,20 @@ export const deployments = defineRefusals('Template deployments', {
     source: `${templates}/template-functions-resource#reference`,
     message: (id: string) => `The resource '${id}' is not defined in the template and does not exist.`,
   },
+  dependencyNotDefined: {
+    status: 400,
+    code: 'InvalidTemplate',
+    rule: 'A resource depends on resources of the same template',
+    source: `${templates}/resource-dependency`,
+    message: (id: string) => `The resource '${id}' is not defined in the template.`,
+  },
+  dependenciesCircular: {
+    status: 400,
+    code: 'InvalidTemplate',
+    rule: 'No resource depends on itself by way of others',
+    source: `${templates}/resource-dependency`,
+    message: () => 'Circular dependency detected on resource.',
+  },
   dateNotValid: {
     status: 400,
     code: 'InvalidTemplate',

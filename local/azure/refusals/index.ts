@@ -4,7 +4,7 @@ import { authorization } from './authorization.ts';
 import { backup } from './backup.ts';
 import { blobs } from './blobs.ts';
 import { deployments } from './deployments.ts';
-import { entra } from './entra.ts';
+import { entra, graph } from './entra.ts';
 import { server } from './flexible-server.ts';
 import { general } from './general.ts';
 import { keyVault, vaultData } from './key-vault.ts';
@@ -14,7 +14,7 @@ import { replicas } from './replicas.ts';
 import { children } from './server-children.ts';
 
 export const refusalAreas: readonly RefusalArea[] = [
-  ...[general, entra, authorization, server, children, replicas],
+  ...[general, entra, graph, authorization, server, children, replicas],
   ...[network, keyVault, vaultData, monitoring, backup, deployments, blobs],
 ].map(areaOf);
 

@@ -1,15 +1,14 @@
-/** What makes the local Azure worth believing: it answers only who may ask, and refuses what it does not know. */
+/** The local Azure answers authenticated requests only, and refuses unknown ones. */
 import { existsSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { apiVersionOf } from '../../../azure/resource-types.ts';
 import { startLocalAzure } from '../../../local/azure/index.ts';
 import { AzureClient } from '../../support/azure-client.ts';
 import { useLocalAzure } from '../../support/azure-fixture.ts';
 
 const fixture = useLocalAzure({ containers: ['states/production'] });
 
-describe('what it does not know', () => {
+describe('an unknown request', () => {
   it('is answered 501 with method, path and version, and recorded', async () => {
     const answer = await fixture.client.arm(
       'PUT',
@@ -24,7 +23,7 @@ describe('what it does not know', () => {
     expect(fixture.azure.unknown).toEqual([answer.body.error.message]);
   });
 
-  it('includes a version of a known type that nobody has looked at', async () => {
+  it('includes an unknown API version of a known type', async () => {
     const answer = await fixture.client.arm('GET', fixture.server('one'), undefined, '2024-08-01');
     expect(answer.status).toBe(501);
     expect(fixture.azure.unknown[0]).toMatch(/only api-version 2025-08-01 is known here/);
@@ -36,8 +35,8 @@ describe('what it does not know', () => {
   });
 });
 
-describe('who may ask', () => {
-  it('nobody without a token, with one for something else, or with one that expired', async () => {
+describe('authentication', () => {
+  it('refuses a request without a token, with a token for another audience, or with an expired one', async () => {
     const without = await fixture.client.call('GET', `${fixture.group}?api-version=2023-07-01`);
     const foreign = await fixture.client.call('GET', `${fixture.group}?api-version=2023-07-01`, {
       headers: await fixture.client.authorization('https://storage.azure.com'),
@@ -64,7 +63,7 @@ describe('who may ask', () => {
     expect(answer.body.error_description).toMatch(message);
   });
 
-  it('keeps a closed vault closed to a valid token', async () => {
+  it('does not open a closed vault', async () => {
     const vault = `${fixture.group}/providers/Microsoft.KeyVault/vaults/closed`;
     await fixture.client.arm('PUT', vault, {
       location: 'eastus',
@@ -83,32 +82,8 @@ describe('who may ask', () => {
   });
 });
 
-describe('too many requests', () => {
-  const throttled = useLocalAzure({ throttled: true });
-
-  it('are answered 429 with the time to wait, and taken again after it', async () => {
-    const { azure, client, group } = throttled;
-    const { authorization } = await client.authorization('https://management.azure.com');
-    const ask = () =>
-      azure.azure.dispatch({
-        method: 'GET',
-        host: 'management.azure.com',
-        path: group,
-        query: new URLSearchParams({ 'api-version': apiVersionOf('Microsoft.Resources/resourceGroups') }),
-        headers: { authorization: authorization ?? '' },
-        body: Buffer.alloc(0),
-      });
-    const answers = await Promise.all(Array.from({ length: 300 }, ask));
-    const refused = answers.find(({ status }) => status === 429);
-    expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(249);
-    expect(refused?.headers).toMatchObject({ 'retry-after': '1' });
-    azure.clock.advance(1000);
-    expect((await ask()).status).toBe(200);
-  });
-});
-
 describe('a state on blob storage', () => {
-  it('belongs to whoever holds its lease', async () => {
+  it('changes only for the holder of its lease', async () => {
     const call = async (method: string, path: string, headers: Record<string, string> = {}, body = '{}') =>
       fixture.client.call(method, path, {
         host: 'states.blob.core.windows.net',
@@ -139,8 +114,8 @@ describe('a state on blob storage', () => {
   });
 });
 
-describe('failing on purpose', () => {
-  it('answers what it is told to, or cuts the connection', async () => {
+describe('an interception', () => {
+  it('sends the intercepting answer, or cuts the connection', async () => {
     const plan = [
       { status: 429, headers: { 'retry-after': '7' }, body: { error: { code: 'TooManyRequests' } } },
       'drop',
@@ -163,7 +138,7 @@ describe('failing on purpose', () => {
     }
   });
 
-  it('ends with everything it opened', async () => {
+  it('closes everything that it opened', async () => {
     const other = await startLocalAzure();
     await other.stop();
     const { hostname, port } = new URL(other.environment['HTTPS_PROXY'] ?? '');

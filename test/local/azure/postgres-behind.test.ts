@@ -1,4 +1,4 @@
-/** What happens to a server of the local Azure happens to a real PostgreSQL. */
+/** A real PostgreSQL repeats the events of a server of the local Azure. */
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -85,7 +85,7 @@ afterAll(async () => {
 });
 
 describe('a PostgreSQL behind a server', () => {
-  it('takes a dynamic parameter at once, and a static one with the restart, as Azure shows it', async () => {
+  it('applies a dynamic parameter at once, and a static one with the restart, as Azure reports it', async () => {
     await set('main', 'log_min_duration_statement', '1234');
     expect(await shown('main', 'log_min_duration_statement')).toEqual({ setting: '1234', pending: false });
     await set('main', 'max_worker_processes', '12');
@@ -100,7 +100,7 @@ describe('a PostgreSQL behind a server', () => {
     expect(await pending('main', 'max_worker_processes')).toBe(false);
   });
 
-  it('refuses an operation whose value PostgreSQL itself does not take, and keeps the one before', async () => {
+  it('fails an operation with a value that PostgreSQL refuses, and keeps the former value', async () => {
     const answer = await set('main', 'timezone', 'Nowhere/At_All');
     expect(answer.body.status).toBe('Failed');
     expect(azure.unknown).toEqual([expect.stringContaining('refuses timezone')]);
@@ -108,7 +108,7 @@ describe('a PostgreSQL behind a server', () => {
     expect((await set('main', 'work_mem', '5000')).body.status).toBe('Succeeded');
   });
 
-  it('makes databases, and extensions only while azure.extensions names them', async () => {
+  it('creates databases, and extensions only while azure.extensions names them', async () => {
     await client.done('PUT', `${path('main')}/databases/llama`, {});
     const create = () => ask('main', 'CREATE EXTENSION pg_trgm', 'llama');
     await expect(create()).rejects.toThrow('permission denied to create extension');
@@ -122,7 +122,7 @@ describe('a PostgreSQL behind a server', () => {
     await expect(ask('main', 'SELECT 1', 'passing')).rejects.toThrow('does not exist');
   });
 
-  it('gets a login for each Entra administrator, with the rights of one', async () => {
+  it("gets a login for each Entra administrator, with an administrator's rights", async () => {
     await client.done('PUT', `${path('main')}/administrators/c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d01`, {
       properties: { principalName: 'second-group', principalType: 'Group', tenantId: azure.tenantId },
     });
@@ -135,7 +135,7 @@ describe('a PostgreSQL behind a server', () => {
     ).toEqual([{ rolcanlogin: true, rolcreaterole: true, rolsuper: false, admin: true }]);
   });
 
-  it('is away while the server is stopped, and crashes in a failover without losing what was committed', async () => {
+  it('is down while the server is stopped, and crashes in a failover without losing a commit', async () => {
     await client.done('POST', `${path('main')}/stop`);
     await expect(ask('main', 'SELECT 1')).rejects.toThrow();
     await client.done('POST', `${path('main')}/start`);
@@ -151,7 +151,7 @@ describe('a PostgreSQL behind a server', () => {
 });
 
 describe('a PostgreSQL behind a replica', () => {
-  it('streams from its primary, and takes over in a switchover that the endpoint’s names follow', async () => {
+  it('streams from its primary, and takes over in a switchover that the names of the endpoint follow', async () => {
     await client.done('PUT', path('reader'), {
       location: 'westus2',
       properties: { createMode: 'Replica', sourceServerResourceId: path('main') },
@@ -180,7 +180,7 @@ describe('a PostgreSQL behind a replica', () => {
     await expect.poll(() => rows('reader')).toHaveLength(4);
   });
 
-  it('goes its own way when it is promoted alone', async () => {
+  it('becomes independent when it is promoted alone', async () => {
     await client.done('PATCH', path('reader'), { properties: { replicationRole: 'None' } });
     await ask('reader', 'INSERT INTO kept VALUES (5)', 'llama');
     await ask('main', 'INSERT INTO kept VALUES (6)', 'llama');
@@ -193,7 +193,7 @@ describe('a PostgreSQL behind a replica', () => {
     expect([alone?.rows, primary?.rows]).toEqual(['15', '16']);
   });
 
-  it('knows no name but Azure’s', async () => {
+  it('knows only the host names of Azure', async () => {
     await expect(ask('nobody', 'SELECT 1')).rejects.toThrow();
   });
 });

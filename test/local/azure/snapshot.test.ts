@@ -13,7 +13,7 @@ const blob = async (client: AzureClient, method: string, headers: Record<string,
     ...(method === 'GET' ? {} : { body }),
   });
 
-it('puts back what was changed, deleted and added since', async () => {
+it('restores changed, deleted and added resources', async () => {
   const { azure, client } = fixture;
   await fixture.create('main');
   const vault = fixture.resource('Microsoft.KeyVault/vaults/secrets');
@@ -34,7 +34,7 @@ it('puts back what was changed, deleted and added since', async () => {
   expect((await blob(client, 'GET')).text).toBe('{"serial":1}');
 });
 
-it('waits for what runs before it is taken, and gives up what runs when it is put back', async () => {
+it('waits for running operations before it is taken, and abandons them when it is restored', async () => {
   const { azure, client } = fixture;
   const release = fixture.hold();
   expect((await client.arm('PUT', fixture.server('main'), serverDocument())).status).toBe(202);
@@ -51,7 +51,7 @@ it('waits for what runs before it is taken, and gives up what runs when it is pu
   expect((await client.arm('PATCH', fixture.server('main'), { tags: {} })).status).toBe(202);
 });
 
-it('lets another local Azure go on from there', async () => {
+it('is the start of another local Azure', async () => {
   await fixture.create('main');
   await blob(fixture.client, 'PUT', {}, '{"serial":1}');
   const other = await startLocalAzure();

@@ -94,30 +94,28 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     await azure?.stop();
   });
 
-  it('says who holds the state and since when, and does not look', async (context) => {
+  it('reports the holder of the lock and stops', async (context) => {
     context.skip(missing !== undefined, missing);
     const { code, stdout, stderr } = await adopt('--yes');
     expect(code).toBe(2);
     expect(stdout).toBe('');
     expect(stderr).toMatch(
-      /^The state of small is locked by runner@agent-7 \(apply\) since 2026-11-24T10:00:00Z, \d+ \w+ ago: while that run works.*Wait for it\. If it is dead: llama-db adopt small --break-lock 6f1d7a52-0b5e-4c1f-9a77-1c2d3e4f5a6b\.\n$/,
+      /^The state of small is locked by runner@agent-7 \(apply\) since 2026-11-24T10:00:00Z, \d+ \w+ ago: .* llama-db adopt small --break-lock 6f1d7a52-0b5e-4c1f-9a77-1c2d3e4f5a6b\. \[adopt\/state-locked\]\n$/,
     );
   });
 
-  it('breaks that lock and no other, and only when it is confirmed', async (context) => {
+  it('breaks only the named lock, and only with a confirmation', async (context) => {
     context.skip(missing !== undefined, missing);
     const other = await adopt('--break-lock', '00000000-0000-4000-8000-000000000000', '--yes');
     expect(other.code).toBe(2);
-    expect(other.stderr).toMatch(
-      /--break-lock names 00000000-0000-4000-8000-000000000000, and its lock is 6f1d7a52/,
-    );
+    expect(other.stderr).toMatch(/00000000-0000-4000-8000-000000000000.* 6f1d7a52.*\[adopt\/state-locked\]/);
     const unconfirmed = await adopt('--break-lock', lock.ID);
     expect(unconfirmed.code).toBe(2);
-    expect(unconfirmed.stderr).toMatch(/The state of small stays locked/);
+    expect(unconfirmed.stderr).toMatch(/ of small .*\[adopt\/lock-not-confirmed\]/);
     expect((await blob('HEAD', '', {})).headers['x-ms-lease-status']).toBe('locked');
   });
 
-  it('writes nothing unless it is confirmed', async (context) => {
+  it('writes nothing without a confirmation', async (context) => {
     context.skip(missing !== undefined, missing);
     // Breaking the lock is confirmed by --yes; then only the question about importing is left for the second run.
     expect((await adopt('--break-lock', lock.ID, '--yes', '--json')).code).toBe(0);
@@ -133,14 +131,14 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     expect(readFileSync(written, 'utf8')).toBe(before);
   });
 
-  it('has the next plan import them, and change nothing', async (context) => {
+  it('lets the next plan import them, and change nothing', async (context) => {
     context.skip(missing !== undefined, missing);
     const plan = await stack.plan();
     expect(plan.exitCode, plan.output).toBe(0);
     expect(plan.output).toMatch(/Plan: 2 to import, 0 to add, 0 to change, 0 to destroy/);
   });
 
-  it('imports at once with --apply, and then finds nothing and leaves nothing', async (context) => {
+  it('imports at once with --apply, then finds nothing and leaves no file', async (context) => {
     context.skip(missing !== undefined, missing);
     const imported = await adopt('--apply', '--yes', '--json');
     expect(imported.code, imported.stderr).toBe(0);
@@ -149,10 +147,10 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     const plan = await stack.plan();
     expect(plan.isEmpty, plan.output).toBe(true);
     const again = await adopt('--yes');
-    expect(again).toMatchObject({ code: 0, stdout: 'Nothing to adopt in small.\n' });
+    expect(again).toMatchObject({ code: 0, stdout: 'small has nothing to adopt.\n' });
   });
 
-  it('leaves to the stack what the stack imports itself: Terraform takes one block a resource', async (context) => {
+  it('writes no block for a resource that the stack imports itself', async (context) => {
     context.skip(missing !== undefined, missing);
     const identity = 'azurerm_user_assigned_identity.identity';
     await stack.run(['state', 'rm', identity]);
@@ -164,7 +162,7 @@ describe('llama-db adopt, with the real Terraform', { timeout: 120_000 }, () => 
     expect((await stack.plan()).output).toMatch(/Plan: 1 to import, 0 to add, 0 to change/);
   });
 
-  it('tells no secret and asks Azure nothing that it does not know', async (context) => {
+  it('prints no secret, and sends no request that the local Azure does not know', async (context) => {
     context.skip(missing !== undefined, missing);
     const { stdout, stderr } = await adopt('--json', '--debug', '--yes');
     expect(stdout + stderr).not.toContain(secret);

@@ -103,7 +103,7 @@ describe('import ids', () => {
     expect(types.filter((type) => !knownTypes().includes(type))).toEqual([]);
   });
 
-  it('of every type are compared with the provider’s spelling here', () => {
+  it("of every type are compared with the provider's spelling here", () => {
     const compared = new Set(Object.keys(expected).map((address) => address.split('.')[0]));
     const elsewhere = ['terraform_data', 'azurerm_postgresql_flexible_server_firewall_rule'];
     expect(knownTypes().filter((type) => !compared.has(type) && !elsewhere.includes(type))).toEqual([]);
@@ -127,7 +127,7 @@ describe('import ids', () => {
     expect(found?.importId).toMatch(/\/flexibleServers\/llama-mapper-development\/firewallRules\/office$/);
   });
 
-  it('are refused for a type without a rule, with what to do', () => {
+  it('are refused for a type without a rule, with a remedy', () => {
     expect(() => ruleOf('azurerm_kubernetes_cluster')).toThrow(
       expect.objectContaining({
         code: 'adopt/unknown-resource-type',
@@ -137,7 +137,7 @@ describe('import ids', () => {
     );
   });
 
-  it('of what only Azure knows are undefined until Azure has it', async () => {
+  it('of resources with names from Azure are undefined until Azure has them', async () => {
     const stack = new Stack('', stackOf('production').text);
     const resource = stack.at('azurerm_role_assignment.long_term_backup_reader');
     if (!resource) throw new Error('not as expected');

@@ -14,7 +14,7 @@ describe('import blocks beside a stack', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('are read as they were written, and gone when removed', () => {
+  it('are read as they were written, and can be removed', () => {
     expect(readImports(folder)).toEqual([]);
     expect(writeImports(folder, imports)).toBe(join(folder, importsFile));
     expect(readImports(folder)).toEqual(imports);
@@ -23,7 +23,7 @@ describe('import blocks beside a stack', () => {
     expect(readImports(folder)).toEqual([]);
   });
 
-  it('outlive the synthesis that comes before every deployment', () => {
+  it('survive a synthesis', () => {
     const settings = [environments.named('development')];
     const output = synthesize(settings, folder);
     writeImports(join(output, 'stacks/development'), imports);

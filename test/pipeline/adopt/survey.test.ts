@@ -48,7 +48,7 @@ const look = (state = stateWith({}), of = stack): Promise<Survey> =>
   survey(valuesOf(of, within(azure)), state);
 
 describe('a survey', () => {
-  it('of an empty subscription finds nothing, and leaves the making to the next deployment', async () => {
+  it('of an empty subscription finds nothing, and leaves the creation to the next deployment', async () => {
     const { adoptable, tainted, obstacles, missing } = await look();
     expect({ adoptable, tainted, obstacles }).toEqual({ adoptable: [], tainted: [], obstacles: [] });
     expect(missing).toContain('azurerm_postgresql_flexible_server.server');
@@ -56,7 +56,7 @@ describe('a survey', () => {
     expect(azure.unknown).toEqual([]);
   });
 
-  it('finds what is in Azure and not in the state, in the order of the stack', async () => {
+  it('finds resources of Azure that the state lacks, in the order of the stack', async () => {
     there(group());
     there(server(), { state: 'Ready' });
     const { adoptable } = await look();
@@ -71,7 +71,7 @@ describe('a survey', () => {
     );
   });
 
-  it('leaves out what the state knows', async () => {
+  it('leaves out resources of the state', async () => {
     there(group());
     const { adoptable, missing } = await look(
       stateWith({ 'azurerm_resource_group.resource_group': group() }),
@@ -80,7 +80,7 @@ describe('a survey', () => {
     expect(missing).not.toContain('azurerm_resource_group.resource_group');
   });
 
-  it('has parameters set again rather than imported: every server has them from its first day', async () => {
+  it('leaves parameters to the next deployment, because every server has them', async () => {
     there(group());
     there(server(), { state: 'Ready' });
     there(`${server()}/configurations/log_connections`, { value: 'on' });
@@ -119,7 +119,7 @@ describe('a survey', () => {
     ]);
   });
 
-  it('finds an association of a subnet only where the subnet has a security group', async () => {
+  it('finds an association of a subnet only if the subnet has a security group', async () => {
     const subnet = `${group()}/providers/Microsoft.Network/virtualNetworks/comply-ai-vnet-production/subnets/llama-mapper-endpoints`;
     const association = 'azurerm_subnet_network_security_group_association.endpoint_subnet_association';
     there(subnet);
@@ -129,29 +129,32 @@ describe('a survey', () => {
   });
 
   it.for([
-    ['Creating', /still working on it \(Creating\)/, /Run the command again when it has ended/],
-    ['Failed', /its creation ended failed/, /delete it and deploy: az resource delete --ids \/subscriptions/],
-  ] as const)('does not adopt what is %s', async ([state, what, remedy]) => {
+    ['Creating', 'operation-running', /Run the command again/],
+    ['Failed', 'creation-failed', /az resource delete --ids \/subscriptions/],
+  ] as const)('does not adopt a resource in state %s', async ([state, kind, remedy]) => {
     there(`${group()}/providers/Microsoft.Network/virtualNetworks/comply-ai-vnet-production`, {
       provisioningState: state,
     });
     const { adoptable, obstacles } = await look();
     expect(adoptable).toEqual([]);
     expect(obstacles).toMatchObject([{ address: 'azurerm_virtual_network.network' }]);
-    expect(obstacles[0]?.what).toMatch(what);
+    expect(obstacles[0]?.kind).toBe(kind);
+    expect(obstacles[0]?.what).toContain(state === 'Creating' ? state : 'failed');
     expect(obstacles[0]?.remedy).toMatch(remedy);
   });
 
-  it('does not adopt the record of a failed deployment: its key was never made', async () => {
+  it('does not adopt the record of a failed deployment, because its key was not created', async () => {
     there(`${group()}/providers/Microsoft.Resources/deployments/key-vault-key-field-encryption`, {
       provisioningState: 'Failed',
     });
     const { adoptable, obstacles } = await look();
     expect(adoptable).toEqual([]);
-    expect(obstacles[0]?.remedy).toMatch(/^Delete the record, which deletes nothing else, and deploy/);
+    expect(obstacles).toMatchObject([
+      { kind: 'deployment-failed', remedy: expect.stringMatching(/az resource delete --ids .*deployments/) },
+    ]);
   });
 
-  it('keeps a tainted server that Azure has finished, and not one that it still works on', async () => {
+  it('keeps a tainted server that is complete in Azure, and not one with a running operation', async () => {
     const state = stateWith({ 'azurerm_postgresql_flexible_server.server': `${server()}!` });
     there(server(), { provisioningState: '', state: 'Ready' });
     expect(await look(state)).toMatchObject({
@@ -171,13 +174,14 @@ describe('a survey', () => {
     expect(obstacles).toMatchObject([
       {
         address: 'azurerm_postgresql_flexible_server.server',
-        what: `it is ${state.toLowerCase()}: its encryption key is out of reach`,
+        kind: 'key-out-of-reach',
+        what: expect.stringContaining(state.toLowerCase()),
         remedy: expect.stringMatching(/^Never delete it\./),
       },
     ]);
   });
 
-  it('leaves the post-deploy step tainted: the next deployment is to run it again', async () => {
+  it('leaves the post-deploy step tainted: the next deployment runs it again', async () => {
     const { tainted } = await look(stateWith({ 'terraform_data.post_deploy': 'one!' }));
     expect(tainted).toEqual([]);
   });
@@ -191,29 +195,32 @@ describe('a vault that was deleted', () => {
       deletedAt: Date.parse('2026-11-20T10:00:00Z'),
     });
 
-  it('is recovered by the next deployment, when it is in the same group', async () => {
+  it('is recovered by the next deployment if it is in the same group', async () => {
     deleted('comply-ai-production-rg');
     const { notes, obstacles } = await look();
     expect(obstacles).toEqual([]);
     expect(notes).toEqual([
-      'Vault comply-ai-kv-production was deleted on 2026-11-20T10:00:00.000Z: the next deployment recovers it with its keys.',
+      'Vault comply-ai-kv-production was deleted on 2026-11-20T10:00:00.000Z. The next deployment recovers it with its keys.',
     ]);
   });
 
-  it('is for a person, when it was in another group', async () => {
+  it('needs manual action if it was in another group', async () => {
     deleted('another-rg');
     const { obstacles } = await look();
-    expect(obstacles[0]?.what).toMatch(/was deleted in group another-rg, and Azure recovers it there only/);
+    expect(obstacles).toMatchObject([
+      { kind: 'deleted-in-another-group', what: expect.stringContaining('another-rg') },
+    ]);
   });
 
-  it('is for a person, when the provider is told not to recover it', async () => {
+  it('needs manual action if the provider must not recover it', async () => {
     deleted('comply-ai-production-rg');
-    const told = text.replace(
+    const changed = text.replace(
       '"recover_soft_deleted_key_vaults": true',
       '"recover_soft_deleted_key_vaults": false',
     );
-    expect(told).not.toBe(text);
-    const { obstacles } = await look(stateWith({}), new Stack('', told));
+    expect(changed).not.toBe(text);
+    const { obstacles } = await look(stateWith({}), new Stack('', changed));
+    expect(obstacles[0]?.kind).toBe('deleted-and-not-recovered');
     expect(obstacles[0]?.remedy).toMatch(
       /az keyvault recover --name comply-ai-kv-production --location eastus/,
     );
@@ -226,7 +233,7 @@ describe('strays', () => {
       id.slice(id.indexOf('/providers/')),
     );
 
-  it('are what lies in the own groups and belongs to nobody', async () => {
+  it("are unclaimed resources in the environment's groups", async () => {
     there(group());
     there(server());
     there(`${group()}/providers/Microsoft.Storage/storageAccounts/forgotten`);
@@ -240,7 +247,7 @@ describe('strays', () => {
     expect(azure.unknown).toEqual([]);
   });
 
-  it('are neither what the state has under another name, nor what Azure makes beside something', async () => {
+  it('are neither in the state under another name, nor companions that Azure creates', async () => {
     there(group());
     const former = `${group()}/providers/Microsoft.Insights/metricAlerts/former`;
     there(former);
@@ -249,7 +256,7 @@ describe('strays', () => {
     expect(await stray(stateWith({ 'azurerm_monitor_metric_alert.former': former }))).toEqual([]);
   });
 
-  it('are not the databases and administrators that a replica has from its primary; its firewall rules may be', async () => {
+  it('exclude databases and administrators that a replica has from its primary, and include its firewall rules', async () => {
     const replica = server()
       .replace('production-rg', 'production-dr-rg')
       .replace('llama-mapper-production', 'llama-mapper-replica-production');
@@ -261,7 +268,7 @@ describe('strays', () => {
     ]);
   });
 
-  it('in groups of others are not looked for', async () => {
+  it('are not searched in other groups', async () => {
     there(
       `/subscriptions/${azure.subscriptionId}/resourceGroups/comply-ai-rg/providers/Microsoft.Storage/storageAccounts/theirs`,
     );

@@ -3,6 +3,7 @@
  * be recognized anywhere.
  */
 import type pg from 'pg';
+import { otherTables, sampleInsert } from '../../support/tables.ts';
 import type { Random } from '../random.ts';
 
 /** Rows per tenant and table. */
@@ -155,6 +156,9 @@ async function plantTenant(client: pg.Client, { id: tenant, keys }: Tenant, mark
      VALUES ($1, 0.5, ARRAY[$2, 'a'], ARRAY[$3], 900, jsonb_build_object($2::text, $3::text), 'verbose')`,
     [tenant, `${text}-white`, `${text}-black`],
   );
+  for (const table of otherTables) {
+    await client.query(sampleInsert(table, tenant, 'admin_role', `${text}-`));
+  }
   const rows = keys.flatMap(({ id, timestamp }, nth) => [
     [id, timestamp],
     [hidden(uuid, nth + 2), timestamp.replace(/\d\d\.\d+(?=\+00$)/, seconds)],

@@ -1,6 +1,6 @@
 /**
  * Keys, plaintexts and tokens are sent through everything that handles them, on a server that writes down all that an
- * operator could switch on and the environments allow, and then looked for. `benchmarks/cases/canaries.ts` does it on 16, 17
+ * operator could switch on and the environments allow, and then looked for. `npm run prove -- canaries` does it on 16, 17
  * and 18.
  */
 import { createHash, randomBytes } from 'node:crypto';

@@ -5,7 +5,6 @@ import type { ResourceTypeName } from '../../../../azure/resource-types.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { registerList, registerResourceType } from '../../core/resource-types.ts';
-import { insightsShapes } from '../../core/shapes.ts';
 import { monitoring } from '../../refusals/monitoring.ts';
 import { vaultType } from '../key-vault/control.ts';
 import { serverType, skuOf } from '../postgresql/server.ts';
@@ -48,7 +47,6 @@ function registerDiagnostics(azure: Azure): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: diagnosticType,
-    shape: insightsShapes.diagnosticSetting,
     scope: 'anywhere',
     change: 'immediate',
     createdStatus: 200,
@@ -76,7 +74,7 @@ function registerDiagnostics(azure: Azure): void {
             name,
           );
       }
-      // A vault's answer leaves the destination table's type out, whatever was sent (azure-rest-api-specs issue 22400).
+      // The answer for a vault never contains the type of the destination table (azure-rest-api-specs issue 22400).
       const { logAnalyticsDestinationType: _type, ...withoutType } = properties;
       return {
         properties: typeOf(target).toLowerCase() === vaultType.toLowerCase() ? withoutType : properties,
@@ -91,7 +89,6 @@ function registerDiagnostics(azure: Azure): void {
 function registerActionGroups(azure: Azure): void {
   registerResourceType(azure, {
     type: 'Microsoft.Insights/actionGroups',
-    shape: insightsShapes.actionGroup,
     change: 'immediate',
     patch: true,
     accept: (sent) => {
@@ -108,7 +105,6 @@ function registerAlerts(azure: Azure): void {
   registerLists(azure, 'Microsoft.Insights/activityLogAlerts');
   registerResourceType(azure, {
     type: 'Microsoft.Insights/metricAlerts',
-    shape: insightsShapes.metricAlert,
     change: 'immediate',
     createdStatus: 200,
     patch: true,
@@ -122,7 +118,6 @@ function registerAlerts(azure: Azure): void {
   });
   registerResourceType(azure, {
     type: 'Microsoft.Insights/activityLogAlerts',
-    shape: insightsShapes.activityLogAlert,
     change: 'immediate',
     patch: true,
     accept: (sent, { name }) => {
@@ -137,7 +132,7 @@ function registerAlerts(azure: Azure): void {
   });
 }
 
-/** Lists in a group and in the subscription; Azure's own clients read with older versions than azurerm writes. */
+/** Lists in a group and in the subscription. */
 function registerLists(azure: Azure, type: ResourceTypeName): void {
   for (const scope of ['/subscriptions/{s}/resourceGroups/{g}', '/subscriptions/{s}'])
     registerList(azure, type, { template: `${scope}/providers/${type}` });

@@ -1,6 +1,6 @@
 /**
- * Metrics of a server as Azure Monitor answers them: only what is really known here. A metric nobody measured has no
- * points, as in Azure; none is made up.
+ * Metrics of a server from Azure Monitor, as far as they are known here. A metric without a measurement has no points, as
+ * in Azure; no value is invented.
  * https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-dbforpostgresql-flexibleservers-metrics
  */
 import { metricNamespace, metrics } from '../../../../azure/metrics.ts';
@@ -13,7 +13,7 @@ import { notFound } from '../../core/resource-types.ts';
 import { monitoring } from '../../refusals/monitoring.ts';
 import { serverType, stateOf } from '../postgresql/server.ts';
 
-/** What a scenario says was measured: `resource id|metric` to the latest value. */
+/** Records a measurement: `resource id|metric` to the latest value. */
 export function measure(azure: Azure, resource: string, metric: string, value: number): void {
   measured(azure).set(`${resource.toLowerCase()}|${metric}`, value);
 }
@@ -108,7 +108,7 @@ function metricDocument(
 
 function latest(azure: Azure, server: Resource, name: string): number | undefined {
   const said = measured(azure).get(`${server.id.toLowerCase()}|${name}`);
-  // The one metric that the control plane itself knows.
+  // The control plane itself knows this metric.
   if (said === undefined && name === 'is_db_alive') return stateOf(server.body) === 'Stopped' ? 0 : 1;
   return said;
 }

@@ -86,7 +86,7 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
   registerList(azure, vaultType, {
     template: '/subscriptions/{s}/providers/Microsoft.KeyVault/vaults',
   });
-  // How the provider finds a vault's id from its address.
+  // The provider finds the id of a vault by its address here.
   router.on(
     'GET',
     '/subscriptions/{s}/resources',
@@ -114,7 +114,7 @@ function retention(body: JsonObject): number {
   return (numberAt(body, 'properties', 'softDeleteRetentionInDays') ?? 90) * 24 * 60 * 60 * 1000;
 }
 
-/** The deleted vault of that name, until its time is over and the name is free. */
+/** The deleted vault of that name during its retention. */
 function stillDeleted(
   azure: Azure,
   deleted: Map<string, DeletedVault>,
@@ -181,7 +181,7 @@ function registerDeletedVaults(azure: Azure, deleted: Map<string, DeletedVault>)
   );
 }
 
-/** A key is made if it is not there; PUT on one that exists changes nothing, and there is no DELETE. */
+/** PUT creates a missing key and changes nothing on an existing one; DELETE does not exist. */
 function registerKeys(azure: Azure): void {
   const { store } = azure;
   registerResourceType(azure, {

@@ -1,6 +1,6 @@
 /**
- * The data plane of Key Vault, as far as wrapping needs it: a key's versions, wrapKey and unwrapKey with real RSA,
- * behind the same doors as in Azure: network, token, role, and whether a version is enabled.
+ * The data plane of Key Vault, as far as wrapping needs it: versions of a key, wrapKey and unwrapKey with real RSA,
+ * behind the checks of Azure: token, network, role, and state of the version.
  *
  * https://learn.microsoft.com/rest/api/keyvault/keys/wrap-key/wrap-key
  */
@@ -14,30 +14,25 @@ import {
 } from 'node:crypto';
 import { idKey } from '../../../../azure/resource-id.ts';
 import { type JsonObject, numberAt, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
+import { mayDo } from '../../core/access.ts';
 import type { Azure } from '../../core/context.ts';
-import { callerOf } from '../../core/directory.ts';
 import { type AzureRequest, type AzureResponse, apiVersion } from '../../core/http.ts';
 import { jsonBody } from '../../core/json-body.ts';
 import { notPlayed } from '../../core/refusal.ts';
 import { type Resource, toDocument } from '../../core/resource-store.ts';
 import { vaultData } from '../../refusals/key-vault.ts';
-import { holdsRole } from '../authorization.ts';
 
 const vaultType = 'Microsoft.KeyVault/vaults';
 const keyType = `${vaultType}/keys` as const;
+const audience = 'https://vault.azure.net';
 const apiVersions = ['7.4', '7.5', '7.6', '2025-07-01'];
 
-/** Data plane roles that may read a key's public part, wrap and unwrap. */
-const keyUsers = [
-  'Key Vault Crypto Service Encryption User',
-  'Key Vault Crypto User',
-  'Key Vault Crypto Officer',
-  'Key Vault Administrator',
-];
+/** Data action of each operation: https://learn.microsoft.com/azure/key-vault/general/rbac-guide */
+const dataActions = { read: 'read', wrapkey: 'wrap/action', unwrapkey: 'unwrap/action' } as const;
 
 interface KeyVersion {
   readonly version: string;
-  /** PEM; made when the version is first used, because RSA keys of 4096 bits take seconds. */
+  /** PEM; created at the first use of the version, because an RSA key of 4096 bits takes seconds. */
   privateKey?: string;
   enabled: boolean;
   /** Seconds since 1970. */
@@ -45,7 +40,7 @@ interface KeyVersion {
   expires?: number;
 }
 
-/** Gives a key a new version, as its rotation policy does when the time has come. */
+/** Gives a key a new version, as its rotation policy does. */
 export function rotateKey(azure: Azure, key: string): void {
   const resource = azure.store.get(key);
   if (!resource) return;
@@ -67,7 +62,7 @@ export function keyVersions(azure: Azure, key: string): readonly string[] {
   return resource ? versionsOf(azure, resource).map(({ version }) => version) : [];
 }
 
-/** Private parts of all keys that were used so far, PEM, by what they belong to; for a search where none may be. */
+/** Private parts of all keys used so far, PEM, by key and version; for a search for leaks. */
 export function privateParts(azure: Azure): ReadonlyMap<string, string> {
   const all = azure.memory.map<KeyVersion[]>('keyVersions');
   return new Map(
@@ -79,7 +74,7 @@ export function privateParts(azure: Azure): ReadonlyMap<string, string> {
   );
 }
 
-/** What a Crypto Officer may change of a version: `az keyvault key set-attributes`. Times in seconds since 1970. */
+/** Changes attributes of a version, as `az keyvault key set-attributes` does. Times are in seconds since 1970. */
 export function setKeyAttributes(
   azure: Azure,
   key: string,
@@ -142,15 +137,14 @@ interface Match {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The token is asked for before anything else; then the network decides. @throws ArmError 401 or 403 */
+/** Checks the token, then the network. @throws ArmError 401 or 403 */
 function refuseOutsiders(azure: Azure, vault: Resource, request: AzureRequest): void {
-  if (!azure.directory.holdsToken(request, 'https://vault.azure.net'))
-    throw vaultData.unauthorized(azure.tenantId);
+  if (!azure.directory.callerOf(request, audience)) throw vaultData.unauthorized(azure.tenantId);
   if (isClosed(vault) && !(request.fromNetwork && hasPrivateEndpoint(vault)))
     throw vaultData.forbiddenByConnection();
 }
 
-/** The key and version asked for, once role, existence and state allow the operation. */
+/** The requested key and version. @throws ArmError if role, existence or state forbid the operation */
 function allowed(
   azure: Azure,
   vault: Resource,
@@ -161,8 +155,9 @@ function allowed(
     throw notPlayed('NotImplemented', `Only api-version ${apiVersions.join(', ')} is known here`);
   const name = parameters['key'] ?? '';
   const id = `${vault.id}/keys/${name}`;
-  const caller = callerOf(request) ?? '';
-  if (!keyUsers.some((role) => holdsRole(azure, caller, role, id))) throw vaultData.forbiddenByRbac();
+  const caller = azure.directory.callerOf(request, audience)?.objectId ?? '';
+  if (!mayDo(azure, caller, 'dataActions', `${keyType}/${dataActions[operation]}`, id))
+    throw vaultData.forbiddenByRbac();
   const key = azure.store.ofType(keyType).find((one) => idKey(one.id) === idKey(id));
   const versions = key ? versionsOf(azure, key) : [];
   const wanted = parameters['version'];
@@ -172,8 +167,8 @@ function allowed(
   const permitted = textsAt(key.body, 'properties', 'keyOps');
   if (!permitted.some((one) => one.toLowerCase() === operation))
     throw vaultData.operationForbidden(operation);
-  // A disabled version still wraps (it is the public half's work) and no longer unwraps; an expired one the other way
-  // round: https://learn.microsoft.com/azure/key-vault/keys/about-keys-details (date-time controlled operations), and
+  // A disabled version wraps, with its public part, but does not unwrap; an expired one unwraps but does not
+  // wrap: https://learn.microsoft.com/azure/key-vault/keys/about-keys-details (date-time controlled operations), and
   // what a live vault answered: https://github.com/Azure/azure-sdk-for-python/issues/45342
   if (operation === 'unwrapkey' && !version.enabled) throw vaultData.keyDisabled();
   if (operation === 'wrapkey' && version.expires !== undefined && version.expires < now())

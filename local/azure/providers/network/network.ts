@@ -31,7 +31,7 @@ function registerNetworks(azure: Azure): void {
     shape: networkShapes.virtualNetwork,
     change: 'polled',
     accept: (sent, { id }) => {
-      // Subnets arrive inside the network as well as on their own; they live in one place here.
+      // Subnets arrive inside the network or on their own, and are kept as resources of their own.
       for (const subnet of objectsAt(sent, 'properties', 'subnets'))
         store.put(
           `${id}/subnets/${textAt(subnet, 'name')}`,
@@ -48,7 +48,7 @@ function registerNetworks(azure: Azure): void {
       const used = store.children(id, subnetType).find((subnet) => usersOf(azure, subnet.id).length > 0);
       if (used) throw network.subnetInUse(used.name, usersOf(azure, used.id)[0] ?? '');
     },
-    present: (network) => {
+    toResponse: (network) => {
       const body = toDocument(network);
       const subnets = store.children(network.id, subnetType).map((subnet) => presentSubnet(azure, subnet));
       const peerings = store.children(network.id, peeringType).map(toDocument);
@@ -70,7 +70,7 @@ function registerNetworks(azure: Azure): void {
       const [user] = usersOf(azure, id);
       if (user !== undefined) throw network.subnetInUse(name, user);
     },
-    present: (subnet) => presentSubnet(azure, subnet),
+    toResponse: (subnet) => presentSubnet(azure, subnet),
   });
   registerResourceType(azure, {
     type: peeringType,
@@ -107,7 +107,7 @@ function presentSubnet(azure: Azure, subnet: Resource): JsonObject {
   return { ...document, properties: { ...objectAt(document, 'properties'), privateEndpoints: endpoints } };
 }
 
-/** Ids of what occupies a subnet. */
+/** Ids of the resources that use a subnet. */
 function usersOf(azure: Azure, subnet: string): string[] {
   const servers = azure.store
     .ofType(serverType)

@@ -35,7 +35,7 @@ export function registerPrivateDns(azure: Azure): void {
     mayDelete: ({ id, name }) => {
       if (store.children(id, linkType).length > 0) throw network.zoneHasLinks(name);
     },
-    present: ({ id, name, type, body }) => ({
+    toResponse: ({ id, name, type, body }) => ({
       id,
       name,
       type,

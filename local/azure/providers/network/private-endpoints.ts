@@ -1,4 +1,4 @@
-/** Private endpoints: what they lead to, their address in the subnet, and their records in private DNS zones. */
+/** Private endpoints: their targets, their address in the subnet, and their records in private DNS zones. */
 import ipaddr from 'ipaddr.js';
 import { nameOf, parentOf, resourceGroupOf, sameId, typeOf } from '../../../../azure/resource-id.ts';
 import { at, type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
@@ -79,7 +79,6 @@ export function registerEndpoints(azure: Azure): void {
   registerResourceType(azure, {
     type: interfaceType,
     shape: 'any',
-    // The provider reads interfaces with an older version than it writes endpoints with.
     change: 'polled',
     without: ['PUT', 'DELETE'],
     accept: (sent) => sent,
@@ -155,7 +154,7 @@ function interfaceId(endpoint: string, body: JsonObject): string {
   return `${resourceGroupOf(endpoint)}/providers/Microsoft.Network/networkInterfaces/${name}`;
 }
 
-/** Azure keeps the first four addresses of every subnet. */
+/** The first four addresses of every subnet are reserved. */
 function freeAddress(azure: Azure, subnet: Resource): string {
   const [range = '0.0.0.0/0'] = rangesOf(subnet.body);
   const taken = new Set(
@@ -247,7 +246,7 @@ function disconnect(azure: Azure, target: string, endpoint: string): void {
   };
 }
 
-/** CIDR ranges of a subnet, whichever of the two ways they were sent. */
+/** CIDR ranges of a subnet, from either of the two properties. */
 export function rangesOf(subnet: JsonObject): string[] {
   const single = textAt(subnet, 'properties', 'addressPrefix');
   return [...textsAt(subnet, 'properties', 'addressPrefixes'), ...(single === undefined ? [] : [single])];

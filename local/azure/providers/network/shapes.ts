@@ -1,4 +1,4 @@
-/** What documents of Microsoft.Network may contain: https://learn.microsoft.com/rest/api/virtualnetwork and /privatedns */
+/** Properties of documents of Microsoft.Network: https://learn.microsoft.com/rest/api/virtualnetwork and /privatedns */
 import type { Shape, ShapeOfObject } from '../../core/shape.ts';
 import { envelope, state } from '../../core/shapes.ts';
 

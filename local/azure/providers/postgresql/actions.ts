@@ -1,4 +1,4 @@
-/** Restart, stop and start of a server, and what Azure itself does to one. */
+/** Restart, stop and start of a server, and incidents. */
 import { storageSizesGb, storageTiers } from '../../../../azure/storage.ts';
 import { at, type JsonObject, merge, numberAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
@@ -6,7 +6,7 @@ import type { AzureRequest, AzureResponse } from '../../core/http.ts';
 import { jsonBody } from '../../core/json-body.ts';
 import { refuseWhenLocked } from '../../core/locks.ts';
 import type { Resource } from '../../core/resource-store.ts';
-import { notFound, refuseStrangers } from '../../core/resource-types.ts';
+import { notFound, refuseUnknownProperties } from '../../core/resource-types.ts';
 import { server as refusals } from '../../refusals/flexible-server.ts';
 import type { ServerEvents } from './events.ts';
 import { applyPending } from './parameters.ts';
@@ -15,7 +15,7 @@ import { namespace, property, refuseUnlessReady, serverType, stateOf } from './s
 export function registerActions(azure: Azure, events: ServerEvents): void {
   const action = (
     verb: string,
-    handler: (server: Resource, request: AzureRequest) => Pick<Started, 'during' | 'effect'>,
+    handler: (server: Resource, request: AzureRequest) => Pick<Started, 'state' | 'effect'>,
   ) =>
     azure.router.on(
       'POST',
@@ -34,16 +34,16 @@ export function registerActions(azure: Azure, events: ServerEvents): void {
 
   action('restart', (server, request) => {
     const sent = jsonBody(request);
-    refuseStrangers(sent, { restartWithFailover: 'any', failoverMode: 'any' }, 'a restart');
+    refuseUnknownProperties(sent, { restartWithFailover: 'any', failoverMode: 'any' }, 'a restart');
     refuseUnlessReady(server);
     const failover = at(sent, 'restartWithFailover') === true;
     if (failover) refuseWithoutStandby(server);
-    return { during: 'Restarting', effect: () => restarted(azure, server, failover, events) };
+    return { state: 'Restarting', effect: () => restarted(azure, server, failover, events) };
   });
   action('stop', (server) => {
     refuseUnlessReady(server);
     return {
-      during: 'Stopping',
+      state: 'Stopping',
       effect: async () => {
         await events({ kind: 'stopped', server: server.id });
         return 'Stopped';
@@ -53,7 +53,7 @@ export function registerActions(azure: Azure, events: ServerEvents): void {
   action('start', (server) => {
     if (stateOf(server.body) !== 'Stopped') throw refusals.notStopped(server.name, stateOf(server.body));
     return {
-      during: 'Starting',
+      state: 'Starting',
       effect: async () => {
         applyPending(azure, server.id);
         await events({ kind: 'started', server: server.id });
@@ -66,17 +66,17 @@ export function registerActions(azure: Azure, events: ServerEvents): void {
 interface Started {
   readonly request: AzureRequest;
   readonly server: Resource;
-  /** State it shows meanwhile. */
-  readonly during: string;
-  /** @returns the state it is in afterwards */
+  /** State while the operation runs. */
+  readonly state: string;
+  /** @returns the state afterwards */
   readonly effect: () => Promise<string>;
 }
 
-function started(azure: Azure, { request, server, during, effect }: Started): AzureResponse {
+function started(azure: Azure, { request, server, state, effect }: Started): AzureResponse {
   const { operations } = azure;
   const before = stateOf(server.body);
-  const show = (state: string) => {
-    server.body = merge(server.body, { properties: { state } });
+  const show = (next: string) => {
+    server.body = merge(server.body, { properties: { state: next } });
   };
   const operation = operations.start({
     method: 'POST',
@@ -85,7 +85,7 @@ function started(azure: Azure, { request, server, during, effect }: Started): Az
     effect: async () => show(await effect()),
     failed: () => show(before),
   });
-  show(during);
+  show(state);
   return { status: 202, headers: operations.pollingHeaders(operation, request) };
 }
 
@@ -116,7 +116,7 @@ function withZonesSwapped(body: JsonObject): JsonObject {
   });
 }
 
-/** What Azure does to a server by itself; nobody asks for it and no operation shows it. */
+/** Changes of a server that Azure makes by itself, without a request or an operation. */
 export interface Incidents {
   /**
    * The primary fails, and its standby takes over in its own zone.
@@ -124,7 +124,7 @@ export interface Incidents {
    */
   failOver(server: string): Promise<void>;
   /**
-   * A disk that is nearly full doubles, where auto-grow is on.
+   * A nearly full disk doubles if auto-grow is on.
    * https://learn.microsoft.com/azure/postgresql/scale-compute-storage/concepts-storage-autogrow
    */
   growDisk(server: string): void;

@@ -1,5 +1,5 @@
 /**
- * Backups of a server: the automatic ones, and those somebody asks for.
+ * Backups of a server, automatic and on demand.
  * https://learn.microsoft.com/azure/postgresql/backup-restore/concepts-backup-restore
  */
 
@@ -26,10 +26,9 @@ export function noteFirstBackup(azure: Azure, server: Resource): void {
 export function registerBackups(azure: Azure): void {
   registerResourceType(azure, {
     type,
-    shape: { properties: { backupType: 'any', completedTime: 'any', source: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: (_sent, change) => [serverOf(azure, change).id],
-    during: (body) => body,
+    whileRunning: (body) => body,
     accept: (_sent, change) => {
       const server = serverOf(azure, change);
       refuseUnlessReady(server);

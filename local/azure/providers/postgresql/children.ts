@@ -29,26 +29,26 @@ export function registerChildren(azure: Azure, events: ServerEvents): void {
     });
 }
 
-/** What comes with the copy of a server: what is in its files, and its parameters at that moment. */
+/** Copies the contents of a server's files, and its parameters at that moment. */
 export function copyChildren(azure: Azure, from: Resource, to: Resource): void {
   for (const type of ['databases', 'administrators', 'configurations'])
     for (const child of azure.store.children(from.id, `${serverType}/${type}`))
       azure.store.put(`${to.id}/${type}/${child.name}`, {
         ...structuredClone(child.body),
-        // It starts with them, so nothing of it waits for a restart.
+        // The copy starts with them, so none of them waits for a restart.
         ...(type === 'configurations' ? { inForce: textAt(child.body, 'properties', 'value') ?? '' } : {}),
       });
 }
 
 const onServer = (azure: Azure) => (_sent: JsonObject, change: Change) => [serverOf(azure, change).id];
 
-/** A change of what only a server that takes writes can change. */
+/** Refuses a change that needs a server that accepts writes. */
 function refuseOnReplica(server: Resource, what: string): void {
   refuseUnlessReady(server);
   if (isReplica(server)) throw refusals.replicaReadOnly(what, server.name);
 }
 
-/** A change of a primary's files is one of its replicas'. */
+/** Changes a primary and its replicas, which share the contents of its files. */
 function everywhere(azure: Azure, server: Resource, change: (server: Resource) => void): void {
   for (const one of [server, ...replicasOf(azure, server.id)]) change(one);
 }
@@ -57,13 +57,12 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: databaseType,
-    shape: { properties: { charset: 'any', collation: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: onServer(azure),
-    during: (body) => body,
+    whileRunning: (body) => body,
     accept: (sent, change) => {
       refuseOnReplica(serverOf(azure, change), 'A database');
-      // Azure's own: https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-servers
+      // Databases of Azure itself: https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-servers
       if (['azure_maintenance', 'azure_sys', 'template0', 'template1'].includes(change.name))
         throw refusals.databaseReserved(change.name);
       return { properties: { charset: 'UTF8', collation: 'en_US.utf8', ...objectAt(sent, 'properties') } };
@@ -89,10 +88,9 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
 function registerFirewallRules(azure: Azure): void {
   registerResourceType(azure, {
     type: `${serverType}/firewallRules`,
-    shape: { properties: { startIpAddress: 'any', endIpAddress: 'any' }, systemData: 'readOnly' },
     change: 'accepted',
     busyOn: onServer(azure),
-    during: (body) => body,
+    whileRunning: (body) => body,
     accept: (sent, change) => {
       const server = serverOf(azure, change);
       refuseUnlessReady(server);
@@ -123,16 +121,12 @@ function registerAdministrators(azure: Azure, events: ServerEvents): void {
   const { store } = azure;
   registerResourceType(azure, {
     type: administratorType,
-    shape: {
-      properties: { principalType: 'any', principalName: 'any', tenantId: 'any', objectId: 'readOnly' },
-      systemData: 'readOnly',
-    },
     change: 'accepted',
     busyOn: onServer(azure),
-    during: (body) => body,
+    whileRunning: (body) => body,
     accept: (sent, change) => {
       const server = serverOf(azure, change);
-      // The login is a role in the database, which a replica has from its primary.
+      // The login is a role in the database, and a replica has the roles of its primary.
       refuseOnReplica(server, 'An Entra administrator');
       if (property(server.body, 'authConfig', 'activeDirectoryAuth') !== 'Enabled')
         throw refusals.entraLoginOff(server.name);

@@ -1,19 +1,19 @@
-/** What happens to a server and has to happen to the PostgreSQL behind it as well. `server` is its resource id. */
+/** Events of a server that the PostgreSQL behind it repeats. `server` is its resource id. */
 export type ServerEvent =
   | {
       readonly kind: 'created';
       readonly server: string;
-      /** Server it follows, or was restored from. @default - a new one */
+      /** Source of a replica or restore. @default - a new server */
       readonly source?: string;
-      /** Whether it follows its source from now on. */
+      /** Whether it is a replica of its source. */
       readonly replica: boolean;
       /** Whether Entra authentication is on. */
       readonly entra: boolean;
     }
   | { readonly kind: 'deleted' | 'stopped' | 'started' | 'scaled'; readonly server: string }
-  /** `failover`: its standby has taken over, which cut every connection without notice. */
+  /** `failover`: the standby has taken over, which cut every connection without notice. */
   | { readonly kind: 'restarted'; readonly server: string; readonly failover: boolean }
-  /** `primary` follows `server` from now on, unless the two have nothing to do with each other any more. */
+  /** `primary` becomes a replica of `server`, unless the promotion is `standalone`. */
   | {
       readonly kind: 'promoted';
       readonly server: string;
@@ -35,10 +35,8 @@ export type ServerEvent =
     }
   | { readonly kind: 'administratorRemoved'; readonly server: string; readonly name: string };
 
-/** Where a parameter is after it was set: in force, waiting for a restart, or unknown to whoever was told. */
+/** State of a parameter after it was set: in force, waiting for a restart, or not known to the receiver. */
 export type ParameterState = 'inForce' | 'pending' | undefined;
 
-/** Awaited inside the operation: it fails when this throws. A parameter that was set is answered with its state. */
-export type ServerEvents = (event: ServerEvent) => Answered | Promise<Answered>;
-// biome-ignore lint/suspicious/noConfusingVoidType: whoever has nothing to say about parameters returns nothing
-type Answered = ParameterState | void;
+/** Awaited inside the operation, which fails if this throws. The answer to `parameterSet` is the parameter's state. */
+export type ServerEvents = (event: ServerEvent) => ParameterState | Promise<ParameterState>;

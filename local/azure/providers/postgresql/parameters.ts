@@ -1,5 +1,5 @@
 /**
- * Server parameters as the control plane shows and takes them.
+ * Server parameters of the control plane.
  * https://learn.microsoft.com/azure/postgresql/server-parameters/concepts-server-parameters
  */
 import { extension } from '../../../../azure/extensions.ts';
@@ -21,8 +21,8 @@ import { jsonBody } from '../../core/json-body.ts';
 import { refuseWhenLocked } from '../../core/locks.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
-import { notFound, refuseStrangers } from '../../core/resource-types.ts';
-import type { Shape } from '../../core/shape.ts';
+import { notFound, refuseUnknownProperties } from '../../core/resource-types.ts';
+import { publishedShape } from '../../published/shapes.ts';
 import { children as refusals } from '../../refusals/server-children.ts';
 import type { ServerEvents } from './events.ts';
 import {
@@ -39,22 +39,7 @@ import {
 const type = `${serverType}/configurations` as const;
 const list = `${namespace}/flexibleServers/{server}/configurations`;
 
-const shape: Shape = {
-  properties: {
-    value: 'any',
-    source: 'any',
-    description: 'readOnly',
-    defaultValue: 'readOnly',
-    dataType: 'readOnly',
-    allowedValues: 'readOnly',
-    isDynamicConfig: 'readOnly',
-    isReadOnly: 'readOnly',
-    isConfigPendingRestart: 'readOnly',
-    unit: 'readOnly',
-    documentationLink: 'readOnly',
-  },
-  systemData: 'readOnly',
-};
+const shape = publishedShape(type);
 
 export function registerParameters(azure: Azure, events: ServerEvents): void {
   const { router, store } = azure;
@@ -101,16 +86,16 @@ function set(azure: Azure, server: Resource, request: AzureRequest, events: Serv
   refuseUnlessReady(server);
   operations.refuseWhenBusy([server.id]);
   const sent = jsonBody(request);
-  refuseStrangers(sent, shape, `server parameter '${name}'`);
+  refuseUnknownProperties(sent, shape, `server parameter '${name}'`);
   const current = objectAt(parameterDocument(azure, server, name), 'properties');
   const given = objectAt(sent, 'properties')['value'];
   if (typeof given !== 'string') throw refusals.parameterNotText(name, JSON.stringify(given));
-  // Deleting a parameter in Terraform sets its default, which may be what nobody could choose: empty.
+  // Terraform deletes a parameter by setting its default, which may be empty although no client could choose that.
   if (given !== current['defaultValue']) refuseValue(server, name, given);
   refuseInherited(azure, server, name, given);
   const value = name === 'azure.extensions' ? given.toLowerCase() : given;
   const id = `${server.id}/configurations/${name}`;
-  // What runs is what was in force at the last restart; setting that again leaves nothing to wait for.
+  // Setting the value of the last restart again leaves nothing to wait for.
   const inForce = textAt(store.get(id)?.body, 'inForce') ?? String(current['value'] ?? '');
   const operation = operations.start({
     method: request.method,
@@ -128,13 +113,13 @@ function set(azure: Azure, server: Resource, request: AzureRequest, events: Serv
   return { status: 202, headers: operations.pollingHeaders(operation, request) };
 }
 
-/** After a restart nothing is pending any more. */
+/** Puts pending parameters in force, as a restart does. */
 export function applyPending(azure: Azure, server: string): void {
   for (const one of azure.store.children(server, type))
     one.body = { ...one.body, inForce: property(one.body, 'value') ?? '' };
 }
 
-/** Remembers the size a server was created with: what Azure derives from it stays when the server is scaled. */
+/** Records the size at creation: defaults that Azure derives from it stay when the server is scaled. */
 export function noteCreatedSize(azure: Azure, server: Resource, source: Resource | undefined): void {
   const sizes = azure.memory.map<string>('createdWith');
   const inheritedSize = source && sizes.get(source.id.toLowerCase());
@@ -145,7 +130,7 @@ function lastSegment(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** What exists: by the version, and PgBouncer's once it is enabled (…/connectivity/concepts-pgbouncer). */
+/** Whether a parameter exists: by version, and those of PgBouncer once it is enabled (…/connectivity/concepts-pgbouncer). */
 function isShown(azure: Azure, server: Resource, name: string): boolean {
   const known = parameter(name);
   if (!known) return extensionOfParameter(name) !== undefined;
@@ -157,7 +142,7 @@ function isShown(azure: Azure, server: Resource, name: string): boolean {
   return property(enabled?.body, 'value') === 'true';
 }
 
-/** What a person says of it, or what is in force beside what is set. */
+/** Whether a scenario declares it pending, or the value in force differs from the one that is set. */
 function isPending(stored: Resource | undefined, value: string): boolean {
   const inForce = at(stored?.body, 'inForce');
   return (
@@ -202,7 +187,7 @@ function allowed(known: Parameter | undefined): JsonObject {
   return { allowedValues: `${known.minimum}-${known.maximum}` };
 }
 
-/** Azure's defaults that follow the server's size; the size decides once, when the server is created. */
+/** Defaults that Azure derives from the size of the server at its creation. */
 function defaultFor(azure: Azure, server: Resource, name: string, minimum = 0): string {
   const created = azure.memory.map<string>('createdWith').get(server.id.toLowerCase());
   const sku = skus.find((one) => one.name === created) ?? skuOf(server.body);
@@ -231,12 +216,12 @@ function refuseValue(server: Resource, name: string, value: string): void {
 function refusedExtensions(server: Resource, name: string, value: string): string | undefined {
   if (name !== 'azure.extensions') return undefined;
   const version = Number(property(server.body, 'version'));
-  const strangers = value
+  const notOffered = value
     .split(',')
     .map((one) => one.trim().toLowerCase())
     .filter((one) => one !== '' && (extension(one)?.since ?? (extension(one) ? 0 : Infinity)) > version);
-  return strangers.length > 0
-    ? `names extensions that Azure does not offer for version ${version}: ${strangers.join(', ')}`
+  return notOffered.length > 0
+    ? `names extensions that Azure does not offer for version ${version}: ${notOffered.join(', ')}`
     : undefined;
 }
 

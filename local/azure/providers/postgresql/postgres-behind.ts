@@ -1,4 +1,4 @@
-/** A real PostgreSQL behind each server of the local Azure: what happens to the one happens to the other. */
+/** A real PostgreSQL behind each server of the local Azure, which repeats the events of the server. */
 
 import pg from 'pg';
 import { nameOf } from '../../../../azure/resource-id.ts';
@@ -9,27 +9,27 @@ import type { LocalPostgres } from '../../../postgres/server.ts';
 import type { ParameterState, ServerEvent, ServerEvents } from './events.ts';
 
 export interface PostgresBehindOptions {
-  /** Name of the server that PostgreSQL is behind from the start. */
+  /** Name of the server that this PostgreSQL stands behind. */
   readonly server: string;
   readonly postgres: LocalPostgres;
-  /** Id of the server a host name leads to now; `serverBehind` of the local Azure. */
+  /** Id of the server that a host name leads to; `serverBehind` of the local Azure. */
   readonly resolve: (host: string) => string | undefined;
 }
 
 /**
- * Starts with the one PostgreSQL it is given, behind the first server of that name. A replica of it gets a real standby
- * that streams from it, as soon as somebody connects to it or promotes it: a deployment that never does saves its start.
- * Another server than these has nothing behind it.
+ * Starts with one PostgreSQL, behind the server of that name. A replica gets a real standby, which streams from its
+ * primary, at the first connection or promotion: a deployment without one saves the start. Other servers have nothing
+ * behind them.
  */
 export class PostgresBehind {
   /** By the name of the server. */
   readonly #servers = new Map<string, LocalPostgres>();
-  /** Replicas whose standby nobody has needed yet, and the server they follow. */
+  /** Replicas whose standby has not been needed yet, and the server they follow. */
   readonly #replicas = new Map<
     string,
     { readonly source: string; readonly parameters: Map<string, string> }
   >();
-  /** Logs of servers that are deleted: what was written there is not forgotten with them. */
+  /** Logs of deleted servers. */
   readonly #deleted: [string, string][] = [];
   readonly #starting = new Map<string, Promise<LocalPostgres | undefined>>();
   #gateway: Gateway | undefined;
@@ -47,7 +47,7 @@ export class PostgresBehind {
     return behind;
   }
 
-  /** Port that leads to each server by its host name, and by those of a virtual endpoint. */
+  /** Port that leads to each server by its host name and by those of a virtual endpoint. */
   get port(): number {
     return this.#gateway?.port ?? 0;
   }
@@ -57,10 +57,10 @@ export class PostgresBehind {
     return this.options.postgres.caFile;
   }
 
-  /** To be told by the local Azure. */
+  /** Receives the events of the local Azure. */
   readonly events: ServerEvents = (event) => this.#happened(event);
 
-  /** The PostgreSQL behind a server; starts a replica's. @returns undefined where there is none */
+  /** The PostgreSQL behind a server; starts that of a replica. @returns undefined if there is none */
   async serverOf(name: string): Promise<LocalPostgres | undefined> {
     const running = this.#servers.get(name) ?? this.#starting.get(name);
     if (running || !this.#replicas.has(name)) return running;
@@ -69,18 +69,18 @@ export class PostgresBehind {
     return starting;
   }
 
-  /** What every server has written to its log, by the server's name; deleted ones included. */
+  /** The log of every server by its name, deleted ones included. */
   logs(): readonly (readonly [string, string])[] {
     const running = [...this.#servers].map(([name, postgres]): [string, string] => [name, postgres.log()]);
     return [...running, ...this.#deleted];
   }
 
-  /** Says that a server is a replica of another one, for a state of the local Azure that was not built here. */
+  /** Registers a replica of a restored snapshot. */
   knowReplica(name: string, source: string): void {
     if (!this.#servers.has(name)) this.#replicas.set(name, { source, parameters: new Map() });
   }
 
-  /** Stops what it has started; the PostgreSQL it was given is its owner's to stop. */
+  /** Stops what it has started. The owner stops the PostgreSQL of the options. */
   async stop(): Promise<void> {
     const own = [...this.#servers].filter(([, postgres]) => postgres !== this.options.postgres);
     for (const [name] of own) this.#servers.delete(name);
@@ -137,7 +137,7 @@ export class PostgresBehind {
     await postgres.stop();
   }
 
-  /** A shutdown in good order first, which sends the standby all there is; then each takes the other's place. */
+  /** Shuts the primary down cleanly, which sends everything to the standby; then each takes the other's place. */
   async #promote(standby: LocalPostgres, name: string, source: string, standalone: boolean): Promise<void> {
     const primary = await this.serverOf(source);
     if (standalone || !primary) return standby.promote();
@@ -155,7 +155,7 @@ async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<Param
       if (event.entra) await installEntraFunctions(postgres);
       break;
     case 'restarted':
-      // A failover is the end of a machine: nobody shuts anything down.
+      // A failover ends a machine without a shutdown.
       await postgres.restart({ crash: event.failover });
       break;
     case 'scaled':
@@ -172,7 +172,7 @@ async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<Param
       break;
     case 'parameterSet': {
       const state = await postgres.setParameter(event.name, event.value);
-      // What this build does not have waits for nothing.
+      // A parameter that this build lacks waits for nothing.
       return state === 'absent' ? 'inForce' : state;
     }
     case 'databaseCreated':
@@ -228,7 +228,7 @@ async function addAdministrator(
   });
 }
 
-/** What a deletion leaves of a PostgreSQL that its owner goes on with: nothing that a new server would not have. */
+/** Empties a PostgreSQL that outlives its server, so that it is like a new one. */
 async function dropDatabases(postgres: LocalPostgres): Promise<void> {
   const names = await within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
     const { rows } = await client.query<{ datname: string }>(
@@ -256,7 +256,7 @@ async function installEntraFunctions(postgres: LocalPostgres): Promise<void> {
   await administer(postgres, [entraFunctions]);
 }
 
-// A label needs its provider's module, which only Azure has; the catalog takes one without it.
+// SECURITY LABEL needs the module of its provider, which only Azure has. The catalog accepts a row without it.
 const entraFunctions = `
   CREATE OR REPLACE FUNCTION pg_catalog.pgaadauth_create_principal_with_oid(
     rolename text, objectid text, objecttype text, isadmin boolean, ismfa boolean)

@@ -1,4 +1,4 @@
-/** What can be read of servers beside their documents: replicas, private link, names, capabilities. */
+/** Reads of servers beside their documents: replicas, private link, names, capabilities. */
 import { region } from '../../../../azure/regions.ts';
 import { skus } from '../../../../azure/skus.ts';
 import { storageSizesGb, storageTiers } from '../../../../azure/storage.ts';
@@ -11,7 +11,7 @@ import { jsonBody } from '../../core/json-body.ts';
 import { canonicalLocation } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
-import { notFound, refuseStrangers } from '../../core/resource-types.ts';
+import { notFound, refuseUnknownProperties } from '../../core/resource-types.ts';
 import { server as refusals } from '../../refusals/flexible-server.ts';
 import { namespace, replicasOf, serverType } from './server.ts';
 import { refuseName } from './server-rules.ts';
@@ -64,7 +64,7 @@ export function registerReadings(azure: Azure): void {
       `/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/${template}`,
       ({ request }) => {
         const sent = jsonBody(request);
-        refuseStrangers(sent, { name: 'any', type: 'any' }, 'a question about a name');
+        refuseUnknownProperties(sent, { name: 'any', type: 'any' }, 'a question about a name');
         return { status: 200, body: availability(azure, textAt(sent, 'name') ?? '') };
       },
       { type: serverType },
@@ -87,7 +87,7 @@ function availability(azure: Azure, name: string): JsonObject {
   }
 }
 
-/** https://learn.microsoft.com/rest/api/postgresql/capabilities-by-location/list, as far as it is known here. */
+/** https://learn.microsoft.com/rest/api/postgresql/capabilities-by-location/list, as far as it is played here. */
 function capabilities(given: string): JsonObject {
   const found = region(canonicalLocation(given));
   if (!found) throw refusals.regionWithoutCapabilities(given);

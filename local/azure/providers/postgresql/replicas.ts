@@ -1,5 +1,5 @@
 /**
- * Servers made from another one: replicas and restores; what keeps a replica able to follow; and its promotion.
+ * Servers with a source: replicas and restores, the limits that let a replica follow, and promotions.
  * https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas
  */
 
@@ -24,7 +24,7 @@ import {
   sourceServerOf,
 } from './server.ts';
 
-/** What a new server takes over from its source, with what was sent on top. */
+/** The document of a new server: that of its source, with the request on top. */
 export function fromSource(azure: Azure, sent: JsonObject, mode: string, change: Change): JsonObject {
   const source = sourceServerOf(azure, sent);
   if (!source) throw refusals.sourceNotFound(property(sent, 'sourceServerResourceId') ?? '', change.name);
@@ -86,7 +86,7 @@ function refuseReplica(azure: Azure, source: Resource, sent: JsonObject, name: s
     if (property(sent, login) !== undefined) throw refusals.withLogin(name, login);
 }
 
-/** A server's size, as far as a replica has to match it. */
+/** The size of a server that a replica has to match. */
 interface Capacity {
   readonly vCores: number;
   readonly memoryGb: number;
@@ -107,7 +107,7 @@ function capacityOf(body: JsonObject): Capacity {
 }
 
 /**
- * Compute and storage of a primary are never more than its smallest replica's: the replica grows first, the primary
+ * Compute and storage of a primary never exceed those of its smallest replica: the replica grows first, the primary
  * shrinks first. The same page, "Scale" and "Storage autogrow".
  */
 export function refuseUnfollowable(
@@ -135,7 +135,7 @@ export function refuseUnfollowable(
   }
 }
 
-/** What only a server that takes writes may be told, and what waits until it has no replicas. */
+/** Refuses changes that need a server that accepts writes, or one without replicas. */
 export function refuseByRole(azure: Azure, before: Resource, after: JsonObject): void {
   if (isReplica(before)) {
     const days = (body: JsonObject) => numberAt(body, 'properties', 'backup', 'backupRetentionDays');
@@ -154,16 +154,16 @@ export interface Promotion {
   readonly primary: Resource;
 }
 
-/** Whether a PATCH asks for a promotion, and which. @throws ArmError for a role nobody can be given */
+/** The promotion that a PATCH asks for. @throws ArmError for a role that cannot be given */
 export function promotionMode(sent: JsonObject): Promotion['mode'] | undefined {
   const role = property(sent, 'replica', 'role');
-  // Before there was `replica`, a replication role of None meant a standalone server; azurerm still says that.
+  // Older versions had no `replica`, and promoted with the replication role None, as azurerm still does.
   if (role === undefined) return property(sent, 'replicationRole') === 'None' ? 'Standalone' : undefined;
   if (!['None', 'Primary'].includes(role)) throw refusals.roleUnknown(role);
   return property(sent, 'replica', 'promoteMode') === 'Switchover' ? 'Switchover' : 'Standalone';
 }
 
-/** The promotion that a PATCH asks for, or undefined. @throws ArmError when it is not possible */
+/** The promotion that a PATCH asks for, or undefined. @throws ArmError if it is not possible */
 export function promotionOf(
   azure: Azure,
   sent: JsonObject,
@@ -174,7 +174,7 @@ export function promotionOf(
   const primary = sourceServerOf(azure, server.body);
   if (!isReplica(server) || !primary) throw refusals.notAReplica(server.name);
   if (property(sent, 'administratorLoginPassword') !== undefined) throw refusals.promotionWithPassword();
-  // Forced or planned: without the loss of a region both are held to the same conditions.
+  // Without the loss of a region, forced and planned promotions have the same conditions.
   for (const one of [primary, server]) refuseUnlessReady(one);
   if (mode === 'Switchover') refuseSwitchover(azure, primary, server);
   return { mode, replica: server, primary };
@@ -201,7 +201,7 @@ export function membersOf(endpoint: Resource): string[] {
   return Array.isArray(members) ? members.map(String) : [];
 }
 
-/** Exchanges the roles, or ends the replication; the endpoints follow as they do in Azure. */
+/** Exchanges the roles, or ends the replication. The virtual endpoints follow as in Azure. */
 export function promoted(azure: Azure, { mode, replica, primary }: Promotion): void {
   const role = property(replica.body, 'replicationRole') ?? 'AsyncReplica';
   const endpoints = azure.store.children(primary.id, `${serverType}/virtualEndpoints`);
@@ -213,7 +213,7 @@ export function promoted(azure: Azure, { mode, replica, primary }: Promotion): v
     return;
   }
   primary.body = asReplica(primary.body, replica.id, role);
-  // What else followed the primary follows the new one.
+  // Other replicas follow the new primary.
   for (const other of replicasOf(azure, primary.id))
     if (!sameId(other.id, replica.id))
       other.body = merge(other.body, { properties: { sourceServerResourceId: replica.id } });
@@ -237,7 +237,7 @@ function asPrimary(body: JsonObject): JsonObject {
   });
 }
 
-/** High availability does not survive it, and backups are taken no more; those there are stay. */
+/** Ends high availability and further backups; existing backups stay. */
 function asReplica(body: JsonObject, source: string, role: string): JsonObject {
   return merge(body, {
     properties: {
@@ -250,7 +250,7 @@ function asReplica(body: JsonObject, source: string, role: string): JsonObject {
   });
 }
 
-/** A switchover that somebody else asked for, in the portal. @throws ArmError when Azure would refuse it */
+/** A switchover from the portal. @throws ArmError if Azure would refuse it */
 export function switchOver(azure: Azure, replica: Resource): void {
   const asked = { properties: { replica: { role: 'Primary', promoteMode: 'Switchover' } } };
   const promotion = promotionOf(azure, asked, replica);

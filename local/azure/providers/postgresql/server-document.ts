@@ -1,74 +1,11 @@
-/** The Flexible Server's document: what a client sent, with everything that Azure adds and derives. */
+/** The document of a Flexible Server: the request, with everything that Azure adds and derives. */
 import { region } from '../../../../azure/regions.ts';
 import { storageTiers } from '../../../../azure/storage.ts';
 import { type JsonObject, numberAt, objectAt, objectsAt, textAt } from '../../../../core/json.ts';
 import { canonicalLocation } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import type { Change } from '../../core/resource-types.ts';
-import type { Shape } from '../../core/shape.ts';
 import { isReplicaDocument, replicaLimit } from './server.ts';
-
-/** `Server` and `ServerForPatch` of https://learn.microsoft.com/rest/api/postgresql/servers (2025-08-01). */
-export const serverShape: Shape = {
-  location: 'any',
-  tags: 'any',
-  systemData: 'readOnly',
-  sku: { name: 'any', tier: 'any' },
-  identity: {
-    type: 'any',
-    principalId: 'readOnly',
-    tenantId: 'readOnly',
-    userAssignedIdentities: { '*': { principalId: 'readOnly', clientId: 'readOnly' } },
-  },
-  properties: {
-    administratorLogin: 'any',
-    administratorLoginPassword: 'any',
-    version: 'any',
-    minorVersion: 'readOnly',
-    state: 'readOnly',
-    fullyQualifiedDomainName: 'readOnly',
-    storage: {
-      storageSizeGB: 'any',
-      autoGrow: 'any',
-      tier: 'any',
-      iops: 'any',
-      throughput: 'any',
-      type: 'any',
-    },
-    authConfig: { activeDirectoryAuth: 'any', passwordAuth: 'any', tenantId: 'any' },
-    dataEncryption: {
-      type: 'any',
-      primaryKeyURI: 'any',
-      primaryUserAssignedIdentityId: 'any',
-      geoBackupKeyURI: 'any',
-      geoBackupUserAssignedIdentityId: 'any',
-      primaryEncryptionKeyStatus: 'readOnly',
-      geoBackupEncryptionKeyStatus: 'readOnly',
-    },
-    backup: { backupRetentionDays: 'any', geoRedundantBackup: 'any', earliestRestoreDate: 'readOnly' },
-    network: {
-      publicNetworkAccess: 'any',
-      delegatedSubnetResourceId: 'any',
-      privateDnsZoneArmResourceId: 'any',
-    },
-    highAvailability: { mode: 'any', state: 'readOnly', standbyAvailabilityZone: 'any' },
-    maintenanceWindow: { customWindow: 'any', startHour: 'any', startMinute: 'any', dayOfWeek: 'any' },
-    sourceServerResourceId: 'any',
-    pointInTimeUTC: 'any',
-    availabilityZone: 'any',
-    replicationRole: 'any',
-    replicaCapacity: 'readOnly',
-    replica: {
-      role: 'any',
-      capacity: 'readOnly',
-      replicationState: 'readOnly',
-      promoteMode: 'any',
-      promoteOption: 'any',
-    },
-    createMode: 'any',
-    privateEndpointConnections: 'readOnly',
-  },
-};
 
 /** IOPS of the performance tiers: https://learn.microsoft.com/azure/postgresql/extensions/concepts-storage */
 const iopsOfTier: Readonly<Record<string, number>> = {
@@ -138,7 +75,7 @@ export function serverDocument(sent: JsonObject, { name, existing }: Change): Js
       privateEndpointConnections: objectsAt(existing?.body, 'properties', 'privateEndpointConnections'),
     },
   };
-  // Without password login the API no longer says who the administrator was (azurerm issue 20900).
+  // Without password login the API does not name the administrator (azurerm issue 20900).
   if (authConfig.passwordAuth === 'Disabled') delete objectAt(document, 'properties')['administratorLogin'];
   return document;
 }
@@ -155,7 +92,7 @@ function networkDocument(properties: JsonObject): JsonObject {
 function storageDocument(sent: JsonObject, existing: Resource | undefined): JsonObject {
   const size = numberAt(sent, 'storageSizeGB') ?? 32;
   const before = numberAt(existing?.body, 'properties', 'storage', 'storageSizeGB');
-  // A new size brings its own default tier unless one is asked for.
+  // A new size brings its own default tier unless the request names one.
   const keepsTier = before === undefined || before === size;
   const tiers = storageTiers(size) ?? [];
   const asked = textAt(sent, 'tier');

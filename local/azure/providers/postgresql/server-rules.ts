@@ -1,4 +1,4 @@
-/** What Azure refuses of a Flexible Server that the provider lets through. Each rule has its source beside it. */
+/** Rules of Azure about a Flexible Server that the provider does not check. */
 import { region } from '../../../../azure/regions.ts';
 import { sameId } from '../../../../azure/resource-id.ts';
 import { storageTierRank, storageTiers } from '../../../../azure/storage.ts';
@@ -27,7 +27,7 @@ export function refuseName(azure: Azure, { id, name }: Pick<Change, 'id' | 'name
   if (twin || isTakenElsewhere(azure, 'postgres', name)) throw refusals.nameTaken(name);
 }
 
-/** What must hold of any server, new or changed. */
+/** Rules about every server, new or changed. */
 export function refuseServer(azure: Azure, body: JsonObject, { id, name }: Change): void {
   const location = textAt(body, 'location') ?? '';
   if (!region(location)) throw refusals.regionUnknown(location, serverType);
@@ -103,9 +103,9 @@ function refuseWindow(body: JsonObject): void {
   }
 }
 
-/** What must hold of a new server with logins of its own. */
+/** Rules about a new server with its own logins. */
 export function refuseCreation(sent: JsonObject, { name }: Change): void {
-  // azurerm sends it in a PATCH of its own, because Azure does not take it here (PGR 676-691).
+  // azurerm sends it in a PATCH of its own (v4.55.0, postgresql_flexible_server_resource.go, lines 676-691).
   if (property(sent, 'maintenanceWindow', 'customWindow') === 'Enabled')
     throw refusals.windowAtCreation(name);
   const role = property(sent, 'replicationRole');

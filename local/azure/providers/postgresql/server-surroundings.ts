@@ -1,4 +1,4 @@
-/** What a Flexible Server needs around it: a delegated subnet and a zone, a key and an identity that may use it. */
+/** Rules about the resources that a Flexible Server uses: subnet, private DNS zone, key and identity. */
 import ipaddr from 'ipaddr.js';
 import { nameOf, parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, objectsAt, textAt } from '../../../../core/json.ts';
@@ -42,7 +42,7 @@ export function refuseNetwork(
   if (!/\.postgres\.database\.azure\.com$/i.test(zone)) throw refusals.zoneOfAnotherSuffix();
   if (nameOf(zone).toLowerCase() === `${name}.postgres.database.azure.com`)
     throw refusals.zoneOfServersName(name);
-  // The provider must say false (azurerm issues 26098 and 25812).
+  // The provider must send false (azurerm issues 26098 and 25812).
   if (property(body, 'network', 'publicNetworkAccess') === 'Enabled')
     throw refusals.publicAccessWhenInjected(name);
 }

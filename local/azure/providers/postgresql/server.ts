@@ -1,4 +1,4 @@
-/** What the parts of this folder know about a Flexible Server's document. */
+/** Facts about the document of a Flexible Server that this folder shares. */
 
 import { parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { type Sku, skus } from '../../../../azure/skus.ts';
@@ -50,7 +50,7 @@ export function serverOf(azure: Azure, { id }: Pick<Change, 'id'>): Resource {
 }
 
 /**
- * A stopped server takes no change but its start and its end.
+ * A stopped server accepts only its start and its deletion.
  * https://learn.microsoft.com/azure/postgresql/configure-maintain/how-to-stop-server
  */
 export function refuseUnlessReady(server: Resource): void {
@@ -58,7 +58,7 @@ export function refuseUnlessReady(server: Resource): void {
   if (state !== 'Ready') throw refusals.notReady(server.name, state);
 }
 
-/** Names of `body` in `properties`, for comparing two documents of one server. */
+/** The text at a path inside `properties`. */
 export function property(body: JsonObject | undefined, ...path: readonly string[]): string | undefined {
   return textAt(body, 'properties', ...path);
 }

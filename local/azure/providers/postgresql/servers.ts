@@ -29,7 +29,7 @@ import {
   sourceServerOf,
   stateOf,
 } from './server.ts';
-import { serverDocument, serverShape } from './server-document.ts';
+import { serverDocument } from './server-document.ts';
 import { refuseCreation, refuseLogin, refuseName, refuseServer, refuseUpdate } from './server-rules.ts';
 import { registerVirtualEndpoints } from './virtual-endpoints.ts';
 
@@ -44,10 +44,9 @@ export function registerPostgresql(azure: Azure, events: ServerEvents): void {
 }
 
 function registerServers(azure: Azure, events: ServerEvents): void {
-  const present = (server: Resource) => presentServer(azure, server);
+  const toResponse = (server: Resource) => presentServer(azure, server);
   registerResourceType(azure, {
     type: serverType,
-    shape: serverShape,
     change: 'accepted',
     patch: true,
     busyOn: (sent, change) => {
@@ -56,7 +55,7 @@ function registerServers(azure: Azure, events: ServerEvents): void {
     },
     accept: (whole, change) =>
       change.existing ? updated(azure, whole, change) : created(azure, whole, change),
-    during: (body, { existing }) =>
+    whileRunning: (body, { existing }) =>
       merge(existing ? existing.body : body, {
         properties: { state: existing ? 'Updating' : 'Provisioning' },
       }),
@@ -69,23 +68,23 @@ function registerServers(azure: Azure, events: ServerEvents): void {
     deleted: async (server) => {
       await events({ kind: 'deleted', server: server.id });
     },
-    present,
+    toResponse,
   });
   for (const template of [
     '/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/flexibleServers',
     `${namespace}/flexibleServers`,
   ])
-    registerList(azure, serverType, { template, present });
+    registerList(azure, serverType, { template, toResponse });
 }
 
-/** Whatever runs on a server shows, also the making of a replica or of a private endpoint (azurerm issue 29177). */
+/** Every running operation shows, also the creation of a replica or of a private endpoint (azurerm issue 29177). */
 function presentServer(azure: Azure, server: Resource): JsonObject {
   const document = toDocument(server);
   if (stateOf(server.body) !== 'Ready' || !azure.operations.isBusy(server.id)) return document;
   return merge(document, { properties: { state: 'Updating' } });
 }
 
-/** The primary, where a replica's creation, promotion or deletion is a change of it as well. */
+/** The primary, if a replica's creation, promotion or deletion also changes it. */
 function otherServer(azure: Azure, sent: JsonObject, { existing, method }: Change): string | undefined {
   if (!existing) return property(sent, 'sourceServerResourceId');
   const concerned = method === 'DELETE' || promotionMode(sent) !== undefined;
@@ -109,7 +108,7 @@ function updated(azure: Azure, merged: JsonObject, change: Change): JsonObject {
   const { existing, sent, id } = change;
   const before = existing?.body ?? {};
   if (existing) refuseUnlessReady(existing);
-  // Its effect is on two servers, and comes when the operation ends.
+  // It affects two servers, when the operation ends.
   if (promotionOf(azure, sent, azure.store.get(id))) return before;
   const whole = change.method === 'PUT' ? merge(before, sent) : merged;
   const document = serverDocument(whole, change);

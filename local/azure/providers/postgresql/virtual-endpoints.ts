@@ -24,14 +24,10 @@ export function registerVirtualEndpoints(azure: Azure): void {
   };
   registerResourceType(azure, {
     type,
-    shape: {
-      properties: { endpointType: 'any', members: 'any', virtualEndpoints: 'readOnly' },
-      systemData: 'readOnly',
-    },
     change: 'accepted',
     patch: true,
     busyOn: (sent, change) => memberServers(sent, change).map((server) => server.id),
-    during: (body) => body,
+    whileRunning: (body) => body,
     accept: (sent, change) => {
       const server = serverOf(azure, change);
       refuseEndpoint(azure, sent, change, server);
@@ -62,7 +58,7 @@ function refuseEndpoint(azure: Azure, sent: JsonObject, { id, name }: Change, se
     throw refusals.endpointNameTaken(name);
   if (everywhere.some((other) => sameId(parentOf(other.id), server.id)))
     throw refusals.secondEndpoint(server.name);
-  // A request names the reader; a document read before names the writer as well.
+  // A request names the reader; a document that was read before also names the writer.
   const readers = textsAt(sent, 'properties', 'members').filter((one) => one !== server.name);
   if (readers.length > 1) throw refusals.endpointWithTwoReaders();
   const known = replicasOf(azure, server.id).map((one) => one.name);
@@ -70,7 +66,7 @@ function refuseEndpoint(azure: Azure, sent: JsonObject, { id, name }: Change, se
     if (!known.includes(reader)) throw refusals.endpointOfStranger(reader, server.name);
 }
 
-/** Id of the server that a host name of Azure's leads to: a server's own, or a virtual endpoint's writer or reader. */
+/** Id of the server that a host name leads to: its own name, or the writer or reader of a virtual endpoint. */
 export function serverBehind(azure: Azure, host: string): string | undefined {
   const parts = /^([^.]+)(?:\.(writer|reader))?\.postgres\.database\.azure\.com$/i.exec(host);
   if (!parts) return undefined;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { largeMigrations } from '../../../../benchmarks/large-migrations.ts';
 import { type LintFolder, lintFolder } from './files.ts';
-import { largeMigrations } from './large.ts';
 
 let folder: LintFolder;
 beforeAll(() => {

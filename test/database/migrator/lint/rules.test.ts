@@ -1,8 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rules } from '../../../../database/migrator/lint/catalogue.ts';
-import { documentRules } from '../../../../database/migrator/lint/report.ts';
 import { type Case, contentOf, type LintFolder, lintFolder } from './files.ts';
 import { rows } from './rows.ts';
 
@@ -45,11 +42,4 @@ it.each(rules)('$id has one function, and a remedy that is a sentence', (rule) =
   expect(functions.filter((one) => one !== undefined)).toHaveLength(1);
   expect(rule.remedy).toMatch(/^[A-Z].*[.)]$/);
   expect(rule.title).toMatch(/^[A-Z].*[^.]$/);
-});
-
-it('docs/lint-rules.md is the output of llama-db lint --rules --markdown', () => {
-  const page = readFileSync(join(import.meta.dirname, '../../../../docs/lint-rules.md'), 'utf8');
-  expect(page, 'write it with: npx llama-db lint --rules --markdown > docs/lint-rules.md').toBe(
-    documentRules(),
-  );
 });

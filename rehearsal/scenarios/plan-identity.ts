@@ -1,0 +1,78 @@
+import { textAt } from '../../core/json.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
+
+const repository = 'acme/database';
+const sharedKeys = /\/workspaces\/[^/]+\/sharedKeys$/i;
+
+/** Refused requests of the control plane since a moment, `POST <path>`. */
+function refusedSince(sandbox: Sandbox, moment: number): string[] {
+  return sandbox.azure.requests
+    .filter(({ at, host, status }) => at >= moment && host === 'management.azure.com' && status === 403)
+    .map(({ method, path }) => `${method} ${path}`);
+}
+
+export const scenario: Scenario = {
+  name: 'plan-identity',
+  title:
+    'With the roles that bootstrap gives, the deploy identity deploys, and the plan identity plans and changes nothing',
+  environments: ['staging', 'production'],
+  startsFrom: 'empty',
+  // The plan of the plan identity is that check.
+  endsWithEmptyPlan: false,
+  async run(sandbox) {
+    const { environment, azure } = sandbox;
+    const prepared = await sandbox.command('bootstrap', environment, '--repository', repository);
+    sandbox.check('bootstrap prepares the subscription', prepared.exitCode === 0, () => prepared.output);
+    const clientId = (purpose: string) =>
+      new RegExp(`${purpose}ClientId=(\\S+)`).exec(prepared.output)?.[1] ?? `no ${purpose} identity`;
+
+    // The step that bootstrap leaves to a person: the deploy identity joins the group of administrators.
+    const deployer = azure.directory.application(clientId('deploy'));
+    for (const { objectId, type } of sandbox.settings.server.authentication.administrators)
+      if (type === 'Group' && deployer) azure.directory.addMember(objectId, deployer.objectId);
+
+    await sandbox.signInAs({
+      clientId: clientId('deploy'),
+      subject: `repo:${repository}:environment:${environment}`,
+    });
+    let moment = Date.now();
+    await sandbox.assertDeploys({}, 'the deploy identity deploys everything');
+    sandbox.check(
+      'it was refused the shared key of the workspace alone',
+      refusedSince(sandbox, moment).every((line) => sharedKeys.test(line)),
+      () => refusedSince(sandbox, moment).join(', '),
+    );
+    sandbox.check(
+      'it assigned roles of the stack',
+      azure.state
+        .ofType('Microsoft.Authorization/roleAssignments')
+        .some(({ body }) => textAt(body, 'properties', 'createdBy') === deployer?.objectId),
+    );
+
+    await sandbox.signInAs({
+      clientId: clientId('plan'),
+      subject: `repo:${repository}:pull_request`,
+      // It reads the state without taking its lease.
+      variables: { TF_CLI_ARGS_plan: '-lock=false' },
+    });
+    moment = Date.now();
+    await sandbox.assertEmptyPlan('the plan of the plan identity is empty');
+    sandbox.check(
+      'it read everything but the shared key of the workspace',
+      refusedSince(sandbox, moment).every((line) => sharedKeys.test(line)),
+      () => refusedSince(sandbox, moment).join(', '),
+    );
+    await sandbox.assertRefused(
+      /AuthorizationPermissionMismatch|AuthorizationFailed/,
+      {
+        change: (input) => {
+          input.tags = { ...input.tags, reviewed: 'yes' };
+        },
+      },
+      'the plan identity deploys nothing',
+    );
+    const changes = sandbox.changesSince(moment).filter((line) => !sharedKeys.test(line));
+    sandbox.check('Azure was sent no change of it', changes.length === 0, () => changes.join(', '));
+  },
+};
