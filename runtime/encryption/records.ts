@@ -59,32 +59,43 @@ export async function sealRecord(
   encryption: FieldEncryption,
   record: PlainRecord & { readonly id: string },
 ): Promise<StoredContent> {
-  const { tenantId, id, mappedData, metadata = {}, sourceDataHash, search = {}, index } = record;
+  const { tenantId, id, mappedData, metadata = {}, sourceDataHash } = record;
   const [mapped, hash, tokens, described] = await Promise.all([
     sealValue(encryption, { tenant: tenantId, record: id, column: 'mapped_data' }, mappedData),
     sourceIndex(encryption, tenantId, sourceDataHash),
-    Promise.all(
-      Object.entries(search).map(
-        async ([name, value]) => [name, await searchToken(encryption, tenantId, name, value, index)] as const,
-      ),
-    ),
+    searchTokens(encryption, record),
     Object.keys(metadata).length === 0
       ? {}
       : sealValue(encryption, { tenant: tenantId, record: id, column: 'metadata' }, metadata),
   ]);
   return {
     mapped_data: mapped,
-    metadata: { ...described, ...(tokens.length > 0 ? { [searchKey]: Object.fromEntries(tokens) } : {}) },
+    metadata: { ...described, ...tokens },
     source_data_hash: hash,
   };
+}
+
+/** The part of the metadata by which a record is found, encrypted or not. */
+async function searchTokens(
+  encryption: FieldEncryption,
+  { tenantId, search = {}, index }: PlainRecord,
+): Promise<{ readonly [searchKey]?: Readonly<Record<string, string>> }> {
+  const tokens = await Promise.all(
+    Object.entries(search).map(
+      async ([name, value]) => [name, await searchToken(encryption, tenantId, name, value, index)] as const,
+    ),
+  );
+  return tokens.length > 0 ? { [searchKey]: Object.fromEntries(tokens) } : {};
 }
 
 /** Decrypts a record; one that was stored in clear comes back as it is. @throws EncryptionError */
 export async function openRecord(encryption: FieldEncryption, row: StoredRecord): Promise<OpenedRecord> {
   const place = { tenant: row.tenant_id, record: row.id };
   const mapped = await openValue(encryption, { ...place, column: 'mapped_data' }, row.mapped_data);
-  const { [searchKey]: _, ...rest } = row.metadata ?? {};
-  const metadata = await openValue(encryption, { ...place, column: 'metadata' }, rest);
+  const { [searchKey]: tokens, ...rest } = row.metadata ?? {};
+  // Of a record in clear that another program wrote, this may be its own data.
+  const own = tokens === undefined || areTokens(tokens) ? rest : { ...rest, [searchKey]: tokens };
+  const metadata = await openValue(encryption, { ...place, column: 'metadata' }, own);
   return {
     mappedData: mapped.value,
     metadata: row.metadata === null ? null : (metadata.value as OpenedRecord['metadata']),
@@ -98,6 +109,7 @@ export async function openRecord(encryption: FieldEncryption, row: StoredRecord)
  *
  * @param client inside a transaction that called llama.set_tenant_context; its pool must not be the key store's.
  * @returns the record's id
+ * @throws EncryptionError; TypeError and RangeError for what the table does not take, before the server sees it
  */
 export async function insertRecord(
   client: pg.ClientBase,
@@ -110,16 +122,17 @@ export async function insertRecord(
     readonly azureRegion?: string;
   } = {},
 ): Promise<string> {
+  requireColumns(record, others.confidenceScore);
   const id = record.id === undefined ? randomUUID() : canonicalId(record.id);
   const content = (await wantsEncryption(client, record.tenantId))
     ? await sealRecord(encryption, { ...record, id })
-    : clear(record);
+    : await clear(encryption, record);
   const columns: Record<string, unknown> = {
     id,
     tenant_id: record.tenantId,
     source_data_hash: content.source_data_hash,
-    mapped_data: JSON.stringify(content.mapped_data),
-    metadata: JSON.stringify(content.metadata),
+    mapped_data: storableJson('mapped_data', content.mapped_data),
+    metadata: storableJson('metadata', content.metadata),
     model_version: record.modelVersion,
     detector_type: record.detectorType,
     confidence_score: others.confidenceScore,
@@ -263,8 +276,69 @@ function sealedText(value: Json): string | undefined {
   return typeof text === 'string' ? text : undefined;
 }
 
-function clear({ mappedData, metadata = {}, sourceDataHash }: PlainRecord): StoredContent {
-  return { mapped_data: mappedData, metadata, source_data_hash: sourceDataHash };
+/** @throws TypeError for content that would be taken for an encrypted record */
+async function clear(encryption: FieldEncryption, record: PlainRecord): Promise<StoredContent> {
+  const { mappedData, metadata = {}, sourceDataHash } = record;
+  for (const [column, value] of Object.entries({ mapped_data: mappedData, metadata })) {
+    for (const key of [sealedKey, searchKey]) {
+      if (typeof value === 'object' && value !== null && Object.hasOwn(value, key)) {
+        throw new TypeError(`${column} of a record in clear has no key ${key}: it marks encrypted records`);
+      }
+    }
+  }
+  const tokens = await searchTokens(encryption, record);
+  return { mapped_data: mappedData, metadata: { ...metadata, ...tokens }, source_data_hash: sourceDataHash };
+}
+
+/** As `blindIndex` makes them. */
+function areTokens(value: Json): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((token) => typeof token === 'string' && /^[A-Za-z0-9_-]{6,43}$/.test(token))
+  );
+}
+
+/**
+ * JSON that PostgreSQL takes. For what it refuses it writes the beginning of the text, or of the row, into its log.
+ *
+ * @throws TypeError that quotes nothing
+ */
+function storableJson(column: string, value: Json): string {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`${column} is not a JSON value`);
+  // Both are escaped in JSON, and found there in a moment; but a backslash before u0000 may be text, too.
+  if (/\\u(?:0000|d[89a-f])/.test(text)) JSON.stringify(value, requireText);
+  return text;
+}
+
+function requireText(this: unknown, key: string, value: unknown): unknown {
+  for (const text of [key, value]) {
+    if (typeof text === 'string' && (text.includes('\0') || /\p{Surrogate}/u.test(text))) {
+      throw new TypeError(
+        'a text has a NUL character or half a surrogate pair, which PostgreSQL cannot store',
+      );
+    }
+  }
+  return value;
+}
+
+/** A constraint that fails writes the row into the log. */
+function requireColumns(
+  { tenantId, sourceDataHash, modelVersion, detectorType, metadata = {} }: Parameters<typeof insertRecord>[2],
+  confidenceScore: number | undefined,
+): void {
+  for (const [name, text] of Object.entries({ tenantId, sourceDataHash, modelVersion, detectorType })) {
+    if (typeof text !== 'string') throw new TypeError(`${name} is a text`);
+  }
+  if (tenantId === '') throw new TypeError('tenantId is not empty');
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+    throw new TypeError('metadata is a JSON object');
+  }
+  if (confidenceScore !== undefined && !(confidenceScore >= 0 && confidenceScore <= 1)) {
+    throw new RangeError('confidenceScore is between 0 and 1');
+  }
 }
 
 /** A tenant without a configuration has the column's default. */

@@ -221,6 +221,7 @@ async function fields(): Promise<void> {
     ),
   );
   await failing(within('other', (client) => insertRecord(client, encryption, record)));
+  await recordsInClear(encryption);
   // Errors of the library.
   const place = { tenant: 'canaries', table: 'notes', column: 'body', record: '1' };
   const value = await encryption.encrypt(place, secret('note'));
@@ -231,6 +232,47 @@ async function fields(): Promise<void> {
   await failing(openRecord(encryption, forged as StoredRecord));
   await encryption.blindIndex({ tenant: 'canaries', table: 'notes', column: 'body' }, secret('indexed'));
   encryption.close();
+}
+
+/** What the table does not take is refused before the server sees it: its message would quote the JSON, or the row. */
+async function recordsInClear(encryption: FieldEncryption): Promise<void> {
+  const client = new pg.Client({
+    ...server.connection('migrator'),
+    password: token,
+    database: 'llama_mapper',
+  });
+  await client.connect();
+  await client.query(
+    `SET ROLE admin_role; INSERT INTO llama.tenant_configs (tenant_id, encryption_enabled) VALUES ('in-clear', false)`,
+  );
+  await client.end();
+  const record = {
+    tenantId: 'in-clear',
+    sourceDataHash: 'ab'.repeat(32),
+    modelVersion: 'm',
+    detectorType: 'd',
+  };
+  // Short enough for what the log quotes: 50 characters of JSON, 64 of a column.
+  const said = (name: string) => {
+    const text = randomBytes(12).toString('hex');
+    canaries.plant(`in clear, ${name}`, text);
+    return { said: text };
+  };
+  const wrong: readonly [object, object?][] = [
+    [{ mappedData: { ...said('NUL'), nul: 'a\0b' } }],
+    [{ mappedData: { ...said('NUL in a key'), 'a\0b': 1 } }],
+    [{ mappedData: [said('half a pair'), '\ud800'] }],
+    [{ mappedData: 1, metadata: { ...said('NUL in metadata'), nul: ['\0'] } }],
+    [{ mappedData: 1, metadata: [said('metadata that is a list')] }],
+    [{ mappedData: said('score') }, { confidenceScore: 7 }],
+    [{ mappedData: said('no model'), modelVersion: undefined }],
+    [{ mappedData: undefined, metadata: said('no content') }],
+    [{ mappedData: said('no tenant'), tenantId: '' }],
+  ];
+  for (const [change, others] of wrong) {
+    const bad = { ...record, ...change } as Parameters<typeof insertRecord>[2];
+    await failing(within('in-clear', (one) => insertRecord(one, encryption, bad, others)));
+  }
 }
 
 async function breakGlass(): Promise<void> {

@@ -93,6 +93,79 @@ describe('a storage record', () => {
     expect(await fixture.asAdmin('SELECT FROM llama.data_keys WHERE tenant_id = $1', [tenant])).toEqual([]);
   });
 
+  describe('in clear', () => {
+    const clearTenant = async () => {
+      const tenant = randomName('tenant');
+      await fixture.asAdmin(
+        'INSERT INTO llama.tenant_configs (tenant_id, encryption_enabled) VALUES ($1, false)',
+        [tenant],
+      );
+      return tenant;
+    };
+
+    it('is found by what it was given to be found by, and gives back its own metadata', async () => {
+      const tenant = await clearTenant();
+      const id = await insert(tenant, { search: { email: 'ann@example.org' } });
+      await insert(tenant, { search: { email: 'bob@example.org' } });
+      const condition = await findableBy(fixture.encryption(), tenant, 'email', 'ann@example.org');
+      const { rows } = await fixture.within(tenant, (client) =>
+        client.query('SELECT id FROM llama.storage_records WHERE metadata @> $1::jsonb', [condition]),
+      );
+      expect(rows).toEqual([{ id }]);
+      const stored = await row(tenant, id);
+      expect(stored).toMatchObject({ encrypted: false, mapped_data: content.mappedData });
+      expect(JSON.stringify(stored)).not.toMatch(/ann@/);
+      expect(await openRecord(fixture.encryption(), stored)).toEqual({ ...content, stale: false });
+    });
+
+    it('keeps a $search that another program wrote, and takes none, nor $enc, as its own', async () => {
+      const tenant = await clearTenant();
+      for (const foreign of ['all', { email: 'ann@example.org' }, ['token'], { terms: { a: 1 } }]) {
+        const stored = {
+          tenant_id: tenant,
+          id: randomUUID(),
+          mapped_data: 1,
+          metadata: { $search: foreign, a: 1 },
+        };
+        const { metadata } = await openRecord(fixture.encryption(), stored);
+        expect(metadata).toEqual({ $search: foreign, a: 1 });
+      }
+      for (const reserved of [
+        { metadata: { $search: { email: 'x' } } },
+        { metadata: { $enc: 'x' } },
+        { mappedData: { $enc: 'x' } },
+        { mappedData: { $search: 'x' } },
+      ]) {
+        await expect(insert(tenant, reserved)).rejects.toThrow(TypeError);
+      }
+      // Encrypted, both are content like any other.
+      const other = randomName('tenant');
+      const own = { mappedData: { $enc: 'x' }, metadata: { $search: 'x', $enc: 'y' } };
+      const id = await insert(other, { ...own, search: { email: 'ann' } });
+      expect(await openRecord(fixture.encryption(), await row(other, id))).toMatchObject(own);
+    });
+
+    it('is refused with a text that PostgreSQL cannot store, and takes every other', async () => {
+      const tenant = await clearTenant();
+      for (const text of ['\0', 'a\0b', '\ud800', '\udc00x', '\\\0', `${'a'.repeat(100_000)}\0`]) {
+        await expect(insert(tenant, { mappedData: { text } }), JSON.stringify(text)).rejects.toThrow(
+          TypeError,
+        );
+        await expect(insert(tenant, { metadata: { [text]: 1 } }), JSON.stringify(text)).rejects.toThrow(
+          TypeError,
+        );
+        const encrypted = randomName('tenant');
+        const id = await insert(encrypted, { mappedData: { text } });
+        const { mappedData } = await openRecord(fixture.encryption(), await row(encrypted, id));
+        expect(mappedData).toEqual({ text });
+      }
+      for (const text of ['\\u0000', '\\\\u0000', 'a\\ud800', '\u{1f600}', '\u0001', '']) {
+        const id = await insert(tenant, { mappedData: { text, [text]: 1 } });
+        expect((await row(tenant, id)).mapped_data).toEqual({ text, [text]: 1 });
+      }
+    });
+  });
+
   it('has a hash of its source that nobody can guess by trying, and is found by it', async () => {
     const tenant = randomName('tenant');
     const source = createHash('sha256').update('+49 30 1234').digest('hex');
