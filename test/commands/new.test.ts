@@ -94,7 +94,7 @@ describe('the generated files', () => {
     ] as const)
       expect(readFileSync(join(scratch, page), 'utf8')).toContain(text);
     const tests = [
-      ...['test/catalogue.test.ts', 'test/docs.test.ts', 'test/style.test.ts'],
+      ...['test/catalogue.test.ts', 'test/docs.test.ts'],
       ...['test/database/migrator/lint/rules.test.ts', 'test/environments/refused.test.ts'],
       'test/commands/sample-command.test.ts',
     ];
