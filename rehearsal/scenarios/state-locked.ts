@@ -34,9 +34,7 @@ export const scenario: Scenario = {
               line.startsWith(
                 `The state of ${sandbox.environment} is locked by ${info.Who} (apply) since ${info.Created}, `,
               ) &&
-              line.includes(
-                `Wait for it. If it is dead: llama-db adopt ${sandbox.environment} --break-lock ${id}. [`,
-              ),
+              line.includes(`llama-db adopt ${sandbox.environment} --break-lock ${id}. [adopt/state-locked]`),
           ),
       () => adopt.output,
     );
