@@ -133,7 +133,7 @@ async function sealTrail(run: Run): Promise<void> {
   run.act({ step: 'seals', done: 'sealed', object: 'audit_trail', rows, detail });
 }
 
-/** What pg passes on of a notice. */
+/** The fields of a notice that pg passes on. */
 interface Notice {
   readonly severity?: string | undefined;
   readonly message?: string | undefined;
