@@ -36,7 +36,7 @@ export interface LogAnalyticsProps {
  * The workspace that holds the audit and performance logs.
  *
  * It has no shared key (`local_authentication_enabled = false`): reading and writing need an Entra identity. It accepts
- * no ingestion over the internet, which would let strangers add records. Diagnostic settings use Azure's own channel
+ * no ingestion over the internet, which would let outsiders add records. Diagnostic settings use Azure's own channel
  * and are not affected.
  * https://learn.microsoft.com/azure/azure-monitor/logs/private-link-security
  */

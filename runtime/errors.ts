@@ -1,16 +1,16 @@
 /**
- * An error that a person can act on. Its message is `what: why. remedy`. It quotes neither plaintext nor secrets.
+ * An error that a person can act on. Its message is `what: why. remedy`, without plaintext and secrets.
  */
 export class ExplainedError extends Error {
   override readonly name: string = 'ExplainedError';
   constructor(
-    /** Stable, `area/what-is-wrong`, for programs. */
+    /** Stable name for programs: `area/what-is-wrong`. */
     readonly code: `${string}/${string}`,
-    /** What failed and where. */
+    /** The failure and its place. */
     readonly what: string,
-    /** Why, with the rule or the service's own words. */
+    /** The reason: the rule, or the service's own words. */
     readonly why: string,
-    /** What to do about it. */
+    /** The next step for a person. */
     readonly remedy: string,
     options?: ErrorOptions,
   ) {
@@ -18,7 +18,7 @@ export class ExplainedError extends Error {
   }
 }
 
-/** A setting or argument that cannot be used. Trying again does not help. */
+/** A setting or argument that cannot be used. A retry does not help. */
 export class ConfigurationError extends ExplainedError {
   override readonly name = 'ConfigurationError';
 }

@@ -1,4 +1,4 @@
-/** Transactions in the name of one tenant. */
+/** Transactions that act for one tenant. */
 import type pg from 'pg';
 
 export interface TransactionOptions {
@@ -9,8 +9,8 @@ export interface TransactionOptions {
 }
 
 /**
- * Commits everything that `work` did on this connection, or nothing. The isolation level is READ COMMITTED whatever the
- * session's default is, because data keys are created and erased at no other (llama.hold_data_keys).
+ * Commits everything that `work` did on this connection, or nothing. The isolation level is always READ COMMITTED, because
+ * llama.hold_data_keys refuses to create or erase data keys at any other.
  */
 export async function transaction<Result>(
   client: pg.ClientBase,
@@ -20,7 +20,7 @@ export async function transaction<Result>(
   await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
   try {
     if (role !== undefined) await client.query(`SET LOCAL ROLE ${role}`);
-    // set_tenant_context would empty the acting user of the session.
+    // llama.set_tenant_context would also clear the session's acting user.
     if (tenant !== undefined) {
       await client.query("SELECT pg_catalog.set_config('app.current_tenant_id', $1, true)", [tenant]);
     }
@@ -33,7 +33,7 @@ export async function transaction<Result>(
   }
 }
 
-/** For an administrator's connection: a defect of `work` cannot reach another tenant's rows. */
+/** Runs `work` as the application on an administrator's connection, so that a defect cannot reach another tenant's rows. */
 export function asApplication<Result>(
   client: pg.ClientBase,
   tenant: string | undefined,

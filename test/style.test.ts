@@ -8,25 +8,7 @@ import { describe, expect, it } from 'vitest';
  *
  * New files belong to the style from their first line: nothing is added here.
  */
-const open = [
-  'constructs/',
-  'database/keys/',
-  'docs/scope.md',
-  'docs/settings-rules.md',
-  'environments/',
-  'main.ts',
-  'runtime/',
-  'stacks/',
-  'test/azure/',
-  'test/compatibility/',
-  'test/constructs/',
-  'test/database/keys/',
-  'test/environments/',
-  'test/runtime/',
-  'test/stacks/',
-  'test/verification/',
-  'verification/',
-];
+const open: readonly string[] = [];
 
 /** The right column of the vocabulary in docs/style.md, as patterns. */
 const words: Readonly<Record<string, RegExp>> = {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { transaction } from '../../runtime/tenant.ts';
 
-/** A transaction in the role that reads and changes the keys of every tenant. */
+/** Runs a transaction as admin_role, which reads and changes the keys of every tenant. */
 export function asAdministrator<Result>(client: pg.ClientBase, work: () => Promise<Result>): Promise<Result> {
   return transaction(client, { role: 'admin_role' }, work);
 }

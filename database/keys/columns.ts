@@ -1,4 +1,4 @@
-/** The registered columns as rotation works on them: llama.encrypted_columns, and what the catalogs say of each. */
+/** The columns that rotation processes: the rows of llama.encrypted_columns, with the catalogs' data on each column. */
 import type pg from 'pg';
 import { Fault } from '../../core/fault.ts';
 
@@ -9,17 +9,17 @@ export interface EncryptedColumn {
   /** Names that values are bound to. */
   readonly table: string;
   readonly column: string;
-  /** Present name, quoted. */
+  /** Current name, quoted. */
   readonly stored: string;
   readonly form: Form;
-  /** Column whose text is the record that values are bound to, quoted. */
+  /** Column whose text is the `record` that values are bound to, quoted. */
   readonly record: string;
 }
 
 export interface EncryptedTable {
   /** Qualified and quoted. */
   readonly relation: string;
-  /** Primary key without the tenant: quoted names, and the types that their text is cast to. */
+  /** Primary key without the tenant: quoted names, and the types to which their texts are cast. */
   readonly key: readonly { readonly name: string; readonly type: string }[];
   readonly columns: readonly EncryptedColumn[];
 }
@@ -38,9 +38,9 @@ interface Row {
 const forms: Readonly<Record<string, Form>> = { bytea: 'bytes', jsonb: 'document' };
 
 /**
- * With an empty search path, as every session of llama-db has it.
+ * The session must have an empty search path, as every session of llama-db does.
  *
- * @returns tables to work on, and a fault for each registered column that is not where the registry says
+ * @returns the tables with registered columns, and a fault per registered column that does not exist
  */
 export async function encryptedTables(
   client: pg.ClientBase,
@@ -67,8 +67,8 @@ export async function encryptedTables(
         new Fault(
           'keys/column-missing',
           `Values of ${table}.${column} cannot be encrypted again`,
-          `llama.encrypted_columns says that they are in ${storedTable}, column ${stored}, with records in ${record}, and one of these is not there`,
-          'If it was renamed: llama.register_encrypted_column with the names it was known by. If it is gone: llama.forget_encrypted_column.',
+          `llama.encrypted_columns lists ${storedTable}, column ${stored}, with records in ${record}, and one of these does not exist`,
+          'After a rename, call llama.register_encrypted_column with the names that the values are bound to. After a removal, call llama.forget_encrypted_column.',
         ),
       );
       continue;

@@ -1,6 +1,6 @@
 /**
- * `llama-db keys erase`: destroys every data key of a tenant, and with them all that was encrypted, wherever it lies. What
- * still unwraps them is in docs/encryption.md: backups hold the wrapped keys until they expire.
+ * `llama-db keys erase`: destroys every data key of a tenant. Values encrypted with them become unreadable everywhere.
+ * Backups still hold the wrapped keys until they expire (docs/encryption.md).
  */
 import { Fault } from '../../core/fault.ts';
 import type { Target } from '../target.ts';
@@ -9,38 +9,38 @@ import { changingKeys, type KeysOptions } from './session.ts';
 
 export interface EraseOptions extends KeysOptions {
   readonly tenant: string;
-  /** The tenant's id once more. */
+  /** The tenant's id, repeated. */
   readonly confirm: string | undefined;
 }
 
 export interface Erased {
   readonly target: string;
   readonly tenant: string;
-  /** Data keys that were destroyed now; 0 when an earlier run did it. */
+  /** Data keys that this run destroyed; 0 if an earlier run destroyed them. */
   readonly keys: number;
 }
 
-/** @throws Fault (exit 2) without confirmation, or when the tenant has no keys */
+/** @throws Fault (exit 2) without confirmation, or if the tenant has no keys */
 export async function eraseTenant(target: Target, options: EraseOptions): Promise<Erased> {
   const { tenant, confirm, reporter } = options;
   if (confirm !== tenant) {
     throw new Fault(
-      'erase/1',
+      'keys/erasure-not-confirmed',
       `Tenant ${tenant} is not erased`,
       confirm === undefined ? 'it was not confirmed' : 'the confirmation names another tenant',
-      `What is encrypted for it can never be read again. If that is meant: --confirm ${tenant}.`,
+      `Values encrypted with its keys can never be read again. To erase it, give --confirm ${tenant}.`,
       { exitCode: 2 },
     );
   }
   return changingKeys(target, options, async ({ client, circumstances }) => {
     const { known, keys } = await asAdministrator(client, async () => {
-      // A key that is being made at this moment is erased as well: what follows sees it.
+      // The lock waits for keys that are being made, so the statements below see and erase them too.
       await client.query('SELECT llama.hold_data_keys($1, true)', [tenant]);
       const { rowCount: known } = await client.query(
         'SELECT FROM llama.data_keys WHERE tenant_id = $1 LIMIT 1',
         [tenant],
       );
-      // One statement for all of its keys: a tenant is erased, or it is not.
+      // One statement destroys all keys, so that no tenant is partly erased.
       const { rowCount: keys } = await client.query(
         `UPDATE llama.data_keys SET state = 'erased', wrapped = NULL WHERE tenant_id = $1 AND state <> 'erased'`,
         [tenant],
@@ -49,10 +49,10 @@ export async function eraseTenant(target: Target, options: EraseOptions): Promis
     });
     if (!known) {
       throw new Fault(
-        'erase/2',
+        'keys/tenant-unknown',
         `Tenant ${tenant} has no data keys`,
-        'nothing was ever encrypted for it here, so destroying keys erases nothing',
-        'Check the id; records in clear are deleted, not erased.',
+        'no value was ever encrypted for it in this database',
+        'Check the id. Delete records in clear: an erasure does not affect them.',
         { exitCode: 2 },
       );
     }

@@ -1,4 +1,4 @@
-/** What went wrong with single tenants in a run that goes on with the others. */
+/** Failures of single tenants in a run that continues with the other tenants. */
 import { Fault } from '../../core/fault.ts';
 import { EncryptionError } from '../../runtime/encryption/error.ts';
 import type { WrappingKey } from '../../runtime/encryption/wrapping-key.ts';
@@ -7,14 +7,14 @@ import { diagnose, isConnectionError } from '../diagnosis.ts';
 import type { KeysOptions } from './session.ts';
 
 export interface Failure {
-  /** @default - not about one tenant */
+  /** @default - the failure does not concern one tenant */
   readonly tenant?: string;
   readonly what: string;
   readonly why: string;
   readonly remedy: string;
 }
 
-/** Reports each failure as it comes, and keeps it for the result. */
+/** Reports each failure at once and collects it for the result. */
 export class Failures {
   readonly #connection: Connection;
   readonly #options: KeysOptions & { readonly wrapping: WrappingKey };
@@ -30,13 +30,13 @@ export class Failures {
   }
 
   /**
-   * @param doing the step that failed: opens the line of an error that does not say so itself
-   * @throws the error, if every other tenant would fail alike: the connection is lost, or the wrapping key's keeper is
+   * @param doing the step that failed; the message begins with it if the error does not name the step
+   * @throws the error, if every other tenant would fail too: the connection or the wrapping key is unavailable
    */
   async add(error: unknown, doing: string, tenant?: string): Promise<void> {
     if (isConnectionError(error)) throw error;
     if (error instanceof EncryptionError && error.problem === 'unavailable') {
-      // What one tenant wrote into its key can make the keeper fail that request, too.
+      // A key that one tenant damaged can also make this request fail. If the wrapping key answers, the others continue.
       await this.#options.wrapping.newest(true);
     }
     const { what, why, remedy } = explained(diagnose(error, this.#connection.circumstances, doing), doing);
@@ -46,7 +46,7 @@ export class Failures {
     this.#options.reporter.warn(`${whose}${text}`);
   }
 
-  /** @returns what `work` returns; undefined if it failed */
+  /** @returns the result of `work`; undefined if it failed */
   async attempt<Result>(
     tenant: string,
     doing: string,
@@ -61,7 +61,10 @@ export class Failures {
   }
 }
 
-/** A defect that the data of one tenant brings out must not stop the others either. Its message may quote that data. */
+/**
+ * A defect that appears with the data of one tenant must not stop the others either. The error's message may quote that
+ * data, so only its name is reported.
+ */
 function explained(error: Error, doing: string): Pick<Failure, 'what' | 'why' | 'remedy'> {
   if (error instanceof Fault) return error;
   return {

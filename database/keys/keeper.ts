@@ -1,4 +1,4 @@
-/** Which wrapping key a command works with. */
+/** The choice of the wrapping key for a command. */
 import { Fault } from '../../core/fault.ts';
 import { KeyVaultWrappingKey } from '../../runtime/encryption/key-vault.ts';
 import { LocalKey } from '../../runtime/encryption/local-key.ts';
@@ -8,10 +8,11 @@ import type { Target } from '../target.ts';
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /**
- * The wrapping key that was named, else that of the deployment, else that of LLAMA_DB_WRAPPING_KEY.
+ * The wrapping key of the option, else of the deployment, else of variable LLAMA_DB_WRAPPING_KEY.
  *
  * @param named `https://<vault>.vault.azure.net/keys/<name>`, or `local:<file>`
- * @throws Fault (exit 2) when nothing names one, or it cannot be used
+ * @throws Fault (exit 2) if none of them names a key
+ * @throws ConfigurationError if the key cannot be used
  */
 export function wrappingKeyFor(
   { deployment }: Pick<Target, 'deployment'>,
@@ -21,15 +22,15 @@ export function wrappingKeyFor(
   const key = named ?? deployment?.fieldEncryptionKeyId ?? variables['LLAMA_DB_WRAPPING_KEY'];
   if (key) return wrappingKeyNamed(key);
   throw new Fault(
-    'keeper/1',
+    'keys/wrapping-key-missing',
     'No wrapping key is named',
-    'the deployment names none, and data keys cannot be unwrapped without it',
+    'the command cannot unwrap data keys without one, and the deployment does not name one either',
     'Give --wrapping-key https://NAME.vault.azure.net/keys/KEY, or local:<file> for an embedded server.',
     { exitCode: 2 },
   );
 }
 
-/** @throws Fault (exit 2) */
+/** @throws ConfigurationError if the key cannot be used */
 export function wrappingKeyNamed(key: string): WrappingKey {
   const file = /^local:(.+)$/.exec(key)?.[1];
   return file === undefined ? new KeyVaultWrappingKey(key) : LocalKey.fromFile(file);

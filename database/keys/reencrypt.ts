@@ -1,4 +1,4 @@
-/** Moves a tenant's values in one table to its newest data key, in batches that are each whole or not at all. */
+/** Moves a tenant's values in one table to its newest data key. Each batch is one transaction. */
 import type pg from 'pg';
 import type { FieldEncryption } from '../../runtime/encryption/field-encryption.ts';
 import { listKeys } from '../../runtime/encryption/key-store.ts';
@@ -11,39 +11,39 @@ export interface Reencryption {
   readonly encryption: FieldEncryption;
   readonly tenant: string;
   readonly table: EncryptedTable;
-  /** By `performance.now()`: no batch is begun after it. */
+  /** Time of `performance.now()` after which no batch begins. */
   readonly until: number;
-  /** Records in one transaction at most. @default 500 */
+  /** Maximum number of records per transaction. @default 500 */
   readonly batchSize?: number;
   readonly failures: Failures;
 }
 
 export interface Reencrypted {
   readonly records: number;
-  /** Whether the time did not suffice. */
+  /** Whether time ran out before all records were done. */
   readonly more: boolean;
 }
 
-/** Text of a record's key columns. */
+/** Texts of a record's key columns. */
 type Key = readonly string[];
 type Value = string | Buffer;
 
-/** Of each column the value that was read, or null for one that stays; then the value that takes its place. */
+/** Per column, the value that was read and the value that replaces it; null for a value that stays. */
 interface Change {
   readonly key: Key;
   readonly old: readonly (Value | null)[];
   readonly renewed: readonly (Value | null)[];
 }
 
-/** Bytes of values that are read, encrypted and written at once; a larger record goes alone. */
+/** Bytes of values in one batch. A larger record is a batch of its own. */
 const batchBytes = 8 * 2 ** 20;
 
-/** Failures in one table of one tenant, after which it is left: its other values would take the time of other tenants. */
+/** Failures after which a run leaves the table of a tenant, so that time remains for the other tenants. */
 const mostFailures = 20;
 
 /**
- * Records are read, encrypted again outside any transaction, and written only where they are still what was read: nobody
- * waits for this, and what somebody else wrote meanwhile stays. A record that fails is reported, and the others are done.
+ * Encrypts records outside any transaction and writes only those that have not changed since they were read. So other
+ * sessions do not wait, and their writes stay. A record that fails is reported, and the others continue.
  */
 export async function reencrypt(connection: Connection, options: Reencryption): Promise<Reencrypted> {
   const { client } = connection;
@@ -95,7 +95,7 @@ export async function reencrypt(connection: Connection, options: Reencryption): 
   return { records, more: false };
 }
 
-/** Does the work for all items at once; if that fails, for each alone, so that one does not keep the others from it. */
+/** Does the work for all items at once. If that fails, does it for each item alone, so that one failure affects one item. */
 async function piecewise<Item, Result>(
   items: readonly Item[],
   work: (items: readonly Item[]) => Promise<readonly Result[]>,
@@ -156,16 +156,16 @@ interface Found {
 
 interface Read {
   readonly key: Key;
-  /** What each column's value is bound to. */
+  /** The `record` that each column's value is bound to. */
   readonly records: readonly string[];
-  /** Null for a value that is under the newest key, or is none. */
+  /** Null for a value that is under the newest key or not encrypted. */
   readonly values: readonly (Value | null)[];
 }
 
-/** `gcm1:`, the key's id, a colon and the nonce, in characters and in bytes: no two values begin alike. */
+/** Length of the prefix that identifies a value (key id and nonce), in characters and in bytes. */
 const beginning = { text: 42 + 16, document: 42 + 16, bytes: 1 + 16 + 12 };
 
-/** The statements of one table; every name in them was quoted by the server. */
+/** The statements for one table. The server has quoted every name in them. */
 function statementsFor({ relation, key, columns }: EncryptedTable) {
   const keyTexts = key.map(({ name }) => `r.${name}::text`).join(', ');
   const keyArray = `ARRAY[${keyTexts}]::text[]`;
@@ -181,7 +181,7 @@ function statementsFor({ relation, key, columns }: EncryptedTable) {
   const joined = key.map(({ name, type }, place) => ` AND r.${name} = n.k${place}::${type}`).join('');
   const keyColumns = key.map((_, place) => `k${place}`);
   const unnested = (arrays: readonly string[], names: readonly string[]) =>
-    // Without key columns there is one record a tenant.
+    // Without key columns there is one record per tenant.
     arrays.length === 0
       ? '(VALUES (1)) AS n (one)'
       : `unnest(${arrays.join(', ')}) AS n (${names.join(', ')})`;

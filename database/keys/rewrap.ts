@@ -1,6 +1,6 @@
 /**
- * `llama-db keys rewrap`: wraps every data key with the newest version of the wrapping key. No value is touched. Each key
- * is one statement of its own, so a run that was killed has done what it did, and the next one does the rest.
+ * `llama-db keys rewrap`: wraps every data key with the newest version of the wrapping key and changes no value. Each key
+ * has its own statement, so a killed run keeps its progress and the next run continues.
  */
 import type pg from 'pg';
 import { EncryptionError } from '../../runtime/encryption/error.ts';
@@ -17,22 +17,22 @@ import { type Failure, Failures } from './failures.ts';
 import { changingKeys, type KeysOptions } from './session.ts';
 
 export interface RewrapOptions extends KeysOptions {
-  /** Wraps from now on. */
+  /** The key that wraps every data key after the run. */
   readonly wrapping: WrappingKey;
-  /** Others that still unwrap, to move keys from one wrapping key to another. @default - none */
+  /** Further wrapping keys that only unwrap, to move data keys from them to `wrapping`. @default - none */
   readonly from?: readonly WrappingKey[];
 }
 
 export interface Rewrapped {
   readonly target: string;
-  /** Version that every key but the failed ones is wrapped with now. */
+  /** The version that now wraps every key except the failed ones. */
   readonly version: string;
   readonly rewrapped: number;
-  /** Keys that could not be wrapped again; the others are done. */
+  /** Keys that could not be wrapped again. */
   readonly failures: readonly Failure[];
 }
 
-/** Requests to the wrapping key's keeper at once: Key Vault answers hundreds a second for the whole vault. */
+/** Concurrent requests for the wrapping key. Key Vault limits the requests per second of a whole vault. */
 const atOnce = 8;
 const page = 500;
 
@@ -41,7 +41,7 @@ export function rewrap(target: Target, options: RewrapOptions): Promise<Rewrappe
     const { client, circumstances } = connection;
     const { wrapping, reporter } = options;
     const version = await wrapping.newest(true);
-    // One key that was damaged must not keep the others with a version that is about to expire.
+    // A damaged key must not leave the others on a version that is about to expire.
     const failures = new Failures(connection, options);
     let rewrapped = 0;
     let after: StoredKey | undefined;
@@ -96,7 +96,7 @@ async function wrapAgain(key: StoredKey, { wrapping, from = [] }: RewrapOptions)
     throw new EncryptionError(
       'denied',
       `${nameOf(key)} is wrapped by ${key.wrappingKey}`,
-      `that is not ${wrapping.id}`,
+      `the command wraps with ${wrapping.id}`,
       'Name it with --from, to move data keys from one wrapping key to another.',
     );
   }
@@ -109,7 +109,7 @@ async function wrapAgain(key: StoredKey, { wrapping, from = [] }: RewrapOptions)
   }
 }
 
-/** @returns false if somebody else was faster */
+/** @returns false if another session changed the key first */
 async function write(
   client: pg.ClientBase,
   key: StoredKey,

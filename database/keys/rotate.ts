@@ -1,11 +1,11 @@
 /**
- * `llama-db keys rotate`: new data keys for tenants whose key is due, then everything that follows from it, in steps that
- * may each end anywhere: what a run leaves undone, the next one finds by looking.
+ * `llama-db keys rotate`: makes new data keys for tenants whose key is due, moves values to them, and ends old keys. A run
+ * may stop at any step: the next run reads the remaining work from the tables.
  *
- *   active ──new key──► retiring ──no value names it, grace over──► retired ──audit trail too old──► destroyed
+ *   active ──new key──► retiring ──no value names it, grace over──► retired ──audit trail begins later──► destroyed
  *
- * The database counts what names a key in every registered column, and refuses the last two steps while anything does
- * (llama.guard_key_end).
+ * The database counts the values that name a key in every registered column. It refuses the last two steps while such a
+ * value exists (llama.guard_key_end).
  */
 import { Fault } from '../../core/fault.ts';
 import { duration } from '../../core/text.ts';
@@ -25,34 +25,34 @@ import { findStrays } from './strays.ts';
 
 export interface RotateOptions extends KeysOptions {
   readonly wrapping: WrappingKey;
-  /** Replace the key of this tenant now, whatever its age. @default - those that are due */
+  /** Replace the key of this tenant now, at any age. @default - the tenants whose key is due */
   readonly tenant?: string;
   /** Replace every tenant's key now. @default false */
   readonly all?: boolean;
-  /** Days after which a key is due; one that has encrypted half of what it may is due earlier. @default 365 */
+  /** Days after which a key is due. A key that has reserved half of its limit of values is due earlier. @default 365 */
   readonly maxKeyAgeDays?: number;
-  /** Records re-encrypted in one transaction. @default 500 */
+  /** Maximum number of records per transaction. @default 500 */
   readonly batchSize?: number;
-  /** Seconds after which no further batch is begun; the next run goes on. @default 900 */
+  /** Seconds after which no further batch begins. The next run continues. @default 900 */
   readonly seconds?: number;
   /**
-   * Seconds that a replaced key is still taken from applications: longer than their caches keep one
-   * (`maxAgeSeconds`). @default 900
+   * Seconds for which the database still accepts values under a replaced key. Must exceed the applications'
+   * `maxAgeSeconds`. @default 900
    */
   readonly graceSeconds?: number;
 }
 
 export interface Rotated {
   readonly target: string;
-  /** Tenants that got a new key. */
+  /** Tenants with a new key. */
   readonly replaced: number;
-  /** Records that were encrypted again. */
+  /** Records that the run encrypted again. */
   readonly records: number;
   readonly retired: number;
   readonly destroyed: number;
   /** Whether records are left for the next run. */
   readonly more: boolean;
-  /** What was left undone because something is wrong with it; the rest was done. */
+  /** Values, records and keys that failed. The run completed the rest. */
   readonly failures: readonly Failure[];
 }
 
@@ -80,7 +80,7 @@ export function rotate(target: Target, options: RotateOptions): Promise<Rotated>
   });
 }
 
-/** @returns records that were encrypted again, and the tenants whose values the time did not suffice for */
+/** @returns the number of records that were encrypted again, and the tenants with records left when time ran out */
 async function moveValues(
   connection: Connection,
   { reporter, wrapping, batchSize }: RotateOptions,
@@ -94,7 +94,7 @@ async function moveValues(
   const encryption = new FieldEncryption({
     store: keyStoreWithin(connection.client),
     wrapping,
-    // The age of keys is this command's to judge.
+    // This command decides by age which keys are due; the library must not.
     maxKeyAgeDays: 36_500,
   });
   const more = new Set<string>();
@@ -166,7 +166,7 @@ interface Ending {
   readonly key: string;
 }
 
-/** @param more tenants that still have values to be moved: counting what names their keys would be in vain */
+/** @param more tenants with values to move; their keys are not ready, so the database need not count their values */
 async function retire(
   connection: Connection,
   { graceSeconds = 900 }: RotateOptions,
@@ -186,9 +186,9 @@ async function retire(
 }
 
 /**
- * The audit trail keeps what records held, and nothing there can be encrypted again. So a retired key lives until the
- * trail has no month left from before it was retired, detached months that are still tables here included. What the
- * database cannot count, values outside the registered columns, is looked for here: it is once a key, and for good.
+ * The audit trail keeps the encrypted content of records, and its rows are never encrypted again. So a retired key is kept
+ * until the trail, detached months included, has no month from before the key was retired. The database cannot count values
+ * outside the registered columns, so this function searches for them before the irreversible step.
  */
 async function destroy(connection: Connection, failures: Failures): Promise<number> {
   const { client } = connection;
@@ -207,8 +207,8 @@ async function destroy(connection: Connection, failures: Failures): Promise<numb
       new Fault(
         'keys/unsearchable-tables',
         `${rows.length} retired data keys are kept`,
-        `values of theirs may be in ${unread.map(({ table, why }) => `${table} (${why})`).join(', ')}`,
-        'Archive and drop what is no longer needed; else grant admin_role SELECT, with a policy that shows every row, and repair what cannot be read.',
+        `values under them may be in ${unread.map(({ table, why }) => `${table} (${why})`).join(', ')}`,
+        'Archive and drop tables that are no longer needed. For the others, grant admin_role SELECT with a policy that shows every row, and repair tables that cannot be read.',
       ),
       'Looking for values',
     );
@@ -236,7 +236,7 @@ async function destroy(connection: Connection, failures: Failures): Promise<numb
 /** SQLSTATE dependent_objects_still_exist. */
 const stillNeeded = '2BP01';
 
-/** @returns keys that came to that end; the database keeps one that something still names */
+/** @returns the number of keys that changed to the state; the database keeps a key that a value still names */
 async function endEach(
   { client }: Connection,
   keys: readonly Ending[],
@@ -256,7 +256,7 @@ async function endEach(
         );
         ended += rowCount ?? 0;
       } catch (error) {
-        // Values that were written since, or could not be moved, which is reported already.
+        // The values were written since, or could not be moved; the latter is already reported.
         if (state !== 'retired' || sqlState(error) !== stillNeeded) throw error;
       }
     });

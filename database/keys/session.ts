@@ -1,4 +1,4 @@
-/** What every command on data keys has in common: the connection, one run at a time, and who acts. */
+/** The connection, the lock and the audited identity that all commands on data keys share. */
 
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
@@ -15,7 +15,7 @@ export interface KeysOptions extends ConnectOptions {
   readonly lockWaitSeconds?: number;
 }
 
-/** Connects and takes the lock; what is done is audited as the login's identity. */
+/** Connects and takes the lock. Changes are audited under the login's identity. */
 export function changingKeys<Result>(
   target: Target,
   options: KeysOptions,
@@ -45,9 +45,9 @@ export async function requireKeys({ client, circumstances }: Connection): Promis
   );
   if (rows[0]?.there === true) return;
   throw new Fault(
-    'session/1',
+    'keys/table-missing',
     `${circumstances.target} has no data keys`,
-    'llama.data_keys is missing, which migration 0013 makes',
+    'table llama.data_keys of migration 0013 does not exist',
     'Deploy the environment, or run llama-db migrate, first.',
     { exitCode: 2 },
   );

@@ -1,4 +1,4 @@
-/** `llama-db keys status`: what keys there are, what wraps them, and what is due. */
+/** `llama-db keys status`: the data keys, the wrapping keys that wrap them, and the commands that are due. */
 
 import type { Reporter } from '../../core/report.ts';
 import { type KeyState, valuesPerKey } from '../../runtime/encryption/key-store.ts';
@@ -10,7 +10,7 @@ import { requireKeys } from './session.ts';
 
 export interface StatusOptions extends ConnectOptions {
   readonly reporter: Reporter;
-  /** Asked for its newest version. @default - nobody is asked, and what is wrapped with an older one is not known */
+  /** The wrapping key whose newest version is requested. @default - none; keys under an older version are not counted */
   readonly wrapping?: WrappingKey;
   /** Days after which a data key is due to be replaced. @default 365 */
   readonly maxKeyAgeDays?: number;
@@ -21,7 +21,7 @@ export interface WrappingUse {
   readonly version: string;
   readonly algorithm: WrappingAlgorithm;
   readonly keys: number;
-  /** Undefined when nobody was asked. */
+  /** Undefined without `wrapping`. */
   readonly newest: boolean | undefined;
 }
 
@@ -30,9 +30,9 @@ export interface KeysStatus {
   readonly tenants: number;
   readonly keys: readonly { readonly purpose: Purpose; readonly state: KeyState; readonly count: number }[];
   readonly wrapping: readonly WrappingUse[];
-  /** Data keys for `llama-db keys rewrap`; undefined when nobody was asked. */
+  /** Data keys for `llama-db keys rewrap`. Undefined without `wrapping`. */
   readonly toRewrap: number | undefined;
-  /** Tenants whose key is too old, or has encrypted half of what it may. */
+  /** Tenants whose key is too old, or has reserved half of its limit of values. */
   readonly toRotate: number;
   /** Keys whose values are still being moved to a newer one. */
   readonly retiring: number;
@@ -80,7 +80,7 @@ export function keysStatus(target: Target, options: StatusOptions): Promise<Keys
   });
 }
 
-/** Whether a command should be run. */
+/** Whether `rewrap` or `rotate` should run. */
 export function isDue({ toRewrap = 0, toRotate, retiring }: KeysStatus): boolean {
   return toRewrap > 0 || toRotate > 0 || retiring > 0;
 }

@@ -1,4 +1,4 @@
-/** Encrypted values outside the registered columns: copies and forgotten tables, which rotation does not find. */
+/** The search for encrypted values outside the registered columns, such as copies, which rotation does not find. */
 import type pg from 'pg';
 import { isConnectionError } from '../diagnosis.ts';
 import { attempt } from '../transaction.ts';
@@ -14,24 +14,24 @@ export interface Stray {
 
 export interface Strays {
   readonly found: readonly Stray[];
-  /** Tables and columns that were looked at. */
+  /** Number of tables and columns that were searched. */
   readonly tables: number;
   readonly columns: number;
-  /** Tables that were not searched to their end, and why. */
+  /** Tables that were not searched completely, with the reason. */
   readonly unread: readonly {
     readonly table: string;
     readonly why: string;
-    /** The search of it failed; else no role sees it whole. */
+    /** True if the search failed; false if no role sees every row. */
     readonly failed: boolean;
   }[];
 }
 
-/** A sample of values of megabytes must not take the time of the others. */
+/** Timeout per sample: a table with values of megabytes must not use up the time of the others. */
 export const sampleTimeout = '5s';
 
 interface Candidate {
   readonly table: string;
-  /** Who sees every row, quoted. */
+  /** A role that sees every row, quoted. */
   readonly role: string | null;
   readonly pages: number;
   /** Names are quoted. */
@@ -39,10 +39,10 @@ interface Candidate {
 }
 
 /**
- * Looks for values as they are stored, in every table and materialized view of the database: the id of a data key stands
- * in front of each. Inside a transaction; leaves its role changed.
+ * Searches every table and materialized view of the database for stored values, by the data key id in front of each. The
+ * caller opens the transaction; the function changes its role.
  *
- * @param options.pages of each table, as a sample; 0 only says which tables could be looked at. @default - every row
+ * @param options.pages sample size per table in pages; 0 only lists the tables that can be searched. @default - every row
  */
 export async function findStrays(
   client: pg.ClientBase,
@@ -85,7 +85,7 @@ export async function findStrays(
   }
   const known = await knownKeys(client, strays);
   return {
-    // Bytes that happen to begin with 1 are common; text that looks so is a value, of a key that is here or not.
+    // Bytes that begin with 1 are common, so they count only with a known key. Text of this form is always a value.
     found: strays.flatMap(({ bytes, ...stray }) => (!bytes || known.has(stray.keyId) ? [stray] : [])),
     tables: readable.length,
     columns: readable.reduce((sum, { columns }) => sum + columns.length, 0),
@@ -119,9 +119,9 @@ async function knownKeys(
 }
 
 /**
- * Columns that can hold text or bytes. Left out: what extensions own, the keys themselves, the audit trail, whose months
- * are counted by their age, and months that were detached from a table without registered columns: no role may read
- * one, and what kept values out of its table kept them out of it.
+ * Columns that can hold text or bytes. The query leaves out tables of extensions, the keys themselves, and the audit trail,
+ * because rotation compares the age of its months. It also leaves out months that were detached from a table without
+ * registered columns: no role may read them, and they cannot hold values that their table refused.
  */
 const candidatesQuery = `
   WITH relations AS (

@@ -104,7 +104,7 @@ export const authenticationRules = defineRules({
   },
 
   'authentication/administrator-login-name': {
-    rule: `an administrator login is 1-63 letters, digits and underscores, does not start with pg_ and is none of ${reservedLogins.join(', ')}`,
+    rule: `an administrator login is 1-63 letters, digits and underscores, does not start with pg_ and is not one of ${reservedLogins.join(', ')}`,
     source: `${urls.provider}/validate/admin_usernames.go`,
     check: ({ server: { authentication } }) => {
       const { passwordLogin, administratorLogin: login } = authentication;

@@ -1,18 +1,18 @@
 /**
- * What an encrypted value looks like, and how one is made: AES-256-GCM with a random 96-bit nonce, bound to its place.
+ * The form of an encrypted value: AES-256-GCM with a random 96-bit nonce. Each value is bound to its place.
  *
  * As text: `gcm1:<data key's id>:<base64url of nonce, ciphertext and tag>`. As bytes: 0x01, the id's 16 bytes, nonce (12),
- * ciphertext, tag (16). The text says which key it needs without being decoded, so that SQL can ask too.
+ * ciphertext, tag (16). The text shows the key's id without decoding, so that SQL can read it too.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { EncryptionError } from './error.ts';
 
-/** Where a value belongs. A value found anywhere else is refused. */
+/** The place that a value is bound to. Decryption refuses a value found in any other place. */
 export interface Place {
   readonly tenant: string;
   readonly table: string;
   readonly column: string;
-  /** Key of the row, as text: never a value that may change. */
+  /** Key of the row, as text. It must never change. */
   readonly record: string;
 }
 
@@ -28,7 +28,7 @@ const headLength = 42;
 /** Characters of the nonce and the tag of an empty text. */
 const emptyLength = 38;
 
-/** An encrypted value taken apart. */
+/** The parts of an encrypted value. */
 export interface Sealed {
   /** Id of the data key. */
   readonly keyId: string;
@@ -37,7 +37,7 @@ export interface Sealed {
   readonly tag: Buffer;
 }
 
-/** Encrypts; a nonce is drawn for each value and never given by the caller. */
+/** Encrypts a value. Each value gets a new random nonce; the caller cannot choose it. */
 export function seal(key: Buffer, keyId: string, place: Place, plaintext: Uint8Array): Sealed {
   const nonce = randomBytes(nonceLength);
   const gcm = createCipheriv(cipher, key, nonce, { authTagLength: tagLength });
@@ -46,9 +46,9 @@ export function seal(key: Buffer, keyId: string, place: Place, plaintext: Uint8A
   return { keyId, nonce, body, tag: gcm.getAuthTag() };
 }
 
-/** @throws EncryptionError `refused` when the value was changed or does not belong to that place */
+/** @throws EncryptionError `refused` if the value was changed or does not belong to that place */
 export function open(key: Buffer, place: Place, { keyId, nonce, body, tag }: Sealed): Buffer {
-  // The length is said, or Node takes tags of four bytes, which are guessed in an afternoon.
+  // Without this length Node accepts tags of four bytes, which an attacker can guess within hours.
   const gcm = createDecipheriv(cipher, key, nonce, { authTagLength: tagLength });
   gcm.setAAD(associatedData(keyId, place));
   gcm.setAuthTag(tag);
@@ -56,7 +56,7 @@ export function open(key: Buffer, place: Place, { keyId, nonce, body, tag }: Sea
   try {
     return Buffer.concat([first, gcm.final()]);
   } catch {
-    // What was decrypted before the tag was found wrong must not be used.
+    // Plaintext whose tag failed must not be used.
     first.fill(0);
     throw new EncryptionError(
       'refused',
@@ -75,24 +75,24 @@ export function toBytes({ keyId, nonce, body, tag }: Sealed): Buffer {
   return Buffer.concat([Buffer.of(version), idBytes(keyId), nonce, body, tag]);
 }
 
-/** @throws EncryptionError `malformed`; the value itself is not repeated */
+/** @throws EncryptionError `malformed`; the message does not quote the value */
 export function parse(value: string | Uint8Array): Sealed {
   const sealed = typeof value === 'string' ? fromText(value) : fromBytes(Buffer.from(value));
   if (sealed) return sealed;
   throw new EncryptionError(
     'malformed',
     'A value is not encrypted',
-    'it has not the form gcm1:<key id>:<base64url>, or the bytes of it',
-    'Read values that were stored in clear as they are; docs/encryption.md describes the form.',
+    'it has neither the form gcm1:<key id>:<base64url> nor the binary form',
+    'Do not decrypt values that were stored in clear; docs/encryption.md describes both forms.',
   );
 }
 
 function fromText(value: string): Sealed | undefined {
   const [, keyId] = textualHead.exec(value.slice(0, headLength)) ?? [];
   const encoded = value.slice(headLength);
-  // One class and no repetition: an expression that repeats keeps a state per character, and megabytes overflow the stack.
+  // The expression has no repetition: a repetition keeps a state per character, and megabytes overflow the stack.
   if (keyId === undefined || encoded.length < emptyLength || /[^A-Za-z0-9_-]/.test(encoded)) return undefined;
-  // Base64 never has one character more than a multiple of four.
+  // The length of base64 is never one more than a multiple of four.
   return encoded.length % 4 === 1 ? undefined : split(keyId, Buffer.from(encoded, 'base64url'));
 }
 
@@ -122,7 +122,7 @@ function associatedData(keyId: string, { tenant, table, column, record }: Place)
   return lengthPrefixed('llama-field-1', keyId, tenant, table, column, record);
 }
 
-/** Each part behind its length (4 bytes, big endian), so that no two lists of parts give the same bytes. */
+/** Each part after its length (4 bytes, big endian), so that different lists of parts give different bytes. */
 export function lengthPrefixed(...parts: readonly (string | Uint8Array)[]): Buffer {
   return Buffer.concat(
     parts.flatMap((part) => {

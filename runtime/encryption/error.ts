@@ -1,15 +1,15 @@
 import { ExplainedError } from '../errors.ts';
 
 /**
- * Why a value could not be encrypted or decrypted, for programs:
+ * The reason why a value could not be encrypted or decrypted, for programs:
  * `refused`: the value was changed, or belongs to another tenant, table, column or record;
- * `malformed`: it is no encrypted value at all;
- * `oversized`: it is larger than what can be stored, audited and read again;
- * `unknown`: its data key is not among the tenant's;
- * `destroyed`: its data key was destroyed, with its tenant or after its time;
+ * `malformed`: the value does not have the form of an encrypted value;
+ * `oversized`: the value is too large to be stored, audited and read again;
+ * `unknown`: the tenant does not have the data key of the value;
+ * `destroyed`: the data key was destroyed, by the erasure of its tenant or at the end of its life;
  * `unregistered`: llama.encrypted_columns does not list the column, so rotation would lose the value;
- * `denied`: the wrapping key's keeper does not let this identity use it;
- * `unavailable`: the keeper could not be reached, or is busy: trying again may help.
+ * `denied`: this identity may not use the wrapping key;
+ * `unavailable`: the service that holds the wrapping key cannot be reached or is busy; a retry may succeed.
  */
 export type EncryptionProblem =
   | 'refused'
@@ -21,7 +21,7 @@ export type EncryptionProblem =
   | 'denied'
   | 'unavailable';
 
-/** A value could not be encrypted or decrypted. Neither plaintext nor key material is part of the error. */
+/** A value could not be encrypted or decrypted. The error contains neither plaintext nor key material. */
 export class EncryptionError extends ExplainedError {
   override readonly name = 'EncryptionError';
   constructor(

@@ -1,4 +1,4 @@
-/** Encryption of fields for applications: values bound to their place, under data keys of the tenant's own. */
+/** Encryption of fields for applications. Values are bound to their place; each tenant has its own data keys. */
 import { createHmac, randomUUID } from 'node:crypto';
 import { lengthPrefixed, open, type Place, parse, type Sealed, seal, toBytes, toText } from './ciphertext.ts';
 import { EncryptionError } from './error.ts';
@@ -15,40 +15,40 @@ import {
 
 export interface FieldEncryptionOptions {
   readonly store: KeyStore;
-  /** What wraps new data keys. Keys of other ids in the store are refused. */
+  /** Wraps new data keys. Data keys that another wrapping key wrapped are refused. */
   readonly wrapping: WrappingKey;
   readonly cache?: CacheOptions;
-  /** Days after which a data key is replaced by a new one for new values. @default 365 */
+  /** Days after which a new data key replaces the active one for new values. @default 365 */
   readonly maxKeyAgeDays?: number;
 }
 
 /** A decrypted value. */
 export interface Opened {
   readonly plaintext: Buffer;
-  /** Encrypted with a data key that was replaced: write it again when there is an occasion (`renew`). */
+  /** The value is under a data key that was replaced. Use `renew` when you next write the record. */
   readonly stale: boolean;
 }
 
-/** A column for equality search. */
+/** A column that an equality search uses. */
 export type IndexedField = Omit<Place, 'record'>;
 
 export interface BlindIndexOptions {
-  /** Makes equal what shall be found as equal: `normalisation` has a few. @default - the text as it is */
+  /** Maps texts that a search treats as equal to one text. See `normalisation`. @default - the text as it is */
   readonly normalise?: (text: string) => string;
   /**
-   * Length of the result in bits, a multiple of 8 from 32 to 256. Short ones match several values: they tell less to
-   * whoever reads the table, and the application compares after decrypting. @default 128
+   * Length of the result in bits, a multiple of 8 from 32 to 256. A short index matches several values: a reader of the
+   * table learns less, and the application must compare the values after decryption. @default 128
    */
   readonly bits?: number;
 }
 
-/** For {@link BlindIndexOptions.normalise}. Changing one changes every index made with it. */
+/** Functions for {@link BlindIndexOptions.normalise}. A change of one changes every index made with it. */
 export const normalisation = {
-  /** Differences of Unicode composition only. */
+  /** Ignores differences of Unicode composition only. */
   exact: (text: string) => text.normalize('NFC'),
-  /** Case, compatibility forms and surrounding spaces: e-mail addresses, names. */
+  /** Ignores case, compatibility forms and surrounding spaces: for e-mail addresses and names. */
   caseless: (text: string) => text.trim().normalize('NFKC').toLowerCase().normalize('NFKC'),
-  /** Digits only: telephone, card and account numbers. */
+  /** Keeps digits only: for telephone, card and account numbers. */
   digits: (text: string) => text.normalize('NFKC').replace(/\D/g, ''),
 } as const;
 
@@ -57,25 +57,25 @@ interface Ring {
   readonly at: number;
 }
 
-/** What the registry said, as `columnOf` names columns. */
+/** The registered columns, with the names that `columnOf` gives. */
 interface Registry {
   readonly columns: ReadonlySet<string>;
   readonly at: number;
 }
 
 /**
- * Bytes of a value at most: 96 MiB in base64, and in hexadecimal, as the audit trail has bytea. A row of which one version
- * has more than 100 MiB of text is not audited (migrations/0015_size_limits.sql).
+ * Maximum size of a value in bytes. Both are 96 MiB of text: in base64, and in hexadecimal, the form of bytea in the audit
+ * trail. A row with a version of more than 100 MiB of text cannot be audited (migrations/0015_size_limits.sql).
  */
 const largestValue = { text: 72 * 2 ** 20, bytes: 48 * 2 ** 20 } as const;
 
-/** Values whose right to be encrypted is taken at once; the block doubles while a process needs more. */
+/** Values that a process reserves at once. The block doubles with each reservation. */
 const firstBlock = 2 ** 10;
 const largestBlock = 2 ** 20;
 const dayLength = 24 * 60 * 60_000;
 
 /**
- * Encrypts and decrypts values of tenants. One for a process: its caches are what keeps Key Vault out of the way of each
+ * Encrypts and decrypts values of tenants. Use one instance per process: its caches avoid a request to Key Vault per
  * value.
  */
 export class FieldEncryption {
@@ -86,7 +86,7 @@ export class FieldEncryption {
   readonly #rings = new Map<string, Ring>();
   readonly #listing = new Map<string, Promise<Ring>>();
   readonly #making = new Map<string, Promise<void>>();
-  /** What is left of reserved values, by data key. */
+  /** Reserved values that are left, by data key. */
   readonly #budgets = new Map<string, { left: number; block: number }>();
   readonly #reserving = new Map<string, Promise<boolean>>();
   #registry: Registry = { columns: new Set(), at: Number.NEGATIVE_INFINITY };
@@ -103,8 +103,8 @@ export class FieldEncryption {
   }
 
   /**
-   * @param place a column that llama.register_encrypted_column has registered
-   * @returns text for a text column, or for a jsonb column as {"$enc": text}
+   * @param place a place in a column that llama.register_encrypted_column has registered
+   * @returns text for a text column; a jsonb column stores it as {"$enc": text}
    * @throws EncryptionError `unregistered` or `oversized` (more than 72 MiB), before any key is used; `destroyed`,
    * `denied`, `unavailable`
    */
@@ -112,7 +112,7 @@ export class FieldEncryption {
     return toText(await this.#seal(place, plaintext, largestValue.text));
   }
 
-  /** {@link encrypt} for a bytea column: a quarter shorter than the text, and of at most 48 MiB. */
+  /** {@link encrypt} for a bytea column: a quarter shorter than the text, at most 48 MiB. */
   async encryptBytes(place: Place, plaintext: string | Uint8Array): Promise<Buffer> {
     return toBytes(await this.#seal(place, plaintext, largestValue.bytes));
   }
@@ -130,7 +130,7 @@ export class FieldEncryption {
     return (await this.decrypt(place, value)).plaintext.toString('utf8');
   }
 
-  /** The value under the tenant's newest key, in the form it had; undefined when it is that already. */
+  /** The value under the tenant's newest key, in the same form. Undefined if it already is under that key. */
   async renew<Value extends string | Uint8Array>(place: Place, value: Value): Promise<Value | undefined> {
     const { plaintext, stale } = await this.decrypt(place, value);
     if (!stale) return undefined;
@@ -140,8 +140,8 @@ export class FieldEncryption {
   }
 
   /**
-   * HMAC-SHA-256 under the tenant's index key, in base64url: equal values of one column and tenant have equal ones, and
-   * nobody without the key can tell which values. What it tells all the same: which rows are equal, and how often.
+   * HMAC-SHA-256 under the tenant's index key, in base64url. Equal values of one column and tenant have equal indexes.
+   * Without the key nobody can compute the index of a value. The index still reveals which rows are equal, and how often.
    */
   async blindIndex(field: IndexedField, value: string, options: BlindIndexOptions = {}): Promise<string> {
     return (await this.blindIndexBytes(field, value, options)).toString('base64url');
@@ -166,7 +166,7 @@ export class FieldEncryption {
     );
   }
 
-  /** Forgets what is known of a tenant's keys, or of all: after a refused write, or when a tenant was erased. */
+  /** Empties the caches for one tenant, or for all. Call it after a refused write or the erasure of a tenant. */
   forget(tenant?: string): void {
     this.#forgotten += 1;
     if (tenant === undefined) this.#rings.clear();
@@ -187,7 +187,7 @@ export class FieldEncryption {
       throw new EncryptionError(
         'oversized',
         `A value for ${place.column} of ${place.table} is not encrypted`,
-        `it has ${bytes.length} bytes, and ${largest} are what PostgreSQL can store, audit and give back`,
+        `it has ${bytes.length} bytes, and PostgreSQL can store, audit and return ${largest}`,
         'Keep large content in blob storage, and its name in the record.',
       );
     }
@@ -195,11 +195,11 @@ export class FieldEncryption {
     return this.#with(key, (secret) => seal(secret, key.keyId, place, bytes));
   }
 
-  /** A value that rotation does not find is lost when its key is destroyed. */
+  /** A value that rotation does not find is lost with the destruction of its key. */
   async #requireRegistered(place: Place): Promise<void> {
     const registered = () => this.#registry.columns.has(columnOf(place));
     const age = Date.now() - this.#registry.at;
-    // A migration may have registered it since; asked at most once a second.
+    // A migration may have registered it since. The registry is read at most once per second.
     if (age > this.#cache.maxAge || (!registered() && age > 1000)) {
       await once(this.#reading, 'registry', async () => {
         const columns = await this.#store.columns();
@@ -233,7 +233,7 @@ export class FieldEncryption {
     return unwrapDataKey(this.#wrapping, key, { version, bytes: wrapped });
   }
 
-  /** The active key, with the right to encrypt one more value with it. */
+  /** The active key, with a reservation for one more value. */
   async #reserved(tenant: string): Promise<StoredKey> {
     for (;;) {
       const key = await this.#active(tenant, 'encryption');
@@ -250,7 +250,7 @@ export class FieldEncryption {
         return granted;
       });
       if (got) continue;
-      // Used up, or replaced by another process meanwhile.
+      // The key is used up, or another process has replaced it.
       this.#rings.delete(tenant);
       const again = await this.#active(tenant, 'encryption');
       if (again.keyId === key.keyId) await this.#make(tenant, 'encryption', key.keyId);
@@ -261,7 +261,7 @@ export class FieldEncryption {
     for (;;) {
       const ring = await this.#ring(tenant);
       const key = ring.keys.find((one) => one.purpose === purpose && one.state === 'active');
-      // The index key stays: a new one would have to find every value it was used on.
+      // The index key stays: a new one would need a new index of every value.
       const old = purpose === 'encryption' && key && key.createdAt.getTime() < Date.now() - this.#maxKeyAge;
       if (key && !old) return key;
       await this.#make(tenant, purpose, key?.keyId);
@@ -271,7 +271,7 @@ export class FieldEncryption {
   async #find(tenant: string, keyId: string): Promise<StoredKey> {
     const among = ({ keys }: Ring) => keys.find((key) => key.keyId === keyId && key.purpose === 'encryption');
     let ring = await this.#ring(tenant);
-    // Another process may have made it since; asked at most once a second, because anybody can write an unknown id.
+    // Another process may have made it since. Keys are listed at most once per second: any writer can store an unknown id.
     if (!among(ring) && ring.at < Date.now() - 1000) {
       this.#rings.delete(tenant);
       ring = await this.#ring(tenant);
@@ -280,7 +280,7 @@ export class FieldEncryption {
     if (!key) {
       throw new EncryptionError(
         'unknown',
-        `Data key ${keyId} is not one of tenant ${tenant}`,
+        `Tenant ${tenant} does not have data key ${keyId}`,
         'the value belongs to another tenant, or its key was lost with a restored or copied database',
         'Restore llama.data_keys from the same moment as the data.',
       );
@@ -295,7 +295,7 @@ export class FieldEncryption {
     return once(this.#listing, tenant, async () => {
       const forgotten = this.#forgotten;
       const ring = { keys: await this.#store.list(tenant), at: Date.now() };
-      // What was asked for before forgetting must not come back after it.
+      // A list that was requested before `forget` must not enter the cache after it.
       if (forgotten === this.#forgotten) this.#rings.set(tenant, ring);
       return ring;
     });
@@ -309,7 +309,7 @@ export class FieldEncryption {
   }
 }
 
-/** Makes a tenant's data key and stores it wrapped; of several that are made at once the first to be stored counts. */
+/** Makes a data key of a tenant and stores it wrapped. If several are made at once, the first one stored is kept. */
 export async function makeDataKey(
   store: KeyStore,
   wrapping: WrappingKey,
@@ -330,7 +330,7 @@ export async function makeDataKey(
   }
 }
 
-/** Work that is done once for all who ask while it runs. */
+/** Runs the work once for all callers that arrive while it runs. */
 function once<Result>(
   running: Map<string, Promise<Result>>,
   id: string,
@@ -347,7 +347,7 @@ function columnOf({ table, column }: RegisteredColumn): string {
   return JSON.stringify([table, column]);
 }
 
-/** No tenant's prefix begins another one's. */
+/** The prefix of one tenant is never the beginning of another tenant's prefix. */
 function prefixOf(tenant: string): string {
   return `${tenant.length}:${tenant}:`;
 }
@@ -358,7 +358,7 @@ function destroyed({ keyId, tenant, state }: StoredKey): EncryptionError {
     `Data key ${keyId} of tenant ${tenant} was destroyed`,
     state === 'erased'
       ? 'the tenant was erased'
-      : 'nothing but the audit trail could still hold values of it',
-    'There is no way back: the audit trail says when, and by whom.',
+      : 'only the audit trail could still hold values encrypted with it',
+    'Its values cannot be recovered. The audit trail records when it was destroyed, and by whom.',
   );
 }

@@ -1,9 +1,9 @@
-/** Unwrapped data keys in memory: few, not for long, each fetched once however many ask, and overwritten when they go. */
+/** A small cache of unwrapped data keys. Concurrent callers share one load, and removed keys are overwritten. */
 
 export interface CacheOptions {
-  /** Seconds a key, and the knowledge of which one is active, is used before it is asked for again. @default 300 */
+  /** Seconds for which a key, the list of keys and the registry are cached. @default 300 */
   readonly maxAgeSeconds?: number;
-  /** Keys held at most; the one that was used longest ago goes first. @default 1000 */
+  /** Maximum number of keys. The least recently used key is removed first. @default 1000 */
   readonly maxKeys?: number;
 }
 
@@ -13,8 +13,7 @@ interface Entry {
 }
 
 /**
- * What Node allows: the buffer that is held here is zeroed; copies that the runtime, OpenSSL or a core dump made are out
- * of reach.
+ * Zeroes the buffers that it holds. It cannot reach copies made by the runtime, by OpenSSL or in a core dump.
  */
 export class KeyCache {
   readonly maxAge: number;
@@ -35,8 +34,8 @@ export class KeyCache {
   }
 
   /**
-   * Calls `use` with the key, at once and synchronously: it may not keep it. A key that is not here, or too old, is
-   * loaded first, once for all who wait.
+   * Calls `use` with the key, synchronously. `use` must not keep the key. A key that is absent or too old is loaded first,
+   * once for all waiting callers.
    */
   async use<Result>(id: string, load: () => Promise<Buffer>, use: (key: Buffer) => Result): Promise<Result> {
     for (;;) {
@@ -50,10 +49,10 @@ export class KeyCache {
     }
   }
 
-  /** Forgets the keys whose id begins so; all of them without one. */
+  /** Removes the keys whose id begins with the prefix. @default - all keys */
   forget(prefix = ''): void {
     for (const id of this.#entries.keys()) if (id.startsWith(prefix)) this.#drop(id);
-    // What is being loaded was asked for before, and must not come back afterwards.
+    // A key that is being loaded was requested before this call and must not enter the cache after it.
     for (const id of this.#loading.keys()) if (id.startsWith(prefix)) this.#loading.delete(id);
   }
 
@@ -91,7 +90,7 @@ export class KeyCache {
       this.#drop(oldest);
     }
     this.#entries.set(id, { key, until: Date.now() + this.maxAge });
-    // A key that nobody asks for any more must go too.
+    // A key that is no longer requested must be removed too.
     this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(this.maxAge, 60_000)).unref();
   }
 

@@ -1,6 +1,6 @@
 /**
- * Where a tenant's wrapped data keys are, and which columns may hold what they encrypt: tables llama.data_keys and
- * llama.encrypted_columns, read and written as the application role.
+ * The tenants' wrapped data keys (llama.data_keys) and the columns that may hold encrypted values
+ * (llama.encrypted_columns), accessed as the application role.
  */
 import type pg from 'pg';
 import { asApplication, transaction } from '../tenant.ts';
@@ -17,40 +17,40 @@ export interface StoredKey {
   readonly algorithm: WrappingAlgorithm;
   readonly wrappingKey: string;
   readonly wrappingKeyVersion: string;
-  /** Absent once the key is destroyed. */
+  /** Absent after the key was destroyed. */
   readonly wrapped?: Buffer;
   readonly createdAt: Date;
 }
 
 export type NewKey = Omit<StoredKey, 'state' | 'createdAt' | 'wrapped'> & { readonly wrapped: Buffer };
 
-/** A column that llama.encrypted_columns lists, by the names that values are bound to. */
+/** A column that llama.encrypted_columns lists, under the names that values are bound to. */
 export interface RegisteredColumn {
   readonly table: string;
   readonly column: string;
 }
 
 export interface KeyStore {
-  /** Columns whose values rotation finds: no other place gets an encrypted value. */
+  /** The columns whose values rotation finds. Encrypted values are written to no other column. */
   columns(): Promise<readonly RegisteredColumn[]>;
-  /** Every key of a tenant, whatever its state. */
+  /** Every key of a tenant, in any state. */
   list(tenant: string): Promise<readonly StoredKey[]>;
   /**
-   * Makes a key the tenant's active one for its purpose, unless another one came first. When this returns it is
-   * committed: a key that a rolled-back transaction takes along would leave values nobody can read.
+   * Stores a key as the tenant's active key for its purpose, unless another one was stored first. The key is committed on
+   * return: the loss of a key in a rolled-back transaction would leave values that nobody can read.
    *
-   * @param replaces id of the key that is used up; nothing happens when it is not the active one any more.
+   * @param replaces id of the key to replace; nothing happens if that key is no longer active.
    */
   add(key: NewKey, replaces?: string): Promise<void>;
   /**
-   * Takes the right to encrypt so many more values with a key.
+   * Reserves the given number of values for a key.
    *
-   * @returns false when they would be more than a key may encrypt, or the key is not active any more.
+   * @returns false if the key would exceed its limit of values, or is no longer active.
    */
   reserve(tenant: string, keyId: string, values: number): Promise<boolean>;
 }
 
-/** What is needed of a `pg.Pool`. */
+/** The part of `pg.Pool` that the store uses. */
 export interface Pool {
   connect(): Promise<pg.PoolClient>;
 }
@@ -58,8 +58,8 @@ export interface Pool {
 /**
  * The store of an application.
  *
- * @param pool connections of its own (two are enough): while a transaction of the application holds one connection,
- * making a key needs another, and from the same exhausted pool it would wait for ever.
+ * @param pool a separate pool (two connections are enough). Making a key needs a connection while a transaction of the
+ * application holds another one: with one exhausted pool for both it would wait forever.
  */
 export function keyStoreOf(pool: Pool): KeyStore {
   return {
@@ -71,7 +71,7 @@ export function keyStoreOf(pool: Pool): KeyStore {
   };
 }
 
-/** The store within one connection of an administrator, acting as the application: one transaction after the other. */
+/** The store on one connection of an administrator, in the application's role. Transactions run one after another. */
 export function keyStoreWithin(client: pg.ClientBase): KeyStore {
   let last: Promise<unknown> = Promise.resolve();
   const within = <Result>(tenant: string | undefined, work: () => Promise<Result>): Promise<Result> => {
@@ -100,7 +100,7 @@ async function pooled<Result>(
     broken = error instanceof Error ? error : new Error(String(error));
     throw error;
   } finally {
-    // A connection whose transaction failed may be lost as well: the pool makes another one.
+    // A connection whose transaction failed may be broken, so the pool replaces it.
     client.release(broken);
   }
 }
@@ -151,7 +151,7 @@ export function keyOfRow(row: Row): StoredKey {
 }
 
 async function addKey(client: pg.ClientBase, key: NewKey, replaces: string | undefined): Promise<void> {
-  // Before any row is locked: an erasure holds the tenant's keys first, too.
+  // This lock comes before any row lock, as in an erasure, so that the two cannot deadlock.
   await client.query('SELECT llama.hold_data_keys($1)', [key.tenant]);
   if (replaces !== undefined) {
     const { rowCount } = await client.query(
@@ -169,7 +169,7 @@ async function addKey(client: pg.ClientBase, key: NewKey, replaces: string | und
   );
 }
 
-/** NIST SP 800-38D, 8.3: values that one key may encrypt with random 96-bit nonces. The table has it as a constraint. */
+/** Values that one key may encrypt with random 96-bit nonces (NIST SP 800-38D, 8.3). The table has the same limit. */
 export const valuesPerKey = 2 ** 32;
 
 async function reserveValues(

@@ -1,4 +1,4 @@
-/** A wrapping key in Azure Key Vault: its private half stays there, and each unwrap is asked of the vault. */
+/** A wrapping key in Azure Key Vault. The private key never leaves the vault, so each unwrap is a request to it. */
 import type { TokenCredential } from '@azure/identity';
 import type {
   CryptographyClient,
@@ -13,19 +13,19 @@ import type { Wrapped, WrappingKey } from './wrapping-key.ts';
 const keyId =
   /^(https:\/\/[a-z0-9-]{3,24}\.(?:vault|managedhsm)\.azure\.net)\/keys\/([A-Za-z0-9-]{1,127})\/?$/i;
 
-/** Milliseconds the newest version is believed before the vault is asked again. */
+/** Milliseconds for which the newest version is cached. */
 const newestFor = 10 * 60_000;
-/** Milliseconds one request may take, retries of the client included. */
-const patience = 30_000;
+/** Timeout of one request in milliseconds, the client's retries included. */
+const timeout = 30_000;
 
 export interface KeyVaultOptions {
   /** @default - DefaultAzureCredential: environment, workload or managed identity, Azure CLI */
   readonly credential?: TokenCredential;
-  /** Of the Azure clients: proxy, TLS, retries. @default - theirs */
+  /** Options of the Azure clients: proxy, TLS, retries. @default - the clients' defaults */
   readonly client?: CryptographyClientOptions;
 }
 
-/** Wraps with RSA-OAEP-256. The identity needs role Key Vault Crypto Service Encryption User on the key, and the network. */
+/** Wraps with RSA-OAEP-256. The identity needs role Key Vault Crypto Service Encryption User on the key, and network access. */
 export class KeyVaultWrappingKey implements WrappingKey {
   readonly algorithm = 'RSA-OAEP-256';
   readonly id: string;
@@ -47,7 +47,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
       throw new ConfigurationError(
         'wrapping-key/malformed-id',
         `${JSON.stringify(id)} does not name a wrapping key`,
-        'a key is named by its address without a version, so that rotation needs no new setting',
+        'the id of a key is its address without a version, so that rotation needs no new setting',
         'Give https://NAME.vault.azure.net/keys/KEY (Terraform output field_encryption_key_id).',
       );
     }
@@ -61,7 +61,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
     if (!fresh && this.#newest && this.#newest.until > Date.now()) return this.#newest.version;
     const found = await this.#ask('read', async () => {
       const keys = await this.#keyClient();
-      return keys.getKey(this.#name, { abortSignal: AbortSignal.timeout(patience) });
+      return keys.getKey(this.#name, { abortSignal: AbortSignal.timeout(timeout) });
     });
     const { version, enabled, expiresOn } = found.properties;
     if (version === undefined) throw new Error('Key Vault named no version');
@@ -81,7 +81,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
     const version = await this.newest();
     const { result } = await this.#ask('wrap with', async () => {
       const client = await this.#client(version);
-      return client.wrapKey(this.algorithm, plain, { abortSignal: AbortSignal.timeout(patience) });
+      return client.wrapKey(this.algorithm, plain, { abortSignal: AbortSignal.timeout(timeout) });
     });
     return { version, bytes: Buffer.from(result) };
   }
@@ -89,7 +89,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
   async unwrap({ version, bytes }: Wrapped): Promise<Buffer> {
     const { result } = await this.#ask(`unwrap with version ${version} of`, async () => {
       const client = await this.#client(version);
-      return client.unwrapKey(this.algorithm, bytes, { abortSignal: AbortSignal.timeout(patience) });
+      return client.unwrapKey(this.algorithm, bytes, { abortSignal: AbortSignal.timeout(timeout) });
     });
     return Buffer.from(result);
   }
@@ -113,8 +113,8 @@ export class KeyVaultWrappingKey implements WrappingKey {
 
   async #makeClient(version: string): Promise<CryptographyClient> {
     const { CryptographyClient } = await import('@azure/keyvault-keys');
-    // Given as a key whose properties are left out: a client that is given an id reads the key first, and then refuses by
-    // itself to unwrap with a version past its expiry, which Key Vault allows so that data can be saved.
+    // The client gets a key without most properties. With an id it would read the key first and then refuse to unwrap with
+    // an expired version, although Key Vault permits that so that data can be recovered.
     const key: KeyVaultKey = {
       id: `${this.id}/${version}`,
       name: this.#name,
@@ -134,7 +134,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
   #identity(): Promise<TokenCredential> {
     this.#credential ??= (async () => {
       if (this.#options.credential) return this.#options.credential;
-      // Loaded here because it takes longer than everything else of a run that has nothing to do.
+      // Loaded on first use, because the import dominates the time of a run without work.
       const { DefaultAzureCredential } = await import('@azure/identity');
       return new DefaultAzureCredential();
     })();
@@ -142,7 +142,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
   }
 }
 
-/** Codes and names only: messages of Azure's clients can quote requests. */
+/** Uses codes and names only, because messages of Azure's clients can quote requests. */
 function explain(error: unknown, deed: string, id: string): Error {
   if (error instanceof ExplainedError) return error;
   const status = numberOf(error, 'statusCode');
@@ -154,7 +154,7 @@ function explain(error: unknown, deed: string, id: string): Error {
     return fault(
       'denied',
       'the vault is closed to the internet, and this machine is not in its network (403 ForbiddenByConnection)',
-      'Run where the private endpoint of the vault is reached, with DNS that names its private address.',
+      "Run in a network that reaches the vault's private endpoint, with DNS that resolves its private address.",
     );
   }
   if (inner === 'KeyDisabled') {
@@ -175,10 +175,10 @@ function explain(error: unknown, deed: string, id: string): Error {
     return fault(
       'destroyed',
       'the vault has no such key or version (404)',
-      'Recover the deleted key: az keyvault key recover. A purged one is lost, with everything it wrapped.',
+      'Recover the deleted key: az keyvault key recover. A purged key is lost, with everything it wrapped.',
     );
   }
-  // Of the request itself: 408 and 429 are of the moment.
+  // Other 4xx answers reject the request itself; 408 and 429 are transient.
   if (status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429) {
     return fault(
       'refused',
@@ -211,7 +211,7 @@ function innerCode(error: unknown): string | undefined {
   return textOf(inner, 'code') ?? codeInText(error);
 }
 
-/** Some versions of the client keep the answer's text only. */
+/** Some versions of the client keep only the text of the response. */
 function codeInText(error: unknown): string | undefined {
   const text = error instanceof Error ? error.message : '';
   return /\b(ForbiddenByConnection|ForbiddenByRbac|ForbiddenByFirewall|KeyDisabled)\b/.exec(text)?.[1];

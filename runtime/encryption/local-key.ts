@@ -1,4 +1,4 @@
-/** A wrapping key in a file, for the embedded server and for tests: whoever reads the file reads everything. */
+/** A wrapping key in a file, for the embedded server and for tests. Anyone who reads the file can decrypt everything. */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigurationError } from '../errors.ts';
@@ -17,7 +17,7 @@ export class LocalKey implements WrappingKey {
   readonly #keys: ReadonlyMap<string, Buffer>;
   readonly #newest: string;
 
-  /** @param keys 32 bytes each, oldest first: the last one wraps, all of them unwrap */
+  /** @param keys 32 bytes each, oldest first. The last one wraps; all of them unwrap. */
   constructor(keys: readonly Uint8Array[]) {
     if (keys.length === 0 || keys.some(({ length }) => length !== keyLength)) {
       throw unusable('a local wrapping key', `it is not ${keyLength} bytes long`);
@@ -36,7 +36,7 @@ export class LocalKey implements WrappingKey {
     let text: string;
     try {
       if (process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0) {
-        throw unusable(`Key file ${file}`, 'others than its owner may read it', `chmod 600 ${file}.`);
+        throw unusable(`Key file ${file}`, 'users other than its owner may read it', `chmod 600 ${file}.`);
       }
       text = readFileSync(file, 'utf8');
     } catch (error) {
@@ -47,7 +47,7 @@ export class LocalKey implements WrappingKey {
     return LocalKey.fromText(text, `Key file ${file}`);
   }
 
-  /** @param source how messages call it; the text itself is never repeated. @throws ConfigurationError */
+  /** @param source the name in messages, which never quote the text. @throws ConfigurationError */
   static fromText(text: string, source: string): LocalKey {
     const lines = text.split('\n').map((line) => line.trim());
     const keys = lines.filter((line) => line !== '').map((line) => decode(line));
@@ -92,8 +92,8 @@ export class LocalKey implements WrappingKey {
     throw new EncryptionError(
       'destroyed',
       `Local wrapping key ${version} is not in the key file`,
-      'data keys were wrapped with it, and without it they are lost',
-      'Put the line of that key back into the file; run llama-db keys rewrap before a line is removed.',
+      'data keys were wrapped with it and are lost without it',
+      'Restore the line of that key in the file; run llama-db keys rewrap before you remove a line.',
     );
   }
 }
@@ -110,7 +110,7 @@ function refused(version: string): EncryptionError {
   return new EncryptionError(
     'refused',
     `A data key wrapped with local key ${version} is refused`,
-    'what llama.data_keys holds was changed (its authentication tag does not fit)',
+    'its row in llama.data_keys was changed (the authentication tag does not match)',
     'Restore llama.data_keys from a backup and read its audit trail.',
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Storage records, encrypted: `mapped_data` and `metadata` become `{"$enc": "gcm1:…"}`, and the hash of the source becomes
- * a keyed one. What reports and retention need (times, versions, scores, region) stays readable.
+ * Encrypted storage records. `mapped_data` and `metadata` become `{"$enc": "gcm1:…"}`, and the hash of the source becomes a
+ * keyed hash. Times, versions, scores and the region stay readable, because reports and retention need them.
  */
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
@@ -12,7 +12,7 @@ const table = 'storage_records';
 
 type Json = unknown;
 
-/** Content of a record, as the application knows it. */
+/** Content of a record in clear. */
 export interface PlainContent {
   readonly mappedData: Json;
   /** @default {} */
@@ -23,22 +23,22 @@ export interface PlainContent {
 
 export interface PlainRecord extends PlainContent {
   readonly tenantId: string;
-  /** A uuid, in any form that PostgreSQL takes. @default - a new one */
+  /** A uuid, in any form that PostgreSQL accepts. @default - a new one */
   readonly id?: string;
-  /** Values to be found by equality later, by name (`findableBy`); they are not part of the metadata. @default - none */
+  /** Values for equality search, by name (`findableBy`). They are not part of the metadata. @default - none */
   readonly search?: Readonly<Record<string, string>>;
-  /** How `search` is indexed. @default - exact text, 128 bits */
+  /** Form of the index of `search`. @default - exact text, 128 bits */
   readonly index?: BlindIndexOptions;
 }
 
-/** What is stored of it. */
+/** The stored form of the content. */
 export interface StoredContent {
   readonly mapped_data: Json;
   readonly metadata: Readonly<Record<string, Json>> | null;
   readonly source_data_hash: string;
 }
 
-/** A row as it is read. */
+/** The columns of a row that decryption needs. */
 export interface StoredRecord extends Pick<StoredContent, 'mapped_data' | 'metadata'> {
   readonly tenant_id: string;
   readonly id: string;
@@ -47,14 +47,14 @@ export interface StoredRecord extends Pick<StoredContent, 'mapped_data' | 'metad
 export interface OpenedRecord {
   readonly mappedData: Json;
   readonly metadata: Readonly<Record<string, Json>> | null;
-  /** Encrypted with a data key that was replaced: see `renewRecord`. */
+  /** The record is under a data key that was replaced: see `renewRecord`. */
   readonly stale: boolean;
 }
 
 const sealedKey = '$enc';
 const searchKey = '$search';
 
-/** Encrypts the content of a record. @throws EncryptionError, and TypeError for an id that is no uuid */
+/** Encrypts the content of a record. @throws EncryptionError, and TypeError for an id that is not a uuid */
 export async function sealRecord(
   encryption: FieldEncryption,
   record: PlainRecord & { readonly id: string },
@@ -75,7 +75,7 @@ export async function sealRecord(
   };
 }
 
-/** The part of the metadata by which a record is found, encrypted or not. */
+/** The part of the metadata that searches use, in encrypted records and in records in clear. */
 async function searchTokens(
   encryption: FieldEncryption,
   { tenantId, search = {}, index }: PlainRecord,
@@ -88,12 +88,12 @@ async function searchTokens(
   return tokens.length > 0 ? { [searchKey]: Object.fromEntries(tokens) } : {};
 }
 
-/** Decrypts a record; one that was stored in clear comes back as it is. @throws EncryptionError */
+/** Decrypts a record. A record in clear is returned unchanged. @throws EncryptionError */
 export async function openRecord(encryption: FieldEncryption, row: StoredRecord): Promise<OpenedRecord> {
   const place = { tenant: row.tenant_id, record: row.id };
   const mapped = await openValue(encryption, { ...place, column: 'mapped_data' }, row.mapped_data);
   const { [searchKey]: tokens, ...rest } = row.metadata ?? {};
-  // Of a record in clear that another program wrote, this may be its own data.
+  // In a record in clear from another program, this key may be data of that program.
   const own = tokens === undefined || areTokens(tokens) ? rest : { ...rest, [searchKey]: tokens };
   const metadata = await openValue(encryption, { ...place, column: 'metadata' }, own);
   return {
@@ -107,9 +107,9 @@ export async function openRecord(encryption: FieldEncryption, row: StoredRecord)
  * Writes a record in the caller's transaction, encrypted unless the tenant's configuration says
  * `encryption_enabled = false`.
  *
- * @param client inside a transaction that called llama.set_tenant_context; its pool must not be the key store's.
+ * @param client a connection in a transaction that called llama.set_tenant_context, not from the pool of the key store.
  * @returns the record's id
- * @throws EncryptionError; TypeError and RangeError for what the table does not take, before the server sees it
+ * @throws EncryptionError; TypeError and RangeError for values that the table refuses, before they reach the server
  */
 export async function insertRecord(
   client: pg.ClientBase,
@@ -148,7 +148,7 @@ export async function insertRecord(
       given.map(([, value]) => value),
     );
   } catch (error) {
-    // The data key was retired or destroyed since it was cached; the next attempt asks again.
+    // The data key was retired or destroyed after it was cached. The next attempt loads the keys again.
     if (error instanceof Error && Reflect.get(error, 'code') === '55000') encryption.forget(record.tenantId);
     throw error;
   }
@@ -156,8 +156,8 @@ export async function insertRecord(
 }
 
 /**
- * The columns of a stale record under the tenant's newest key, for an update on occasion; undefined when it is that
- * already, or was stored in clear.
+ * The columns of a stale record under the tenant's newest key, for the next update of the record. Undefined if the record
+ * is already under that key, or is in clear.
  */
 export async function renewRecord(
   encryption: FieldEncryption,
@@ -174,7 +174,7 @@ export async function renewRecord(
   return { mapped_data: content ?? mapped, metadata: described ?? metadata };
 }
 
-/** What `source_data_hash` holds for an encrypted record: a plain hash of a short source is guessed by trying. */
+/** The `source_data_hash` of an encrypted record. It is keyed, because the plain hash of a short source can be guessed. */
 export function sourceIndex(
   encryption: FieldEncryption,
   tenant: string,
@@ -188,8 +188,8 @@ export function sourceIndex(
 }
 
 /**
- * Condition that finds records by a value that was given as `search`: bind it to `metadata @> $n::jsonb`, beside
- * `tenant_id` and a range of time.
+ * The condition that finds records by a value of `search`. Bind it to `metadata @> $n::jsonb`, together with conditions on
+ * `tenant_id` and the time.
  */
 export async function findableBy(
   encryption: FieldEncryption,
@@ -219,9 +219,9 @@ interface ColumnOf {
 }
 
 /**
- * A uuid as PostgreSQL gives it back. What was encrypted for another spelling of it could never be read again.
+ * A uuid in PostgreSQL's output form. A value bound to another spelling could never be read again.
  *
- * @throws TypeError for what is no uuid
+ * @throws TypeError for a text that is not a uuid
  */
 function canonicalId(id: string): string {
   const digits = id
@@ -243,7 +243,7 @@ async function sealValue(
   value: Json,
 ): Promise<Readonly<Record<string, string>>> {
   const text = JSON.stringify(value);
-  if (text === undefined) throw new TypeError(`${place.column} is no JSON value`);
+  if (text === undefined) throw new TypeError(`${place.column} is not a JSON value`);
   return { [sealedKey]: await encryption.encrypt(placeOf(place), text) };
 }
 
@@ -258,12 +258,12 @@ async function openValue(
   try {
     return { value: JSON.parse(plaintext.toString('utf8')), stale };
   } catch {
-    // The parser's message quotes the text.
+    // The parser's message quotes the text, so it is not passed on.
     throw new EncryptionError(
       'malformed',
-      `What was encrypted in ${place.column} of record ${place.record} is not JSON`,
-      'it was written by something else than sealRecord',
-      'Decrypt it with FieldEncryption.decrypt and look.',
+      `The decrypted value in ${place.column} of record ${place.record} is not JSON`,
+      'sealRecord did not write it',
+      'Decrypt it with FieldEncryption.decrypt and inspect it.',
     );
   } finally {
     plaintext.fill(0);
@@ -276,7 +276,7 @@ function sealedText(value: Json): string | undefined {
   return typeof text === 'string' ? text : undefined;
 }
 
-/** @throws TypeError for content that would be taken for an encrypted record */
+/** @throws TypeError for content that looks like an encrypted record */
 async function clear(encryption: FieldEncryption, record: PlainRecord): Promise<StoredContent> {
   const { mappedData, metadata = {}, sourceDataHash } = record;
   for (const [column, value] of Object.entries({ mapped_data: mappedData, metadata })) {
@@ -290,7 +290,7 @@ async function clear(encryption: FieldEncryption, record: PlainRecord): Promise<
   return { mapped_data: mappedData, metadata: { ...metadata, ...tokens }, source_data_hash: sourceDataHash };
 }
 
-/** As `blindIndex` makes them. */
+/** Whether the value has the form that `searchTokens` gives. */
 function areTokens(value: Json): boolean {
   return (
     typeof value === 'object' &&
@@ -301,14 +301,14 @@ function areTokens(value: Json): boolean {
 }
 
 /**
- * JSON that PostgreSQL takes. For what it refuses it writes the beginning of the text, or of the row, into its log.
+ * JSON that PostgreSQL accepts. PostgreSQL logs the beginning of a refused text or row, so the check comes first.
  *
- * @throws TypeError that quotes nothing
+ * @throws TypeError without any part of the text
  */
 function storableJson(column: string, value: Json): string {
   const text = JSON.stringify(value);
   if (text === undefined) throw new TypeError(`${column} is not a JSON value`);
-  // Both are escaped in JSON, and found there in a moment; but a backslash before u0000 may be text, too.
+  // JSON escapes both, so one search finds candidates. The exact check follows, because `\\u0000` can be ordinary text.
   if (/\\u(?:0000|d[89a-f])/.test(text)) JSON.stringify(value, requireText);
   return text;
 }
@@ -324,7 +324,7 @@ function requireText(this: unknown, key: string, value: unknown): unknown {
   return value;
 }
 
-/** A constraint that fails writes the row into the log. */
+/** PostgreSQL logs the row that violates a constraint, so the values are checked here first. */
 function requireColumns(
   { tenantId, sourceDataHash, modelVersion, detectorType, metadata = {} }: Parameters<typeof insertRecord>[2],
   confidenceScore: number | undefined,
@@ -341,7 +341,7 @@ function requireColumns(
   }
 }
 
-/** A tenant without a configuration has the column's default. */
+/** A tenant without a configuration gets the column's default, true. */
 async function wantsEncryption(client: pg.ClientBase, tenant: string): Promise<boolean> {
   const { rows } = await client.query<{ wanted: boolean }>(
     `SELECT coalesce((SELECT c.encryption_enabled FROM llama.tenant_configs AS c WHERE c.tenant_id = $1), true) AS wanted`,

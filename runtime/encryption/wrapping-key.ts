@@ -1,4 +1,4 @@
-/** The key that wraps data keys, whoever keeps it, and what is wrapped: a data key tied to its tenant, id and purpose. */
+/** The key that wraps data keys. Each wrapped data key is bound to its tenant, id and purpose. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { lengthPrefixed } from './ciphertext.ts';
 import { EncryptionError } from './error.ts';
@@ -11,15 +11,15 @@ export interface Wrapped {
   readonly bytes: Buffer;
 }
 
-/** Whoever keeps a wrapping key: Key Vault, or a file for a local server. Its secret half never comes here from a vault. */
+/** A wrapping key in Key Vault, or in a file for a local server. The private key never leaves a vault. */
 export interface WrappingKey {
-  /** What data keys remember it by: its id without a version. */
+  /** The id that data keys store, without a version. */
   readonly id: string;
   readonly algorithm: WrappingAlgorithm;
   /**
-   * The version that wraps from now on.
+   * The version that wraps new data keys.
    *
-   * @param fresh ask the keeper, whatever was heard before. @default false
+   * @param fresh request it again instead of using a cached one. @default false
    * @throws EncryptionError `denied` or `unavailable`
    */
   newest(fresh?: boolean): Promise<string>;
@@ -31,7 +31,7 @@ export interface WrappingKey {
 
 export type Purpose = 'encryption' | 'index';
 
-/** What a data key is for; a wrapped key that is found under another identity is refused. */
+/** The identity of a data key. A wrapped key that is stored under another identity is refused. */
 export interface DataKeyIdentity {
   readonly tenant: string;
   readonly keyId: string;
@@ -46,8 +46,8 @@ export function generateDataKey(): Buffer {
 }
 
 /**
- * Wraps a data key together with a digest of its identity. RSA-OAEP authenticates nothing, so without the digest a
- * wrapped key could be moved to another tenant or purpose unnoticed.
+ * Wraps a data key together with a digest of its identity. RSA-OAEP does not authenticate the sender, so without the
+ * digest a wrapped key could be moved to another tenant or purpose unnoticed.
  */
 export async function wrapDataKey(
   wrapping: WrappingKey,
@@ -62,7 +62,7 @@ export async function wrapDataKey(
   }
 }
 
-/** @throws EncryptionError `refused` when what was wrapped is not the data key of that identity */
+/** @throws EncryptionError `refused` if the wrapped key belongs to another identity */
 export async function unwrapDataKey(
   wrapping: WrappingKey,
   identity: DataKeyIdentity,
@@ -85,8 +85,8 @@ export async function unwrapDataKey(
   throw new EncryptionError(
     'refused',
     `Data key ${identity.keyId} of tenant ${identity.tenant} is refused`,
-    'what is wrapped in llama.data_keys was made for another tenant, key or purpose',
-    'Somebody moved wrapped keys between rows: restore llama.data_keys from a backup and read its audit trail.',
+    'the wrapped key in llama.data_keys was made for another tenant, key or purpose',
+    'Wrapped keys were moved between rows: restore llama.data_keys from a backup and read its audit trail.',
   );
 }
 

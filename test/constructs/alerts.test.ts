@@ -162,7 +162,7 @@ describe('ServerAlerts', () => {
     [200, undefined, 148, 175],
     [200, 20, 144, 171],
   ])(
-    'of %i connections with %s reserved, tells at %i and %i',
+    'of %i connections with %s reserved, alert at %i and %i',
     (maxConnections, reservedConnections, high, critical) => {
       const alerts = alertsOf({
         ...productionPrimary,

@@ -53,14 +53,14 @@ describe('the command, run by Terraform', () => {
   const command = `node -e "
     const fs = require('fs');
     fs.appendFileSync('runs', '.');
-    fs.writeFileSync('told.json', process.env.DOCUMENT);
+    fs.writeFileSync('document.json', process.env.DOCUMENT);
     process.exit(fs.existsSync('fail') ? 1 : 0)"`.replaceAll('\n', ' ');
   let project: string;
   const stackFolder = () => join(project, 'cdktf.out/stacks/test');
   const runs = () =>
     existsSync(join(project, 'runs')) ? readFileSync(join(project, 'runs'), 'utf8').length : 0;
 
-  async function deploy(told: object, migrations: Record<string, string>): Promise<void> {
+  async function deploy(content: object, migrations: Record<string, string>): Promise<void> {
     const app = new App({ stackTraces: false, outdir: join(project, 'cdktf.out') });
     const stack = new TerraformStack(app, 'test');
     new LocalBackend(stack, { path: 'terraform.tfstate' });
@@ -68,7 +68,7 @@ describe('the command, run by Terraform', () => {
       command,
       workingDirectory: '../../..',
       variable: 'DOCUMENT',
-      document: told,
+      document: content,
       triggers: { migrations },
       after: [],
     });
@@ -85,7 +85,7 @@ describe('the command, run by Terraform', () => {
   it("gets the document unchanged, in the project's folder, and runs again only after a change", async (context) => {
     context.skip(missing !== undefined, missing);
     await deploy(document, { '0001.sql': 'a' });
-    expect(JSON.parse(readFileSync(join(project, 'told.json'), 'utf8'))).toEqual(document);
+    expect(JSON.parse(readFileSync(join(project, 'document.json'), 'utf8'))).toEqual(document);
     expect(runs()).toBe(1);
 
     await deploy(document, { '0001.sql': 'a' });

@@ -86,7 +86,7 @@ describe('ActivityAlerts', () => {
     ['Microsoft.KeyVault/vaults/delete', [[vault]]],
     ['Microsoft.Authorization/locks/delete', [[primary, replica], [vault]]],
     ['Microsoft.Insights/diagnosticSettings/delete', [[primary, replica], [vault]]],
-  ])('tells of the outcome of %s once', (name, scopes) => {
+  ])('reports the outcome of %s once', (name, scopes) => {
     expect(on(name).map((block) => block['scopes'])).toEqual(expect.arrayContaining(scopes));
     expect(on(name)).toHaveLength(scopes.length);
     for (const block of on(name)) {

@@ -4,10 +4,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FaultSite, readFaults, unreadable } from './fault-codes.ts';
 
-/** Folders whose faults still have numbers instead of names. */
-const open = ['database/keys/', 'pipeline/release/'];
-
-const isOpen = ({ file }: FaultSite) => open.some((folder) => file.startsWith(folder));
 const sites = readFaults();
 
 describe('the faults of the project', () => {
@@ -23,16 +19,15 @@ describe('the faults of the project', () => {
   });
 
   it('have names, not numbers', () => {
-    const numbered = sites.filter(({ code }) => /\/\d+$/.test(code));
-    expect(numbered.filter((site) => !isOpen(site))).toEqual([]);
+    expect(sites.filter(({ code }) => /\/\d+$/.test(code))).toEqual([]);
   });
 
   it('have codes that can be read from the sources', () => {
-    expect(sites.filter((site) => site.code === unreadable && !isOpen(site))).toEqual([]);
+    expect(sites.filter(({ code }) => code === unreadable)).toEqual([]);
   });
 
   it('have one kind of message per code', () => {
-    expect(ambiguous(sites.filter((site) => !isOpen(site)))).toEqual([]);
+    expect(ambiguous(sites)).toEqual([]);
   });
 });
 

@@ -4,7 +4,7 @@ import { otherMigrations, type Row } from './rows.ts';
 
 const owned = (sql: string) => `SET LOCAL ROLE llama_owner; ${sql}; RESET ROLE`;
 
-/** What nobody but the comparison sees: harmless by every rule, and made by no migration. */
+/** Changes that no migration makes. Only the comparison with the migrations finds them, unless `also` names another check. */
 export const driftRows: readonly Row[] = [
   {
     breaks: 'DRI-015',

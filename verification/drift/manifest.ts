@@ -29,7 +29,7 @@ type Expectation = { readonly expected: Description } | { readonly unknown: stri
 
 const expectations = new WeakMap<Snapshot, Expectation>();
 
-/** What the migrations make on this server's major, or why that is unknown. Determined once per run. */
+/** The schema that the migrations produce on this major, or the reason why it is unknown. Determined once per run. */
 export function expectation(input: CheckInput): Expectation {
   const known = expectations.get(input.snapshot) ?? determine(input);
   expectations.set(input.snapshot, known);

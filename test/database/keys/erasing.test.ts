@@ -1,4 +1,4 @@
-/** Making a data key and erasing its tenant at the same moment, in every order. */
+/** Concurrent creation of a data key and erasure of its tenant, in every order. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
@@ -22,7 +22,7 @@ afterAll(() => fixture.stop());
 const isolations = ['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'] as const;
 type Isolation = (typeof isolations)[number];
 
-/** A session with a transaction open in a role, for a tenant. */
+/** A session with an open transaction in a role, for a tenant. */
 async function begin(
   role: 'application_role' | 'admin_role',
   tenant: string,
@@ -52,14 +52,14 @@ async function withKey(tenant: string, purpose: Purpose): Promise<void> {
   await client.query('COMMIT');
 }
 
-/** How a statement ends, as SQLSTATE: undefined for success. */
+/** The SQLSTATE of a statement; undefined on success. */
 const outcome = (work: Promise<unknown>): Promise<string | undefined> =>
   work.then(
     () => undefined,
     (error: { code?: string }) => error.code ?? String(error),
   );
 
-/** Returns once the session waits for a lock. */
+/** Returns as soon as the session waits for a lock. */
 async function waits(client: pg.Client): Promise<void> {
   const { processID } = client as pg.Client & { readonly processID: number };
   for (let left = 250; left > 0; left -= 1) {
@@ -70,10 +70,10 @@ async function waits(client: pg.Client): Promise<void> {
     if (rows[0]?.blocked) return;
     await sleep(20);
   }
-  throw new Error('the statement did not wait for anybody');
+  throw new Error('the statement did not wait for a lock');
 }
 
-/** An erased tenant has no key that is anything else. */
+/** The distinct states of the tenant's keys. Every key of an erased tenant is `erased`. */
 async function statesOf(tenant: string): Promise<readonly string[]> {
   const rows = await fixture.asAdmin<{ state: string }>(
     'SELECT DISTINCT state FROM llama.data_keys WHERE tenant_id = $1 ORDER BY 1',
@@ -82,7 +82,7 @@ async function statesOf(tenant: string): Promise<readonly string[]> {
   return rows.map(({ state }) => state);
 }
 
-/** A key of the other purpose, which waits for an erasure that has not ended. */
+/** Begins a key of the other purpose, which waits for the erasure. */
 async function makingDuringErasure() {
   const tenant = randomName('tenant');
   await withKey(tenant, 'encryption');
@@ -95,14 +95,14 @@ async function makingDuringErasure() {
 }
 
 describe('a data key and the erasure of its tenant', () => {
-  it('are made one after the other: a key of the other purpose waits for the erasure, and is refused', async () => {
+  it('run one after the other: a key of the other purpose waits for the erasure, and is refused', async () => {
     const { tenant, eraser, making } = await makingDuringErasure();
     await eraser.query('COMMIT');
     expect(await making).toBe('55000');
     expect(await statesOf(tenant)).toEqual(['erased']);
   });
 
-  it('make the key when the erasure is taken back', async () => {
+  it('store the key if the erasure is rolled back', async () => {
     const { tenant, eraser, maker, making } = await makingDuringErasure();
     await eraser.query('ROLLBACK');
     expect(await making).toBeUndefined();
@@ -123,13 +123,13 @@ describe('a data key and the erasure of its tenant', () => {
     const erasing = outcome(erase(eraser, tenant));
     await waits(eraser);
     await maker.query('COMMIT');
-    // The statement began before the key was there, so it cannot have erased it: it must not stand.
+    // The statement began before the key was committed and cannot have erased it, so it must not commit.
     expect(await erasing).toBe('55000');
     await eraser.query('ROLLBACK');
     expect(await statesOf(tenant)).toEqual(['active']);
   });
 
-  it('llama-db keys erase takes along a key that was being made when it began', async () => {
+  it('llama-db keys erase also erases a key that was being made when it began', async () => {
     const tenant = randomName('tenant');
     await withKey(tenant, 'encryption');
     const maker = await begin('application_role', tenant);
@@ -142,7 +142,7 @@ describe('a data key and the erasure of its tenant', () => {
   });
 
   it.each(isolations.slice(1))(
-    'refuse to be decided by what a %s transaction saw before',
+    'are both refused in a %s transaction, which can see an old state',
     async (isolation) => {
       const tenant = randomName('tenant');
       const maker = await begin('application_role', tenant, isolation);
@@ -156,7 +156,7 @@ describe('a data key and the erasure of its tenant', () => {
     },
   );
 
-  it('a tenant is erased whole: no statement destroys one of its keys and leaves another', async () => {
+  it('a tenant is erased completely: no statement destroys one of its keys and leaves another', async () => {
     const tenant = randomName('tenant');
     await withKey(tenant, 'encryption');
     await withKey(tenant, 'index');
@@ -185,7 +185,7 @@ describe('a data key and the erasure of its tenant', () => {
     expect(await statesOf(tenant)).toEqual(['erased']);
   });
 
-  it('first keys of both purposes are made at once without waiting for each other', async () => {
+  it('first keys of both purposes do not wait for each other', async () => {
     const tenant = randomName('tenant');
     const [first, second] = [
       await begin('application_role', tenant),
@@ -198,7 +198,7 @@ describe('a data key and the erasure of its tenant', () => {
     expect(await statesOf(tenant)).toEqual(['active']);
   });
 
-  it('never leave a usable key of an erased tenant nor deadlock, whoever comes first', async () => {
+  it('never leave a usable key of an erased tenant, and never deadlock, in any order', async () => {
     const store = keyStoreOf(fixture.pool);
     const make = (tenant: string, purpose: Purpose, replaces?: string) =>
       sleep(Math.random() * 60).then(() =>
@@ -224,7 +224,7 @@ describe('a data key and the erasure of its tenant', () => {
   });
 });
 
-/** As `llama-db keys erase` does it. @returns keys destroyed */
+/** Erases a tenant as `llama-db keys erase` does. @returns the number of destroyed keys */
 async function erased(tenant: string): Promise<number> {
   const target = await resolveTarget({ url: fixture.database.url() }, {});
   const reporter = { line: () => undefined, warn: () => undefined };

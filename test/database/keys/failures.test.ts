@@ -1,4 +1,4 @@
-/** What one tenant has damaged, or its application made up, keeps no other tenant from anything. */
+/** Damaged values and forged keys of one tenant do not affect the other tenants. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rewrap } from '../../../database/keys/rewrap.ts';
@@ -49,7 +49,7 @@ async function stale(
   };
 }
 
-/** Two healthy tenants, one before and one after the third in every order. */
+/** Two healthy tenants that sort before and after the third. */
 function names() {
   const middle = randomName('tenant');
   return { before: `a_${middle}`, middle: `b_${middle}`, after: `c_${middle}` };
@@ -60,7 +60,7 @@ const targetOf = () => resolveTarget({ url: fixture.database.url() }, {});
 const rotated = async (options: object = {}) =>
   rotate(await targetOf(), { reporter, wrapping: fixture.wrapping, graceSeconds: 0, all: true, ...options });
 
-/** As a tenant's application may: in the place of its key, one that nothing opens. */
+/** Stores a key that cannot be unwrapped, which a tenant's application is able to do. */
 const junkKey = (tenant: string, wrapped = "decode(repeat('ab', 93), 'hex')", version = 'made-up') =>
   fixture.within(tenant, async (client) => {
     await client.query("UPDATE llama.data_keys SET state = 'retiring' WHERE purpose = 'encryption'");
@@ -71,7 +71,7 @@ const junkKey = (tenant: string, wrapped = "decode(repeat('ab', 93), 'hex')", ve
     );
   });
 
-/** Another byte in the middle of one value: its form is what it was. */
+/** Changes a byte in the middle of one value and keeps its form. */
 const damage = (tenant: string) =>
   fixture.within(tenant, (client) =>
     client.query(
@@ -82,7 +82,7 @@ const damage = (tenant: string) =>
   );
 
 describe('llama-db keys rotate', () => {
-  it('goes past a damaged value: the other records and tenants are done, and the key of that one is kept', async () => {
+  it('skips a damaged value and keeps its key, and completes the other records and tenants', async () => {
     const { before, middle, after } = names();
     for (const tenant of [before, middle, after]) await plant(tenant, 3);
     await damage(middle);
@@ -114,7 +114,7 @@ describe('llama-db keys rotate', () => {
     expect(await rotated({ all: false })).toMatchObject({ retired: 1, failures: [] });
   });
 
-  it('leaves a tenant after twenty failures, because the others have less time for each', async () => {
+  it("leaves a tenant's table after twenty failures, so that time remains for the others", async () => {
     const { before, middle, after } = names();
     for (const tenant of [before, after]) await plant(tenant, 2);
     await plant(middle, 30);
@@ -125,7 +125,7 @@ describe('llama-db keys rotate', () => {
     await fixture.within(middle, (client) => client.query('DELETE FROM llama.storage_records'));
   });
 
-  it('goes past a data key that its tenant made up', async () => {
+  it('skips a data key that its tenant forged', async () => {
     const { before, middle, after } = names();
     for (const tenant of [before, middle, after]) await plant(tenant, 2);
     await junkKey(middle);
@@ -137,7 +137,7 @@ describe('llama-db keys rotate', () => {
       expect(await stale(tenant)).toEqual({ read: 2, stale: 0, lost: 0 });
   });
 
-  it('goes past a record that its table refuses', async () => {
+  it('skips a record that its table refuses', async () => {
     const { before, middle, after } = names();
     for (const tenant of [before, middle, after]) await plant(tenant, 3);
     const superuser = await fixture.database.connect('superuser');
@@ -158,7 +158,7 @@ describe('llama-db keys rotate', () => {
     expect(await rotated({ all: false })).toMatchObject({ records: 1, failures: [] });
   });
 
-  it('stops when the wrapping key itself is out of reach, not when one tenant makes it fail', async () => {
+  it('stops if the wrapping key is unavailable, and continues if one tenant makes a request fail', async () => {
     const { before, middle, after } = names();
     for (const tenant of [before, middle, after]) await plant(tenant, 1);
     let down = false;
@@ -194,7 +194,7 @@ describe('llama-db keys rotate', () => {
 });
 
 describe('llama-db keys rewrap', () => {
-  it('goes past keys that nothing opens, and says so', async () => {
+  it('skips and reports keys that cannot be unwrapped', async () => {
     const { before, middle, after } = names();
     for (const tenant of [before, middle, after]) await plant(tenant, 1);
     await junkKey(middle);
@@ -215,10 +215,10 @@ describe('llama-db keys rewrap', () => {
 describe('the table of keys', () => {
   it.each([
     ['a key of megabytes', "decode(repeat('ab', 2000000), 'hex')", 'v1'],
-    ['a version that leads elsewhere', "''", '../../secrets/x'],
-    ['a version that asks', "''", 'v1?x=1'],
+    ['a version with a path', "''", '../../secrets/x'],
+    ['a version with a query', "''", 'v1?x=1'],
     ['no version', "''", ''],
-  ])('takes from no application %s', async (_, wrapped, version) => {
+  ])('refuses from an application %s', async (_, wrapped, version) => {
     const tenant = randomName('tenant');
     await plant(tenant, 1);
     await expect(junkKey(tenant, wrapped, version)).rejects.toMatchObject({ code: '23514' });

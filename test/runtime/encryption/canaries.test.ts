@@ -1,6 +1,6 @@
 /**
- * Keys, plaintexts and tokens are sent through everything that handles them, on a server that writes down all that an
- * operator could switch on and the environments allow, and then looked for. `npm run prove -- canaries` does it on 16, 17
+ * Sends keys, plaintexts and tokens through everything that handles them, and then searches for them. The server logs and
+ * records as much as an operator could switch on and the environments allow. `npm run prove -- canaries` runs it on 16, 17
  * and 18.
  */
 import { createHash, randomBytes } from 'node:crypto';
@@ -28,7 +28,7 @@ import { Canaries, type Sighting } from './canaries.ts';
 import { notesMigration, withTenant } from './fixture.ts';
 
 const canaries = new Canaries();
-/** Found on purpose: what proves that the places are looked at. */
+/** Secrets that must be found, as proof that the search covers every place. */
 const controls = new Canaries();
 const secret = (name: string, bytes = 24) => {
   const value = `canary "${name}" ${randomBytes(bytes).toString('base64')}`;
@@ -62,7 +62,7 @@ beforeAll(async () => {
       log_parameter_max_length_on_error: '0',
     },
   });
-  // What stands for a token of Entra ID: three parts, as long as a real one.
+  // A substitute for a token of Entra ID: three parts, as long as in a real one.
   token = ['header', 'payload', 'signature'].map(() => randomBytes(300).toString('base64url')).join('.');
   for (const [part, text] of token.split('.').entries()) canaries.plant(`token, part ${part}`, text);
   const superuser = new pg.Client(server.connection('superuser'));
@@ -82,19 +82,19 @@ const url = () => {
   return location.href;
 };
 
-/** Runs a command with the token as password, and keeps what it printed. */
+/** Runs a command with the token as password, and keeps its output. */
 async function command(...args: string[]): Promise<number | null> {
   const { code, stdout, stderr } = await run([...args, '--url', url(), '--debug'], { PGPASSWORD: token });
   output.push(stdout, stderr);
   return code;
 }
 
-/** What an error tells whoever prints it, causes included. */
-function told(error: unknown): string {
+/** Everything that printing an error can show, causes included. */
+function printed(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const fields = Object.getOwnPropertyNames(error).map((name) => {
     const value: unknown = Reflect.get(error, name);
-    return value instanceof Error ? told(value) : `${name}: ${JSON.stringify(value)}`;
+    return value instanceof Error ? printed(value) : `${name}: ${JSON.stringify(value)}`;
   });
   return fields.join('\n');
 }
@@ -105,14 +105,14 @@ async function failing(work: Promise<unknown>): Promise<void> {
     (thrown: unknown) => thrown,
   );
   expect(error, 'it must fail').toBeInstanceOf(Error);
-  output.push(told(error));
+  output.push(printed(error));
 }
 
-it('writes no key, plaintext or token down, and would be seen if it did', async () => {
+it('records no key, plaintext or token, and the search would find one', async () => {
   await migrations();
   const login = await logins();
   pool = new pg.Pool({ ...server.connection(login), max: 4 });
-  // The library's errors are looked at below; a pool's own are the same.
+  // The test inspects the library's errors below; errors of the pool are the same.
   pool.on('error', () => undefined);
   await fields();
   await breakGlass();
@@ -129,7 +129,7 @@ it('writes no key, plaintext or token down, and would be seen if it did', async 
     ).toContain(place);
 }, 240_000);
 
-/** The token logs in for all of it; a migration that fails quotes itself, and the token is not part of it. */
+/** Every run logs in with the token. The log quotes a migration that fails, but never the token. */
 async function migrations(): Promise<void> {
   expect(await command('migrate', '--json'), output.join('\n')).toBe(0);
   const copy = migrationsCopy();
@@ -160,7 +160,7 @@ async function logins(): Promise<{ user: string; password: string }> {
   return login;
 }
 
-/** Sees every data key on its way to be wrapped. */
+/** Plants every data key before it is wrapped. */
 function overheard(wrapping: WrappingKey): WrappingKey {
   let keys = 0;
   return {
@@ -208,7 +208,7 @@ async function fields(): Promise<void> {
   );
   const [row] = rows;
   expect(row && (await openRecord(encryption, row)).mappedData).toEqual(record.mappedData);
-  // Statements that fail after the record was encrypted: duplicate key, check, type, and a value too long.
+  // These statements fail after the record was encrypted: duplicate key, check, type, and a value too long.
   await failing(
     within('canaries', (client) => insertRecord(client, encryption, { ...record, id: 'no uuid' })),
   );
@@ -222,7 +222,7 @@ async function fields(): Promise<void> {
   );
   await failing(within('other', (client) => insertRecord(client, encryption, record)));
   await recordsInClear(encryption);
-  // Errors of the library.
+  // The following errors come from the library.
   const place = { tenant: 'canaries', table: 'notes', column: 'body', record: '1' };
   const value = await encryption.encrypt(place, secret('note'));
   await failing(encryption.decrypt({ ...place, record: '2' }, value));
@@ -234,7 +234,7 @@ async function fields(): Promise<void> {
   encryption.close();
 }
 
-/** What the table does not take is refused before the server sees it: its message would quote the JSON, or the row. */
+/** Records that the table refuses must not reach the server, because its message would quote the JSON or the row. */
 async function recordsInClear(encryption: FieldEncryption): Promise<void> {
   const client = new pg.Client({
     ...server.connection('migrator'),
@@ -252,7 +252,7 @@ async function recordsInClear(encryption: FieldEncryption): Promise<void> {
     modelVersion: 'm',
     detectorType: 'd',
   };
-  // Short enough for what the log quotes: 50 characters of JSON, 64 of a column.
+  // Short enough for the log, which quotes 50 characters of JSON and 64 of a column.
   const said = (name: string) => {
     const text = randomBytes(12).toString('hex');
     canaries.plant(`in clear, ${name}`, text);
@@ -308,7 +308,7 @@ async function breakGlass(): Promise<void> {
     await failing(
       call(JSON.stringify({ 'canary.2026': `${key.toString('base64')}=` }), encrypt, [plaintext, null]),
     );
-    // As the original design had it: the key in the place of its name.
+    // The original design passed the key instead of its name.
     await failing(call(ring, encrypt, [plaintext, key.toString('hex')]));
     await failing(call(ring, decrypt, [sealed, key.toString('base64')]));
     await failing(call(ring, encrypt, [plaintext, 'missing']));
@@ -317,7 +317,7 @@ async function breakGlass(): Promise<void> {
     const other = randomBytes(32);
     canaries.plant('another break-glass key', other);
     await failing(call(JSON.stringify({ 'canary.2026': other.toString('base64') }), decrypt, [sealed, null]));
-    // A statement around the function fails after it ran.
+    // The statement fails after the function ran.
     await failing(call(ring, 'SELECT llama.encrypt_sensitive_data($1, $2)::int AS value', [plaintext, null]));
   } finally {
     await client.end();
@@ -334,7 +334,7 @@ async function rotation(): Promise<void> {
   expect(await command('keys', 'rotate', ...wrapping, '--all', '--grace', '0')).toBe(0);
   expect(await command('keys', 'rewrap', ...wrapping)).toBe(0);
   expect(await command('keys', 'status', ...wrapping)).toBe(0);
-  // A file with a key that is none, and one whose lines are.
+  // A file with a malformed key.
   const damaged = join(folder, 'damaged');
   writeFileSync(damaged, `${second.toString('base64')}?\n`, { mode: 0o600 });
   expect(await command('keys', 'rewrap', '--wrapping-key', `local:${damaged}`)).toBe(2);
@@ -342,7 +342,7 @@ async function rotation(): Promise<void> {
   expect(await command('verify', '--group', 'encryption', '--json')).not.toBe(2);
 }
 
-/** One secret for each place, written there as careless code would. */
+/** Writes one secret to each place, as careless code would. */
 async function positiveControls(): Promise<void> {
   const control = (name: string) => {
     const value = `control ${name} ${randomBytes(18).toString('base64')}`;
@@ -357,7 +357,7 @@ async function positiveControls(): Promise<void> {
   await client.connect();
   try {
     await client.query(`DO $$ BEGIN PERFORM '${control('statement')}'; END $$`);
-    // The row that fails a check is quoted in the log.
+    // The log quotes the row that violates a check.
     await within('control', (one) =>
       one.query(
         `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type, confidence_score)
@@ -413,12 +413,12 @@ async function everywhere(wanted: Canaries): Promise<Sighting[]> {
   }
 }
 
-/** What a copy of the disk holds: tables, indexes, write-ahead log, statistics. */
+/** The content of a copy of the disk: tables, indexes, write-ahead log, statistics. */
 function files(wanted: Canaries): Sighting[] {
   const entries = readdirSync(server.dataDirectory, { recursive: true, withFileTypes: true });
   return entries
     .filter(
-      // The template databases hold nothing of ours.
+      // The template databases contain no data of the test.
       (entry) =>
         entry.isFile() &&
         /\/(base\/\d{3,}|global|pg_wal|pg_stat\w*)(\/|$)/.test(entry.parentPath) &&

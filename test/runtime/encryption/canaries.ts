@@ -1,4 +1,4 @@
-/** Secrets that are planted to be looked for, in every form in which they could be written down. */
+/** Planted secrets, and the search for every form in which they could be recorded. */
 
 export interface Sighting {
   readonly canary: string;
@@ -10,9 +10,9 @@ export class Canaries {
   readonly #forms: { readonly canary: string; readonly form: string; readonly text: string }[] = [];
   readonly #names = new Set<string>();
 
-  /** @param value at least 12 bytes, or finding it would prove nothing */
+  /** @param value at least 12 bytes, because a shorter one could match by chance */
   plant(canary: string, value: string | Buffer): void {
-    if (value.length < 12) throw new Error(`canary ${canary} is too short to be told from chance`);
+    if (value.length < 12) throw new Error(`canary ${canary} is so short that it could match by chance`);
     if (this.#names.has(canary)) return;
     this.#names.add(canary);
     const bytes = Buffer.from(value as string);
@@ -28,7 +28,7 @@ export class Canaries {
     }
     add('hex', bytes.toString('hex'));
     add('upper-case hex', bytes.toString('hex').toUpperCase());
-    // Encoded behind one or two other bytes it looks different; the first and last group depend on the neighbours.
+    // The encoding depends on the position modulo 3; the first and last group depend on the neighbouring bytes.
     for (const before of [0, 1, 2]) {
       const inside = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
       const text = inside.slice(before === 0 ? 0 : 4, Math.floor((bytes.length + before) / 3) * 4);
@@ -42,7 +42,7 @@ export class Canaries {
     return this.#names.size;
   }
 
-  /** Every canary in a text; a text of bytes is given as latin1. */
+  /** Every canary in a text. Bytes must be decoded as latin1. */
   in(place: string, text: string): Sighting[] {
     return this.#forms
       .filter((one) => text.includes(one.text))

@@ -24,7 +24,7 @@ const bytes = Buffer.from('Grüße, 密文 and more');
 const refused = { problem: 'refused' };
 
 describe('an encrypted value', () => {
-  it('comes back from text and from bytes, whatever it was', () => {
+  it('is decrypted from text and from bytes to the same value', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (plaintext) => {
         const sealed = seal(key, keyId, place, plaintext);
@@ -34,21 +34,21 @@ describe('an encrypted value', () => {
     );
   });
 
-  it('is what version 1 has been from the beginning', () => {
+  it('of version 1 never changes its form', () => {
     const fixed = Buffer.from('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 'hex');
     const text = 'gcm1:11111111-2222-3333-4444-555555555555:AAECAwQFBgcICQoLJmC1f6CDjHNVeFVVbdfnuL0ZaZ6QsQ';
     const where = { tenant: 't', table: 'storage_records', column: 'mapped_data', record: 'r' };
     expect(open(fixed, where, parse(text)).toString()).toBe('abcdef');
   });
 
-  it('says which key it needs, and nothing of what it holds but its length', () => {
+  it('reveals the id of its key and the length of its content, and nothing else', () => {
     const text = toText(seal(key, keyId, place, bytes));
     expect(text.startsWith(`gcm1:${keyId}:`)).toBe(true);
     expect(Buffer.from(text.split(':')[2] ?? '', 'base64url')).toHaveLength(12 + bytes.length + 16);
     expect(toBytes(seal(key, keyId, place, bytes))).toHaveLength(1 + 16 + 12 + bytes.length + 16);
   });
 
-  it('never has a nonce twice', () => {
+  it('never reuses a nonce', () => {
     const nonces = new Set(
       Array.from({ length: 10_000 }, () => seal(key, keyId, place, bytes).nonce.toString('hex')),
     );
@@ -62,7 +62,7 @@ describe('an encrypted value', () => {
     );
   });
 
-  it('is refused with another key, or under another key’s id', () => {
+  it("is refused with another key, or under another key's id", () => {
     const sealed = seal(key, keyId, place, bytes);
     expect(() => open(randomBytes(32), place, sealed)).toThrowError(expect.objectContaining(refused));
     expect(() => open(key, place, { ...sealed, keyId: randomUUID() })).toThrowError(
@@ -70,7 +70,7 @@ describe('an encrypted value', () => {
     );
   });
 
-  it('is refused with any bit of it flipped', () => {
+  it('is refused with any bit flipped', () => {
     const whole = toBytes(seal(key, keyId, place, bytes));
     for (let at = 1; at < whole.length; at += 1)
       for (const bit of [1, 128]) {
@@ -82,13 +82,13 @@ describe('an encrypted value', () => {
       }
   });
 
-  it('is refused with a tag cut short, which is guessed more easily', () => {
+  it('is refused with a truncated tag, which is easier to guess', () => {
     const sealed = seal(key, keyId, place, bytes);
     for (const length of [4, 8, 12, 15]) {
       const cut: Sealed = { ...sealed, tag: sealed.tag.subarray(0, length) };
       expect(() => open(key, place, cut)).toThrowError();
     }
-    // Cut from the whole value, the last bytes of the body take the tag's place.
+    // If the whole value is truncated, the last bytes of the body become part of the tag.
     const text = toText(sealed);
     expect(() => open(key, place, parse(text.slice(0, -6)))).toThrowError(expect.objectContaining(refused));
   });
@@ -105,7 +105,7 @@ describe('an encrypted value', () => {
     Buffer.alloc(0),
     Buffer.from([2, ...randomBytes(80)]),
     Buffer.from([1, ...randomBytes(43)]),
-  ])('is told from what is none (row %#), which is not repeated', (value) => {
+  ])('is distinguished from other text and bytes (row %#), which the error does not quote', (value) => {
     expect(() => parse(value)).toThrowError(expect.objectContaining({ problem: 'malformed' }));
     try {
       parse(value);
@@ -115,7 +115,7 @@ describe('an encrypted value', () => {
   });
 });
 
-it('joins parts so that no two lists of them are the same', () => {
+it('joins different lists of parts to different bytes', () => {
   fc.assert(
     fc.property(fc.array(fc.string()), fc.array(fc.string()), (left, right) => {
       const same = JSON.stringify(left) === JSON.stringify(right);

@@ -1,4 +1,4 @@
-/** The registry of encrypted columns: what may be registered, who may read it, and what it keeps from being lost. */
+/** The registry of encrypted columns: permitted columns, readers, and the values that it protects from loss. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rotate } from '../../../database/keys/rotate.ts';
@@ -27,7 +27,7 @@ const placeOf = (tenant: string, record: string, column: string) => ({
   record,
 });
 
-/** A note with a value in each form, each saying where it is. */
+/** A note with a value in each form. Each value names its place. */
 async function write(tenant: string, encryption = fixture.encryption()): Promise<string> {
   const id = randomUUID();
   const body = await encryption.encrypt(placeOf(tenant, id, 'body'), `body of ${id}`);
@@ -42,7 +42,7 @@ async function write(tenant: string, encryption = fixture.encryption()): Promise
   return id;
 }
 
-/** @returns how many notes the tenant has, all of them as written, and how many are under an older key */
+/** @returns the number of the tenant's notes, after a check of their content, and the number under an older key */
 async function read(tenant: string): Promise<{ readonly count: number; readonly stale: number }> {
   const encryption = fixture.encryption();
   const { rows } = await fixture.within(tenant, (client) =>
@@ -76,7 +76,7 @@ const states = async (tenant: string) =>
     )
   ).map(({ state }) => state);
 
-/** As if the tenant's retired keys had been retired before the oldest month of the audit trail. */
+/** Dates the retirement of the tenant's retired keys before the oldest month of the audit trail. */
 async function ageRetired(tenant: string): Promise<void> {
   await fixture.database.query(
     'superuser',
@@ -89,7 +89,7 @@ async function ageRetired(tenant: string): Promise<void> {
 const owner = (sql: string) => fixture.database.query('superuser', `SET ROLE llama_owner; ${sql}`);
 
 describe('a value in another table than storage_records', () => {
-  it('is refused before any key is made or used, where its column is not registered', async () => {
+  it('is refused before any key is made or used, if its column is not registered', async () => {
     const tenant = randomName('tenant');
     const encryption = fixture.encryption();
     const { wraps, unwraps } = fixture.wrapping;
@@ -114,7 +114,7 @@ describe('a value in another table than storage_records', () => {
     expect(fixture.wrapping).toMatchObject({ wraps, unwraps });
   });
 
-  it('is taken as soon as its column is registered, without a new process', async () => {
+  it('is accepted as soon as its column is registered, without a restart', async () => {
     const tenant = randomName('tenant');
     const encryption = fixture.encryption();
     const place = { tenant, table: 'notes', column: 'subject', record: '1' };
@@ -129,7 +129,7 @@ describe('a value in another table than storage_records', () => {
     );
   });
 
-  it('is encrypted again, and its key is retired and destroyed only after that: nothing is lost', async () => {
+  it('is encrypted again before its key is retired and destroyed, so that no value is lost', async () => {
     const tenant = randomName('tenant');
     for (let number = 0; number < 7; number += 1) await write(tenant);
     const first = await rotated({ tenant, batchSize: 3 });
@@ -142,7 +142,7 @@ describe('a value in another table than storage_records', () => {
     expect(await read(tenant)).toEqual({ count: 7, stale: 0 });
   });
 
-  it('keeps its key whatever statement is to end it', async () => {
+  it('protects its key from every statement that would end it', async () => {
     const tenant = randomName('tenant');
     await write(tenant);
     const end = (state: string, wrapped = '') =>
@@ -167,7 +167,7 @@ describe('a value in another table than storage_records', () => {
     });
     await ageRetired(tenant);
     await end('destroyed', ', wrapped = NULL');
-    // The application, which does not see all rows, ends no key at all.
+    // The application does not see all rows, so it may end no key.
     await write(tenant);
     const retire = "UPDATE llama.data_keys SET state = 'retired' WHERE state = 'active'";
     await expect(fixture.within(tenant, (client) => client.query(retire))).rejects.toMatchObject({
@@ -175,7 +175,7 @@ describe('a value in another table than storage_records', () => {
     });
   });
 
-  it('keeps its key while a copy of it lies in a table or a column that is not registered', async () => {
+  it('protects its key while a table or column that is not registered holds a copy', async () => {
     const tenant = randomName('tenant');
     await write(tenant);
     await owner('CREATE TABLE llama.kept (saved jsonb, scans bytea)');
@@ -213,7 +213,7 @@ describe('a registered column', () => {
       client.query(`INSERT INTO llama.notes (tenant_id, ${column}) VALUES ($1, $2)`, [tenant, value]),
     );
 
-  it('takes nothing but values under a key that its tenant has in use', async () => {
+  it('accepts only values under a key that its tenant uses', async () => {
     const [mine, theirs] = [randomName('tenant'), randomName('tenant')];
     const encryption = fixture.encryption();
     const sealed = (tenant: string) => encryption.encrypt(placeOf(tenant, '1', 'body'), 'x');
@@ -245,7 +245,7 @@ describe('a registered column', () => {
     await expect(insert(mine, 'body', own)).rejects.toMatchObject(refused);
   });
 
-  it('cannot be dropped, and is still found when it or its table is renamed and registered again', async () => {
+  it('cannot be dropped, and is found after a rename of it or its table and a new registration', async () => {
     const tenant = randomName('tenant');
     await owner(`CREATE TABLE llama.letters (LIKE llama.notes INCLUDING ALL);
       CREATE POLICY administration ON llama.letters FOR ALL TO admin_role USING (true);
@@ -278,7 +278,7 @@ describe('a registered column', () => {
     await owner("SELECT llama.forget_encrypted_column('letters', 'body'); DROP TABLE llama.post");
   });
 
-  it('may lie in a partitioned table, keyed by more than its record', async () => {
+  it('may belong to a partitioned table whose key has more columns than the record', async () => {
     const tenant = randomName('tenant');
     await owner(`CREATE TABLE llama.mails (
         tenant_id varchar(100) NOT NULL, number bigint NOT NULL, "sent at" timestamptz NOT NULL, "the text" text,
@@ -313,7 +313,7 @@ describe('a registered column', () => {
 
   it.each([
     ['a type that holds neither text nor bytes', "'llama.notes', 'id'", 'not of type text'],
-    ['a column that is not there', "'llama.notes', 'nothing'", 'the column is not there'],
+    ['a column that does not exist', "'llama.notes', 'nothing'", 'the column is not there'],
     [
       'a record that is not part of the key',
       "'llama.model_metrics', 'metadata', 'metric_type'",
@@ -335,7 +335,7 @@ describe('a registered column', () => {
     await expect(owner(`SELECT llama.register_encrypted_column(${column})`)).rejects.toThrow(why);
   });
 
-  it('is not in a table whose rows a policy hides from admin_role', async () => {
+  it('cannot belong to a table with a policy that hides rows from admin_role', async () => {
     const register = "SELECT llama.register_encrypted_column('llama.hidden', 'body')";
     const table = `CREATE TABLE llama.hidden (LIKE llama.notes INCLUDING ALL);
       ALTER TABLE llama.hidden ENABLE ROW LEVEL SECURITY;
@@ -352,7 +352,7 @@ describe('a registered column', () => {
     await owner(`BEGIN; ${table} ${bypass} ${register}; ROLLBACK`);
   });
 
-  it('is not counted by a role from which rows are hidden', async () => {
+  it('is not counted by a role that does not see every row', async () => {
     const tenant = randomName('tenant');
     await write(tenant);
     await fixture.asAdmin("UPDATE llama.data_keys SET state = 'retiring' WHERE tenant_id = $1", [tenant]);
@@ -369,7 +369,7 @@ describe('a registered column', () => {
 });
 
 describe('the registry', () => {
-  it('is read by the application by name only, and changed by nobody but the owner', async () => {
+  it('shows the application names only, and only the owner can change it', async () => {
     const denied = { code: '42501' };
     const tenant = randomName('tenant');
     for (const statement of [
@@ -396,7 +396,7 @@ describe('the registry', () => {
     expect(await store.columns()).toContainEqual({ table: 'storage_records', column: 'mapped_data' });
   });
 
-  it('is asked once, and again when it is too old', async () => {
+  it('is read once, and again after its cache expires', async () => {
     const store = keyStoreOf(fixture.pool);
     let asked = 0;
     const counting = {

@@ -26,7 +26,7 @@ const keysOf = (tenant: string) =>
   );
 
 describe('encryption with data keys in PostgreSQL', () => {
-  it('gives back what it took, in another process too', async () => {
+  it('decrypts its values, in another process too', async () => {
     const tenant = randomName('tenant');
     const where = place(tenant);
     const text = await fixture.encryption().encrypt(where, 'Grüße');
@@ -39,7 +39,7 @@ describe('encryption with data keys in PostgreSQL', () => {
     });
   });
 
-  it('makes one key for a tenant, however many begin at once', async () => {
+  it('makes one key per tenant under concurrent first calls', async () => {
     const tenant = randomName('tenant');
     const where = place(tenant);
     const processes = Array.from({ length: 10 }, () => fixture.encryption());
@@ -55,7 +55,7 @@ describe('encryption with data keys in PostgreSQL', () => {
     }
   });
 
-  it('unwraps a key once, however many ask, and again when it is too old', async () => {
+  it('unwraps a key once for concurrent calls, and again after its cache expires', async () => {
     const tenant = randomName('tenant');
     const where = place(tenant);
     const value = await fixture.encryption().encrypt(where, 'x');
@@ -71,7 +71,7 @@ describe('encryption with data keys in PostgreSQL', () => {
     expect(wrapping.unwraps).toBe(3);
   });
 
-  it('refuses a value of another tenant, and does not even see its key', async () => {
+  it('refuses a value of another tenant, whose key it cannot see', async () => {
     const [mine, theirs] = [randomName('tenant'), randomName('tenant')];
     const one = fixture.encryption();
     const value = await one.encrypt({ ...place(theirs), record: 'same' }, 'theirs');
@@ -114,12 +114,12 @@ describe('encryption with data keys in PostgreSQL', () => {
     });
   });
 
-  it('replaces a key that may encrypt no more, once for all processes, and still reads what it wrote', async () => {
+  it('replaces a key at its limit, once for all processes, and still decrypts its values', async () => {
     const tenant = randomName('tenant');
     const where = place(tenant);
     const processes = Array.from({ length: 6 }, () => fixture.encryption());
     const early = await Promise.all(processes.map((one) => one.encrypt(where, 'early')));
-    // Every process has a block reserved; nothing is left beyond those.
+    // Every process has reserved a block, and no further values are left.
     await fixture.asAdmin('UPDATE llama.data_keys SET values_reserved = 4294967296 WHERE tenant_id = $1', [
       tenant,
     ]);
@@ -176,7 +176,7 @@ describe('encryption with data keys in PostgreSQL', () => {
     expect(await processes[0]?.decrypt(where, first)).toMatchObject({ stale: true });
   });
 
-  it('keeps a key even when the transaction that asked for it is rolled back', async () => {
+  it('keeps a key even if the transaction that needed it is rolled back', async () => {
     const tenant = randomName('tenant');
     const where = place(tenant);
     const one = fixture.encryption();
@@ -194,7 +194,7 @@ describe('encryption with data keys in PostgreSQL', () => {
 describe('a blind index', () => {
   const field = (tenant: string, column = 'email') => ({ tenant, table: 'people', column });
 
-  it('is the same for equal values of one column and tenant, in every process, and for nothing else', async () => {
+  it('is equal only for equal values of one column and tenant, in every process', async () => {
     const [a, b] = [randomName('tenant'), randomName('tenant')];
     const [one, two] = [fixture.encryption(), fixture.encryption()];
     const index = await one.blindIndex(field(a), 'ann@example.org');
@@ -209,7 +209,7 @@ describe('a blind index', () => {
     expect(await keysOf(a)).toMatchObject([{ purpose: 'index', state: 'active' }]);
   });
 
-  it('takes the normalisation and the length that the caller chose', async () => {
+  it('uses the normalisation and the length that the caller chose', async () => {
     const tenant = randomName('tenant');
     const one = fixture.encryption();
     const caseless = { normalise: normalisation.caseless };
@@ -233,7 +233,7 @@ describe('keys in memory', () => {
     return key;
   };
 
-  it('are few, and are overwritten when they go', async () => {
+  it('are limited in number, and are overwritten on removal', async () => {
     const cache = new KeyCache({ maxKeys: 2 });
     const made: Buffer[] = [];
     for (const byte of [1, 2, 3]) await cache.use(`key ${byte}`, load(byte, made), () => undefined);
@@ -246,7 +246,7 @@ describe('keys in memory', () => {
     expect(made.every((key) => key.every((byte) => byte === 0))).toBe(true);
   });
 
-  it('are overwritten when their time is over, though nobody asks', async () => {
+  it('are overwritten when they expire, even without a request', async () => {
     const cache = new KeyCache({ maxAgeSeconds: 0.05 });
     const made: Buffer[] = [];
     await cache.use('key', load(7, made), () => undefined);
@@ -256,7 +256,7 @@ describe('keys in memory', () => {
     cache.close();
   });
 
-  it('do not come back when they were forgotten while being loaded', async () => {
+  it('do not enter the cache if they were forgotten during their load', async () => {
     const cache = new KeyCache();
     const made: Buffer[] = [];
     let release = (): void => undefined;
@@ -278,7 +278,7 @@ describe('keys in memory', () => {
     cache.close();
   });
 
-  it('are asked for again after a failure', async () => {
+  it('are loaded again after a failure', async () => {
     const cache = new KeyCache();
     await expect(
       cache.use(
@@ -292,7 +292,7 @@ describe('keys in memory', () => {
   });
 });
 
-it('reports in one line, without what it was given', async () => {
+it('reports errors in one line, without the input', async () => {
   const one: FieldEncryption = fixture.encryption();
   const error = await one.decrypt(place('nobody'), 'secret plaintext').catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(EncryptionError);

@@ -1,4 +1,4 @@
-/** A migrated database, a login of the application in it, and a wrapping key that counts what it is asked. */
+/** A migrated database with a login of the application, and a wrapping key that counts its requests. */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,20 +15,20 @@ import { migratedDatabase, randomName, type TestDatabase } from '../../support/p
 
 export interface EncryptionFixture {
   readonly database: TestDatabase;
-  /** As a login that is a member of the application role. */
+  /** Connections of a login that is a member of the application role. */
   readonly pool: pg.Pool;
-  /** Migrating login. */
+  /** Connections of the login that migrates. */
   readonly migrator: pg.Client;
   readonly wrapping: CountingKey;
-  /** What it wraps with. */
+  /** The wrapping key. */
   readonly secrets: readonly Buffer[];
   /** `local:<file>` with the same key, for `--wrapping-key`. */
   readonly wrappingFile: string;
-  /** Another process, as it were: caches of its own. */
+  /** Simulates another process: an instance with separate caches. */
   encryption(options?: Partial<FieldEncryptionOptions>): FieldEncryption;
-  /** A transaction of the application for a tenant. */
+  /** Runs a transaction of the application for a tenant. */
   within<Result>(tenant: string, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result>;
-  /** One statement as the role that sees all tenants. */
+  /** Runs one statement as the role that sees all tenants. */
   asAdmin<Row extends pg.QueryResultRow = pg.QueryResultRow>(
     sql: string,
     values?: readonly unknown[],
@@ -36,12 +36,12 @@ export interface EncryptionFixture {
   stop(): Promise<void>;
 }
 
-/** The migration that docs/encryption.md shows: table llama.notes with a registered column of each form. */
+/** The migration of docs/encryption.md: table llama.notes with a registered column of each form. */
 export const notesMigration =
   /```sql\n([\s\S]*?)```/.exec(
     readFileSync(join(import.meta.dirname, '../../../docs/encryption.md'), 'utf8'),
   )?.[1] ?? '';
-/** Its first half. */
+/** The part that migrates up. */
 export const notesTable = notesMigration.replace(/-- Down Migration[\s\S]*/, '');
 
 export async function startEncryption(): Promise<EncryptionFixture> {
@@ -89,7 +89,7 @@ export async function startEncryption(): Promise<EncryptionFixture> {
   };
 }
 
-/** A transaction as an application has it. */
+/** Runs a transaction as an application does. */
 export async function withTenant<Result>(
   pool: pg.Pool,
   tenant: string,
@@ -110,7 +110,7 @@ export async function withTenant<Result>(
   }
 }
 
-/** A wrapping key that counts what it is asked. */
+/** A wrapping key that counts its requests. */
 export class CountingKey implements WrappingKey {
   readonly #key: WrappingKey;
   wraps = 0;

@@ -1,4 +1,4 @@
-/** The wrapping key in a vault as the stacks make it: closed, with a private endpoint and a role on the key. */
+/** The wrapping key in a vault as the stacks deploy it: closed, with a private endpoint and a role on the key. */
 import https from 'node:https';
 import { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -13,7 +13,7 @@ import { type EncryptionFixture, startEncryption } from './fixture.ts';
 let azure: LocalAzure;
 let vault: ClosedVault;
 let fixture: EncryptionFixture;
-// Each command is a process of its own.
+// Each command is a separate process.
 vi.setConfig({ testTimeout: 120_000 });
 
 beforeAll(async () => {
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([azure.stop(), fixture.stop()]));
 
-/** Clients of Azure take no authority of their own beside a proxy, so this one opens the connections itself. */
+/** Azure's clients accept no separate certificate authority with a proxy, so this one opens the connections itself. */
 class Tunnel extends https.Agent {
   readonly #connect: (host: string) => Promise<Duplex>;
   constructor(connect: (host: string) => Promise<Duplex>) {
@@ -67,7 +67,7 @@ function through(agent: https.Agent): KeyVaultOptions {
   };
 }
 
-/** How a client reaches the local Azure from a place of the network. */
+/** The options of a client that reaches the local Azure from a place in the network. */
 function from(position: 'internet' | 'network'): KeyVaultOptions {
   const client = new AzureClient(azure, position);
   return through(new Tunnel((host) => client.connect(host)));
@@ -78,7 +78,7 @@ const key = (position: 'internet' | 'network' = 'network') =>
 const versions = () => keyVersions(azure.azure, vault.keyId);
 
 describe('a wrapping key in Key Vault', () => {
-  it('wraps with the newest version, and unwraps with whichever it was', async () => {
+  it('wraps with the newest version, and unwraps with the version that wrapped', async () => {
     const one = key();
     const first = await one.wrap(Buffer.from('data key'));
     expect(first).toMatchObject({ version: versions().at(-1) });
@@ -95,7 +95,7 @@ describe('a wrapping key in Key Vault', () => {
     });
   });
 
-  it('unwraps with a version past its expiry, which the client of Azure would not, and wraps with none', async () => {
+  it("unwraps with an expired version, which Azure's client would refuse, and does not wrap with it", async () => {
     const one = key();
     const wrapped = await one.wrap(Buffer.from('data key'));
     setKeyAttributes(azure.azure, vault.keyId, wrapped.version, { expires: 1_000_000_000 });
@@ -108,7 +108,7 @@ describe('a wrapping key in Key Vault', () => {
     expect((await key().wrap(Buffer.from('x'))).version).toBe(versions().at(-1));
   });
 
-  it('says what keeps it from its work', async () => {
+  it('reports the reason of each failure', async () => {
     const wrapped = await key().wrap(Buffer.from('data key'));
     await expect(key('internet').unwrap(wrapped)).rejects.toMatchObject({
       problem: 'denied',
@@ -137,14 +137,14 @@ describe('a wrapping key in Key Vault', () => {
     await expect(gone.unwrap(wrapped)).rejects.toMatchObject({ problem: 'unavailable' });
   });
 
-  it('is named by its address without a version, and by nothing else', () => {
+  it('has its address without a version as its only valid id', () => {
     for (const id of ['', 'local', `${vault.keyUri}/${'a'.repeat(32)}`, 'https://example.org/keys/x'])
       expect(() => new KeyVaultWrappingKey(id)).toThrow('does not name a wrapping key');
   });
 });
 
 describe('data keys wrapped by Key Vault', () => {
-  it('encrypt for applications, and are wrapped again by a command with the identity of its environment', async () => {
+  it("encrypt for applications, and a command with its environment's identity wraps them again", async () => {
     const { encryption, database } = fixture;
     const place = { tenant: 'vaulted', table: 'notes', column: 'body', record: '1' };
     const application = encryption({ wrapping: key() });

@@ -1,4 +1,4 @@
-/** The migration that docs/encryption.md shows works as it stands: no finding of lint or verification, and back again. */
+/** The migration of docs/encryption.md works unchanged: no finding of lint or verification, and a complete rollback. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type MigrationsCopy, migrationsCopy, run } from '../../commands/run.ts';
 import { migratedDatabase, type TestDatabase } from '../../support/postgres.ts';
@@ -19,7 +19,7 @@ afterAll(async () => {
 const llamaDb = (...args: string[]) =>
   run([...args, '--url', database.url(), '--migrations', copy.directory]);
 
-it('is applied without a finding of lint, and leaves none of verification', async () => {
+it('is applied without a finding of lint or verification', async () => {
   const lint = await run(['lint', '--migrations', copy.directory, '--fail-on', 'low']);
   expect(lint.code, lint.stdout + lint.stderr).toBe(0);
   const migrated = await llamaDb('migrate');
@@ -35,7 +35,7 @@ it('is applied without a finding of lint, and leaves none of verification', asyn
   expect(checks.find(({ id }) => id === 'ENC-014')).toMatchObject({ status: 'passed' });
 });
 
-it('gets rows of the two-tenant probe, also if no value may be missing', async () => {
+it('gets rows of the two-tenant probe, even if every column is NOT NULL', async () => {
   const probes = async () => {
     const { stdout } = await llamaDb('verify', '--json', '--only', 'ISO-050,ISO-052,AUD-050');
     const { checks } = JSON.parse(stdout) as { checks: { id: string; status: string; reason?: string }[] };
@@ -50,7 +50,7 @@ it('gets rows of the two-tenant probe, also if no value may be missing', async (
   expect((await probes()).sort()).toEqual(passed);
 });
 
-it('is rolled back, registry included', async () => {
+it('is rolled back, including the registry', async () => {
   const registered = () =>
     database.query('superuser', "SELECT FROM llama.encrypted_columns WHERE table_name = 'notes'");
   expect(await registered()).toHaveLength(3);

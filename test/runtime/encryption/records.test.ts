@@ -53,7 +53,7 @@ async function row(tenant: string, id: string): Promise<Row> {
 }
 
 describe('a storage record', () => {
-  it('is encrypted as a whole, says so, and comes back', async () => {
+  it('is encrypted and marked as a whole, and decrypted again', async () => {
     const tenant = randomName('tenant');
     const stored = await row(tenant, await insert(tenant));
     expect(stored.encrypted).toBe(true);
@@ -63,7 +63,7 @@ describe('a storage record', () => {
     expect(await openRecord(fixture.encryption(), stored)).toEqual({ ...content, stale: false });
   });
 
-  it('comes back whatever spelling of its id it was written with', async () => {
+  it('is decrypted for every spelling of its id', async () => {
     const tenant = randomName('tenant');
     for (const spell of [
       (id: string) => id.toUpperCase(),
@@ -77,7 +77,7 @@ describe('a storage record', () => {
     await expect(insert(tenant, { id: 'no uuid' })).rejects.toThrow(TypeError);
   });
 
-  it('stays in clear, and says so, where its tenant wants none', async () => {
+  it('stays in clear, and is marked so, if its tenant has encryption off', async () => {
     const tenant = randomName('tenant');
     await fixture.asAdmin(
       'INSERT INTO llama.tenant_configs (tenant_id, encryption_enabled) VALUES ($1, false)',
@@ -103,7 +103,7 @@ describe('a storage record', () => {
       return tenant;
     };
 
-    it('is found by what it was given to be found by, and gives back its own metadata', async () => {
+    it('is found by its search values, and keeps its own metadata', async () => {
       const tenant = await clearTenant();
       const id = await insert(tenant, { search: { email: 'ann@example.org' } });
       await insert(tenant, { search: { email: 'bob@example.org' } });
@@ -118,7 +118,7 @@ describe('a storage record', () => {
       expect(await openRecord(fixture.encryption(), stored)).toEqual({ ...content, stale: false });
     });
 
-    it('keeps a $search that another program wrote, and takes none, nor $enc, as its own', async () => {
+    it('keeps a $search that another program wrote, and refuses $search and $enc in new content', async () => {
       const tenant = await clearTenant();
       for (const foreign of ['all', { email: 'ann@example.org' }, ['token'], { terms: { a: 1 } }]) {
         const stored = {
@@ -138,14 +138,14 @@ describe('a storage record', () => {
       ]) {
         await expect(insert(tenant, reserved)).rejects.toThrow(TypeError);
       }
-      // Encrypted, both are content like any other.
+      // In an encrypted record both are ordinary content.
       const other = randomName('tenant');
       const own = { mappedData: { $enc: 'x' }, metadata: { $search: 'x', $enc: 'y' } };
       const id = await insert(other, { ...own, search: { email: 'ann' } });
       expect(await openRecord(fixture.encryption(), await row(other, id))).toMatchObject(own);
     });
 
-    it('is refused with a text that PostgreSQL cannot store, and takes every other', async () => {
+    it('is refused only with a text that PostgreSQL cannot store', async () => {
       const tenant = await clearTenant();
       for (const text of ['\0', 'a\0b', '\ud800', '\udc00x', '\\\0', `${'a'.repeat(100_000)}\0`]) {
         await expect(insert(tenant, { mappedData: { text } }), JSON.stringify(text)).rejects.toThrow(
@@ -166,7 +166,7 @@ describe('a storage record', () => {
     });
   });
 
-  it('has a hash of its source that nobody can guess by trying, and is found by it', async () => {
+  it('has a keyed hash of its source, and is found by it', async () => {
     const tenant = randomName('tenant');
     const source = createHash('sha256').update('+49 30 1234').digest('hex');
     const id = await insert(tenant, { sourceDataHash: source });
@@ -178,7 +178,7 @@ describe('a storage record', () => {
     );
   });
 
-  it('is found by what it was given to be found by', async () => {
+  it('is found by its search values', async () => {
     const tenant = randomName('tenant');
     const index = { normalise: normalisation.caseless };
     const id = await insert(tenant, { search: { email: 'Ann@Example.org' }, index });
@@ -193,7 +193,7 @@ describe('a storage record', () => {
     expect((await openRecord(fixture.encryption(), stored)).metadata).toEqual(content.metadata);
   });
 
-  it('is refused in the place of another record, and in another column', async () => {
+  it('is refused in another record and in another column', async () => {
     const tenant = randomName('tenant');
     const [one, two] = [await insert(tenant), await insert(tenant)];
     const swap = `UPDATE llama.storage_records AS r SET mapped_data = o.mapped_data, metadata = o.mapped_data
@@ -208,7 +208,7 @@ describe('a storage record', () => {
   });
 });
 
-it('tells the data key of a value, and none of what is no value, long ones in no time', async () => {
+it('reads the data key id of a value only, also quickly from long texts', async () => {
   const id = '11111111-2222-3333-4444-555555555555';
   const text = `gcm1:${id}:${'A'.repeat(38)}`;
   const keyOf = async (value: string | null) =>
@@ -241,7 +241,7 @@ describe('the table itself', () => {
     return sealRecord(fixture.encryption(), record);
   };
 
-  it('says of readable content that it is not encrypted, whatever its writer claims', async () => {
+  it('marks readable content as not encrypted, even if the writer claims otherwise', async () => {
     const tenant = randomName('tenant');
     expect(await write(tenant, { a: 1 })).toBe(false);
     expect(await write(tenant, { a: 1 }, {}, true)).toBe(false);
@@ -257,7 +257,7 @@ describe('the table itself', () => {
     for (const { encrypted, mapped_data } of rows) expect(encrypted).toBe('$enc' in Object(mapped_data));
   });
 
-  it('refuses half an encrypted record', async () => {
+  it('refuses a half-encrypted record', async () => {
     const tenant = randomName('tenant');
     const { mapped_data: sealed } = await seal(tenant);
     const refused = { code: '22023' };
@@ -268,7 +268,7 @@ describe('the table itself', () => {
     await expect(write(tenant, { $enc: 7 })).rejects.toMatchObject(refused);
   });
 
-  it('refuses a record whose key is not there, is another tenant’s, or is gone', async () => {
+  it("refuses a record whose key is unknown, another tenant's, or destroyed", async () => {
     const [mine, theirs] = [randomName('tenant'), randomName('tenant')];
     const refused = { code: '55000' };
     const unknown = { $enc: `gcm1:${randomUUID()}:${'A'.repeat(60)}` };
@@ -289,7 +289,7 @@ describe('the table itself', () => {
     await expect(write(mine, own.mapped_data)).rejects.toMatchObject(refused);
   });
 
-  it('keeps an index key: nothing says what it was used on', async () => {
+  it('keeps an index key, because no record of its uses exists', async () => {
     const tenant = randomName('tenant');
     await seal(tenant);
     const retire = "UPDATE llama.data_keys SET state = 'retired' WHERE tenant_id = $1 AND purpose = 'index'";
@@ -299,7 +299,7 @@ describe('the table itself', () => {
     });
   });
 
-  it('lets the application neither lose nor exchange a wrapped key', async () => {
+  it('does not let the application delete or replace a wrapped key', async () => {
     const tenant = randomName('tenant');
     await seal(tenant);
     const denied = { code: '42501' };
@@ -329,7 +329,7 @@ describe('the table itself', () => {
     expect(rows).toEqual([]);
   });
 
-  it('audits what happens to a key, and never the key', async () => {
+  it('audits every change of a key, and never the key itself', async () => {
     const tenant = randomName('tenant');
     await seal(tenant);
     await fixture.asAdmin(

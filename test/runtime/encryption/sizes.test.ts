@@ -1,4 +1,4 @@
-/** Values of every size: what is written is read, encrypted again, audited and sealed, or is refused when it is written. */
+/** Values of every size: each is either refused on write, or can be read, encrypted again, audited and sealed. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,7 +19,7 @@ const mib = 1024 * kib;
 const label = (bytes: number) => (bytes < mib ? `${bytes / kib} KB` : `${bytes / mib} MB`);
 const sizes = (...list: readonly number[]) => list.map((bytes) => [label(bytes), bytes] as const);
 
-/** Text that does not compress; as JSON it has so many bytes. */
+/** Text that does not compress, with the given number of bytes as JSON. */
 const textOf = (bytes: number) =>
   randomBytes(Math.ceil(bytes * 0.75))
     .toString('base64')
@@ -46,7 +46,7 @@ const insert = (tenant: string, mappedData: unknown, metadata: Record<string, un
   );
 
 describe.each(sizes(kib, 64 * kib, mib, 4 * mib, 16 * mib, 64 * mib))('a record of %s', (_, bytes) => {
-  it('comes back, before its key is replaced and after, and is sealed', async () => {
+  it('is decrypted before and after the replacement of its key, and is sealed', async () => {
     const tenant = randomName('tenant');
     const text = textOf(bytes);
     const id = await insert(tenant, text, { part: text.slice(0, bytes / 16) });
@@ -60,7 +60,7 @@ describe.each(sizes(kib, 64 * kib, mib, 4 * mib, 16 * mib, 64 * mib))('a record 
       const [row] = rows;
       if (!row) throw new Error('no record');
       const { mappedData, metadata, stale } = await openRecord(fixture.encryption(), row);
-      // Not toBe: a message would print both.
+      // `toBe` would print both texts on failure.
       return { same: mappedData === text && metadata?.['part'] === text.slice(0, bytes / 16), stale };
     };
     expect(await read()).toEqual({ same: true, stale: false });
@@ -74,7 +74,7 @@ describe.each(sizes(kib, 64 * kib, mib, 4 * mib, 16 * mib, 64 * mib))('a record 
 });
 
 describe.each(sizes(kib, mib, 16 * mib))('a value of %s', (_, bytes) => {
-  it('comes back from columns of text and bytes', async () => {
+  it('is decrypted from columns of text and bytes', async () => {
     const encryption = fixture.encryption();
     const place = { tenant: randomName('tenant'), table: 'notes', record: randomUUID() };
     const text = textOf(bytes);
@@ -126,12 +126,12 @@ describe('a value that could not be read, audited or sealed', () => {
             [tenant],
           ),
         );
-      // 108 KB, of which the text has more than PostgreSQL can hold; and one of which it has 130 MB.
+      // One has 108 KB, and more text than PostgreSQL can hold; the other has 130 MB of text.
       await expect(record("('[' || repeat('1e131000,', 8999) || '1]')::jsonb")).rejects.toMatchObject(
         refused,
       );
       await expect(record("('[' || repeat('1e131000,', 999) || '1]')::jsonb")).rejects.toMatchObject(refused);
-      // Six characters for each byte.
+      // JSON takes six characters per byte.
       await expect(record("to_jsonb(repeat(E'\\x01', 20000000))")).rejects.toMatchObject(refused);
       const half = "jsonb_build_object('a', repeat('a', 60000000))";
       await expect(record(half, half)).rejects.toMatchObject(refused);
