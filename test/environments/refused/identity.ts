@@ -72,7 +72,7 @@ export const identityRows: readonly Row[] = [
   {
     what: "an administrator's login that Azure reserves",
     id: 'authentication/administrator-login-name',
-    says: /none of azure_superuser, azure_pg_admin/,
+    says: /not one of azure_superuser, azure_pg_admin/,
     from: withPassword,
     change: { 'server.authentication.administratorLogin': 'azure_pg_admin' },
     source: /admin_usernames\.go/,
