@@ -1,7 +1,8 @@
-/** The search for encrypted values outside the registered columns, such as copies, which rotation does not find. */
+/** The search for encrypted values that rotation does not find: outside the registered columns, or in another form in them. */
 import type pg from 'pg';
 import { isConnectionError } from '../diagnosis.ts';
 import { attempt } from '../transaction.ts';
+import type { Form } from './columns.ts';
 
 /** Values of one column that name one data key. */
 export interface Stray {
@@ -34,8 +35,15 @@ interface Candidate {
   /** A role that sees every row, quoted. */
   readonly role: string | null;
   readonly pages: number;
-  /** Names are quoted. */
-  readonly columns: readonly { readonly name: string; readonly bytes: boolean }[];
+  readonly columns: readonly CandidateColumn[];
+}
+
+interface CandidateColumn {
+  /** Quoted. */
+  readonly name: string;
+  readonly form: Form;
+  /** Of a registered column, only values in a form that rotation does not find. */
+  readonly registered: boolean;
 }
 
 /**
@@ -58,13 +66,12 @@ export async function findStrays(
       why: 'no role that this login may assume sees all of its rows',
       failed: false,
     }));
-  const strays: (Stray & { readonly bytes: boolean })[] = [];
+  const strays: Stray[] = [];
   for (const { table, role, pages, columns } of options.pages === 0 ? [] : readable) {
     const share = (100 * (options.pages ?? pages)) / Math.max(pages, 1);
     const sample = share < 100 ? `TABLESAMPLE SYSTEM (${share})` : '';
     const keys = columns.map(
-      ({ name, bytes }, place) =>
-        `SELECT ${place} AS place, k.key_id FROM (${bytes ? keyInBytes(`r.${name}`) : keysInText(`r.${name}`)}) AS k`,
+      (column, place) => `SELECT ${place} AS place, k.key_id FROM (${keysIn(column)}) AS k`,
     );
     const search = `SELECT m.place, m.key_id AS "keyId", count(*)::int AS values
          FROM ${table} AS r ${sample} CROSS JOIN LATERAL (${keys.join(' UNION ALL ')}) AS m GROUP BY 1, 2 ORDER BY 1, 2`;
@@ -79,41 +86,39 @@ export async function findStrays(
       continue;
     }
     for (const { place, keyId, values } of searched.value.rows) {
-      const { name = '', bytes = false } = columns[place] ?? {};
-      strays.push({ table, column: name, bytes, keyId, values });
+      strays.push({ table, column: columns[place]?.name ?? '', keyId, values });
     }
   }
   const known = await knownKeys(client, strays);
   return {
-    // Bytes that begin with 1 are common, so they count only with a known key. Text of this form is always a value.
-    found: strays.flatMap(({ bytes, ...stray }) => (!bytes || known.has(stray.keyId) ? [stray] : [])),
+    // Bytes that begin with 1 are common, and text can show the form of a value as an example.
+    found: strays.filter(({ keyId }) => known.has(keyId)),
     tables: readable.length,
     columns: readable.reduce((sum, { columns }) => sum + columns.length, 0),
     unread,
   };
 }
 
-function keysInText(value: string): string {
+function keysIn({ name, form, registered }: CandidateColumn): string {
+  const value = `r.${name}`;
+  if (form === 'bytes') {
+    return `SELECT (encode(substr(${value}, 2, 16), 'hex')::uuid)::text AS key_id
+             WHERE length(${value}) >= 45 AND substr(${value}, 1, 1) = '\\x01'`;
+  }
+  const counted = form === 'document' ? `${value} ->> '$enc' IS NOT NULL` : `starts_with(${value}, 'gcm1:')`;
+  const text = registered ? `CASE WHEN ${counted} THEN '' ELSE ${value}::text END` : `${value}::text`;
   return `SELECT k[1] AS key_id
-            FROM regexp_matches(${value}::text, 'gcm1:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):', 'g') AS k
-           WHERE strpos(${value}::text, 'gcm1:') > 0`;
+            FROM regexp_matches(${text}, 'gcm1:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):', 'g') AS k
+           WHERE strpos(${text}, 'gcm1:') > 0`;
 }
 
-function keyInBytes(value: string): string {
-  return `SELECT (encode(substr(${value}, 2, 16), 'hex')::uuid)::text AS key_id
-           WHERE length(${value}) >= 45 AND substr(${value}, 1, 1) = '\\x01'`;
-}
-
-async function knownKeys(
-  client: pg.ClientBase,
-  strays: readonly { readonly keyId: string; readonly bytes: boolean }[],
-): Promise<ReadonlySet<string>> {
-  const ids = [...new Set(strays.flatMap(({ keyId, bytes }) => (bytes ? [keyId] : [])))];
-  if (ids.length === 0) return new Set();
+/** The ids that belong to data keys. */
+async function knownKeys(client: pg.ClientBase, strays: readonly Stray[]): Promise<ReadonlySet<string>> {
+  if (strays.length === 0) return new Set();
   await client.query('SET LOCAL ROLE admin_role');
   const { rows } = await client.query<{ id: string }>(
     'SELECT key_id::text AS id FROM llama.data_keys WHERE key_id = ANY ($1::uuid[])',
-    [ids],
+    [strays.map(({ keyId }) => keyId)],
   );
   return new Set(rows.map(({ id }) => id));
 }
@@ -144,13 +149,15 @@ const candidatesQuery = `
          (SELECT coalesce(sum(pg_relation_size(t.relid)), 0)::float8 FROM pg_partition_tree(r.oid) AS t)
            / current_setting('block_size')::int
          + pg_relation_size(r.oid)::float8 / current_setting('block_size')::int AS pages,
-         jsonb_agg(jsonb_build_object('name', quote_ident(a.attname), 'bytes', b.typname = 'bytea') ORDER BY a.attnum) AS columns
+         jsonb_agg(jsonb_build_object('name', quote_ident(a.attname), 'registered', e.table_name IS NOT NULL,
+             'form', CASE b.typname WHEN 'bytea' THEN 'bytes' WHEN 'jsonb' THEN 'document' ELSE 'text' END) ORDER BY a.attnum) AS columns
     FROM relations AS r
     JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_type AS t ON t.oid = a.atttypid
+    LEFT JOIN llama.encrypted_columns AS e ON to_regclass(e.stored_table) = r.oid AND e.stored_column = a.attname
     JOIN pg_type AS b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
    WHERE (b.typcategory IN ('S', 'A', 'C') OR b.typname IN ('bytea', 'json', 'jsonb', 'xml', 'hstore'))
-     AND NOT EXISTS (SELECT FROM llama.encrypted_columns AS e WHERE to_regclass(e.stored_table) = r.oid AND e.stored_column = a.attname)
+     AND NOT (e.table_name IS NOT NULL AND b.typname = 'bytea')
      AND (r.detached_from IS NULL OR EXISTS (SELECT FROM llama.encrypted_columns AS e WHERE to_regclass(e.stored_table) = r.detached_from))
      AND r.detached_from IS DISTINCT FROM 'llama.audit_trail'::regclass
    GROUP BY r.oid, r.name, r.namespace

@@ -202,6 +202,19 @@ describe('a value in another table than storage_records', () => {
       failures: [{ why: expect.stringContaining('may be in llama.kept') }],
     });
     await owner('DROP TABLE llama.kept');
+    // Written before the column was registered, in a form that rotation does not find.
+    await fixture.database.query(
+      'superuser',
+      `SET session_replication_role = replica;
+       INSERT INTO llama.notes (tenant_id, document)
+       SELECT '${tenant}', to_jsonb('gcm1:' || key_id || ':' || repeat('A', 40)) FROM llama.data_keys
+        WHERE tenant_id = '${tenant}' AND state = 'retired'`,
+    );
+    expect(await rotated()).toMatchObject({ destroyed: 0, failures: [kept('llama.notes.document')] });
+    await fixture.database.query(
+      'superuser',
+      "DELETE FROM llama.notes WHERE jsonb_typeof(document) = 'string'",
+    );
     expect(await rotated()).toMatchObject({ destroyed: 1, failures: [] });
     expect(await read(tenant)).toEqual({ count: 1, stale: 0 });
   });
