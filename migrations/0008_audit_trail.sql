@@ -22,6 +22,33 @@ $$;
 COMMENT ON FUNCTION llama.acting_client() IS
   'User, request, address and program from the transaction''s context, or else from the connection';
 
+-- A JSON value of 100 KB can have a text of more than 1 GB (1e131000 takes 12 bytes). No seal can hold it, and one such row
+-- would stop sealing for every tenant. A version of a row may have 100 MiB: both versions in an audit row then fit into the
+-- 255 MiB of a JSON value.
+CREATE FUNCTION llama.require_sealable(content jsonb) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  most constant integer := 100 * 1024 * 1024;
+  fits boolean := pg_column_size(content) <= most;
+BEGIN
+  IF fits THEN
+    BEGIN
+      fits := octet_length(content::text) <= most;
+    EXCEPTION WHEN program_limit_exceeded THEN
+      fits := false;
+    END;
+  END IF;
+  IF NOT fits THEN
+    RAISE EXCEPTION 'the row is too large to be audited: it has at most 100 MiB as JSON text'
+      USING ERRCODE = 'program_limit_exceeded', HINT = 'Keep large content in blob storage, and its name in the row.';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION llama.require_sealable(jsonb) IS 'Refuses a row whose text a seal cannot hold';
+
 -- SECURITY DEFINER, because roles that change rows must not be able to write the trail themselves. Arguments: the table's
 -- name (TG_TABLE_NAME is the leaf's), the key column, the partition column or '', and 'erase' if the content must not
 -- outlive the row.
@@ -49,6 +76,11 @@ BEGIN
   IF TG_OP <> 'DELETE' THEN new_row := to_jsonb(NEW); END IF;
   shown := coalesce(new_row, old_row);
   tenant := shown ->> 'tenant_id';
+  -- Not by a CHECK constraint, which takes 8 microseconds per audit row. A number takes at least 8 bytes and prints at most
+  -- 131,072 digits, so a row below 8 KB needs no check. guard_record_size checks storage records.
+  IF pg_column_size(new_row) > 8192 AND TG_ARGV[0] <> 'storage_records' THEN
+    PERFORM llama.require_sealable(new_row);
+  END IF;
 
   -- The same as llama.acting_client(), inline: a function call per row takes 8 of an update's 120 microseconds.
   IF pg_input_is_valid(correlation, 'uuid') THEN correlation_id := correlation::uuid; END IF;
@@ -143,6 +175,7 @@ COMMENT ON FUNCTION llama.record_read(text, text, timestamptz) IS
   'Writes a SELECT to the audit trail of the transaction''s tenant: triggers do not see reads';
 
 REVOKE ALL ON FUNCTION llama.acting_client() FROM PUBLIC;
+REVOKE ALL ON FUNCTION llama.require_sealable(jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.write_audit() FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.record_read(text, text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.record_read(text, text, timestamptz) TO application_role, admin_role, analytics_role;
@@ -184,6 +217,7 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_trail
 
 GRANT CREATE ON SCHEMA llama TO audit_writer;
 ALTER FUNCTION llama.acting_client() OWNER TO audit_writer;
+ALTER FUNCTION llama.require_sealable(jsonb) OWNER TO audit_writer;
 ALTER FUNCTION llama.write_audit() OWNER TO audit_writer;
 ALTER FUNCTION llama.record_read(text, text, timestamptz) OWNER TO audit_writer;
 REVOKE CREATE ON SCHEMA llama FROM audit_writer;
@@ -213,5 +247,6 @@ DROP TRIGGER audit_change ON llama.storage_records;
 SET LOCAL ROLE audit_writer;
 DROP FUNCTION llama.record_read(text, text, timestamptz);
 DROP FUNCTION llama.write_audit();
+DROP FUNCTION llama.require_sealable(jsonb);
 DROP FUNCTION llama.acting_client();
 SET LOCAL ROLE llama_owner;

@@ -65,7 +65,7 @@ interface Registry {
 
 /**
  * Maximum size of a value in bytes. Both are 96 MiB of text: in base64, and in hexadecimal, the form of bytea in the audit
- * trail. A row with a version of more than 100 MiB of text cannot be audited (migrations/0015_size_limits.sql).
+ * trail. A row with a version of more than 100 MiB of text cannot be audited (llama.require_sealable).
  */
 const largestValue = { text: 72 * 2 ** 20, bytes: 48 * 2 ** 20 } as const;
 
