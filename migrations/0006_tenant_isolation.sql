@@ -147,36 +147,46 @@ BEGIN
     END LOOP;
   END IF;
 
-  -- Statements that a driver or a pooler prepares are not from SQL and stay.
-  FOR remains IN
-    SELECT 'DEALLOCATE' AS command, s.name, s.statement FROM pg_catalog.pg_prepared_statements AS s WHERE s.from_sql
-    UNION ALL
-    SELECT 'CLOSE', c.name, NULL FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
-  LOOP
-    EXECUTE pg_catalog.format('%s "%s"', remains.command, pg_catalog.replace(remains.name, '"', '""'));
-    replaced := replaced OR coalesce(remains.statement OPERATOR(pg_catalog.=) pg_catalog.current_query(), false);
-  END LOOP;
-  IF replaced THEN
-    RAISE EXCEPTION 'the statement that calls llama.set_tenant_context was replaced in this session'
-      USING ERRCODE = 'object_not_in_prerequisite_state',
-            DETAIL = 'A client prepared another statement under its name, and the driver ran that one.',
-            HINT = 'Roll back, close the connection, and call the function in a statement without a name.';
-  END IF;
   UNLISTEN *;
   DISCARD SEQUENCES;
   PERFORM pg_catalog.pg_advisory_unlock_all(),
-          pg_catalog.setseed(pg_catalog.uuid_hash(pg_catalog.gen_random_uuid())::pg_catalog.float8 OPERATOR(pg_catalog./) 2147483648.0::pg_catalog.float8);
+          pg_catalog.setseed(pg_catalog.uuid_hash(pg_catalog.gen_random_uuid())::pg_catalog.float8
+                             OPERATOR(pg_catalog./) 2147483648.0::pg_catalog.float8);
   -- Administrators may have temporary objects; a tenant may not.
-  IF pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid AND pg_catalog.pg_has_role('application_role', 'USAGE') THEN
+  IF pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+     AND pg_catalog.pg_has_role('application_role', 'USAGE') THEN
     DISCARD TEMP;
   END IF;
-  -- Large objects belong to a role, and all tenants have the same. One session removes them, and no other waits for it.
-  IF EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata AS l
-              WHERE l.lomowner OPERATOR(pg_catalog.=) current_user::pg_catalog.regrole::pg_catalog.oid)
-     AND pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off'
-     AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('llama.set_tenant_context: large objects', 0)) THEN
-    PERFORM pg_catalog.lo_unlink(l.oid) FROM pg_catalog.pg_largeobject_metadata AS l
-      WHERE l.lomowner OPERATOR(pg_catalog.=) current_user::pg_catalog.regrole::pg_catalog.oid;
+  -- One query, because each costs microseconds of every request. Statements that a driver or a pooler prepares are not from
+  -- SQL and stay.
+  IF EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() AS s WHERE s.from_sql)
+     OR EXISTS (SELECT FROM pg_catalog.pg_cursor() AS c WHERE c.is_holdable)
+     OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata AS l
+                 WHERE l.lomowner OPERATOR(pg_catalog.=) current_user::pg_catalog.regrole::pg_catalog.oid) THEN
+    FOR remains IN
+      SELECT 'DEALLOCATE' AS command, s.name, s.statement FROM pg_catalog.pg_prepared_statements AS s WHERE s.from_sql
+      UNION ALL
+      SELECT 'CLOSE', c.name, NULL FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
+    LOOP
+      EXECUTE pg_catalog.format('%s "%s"', remains.command, pg_catalog.replace(remains.name, '"', '""'));
+      replaced := replaced OR coalesce(remains.statement OPERATOR(pg_catalog.=) pg_catalog.current_query(), false);
+    END LOOP;
+    IF replaced THEN
+      RAISE EXCEPTION 'the statement that calls llama.set_tenant_context was replaced in this session'
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = 'A client prepared another statement under its name, and the driver ran that one.',
+              HINT = 'Roll back, close the connection, and call the function in a statement without a name.';
+    END IF;
+    -- Large objects belong to a role, and all tenants have the same. One session removes them, and no other waits for it.
+    IF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off'
+       AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('llama.set_tenant_context: large objects', 0)) THEN
+      FOR remains IN
+        SELECT l.oid FROM pg_catalog.pg_largeobject_metadata AS l
+         WHERE l.lomowner OPERATOR(pg_catalog.=) current_user::pg_catalog.regrole::pg_catalog.oid
+      LOOP
+        PERFORM pg_catalog.lo_unlink(remains.oid);
+      END LOOP;
+    END IF;
   END IF;
 
   -- Local to the transaction: a session setting would reach the next user of a pooled connection. Missing arguments are

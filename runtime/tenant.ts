@@ -29,10 +29,11 @@ export async function transaction<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   const shared = tenant !== undefined && role === undefined;
-  // RESET ALL in the same message: a short statement_timeout of an earlier tenant ends no later one, and the server reads the
-  // next message as the driver wrote it. Explicit characteristics override the session's defaults.
+  // RESET ALL is committed first, because a rollback would bring back what an earlier tenant set. In the same message, a short
+  // statement_timeout of that tenant ends nothing, and the server reads the next message as the driver wrote it. Explicit
+  // characteristics override the session's defaults.
   await client.query(
-    `${shared ? 'RESET ALL; ' : ''}BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE`,
+    `${shared ? 'BEGIN; RESET ALL; COMMIT; ' : ''}BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE`,
   );
   try {
     if (shared) {

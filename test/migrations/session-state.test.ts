@@ -318,6 +318,14 @@ describe.each([16, 17, 18])('a pooled session on PostgreSQL %i', (major) => {
       expect(await rows(tenants)).toEqual([]);
     });
 
+    it('settings after a rollback of the next tenant, if the runtime began its transaction', async () => {
+      await session.query("SET app.current_tenant_id = 'alpha'; SET app.note = 'of alpha'");
+      const failed = transaction(session, { tenant: 'beta' }, () => session.query('SELECT 1 / 0'));
+      await expect(failed).rejects.toMatchObject({ code: '22012' });
+      expect(await rows("SELECT current_setting('app.note') AS note")).toEqual([{ note: '' }]);
+      expect(await rows(tenants)).toEqual([]);
+    });
+
     it('SET LOCAL and the user of an earlier context in the same transaction', async () => {
       await session.query(
         "BEGIN; SELECT llama.set_tenant_context('alpha', 'ann', gen_random_uuid(), '192.0.2.1', 'agent')",
