@@ -38,10 +38,8 @@ export const scenario: Scenario = {
     });
     let moment = Date.now();
     await sandbox.assertDeploys({}, 'the deploy identity deploys everything');
-    sandbox.check(
-      'it was refused the shared key of the workspace alone',
-      refusedSince(sandbox, moment).every((line) => sharedKeys.test(line)),
-      () => refusedSince(sandbox, moment).join(', '),
+    sandbox.check('it was refused nothing', refusedSince(sandbox, moment).length === 0, () =>
+      refusedSince(sandbox, moment).join(', '),
     );
     sandbox.check(
       'it assigned roles of the stack',

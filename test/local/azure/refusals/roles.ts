@@ -122,7 +122,12 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
   const identities = () =>
     `/subscriptions/${local.azure.subscriptionId}/resourceGroups/comply-ai-tfstate-rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities`;
   it.each([
-    ['the shared key of a workspace', 'POST', () => `${workspace()}/sharedKeys`, undefined],
+    [
+      'another shared key of a workspace',
+      'POST',
+      () => `${workspace()}/regenerateSharedKey`,
+      { keyType: 'Primary' },
+    ],
     ['the keys of a storage account', 'POST', () => `${storage()}/listKeys`, undefined],
     ['a role that no stack assigns', 'PUT', () => `${local.group}/${assignments}/${somebody}`, role(owner)],
     [
@@ -146,6 +151,29 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
   ])('refuse the deploy identity %s', async (_what, method, path, body) => {
     const answer = await deploy.arm(method, path(), body, 'any');
     expect(answer).toMatchObject({ status: 403, body: { error: { code: 'AuthorizationFailed' } } });
+  });
+
+  const logsTo = (id: string) => ({
+    properties: { workspaceId: id, logs: [{ categoryGroup: 'allLogs', enabled: true }] },
+  });
+  it('let the deploy identity send the logs of a server to the workspace', async () => {
+    const setting = `${server()}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`;
+    expect((await deploy.arm('PUT', setting, logsTo(workspace()))).status).toBe(200);
+  });
+
+  it('let the deploy identity read the shared keys, which open no workspace without local authentication', async () => {
+    expect((await deploy.arm('POST', `${workspace()}/sharedKeys`)).status).toBe(200);
+    expect([...local.azure.sharedKeys.keys()]).toEqual([workspace()]);
+    const closed = local.resource('Microsoft.OperationalInsights/workspaces/closed-logs');
+    const features = (disableLocalAuth: boolean) => ({
+      location: 'eastus',
+      properties: { features: { disableLocalAuth } },
+    });
+    await local.client.done('PUT', closed, features(true));
+    expect((await deploy.arm('POST', `${closed}/sharedKeys`)).status).toBe(200);
+    expect([...local.azure.sharedKeys.keys()]).toEqual([workspace()]);
+    await local.client.done('PUT', closed, features(false));
+    expect([...local.azure.sharedKeys.keys()]).toEqual([workspace(), closed]);
   });
 
   it('let the deploy identity remove an assignment of its own roles only', async () => {
@@ -215,6 +243,22 @@ describe('an assignment', () => {
     expect(answer).toMatchObject({ status: 403, body: { error: { code: 'LinkedAuthorizationFailed' } } });
     expect(answer.body.error.message).toContain(
       `does not have permission to perform action(s) 'Microsoft.Network/virtualNetworks/subnets/join/action' on the linked scope(s) '${subnet}'`,
+    );
+  });
+
+  it('reaches a workspace for logs only with the right to read its shared keys', async () => {
+    give(contributor, local.group);
+    await local.client.arm('PUT', local.group, { location: 'eastus' });
+    await local.create('main');
+    const workspace = `${local.group}-central/providers/Microsoft.OperationalInsights/workspaces/logs`;
+    const setting = `${local.server('main')}/providers/Microsoft.Insights/diagnosticSettings/one`;
+    const body = {
+      properties: { workspaceId: workspace, logs: [{ categoryGroup: 'allLogs', enabled: true }] },
+    };
+    const answer = await local.client.arm('PUT', setting, body);
+    expect(answer).toMatchObject({ status: 403, body: { error: { code: 'LinkedAuthorizationFailed' } } });
+    expect(answer.body.error.message).toContain(
+      `'Microsoft.OperationalInsights/workspaces/sharedKeys/action' on the linked scope(s) '${workspace}'`,
     );
   });
 
