@@ -132,7 +132,10 @@ describe('a shape that the settings allow, deployed to the local Azure', () => {
     context.skip(missing !== undefined, missing);
     const azure = await startLocalAzure({
       subscriptionId: subscription,
-      containers: ['complyaitfstate/llama-mapper-staging', 'complyaitfstate/llama-mapper-production'],
+      containers: [
+        'complyaistatestaging/llama-mapper-staging',
+        'complyaistateproduction/llama-mapper-production',
+      ],
     });
     open.push(azure);
     shape.before?.(azure);
