@@ -7,9 +7,9 @@
  * The database counts the values that name a key in every registered column. It refuses the last two steps while such a
  * value exists (llama.guard_key_end).
  */
-import { counted } from '../../core/text.ts';
+
 import { Fault } from '../../core/fault.ts';
-import { duration } from '../../core/text.ts';
+import { counted, duration } from '../../core/text.ts';
 import { FieldEncryption, makeDataKey } from '../../runtime/encryption/field-encryption.ts';
 import { keyStoreWithin, valuesPerKey } from '../../runtime/encryption/key-store.ts';
 import type { WrappingKey } from '../../runtime/encryption/wrapping-key.ts';

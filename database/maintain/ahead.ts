@@ -41,7 +41,8 @@ export async function followSettings(
       ),
     );
     const [before, after] = [now, { monthsAhead, retentionDays: days }].map(
-      (numbers) => `${counted(numbers.monthsAhead, 'month')} ahead, ${counted(numbers.retentionDays, 'day')} kept`,
+      (numbers) =>
+        `${counted(numbers.monthsAhead, 'month')} ahead, ${counted(numbers.retentionDays, 'day')} kept`,
     );
     run.act({ step: 'settings', done: 'changed', object: table, detail: `${after}; before: ${before}` });
   }

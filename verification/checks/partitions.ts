@@ -288,7 +288,12 @@ export const checks = checksOf('partitions', [
           .leavesOf(parent)
           .reduce((sum, { tuples }) => sum + Math.max(tuples, 0), 0);
         return parent.tuples < 0 && rows > 0
-          ? [{ object: nameOf(parent), detail: `was never analyzed, its leaves have about ${counted(rows, 'row')}` }]
+          ? [
+              {
+                object: nameOf(parent),
+                detail: `was never analyzed, its leaves have about ${counted(rows, 'row')}`,
+              },
+            ]
           : [];
       }),
   },
