@@ -1,5 +1,5 @@
 // Duration: 60 s
-/** What a session keeps after a transaction does not reach the next tenant: docs/isolation.md has the table. */
+/** State that a session keeps after a transaction does not reach the next tenant: docs/isolation.md has the table. */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { withConnection } from '../../database/connection.ts';

@@ -154,7 +154,7 @@ interface Pooling {
   readonly session: Session;
   /** The last tenant in it. */
   user?: User;
-  /** What was sent since the session began. */
+  /** Messages since the session began. */
   readonly sent: string[];
 }
 
