@@ -9,6 +9,7 @@ import type { Finding } from './check.ts';
 import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/snapshot.ts';
 
 export {
+  adminRole,
   applicationRole as tenantRole,
   auditRole,
   loginRoles,

@@ -14,6 +14,10 @@ export const notes = `
   GRANT SELECT ON llama.notes TO admin_role;
   CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON llama.notes
     FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'id', '');
+  CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.notes
+    FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
+  ALTER TABLE llama.notes ENABLE ALWAYS TRIGGER audit_change;
+  ALTER TABLE llama.notes ENABLE ALWAYS TRIGGER refuse_truncate;
   RESET ROLE;`;
 
 /** Without its floor policy a table has only its permissive policies. */

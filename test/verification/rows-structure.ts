@@ -176,7 +176,8 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-012', sql: 'DROP TABLE {leaf:audit_trail:-1}' },
   {
     breaks: 'AUD-012',
-    because: 'rows were sealed after the closing seal',
+    also: ['AUD-020'],
+    because: 'rows were sealed after the closing seal, which is early too',
     sql: `SELECT llama.append_audit_seal('closing', s.month, s.first_sequence, s.last_sequence, s.row_count, s.content_hash),
                  llama.append_audit_seal('rows', s.month, s.first_sequence, s.last_sequence, 1, s.content_hash)
             FROM (SELECT * FROM llama.audit_seals ORDER BY month LIMIT 1) AS s;
@@ -188,7 +189,7 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-013', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_seals' },
   { breaks: 'AUD-013', sql: 'ALTER TABLE llama.audit_seals NO FORCE ROW LEVEL SECURITY' },
   { breaks: 'AUD-013', sql: 'CREATE POLICY slip ON llama.audit_seals TO llama_owner USING (true)' },
-  { breaks: 'AUD-014', sql: 'GRANT SELECT ON llama.partitioned_tables TO audit_sealer' },
+  { breaks: 'AUD-014', sql: 'GRANT SELECT ON llama.tenant_configs TO audit_sealer' },
   { breaks: 'AUD-014', sql: 'ALTER FUNCTION llama.is_audit_partition_closed(date) OWNER TO llama_owner' },
   {
     breaks: 'AUD-014',

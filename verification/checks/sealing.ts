@@ -127,9 +127,9 @@ export const checks = checksOf('audit', [
     id: 'AUD-012',
     name: 'missing-months-were-closed',
     severity: 'critical',
-    title: 'Every removed month of the audit trail has a closing seal',
+    title: 'Every removed month of the audit trail has a closing seal that counts',
     inspects:
-      'months that have seals, their partitions, and whether the newest seal of each month is its closing seal',
+      'months that have seals, their partitions, and whether the newest seal of each month is a closing after its retention',
     why: 'Without it a month that retention removed cannot be distinguished from one that somebody deleted.',
     remedy:
       'Attach the partition again if it still exists. Otherwise something other than llama-db maintain removed it.',
@@ -142,7 +142,7 @@ export const checks = checksOf('audit', [
             .filter(({ attached, closed }) => !attached && !closed)
             .map(({ month }) => ({
               object: `llama.${partitionOf(month)}`,
-              detail: 'has seals, but neither a partition nor a closing seal',
+              detail: 'has seals, but neither a partition nor a closing seal that counts',
             })),
         ),
       ),
@@ -214,6 +214,7 @@ export const checks = checksOf('audit', [
         `${progressTable} UPDATE`,
         `${auditTable} SELECT`,
         'llama.audit_sequence SELECT',
+        'llama.partitioned_tables SELECT',
       ]);
       const held = [
         ...snapshot.relations.flatMap((relation) =>
