@@ -34,7 +34,8 @@ export function whyClosingFails(closing: Closing, required: number, now: number)
     return `claims a retention of ${retentionDays} days, but ${least} days were in force for the month`;
   }
   const sealedAt = Number(closing.sealedAt);
-  if (!(sealedAt <= now + clockTolerance)) return `claims to be of ${instantOf(closing.sealedAt)}, in the future`;
+  if (!(sealedAt <= now + clockTolerance))
+    return `claims to be of ${instantOf(closing.sealedAt)}, in the future`;
   const missing = Math.ceil((endOf(month) + retentionDays * day - sealedAt) / day);
   if (missing > 0) {
     const days = missing === 1 ? '1 day' : `${missing} days`;

@@ -48,7 +48,8 @@ export async function compareMonth(client: pg.Client, part: MonthOfRows, find: F
     compared += await compareRange(client, part, { seals, from, to: last.lastSequence, notes }, find);
     from = last.lastSequence + 1n;
   }
-  if (from <= through) compared += await compareRange(client, part, { seals: [], from, to: through, notes }, find);
+  if (from <= through)
+    compared += await compareRange(client, part, { seals: [], from, to: through, notes }, find);
   return compared;
 }
 
@@ -151,7 +152,11 @@ function open(seal: Seal, notes: Notes): OpenSeal {
   return { seal, rows: 0n, hash: createHash('sha256'), between, backdated: 0, postdated: 0 };
 }
 
-function remarkOn({ seal, between, backdated, postdated }: OpenSeal, partition: string, remark: Remark): void {
+function remarkOn(
+  { seal, between, backdated, postdated }: OpenSeal,
+  partition: string,
+  remark: Remark,
+): void {
   const where = `(seal ${seal.number}, ${partition})`;
   if (backdated > 0) {
     const detail = `${counted(backdated, 'row')} ${where} of an earlier time than ${instantOf(String(between[0]))}, when later numbers began`;

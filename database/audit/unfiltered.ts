@@ -100,18 +100,22 @@ async function columnsBesideSeal(client: pg.ClientBase): Promise<readonly Distor
   return [
     ...[...present]
       .filter((name) => !sealedColumns.includes(name))
-      .map((name): Distortion => ({
-        kind: 'unsealed column',
-        object,
-        detail: `has column ${name}, which no seal covers`,
-      })),
+      .map(
+        (name): Distortion => ({
+          kind: 'unsealed column',
+          object,
+          detail: `has column ${name}, which no seal covers`,
+        }),
+      ),
     ...sealedColumns
       .filter((name) => present.size > 0 && !present.has(name))
-      .map((name): Distortion => ({
-        kind: 'unsealed column',
-        object,
-        detail: `has no column ${name}, which its seals cover`,
-        unreadable: true,
-      })),
+      .map(
+        (name): Distortion => ({
+          kind: 'unsealed column',
+          object,
+          detail: `has no column ${name}, which its seals cover`,
+          unreadable: true,
+        }),
+      ),
   ];
 }

@@ -72,7 +72,9 @@ export async function verifyTrail(target: Target, options: VerifyTrailOptions): 
     session: 'reading',
     acceptStandby: true,
   } as const;
-  return withConnection(target, connect, (connection) => new Verification(connection).run(options.expected ?? []));
+  return withConnection(target, connect, (connection) =>
+    new Verification(connection).run(options.expected ?? []),
+  );
 }
 
 /** SQLSTATE classes of damaged data: data exception, program limit exceeded, internal error. */
@@ -206,7 +208,9 @@ class Verification {
   async #closedSince(month: string): Promise<boolean> {
     const { client } = this.#connection;
     const [newest] = (await judgedClosings(client)).filter((closing) => closing.month === month).slice(-1);
-    return newest !== undefined && newest.failure === undefined && newest.number > (this.#chain.last?.number ?? 0);
+    return (
+      newest !== undefined && newest.failure === undefined && newest.number > (this.#chain.last?.number ?? 0)
+    );
   }
 
   async #hasRows(month: string): Promise<boolean> {

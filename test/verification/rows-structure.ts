@@ -189,7 +189,7 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-013', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_seals' },
   { breaks: 'AUD-013', sql: 'ALTER TABLE llama.audit_seals NO FORCE ROW LEVEL SECURITY' },
   { breaks: 'AUD-013', sql: 'CREATE POLICY slip ON llama.audit_seals TO llama_owner USING (true)' },
-  { breaks: 'AUD-014', sql: 'GRANT SELECT ON llama.tenant_configs TO audit_sealer' },
+  { breaks: 'AUD-014', sql: 'GRANT SELECT ON llama.schema_migrations TO audit_sealer' },
   { breaks: 'AUD-014', sql: 'ALTER FUNCTION llama.is_audit_partition_closed(date) OWNER TO llama_owner' },
   {
     breaks: 'AUD-014',

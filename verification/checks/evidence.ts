@@ -9,7 +9,7 @@ import { readOnly } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { adminRole, auditTable, fires, modelOf, nameOf, schema, sealTable } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import type { Sealing, Snapshot } from '../snapshot/snapshot.ts';
+import type { Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
 const source = 'migrations/0012_audit_seals.sql';
 const evidence = 'migrations/0016_evidence.sql';
@@ -20,7 +20,11 @@ function withSealing({ sealing }: Snapshot, assert: (sealing: Sealing) => Outcom
 }
 
 /** The reader's distortions are known even if they make the rows unreadable. */
-function distorted({ sealing }: Snapshot, kind: 'filtered reading' | 'unsealed column', inspected: string): Outcome {
+function distorted(
+  { sealing }: Snapshot,
+  kind: 'filtered reading' | 'unsealed column',
+  inspected: string,
+): Outcome {
   if (!sealing.distortions) {
     return skip(`the seals cannot be read: ${'unreadable' in sealing ? sealing.unreadable : 'no facts'}`);
   }
@@ -29,6 +33,31 @@ function distorted({ sealing }: Snapshot, kind: 'filtered reading' | 'unsealed c
     inspected,
     found.map(({ object, detail }) => ({ object, detail })),
   );
+}
+
+/** Tables without tenants whose rows prove something or lead maintenance. */
+const evidenceTables = [
+  ...['releases', 'schema_migrations', 'pgmigrations', 'partitioned_tables', 'encrypted_columns'],
+  'audit_sealing',
+];
+
+const writesTrail = ({ returns, source: text }: Routine) =>
+  returns === 'trigger' && /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(text);
+
+/** By the catalog: a new table of tenants, and a new table with an audit trigger, is one of them. */
+function protectedTables(snapshot: Snapshot): readonly Relation[] {
+  const model = modelOf(snapshot);
+  const writers = new Set(snapshot.functions.filter(writesTrail).map(({ oid }) => oid));
+  const audited = snapshot.triggers.filter(({ function: oid }) => writers.has(oid)).map(({ relation }) => relation);
+  const named = evidenceTables.flatMap((name) => model.named(`${schema}.${name}`) ?? []);
+  const tables = new Set<Relation>([
+    ...model.tenantTables,
+    ...named,
+    ...audited.flatMap((oid) => model.relation(oid) ?? []),
+  ]);
+  for (const table of tables) for (const leaf of model.leavesOf(table)) tables.add(leaf);
+  const trail = model.named(auditTable);
+  return [...tables].filter((table) => table !== trail && table.parent !== trail?.oid);
 }
 
 const described = (object: string, findings: readonly TrailFinding[]): readonly Finding[] =>
@@ -75,7 +104,8 @@ export const checks = checksOf('audit', [
     title: 'The chain of seals contains every recorded head',
     inspects: `audit_head of llama.releases, and the heads of the file that ${headsVariable} names, against the seals of their numbers`,
     why: 'A chain that was made anew, or cut off, is consistent in itself: only a head recorded earlier contradicts it.',
-    remedy: 'Run llama-db audit verify. Preserve the server, and compare it with a backup from before that release.',
+    remedy:
+      'Run llama-db audit verify. Preserve the server, and compare it with a backup from before that release.',
     source: 'docs/audit.md, Verification',
     run: (input) =>
       withSealing(input.snapshot, async ({ releases: { compared, findings } }) =>
@@ -114,9 +144,11 @@ export const checks = checksOf('audit', [
     title: 'Verification sees every row of the audit trail',
     inspects: `kind, rules and policies of ${auditTable}, its partitions, ${sealTable} and llama.releases, as they apply to ${adminRole}`,
     why: 'Everybody on Azure reads through policies. One that hides a forged row makes the trail look intact.',
-    remedy: 'Drop the policy or rule, put the table of the migration back, and run llama-db audit verify again.',
+    remedy:
+      'Drop the policy or rule, put the table of the migration back, and run llama-db audit verify again.',
     source: 'PostgreSQL manual, Row Security Policies',
-    run: ({ snapshot }) => distorted(snapshot, 'filtered reading', `${auditTable}, ${sealTable}, llama.releases`),
+    run: ({ snapshot }) =>
+      distorted(snapshot, 'filtered reading', `${auditTable}, ${sealTable}, llama.releases`),
   },
   {
     id: 'AUD-024',
@@ -128,42 +160,34 @@ export const checks = checksOf('audit', [
     remedy:
       'Drop the column, or add it to llama.audit_content() and database/audit/canonical.ts before the first row of the trail.',
     source,
-    run: ({ snapshot }) => distorted(snapshot, 'unsealed column', counted(sealedColumns.length, 'sealed column')),
+    run: ({ snapshot }) =>
+      distorted(snapshot, 'unsealed column', counted(sealedColumns.length, 'sealed column')),
   },
   {
     id: 'AUD-025',
     name: 'truncate-refused',
     severity: 'critical',
-    title: 'Every table and leaf refuses TRUNCATE',
-    inspects: `enabled BEFORE TRUNCATE triggers that raise an error, on every table of schema ${schema} except the trail and its seals (AUD-004, AUD-013)`,
+    title: 'Every table of tenants and every table of evidence refuses TRUNCATE',
+    inspects: `enabled BEFORE TRUNCATE triggers that raise an error: on tables of schema ${schema} with a column tenant_id or an audit trigger, on their leaves, and on ${evidenceTables.join(', ')}; AUD-004 and AUD-013 inspect the trail and its seals`,
     why: 'Neither a row trigger nor pgaudit without class write sees a TRUNCATE: all rows of all tenants could be gone without a trace.',
     remedy:
       'CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON … FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate(); ALTER TABLE … ENABLE ALWAYS TRIGGER refuse_truncate.',
     source: evidence,
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const own = new Set(
-        [auditTable, sealTable].flatMap((name) => {
-          const table = model.named(name);
-          return table ? [table.oid, ...model.leavesOf(table).map(({ oid }) => oid)] : [];
-        }),
-      );
-      const tables = snapshot.relations.filter(
-        (relation) => relation.schema === schema && ['r', 'p'].includes(relation.kind) && !own.has(relation.oid),
-      );
+      const refuses = (table: Relation) =>
+        model
+          .triggersOf(table)
+          .some(
+            (trigger) =>
+              fires(trigger, 'before', 'truncate') &&
+              /\bRAISE\s+EXCEPTION\b/i.test(model.routine(trigger.function)?.source ?? ''),
+          );
+      const tables = protectedTables(snapshot);
       return judge(
         counted(tables.length, 'table'),
         tables
-          .filter(
-            (table) =>
-              !model
-                .triggersOf(table)
-                .some(
-                  (trigger) =>
-                    fires(trigger, 'before', 'truncate') &&
-                    /\bRAISE\s+EXCEPTION\b/i.test(model.routine(trigger.function)?.source ?? ''),
-                ),
-          )
+          .filter((table) => !refuses(table))
           .map((table) => ({ object: nameOf(table), detail: 'does not refuse TRUNCATE' })),
       );
     },
@@ -181,15 +205,13 @@ export const checks = checksOf('audit', [
       const model = modelOf(snapshot);
       const writing = new Set(
         snapshot.functions
-          .filter(
-            ({ name, returns, source: text }) =>
-              returns === 'trigger' &&
-              (name === 'refuse_truncate' || /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(text)),
-          )
+          .filter((routine) => routine.name === 'refuse_truncate' || writesTrail(routine))
           .map(({ oid }) => oid),
       );
       // AUD-001, AUD-002 and AUD-025 report triggers that do not fire at all.
-      const found = snapshot.triggers.filter(({ function: oid, enabled }) => writing.has(oid) && enabled !== 'D');
+      const found = snapshot.triggers.filter(
+        ({ function: oid, enabled }) => writing.has(oid) && enabled !== 'D',
+      );
       return judge(
         counted(found.length, 'trigger'),
         found
@@ -206,7 +228,8 @@ export const checks = checksOf('audit', [
     name: 'audit-rows-truthfully-dated',
     severity: 'medium',
     title: 'Audit rows have the time of their writing',
-    inspects: 'times of the rows of the newest seals against the instants at which their numbers and earlier ones were noted',
+    inspects:
+      'times of the rows of the newest seals against the instants at which their numbers and earlier ones were noted',
     why: 'A row of an earlier time tells a wrong story, and leaves with a month to which it does not belong.',
     remedy:
       'llama-db audit verify lists such rows of the whole trail. Ask who could insert as audit_writer, unless a transaction ran for more than an hour.',

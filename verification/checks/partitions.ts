@@ -381,7 +381,7 @@ export const checks = checksOf('partitions', [
     inspects: 'storage_retention_days of llama.tenant_configs; negative numbers and NULL keep records',
     why: 'With 0 days the next run of llama.apply_retention() erases every record of the tenant, and no backup of the database brings back a single tenant.',
     remedy:
-      "Ask the tenant. UPDATE llama.tenant_configs SET storage_retention_days = … stops the erasure; the audit trail names who set the number.",
+      'Ask the tenant. UPDATE llama.tenant_configs SET storage_retention_days = … stops the erasure; the audit trail names who set the number.',
     source: 'migrations/0011_maintenance.sql; environments/rules/capacity.ts',
     run: ({ snapshot: { shortRetention } }) => {
       if ('unreadable' in shortRetention) {

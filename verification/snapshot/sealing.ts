@@ -60,7 +60,9 @@ const contents = 3;
 const limit = 100_000;
 
 /** Reads as a role that sees the whole trail. */
-async function readSealing({ client }: Reader): Promise<Sealing | (Unreadable & Partial<Pick<Sealing, 'distortions'>>)> {
+async function readSealing({
+  client,
+}: Reader): Promise<Sealing | (Unreadable & Partial<Pick<Sealing, 'distortions'>>)> {
   const result = await attempt(client, async () => {
     await client.query('SET LOCAL ROLE admin_role');
     const sealing = await read(client);
