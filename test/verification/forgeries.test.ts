@@ -95,7 +95,8 @@ async function failedChecks(): Promise<readonly string[]> {
 }
 
 const quiet = { line: () => undefined, warn: () => undefined };
-const keepHouse = async () => maintain(await resolveTarget({ url: trail.database.url() }, {}), { reporter: quiet });
+const keepHouse = async () =>
+  maintain(await resolveTarget({ url: trail.database.url() }, {}), { reporter: quiet });
 
 it('finds nothing before a forgery', async () => {
   expect(await verified(trail)).toMatchObject({ findings: [], remarks: [], heads: 1 });
@@ -131,7 +132,10 @@ describe('every forgery is refused or leaves a trace', () => {
 describe('llama-db maintain', () => {
   it.each(
     forgeries
-      .filter(({ tampering = [] }) => tampering.includes('early closing') || tampering.includes('missing partition'))
+      .filter(
+        ({ tampering = [] }) =>
+          tampering.includes('early closing') || tampering.includes('missing partition'),
+      )
       .map((forgery) => [forgery.name, forgery] as const),
   )('names the month if %s', async (_, forgery) => {
     await act(forgery);
@@ -142,16 +146,24 @@ describe('llama-db maintain', () => {
   });
 
   it('reattaches a month that was closed early, marked and detached', async () => {
-    const closed = forgeries.find(({ name }) => name === 'the sealer closes last month, and its partition stays');
+    const closed = forgeries.find(
+      ({ name }) => name === 'the sealer closes last month, and its partition stays',
+    );
     const [step] = closed?.steps ?? [];
     if (!step) throw new Error('the forgery has no first step');
     await act({
       steps: [
         step,
-        ['llama_owner', 'ALTER TABLE llama.partitioned_tables DROP CONSTRAINT partitioned_tables_audit_floor'],
+        [
+          'llama_owner',
+          'ALTER TABLE llama.partitioned_tables DROP CONSTRAINT partitioned_tables_audit_floor',
+        ],
         ['llama_owner', 'UPDATE llama.partitioned_tables SET retention_days = 1'],
         ['llama_owner', 'ALTER TABLE llama.audit_trail DETACH PARTITION {leaf:p}'],
-        ['llama_owner', `COMMENT ON TABLE {leaf:p} IS 'llama-db maintain: past its retention, to be dropped'`],
+        [
+          'llama_owner',
+          `COMMENT ON TABLE {leaf:p} IS 'llama-db maintain: past its retention, to be dropped'`,
+        ],
       ],
     });
     await expect(keepHouse()).rejects.toMatchObject({ code: 'maintain/audit-closed-early' });
@@ -165,12 +177,17 @@ describe('llama-db maintain', () => {
   it('keeps every month for the longest retention since its first row', async () => {
     await act({
       steps: [
-        ['llama_owner', 'ALTER TABLE llama.partitioned_tables DROP CONSTRAINT partitioned_tables_audit_floor'],
+        [
+          'llama_owner',
+          'ALTER TABLE llama.partitioned_tables DROP CONSTRAINT partitioned_tables_audit_floor',
+        ],
         ['llama_owner', 'UPDATE llama.partitioned_tables SET retention_days = 1'],
       ],
     });
     const { actions } = await keepHouse();
-    expect(actions.filter(({ object, step }) => /^audit_trail_y/.test(object) && step === 'partitions')).toEqual([]);
+    expect(
+      actions.filter(({ object, step }) => /^audit_trail_y/.test(object) && step === 'partitions'),
+    ).toEqual([]);
     expect((await verified(trail)).findings).toEqual([]);
   });
 });

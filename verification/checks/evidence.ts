@@ -48,7 +48,9 @@ const writesTrail = ({ returns, source: text }: Routine) =>
 function protectedTables(snapshot: Snapshot): readonly Relation[] {
   const model = modelOf(snapshot);
   const writers = new Set(snapshot.functions.filter(writesTrail).map(({ oid }) => oid));
-  const audited = snapshot.triggers.filter(({ function: oid }) => writers.has(oid)).map(({ relation }) => relation);
+  const audited = snapshot.triggers
+    .filter(({ function: oid }) => writers.has(oid))
+    .map(({ relation }) => relation);
   const named = evidenceTables.flatMap((name) => model.named(`${schema}.${name}`) ?? []);
   const tables = new Set<Relation>([
     ...model.tenantTables,
@@ -235,19 +237,15 @@ export const checks = checksOf('audit', [
       'llama-db audit verify lists such rows of the whole trail. Ask who could insert as audit_writer, unless a transaction ran for more than an hour.',
     source,
     run: ({ snapshot }) =>
-      withSealing(snapshot, ({ head, contents }) =>
+      withSealing(snapshot, ({ contents }) =>
         judge(
           `rows of ${counted(contents.length, 'seal')}`,
           contents
             .filter(({ misdated }) => misdated > 0)
-            .map(({ number, misdated }) => {
-              const seal = head.find((candidate) => candidate.number === number);
-              const partition = seal ? `, llama.${partitionOf(seal.month)}` : '';
-              return {
-                object: `seal ${number}${partition}`,
-                detail: `${counted(misdated, 'row')} of a time that the number of the row contradicts`,
-              };
-            }),
+            .map(({ number, seal, misdated }) => ({
+              object: `seal ${number}, llama.${partitionOf(seal.month)}`,
+              detail: `has ${counted(misdated, 'row')} of a time that the number of the row contradicts`,
+            })),
         ),
       ),
   },

@@ -53,10 +53,9 @@ function linkFindings({ head }: Sealing): readonly Finding[] {
   });
 }
 
-function contentFindings({ head, contents }: Sealing): readonly Finding[] {
-  return contents.flatMap(({ number, rows, hash }): Finding[] => {
-    const seal = head.find((candidate) => candidate.number === number);
-    if (!seal || (BigInt(rows) === seal.rowCount && hash === seal.contentHash)) return [];
+function contentFindings({ contents }: Sealing): readonly Finding[] {
+  return contents.flatMap(({ number, seal, rows, hash }): Finding[] => {
+    if (BigInt(rows) === seal.rowCount && hash === seal.contentHash) return [];
     const detail =
       BigInt(rows) === seal.rowCount
         ? 'a row has changed since'

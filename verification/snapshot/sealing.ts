@@ -21,9 +21,10 @@ import type { Reader, Unreadable } from './source.ts';
 export interface Sealing {
   /** The newest seals, oldest first. */
   readonly head: readonly Seal[];
-  /** Present hashes of the rows of the newest seals. */
+  /** Present hashes of the rows of the newest seals, and of the newest one of each month with a partition. */
   readonly contents: readonly {
     readonly number: number;
+    readonly seal: Seal;
     readonly rows: number;
     readonly hash: string | null;
     /** Rows of a time that their number contradicts. */
@@ -56,6 +57,8 @@ export interface Sealing {
 const links = 50;
 /** Newest seals whose rows are hashed. */
 const contents = 3;
+/** Rows at most in the seal of an earlier month that is hashed too. */
+const rowsOfOldMonth = 10_000;
 /** Unsealed rows that are counted at most. */
 const limit = 100_000;
 
@@ -84,9 +87,20 @@ async function read(client: pg.Client): Promise<Sealing | (Unreadable & Pick<Sea
   );
   const sealedThrough = through[0]?.last ?? '0';
   const months = await sealedMonths(client, closings);
-  const attached = new Set(months.filter((month) => month.attached).map(({ month }) => month));
-  const inHand = head.filter(({ kind, month }) => kind === 'rows' && attached.has(month)).slice(-contents);
-  const { rows: found } = await client.query<Sealing['contents'][number]>(
+  const attached = months.filter((month) => month.attached).map(({ month }) => month);
+  const newest = head
+    .filter(({ kind, month }) => kind === 'rows' && attached.includes(month))
+    .slice(-contents)
+    .map(({ number }) => ({ number }));
+  const { rows: ofMonths } = await client.query<{ number: number }>(
+    `SELECT n.number::int FROM unnest($1::date[]) AS m(month) CROSS JOIN LATERAL (
+       SELECT s.number, s.kind, s.row_count FROM llama.audit_seals AS s
+        WHERE s.month = m.month ORDER BY s.number DESC LIMIT 1) AS n
+      WHERE n.kind = 'rows' AND n.row_count <= $2`,
+    [attached, rowsOfOldMonth],
+  );
+  const inHand = await sealsNumbered(client, [...newest, ...ofMonths]);
+  const { rows: found } = await client.query<Omit<Sealing['contents'][number], 'seal'>>(
     `SELECT s.number::int, count(a.sequence)::int AS rows,
             (count(*) FILTER (
               WHERE a."timestamp" > s.noted_at + pg_catalog.make_interval(secs => ${clockTolerance})
@@ -115,7 +129,10 @@ async function read(client: pg.Client): Promise<Sealing | (Unreadable & Pick<Sea
   );
   return {
     head,
-    contents: found,
+    contents: found.flatMap((content) => {
+      const seal = inHand.find(({ number }) => number === content.number);
+      return seal ? [{ ...content, seal }] : [];
+    }),
     unsealed: { rows: unsealed[0]?.rows ?? 0, limit, oldest: unsealed[0]?.oldest ?? null },
     months,
     closings,
