@@ -71,46 +71,50 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.schema_migrations
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.pgmigrations
   FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
 
--- Under session_replication_role = replica, and in the apply worker of a subscription, only triggers that are enabled ALWAYS
--- fire. Recording and the refusals above must not depend on a setting of the session. The guards of the trail and its seals
--- stay as they are: a change under that setting contradicts the chain.
-DO $$
-DECLARE
-  trigger record;
-BEGIN
-  FOR trigger IN
-    SELECT t.tgrelid::pg_catalog.regclass AS relation, t.tgname AS name
-      FROM pg_catalog.pg_trigger AS t
-      JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
-      JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
-     WHERE c.relnamespace = 'llama'::pg_catalog.regnamespace AND t.tgparentid = 0 AND NOT t.tgisinternal
-       AND (p.prosrc ~* 'INSERT\s+INTO\s+llama\.audit_trail' OR p.proname = 'refuse_truncate'
-            OR c.relname = 'releases')
-     ORDER BY 1, 2
-  LOOP
-    EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', trigger.relation, trigger.name);
-  END LOOP;
-END
-$$;
+-- Under session_replication_role = replica, and in the apply worker of a subscription, only triggers that are enabled ALWAYS or
+-- REPLICA fire, and in the worker only those of rows. Recording and refusing must not depend on it. Partitioned tables have
+-- triggers for this case alone, whatever records their changes otherwise. The guards of the trail and its seals stay as they
+-- are: a change under that setting contradicts the chain.
+CREATE TRIGGER audit_replica AFTER INSERT OR DELETE ON llama.storage_records
+  FOR EACH ROW EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
+CREATE TRIGGER audit_replica_update AFTER UPDATE ON llama.storage_records
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
+-- lint allow trigger-disabled: these triggers are for sessions in which no other audit trigger fires
+ALTER TABLE llama.storage_records ENABLE REPLICA TRIGGER audit_replica, ENABLE REPLICA TRIGGER audit_replica_update,
+  ENABLE ALWAYS TRIGGER refuse_truncate;
+CREATE TRIGGER audit_replica AFTER INSERT OR DELETE ON llama.model_metrics
+  FOR EACH ROW EXECUTE FUNCTION llama.write_audit('model_metrics', 'id', 'timestamp');
+CREATE TRIGGER audit_replica_update AFTER UPDATE ON llama.model_metrics
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('model_metrics', 'id', 'timestamp');
+-- lint allow trigger-disabled: these triggers are for sessions in which no other audit trigger fires
+ALTER TABLE llama.model_metrics ENABLE REPLICA TRIGGER audit_replica, ENABLE REPLICA TRIGGER audit_replica_update,
+  ENABLE ALWAYS TRIGGER refuse_truncate;
+CREATE TRIGGER audit_replica AFTER INSERT OR DELETE ON llama.detector_executions
+  FOR EACH ROW EXECUTE FUNCTION llama.write_audit('detector_executions', 'id', 'timestamp');
+CREATE TRIGGER audit_replica_update AFTER UPDATE ON llama.detector_executions
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('detector_executions', 'id', 'timestamp');
+-- lint allow trigger-disabled: these triggers are for sessions in which no other audit trigger fires
+ALTER TABLE llama.detector_executions ENABLE REPLICA TRIGGER audit_replica, ENABLE REPLICA TRIGGER audit_replica_update,
+  ENABLE ALWAYS TRIGGER refuse_truncate;
+
+ALTER TABLE llama.tenant_configs ENABLE ALWAYS TRIGGER audit_change, ENABLE ALWAYS TRIGGER audit_update, ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE llama.data_keys ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE llama.encrypted_columns ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE llama.partitioned_tables ENABLE ALWAYS TRIGGER audit_platform, ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE llama.audit_sealing ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE llama.releases ENABLE ALWAYS TRIGGER audit_platform, ENABLE ALWAYS TRIGGER append_only, ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE llama.schema_migrations ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE llama.pgmigrations ENABLE ALWAYS TRIGGER refuse_truncate;
 
 -- Down Migration
 
-DO $$
-DECLARE
-  trigger record;
-BEGIN
-  FOR trigger IN
-    SELECT t.tgrelid::pg_catalog.regclass AS relation, t.tgname AS name
-      FROM pg_catalog.pg_trigger AS t
-      JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
-     WHERE c.relnamespace = 'llama'::pg_catalog.regnamespace AND t.tgparentid = 0 AND NOT t.tgisinternal
-       AND t.tgenabled = 'A' AND t.tgname <> 'refuse_truncate'
-     ORDER BY 1, 2
-  LOOP
-    EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE TRIGGER %I', trigger.relation, trigger.name);
-  END LOOP;
-END
-$$;
+ALTER TABLE llama.tenant_configs ENABLE TRIGGER audit_change, ENABLE TRIGGER audit_update;
+DROP TRIGGER audit_replica_update ON llama.detector_executions;
+DROP TRIGGER audit_replica ON llama.detector_executions;
+DROP TRIGGER audit_replica_update ON llama.model_metrics;
+DROP TRIGGER audit_replica ON llama.model_metrics;
+DROP TRIGGER audit_replica_update ON llama.storage_records;
+DROP TRIGGER audit_replica ON llama.storage_records;
 
 DROP TRIGGER refuse_truncate ON llama.pgmigrations;
 DROP TRIGGER refuse_truncate ON llama.schema_migrations;

@@ -268,6 +268,31 @@ const writes: readonly Forgery[] = [
     ],
     row: forged,
   },
+  {
+    name: 'an insert into a leaf as a replica does',
+    steps: [['replica', record('{records:m}')]],
+    row: forged,
+  },
+  {
+    name: 'an update of a leaf as a replica does',
+    steps: [['replica', "UPDATE {records:m} SET source_data_hash = 'forged'"]],
+    row: `table_name = 'storage_records' AND operation = 'UPDATE' AND new_values ->> 'source_data_hash' = 'forged'`,
+  },
+  {
+    name: 'a delete of a configuration as a replica does',
+    steps: [['replica', 'DELETE FROM llama.tenant_configs']],
+    row: `table_name = 'tenant_configs' AND operation = 'DELETE'`,
+  },
+  {
+    name: 'a trigger for replicas is disabled',
+    steps: [['llama_owner', 'ALTER TABLE llama.storage_records DISABLE TRIGGER audit_replica']],
+    checks: ['AUD-026'],
+  },
+  {
+    name: 'a trigger for replicas is disabled on a leaf',
+    steps: [['llama_owner', 'ALTER TABLE {records:m} DISABLE TRIGGER audit_replica_update']],
+    checks: ['AUD-026'],
+  },
   { name: 'an insert as a replica does', steps: [['replica', record('llama.storage_records')]], row: forged },
   {
     name: 'an update of a kept record as a replica does',

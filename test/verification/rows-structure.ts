@@ -280,7 +280,10 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-025', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER refuse_truncate' },
   { breaks: 'AUD-025', sql: 'DROP TRIGGER refuse_truncate ON llama.releases' },
   { breaks: 'AUD-025', sql: 'DROP TRIGGER refuse_truncate ON {leaf:storage_records:0}' },
-  { breaks: 'AUD-026', sql: 'ALTER TABLE llama.model_metrics ENABLE TRIGGER audit_update' },
+  { breaks: 'AUD-026', sql: 'ALTER TABLE llama.tenant_configs ENABLE TRIGGER audit_update' },
+  { breaks: 'AUD-026', sql: 'ALTER TABLE llama.tenant_configs ENABLE TRIGGER refuse_truncate' },
+  { breaks: 'AUD-026', sql: 'DROP TRIGGER audit_replica ON llama.model_metrics' },
+  { breaks: 'AUD-026', sql: 'ALTER TABLE {leaf:model_metrics:0} DISABLE TRIGGER audit_replica_update' },
   {
     breaks: 'AUD-027',
     because: 'a row of this month was numbered long before its time',
@@ -295,8 +298,7 @@ export const auditRows: readonly Row[] = [
     because: 'the trail gets the name of a partition',
     sql: `DROP TRIGGER audit_change ON llama.storage_records;
       CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records
-        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('storage_records_y2024m01', 'id', 'timestamp');
-      ALTER TABLE llama.storage_records ENABLE ALWAYS TRIGGER audit_change`,
+        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('storage_records_y2024m01', 'id', 'timestamp')`,
   },
   {
     breaks: 'AUD-051',

@@ -7,8 +7,8 @@ import { leastRetentionDays } from '../../database/audit/retention.ts';
 import { newestSeals, sealsNumbered } from '../../database/audit/seals.ts';
 import { readOnly } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
-import { adminRole, auditTable, fires, modelOf, nameOf, schema, sealTable } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { adminRole, auditTable, fires, includes, modelOf, nameOf, schema, sealTable } from '../model.ts';
+import { counted, judge, listed, skip } from '../outcome.ts';
 import type { Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
 const source = 'migrations/0012_audit_seals.sql';
@@ -44,10 +44,13 @@ const evidenceTables = [
 const writesTrail = ({ returns, source: text }: Routine) =>
   returns === 'trigger' && /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(text);
 
+const writersOf = (snapshot: Snapshot): ReadonlySet<number> =>
+  new Set(snapshot.functions.filter(writesTrail).map(({ oid }) => oid));
+
 /** By the catalog: a new table of tenants, and a new table with an audit trigger, is one of them. */
 function protectedTables(snapshot: Snapshot): readonly Relation[] {
   const model = modelOf(snapshot);
-  const writers = new Set(snapshot.functions.filter(writesTrail).map(({ oid }) => oid));
+  const writers = writersOf(snapshot);
   const audited = snapshot.triggers
     .filter(({ function: oid }) => writers.has(oid))
     .map(({ relation }) => relation);
@@ -196,32 +199,46 @@ export const checks = checksOf('audit', [
   },
   {
     id: 'AUD-026',
-    name: 'audit-triggers-always-fire',
+    name: 'replicated-changes-audited',
     severity: 'high',
-    title: 'Audit triggers fire whatever session_replication_role says',
-    inspects: `triggers of schema ${schema} that write ${auditTable} or refuse TRUNCATE: enabled ALWAYS`,
+    title: 'Audit triggers do not depend on session_replication_role',
+    inspects: `tables with audit triggers and their leaves: row triggers for INSERT, UPDATE and DELETE that are enabled ALWAYS or REPLICA and write ${auditTable}; triggers that refuse TRUNCATE: enabled ALWAYS`,
     why: 'Under session_replication_role = replica, and in the apply worker of a subscription, other triggers stay silent.',
-    remedy: 'ALTER TABLE … ENABLE ALWAYS TRIGGER ….',
+    remedy: 'ALTER TABLE … ENABLE ALWAYS TRIGGER …, as migration 0016 does.',
     source: 'PostgreSQL manual, ALTER TABLE (ENABLE ALWAYS TRIGGER)',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const writing = new Set(
-        snapshot.functions
-          .filter((routine) => routine.name === 'refuse_truncate' || writesTrail(routine))
-          .map(({ oid }) => oid),
-      );
-      // AUD-001, AUD-002 and AUD-025 report triggers that do not fire at all.
-      const found = snapshot.triggers.filter(
-        ({ function: oid, enabled }) => writing.has(oid) && enabled !== 'D',
+      const writers = writersOf(snapshot);
+      const tables = protectedTables(snapshot);
+      const audited = tables.filter((table) =>
+        [table, ...snapshot.relations.filter(({ oid }) => oid === table.parent)].some((one) =>
+          model.triggersOf(one).some((trigger) => writers.has(trigger.function) && fires(trigger)),
+        ),
       );
       return judge(
-        counted(found.length, 'trigger'),
-        found
-          .filter(({ enabled }) => enabled !== 'A')
-          .map(({ relation, name }) => ({
-            object: nameOf(model.relation(relation) ?? { schema: '?', name: String(relation) }),
-            detail: `trigger ${name} is not enabled ALWAYS`,
-          })),
+        `${counted(audited.length, 'audited table')}, ${counted(tables.length, 'guarded table')}`,
+        [
+          ...audited.flatMap((table) => {
+            const recording = model
+              .triggersOf(table)
+              .filter(
+                ({ function: oid, enabled }) => writers.has(oid) && (enabled === 'A' || enabled === 'R'),
+              );
+            const silent = (['insert', 'update', 'delete'] as const).filter(
+              (operation) => !recording.some((trigger) => includes(trigger, 'row', operation)),
+            );
+            return listed(nameOf(table), 'does not audit as a replica', silent);
+          }),
+          ...tables.flatMap((table) =>
+            model
+              .triggersOf(table)
+              .filter((trigger) => includes(trigger, 'truncate', 'before') && trigger.enabled === 'O')
+              .map(({ name }) => ({
+                object: nameOf(table),
+                detail: `trigger ${name} is not enabled ALWAYS`,
+              })),
+          ),
+        ],
       );
     },
   },

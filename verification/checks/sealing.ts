@@ -109,7 +109,7 @@ export const checks = checksOf('audit', [
     severity: 'critical',
     title: 'The newest seals match their audit rows',
     inspects:
-      'hashes and links of the newest 50 seals, rows of the newest 3; llama-db audit verify reads all of them',
+      'hashes and links of the newest 50 seals; rows of the newest 3 and of the newest one of each month; llama-db audit verify reads all of them',
     why: 'If a seal does not match its rows or the previous seal, somebody has changed the trail.',
     remedy:
       'Run llama-db audit verify, which reports what was changed and where. Preserve the server, and compare it with a backup.',
