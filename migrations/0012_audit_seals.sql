@@ -144,7 +144,8 @@ BEGIN
     previous_hash := head.hash;
   END IF;
   IF retention_days IS NULL THEN
-    SELECT p.retention_days INTO retention_days FROM llama.partitioned_tables AS p WHERE p.table_name = 'audit_trail';
+    retention_days := coalesce(
+      (SELECT p.retention_days FROM llama.partitioned_tables AS p WHERE p.table_name = 'audit_trail'), 90);
   END IF;
   INSERT INTO llama.audit_seals
   VALUES (number, kind, month, first_sequence, last_sequence, row_count, content_hash, previous_hash,

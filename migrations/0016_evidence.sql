@@ -39,14 +39,6 @@ SET LOCAL ROLE llama_owner;
 
 CREATE TRIGGER audit_platform AFTER INSERT OR UPDATE OR DELETE ON llama.partitioned_tables
   FOR EACH ROW EXECUTE FUNCTION llama.write_platform_audit('table_name');
-CREATE TRIGGER audit_platform AFTER INSERT OR UPDATE OR DELETE ON llama.releases
-  FOR EACH ROW EXECUTE FUNCTION llama.write_platform_audit('id');
-
--- A release is recorded once. Anyone who verifies the trail compares the heads in it.
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON llama.releases
-  FOR EACH ROW EXECUTE FUNCTION llama.refuse_append_only_change();
-GRANT SELECT ON llama.releases TO admin_role;
-
 -- Leaves have theirs from llama.create_monthly_partition. The trail and its seals have append_only_truncate.
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.storage_records
   FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
@@ -63,12 +55,6 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.encrypted_columns
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.partitioned_tables
   FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.audit_sealing
-  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.releases
-  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.schema_migrations
-  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
-CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.pgmigrations
   FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
 
 -- Under session_replication_role = replica, and in the apply worker of a subscription, only triggers that are enabled ALWAYS or
@@ -102,9 +88,28 @@ ALTER TABLE llama.data_keys ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE llama.encrypted_columns ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE llama.partitioned_tables ENABLE ALWAYS TRIGGER audit_platform, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE llama.audit_sealing ENABLE ALWAYS TRIGGER refuse_truncate;
-ALTER TABLE llama.releases ENABLE ALWAYS TRIGGER audit_platform, ENABLE ALWAYS TRIGGER append_only, ENABLE ALWAYS TRIGGER refuse_truncate;
-ALTER TABLE llama.schema_migrations ENABLE ALWAYS TRIGGER refuse_truncate;
-ALTER TABLE llama.pgmigrations ENABLE ALWAYS TRIGGER refuse_truncate;
+
+-- The runner makes these tables before the first migration. A release is recorded once; anyone who verifies the trail
+-- compares the heads in it.
+DO $$
+DECLARE
+  name text;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['releases', 'schema_migrations', 'pgmigrations'] LOOP
+    CONTINUE WHEN pg_catalog.to_regclass('llama.' || name) IS NULL;
+    EXECUTE pg_catalog.format(
+      'CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.%I FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate()', name);
+    EXECUTE pg_catalog.format('ALTER TABLE llama.%I ENABLE ALWAYS TRIGGER refuse_truncate', name);
+    CONTINUE WHEN name <> 'releases';
+    CREATE TRIGGER audit_platform AFTER INSERT OR UPDATE OR DELETE ON llama.releases
+      FOR EACH ROW EXECUTE FUNCTION llama.write_platform_audit('id');
+    CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON llama.releases
+      FOR EACH ROW EXECUTE FUNCTION llama.refuse_append_only_change();
+    ALTER TABLE llama.releases ENABLE ALWAYS TRIGGER audit_platform, ENABLE ALWAYS TRIGGER append_only;
+    GRANT SELECT ON llama.releases TO admin_role;
+  END LOOP;
+END
+$$;
 
 -- Down Migration
 
@@ -116,9 +121,9 @@ DROP TRIGGER audit_replica ON llama.model_metrics;
 DROP TRIGGER audit_replica_update ON llama.storage_records;
 DROP TRIGGER audit_replica ON llama.storage_records;
 
-DROP TRIGGER refuse_truncate ON llama.pgmigrations;
-DROP TRIGGER refuse_truncate ON llama.schema_migrations;
-DROP TRIGGER refuse_truncate ON llama.releases;
+DROP TRIGGER IF EXISTS refuse_truncate ON llama.pgmigrations;
+DROP TRIGGER IF EXISTS refuse_truncate ON llama.schema_migrations;
+DROP TRIGGER IF EXISTS refuse_truncate ON llama.releases;
 DROP TRIGGER refuse_truncate ON llama.audit_sealing;
 DROP TRIGGER refuse_truncate ON llama.partitioned_tables;
 DROP TRIGGER refuse_truncate ON llama.encrypted_columns;
@@ -128,9 +133,15 @@ DROP TRIGGER refuse_truncate ON llama.model_metrics;
 DROP TRIGGER refuse_truncate ON llama.tenant_configs;
 DROP TRIGGER refuse_truncate ON llama.storage_records;
 
-REVOKE SELECT ON llama.releases FROM admin_role;
-DROP TRIGGER append_only ON llama.releases;
-DROP TRIGGER audit_platform ON llama.releases;
+DO $$
+BEGIN
+  IF pg_catalog.to_regclass('llama.releases') IS NOT NULL THEN
+    REVOKE SELECT ON llama.releases FROM admin_role;
+    DROP TRIGGER append_only ON llama.releases;
+    DROP TRIGGER audit_platform ON llama.releases;
+  END IF;
+END
+$$;
 DROP TRIGGER audit_platform ON llama.partitioned_tables;
 
 SET LOCAL ROLE audit_writer;

@@ -54,12 +54,18 @@ export interface RecordedRelease {
   readonly head: string | null;
 }
 
+/** unfiltered.ts reports a table that this role may not read. */
+async function stateOfReleases(client: pg.ClientBase): Promise<'readable' | 'unreadable' | 'missing'> {
+  const { rows } = await client.query<{ readable: boolean | null }>(
+    "SELECT pg_catalog.has_table_privilege(pg_catalog.to_regclass('llama.releases'), 'SELECT') AS readable",
+  );
+  const readable = rows[0]?.readable ?? null;
+  return readable === null ? 'missing' : readable ? 'readable' : 'unreadable';
+}
+
 /** Heads of releases. One that cannot be parsed is a finding. The session needs admin_role. */
 export async function headsOfReleases(client: pg.ClientBase, find: Find): Promise<readonly RecordedHead[]> {
-  const { rows: there } = await client.query<{ there: boolean }>(
-    "SELECT pg_catalog.to_regclass('llama.releases') IS NOT NULL AS there",
-  );
-  if (!there[0]?.there) return [];
+  if ((await stateOfReleases(client)) !== 'readable') return [];
   const { rows } = await client.query<RecordedRelease>(
     'SELECT id::text, audit_head AS head FROM llama.releases WHERE audit_head IS NOT NULL ORDER BY releases.id',
   );
@@ -114,10 +120,14 @@ export class HeadComparison {
  * are sealed. Releases before the first audit row of one, or whose month has left the trail, are not compared.
  */
 export async function compareReleases(client: pg.ClientBase, find: Find): Promise<void> {
-  const { rows: there } = await client.query<{ there: boolean }>(
-    "SELECT pg_catalog.to_regclass('llama.releases') IS NOT NULL AS there",
-  );
-  if (!there[0]?.there) return;
+  const state = await stateOfReleases(client);
+  if (state === 'missing') {
+    const { rowCount } = await client.query(
+      "SELECT FROM llama.audit_trail AS a WHERE a.tenant_id = '' AND a.table_name = 'releases' LIMIT 1",
+    );
+    if (rowCount) find({ kind: 'forged release', detail: 'llama.releases is gone, but the audit trail has its rows' });
+  }
+  if (state !== 'readable') return;
   const { rows } = await client.query<{ id: string; stored: boolean; recorded: boolean }>(
     `WITH recorded AS (
        SELECT a.record_key AS id, a.new_values AS content FROM llama.audit_trail AS a

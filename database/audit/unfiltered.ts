@@ -29,12 +29,14 @@ interface Found {
     readonly using: string | null;
   }[];
   readonly secured: boolean;
+  readonly readable: boolean;
 }
 
 /** Runs inside the reading transaction, as the role that reads. */
 export async function distortionsOf(client: pg.ClientBase): Promise<readonly Distortion[]> {
   const { rows } = await client.query<Found>(
     `SELECT w.name, c.relkind AS kind, coalesce(c.relrowsecurity, false) AS secured,
+            coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT'), true) AS readable,
             ARRAY(SELECT r.rulename::text FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid ORDER BY 1) AS rules,
             coalesce((
               SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', p.polname, 'permissive', p.polpermissive,
@@ -53,13 +55,16 @@ export async function distortionsOf(client: pg.ClientBase): Promise<readonly Dis
   return [...rows.flatMap(filters), ...(await foreignLeaves(client)), ...(await columnsBesideSeal(client))];
 }
 
-function filters({ name, kind, rules, policies, secured }: Found): readonly Distortion[] {
+function filters({ name, kind, rules, policies, secured, readable }: Found): readonly Distortion[] {
   const object = `llama.${name}`;
   const found = (detail: string): Distortion => ({ kind: 'filtered reading', object, detail });
   if (kind !== read[name]) {
     if (kind === null && name === 'releases') return [];
     const detail = kind === null ? 'does not exist' : `is not the table of its migration: relkind ${kind}`;
     return [{ ...found(detail), unreadable: name === 'audit_trail' }];
+  }
+  if (!readable) {
+    return [{ ...found('cannot be read by the role of this verification'), unreadable: name !== 'releases' }];
   }
   const restrictive = policies.filter(({ permissive, using }) => !permissive && using !== 'true');
   const open = policies.some(({ permissive, using }) => permissive && using === 'true');

@@ -457,6 +457,45 @@ const chains: readonly Forgery[] = [
     checks: ['AUD-022'],
   },
   {
+    name: 'the releases are dropped',
+    steps: [['llama_owner', 'DROP TABLE llama.releases']],
+    tampering: ['forged release'],
+    checks: ['AUD-022', 'DRI-001'],
+  },
+  {
+    name: 'the releases are out of reach',
+    steps: [['llama_owner', 'REVOKE SELECT ON llama.releases FROM admin_role']],
+    tampering: ['filtered reading'],
+    checks: ['AUD-023'],
+  },
+  {
+    name: 'the trail is out of reach',
+    steps: [['llama_owner', 'REVOKE SELECT ON llama.audit_trail FROM admin_role']],
+    tampering: ['filtered reading'],
+    checks: ['AUD-023'],
+  },
+  {
+    name: 'the seals are out of reach',
+    steps: [['llama_owner', 'REVOKE SELECT ON llama.audit_seals FROM admin_role']],
+    tampering: ['filtered reading'],
+    checks: ['AUD-023'],
+  },
+  {
+    name: 'a partition with other rows takes the place of last month',
+    steps: [
+      [
+        'llama_owner',
+        `ALTER TABLE llama.audit_trail DETACH PARTITION {leaf:p}; ALTER TABLE {leaf:p} RENAME TO kept_aside;
+         SELECT llama.create_monthly_partition('audit_trail', {p}); ALTER TABLE {leaf:p} NO FORCE ROW LEVEL SECURITY;
+         INSERT INTO {leaf:p} (tenant_id, table_name, operation, record_key, "timestamp", sequence)
+         SELECT 'alpha', 'storage_records', 'SELECT', n::text, {p}::timestamptz + interval '9 days', n FROM generate_series(1, 3) AS n;
+         ALTER TABLE {leaf:p} FORCE ROW LEVEL SECURITY`,
+      ],
+    ],
+    tampering: ['changed row'],
+    checks: ['AUD-011'],
+  },
+  {
     name: 'a release with a head that is none',
     steps: [
       [
