@@ -84,7 +84,7 @@ ALTER TABLE llama.detector_executions ENABLE REPLICA TRIGGER audit_replica, ENAB
   ENABLE ALWAYS TRIGGER refuse_truncate;
 
 ALTER TABLE llama.tenant_configs ENABLE ALWAYS TRIGGER audit_change, ENABLE ALWAYS TRIGGER audit_update, ENABLE ALWAYS TRIGGER refuse_truncate;
-ALTER TABLE llama.data_keys ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE llama.data_keys ENABLE ALWAYS TRIGGER audit_change, ENABLE ALWAYS TRIGGER audit_update, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE llama.encrypted_columns ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE llama.partitioned_tables ENABLE ALWAYS TRIGGER audit_platform, ENABLE ALWAYS TRIGGER refuse_truncate;
 ALTER TABLE llama.audit_sealing ENABLE ALWAYS TRIGGER refuse_truncate;
@@ -113,6 +113,7 @@ $$;
 
 -- Down Migration
 
+ALTER TABLE llama.data_keys ENABLE TRIGGER audit_change, ENABLE TRIGGER audit_update;
 ALTER TABLE llama.tenant_configs ENABLE TRIGGER audit_change, ENABLE TRIGGER audit_update;
 DROP TRIGGER audit_replica_update ON llama.detector_executions;
 DROP TRIGGER audit_replica ON llama.detector_executions;

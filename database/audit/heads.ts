@@ -125,7 +125,8 @@ export async function compareReleases(client: pg.ClientBase, find: Find): Promis
     const { rowCount } = await client.query(
       "SELECT FROM llama.audit_trail AS a WHERE a.tenant_id = '' AND a.table_name = 'releases' LIMIT 1",
     );
-    if (rowCount) find({ kind: 'forged release', detail: 'llama.releases is gone, but the audit trail has its rows' });
+    if (rowCount)
+      find({ kind: 'forged release', detail: 'llama.releases is gone, but the audit trail has its rows' });
   }
   if (state !== 'readable') return;
   const { rows } = await client.query<{ id: string; stored: boolean; recorded: boolean }>(

@@ -103,7 +103,9 @@ class Verification {
         this.#findings.add({ kind, detail: `${object} ${detail}` });
       }
       const heads = [...(await headsOfReleases(client, this.#findings.add)), ...expected];
-      const blind = distortions.some(({ object, unreadable }) => unreadable && object === 'llama.audit_seals');
+      const blind = distortions.some(
+        ({ object, unreadable }) => unreadable && object === 'llama.audit_seals',
+      );
       if (!blind) await chain.follow(client, heads);
       if (distortions.some(({ unreadable }) => unreadable)) {
         return { unsealed: { rows: 0, oldest: null }, attached: nothing, heads: heads.length };
