@@ -496,7 +496,7 @@ const chains: readonly Forgery[] = [
     checks: ['AUD-011'],
   },
   {
-    name: 'a release with a head that is none',
+    name: 'a release with a malformed head',
     steps: [
       [
         'llama_owner',

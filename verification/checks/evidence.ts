@@ -246,7 +246,7 @@ export const checks = checksOf('audit', [
     title: 'Audit rows have the time of their writing',
     inspects:
       'times of the rows of the newest seals against the instants at which their numbers and earlier ones were noted',
-    why: 'A row of an earlier time tells a wrong story, and leaves with a month to which it does not belong.',
+    why: 'A row of an earlier time misleads every reader, and leaves with a month to which it does not belong.',
     remedy:
       'llama-db audit verify lists such rows of the whole trail. Ask who could insert as audit_writer, unless a transaction ran for more than an hour.',
     source,
