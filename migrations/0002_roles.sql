@@ -8,7 +8,8 @@ DECLARE
   role_name text;
   existing pg_catalog.pg_roles;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer', 'audit_sealer']
+  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer',
+    'audit_sealer']
   LOOP
     SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname = role_name;
     IF NOT FOUND THEN
@@ -41,7 +42,7 @@ BEGIN
   -- A temporary table is the usual way to shadow a name, and tenants need none. REFRESH ... CONCURRENTLY needs one.
   EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
   EXECUTE pg_catalog.format(
-    'GRANT TEMPORARY ON DATABASE %I TO llama_owner, admin_role, analytics_role, maintenance_role',
+    'GRANT TEMPORARY ON DATABASE %I TO llama_owner, admin_role, analytics_role, maintenance_owner',
     pg_catalog.current_database()
   );
 END
@@ -65,12 +66,13 @@ DECLARE
   role_id oid;
 BEGIN
   EXECUTE pg_catalog.format(
-    'REVOKE TEMPORARY ON DATABASE %I FROM llama_owner, admin_role, analytics_role, maintenance_role',
+    'REVOKE TEMPORARY ON DATABASE %I FROM llama_owner, admin_role, analytics_role, maintenance_owner',
     pg_catalog.current_database()
   );
   EXECUTE pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', pg_catalog.current_database());
 
-  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer', 'audit_sealer']
+  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer',
+    'audit_sealer']
   LOOP
     SELECT oid INTO role_id FROM pg_catalog.pg_roles WHERE rolname = role_name;
     CONTINUE WHEN NOT FOUND;

@@ -187,10 +187,10 @@ CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.storage_records
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
 CREATE TRIGGER audit_delete AFTER DELETE ON llama.storage_records
-  FOR EACH ROW WHEN (current_user <> 'maintenance_role')
+  FOR EACH ROW WHEN (current_user <> 'maintenance_owner')
   EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
 CREATE TRIGGER audit_erasure AFTER DELETE ON llama.storage_records
-  FOR EACH ROW WHEN (current_user = 'maintenance_role')
+  FOR EACH ROW WHEN (current_user = 'maintenance_owner')
   EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp', 'erase');
 
 CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.tenant_configs

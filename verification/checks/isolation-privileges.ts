@@ -6,7 +6,7 @@ import {
   granted,
   groupRoles,
   loginRoles,
-  maintenanceRole,
+  maintenanceOwner,
   modelOf,
   nameOf,
   owner,
@@ -58,7 +58,7 @@ export const checks = checksOf('isolation', [
     remedy: 'ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE …, and grant on each object by name.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
-      const creators = new Set([owner, maintenanceRole, auditRole, snapshot.server.login]);
+      const creators = new Set([owner, maintenanceOwner, auditRole, snapshot.server.login]);
       const relevant = snapshot.defaultPrivileges.filter(
         (entry) =>
           creators.has(entry.creator) &&
