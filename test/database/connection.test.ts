@@ -32,7 +32,7 @@ describe('a session', () => {
   it.each([
     ['deployment', '15min', '5s'],
     ['reading', '1min', '5s'],
-    ['maintenance', '0', '0'],
+    ['maintenance', '0', '5s'],
   ] as const)('of class %s has known settings over verified TLS', async (session, statement, lock) => {
     const connection = await connect(await target(), { session, applicationName: 'llama-db test' });
     try {

@@ -154,7 +154,7 @@ export function withSettings(
 ): Snapshot {
   const settings = new Map(snapshot.settings);
   for (const [name, change] of Object.entries(values)) {
-    const known = settings.get(name) ?? { value: '', builtIn: null, unit: null, pendingRestart: false };
+    const known = settings.get(name) ?? { value: '', builtIn: null, unit: null, pendingRestart: false, category: 'Customized Options', type: 'string' };
     settings.set(name, { ...known, ...(typeof change === 'string' ? { value: change } : change) });
   }
   return { ...snapshot, settings };

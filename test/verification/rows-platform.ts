@@ -16,7 +16,7 @@ export const encryptionRows: readonly Row[] = [
       ...snapshot,
       roleSettings: [
         ...snapshot.roleSettings,
-        { role: 'verify_app', here: false, name: 'app.encryption_key', value: 'c2VjcmV0' },
+        { role: 'verify_app', database: null, name: 'app.encryption_key', value: 'c2VjcmV0' },
       ],
     }),
   },

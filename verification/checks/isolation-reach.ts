@@ -1,4 +1,5 @@
 /** Ways around the policies with the rights of another role: memberships, views, functions, rules. */
+import { isPlatform } from '../../database/overrides.ts';
 import { viewIsTenantBound } from '../../database/schema/policy.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { granted, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
@@ -16,8 +17,6 @@ function setsSafePath({ settings }: Routine): boolean {
   const schemas = path.split(',').map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
   return schemas.at(-1) === 'pg_temp';
 }
-
-const isPlatform = (name: string) => name.startsWith('azure') || name.startsWith('pg_');
 
 export const checks = checksOf('isolation', [
   {
@@ -200,16 +199,16 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-036',
     name: 'tables-have-no-rewrite-rule',
-    severity: 'medium',
-    title: 'No table has a rewrite rule',
-    inspects: 'pg_rewrite of tables',
+    severity: 'high',
+    title: 'No table has a rewrite rule, and no view one beside its query',
+    inspects: 'pg_rewrite of tables, and of views without the rule of their query',
     why: "Statements that a rule adds run with the rights of the rule's owner, without the caller's policies. Audit triggers do not see statements that it replaces.",
     remedy: 'DROP RULE …, and use a trigger.',
     source: 'PostgreSQL manual, Rules and Privileges',
     run: ({ snapshot }) => {
-      const tables = snapshot.relations.filter(({ kind }) => kind === 'r' || kind === 'p');
+      const tables = snapshot.relations.filter(({ kind }) => ['r', 'p', 'v', 'm'].includes(kind));
       return judge(
-        counted(tables.length, 'table'),
+        counted(tables.length, 'table or view', 'tables and views'),
         tables.flatMap((table) =>
           table.rules.map((rule) => ({ object: nameOf(table), detail: `has rule ${rule}` })),
         ),
