@@ -10,6 +10,7 @@ export const pinned: Readonly<Record<string, string>> = {
   DateStyle: 'ISO, YMD',
   IntervalStyle: 'postgres',
   TimeZone: 'UTC',
+  timezone_abbreviations: 'Default',
   extra_float_digits: '1',
   bytea_output: 'hex',
   xmlbinary: 'base64',

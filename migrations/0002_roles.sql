@@ -55,10 +55,30 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 -- extension.
 GRANT USAGE ON SCHEMA extensions TO llama_owner, admin_role;
 
+-- The login created the schema, and nobody may log in as the owner of anything. A schema that somebody else made stays.
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_namespace AS n
+              WHERE n.nspname = 'extensions' AND n.nspowner = CURRENT_USER::pg_catalog.regrole) THEN
+    IF pg_catalog.to_regrole('azure_pg_admin') IS NOT NULL THEN
+      GRANT USAGE ON SCHEMA extensions TO azure_pg_admin;
+    END IF;
+    ALTER SCHEMA extensions OWNER TO llama_owner;
+  END IF;
+END
+$$;
+
 -- Down Migration
 
 -- Schema public stays closed: a rollback must not open it.
-REVOKE USAGE ON SCHEMA extensions FROM llama_owner, admin_role;
+DO $$
+BEGIN
+  EXECUTE pg_catalog.format('SET LOCAL ROLE %I', (
+    SELECT pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'extensions'));
+  REVOKE USAGE ON SCHEMA extensions FROM admin_role;
+  SET LOCAL ROLE NONE;
+END
+$$;
 
 DO $$
 DECLARE

@@ -32,6 +32,10 @@ CREATE FUNCTION llama.refresh_performance_views() RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET lock_timeout = '5s'
+-- With it, REFRESH ... CONCURRENTLY builds the name of its temporary table wrongly.
+SET quote_all_identifiers = off
 AS $$
 BEGIN
   -- A view that was never filled cannot be refreshed CONCURRENTLY.

@@ -1,13 +1,15 @@
 -- Up Migration
 
 -- The work that pg_cron does, as functions. Each is one short transaction that may run twice at once or be missed. A
--- function cannot detach a partition concurrently; `llama-db maintain` does.
+-- function cannot detach a partition concurrently; `llama-db maintain` does. Each sets what it depends on, because a job's
+-- session has the settings that anybody gave to its login or database.
 
 -- SECURITY DEFINER, because only the owner of a table may attach a partition.
 CREATE FUNCTION llama.create_partitions_ahead() RETURNS integer
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 AS $$
 DECLARE
   this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
@@ -36,6 +38,8 @@ CREATE FUNCTION llama.analyze_partitioned_tables() RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET lock_timeout = '5s'
 AS $$
 DECLARE
   parent text;
@@ -87,6 +91,7 @@ CREATE FUNCTION llama.apply_retention(batch_size integer DEFAULT 1000) RETURNS i
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 SET lock_timeout = '2s'
 AS $$
 DECLARE
@@ -123,6 +128,8 @@ RETURNS TABLE (table_name text, partition_name text, upper_bound timestamptz, pr
 LANGUAGE plpgsql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET lock_timeout = '5s'
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
 AS $$

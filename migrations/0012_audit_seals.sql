@@ -125,6 +125,7 @@ CREATE FUNCTION llama.seal_audit_trail(batch_size integer DEFAULT 10000, batches
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 SET lock_timeout = '10s'
 AS $$
 DECLARE
@@ -197,6 +198,7 @@ CREATE FUNCTION llama.close_audit_partition(month date) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 SET timezone = 'UTC'
 SET lock_timeout = '10s'
 AS $$
@@ -253,6 +255,7 @@ CREATE FUNCTION llama.is_audit_partition_closed(month date) RETURNS boolean
 LANGUAGE sql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 AS $$
   -- A closing seal does not cover rows that were sealed after it.
   SELECT coalesce((

@@ -16,6 +16,7 @@ import { type Action, describe } from '../../database/maintain/run.ts';
 import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
 import { type LockOptions, withLock } from '../../database/migrator/lock.ts';
 import { migrate } from '../../database/migrator/migrate.ts';
+import { resetOverrides } from '../../database/overrides.ts';
 import { ensureLogins } from '../../database/principals.ts';
 import { pendingRestarts, type RestartServer, restart } from '../../database/restart.ts';
 import { ensureSchedules } from '../../database/schedules.ts';
@@ -110,6 +111,8 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
       `${connection.target.user} is a superuser, which no login of Azure is: this run proves nothing about Azure`,
     );
   }
+  // First, because a setting of another login can make the jobs and the verification fail.
+  await resetOverrides(connection, reporter);
   await ensureExtensions(connection, deployment?.extensions ?? [], reporter);
   const applied = await migrate(connection, { reporter, migrationsDirectory: directory });
   if (deployment) await followPartitions(connection, deployment.partitions, reporter);

@@ -290,7 +290,7 @@ export const checks = checksOf('isolation', [
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const known = new Set<string>([...loginRoles, auditRole, sealRole]);
+      const known = new Set<string>([...loginRoles, maintenanceOwner, auditRole, sealRole]);
       return judge(
         counted(model.tenantTables.length, 'tenant table'),
         model.tenantTables.flatMap((table) =>

@@ -200,15 +200,15 @@ export const checks = checksOf('isolation', [
     id: 'ISO-036',
     name: 'tables-have-no-rewrite-rule',
     severity: 'high',
-    title: 'No table has a rewrite rule, and no view one beside its query',
-    inspects: 'pg_rewrite of tables, and of views without the rule of their query',
+    title: 'No table has a rewrite rule',
+    inspects: 'pg_rewrite of tables',
     why: "Statements that a rule adds run with the rights of the rule's owner, without the caller's policies. Audit triggers do not see statements that it replaces.",
     remedy: 'DROP RULE …, and use a trigger.',
     source: 'PostgreSQL manual, Rules and Privileges',
     run: ({ snapshot }) => {
-      const tables = snapshot.relations.filter(({ kind }) => ['r', 'p', 'v', 'm'].includes(kind));
+      const tables = snapshot.relations.filter(({ kind }) => kind === 'r' || kind === 'p');
       return judge(
-        counted(tables.length, 'table or view', 'tables and views'),
+        counted(tables.length, 'table'),
         tables.flatMap((table) =>
           table.rules.map((rule) => ({ object: nameOf(table), detail: `has rule ${rule}` })),
         ),

@@ -166,7 +166,7 @@ export const checks = checksOf('settings', [
         judged.flatMap(([name, setting]): Finding[] => {
           const own = wanted.get(name.toLowerCase());
           // SET-016 reports a parameter of the deployment with another value.
-          if (own !== undefined ? true : isNeutral(name, setting, snapshot)) return [];
+          if (own !== undefined || isNeutral(name, setting, snapshot)) return [];
           if (sameValue(setting.value, setting.builtIn ?? '')) return [];
           return [{ object: `parameter ${name}`, detail: `is ${setting.value || "''"}` }];
         }),
@@ -203,8 +203,8 @@ export const checks = checksOf('settings', [
         counted(judged.length, 'role'),
         judged.flatMap(({ name, login, inherit, connectionLimit, validUntil }) => {
           const group = groupRoles.includes(name);
-          // A role that has members of its own is a group.
-          const logsIn = declared.has(name) || (!group && !groups.has(name));
+          // A role that has members of its own is a group; ROL-006 reports members that the settings do not name.
+          const logsIn = declared.has(name) || (!deployment && !group && !groups.has(name));
           return listed(
             `role ${name}`,
             'has',
