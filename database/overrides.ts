@@ -33,8 +33,8 @@ export const overridesQuery = `
 /** Settings that a role or database may have: they change neither results nor limits. */
 const harmless = new Set(['application_name']);
 
-/** Roles of the platform: Azure's own, and PostgreSQL's predefined ones. */
-export const isPlatform = (name: string): boolean => /^(azure|pg_)/.test(name);
+/** Roles of the platform: Azure's own, one of which is called replication, and PostgreSQL's predefined ones. */
+export const isPlatform = (name: string): boolean => /^(azure|pg_)|^replication$/.test(name);
 
 /** Whether the project accepts a setting: one of a platform role, or a harmless one. */
 export function isAllowed({ role, name }: Override): boolean {
@@ -51,15 +51,19 @@ export function placeOf({ role, database }: Override): string {
 /**
  * Resets every setting that is not allowed, and reports each. A setting that the login may not reset stays, with a warning;
  * verification fails on it.
+ *
+ * @returns whether it reset one: sessions keep the settings with which they began
  */
-export async function resetOverrides(connection: Connection, reporter: Reporter): Promise<void> {
-  const { client } = connection;
+export async function resetOverrides({ client }: Connection, reporter: Reporter): Promise<boolean> {
   const { rows } = await client.query<Override>(overridesQuery);
+  let changed = false;
   for (const override of rows.filter((row) => !isAllowed(row))) {
-    await corrected(`Reset ${override.name} of ${placeOf(override)}`, reporter, () =>
+    const done = await corrected(`Reset ${override.name} of ${placeOf(override)}`, reporter, () =>
       client.query(resetting(override)),
     );
+    changed ||= done;
   }
+  return changed;
 }
 
 /** The statement that removes one setting. */
@@ -71,17 +75,19 @@ export function resetting({ role, database, name }: Override): string {
   return `ALTER ROLE ${whom}${within ? ` IN DATABASE ${within}` : ''} RESET ${parameter}`;
 }
 
-/** Runs one correction and reports it; a refused one becomes a warning. */
+/** Runs one correction and reports it; a refused one becomes a warning. @returns whether it was done */
 export async function corrected(
   what: string,
   reporter: Reporter,
   work: () => Promise<unknown>,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await work();
     reporter.line(what);
+    return true;
   } catch (error) {
     if (sqlState(error) !== '42501') throw error;
     reporter.warn(`${what}: refused, ${messageOf(error)}`);
+    return false;
   }
 }

@@ -61,16 +61,20 @@ export interface PostDeployResult {
 export async function postDeploy(target: Target, options: PostDeployOptions): Promise<PostDeployResult> {
   const start = performance.now();
   const { reporter } = options;
+  let restarted = false;
   const first = await withRun(target, options, async (connection) => {
+    // Before all else: such a setting can make jobs, logins and the verification fail.
+    const reset = await resetOverrides(connection, reporter);
     // First, because an extension may need a library that is loaded only after the restart.
     const pending = await pendingRestarts(connection, reporter);
-    const restarted = pending.length > 0 && (await restart(pending, target.deployment, options));
-    return restarted ? undefined : deploy(connection, options);
+    restarted = pending.length > 0 && (await restart(pending, target.deployment, options));
+    return restarted || reset ? undefined : deploy(connection, options);
   });
-  // A restart ends the session and its lock, so the other parts run in a second one.
+  // A restart ends the session and its lock, and a session keeps the settings with which it began, so the other parts run
+  // in a second one.
   const done = first ?? (await withRun(target, options, (connection) => deploy(connection, options)));
   const durationMs = performance.now() - start;
-  const result = { ...done, restarted: first === undefined, durationMs };
+  const result = { ...done, restarted, durationMs };
   if (done.finding) {
     throw new Fault(
       'post-deploy/findings',
@@ -111,8 +115,6 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
       `${connection.target.user} is a superuser, which no login of Azure is: this run proves nothing about Azure`,
     );
   }
-  // First, because a setting of another login can make the jobs and the verification fail.
-  await resetOverrides(connection, reporter);
   await ensureExtensions(connection, deployment?.extensions ?? [], reporter);
   const applied = await migrate(connection, { reporter, migrationsDirectory: directory });
   if (deployment) await followPartitions(connection, deployment.partitions, reporter);

@@ -4,6 +4,7 @@ import { checksOf, type Finding } from '../check.ts';
 import { describeGrants, foreignGrants, groupRoles, loginRoles, modelOf, owner } from '../model.ts';
 import { counted, judge, listed } from '../outcome.ts';
 import { sameValue } from '../parameters.ts';
+import { rolesOfTenants } from '../reach.ts';
 import type { Setting, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Categories of pg_settings whose values change results, or code that a session runs. */
@@ -123,7 +124,11 @@ export const checks = checksOf('settings', [
         ({ privilege, grantee, grantable }) =>
           !isPlatform(grantee) &&
           !model.reach(grantee).has('azure_pg_admin') &&
-          (grantable || (privilege === 'TEMPORARY' && !groupRoles.includes(grantee) && grantee !== 'PUBLIC')),
+          // ISO-031 reports TEMPORARY of tenants.
+          (grantable ||
+            (privilege === 'TEMPORARY' &&
+              !groupRoles.includes(grantee) &&
+              !rolesOfTenants(snapshot).has(grantee))),
       );
       const object = `database ${server.database}`;
       return judge(object, [
