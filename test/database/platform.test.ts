@@ -106,7 +106,6 @@ describe('logins on a server without Entra', () => {
       'llama',
       `ALTER ROLE "llama-mapper-app" SET local_preload_libraries = 'missing';
        ALTER ROLE "llama-mapper-app" IN DATABASE llama SET row_security = off;
-       ALTER ROLE "llama-mapper-app" SET app.custom = 'x';
        ALTER ROLE "llama-mapper-app" NOLOGIN NOINHERIT CONNECTION LIMIT 0 VALID UNTIL '2020-01-01';
        ALTER DATABASE llama SET datestyle = 'German';
        ALTER DATABASE llama SET default_transaction_read_only = on`,
@@ -116,8 +115,7 @@ describe('logins on a server without Entra', () => {
       expect.arrayContaining([
         'Reset local_preload_libraries of role llama-mapper-app',
         'Reset row_security of role llama-mapper-app in database llama',
-        'Reset app.custom of role llama-mapper-app',
-        'Reset datestyle of database llama',
+        'Reset DateStyle of database llama',
         'Reset default_transaction_read_only of database llama',
         expect.stringMatching(/^Reset login llama-mapper-app to LOGIN INHERIT CONNECTION LIMIT -1/),
       ]),
