@@ -11,7 +11,7 @@ export interface Opened {
 
 /** Milliseconds between two looks, and of a statement's run before the first one. */
 const interval = 500;
-const patience = 1_000;
+const firstLook = 1_000;
 
 interface Holder {
   readonly pid: number;
@@ -67,7 +67,7 @@ export class LockWatch {
       return;
     }
     this.#busySince ??= performance.now();
-    if (this.#closed || performance.now() - this.#busySince < patience) return;
+    if (this.#closed || performance.now() - this.#busySince < firstLook) return;
     this.#looking ??= this.#look()
       .catch(() => undefined)
       .finally(() => {

@@ -29,7 +29,7 @@ export const pinned: Readonly<Record<string, string>> = {
   search_path: '',
   default_text_search_config: 'pg_catalog.simple',
   check_function_bodies: 'on',
-  // What statements see and make.
+  // The rows that statements see, and the objects that they make.
   row_security: 'on',
   restrict_nonsystem_relation_kind: '',
   createrole_self_grant: '',
@@ -38,7 +38,7 @@ export const pinned: Readonly<Record<string, string>> = {
   temp_tablespaces: '',
   default_transaction_isolation: 'read committed',
   default_transaction_deferrable: 'off',
-  // What reaches the client, and when a session ends. Maintenance reads warnings.
+  // Messages to the client, and the moments at which a session ends. Maintenance reads warnings.
   client_min_messages: 'notice',
   exit_on_error: 'off',
   idle_in_transaction_session_timeout: '5min',

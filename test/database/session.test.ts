@@ -189,7 +189,7 @@ async function jobs(): Promise<void> {
   }
 }
 
-/** What the commands say about the database, without times. */
+/** The results of the commands on the database, without times. */
 async function results(): Promise<unknown> {
   const url = ['--url', server.url('migrator'), '--json'];
   const says = async (...args: string[]) => {
