@@ -87,12 +87,18 @@ $$;
 -- Down Migration
 
 -- Schema public and large objects stay closed: a rollback must not open them.
+-- The login gets its schema back, for which it has to inherit the owner's rights for a moment.
 DO $$
 BEGIN
-  EXECUTE pg_catalog.format('SET LOCAL ROLE %I', (
-    SELECT pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'extensions'));
-  REVOKE USAGE ON SCHEMA extensions FROM admin_role;
-  SET LOCAL ROLE NONE;
+  IF (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'extensions') = 'llama_owner'::pg_catalog.regrole THEN
+    GRANT llama_owner TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;
+    IF pg_catalog.to_regrole('azure_pg_admin') IS NOT NULL THEN
+      REVOKE USAGE ON SCHEMA extensions FROM azure_pg_admin;
+    END IF;
+    ALTER SCHEMA extensions OWNER TO CURRENT_USER;
+    GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
+  END IF;
+  REVOKE USAGE ON SCHEMA extensions FROM llama_owner, admin_role;
 END
 $$;
 
