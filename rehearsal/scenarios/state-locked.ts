@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hasError } from '../sandbox/commands.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
@@ -27,15 +28,12 @@ export const scenario: Scenario = {
     sandbox.check(
       'llama-db adopt reports in one line who holds the lock, since when, and the remedy',
       adopt.exitCode === 2 &&
-        adopt.output
-          .split('\n')
-          .some(
-            (line) =>
-              line.startsWith(
-                `The state of ${sandbox.environment} is locked by ${info.Who} (apply) since ${info.Created}, `,
-              ) &&
-              line.includes(`llama-db adopt ${sandbox.environment} --break-lock ${id}. [adopt/state-locked]`),
-          ),
+        hasError(
+          adopt.output,
+          'adopt/state-locked',
+          `The state of ${sandbox.environment} is locked by ${info.Who} (apply) since ${info.Created}`,
+          `llama-db adopt ${sandbox.environment} --break-lock ${id}`,
+        ),
       () => adopt.output,
     );
     sandbox.check('the other run still holds its lock', sandbox.stateBlob?.lease === id);
