@@ -22,7 +22,7 @@ import { slowTypes } from '../terraform/documents.ts';
 import type { Project } from '../terraform/project.ts';
 import { synthesize } from '../terraform/synthesis.ts';
 import { deploymentOf, isOwn } from './environments.ts';
-import { leaksOf } from './leaks.ts';
+import { LeakSearch, type Output } from './leaks.ts';
 import { type Leak, Secrets } from './secrets.ts';
 import { type PipelineIdentity, Testbed } from './testbed.ts';
 
@@ -85,6 +85,9 @@ export class Sandbox {
   readonly #options: SandboxOptions;
   readonly #testbed: Testbed;
   readonly #included: Set<string>;
+  readonly #leakSearch: LeakSearch;
+  /** Output of commands that was not searched for secrets yet. */
+  readonly #commands: Output[] = [];
   #input: EnvironmentInput;
 
   private constructor(
@@ -98,6 +101,7 @@ export class Sandbox {
     this.#input = input;
     this.#testbed = testbed;
     this.#included = new Set(included);
+    this.#leakSearch = new LeakSearch(secrets);
   }
 
   /** Sets up a sandbox for a first deployment. The caller must close it. */
@@ -247,11 +251,13 @@ export class Sandbox {
   /** Runs `llama-db` on this sandbox, as an operator does. */
   async command(...parameters: string[]): Promise<Ended> {
     const { root } = this.project;
-    return runProgram(process.execPath, [program, ...parameters], {
+    const run = await runProgram(process.execPath, [program, ...parameters], {
       cwd: root,
       environment: { ...this.variables, CDKTF_OUTDIR: path.join(root, 'cdktf.out') },
       ...this.#stops({}),
     });
+    this.#commands.push({ name: `llama-db ${parameters[0]}`, run });
+    return run;
   }
 
   /**
@@ -305,9 +311,9 @@ export class Sandbox {
     );
   }
 
-  /** Secrets in the files, blobs, output and logs that the deployments left; see {@link leaksOf}. */
-  leaks(options?: Parameters<typeof leaksOf>[3]): Promise<readonly Leak[]> {
-    return leaksOf(this.#testbed, this.runs, this.secrets, options);
+  /** Secrets in the files, blobs, output and logs that runs and commands left; see {@link LeakSearch}. */
+  leaks(): Promise<readonly Leak[]> {
+    return this.#leakSearch.search(this.#testbed, [...this.runs, ...this.#commands.splice(0)]);
   }
 
   /** Environment variables with which terraform, cdktf, psql and llama-db reach this sandbox. */
