@@ -134,6 +134,7 @@ function joined(runs: readonly { readonly name: string; readonly ended: Ended }[
     lines: all.flatMap(({ lines }) => lines),
     output: all.map(({ output }) => output).join(''),
     stdout: all.map(({ stdout }) => stdout).join(''),
+    stderr: all.map(({ stderr }) => stderr).join(''),
     diagnostics: all.flatMap((ended) =>
       'diagnostics' in ended ? complaints(ended as TerraformRun) : failureOf(ended),
     ),
