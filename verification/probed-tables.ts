@@ -5,7 +5,7 @@ import { insertOf, sampleRow } from '../database/schema/sample.ts';
 import type { CheckInput } from './check.ts';
 import { keysTable } from './data-key-tables.ts';
 import { expectation } from './drift/manifest.ts';
-import { modelOf, nameOf, schema, tenantColumn, tenantRole } from './model.ts';
+import { modelOf, nameOf, tenantColumn, tenantRole } from './model.ts';
 import type { Column, Relation } from './snapshot/snapshot.ts';
 
 export interface ProbedTable {
