@@ -20,6 +20,7 @@ import type { Synthesis } from '../terraform/changed-stack.ts';
 import type { Deployer, DeployRun, Difference } from '../terraform/deployer.ts';
 import { slowTypes } from '../terraform/documents.ts';
 import type { Project } from '../terraform/project.ts';
+import type { TerraformStack } from '../terraform/stack.ts';
 import { synthesize } from '../terraform/synthesis.ts';
 import { deploymentOf, isOwn } from './environments.ts';
 import { LeakSearch, type Output } from './leaks.ts';
@@ -42,6 +43,8 @@ export interface SandboxOptions {
   readonly tokenLifetime?: number;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */
   readonly onOutput?: ((line: Line) => void) | undefined;
+  /** Serve all runs of Terraform from one process of the provider; see {@link Testbed}. @default false */
+  readonly sharesProvider?: boolean;
   /** Called when a run starts or ends and when a check has passed. @default - nothing */
   readonly onEvent?: ((event: SandboxEvent) => void) | undefined;
   /** Interrupts the program that runs. @default - programs run to their end */
@@ -115,7 +118,10 @@ export class Sandbox {
 
   /** Sets up a second sandbox with copies of the resources in Azure, the Terraform state and the database. */
   async fork(
-    options: Pick<SandboxOptions, 'onOutput' | 'onEvent' | 'signal' | 'tokenLifetime'> = {},
+    options: Pick<
+      SandboxOptions,
+      'onOutput' | 'onEvent' | 'signal' | 'tokenLifetime' | 'sharesProvider'
+    > = {},
   ): Promise<Sandbox> {
     const all = { ...this.#options, ...options };
     const secrets = new Secrets();
@@ -318,13 +324,12 @@ export class Sandbox {
 
   /** Environment variables with which terraform, cdktf, psql and llama-db reach this sandbox. */
   get variables(): Readonly<Record<string, string>> {
-    const { project, azure, settings } = this;
-    return {
-      ...project.environment,
-      ...azure.environment,
-      ...this.#testbed.loginEnvironment(settings),
-      ...this.#testbed.identityEnvironment,
-    };
+    return { ...this.project.environment, ...this.#testbed.environment };
+  }
+
+  /** Terraform in the folder of a stack, beside the deployments. @default name - the environment's stack */
+  terraform(name: string = this.settings.name): Promise<TerraformStack> {
+    return this.#testbed.stack(name);
   }
 
   /** Closes all parts. @throws NotClosed that names the parts that did not close */

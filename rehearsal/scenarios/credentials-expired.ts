@@ -7,6 +7,7 @@ export const scenario: Scenario = {
     'With an expired client secret, a deployment ends with the reason from Entra before it changes anything',
   environments: ['development', 'staging', 'production'],
   startsFrom: 'deployed',
+  startsProvider: true,
   async run(sandbox) {
     const { directory } = sandbox.azure;
     const moment = Date.now();

@@ -8,6 +8,7 @@ export const scenario: Scenario = {
     'While another run holds the state lock, a deployment ends at once, names the holder and changes nothing',
   environments: ['production', 'staging'],
   startsFrom: 'deployed',
+  startsProvider: true,
   async run(sandbox) {
     const blob = sandbox.stateBlob;
     if (!blob) throw new Error('this environment does not keep its state in a blob');
