@@ -2,7 +2,7 @@
  * One process of the azurerm provider that serves several runs of Terraform, as a provider in a debugger does:
  * https://developer.hashicorp.com/terraform/plugin/debugging#running-terraform-with-a-provider-in-debug-mode
  *
- * Otherwise each run starts the provider three times: for its schema, to validate and to plan. Those starts take half of
+ * Otherwise each run starts the provider three times: for its schema, to validate and to plan. Those starts take a third of
  * the processor time of a plan.
  */
 import { readdir } from 'node:fs/promises';
