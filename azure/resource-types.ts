@@ -231,9 +231,11 @@ export const resourceTypes = {
   'Microsoft.OperationalInsights/workspaces': {
     versions: ['2022-10-01', '2020-08-01'],
     terraform: { type: 'azurerm_log_analytics_workspace' },
-    // Not sharedKeys/action: see withheldActions.
     deployActions: [
       'Microsoft.OperationalInsights/locations/operationStatuses/read',
+      // Azure demands it of an identity that sends the logs of a resource to the workspace
+      // (https://learn.microsoft.com/azure/azure-monitor/logs/manage-access).
+      'Microsoft.OperationalInsights/workspaces/sharedKeys/action',
       ...['delete', 'read', 'write'].map((verb) => `Microsoft.OperationalInsights/workspaces/${verb}`),
     ],
     lane: { group: 'Monitoring', name: 'workspace' },
@@ -315,14 +317,6 @@ export function versionsOf(type: ResourceTypeName): readonly string[] {
 export const namespaces: readonly string[] = [
   ...new Set(Object.keys(table).map((type) => type.slice(0, type.indexOf('/')))),
 ].sort();
-
-/**
- * Actions that the deploying identity must not have, although a wildcard may contain them: azurerm writes a shared key
- * of a workspace that it may read into the state.
- */
-export const withheldActions: readonly string[] = [
-  'Microsoft.OperationalInsights/workspaces/sharedKeys/action',
-];
 
 /** All actions that applying a stack needs, each once, in alphabetical order. */
 export const deployActions: readonly string[] = [

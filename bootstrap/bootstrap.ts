@@ -3,12 +3,12 @@ import { Fault } from '../core/fault.ts';
 import { messageOf } from '../core/text.ts';
 import { environments } from '../environments/index.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
+import { type FederationRequest, federationOf } from './federation.ts';
 import { previewBootstrap, runBootstrap } from './run.ts';
 import { type BootstrapTemplate, bootstrapTemplate } from './template.ts';
 
-export interface BootstrapRequest {
+export interface BootstrapRequest extends FederationRequest {
   readonly environment: string;
-  readonly repository: string;
   readonly subscription?: string | undefined;
   readonly mode: 'print' | 'preview' | 'run';
 }
@@ -43,12 +43,12 @@ export async function bootstrap(request: BootstrapRequest, print: (line: string)
 }
 
 /**
- * @throws Fault (exit 2) `bootstrap/subscription-malformed`, `bootstrap/repository-malformed`, or
- * `bootstrap/state-is-local` for an environment without shared state
+ * @throws Fault (exit 2) `bootstrap/subscription-malformed`, `bootstrap/state-is-local` for an environment without shared
+ * state, and those of `federationOf`
  */
 export function templateFor(
   settings: ResolvedEnvironment,
-  request: Pick<BootstrapRequest, 'repository' | 'subscription'>,
+  request: FederationRequest & Pick<BootstrapRequest, 'subscription'>,
 ): { subscriptionId: string; template: BootstrapTemplate } {
   const subscriptionId = request.subscription ?? process.env['ARM_SUBSCRIPTION_ID'] ?? '';
   if (!uuid.test(subscriptionId)) {
@@ -60,16 +60,10 @@ export function templateFor(
       { exitCode: 2 },
     );
   }
-  if (!/^[\w.-]+\/[\w.-]+$/.test(request.repository)) {
-    throw new Fault(
-      'bootstrap/repository-malformed',
-      'bootstrap has no repository',
-      `--repository is ${JSON.stringify(request.repository)}, not owner/name`,
-      'Give the repository whose workflows deploy. Its name becomes part of the federated credential.',
-      { exitCode: 2 },
-    );
-  }
-  const template = bootstrapTemplate(settings, { subscriptionId, repository: request.repository });
+  const template = bootstrapTemplate(settings, {
+    subscriptionId,
+    federation: federationOf(request, settings.name),
+  });
   if (!template) {
     throw new Fault(
       'bootstrap/state-is-local',

@@ -1,7 +1,7 @@
 /** Rights of the two identities of a pipeline: one plans, the other applies. */
 import { createHash } from 'node:crypto';
 import { builtInRoles } from '../azure/built-in-roles.ts';
-import { apiVersionOf, deployActions, withheldActions } from '../azure/resource-types.ts';
+import { apiVersionOf, deployActions } from '../azure/resource-types.ts';
 
 export type Purpose = 'plan' | 'deploy';
 
@@ -38,7 +38,6 @@ interface CustomRole {
   readonly roleName: (environment: string) => string;
   readonly description: (environment: string) => string;
   readonly actions: readonly string[];
-  readonly notActions?: readonly string[];
   /** Part of the name's GUID. */
   readonly seed: string;
 }
@@ -57,9 +56,8 @@ export const customRoles: Readonly<Record<Purpose, CustomRole>> = {
   deploy: {
     roleName: (environment) => `Llama Mapper deployment (${environment})`,
     description: (environment) =>
-      `Applies the ${environment} stack of Llama Mapper's database. Reads no key, secret or row.`,
+      `Applies the ${environment} stack of Llama Mapper's database. Reads no secret or row, and no key that opens anything.`,
     actions: deployActions,
-    notActions: withheldActions,
     seed: 'role',
   },
 };
@@ -70,7 +68,7 @@ export function customRoleId(purpose: Purpose, subscriptionId: string, environme
 
 /** The definition of an identity's custom role, for a template at the level of the subscription. */
 export function roleDefinition(purpose: Purpose, subscriptionId: string, environment: string) {
-  const { roleName, description, actions, notActions = [] } = customRoles[purpose];
+  const { roleName, description, actions } = customRoles[purpose];
   return {
     type: 'Microsoft.Authorization/roleDefinitions',
     apiVersion: apiVersionOf('Microsoft.Authorization/roleDefinitions'),
@@ -79,7 +77,7 @@ export function roleDefinition(purpose: Purpose, subscriptionId: string, environ
       roleName: roleName(environment),
       description: description(environment),
       type: 'CustomRole',
-      permissions: [{ actions: [...actions], notActions: [...notActions] }],
+      permissions: [{ actions: [...actions], notActions: [] }],
       assignableScopes: [`/subscriptions/${subscriptionId}`],
     },
   };

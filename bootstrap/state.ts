@@ -9,7 +9,10 @@ export type RemoteState = Extract<ResolvedEnvironment['state'], { backend: 'azur
 export interface Identity {
   readonly purpose: Purpose;
   readonly name: string;
-  /** Subject of the tokens that GitHub issues to the workflow. */
+  /** Name of its federated credential. */
+  readonly credential: string;
+  /** Claims `iss` and `sub` of the tokens that may sign in as it. */
+  readonly issuer: string;
   readonly subject: string;
 }
 
@@ -81,15 +84,15 @@ function storage({ location, tags }: ResolvedEnvironment, state: RemoteState) {
 }
 
 /** An identity, and the workflow that may sign in as it. */
-function signIn({ location, tags }: ResolvedEnvironment, { name, subject }: Identity) {
+function signIn({ location, tags }: ResolvedEnvironment, { name, credential, issuer, subject }: Identity) {
   return [
     { ...typed(identityType), name, location, tags: { ...tags } },
     {
       ...typed(`${identityType}/federatedIdentityCredentials`),
-      name: `${name}/github`,
+      name: `${name}/${credential}`,
       dependsOn: [idOf(identityType, name)],
       properties: {
-        issuer: 'https://token.actions.githubusercontent.com',
+        issuer,
         subject,
         audiences: ['api://AzureADTokenExchange'],
       },

@@ -6,14 +6,14 @@
 import { builtInRoles } from '../azure/built-in-roles.ts';
 import { apiVersionOf, namespaces } from '../azure/resource-types.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
+import type { Federation } from './federation.ts';
 import { customRoleId, onlyTheStacksRoles, roleDefinition, stableGuid } from './roles.ts';
 import { type Identity, identityType, principalOf, type RemoteState, stateGroup } from './state.ts';
 
 export interface BootstrapOptions {
   /** Azure subscription, for ids inside the template. */
   readonly subscriptionId: string;
-  /** GitHub repository whose workflows deploy, `owner/name`. */
-  readonly repository: string;
+  readonly federation: Federation;
 }
 
 /**
@@ -31,7 +31,7 @@ export function bootstrapTemplate(settings: ResolvedEnvironment, options: Bootst
   if (settings.state.backend !== 'azurerm') return undefined;
   const { state, name, location } = settings;
   const { subscriptionId } = options;
-  const identities = identitiesOf(name, options.repository);
+  const identities = identitiesOf(name, options.federation);
   return {
     $schema: 'https://schema.management.azure.com/schemas/2018-05-01/subscriptionDeploymentTemplate.json#',
     contentVersion: '1.0.0.0',
@@ -56,20 +56,17 @@ export function bootstrapTemplate(settings: ResolvedEnvironment, options: Bootst
 
 export type BootstrapTemplate = NonNullable<ReturnType<typeof bootstrapTemplate>>;
 
-/** A pull request may plan. Only the protected environment of the pipeline may apply. */
-function identitiesOf(environment: string, repository: string): readonly Identity[] {
-  return [
-    {
-      purpose: 'plan',
-      name: `llama-mapper-${environment}-plan`,
-      subject: `repo:${repository}:pull_request`,
-    },
-    {
-      purpose: 'deploy',
-      name: `llama-mapper-${environment}-deploy`,
-      subject: `repo:${repository}:environment:${environment}`,
-    },
-  ];
+function identitiesOf(
+  environment: string,
+  { credential, issuer, subjects }: Federation,
+): readonly Identity[] {
+  return (['plan', 'deploy'] as const).map((purpose) => ({
+    purpose,
+    name: `llama-mapper-${environment}-${purpose}`,
+    credential,
+    issuer,
+    subject: subjects[purpose],
+  }));
 }
 
 const deploymentName = (environment: string) => `llama-mapper-${environment}-state`;

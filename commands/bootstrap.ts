@@ -2,7 +2,10 @@ import type { Command } from 'commander';
 import { environmentArgument, subscriptionOption } from './common/options.ts';
 
 interface BootstrapOptions {
-  readonly repository: string;
+  readonly subjectPrefix?: string;
+  readonly issuer?: string;
+  readonly planSubject?: string;
+  readonly deploySubject?: string;
   readonly subscription?: string;
   readonly print?: true;
   readonly preview?: true;
@@ -15,17 +18,27 @@ export function register(program: Command): void {
     .description(
       'prepare a subscription for a first deployment: state container, identities, roles, federated credentials',
     )
-    .requiredOption('--repository <owner/name>', 'GitHub repository whose workflows deploy')
+    .option(
+      '--subject-prefix <prefix>',
+      'GitHub: how the subjects of the repository begin, repo:OWNER@ID/REPOSITORY@ID',
+    )
+    .option('--issuer <url>', 'another platform: issuer of its tokens')
+    .option('--plan-subject <subject>', 'another platform: subject of the job that plans')
+    .option('--deploy-subject <subject>', 'another platform: subject of the job that deploys')
     .addOption(subscriptionOption())
     .option('--print', 'print the ARM template and change nothing')
     .option('--preview', "print the changes that Azure's what-if predicts, and change nothing")
-    .addHelpText('after', '\nExample: llama-db bootstrap production --repository acme/database --preview')
-    .action(async (environment: string, options: BootstrapOptions) => {
+    .addHelpText(
+      'after',
+      `
+Example: llama-db bootstrap production --subject-prefix repo:acme@1234/database@5678 --preview
+
+This prints the prefix of a GitHub repository:
+  gh api repos/OWNER/REPOSITORY/actions/oidc/customization/sub --jq .sub_claim_prefix`,
+    )
+    .action(async (environment: string, { print, preview, ...options }: BootstrapOptions) => {
       const { bootstrap } = await import('../bootstrap/bootstrap.ts');
-      const mode = options.print ? 'print' : options.preview ? 'preview' : 'run';
-      await bootstrap(
-        { environment, repository: options.repository, subscription: options.subscription, mode },
-        (line) => process.stdout.write(`${line}\n`),
-      );
+      const mode = print ? 'print' : preview ? 'preview' : 'run';
+      await bootstrap({ environment, mode, ...options }, (line) => process.stdout.write(`${line}\n`));
     });
 }

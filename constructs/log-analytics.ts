@@ -35,7 +35,7 @@ export interface LogAnalyticsProps {
 /**
  * The workspace that holds the audit and performance logs.
  *
- * It has no shared key (`local_authentication_enabled = false`): reading and writing need an Entra identity. It accepts
+ * It accepts no shared key (`local_authentication_enabled = false`): reading and writing need an Entra identity. It accepts
  * no ingestion over the internet, which would let outsiders add records. Diagnostic settings use Azure's own channel
  * and are not affected.
  * https://learn.microsoft.com/azure/azure-monitor/logs/private-link-security
@@ -73,7 +73,10 @@ export interface AdoptedLogAnalyticsProps {
   readonly minimumRetentionDays?: number;
 }
 
-/** A workspace that exists already and is only referred to. */
+/**
+ * A workspace that exists already and is only referred to. Its local authentication must be off, because azurerm writes
+ * its shared keys into the state; check AZU-037 looks at that.
+ */
 export class AdoptedLogAnalytics extends Construct implements ILogAnalytics {
   readonly id: string;
   readonly resource: ITerraformDependable;

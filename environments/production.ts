@@ -135,8 +135,8 @@ export const production: EnvironmentInput = {
   },
   state: {
     backend: 'azurerm',
-    resourceGroup: 'comply-ai-tfstate-rg',
-    storageAccount: 'complyaitfstate',
+    resourceGroup: 'comply-ai-production-state-rg',
+    storageAccount: 'complyaistateproduction',
     container: 'llama-mapper-production',
     key: 'llama-mapper.tfstate',
   },

@@ -107,8 +107,8 @@ export const staging: EnvironmentInput = {
   protection: { deletionLock: 'inPlace', preventDestroy: false },
   state: {
     backend: 'azurerm',
-    resourceGroup: 'comply-ai-tfstate-rg',
-    storageAccount: 'complyaitfstate',
+    resourceGroup: 'comply-ai-staging-state-rg',
+    storageAccount: 'complyaistatestaging',
     container: 'llama-mapper-staging',
     key: 'llama-mapper.tfstate',
   },

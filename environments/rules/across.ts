@@ -40,13 +40,11 @@ export const acrossRules = defineUniqueness({
     taken: ({ keyVault }) => ({ 'keyVault.name': keyVault.existing ? undefined : keyVault.name }),
   },
 
-  'across/state': {
-    rule: "each environment has its own state: in a shared one, each apply destroys the other environment's resources",
-    source: 'https://developer.hashicorp.com/terraform/language/backend/azurerm',
+  'across/state-account': {
+    rule: "each environment keeps its state in a storage account of its own: the name of an account is unique in all of Azure, and an identity that may write one environment's state must not reach another's",
+    source: urls.naming,
     taken: ({ state }) =>
-      state.backend === 'azurerm'
-        ? { 'state.key': `${state.storageAccount}/${state.container}/${state.key}` }
-        : {},
+      state.backend === 'azurerm' ? { 'state.storageAccount': state.storageAccount } : {},
   },
 });
 

@@ -20,8 +20,6 @@ export interface LocalAzureOptions {
   readonly clientSecret?: string;
   /** Built-in roles of the deploying identity on the subscription. @default Owner, Storage Blob Data Contributor */
   readonly clientRoles?: readonly BuiltInRoleName[];
-  /** Actions that the deploying identity may not take, whatever its roles permit. @default - none */
-  readonly withheldActions?: readonly string[];
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number;
   /** Receives each token before its owner does, and is awaited. @default - nobody */
@@ -93,7 +91,7 @@ export interface LocalAzure {
   readonly state: ResourceStore;
   readonly blobs: BlobStore;
   readonly directory: Directory;
-  /** Shared keys given out, by workspace id; none of them belongs in a state. */
+  /** Shared keys that were given out and that open their workspace, by its id; none of them belongs in a state. */
   readonly sharedKeys: ReadonlyMap<string, string>;
   /** For scenarios that change Azure behind Terraform's back. */
   readonly azure: Azure;

@@ -54,7 +54,7 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     blobs.addContainer(account, container);
   }
   register(azure, options, blobs, sharedKeys);
-  grantToClient(azure, options.clientRoles, options.withheldActions);
+  grantToClient(azure, options.clientRoles);
 
   const proxy = await startProxy(
     (request) => answer(azure, request, options, history),

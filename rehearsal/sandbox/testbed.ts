@@ -4,7 +4,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { nameOf } from '../../azure/resource-id.ts';
-import { withheldActions } from '../../azure/resource-types.ts';
 import { textAt } from '../../core/json.ts';
 import type { EnvironmentSettings } from '../../environments/settings.ts';
 import {
@@ -225,8 +224,6 @@ export class Testbed {
         if (this.#behind) await admit(issued, this.azure, await this.writer());
       },
       ...(tokenLifetime === undefined ? {} : { tokenLifetime }),
-      // docs/bootstrap.md grants no sharedKeys/action, so the workspace's key cannot enter the state.
-      withheldActions,
       intercept: (request) => this.intercept?.(request),
       interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
       ...(this.#behind ? { serverEvents: this.#behind.events } : {}),

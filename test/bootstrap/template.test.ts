@@ -1,17 +1,19 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { federationOf } from '../../bootstrap/federation.ts';
 import { stableGuid } from '../../bootstrap/roles.ts';
 import { bootstrapTemplate, resourceProviders } from '../../bootstrap/template.ts';
 import { environments } from '../../environments/index.ts';
 
 const run = promisify(execFile);
+const prefix = 'repo:acme@1234/database@5678';
 const subscription = '11111111-2222-4333-8444-555555555555';
 
 function templateOf(name: string) {
   const template = bootstrapTemplate(environments.named(name), {
     subscriptionId: subscription,
-    repository: 'acme/database',
+    federation: federationOf({ subjectPrefix: prefix }, name),
   });
   if (!template) throw new Error(`${name} has no template`);
   return JSON.parse(JSON.stringify(template));
@@ -42,7 +44,7 @@ describe('the bootstrap of a subscription', () => {
       (each) => each.type === 'Microsoft.Storage/storageAccounts',
     );
     expect(account?.properties).toMatchObject({ allowSharedKeyAccess: false, allowBlobPublicAccess: false });
-    expect(account?.name).toBe('complyaitfstate');
+    expect(account?.name).toBe('complyaistateproduction');
     expect(account?.name).not.toBe('complyaistorage');
   });
 
@@ -51,19 +53,78 @@ describe('the bootstrap of a subscription', () => {
       .filter((each) => each.type.endsWith('federatedIdentityCredentials'))
       .map((each) => [each.name, each.properties['subject']]);
     expect(subjects).toEqual([
-      ['llama-mapper-production-plan/github', 'repo:acme/database:pull_request'],
-      ['llama-mapper-production-deploy/github', 'repo:acme/database:environment:production'],
+      ['llama-mapper-production-plan/github', `${prefix}:pull_request`],
+      ['llama-mapper-production-deploy/github', `${prefix}:environment:production`],
     ]);
   });
 
-  it("gives the deploy role neither the workspace's shared key nor a wildcard over everything", () => {
+  it('keeps the states of two environments in accounts and groups of their own', () => {
+    const places = ['staging', 'production'].map((name) => {
+      const { state } = environments.named(name);
+      return state.backend === 'azurerm' ? [state.resourceGroup, state.storageAccount] : [];
+    });
+    expect(new Set(places.flat()).size).toBe(4);
+  });
+
+  it.each([
+    [
+      'Azure DevOps',
+      'https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0',
+      '/eid1/c/pub/t/v4j5cvGGr0GRqy180BHbRw/a/9ZQ1dlmaJkqd/sc/1e2f/plan',
+      '/eid1/c/pub/t/v4j5cvGGr0GRqy180BHbRw/a/9ZQ1dlmaJkqd/sc/1e2f/deploy',
+    ],
+    [
+      'GitLab',
+      'https://gitlab.com',
+      'project_path:acme/database',
+      'project_path:acme/database:ref_type:branch:ref:main',
+    ],
+  ])('trusts the subjects of %s to the letter', (_, issuer, planSubject, deploySubject) => {
+    const template = bootstrapTemplate(environments.named('production'), {
+      subscriptionId: subscription,
+      federation: federationOf({ issuer, planSubject, deploySubject }, 'production'),
+    });
+    const trusted = everyResource(JSON.parse(JSON.stringify(template)))
+      .filter((each) => each.type.endsWith('federatedIdentityCredentials'))
+      .map(({ name, properties }) => [name, properties['issuer'], properties['subject']]);
+    expect(trusted).toEqual([
+      ['llama-mapper-production-plan/pipeline', issuer, planSubject],
+      ['llama-mapper-production-deploy/pipeline', issuer, deploySubject],
+    ]);
+  });
+
+  const gitlab = { issuer: 'https://gitlab.com', planSubject: 'plan', deploySubject: 'deploy' };
+  it.each([
+    ['nothing', {}, 'bootstrap/subject-missing'],
+    ['a name without repo:', { subjectPrefix: 'acme/database' }, 'bootstrap/subject-malformed'],
+    ['an id of the owner alone', { subjectPrefix: 'repo:acme@1/database' }, 'bootstrap/subject-malformed'],
+    ['a whole subject', { subjectPrefix: `${prefix}:pull_request` }, 'bootstrap/subject-malformed'],
+    ['a prefix and an issuer', { ...gitlab, subjectPrefix: prefix }, 'bootstrap/subject-malformed'],
+    ['an issuer alone', { issuer: gitlab.issuer }, 'bootstrap/subject-missing'],
+    ['a subject alone', { planSubject: 'plan' }, 'bootstrap/subject-missing'],
+    ['an issuer without TLS', { ...gitlab, issuer: 'http://gitlab.com' }, 'bootstrap/issuer-malformed'],
+    ['an issuer that is no URL', { ...gitlab, issuer: 'gitlab.com' }, 'bootstrap/issuer-malformed'],
+    ['a wildcard', { ...gitlab, planSubject: 'project_path:acme/*' }, 'bootstrap/subject-malformed'],
+    ['an empty subject', { ...gitlab, deploySubject: ' ' }, 'bootstrap/subject-malformed'],
+    [
+      'a subject of 601 characters',
+      { ...gitlab, planSubject: 'p'.repeat(601) },
+      'bootstrap/subject-malformed',
+    ],
+    ['one subject for both', { ...gitlab, planSubject: 'deploy' }, 'bootstrap/subjects-equal'],
+  ] as const)('refuses %s', (_, request, code) => {
+    expect(() => federationOf(request, 'production')).toThrow(expect.objectContaining({ code, exitCode: 2 }));
+  });
+
+  it('gives the deploy role the actions of the stack and no wildcard over everything', () => {
     const permission = customRole('deployment', 'production');
-    expect(permission.notActions).toContain('Microsoft.OperationalInsights/workspaces/sharedKeys/action');
+    expect(permission.notActions).toEqual([]);
     const matches = (action: string) =>
       permission.actions.filter((each) =>
         new RegExp(`^${each.replaceAll('.', '\\.').replaceAll('*', '.*')}$`, 'i').test(action),
       );
-    expect(matches('Microsoft.OperationalInsights/workspaces/sharedKeys/action')).toEqual([]);
+    // A diagnostic setting needs it; the workspace accepts no shared key.
+    expect(matches('Microsoft.OperationalInsights/workspaces/sharedKeys/action')).not.toEqual([]);
     expect(matches('Microsoft.Storage/storageAccounts/listKeys/action')).toEqual([]);
     expect(matches('Microsoft.DBforPostgreSQL/flexibleServers/write')).not.toEqual([]);
     const identity = 'Microsoft.ManagedIdentity/userAssignedIdentities';
@@ -124,7 +185,7 @@ describe('the bootstrap of a subscription', () => {
 
   it('prints the template, and refuses bad arguments in one line', async () => {
     const llama = (...args: string[]) =>
-      run(process.execPath, ['commands/llama-db.mjs', 'bootstrap', ...args, '--repository', 'acme/database']);
+      run(process.execPath, ['commands/llama-db.mjs', 'bootstrap', ...args, '--subject-prefix', prefix]);
     const { stdout } = await llama('production', '--subscription', subscription, '--print');
     expect(JSON.parse(stdout)).toEqual(templateOf('production'));
 

@@ -1,6 +1,5 @@
 /** Shapes of an environment that none of the three has, but that its settings allow. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { withheldActions } from '../../azure/resource-types.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { type LocalAzure, startLocalAzure } from '../../local/azure/index.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
@@ -133,8 +132,10 @@ describe('a shape that the settings allow, deployed to the local Azure', () => {
     context.skip(missing !== undefined, missing);
     const azure = await startLocalAzure({
       subscriptionId: subscription,
-      withheldActions,
-      containers: ['complyaitfstate/llama-mapper-staging', 'complyaitfstate/llama-mapper-production'],
+      containers: [
+        'complyaistatestaging/llama-mapper-staging',
+        'complyaistateproduction/llama-mapper-production',
+      ],
     });
     open.push(azure);
     shape.before?.(azure);

@@ -114,8 +114,8 @@ describe.each(['development', 'staging', 'production'] as const)('%s', (environm
             azurerm: {
               container_name: `llama-mapper-${environment}`,
               key: 'llama-mapper.tfstate',
-              resource_group_name: 'comply-ai-tfstate-rg',
-              storage_account_name: 'complyaitfstate',
+              resource_group_name: `comply-ai-${environment}-state-rg`,
+              storage_account_name: `complyaistate${environment}`,
               use_azuread_auth: true,
             },
           },

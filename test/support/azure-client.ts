@@ -5,7 +5,7 @@ import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { versionFor } from '../../azure/resource-types.ts';
-import { type LocalAzure, workflowToken } from '../../local/azure/index.ts';
+import type { LocalAzure } from '../../local/azure/index.ts';
 
 export interface AnswerBody {
   readonly error: { readonly code: string; readonly message: string };
@@ -39,7 +39,7 @@ export class AzureClient {
   constructor(
     readonly azure: LocalAzure,
     readonly position: 'internet' | 'network' = 'internet',
-    readonly identity?: { readonly clientId: string; readonly subject: string },
+    readonly identity?: { readonly clientId: string; readonly assertion: string },
   ) {}
 
   /** Asks the control plane, with a token. @param version - the one of azure/resource-types.ts for the path */
@@ -65,26 +65,27 @@ export class AzureClient {
   }
 
   async authorization(audience: string): Promise<Record<string, string>> {
-    let token = this.#token.get(audience);
-    if (token === undefined) {
-      const environment = this.azure.environment;
-      const answer = await this.call('POST', `/${this.azure.tenantId}/oauth2/v2.0/token`, {
-        host: 'login.microsoftonline.com',
-        body: new URLSearchParams({
-          grant_type: 'client_credentials',
-          ...(this.identity
-            ? { client_id: this.identity.clientId, client_assertion: workflowToken(this.identity.subject) }
-            : {
-                client_id: environment['ARM_CLIENT_ID'] ?? '',
-                client_secret: environment['ARM_CLIENT_SECRET'] ?? '',
-              }),
-          scope: `${audience}/.default`,
-        }).toString(),
-      });
-      token = String(answer.body.access_token);
-      this.#token.set(audience, token);
-    }
+    const token = this.#token.get(audience) ?? String((await this.token(audience)).body.access_token);
+    this.#token.set(audience, token);
     return { authorization: `Bearer ${token}` };
+  }
+
+  /** Entra's answer to a request for a token. */
+  token(audience: string): Promise<Answer> {
+    const environment = this.azure.environment;
+    return this.call('POST', `/${this.azure.tenantId}/oauth2/v2.0/token`, {
+      host: 'login.microsoftonline.com',
+      body: new URLSearchParams({
+        grant_type: 'client_credentials',
+        ...(this.identity
+          ? { client_id: this.identity.clientId, client_assertion: this.identity.assertion }
+          : {
+              client_id: environment['ARM_CLIENT_ID'] ?? '',
+              client_secret: environment['ARM_CLIENT_SECRET'] ?? '',
+            }),
+        scope: `${audience}/.default`,
+      }).toString(),
+    });
   }
 
   async call(

@@ -238,6 +238,10 @@ function surroundings(
       },
     });
   }
+  state.put(workspace, {
+    location: 'eastus',
+    properties: { retentionInDays: 90, features: { disableLocalAuth: true } },
+  });
   state.put(vault, {
     location: 'eastus',
     properties: { vaultUri: 'https://comply-ai-kv-production.vault.azure.net/' },

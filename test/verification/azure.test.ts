@@ -321,6 +321,16 @@ const rows: readonly AzureRow[] = [
     because: 'it no longer rotates',
     change: properties('key', { rotationPolicy: { lifetimeActions: [] } }),
   },
+  {
+    breaks: 'AZU-037',
+    because: 'shared keys were permitted for an agent',
+    change: properties('workspace', { features: { disableLocalAuth: false } }),
+  },
+  {
+    breaks: 'AZU-037',
+    because: 'the property was never set',
+    change: properties('workspace', { features: { disableLocalAuth: null } }),
+  },
 ];
 
 const azureIds = catalogue.flatMap(({ id, group }) => (group === 'azure' ? [id] : []));

@@ -85,6 +85,7 @@ export interface AzureFacts {
   readonly metricAlerts: Read<readonly Alert[]>;
   readonly activityAlerts: Read<readonly Alert[]>;
   readonly actionGroup: Read<{ readonly enabled: boolean; readonly receivers: number }>;
+  readonly workspace: Read<{ readonly sharedKeys: boolean }>;
   readonly vaultDiagnostics: Read<Diagnostics | undefined>;
   readonly vaultLocks: Read<readonly string[]>;
   readonly key: Read<{

@@ -154,51 +154,61 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
       metricAlerts: absent,
       activityAlerts: absent,
       actionGroup: absent,
+      workspace: absent,
       vaultDiagnostics: { value: undefined },
       vaultLocks: { value: [] },
       key: absent,
     };
   }
   const { monitor, resources, abortSignal } = control;
-  const { alertGroup, actionGroupId, vaultId, keyId } = surroundings;
+  const { alertGroup, actionGroupId, workspaceId, vaultId, keyId } = surroundings;
   const abort = { abortSignal };
-  const [metricAlerts, activityAlerts, actionGroup, vaultDiagnostics, vaultLocks, key] = await Promise.all([
-    list(
-      control,
-      'metric alerts',
-      monitor.metricAlerts.listByResourceGroup(alertGroup, abort),
-      ({ name = '', enabled, actions }): Alert => ({
-        name,
-        enabled,
-        actionGroups: (actions ?? []).flatMap((action) => action.actionGroupId ?? []),
+  const [metricAlerts, activityAlerts, actionGroup, workspace, vaultDiagnostics, vaultLocks, key] =
+    await Promise.all([
+      list(
+        control,
+        'metric alerts',
+        monitor.metricAlerts.listByResourceGroup(alertGroup, abort),
+        ({ name = '', enabled, actions }): Alert => ({
+          name,
+          enabled,
+          actionGroups: (actions ?? []).flatMap((action) => action.actionGroupId ?? []),
+        }),
+      ),
+      list(
+        control,
+        'activity alerts',
+        monitor.activityLogAlerts.listByResourceGroup(alertGroup, abort),
+        ({ name = '', enabled = true, actions }): Alert => ({
+          name,
+          enabled,
+          actionGroups: (actions?.actionGroups ?? []).map((action) => action.actionGroupId),
+        }),
+      ),
+      read(control, 'the action group', async () => {
+        const { group = '', name = '' } = parseResourceId(actionGroupId) ?? {};
+        const one = await monitor.actionGroups.get(group, name, abort);
+        const receivers = Object.entries(one).filter(([property]) => property.endsWith('Receivers'));
+        return {
+          enabled: one.enabled ?? true,
+          receivers: receivers.flatMap(([, members]) => (Array.isArray(members) ? members : [])).length,
+        };
       }),
-    ),
-    list(
-      control,
-      'activity alerts',
-      monitor.activityLogAlerts.listByResourceGroup(alertGroup, abort),
-      ({ name = '', enabled = true, actions }): Alert => ({
-        name,
-        enabled,
-        actionGroups: (actions?.actionGroups ?? []).map((action) => action.actionGroupId),
+      read(control, 'the workspace', async () => {
+        const found = await resources.resources.getById(
+          withoutSlash(workspaceId),
+          versionFor(workspaceId),
+          abort,
+        );
+        return { sharedKeys: at(propertiesOf(found), 'features', 'disableLocalAuth') !== true };
       }),
-    ),
-    read(control, 'the action group', async () => {
-      const { group = '', name = '' } = parseResourceId(actionGroupId) ?? {};
-      const one = await monitor.actionGroups.get(group, name, abort);
-      const receivers = Object.entries(one).filter(([property]) => property.endsWith('Receivers'));
-      return {
-        enabled: one.enabled ?? true,
-        receivers: receivers.flatMap(([, members]) => (Array.isArray(members) ? members : [])).length,
-      };
-    }),
-    vaultId ? readDiagnostics(control, vaultId) : { value: undefined },
-    vaultId ? readLocks(control, vaultId) : { value: [] },
-    read(control, 'the key', async () =>
-      keyFacts(await resources.resources.getById(withoutSlash(keyId), versionFor(keyId), abort)),
-    ),
-  ]);
-  return { metricAlerts, activityAlerts, actionGroup, vaultDiagnostics, vaultLocks, key };
+      vaultId ? readDiagnostics(control, vaultId) : { value: undefined },
+      vaultId ? readLocks(control, vaultId) : { value: [] },
+      read(control, 'the key', async () =>
+        keyFacts(await resources.resources.getById(withoutSlash(keyId), versionFor(keyId), abort)),
+      ),
+    ]);
+  return { metricAlerts, activityAlerts, actionGroup, workspace, vaultDiagnostics, vaultLocks, key };
 }
 
 function readLocks(control: Control, id: string): Promise<Read<readonly string[]>> {

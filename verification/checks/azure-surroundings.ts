@@ -196,4 +196,22 @@ export const checks = azureChecks([
       );
     },
   },
+  {
+    id: 'AZU-037',
+    name: 'workspace-refuses-shared-keys',
+    severity: 'high',
+    title: 'The workspace accepts no shared key',
+    inspects: 'features.disableLocalAuth of the Log Analytics workspace',
+    why: "Terraform's state contains the shared keys of the workspace. If the workspace accepts them, every reader of the state can write records that look like the server's logs.",
+    remedy:
+      'Deploy the environment. For an adopted workspace, run az resource update --ids <workspace id> --set properties.features.disableLocalAuth=true, and regenerate its keys.',
+    source:
+      'docs/decisions.md, 22; https://learn.microsoft.com/azure/azure-monitor/logs/azure-ad-authentication-logs',
+    assert: ({ facts }) => {
+      const { sharedKeys } = factOf(facts.workspace);
+      return judge(sharedKeys ? 'accepts shared keys' : 'Entra identities only', [
+        ...(sharedKeys ? [{ object: 'workspace', detail: 'accepts shared keys' }] : []),
+      ]);
+    },
+  },
 ]);

@@ -8,11 +8,11 @@ import type { Azure } from './context.ts';
 import { type Principal, unsignedToken } from './directory.ts';
 
 const identityType = 'Microsoft.ManagedIdentity/userAssignedIdentities';
-const issuer = 'https://token.actions.githubusercontent.com';
+const github = 'https://token.actions.githubusercontent.com';
 const audience = 'api://AzureADTokenExchange';
 
-/** A token as GitHub issues it to a workflow with that subject, valid for five minutes by default. */
-export function workflowToken(subject: string, seconds = 300): string {
+/** A token as a platform issues it to a workflow with that subject, valid for five minutes by default. */
+export function workflowToken(subject: string, seconds = 300, issuer = github): string {
   const now = Math.floor(Date.now() / 1000);
   return unsignedToken({ iss: issuer, aud: audience, sub: subject, iat: now, nbf: now, exp: now + seconds });
 }

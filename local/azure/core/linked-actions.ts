@@ -50,6 +50,13 @@ const links: Readonly<Record<string, Links>> = {
   'microsoft.network/virtualnetworks/virtualnetworkpeerings': (document) => [
     [`${network}/virtualNetworks/peer/action`, textAt(document, 'properties', 'remoteVirtualNetwork', 'id')],
   ],
+  // https://learn.microsoft.com/azure/azure-monitor/logs/manage-access
+  'microsoft.insights/diagnosticsettings': (document) => [
+    [
+      'Microsoft.OperationalInsights/workspaces/sharedKeys/action',
+      textAt(document, 'properties', 'workspaceId'),
+    ],
+  ],
   'microsoft.insights/metricalerts': (document) => readOf(textsAt(document, 'properties', 'scopes')),
   'microsoft.insights/activitylogalerts': (document) => readOf(textsAt(document, 'properties', 'scopes')),
 };

@@ -99,35 +99,17 @@ function permissionDocument({ actions, notActions, dataActions, notDataActions }
   };
 }
 
-/**
- * Assigns roles on the subscription to the deploying identity, in effect at once. Custom copies of the roles exclude
- * withheld actions, because no assignment can subtract from another.
- */
+/** Assigns roles on the subscription to the deploying identity, in effect at once. */
 export function grantToClient(
   azure: Azure,
   roles: readonly BuiltInRoleName[] = ['Owner', 'Storage Blob Data Contributor'],
-  withheldActions: readonly string[] = [],
 ): void {
   const scope = `/subscriptions/${azure.subscriptionId}`;
   for (const [index, role] of roles.entries()) {
     const guid = (kind: string) => `00000000-0000-4000-${kind}-${String(index + 1).padStart(12, '0')}`;
-    const known: BuiltInRole = builtInRoles[role];
-    let roleDefinitionId = `${scope}/providers/${definitionType}/${known.id}`;
-    if (withheldActions.length > 0) {
-      roleDefinitionId = `${scope}/providers/${definitionType}/${guid('8000')}`;
-      const notActions = [...(known.notActions ?? []), ...withheldActions];
-      azure.store.put(roleDefinitionId, {
-        properties: {
-          roleName: `${role} of the deploying identity`,
-          type: 'CustomRole',
-          assignableScopes: [scope],
-          permissions: [permissionDocument({ ...known, notActions })],
-        },
-      });
-    }
     azure.store.put(`${scope}/providers/${assignmentType}/${guid('9000')}`, {
       properties: {
-        roleDefinitionId,
+        roleDefinitionId: `${scope}/providers/${definitionType}/${builtInRoles[role].id}`,
         principalId: azure.directory.options.client.objectId,
         principalType: 'ServicePrincipal',
         scope,

@@ -15,11 +15,18 @@ interface DeletedWorkspace {
   readonly deletedAt: number;
 }
 
-/** @param sharedKeys receives each shared key that is given out, by workspace id */
+/** @param sharedKeys receives each shared key that was given out and that its workspace accepts, by workspace id */
 export function registerOperationalInsights(azure: Azure, sharedKeys: Map<string, string>): void {
   const { router, store, clock } = azure;
   /** https://learn.microsoft.com/azure/azure-monitor/logs/delete-workspace: kept for 14 days, unless the request has `force`. */
   const deleted = azure.memory.map<DeletedWorkspace>('deletedWorkspaces');
+  const given = azure.memory.map<string>('givenSharedKeys');
+  /** A workspace without local authentication gives its keys out too, and accepts none of them. */
+  const recordAccepted = (id: string, properties: JsonObject) => {
+    const key = given.get(id.toLowerCase());
+    if (key !== undefined && objectAt(properties, 'features')['disableLocalAuth'] !== true)
+      sharedKeys.set(id, key);
+  };
   registerResourceType(azure, {
     type: workspaceType,
     shape: workspaceShape,
@@ -29,6 +36,7 @@ export function registerOperationalInsights(azure: Azure, sharedKeys: Map<string
       if (!/^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/.test(name))
         throw monitoring.workspaceNameNotValid(name);
       const properties = objectAt(sent, 'properties');
+      recordAccepted(id, properties);
       // A workspace that is created again within two weeks is the old one with its data.
       const gone = deleted.get(id.toLowerCase());
       deleted.delete(id.toLowerCase());
@@ -73,8 +81,9 @@ export function registerOperationalInsights(azure: Azure, sharedKeys: Map<string
     ({ request }) => {
       const workspace = store.get(request.path.replace(/\/sharedKeys$/i, ''));
       if (!workspace) throw notFound(azure, request.path);
-      const key = sharedKeys.get(workspace.id) ?? randomBytes(64).toString('base64');
-      sharedKeys.set(workspace.id, key);
+      const key = given.get(workspace.id.toLowerCase()) ?? randomBytes(64).toString('base64');
+      given.set(workspace.id.toLowerCase(), key);
+      recordAccepted(workspace.id, objectAt(workspace.body, 'properties'));
       return { status: 200, body: { primarySharedKey: key, secondarySharedKey: key } };
     },
     { type: workspaceType },

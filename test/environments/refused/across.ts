@@ -39,12 +39,13 @@ export const acrossRows: readonly AcrossRow[] = [
     field: 'keyVault.name',
   },
   {
-    what: "another environment's state",
-    id: 'across/state',
+    what: "the account of another environment's state",
+    id: 'across/state-account',
     change: {
-      'state.container': production.state.backend === 'azurerm' ? production.state.container : undefined,
+      'state.storageAccount':
+        production.state.backend === 'azurerm' ? production.state.storageAccount : undefined,
     },
-    field: 'state.key',
+    field: 'state.storageAccount',
   },
 ];
 

@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { federationOf } from '../../../../bootstrap/federation.ts';
 import { bootstrapTemplate } from '../../../../bootstrap/template.ts';
 import { environments } from '../../../../environments/index.ts';
+import { workflowToken } from '../../../../local/azure/index.ts';
 import { AzureClient } from '../../../support/azure-client.ts';
 import { serverDocument, useLocalAzure } from '../../../support/azure-fixture.ts';
 
-const repository = 'acme/database';
+const prefix = 'repo:acme@1234/database@5678';
 const owner = '8e3af657-a8ff-443c-a75c-2fe8c4bcb635';
 const reader = 'acdd72a7-3385-48ef-bd42-f606fba81ae7';
 const somebody = 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d01';
@@ -28,7 +30,10 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
 
   beforeEach(async () => {
     const { subscriptionId } = local.azure;
-    const template = bootstrapTemplate(environments.named('production'), { subscriptionId, repository });
+    const template = bootstrapTemplate(environments.named('production'), {
+      subscriptionId,
+      federation: federationOf({ subjectPrefix: prefix }, 'production'),
+    });
     const done = await local.client.done(
       'PUT',
       `/subscriptions/${subscriptionId}/providers/Microsoft.Resources/deployments/bootstrap`,
@@ -40,10 +45,13 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
       const found = local.azure.directory
         .list()
         .find(({ displayName }) => displayName === `llama-mapper-production-${purpose}`);
-      return new AzureClient(local.azure, 'internet', { clientId: found?.appId ?? '', subject });
+      return new AzureClient(local.azure, 'internet', {
+        clientId: found?.appId ?? '',
+        assertion: workflowToken(subject),
+      });
     };
-    plan = as('plan', `repo:${repository}:pull_request`);
-    deploy = as('deploy', `repo:${repository}:environment:production`);
+    plan = as('plan', `${prefix}:pull_request`);
+    deploy = as('deploy', `${prefix}:environment:production`);
     await local.create('main');
     await local.client.done('PUT', workspace(), { location: 'eastus', properties: {} });
     await local.client.done('PUT', vault(), { location: 'eastus', properties: {} });
@@ -63,6 +71,25 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
     ])
       expect((await plan.arm('GET', id)).status, id).toBe(200);
     expect((await plan.arm('POST', `${deployment()}/exportTemplate`)).status).toBe(200);
+  });
+
+  it('trust the one subject of bootstrap, and no form without ids', async () => {
+    const found = local.azure.directory
+      .list()
+      .find(({ displayName }) => displayName === 'llama-mapper-production-deploy');
+    for (const assertion of [
+      workflowToken('repo:acme/database:environment:production'),
+      workflowToken(`${prefix}:environment:staging`),
+      workflowToken(`${prefix}:pull_request`),
+      workflowToken(`${prefix}:environment:production`, 300, 'https://gitlab.com'),
+    ])
+      expect(
+        (
+          await new AzureClient(local.azure, 'internet', { clientId: found?.appId ?? '', assertion }).token(
+            'https://management.azure.com',
+          )
+        ).text,
+      ).toContain('AADSTS700213');
   });
 
   it('refuse an export to Reader alone, in the words of Azure', async () => {
@@ -98,7 +125,7 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
   it('let both read the state, and the deploy identity alone write it', async () => {
     const state = async (client: AzureClient, method: string) =>
       client.call(method, '/llama-mapper-production/llama-mapper.tfstate', {
-        host: 'complyaitfstate.blob.core.windows.net',
+        host: 'complyaistateproduction.blob.core.windows.net',
         headers: await client.authorization('https://storage.azure.com'),
         ...(method === 'PUT' ? { body: '{}' } : {}),
       });
@@ -118,11 +145,16 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
   });
 
   const storage = () =>
-    `/subscriptions/${local.azure.subscriptionId}/resourceGroups/comply-ai-tfstate-rg/providers/Microsoft.Storage/storageAccounts/complyaitfstate`;
+    `/subscriptions/${local.azure.subscriptionId}/resourceGroups/comply-ai-production-state-rg/providers/Microsoft.Storage/storageAccounts/complyaistateproduction`;
   const identities = () =>
-    `/subscriptions/${local.azure.subscriptionId}/resourceGroups/comply-ai-tfstate-rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities`;
+    `/subscriptions/${local.azure.subscriptionId}/resourceGroups/comply-ai-production-state-rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities`;
   it.each([
-    ['the shared key of a workspace', 'POST', () => `${workspace()}/sharedKeys`, undefined],
+    [
+      'another shared key of a workspace',
+      'POST',
+      () => `${workspace()}/regenerateSharedKey`,
+      { keyType: 'Primary' },
+    ],
     ['the keys of a storage account', 'POST', () => `${storage()}/listKeys`, undefined],
     ['a role that no stack assigns', 'PUT', () => `${local.group}/${assignments}/${somebody}`, role(owner)],
     [
@@ -146,6 +178,29 @@ describe('the identities of a pipeline, with the roles that bootstrap gives', ()
   ])('refuse the deploy identity %s', async (_what, method, path, body) => {
     const answer = await deploy.arm(method, path(), body, 'any');
     expect(answer).toMatchObject({ status: 403, body: { error: { code: 'AuthorizationFailed' } } });
+  });
+
+  const logsTo = (id: string) => ({
+    properties: { workspaceId: id, logs: [{ categoryGroup: 'allLogs', enabled: true }] },
+  });
+  it('let the deploy identity send the logs of a server to the workspace', async () => {
+    const setting = `${server()}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`;
+    expect((await deploy.arm('PUT', setting, logsTo(workspace()))).status).toBe(200);
+  });
+
+  it('let the deploy identity read the shared keys, which open no workspace without local authentication', async () => {
+    expect((await deploy.arm('POST', `${workspace()}/sharedKeys`)).status).toBe(200);
+    expect([...local.azure.sharedKeys.keys()]).toEqual([workspace()]);
+    const closed = local.resource('Microsoft.OperationalInsights/workspaces/closed-logs');
+    const features = (disableLocalAuth: boolean) => ({
+      location: 'eastus',
+      properties: { features: { disableLocalAuth } },
+    });
+    await local.client.done('PUT', closed, features(true));
+    expect((await deploy.arm('POST', `${closed}/sharedKeys`)).status).toBe(200);
+    expect([...local.azure.sharedKeys.keys()]).toEqual([workspace()]);
+    await local.client.done('PUT', closed, features(false));
+    expect([...local.azure.sharedKeys.keys()]).toEqual([workspace(), closed]);
   });
 
   it('let the deploy identity remove an assignment of its own roles only', async () => {
@@ -215,6 +270,22 @@ describe('an assignment', () => {
     expect(answer).toMatchObject({ status: 403, body: { error: { code: 'LinkedAuthorizationFailed' } } });
     expect(answer.body.error.message).toContain(
       `does not have permission to perform action(s) 'Microsoft.Network/virtualNetworks/subnets/join/action' on the linked scope(s) '${subnet}'`,
+    );
+  });
+
+  it('reaches a workspace for logs only with the right to read its shared keys', async () => {
+    give(contributor, local.group);
+    await local.client.arm('PUT', local.group, { location: 'eastus' });
+    await local.create('main');
+    const workspace = `${local.group}-central/providers/Microsoft.OperationalInsights/workspaces/logs`;
+    const setting = `${local.server('main')}/providers/Microsoft.Insights/diagnosticSettings/one`;
+    const body = {
+      properties: { workspaceId: workspace, logs: [{ categoryGroup: 'allLogs', enabled: true }] },
+    };
+    const answer = await local.client.arm('PUT', setting, body);
+    expect(answer).toMatchObject({ status: 403, body: { error: { code: 'LinkedAuthorizationFailed' } } });
+    expect(answer.body.error.message).toContain(
+      `'Microsoft.OperationalInsights/workspaces/sharedKeys/action' on the linked scope(s) '${workspace}'`,
     );
   });
 
