@@ -192,7 +192,11 @@ export function complaints(run: TerraformRun): readonly Diagnostic[] {
 
 function withResources(run: TerraformRun): ApplyRun {
   const started = new Map<string, number>();
-  const resources = messagesOf(run).flatMap(({ at, message }): ResourceRun[] => {
+  const messages = messagesOf(run);
+  const summary = messages.findIndex(({ message }) => message['type'] === 'change_summary');
+  // While it plans, the read of a data source starts and ends in the words of an apply.
+  const applied = summary < 0 ? [] : messages.slice(summary + 1);
+  const resources = applied.flatMap(({ at, message }): ResourceRun[] => {
     const hook = message['hook'];
     if (!isRecord(hook) || !isRecord(hook['resource'])) return [];
     const address = String(hook['resource']['addr']);
@@ -210,24 +214,18 @@ function withResources(run: TerraformRun): ApplyRun {
       },
     ];
   });
-  const steps = messagesOf(run).flatMap(({ at, message }): Line[] => {
+  const steps = applied.flatMap(({ at, message }): Line[] => {
     const hook = message['type'] === 'provision_progress' ? message['hook'] : undefined;
     if (!isRecord(hook)) return [];
     const texts = String(hook['output']).split('\n');
     return texts.flatMap((text) => (text.trim() === '' ? [] : [{ at, text: text.trim() }]));
   });
-  return { ...run, resources, steps, ...plannedAt(run) };
-}
-
-/** An interrupted plan has a summary too, but nothing is applied after it. */
-function plannedAt(run: TerraformRun): Pick<ApplyRun, 'plannedAt'> {
-  const messages = messagesOf(run);
-  const summary = messages.findIndex(({ message }) => message['type'] === 'change_summary');
-  // Before the summary, the read of a data source starts in the same words.
-  const isApplied = messages
-    .slice(summary + 1)
-    .some(({ message }) => ['apply_start', 'change_summary'].includes(String(message['type'])));
-  return summary >= 0 && isApplied ? { plannedAt: messages[summary]?.at ?? run.endedAt } : {};
+  // An interrupted plan has a summary too, but nothing is applied after it.
+  const began = applied.some(({ message }) =>
+    ['apply_start', 'change_summary'].includes(`${message['type']}`),
+  );
+  const plannedAt = began ? messages[summary]?.at : undefined;
+  return { ...run, resources, steps, ...(plannedAt === undefined ? {} : { plannedAt }) };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
