@@ -34,6 +34,16 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION llama.refuse_leaf_write() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION '% on % is refused: it is a partition', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege', HINT = 'Name the partitioned table, whose statement triggers write the audit trail.';
+END
+$$;
+
 CREATE FUNCTION llama.create_monthly_partition(table_name text, start_date date) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -97,11 +107,17 @@ BEGIN
     EXECUTE format('REVOKE ALL ON TABLE llama.%I FROM %s', leaf, grantee);
   END LOOP;
 
-  -- ATTACH clones the parent's row triggers, but not its TRUNCATE trigger.
+  -- ATTACH clones the parent's row triggers, but not its statement triggers: those that audit do not see a statement that
+  -- names the leaf.
   IF registered.append_only THEN
     EXECUTE format(
       'CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.%I '
       'FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_append_only_change()', leaf
+    );
+  ELSE
+    EXECUTE format(
+      'CREATE TRIGGER refuse_leaf_write BEFORE INSERT OR UPDATE OR DELETE ON llama.%I '
+      'FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_leaf_write()', leaf
     );
   END IF;
 
@@ -148,6 +164,7 @@ END
 $$;
 
 DROP FUNCTION llama.create_monthly_partition(text, date);
+DROP FUNCTION llama.refuse_leaf_write();
 DROP FUNCTION llama.refuse_append_only_change();
 -- lint allow undeclared-data-loss: this file and the environment's settings write its rows again
 DROP TABLE llama.partitioned_tables;
