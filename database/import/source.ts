@@ -51,15 +51,20 @@ export interface Limits {
   readonly size: number;
 }
 
-/** Reads a database. Its rows must all be visible to the login. */
+/** Reads a database, all of whose rows must be visible to the login. The source owns the connection. */
 export async function databaseSource(connection: Connection, schema: string): Promise<Source> {
   const { client, circumstances } = connection;
-  // A long import must not end between two reads.
-  await client.query('SET idle_in_transaction_session_timeout = 0');
-  // A policy then causes an error. Otherwise it would hide rows, which would look as if they did not exist.
-  await client.query('SET row_security = off');
-  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  await requireCopied(connection, schema);
+  try {
+    // A long import must not end between two reads.
+    await client.query('SET idle_in_transaction_session_timeout = 0');
+    // A policy then causes an error. Otherwise it would hide rows, which would look as if they did not exist.
+    await client.query('SET row_security = off');
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await requireCopied(connection, schema);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
   const relation = (table: string) => `${identifier(schema)}.${identifier(table)}`;
   const visible = async <Result>(table: string, work: () => Promise<Result>): Promise<Result> => {
     try {

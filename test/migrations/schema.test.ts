@@ -243,7 +243,7 @@ describe('the schema that all migrations make', () => {
       `SELECT rolname, rolcanlogin OR rolbypassrls OR rolsuper OR rolcreaterole AS strong,
               pg_has_role('llama_owner', oid, 'USAGE') AS inherited, pg_has_role(session_user, oid, 'SET') AS reachable
          FROM pg_roles
-        WHERE rolname IN ('application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer', 'audit_sealer') ORDER BY 1`,
+        WHERE rolname IN ('application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer', 'audit_sealer', 'import_writer') ORDER BY 1`,
     );
     expect(rows).toEqual(
       [
@@ -252,6 +252,7 @@ describe('the schema that all migrations make', () => {
         'application_role',
         'audit_sealer',
         'audit_writer',
+        'import_writer',
         'maintenance_owner',
         'maintenance_role',
       ].map((rolname) => ({
