@@ -124,10 +124,16 @@ async function sourceTarget(target: Target, { from }: Options): Promise<Target> 
   const { stagingOf } = await import('../database/import/staging.ts');
   if (from === 'staging') return stagingOf(target);
   const { LLAMA_DB_SOURCE_PASSWORD: password, PGSSLROOTCERT: root } = process.env;
-  return resolveTarget(
-    { url: from },
-    { ...(password ? { PGPASSWORD: password } : {}), ...(root ? { PGSSLROOTCERT: root } : {}) },
-  );
+  try {
+    return await resolveTarget(
+      { url: from },
+      { ...(password ? { PGPASSWORD: password } : {}), ...(root ? { PGSSLROOTCERT: root } : {}) },
+    );
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const what = error.what.replace('--url', '--from');
+    throw new Fault(error.code, what, error.why, error.remedy, { cause: error, exitCode: error.exitCode });
+  }
 }
 
 async function stage(target: Target, options: Options): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Connection } from '../connection.ts';
 import { sqlState } from '../diagnosis.ts';
 import { isLockFailure } from '../lock-retry.ts';
+import { briefly } from '../maintain/run.ts';
 import { asRole } from '../migrator/prepare.ts';
 import type { Row } from './source.ts';
 import {
@@ -182,7 +183,9 @@ export async function put(
   description: Description,
 ): Promise<readonly { readonly inspected: Inspected; readonly refused: Refused }[]> {
   const attempt = async (part: readonly Inspected[], keep: boolean, refusals: number) =>
-    write(connection, shape, part, { ...description, refused: description.refused + refusals }, keep);
+    briefly({ connection }, `Importing into ${shape.table}`, () =>
+      write(connection, shape, part, { ...description, refused: description.refused + refusals }, keep),
+    );
   try {
     await attempt(rows, true, 0);
     return [];

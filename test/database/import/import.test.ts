@@ -72,25 +72,19 @@ const trail = async (where: string) =>
     )
   ).rows;
 
-/** Writes a dump of the source as docs/importing.md does. */
+/** The files that \copy of docs/importing.md writes: the server's own CSV. */
 async function dump(tables = ['storage_records', 'tenant_configs', 'model_metrics', 'detector_executions']) {
+  await old.query("SET timezone = 'UTC'");
   for (const table of tables) {
-    // `\copy … TO file` prints exactly this text; COPY to a file of the server needs its account.
-    await old.query(`SET timezone = 'UTC'`);
-    const { rows } = await old.query<{ columns: string[] }>(
-      `SELECT array_agg(attname::text ORDER BY attnum) AS columns FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0`,
-      [table],
+    const file = `${source.name}-${table}.csv`;
+    const query =
+      table === 'storage_records' ? '(SELECT * FROM storage_records ORDER BY tenant_id, "timestamp")' : table;
+    const { rows } = await old.query<{ folder: string }>(
+      "SELECT current_setting('data_directory') AS folder",
     );
-    const columns = rows[0]?.columns ?? [];
-    const field = (name: string) =>
-      `CASE WHEN "${name}" IS NULL THEN '' ELSE '"' || replace("${name}"::text, '"', '""') || '"' END`;
-    const { rows: lines } = await old.query<{ line: string }>(
-      `SELECT concat_ws(',', ${columns.map(field).join(', ')}) AS line FROM ${table} ORDER BY ${table === 'tenant_configs' ? '1' : 'tenant_id, timestamp'}`,
-    );
-    writeFileSync(
-      join(folder, `${table}.csv`),
-      [columns.join(','), ...lines.map(({ line }) => line), ''].join('\n'),
-    );
+    await old.query(`COPY ${query} TO '${rows[0]?.folder}/${file}' (FORMAT csv, HEADER)`);
+    const { rows: read } = await old.query<{ text: string }>('SELECT pg_read_file($1) AS text', [file]);
+    writeFileSync(join(folder, `${table}.csv`), read[0]?.text ?? '');
   }
 }
 
