@@ -2,7 +2,7 @@
 import type { Problem, RuleId } from './problems.ts';
 import { candidateOf } from './resolved.ts';
 import { problemOf, type Rule, type Rules, type RuleText } from './rule.ts';
-import { acrossRules } from './rules/across.ts';
+import { acrossRules, problemsOfNames } from './rules/across.ts';
 import { authenticationRules } from './rules/authentication.ts';
 import { capacityRules } from './rules/capacity.ts';
 import { computeRules } from './rules/compute.ts';
@@ -41,7 +41,10 @@ export const ruleTexts: Rules<RuleText> = Object.assign({}, shapeRules, ...Objec
 
 /** Every problem of one environment's settings. */
 export function problemsWithin(settings: EnvironmentSettings, environment: string): Problem[] {
-  return Object.values(withinFamilies).flatMap((rules) => findProblems(rules, settings, environment));
+  return [
+    ...Object.values(withinFamilies).flatMap((rules) => findProblems(rules, settings, environment)),
+    ...problemsOfNames(settings).map((problem) => ({ ...problem, environment })),
+  ];
 }
 
 /** Settings of one environment that are allowed and deserve attention. They are shown and never stop a synthesis. */

@@ -1,4 +1,5 @@
 /** Entra administrators, password login, and the database's logins. */
+import { reservedAdministrators } from '../../azure/reserved-names.ts';
 import { schemaRoles } from '../../database/schema/roles.ts';
 import type { Candidate } from '../resolved.ts';
 import { check, defineRules, type Finding, repeated, urls } from '../rule.ts';
@@ -13,17 +14,6 @@ const serverResourceSource = `${urls.provider}/postgresql_flexible_server_resour
 function uuidFindings(field: string, value: string | undefined): readonly Finding[] {
   return check(value === undefined || (uuid.test(value) && value !== nil), field, value);
 }
-
-/** Names that Azure refuses as the login of an administrator. */
-const reservedLogins = [
-  'azure_superuser',
-  'azure_pg_admin',
-  'admin',
-  'administrator',
-  'root',
-  'guest',
-  'public',
-];
 
 /** All names that people and programs log in under, by their fields. */
 function loginNames({ server: { authentication }, database }: Candidate) {
@@ -59,7 +49,7 @@ export const authenticationRules = defineRules({
 
   'authentication/has-administrator': {
     rule: 'there is at least one Entra administrator: only an administrator can create Entra logins, and deployments log in as one',
-    source: 'AZR-000389',
+    source: 'docs/decisions.md, 11a; AZR-000389',
     check: ({ server: { authentication } }) =>
       check(authentication.administrators.length > 0, administratorsAt, authentication.administrators),
   },
@@ -104,13 +94,14 @@ export const authenticationRules = defineRules({
   },
 
   'authentication/administrator-login-name': {
-    rule: `an administrator login is 1-63 letters, digits and underscores, does not start with pg_ and is not one of ${reservedLogins.join(', ')}`,
+    rule: `an administrator login is 1-63 letters, digits and underscores, does not start with pg_ and is not one of ${reservedAdministrators.join(', ')}`,
     source: `${urls.provider}/validate/admin_usernames.go`,
     check: ({ server: { authentication } }) => {
       const { passwordLogin, administratorLogin: login } = authentication;
       if (!passwordLogin || login === undefined) return [];
       const holds =
-        /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/i.test(login) && !reservedLogins.includes(login.toLowerCase());
+        /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/i.test(login) &&
+        !reservedAdministrators.includes(login.toLowerCase());
       return check(holds, `${at}.administratorLogin`, login);
     },
   },
@@ -128,8 +119,13 @@ export const authenticationRules = defineRules({
   'authentication/login-is-not-a-role': {
     rule: `no login has the name of a role that the migrations create (${schemaRoles.join(', ')})`,
     source: 'docs/decisions.md, 11a',
-    check: (candidate) =>
-      loginNames(candidate).flatMap(([field, name]) => check(!schemaRoles.includes(name), field, name)),
+    check: (candidate) => {
+      const { administratorLogin } = candidate.server.authentication;
+      const logins = [...loginNames(candidate), [`${at}.administratorLogin`, administratorLogin] as const];
+      return logins.flatMap(([field, name]) =>
+        check(name === undefined || !schemaRoles.includes(name), field, name),
+      );
+    },
   },
 
   'authentication/login-name': {
@@ -154,7 +150,7 @@ export const authenticationRules = defineRules({
 
   'authentication/logins-are-distinct': {
     rule: 'an Entra principal has one login',
-    source: urls.entra,
+    source: 'docs/decisions.md, 11a',
     check: ({ database }) =>
       repeated(database.logins, (one) => one.objectId.toLowerCase()).map(({ item, position }) => ({
         field: `database.logins.${position}.objectId`,

@@ -156,7 +156,10 @@ describe('a name that only one environment may have', () => {
       'keyVault.resourceGroup': 'comply-ai-rg',
       'keyVault.existing': true,
     };
-    expect(parseEnvironments([changed(staging, shared), changed(production, shared)])).toHaveLength(2);
+    const own = { 'keyVault.fieldEncryptionKey.name': 'field-encryption-staging' };
+    expect(
+      parseEnvironments([changed(staging, { ...shared, ...own }), changed(production, shared)]),
+    ).toHaveLength(2);
   });
 });
 

@@ -123,7 +123,7 @@ export const identityRows: readonly Row[] = [
     what: 'one principal with two logins',
     id: 'authentication/logins-are-distinct',
     change: { 'database.logins.2.objectId': 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d02' },
-    source: entra,
+    source: /decisions\.md, 11a/,
   },
   {
     what: 'an administrator as a tenant-facing login',
