@@ -25,8 +25,8 @@ export interface CandidateServer {
   /** All parameters that Terraform sets, values as Azure spells them, in order of application. */
   readonly parameters: ReadonlyMap<string, string>;
   /**
-   * `max_connections` in force: as set, or else Azure's default for the size. Undefined if the size is unknown and the
-   * parameter is not set.
+   * `max_connections`: as the settings have it, or else Azure's default for a new server of the size. Undefined if the size
+   * is unknown and the parameter is not set.
    */
   readonly maxConnections: number | undefined;
   /** Whether the settings' `writer` names this server. */
@@ -165,7 +165,7 @@ function candidateServer(settings: EnvironmentSettings, input: ServerInput): Can
   const { role, name, location, zone, storage, ownParameters } = input;
   const sku = parseSku(input.sku);
   const given = { ...server.parameters, ...ownParameters };
-  const parameters = serverParameters(server, database.name, given);
+  const parameters = serverParameters(server, database.name, sku, given);
   const maxConnections = numeric(parameters.get('max_connections')) ?? sku?.maxConnectionsDefault;
   return {
     role,

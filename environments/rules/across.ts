@@ -191,6 +191,20 @@ export const acrossRules = defineUniqueness({
       ),
   },
 
+  'across/zone-of-network': {
+    rule: 'a network is linked to one private DNS zone of a name: Azure refuses a second one, because a name would have two answers',
+    source: 'https://learn.microsoft.com/azure/dns/private-dns-virtual-network-links',
+    remedy: 'Let the environments of one network adopt one zone (existing: true).',
+    taken: (settings) =>
+      zonesOf(settings).flatMap((zone) =>
+        networksOf(settings).map(({ group, given: { virtualNetwork } }) => ({
+          field: zone.field,
+          name: virtualNetwork.existing && zone.existing ? undefined : zone.name,
+          within: [group, virtualNetwork.name],
+        })),
+      ),
+  },
+
   'across/private-endpoint': {
     rule: 'a private endpoint, TARGET-endpoint, has its name once in its resource group',
     source: groupScope,

@@ -102,7 +102,7 @@ export const encryptionRules = defineRules({
 
   'encryption/key-is-used': {
     rule: 'a key is set only for a backup or a replica that the settings have',
-    source: urls.encryption,
+    source: 'environments/settings.ts',
     check: (candidate) =>
       regionalKeys(candidate).flatMap(({ field, key, needed, user }) =>
         check(needed || key === undefined, field, key?.keyId, {

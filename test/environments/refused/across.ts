@@ -6,6 +6,8 @@ import type { Row } from './row.ts';
 export interface AcrossRow extends Pick<Row, 'what' | 'id' | 'change'> {
   /** Field of production that the problem must name. */
   readonly field: string;
+  /** Fields and rules of further problems that the name causes. @default - none */
+  readonly also?: readonly (readonly [field: string, id: Row['id']])[];
 }
 
 const productionGroup = production.resourceGroup.name;
@@ -84,11 +86,31 @@ export const acrossRows: readonly AcrossRow[] = [
       'network.primary.endpointSubnet.name': 'staging-endpoints',
     },
     field: 'network.primary.virtualNetwork.name',
+    also: [
+      ['network.keyVaultZone.name', 'across/zone-of-network'],
+      ['network.postgresqlZone.name', 'across/zone-of-network'],
+    ],
+  },
+  {
+    what: "a second zone of one name for another environment's adopted network",
+    id: 'across/zone-of-network',
+    change: {
+      'network.postgresqlZone': inHub,
+      'network.primary.virtualNetwork': {
+        ...productionNetwork.virtualNetwork,
+        resourceGroup: productionGroup,
+        existing: true,
+      },
+      'network.primary.endpointSubnet': { name: 'staging-endpoints', range: '10.30.9.0/24' },
+    },
+    field: 'network.keyVaultZone.name',
   },
   {
     what: "another environment's subnet in its adopted network, in another case",
     id: 'across/subnet',
     change: {
+      'network.postgresqlZone': inHub,
+      'network.keyVaultZone': inHub,
       'network.primary.virtualNetwork': {
         ...productionNetwork.virtualNetwork,
         resourceGroup: productionGroup,

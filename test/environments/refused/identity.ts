@@ -164,7 +164,7 @@ export const identityRows: readonly Row[] = [
     field: `${cmk}.geoBackup`,
     value: 'https://comply-ai-cmk-wus.vault.azure.net/keys/server',
     says: /geo-redundant backup, which the settings do not have/,
-    source: /data-encryption/,
+    source: /settings\.ts/,
   },
   {
     what: "the replica's key in the primary's vault",
