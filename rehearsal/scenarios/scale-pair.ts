@@ -1,5 +1,6 @@
 import { nameOf } from '../../azure/resource-id.ts';
 import type { ServerRole } from '../../azure/vocabulary.ts';
+import { textAt } from '../../core/json.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
@@ -45,6 +46,17 @@ export const scenario: Scenario = {
       'the replica was scaled first',
       scaledSince(sandbox, before).join() === [...names].reverse().join(),
       () => scaledSince(sandbox, before).join(),
+    );
+    const connections = ['primary', 'replica'].map((role) => {
+      const stored = sandbox.azure.state.get(
+        `${sandbox.serverId(role as ServerRole)}/configurations/max_connections`,
+      );
+      return [textAt(stored?.body, 'properties', 'value'), textAt(stored?.body, 'inForce')].join();
+    });
+    sandbox.check(
+      'both servers have the connections of the new size in force',
+      connections.every((one) => one === '3437,3437'),
+      () => connections.join(' and '),
     );
     await sandbox.assertEmptyPlan('another order of changes is not a change itself', size(larger, 'primary'));
 

@@ -164,6 +164,18 @@ describe('LongTermBackup', () => {
     }
   });
 
+  it('has the most copies that the region offers', () => {
+    const redundancy = (location: string) =>
+      synthesize((stack) => new LongTermBackup(stack, 'backup', { ...props, location })).resource(
+        'azurerm_data_protection_backup_vault',
+      )['redundancy'];
+    expect(['eastus', 'northcentralus', 'polandcentral'].map(redundancy)).toEqual([
+      'GeoRedundant',
+      'GeoRedundant',
+      'ZoneRedundant',
+    ]);
+  });
+
   it('converts other offsets, and refuses invalid times', () => {
     const interval = (firstRun: string) =>
       synthesize((stack) => new LongTermBackup(stack, 'backup', { ...props, firstRun })).resource(
