@@ -140,6 +140,10 @@ BEGIN
      WHERE NOT i.inhdetachpending
      ORDER BY 1, 2
   LOOP
+    -- Seals remember a longer retention of the trail. A lower one applies to later months only.
+    IF leaf.parent = 'audit_trail' AND leaf.upper IS NOT NULL THEN
+      leaf.days := llama.audit_retention_of((leaf.upper - interval '1 month')::date);
+    END IF;
     CONTINUE WHEN leaf.upper IS NULL OR leaf.upper > now() - make_interval(days => leaf.days);
     table_name := leaf.parent;
     partition_name := leaf.name;

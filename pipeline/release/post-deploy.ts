@@ -7,6 +7,7 @@
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { duration } from '../../core/text.ts';
+import { keepHead, keptHeads } from '../../database/audit/heads.ts';
 import { headOfDeployment } from '../../database/audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../../database/connection.ts';
 import type { Deployment } from '../../database/deployment.ts';
@@ -140,7 +141,10 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
   const auditHead = await headOfDeployment(connection);
   await record(verification, auditHead);
   // The owner of the database cannot change the log of the deployment.
-  if (auditHead) reporter.line(`Audit trail: its head is ${auditHead}`);
+  if (auditHead) {
+    reporter.line(`Audit trail: its head is ${auditHead}`);
+    keepHead(process.env, auditHead);
+  }
   return {
     target: connection.circumstances.target,
     applied: applied.map(({ name }) => name),
@@ -182,6 +186,7 @@ async function verify(
     client: connection.client,
     migrationsDir: directory,
     openDatabase: otherDatabases(connection),
+    keptHeads: keptHeads(process.env),
     ...(deployment ? { deployment } : {}),
   });
   await connection.restoreSession();

@@ -128,6 +128,8 @@ describe('the schema that all migrations make', () => {
     );
     const added = rows.map((row) => row.name).filter((name) => !known.has(name));
     expect(added.sort()).toEqual([
+      'audit_trail.authenticated_as',
+      'audit_trail.backend_pid',
       'audit_trail.content_hash',
       'audit_trail.login',
       'audit_trail.record_key',
@@ -196,15 +198,19 @@ describe('the schema that all migrations make', () => {
       ...[
         'append_audit_seal',
         'audit_content',
+        'audit_retention_of',
         'close_audit_partition',
         'is_audit_partition_closed',
         'seal_audit_trail',
       ].map((name) => ({ name, owner: 'audit_sealer' })),
       { name: 'acting_client', owner: 'audit_writer' },
+      { name: 'json_text_size', owner: 'audit_writer' },
       { name: 'record_read', owner: 'audit_writer' },
       { name: 'require_sealable', owner: 'audit_writer' },
       { name: 'write_audit', owner: 'audit_writer' },
+      { name: 'write_audit_of_statement', owner: 'audit_writer' },
       { name: 'write_key_audit', owner: 'audit_writer' },
+      { name: 'write_platform_audit', owner: 'audit_writer' },
       { name: 'apply_retention', owner: 'maintenance_role' },
       { name: 'erase_expired', owner: 'maintenance_role' },
       { name: 'partitions_past_retention', owner: 'maintenance_role' },

@@ -116,7 +116,8 @@ export const dataKeyRows: readonly Row[] = [
     sql: `${notes} ALTER TABLE llama.notes RENAME id TO number;
       DROP TRIGGER audit_change ON llama.notes; DROP TRIGGER audit_update ON llama.notes;
       CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON llama.notes
-        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'number', '')`,
+        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'number', '');
+      ALTER TABLE llama.notes ENABLE ALWAYS TRIGGER audit_change`,
   },
   {
     breaks: 'ENC-014',
@@ -222,12 +223,21 @@ export const dataKeyRows: readonly Row[] = [
   {
     breaks: 'ENC-013',
     sql: `CREATE TRIGGER leak AFTER INSERT ON llama.data_keys
-      FOR EACH ROW EXECUTE FUNCTION llama.write_audit('data_keys', 'key_id', '')`,
+      FOR EACH ROW EXECUTE FUNCTION llama.write_audit('data_keys', 'key_id', '');
+      ALTER TABLE llama.data_keys ENABLE ALWAYS TRIGGER leak`,
   },
 ];
 
 export const sideChannelRows: readonly Row[] = [
   { breaks: 'ISO-060', sql: "SELECT lo_from_bytea(0, 'left behind')" },
+  { breaks: 'ISO-062', sql: 'GRANT EXECUTE ON FUNCTION lo_export(oid, text) TO application_role' },
+  { breaks: 'ISO-062', sql: 'GRANT EXECUTE ON FUNCTION lo_import(text, oid) TO PUBLIC' },
+  {
+    breaks: 'ISO-062',
+    because: 'the administrator could close it',
+    sql: 'GRANT EXECUTE ON FUNCTION lo_from_bytea(oid, bytea) TO database_admins WITH GRANT OPTION',
+  },
+  { breaks: 'ISO-062', sql: 'SET LOCAL lo_compat_privileges = on' },
   {
     breaks: 'ISO-061',
     bend: (snapshot) => ({

@@ -14,6 +14,10 @@ export const notes = `
   GRANT SELECT ON llama.notes TO admin_role;
   CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON llama.notes
     FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'id', '');
+  CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.notes
+    FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
+  ALTER TABLE llama.notes ENABLE ALWAYS TRIGGER audit_change;
+  ALTER TABLE llama.notes ENABLE ALWAYS TRIGGER refuse_truncate;
   RESET ROLE;`;
 
 /** Without its floor policy a table has only its permissive policies. */
@@ -27,7 +31,7 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-004', sql: 'GRANT SELECT (tenant_id) ON {leaf:model_metrics:0} TO PUBLIC' },
   {
     breaks: 'ISO-004',
-    also: ['PAR-004'],
+    also: ['PAR-004', 'AUD-025'],
     because: 'a partition of a partition is a leaf too, but not a month',
     sql: `SET LOCAL ROLE llama_owner; DROP TABLE {leaf:model_metrics:-1};
       CREATE TABLE llama.model_metrics_parted (LIKE llama.model_metrics INCLUDING ALL) PARTITION BY RANGE ("timestamp");
@@ -39,6 +43,7 @@ export const isolationRows: readonly Row[] = [
   },
   {
     breaks: 'ISO-003',
+    also: ['AUD-025'],
     because: 'an inheriting table has none of the policies of its parent',
     sql: `SET LOCAL ROLE llama_owner; CREATE TABLE llama.child () INHERITS (llama.tenant_configs)`,
   },

@@ -19,6 +19,10 @@ import {
 /** The registry of tables that are partitioned by month (migration 0005). */
 const registry = 'llama.partitioned_tables';
 
+/** TRIGGER_TYPE_TRUNCATE and TRIGGER_TYPE_BEFORE of pg_trigger.h. */
+const truncateEvent = 32;
+const beforeTiming = 2;
+
 export interface KnownTable {
   readonly kind: 'table' | 'view' | 'materialized view';
   partitioned: boolean;
@@ -28,6 +32,8 @@ export interface KnownTable {
   forced: boolean;
   /** Policies by name. */
   readonly policies: Map<string, { readonly restrictive: boolean; readonly roles: readonly string[] }>;
+  /** Names of its BEFORE TRUNCATE triggers. */
+  readonly truncateTriggers: Set<string>;
   /** CHECK (column IS NOT NULL) constraints by name. */
   readonly notNull: Map<string, { readonly column: string; valid: boolean }>;
 }
@@ -96,6 +102,10 @@ export class KnownSchema {
     if (known && changed?.roles) {
       const roles = all(changed.roles, 'RoleSpec').map(roleName);
       policies?.set(changed.policy_name ?? '', { ...known, roles });
+    }
+    const trigger = is(node, 'CreateTrigStmt');
+    if (((trigger?.events ?? 0) & truncateEvent) !== 0 && ((trigger?.timing ?? 0) & beforeTiming) !== 0) {
+      this.tables.get(nameOf(trigger?.relation))?.truncateTriggers.add(trigger?.trigname ?? '');
     }
     const policy = is(node, 'CreatePolicyStmt');
     if (policy) {
@@ -175,6 +185,9 @@ export class KnownSchema {
       else if (drop?.removeType === 'OBJECT_POLICY') {
         const parts = name.split('.');
         this.tables.get(parts.slice(0, -1).join('.'))?.policies.delete(parts.at(-1) ?? '');
+      } else if (drop?.removeType === 'OBJECT_TRIGGER') {
+        const parts = name.split('.');
+        this.tables.get(parts.slice(0, -1).join('.'))?.truncateTriggers.delete(parts.at(-1) ?? '');
       } else this.tables.delete(name);
     }
   }
@@ -189,6 +202,7 @@ function empty(): KnownTable {
     rowSecurity: false,
     forced: false,
     policies: new Map(),
+    truncateTriggers: new Set(),
     notNull: new Map(),
   };
 }

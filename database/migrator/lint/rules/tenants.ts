@@ -1,7 +1,7 @@
 /** Separation of tenants: row-level security, policies, keys and views. */
 import type { CreatePolicyStmt, Node } from 'libpg-query';
 import { applicationRole } from '../../../schema/roles.ts';
-import { addedConstraints, changes, dropped } from '../commands.ts';
+import { addedColumns, addedConstraints, changes, dropped } from '../commands.ts';
 import type { Context, Family, Rule, Statement } from '../rule.ts';
 import { tenantTablesIn } from '../schema.ts';
 import { occurrences } from '../section.ts';
@@ -243,6 +243,38 @@ const rules: readonly Rule[] = [
           ...(floor ? [] : ['a RESTRICTIVE policy']),
         ];
         if (lacks.length > 0) yield { table, detail: `${table} lacks ${lacks.join(', ')}` };
+      }
+    },
+  },
+  {
+    id: 'tenant-table-truncatable',
+    severity: 'critical',
+    title: 'Tables with a column tenant_id refuse TRUNCATE',
+    why: 'neither row-level security nor an audit trigger of rows sees a TRUNCATE: rows of all tenants would be gone without a trace',
+    remedy:
+      'CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON … FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate(), and ENABLE ALWAYS TRIGGER refuse_truncate, in this file or a later one.',
+    source: 'migrations/0016_evidence.sql; AUD-025',
+    *atEnd(schema) {
+      for (const [table, known] of schema.tables) {
+        if (!schema.isTenants(table) || known.partition || known.truncateTriggers.size > 0) continue;
+        // tenant-table-open reports a table that is not finished.
+        if (known.forced) yield { table, detail: `${table} does not refuse TRUNCATE` };
+      }
+    },
+  },
+  {
+    id: 'audit-column-unsealed',
+    severity: 'critical',
+    title: 'llama.audit_trail gets no further column',
+    why: 'no seal covers it, so nobody could notice a change of it',
+    remedy:
+      'Put the fact into old_values or new_values, or into a table of its own with llama.audit_trail.id as its key.',
+    source: 'migrations/0012_audit_seals.sql; AUD-024',
+    places: ['migration', 'block', 'function'],
+    *check(statement) {
+      for (const { table, column } of addedColumns(statement)) {
+        if (table !== 'llama.audit_trail') continue;
+        yield { detail: `column ${column.colname ?? ''} of ${table} is added`, location: column.location };
       }
     },
   },

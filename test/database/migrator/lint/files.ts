@@ -18,6 +18,7 @@ CREATE TABLE llama.plain (a bigint, b text);
 CREATE MATERIALIZED VIEW llama.summary AS SELECT kind FROM llama.events WITH NO DATA;
 CREATE FUNCTION llama.known() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.records FOR EACH STATEMENT EXECUTE FUNCTION llama.known();
 `;
 
 export interface LintFolder {

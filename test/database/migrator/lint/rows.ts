@@ -10,6 +10,12 @@ export interface Row {
 }
 
 const tenant = "(SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), ''))";
+const refuses = (table: string, when = 'BEFORE TRUNCATE') =>
+  `CREATE TRIGGER guard ${when} ON llama.${table} FOR EACH STATEMENT EXECUTE FUNCTION llama.known();`;
+const closed = (when: string) => `CREATE TABLE llama.closed (tenant_id text);
+ALTER TABLE llama.closed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY floor ON llama.closed AS RESTRICTIVE TO application_role USING (tenant_id = ${tenant});
+${refuses('closed', when)}`;
 const definer = 'RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp';
 const withoutTransaction = (statement: string) =>
   `export async function up(pgm) {\n  pgm.noTransaction();\n  ${statement}\n}\nexport async function down() {}\n`;
@@ -456,7 +462,26 @@ CREATE POLICY second ON llama.records AS RESTRICTIVE TO application_role USING (
 ALTER TABLE llama.open ENABLE ROW LEVEL SECURITY;`,
     good: `CREATE TABLE llama.closed (tenant_id text);
 ALTER TABLE llama.closed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY floor ON llama.closed AS RESTRICTIVE TO application_role USING (tenant_id = ${tenant});`,
+CREATE POLICY floor ON llama.closed AS RESTRICTIVE TO application_role USING (tenant_id = ${tenant});
+${refuses('closed')}`,
+  },
+  {
+    rule: 'tenant-table-truncatable',
+    at: 'CREATE TABLE llama.closed',
+    bad: closed('BEFORE INSERT OR UPDATE'),
+    good: closed('BEFORE TRUNCATE'),
+  },
+  {
+    rule: 'tenant-table-truncatable',
+    at: 'CREATE TABLE llama.closed',
+    bad: closed('AFTER TRUNCATE'),
+    good: closed('BEFORE TRUNCATE'),
+  },
+  {
+    rule: 'audit-column-unsealed',
+    at: 'ADD COLUMN',
+    bad: 'ALTER TABLE llama.audit_trail\n  ADD COLUMN remark text;',
+    good: 'ALTER TABLE llama.plain ADD COLUMN remark text;',
   },
 
   // Privileges
