@@ -26,6 +26,8 @@ export interface Statement {
   lineAt(location: number | undefined): number;
   /** The statement of the file that contains it, or itself. */
   readonly top: Statement;
+  /** Whether buildPartitionedIndex makes it, which also builds the index of each leaf. @default false */
+  readonly builder?: boolean;
 }
 
 /** Size of a table; `new` means that no version of the application has read or written it yet. */
@@ -105,8 +107,21 @@ export interface Rule extends RuleFacts {
   checkFile?(file: FileFacts): Iterable<{ readonly line: number; readonly detail: string }>;
   /** Inspects one allowance of a file. @returns the fault */
   checkAllowance?(allowance: AllowanceFacts): string | undefined;
-  /** Inspects the schema after the last file. The finding is reported where the table was created. */
-  atEnd?(schema: KnownSchema): Iterable<{ readonly table: string; readonly detail: string }>;
+  /**
+   * Inspects the schema after the last file. Faults of the schema before the first file are left out. The finding is
+   * reported where a file creates the table, or else at the last statement about it.
+   */
+  atEnd?(schema: KnownSchema): Iterable<StateProblem>;
+}
+
+/** A fault of the schema as a whole: `llama.notes lacks` FORCE ROW LEVEL SECURITY, a RESTRICTIVE policy. */
+export interface StateProblem {
+  /** Table or function that the finding is about. */
+  readonly table: string;
+  /** Begins the detail of the finding. */
+  readonly detail: string;
+  /** Faults that end the detail; none is no finding. */
+  readonly parts: readonly string[];
 }
 
 export interface Family {

@@ -1,8 +1,9 @@
 /** Changes that break the application version still running, or that lose data. */
 
+import { groupRoles } from '../../../schema/roles.ts';
 import { changes, dropped } from '../commands.ts';
 import { type Family, type Rule, standIn } from '../rule.ts';
-import { all, is, nameOf } from '../tree.ts';
+import { all, is, nameOf, objectNames, roleName } from '../tree.ts';
 
 const expandContract =
   'Add the new object beside the old one, release an application version that uses it, and remove the old one in a later release.';
@@ -206,6 +207,38 @@ const rules: readonly Rule[] = [
         if (name.includes(standIn)) continue;
         if (!at.file.losesDataOf.includes(name.replace(/^llama\./, '')))
           yield { detail: `${name} is dropped and not declared` };
+      }
+    },
+  },
+  {
+    id: 'revoke-in-use',
+    severity: 'high',
+    title: 'No role loses a privilege that it may use',
+    why: 'the next statement of the running application or of maintenance that needs it fails with "permission denied"',
+    remedy:
+      'Release a version that does not need it first. Then revoke it with an allowance that names that release.',
+    source: 'check ISO-050; PostgreSQL manual, REVOKE',
+    *check({ node }, at) {
+      const revoke = is(node, 'GrantStmt');
+      if (!revoke || revoke.is_grant === true || revoke.objtype === 'OBJECT_SCHEMA') return;
+      const roles = all(revoke.grantees, 'RoleSpec')
+        .map(roleName)
+        .filter((role) => groupRoles.includes(role));
+      const relations = all(revoke.objects, 'RangeVar').map(nameOf);
+      const names = relations
+        .filter((name) => at.size(name) !== 'new')
+        .concat(
+          revoke.objtype === 'OBJECT_FUNCTION'
+            ? objectNames(revoke.objects).filter((name) => at.schema.functions.has(name))
+            : [],
+        );
+      for (const name of names) {
+        for (const role of roles) {
+          const holds =
+            revoke.objtype !== 'OBJECT_TABLE' ||
+            [...(at.schema.tables.get(name)?.grants.keys() ?? [])].some((key) => key.startsWith(`${role} `));
+          if (holds) yield { detail: `${role} loses privileges on ${name}` };
+        }
       }
     },
   },
