@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
+import { printable } from '../../core/text.ts';
 import { resolveTarget, type Target } from '../../database/target.ts';
 import type { TargetOptions } from './options.ts';
 
@@ -24,8 +25,8 @@ export function targetOf(environment: string | undefined, options: TargetOptions
 export function reporterFor(options: { readonly json?: boolean }): Reporter {
   const stream = options.json ? process.stderr : process.stdout;
   return {
-    line: (text) => void stream.write(`${text}\n`),
-    warn: (text) => void stream.write(`Note: ${text}\n`),
+    line: (text) => void stream.write(`${printable(text)}\n`),
+    warn: (text) => void stream.write(`Note: ${printable(text)}\n`),
   };
 }
 
@@ -41,7 +42,12 @@ export async function looking<Result>(work: () => Promise<Result>): Promise<Resu
 
 /** Prints a result as JSON. `ok` is true unless the result says otherwise. */
 export function printJson(result: object): void {
-  process.stdout.write(`${JSON.stringify({ ok: true, ...result })}\n`);
+  print(`${JSON.stringify({ ok: true, ...result })}\n`);
+}
+
+/** Prints a result as text, without the control characters of names and messages. */
+export function print(text: string): void {
+  process.stdout.write(printable(text));
 }
 
 async function readOutputs(environment: string): Promise<unknown> {

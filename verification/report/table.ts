@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import { type Severity, severities } from '../../core/severity.ts';
-import { duration } from '../../core/text.ts';
+import { duration, printable } from '../../core/text.ts';
 import { type CheckFacts, type CheckResult, groups, type Outcome, type Report } from '../check.ts';
 import { counted } from '../outcome.ts';
 
@@ -48,7 +48,7 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
   if (skipped.size > 0) {
     const rows = [...skipped].map(([reason, checks]) => [
       checks.map(({ id }) => id).join('\n'),
-      [...checks.map(headline), dim(`Reason: ${reason}`)].join('\n'),
+      [...checks.map(headline), dim(`Reason: ${printable(reason)}`)].join('\n'),
     ]);
     sections.push(table(['skipped', 'check and reason'], rows, width, [9]));
   }
@@ -81,7 +81,7 @@ function found(outcome: Outcome): string {
   if (outcome.status !== 'failed') return '';
   const shown = outcome.findings.slice(0, 10).map(({ object, detail }) => `- ${object}: ${detail}`);
   const more = outcome.findings.length - shown.length;
-  return [...shown, ...(more > 0 ? [`- and ${more} more (--json has all)`] : [])].join('\n');
+  return [...shown.map(printable), ...(more > 0 ? [`- and ${more} more (--json has all)`] : [])].join('\n');
 }
 
 /** Skipped checks by their reason. */
@@ -95,7 +95,7 @@ function byReason(results: readonly CheckResult[]): ReadonlyMap<string, CheckFac
 }
 
 function inspectedOf(outcome: Outcome): string {
-  return outcome.status === 'skipped' ? '' : outcome.inspected;
+  return outcome.status === 'skipped' ? '' : printable(outcome.inspected);
 }
 
 /**

@@ -118,7 +118,7 @@ export class KnownSchema {
 
   #grant(node: Node): void {
     const grant = is(node, 'GrantStmt');
-    if (!grant || grant.targtype !== 'ACL_TARGET_OBJECT') return;
+    if (grant?.targtype !== 'ACL_TARGET_OBJECT') return;
     const roles = all(grant.grantees, 'RoleSpec').map(roleName);
     if (grant.objtype === 'OBJECT_FUNCTION' || grant.objtype === 'OBJECT_ROUTINE') {
       for (const name of objectNames(grant.objects)) {
@@ -296,6 +296,12 @@ export class KnownSchema {
   }
 
   #rename(node: Node): void {
+    const move = is(node, 'AlterObjectSchemaStmt');
+    const moved = this.tables.get(nameOf(move?.relation));
+    if (move && moved) {
+      this.tables.delete(nameOf(move.relation));
+      this.tables.set(`${move.newschema}.${move.relation?.relname}`, moved);
+    }
     const rename = is(node, 'RenameStmt');
     if (!rename) return;
     const { renameType, newname = '', subname = '' } = rename;

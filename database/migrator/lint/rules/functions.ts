@@ -206,7 +206,7 @@ const rules: readonly Rule[] = [
         yield { detail: `${name} becomes SECURITY INVOKER` };
       const fn = is(node, 'CreateFunctionStmt');
       const known = at.schema.functions.get(dotted(fn?.funcname));
-      if (!fn || !known || !known.trigger || !writesAuditTrail(known.source)) return;
+      if (!fn || !known?.trigger || !writesAuditTrail(known.source)) return;
       const as = option(fn.options, 'as')?.arg;
       const source = textOf(is(as, 'List')?.items?.[0] ?? as) ?? '';
       const lost = [

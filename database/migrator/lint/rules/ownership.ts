@@ -12,7 +12,7 @@ import {
 import { changes } from '../commands.ts';
 import type { Family, Rule, Statement } from '../rule.ts';
 import { occurrences } from '../section.ts';
-import { all, dotted, is, nameOf, objectNames, roleName } from '../tree.ts';
+import { all, dotted, every, is, nameOf, objectNames, roleName, textOf } from '../tree.ts';
 
 /** Who may change evidence and registries, by table and privilege; other roles may not. */
 const keepers: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
@@ -23,6 +23,8 @@ const keepers: Readonly<Record<string, Readonly<Record<string, readonly string[]
   [`${home}.encrypted_columns`]: { insert: [], update: [], delete: [] },
   [`${home}.partitioned_tables`]: { insert: [], update: [], delete: [] },
 };
+
+const registries = [`${home}.partitioned_tables`, `${home}.encrypted_columns`];
 
 /** All that the role of the audit functions may do with tables. */
 const auditRights = [`${auditTable} insert`, `${home}.tenant_configs select`];
@@ -87,6 +89,54 @@ const rules: readonly Rule[] = [
           (role === auditRole && !auditRights.includes(`${table} ${privilege}`));
         if (beyond) yield { detail: `${privilege.toUpperCase()} on ${table} to ${role}` };
       }
+    },
+  },
+  {
+    id: 'registry-rewritten',
+    severity: 'high',
+    title: 'Registries keep the rows of existing tables',
+    why: 'maintenance, key rotation and verification act on registered tables only: a lost row loses partitions, or values with their key',
+    remedy:
+      'Register with INSERT, or llama.register_encrypted_column. Remove a row only with its table or column, with an allowance that names them.',
+    source:
+      'migrations/0005_partitions.sql; migrations/0014_encrypted_columns.sql; checks PAR-007 and ENC-014',
+    *check({ node }, at) {
+      const write = is(node, 'UpdateStmt') ?? is(node, 'DeleteStmt');
+      const table = nameOf(write?.relation);
+      const removed = is(node, 'DeleteStmt') ? every(write?.whereClause, 'A_Const') : [];
+      const stays =
+        removed.length === 0 || removed.some(({ sval }) => at.schema.tables.has(`${home}.${sval?.sval}`));
+      if (registries.includes(table) && (table !== registries[0] || stays))
+        yield { detail: `rows of ${table} change` };
+      for (const { funcname } of every(is(node, 'SelectStmt'), 'FuncCall')) {
+        if (dotted(funcname) === `${home}.forget_encrypted_column`)
+          yield { detail: 'values of the forgotten column are lost with their key' };
+      }
+    },
+  },
+  {
+    id: 'group-role-changed',
+    severity: 'critical',
+    title: 'Group roles are members of no role, and have no attribute',
+    why: 'a tenant role that reaches another group role sees the rows of all tenants, and a login of a group role has no person',
+    remedy: 'Create logins as members of one group role, outside migrations.',
+    source: 'decision 11a; checks ISO-021 and ROL-001',
+    *check({ node }) {
+      const role = is(node, 'AlterRoleStmt');
+      const name = roleName(role?.role);
+      const given = all(role?.options, 'DefElem').filter(({ arg }) => textOf(arg) !== 'false');
+      if (schemaRoles.includes(name) && given.length > 0)
+        yield { detail: `${name}: ${given.map(({ defname }) => defname?.toUpperCase()).join(', ')}` };
+      const grant = is(node, 'GrantRoleStmt');
+      if (grant?.is_grant !== true) return;
+      const members = all(grant.grantee_roles, 'RoleSpec')
+        .map(roleName)
+        .filter((one) => groupRoles.includes(one));
+      const granted = all(grant.granted_roles, 'AccessPriv').map(({ priv_name = '' }) => priv_name);
+      // predefined-role reports the others.
+      const named = granted.filter((one) => !one.startsWith('pg_'));
+      if (members.length > 0 && named.length > 0)
+        yield { detail: `${named.join(', ')} to ${members.join(', ')}` };
     },
   },
   {

@@ -141,12 +141,8 @@ const rules: readonly Rule[] = [
             ? []
             : roles
                 .filter((role) => role !== 'public')
-                .filter(
-                  (role) =>
-                    !commands.some(
-                      (one) => (command === 'all' || command === one) && known.grants.has(`${role} ${one}`),
-                    ),
-                )
+                // A role that may not SELECT can neither filter nor return the rows that it changes.
+                .filter((role) => !known.grants.has(`${role} ${command === 'all' ? 'select' : command}`))
                 .map((role) => `${name} of ${role}`),
         );
         yield { table, detail: `no grant on ${table} belongs to policy`, parts: idle };

@@ -246,6 +246,18 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    id: 'rewrite-rule',
+    severity: 'high',
+    title: 'No table has a rewrite rule',
+    why: "its statements run with the rights of its owner, without the caller's policies, and audit triggers do not see what it replaces",
+    remedy: 'Use a trigger.',
+    source: 'PostgreSQL manual, Rules and Privileges; check ISO-036',
+    *check({ node }) {
+      const rule = is(node, 'RuleStmt');
+      if (rule) yield { detail: `${rule.rulename} of ${nameOf(rule.relation)}` };
+    },
+  },
+  {
     id: 'policy-on-leaf',
     severity: 'high',
     title: 'Partitions have no policies of their own',
