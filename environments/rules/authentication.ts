@@ -170,7 +170,10 @@ export const authenticationRules = defineRules({
     rule: "no login has the name of an administrator: both would be one role on the server, with an administrator's privileges",
     source: 'docs/decisions.md, 11a',
     check: ({ server: { authentication }, database }) => {
-      const taken = [authentication.administratorLogin, ...authentication.administrators.map(({ name }) => name)];
+      const taken = [
+        authentication.administratorLogin,
+        ...authentication.administrators.map(({ name }) => name),
+      ];
       return database.logins.flatMap(({ name }, position) =>
         check(!taken.includes(name), `database.logins.${position}.name`, name),
       );

@@ -46,7 +46,7 @@ const rules: readonly Rule[] = [
   {
     id: 'owner-not-a-group-role',
     severity: 'high',
-    title: 'llama_owner owns tables, and a role without logins owns every other object',
+    title: 'Tables are created by llama_owner, and other objects by a role without logins',
     why: 'an owner can drop policies and disable triggers, and later migrations cannot change objects of another role',
     remedy:
       'Remove "run as: login" or SET LOCAL ROLE for this statement, or add ALTER … OWNER TO llama_owner.',
