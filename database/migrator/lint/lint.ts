@@ -29,15 +29,18 @@ export interface LintResult {
   readonly files: readonly string[];
 }
 
+/** Earlier files, by their list: a caller that lints many files after the same ones passes the same list. */
+const known = new WeakMap<readonly string[], readonly ReadFile[]>();
+
 /** @throws Fault (exit 2) if a file cannot be read */
 export async function lint({ files, before = [], facts }: LintOptions): Promise<LintResult> {
   const schema = new KnownSchema();
-  for (const path of before) {
-    for (const { node, place } of (await readForLint(path)).sections.up) {
-      if (place !== 'function') schema.apply(node, place);
-    }
+  const earlier = known.get(before) ?? (await Promise.all(before.map(readForLint)));
+  known.set(before, earlier);
+  for (const { node, place } of earlier.flatMap(({ sections }) => sections.up)) {
+    if (place !== 'function') schema.apply(node, place);
   }
-  const known = new Set(faultsOf(schema).flatMap(({ keys }) => keys));
+  const old = new Set(faultsOf(schema).flatMap(({ keys }) => keys));
   const reports: FileReport[] = [];
   for (const path of files) {
     const report = new FileReport(await readForLint(path), schema, facts);
@@ -45,7 +48,7 @@ export async function lint({ files, before = [], facts }: LintOptions): Promise<
     reports.push(report);
   }
   for (const { rule, table, detail, parts, keys } of faultsOf(schema)) {
-    const fresh = parts.filter((_, position) => !known.has(keys[position] ?? ''));
+    const fresh = parts.filter((_, position) => !old.has(keys[position] ?? ''));
     if (fresh.length === 0) continue;
     const place =
       reports.find((report) => report.creates(table)) ??
@@ -108,6 +111,7 @@ class FileReport {
         statements,
         role,
         size: (table) => this.#size(table, direction),
+        ...(this.#facts?.column ? { column: this.#facts.column } : {}),
       };
       for (const rule of rules) this.#apply(rule, statement, at);
       if (direction === 'down' || statement.place === 'function') continue;

@@ -33,6 +33,13 @@ export interface Statement {
 /** Size of a table; `new` means that no version of the application has read or written it yet. */
 export type Size = 'new' | 'small' | 'unknown' | 'large';
 
+export interface LiveColumn {
+  /** As in the tree of a statement: `varchar(100)`, `numeric(5,4)`. */
+  readonly type: string;
+  /** Objects whose expressions read the column, so that PostgreSQL refuses the change or checks every row. */
+  readonly usedBy: readonly string[];
+}
+
 /** Facts about a file as a whole. */
 export interface FileFacts {
   readonly hasDown: boolean;
@@ -51,6 +58,8 @@ export interface Context {
   /** Role that executes the statement; undefined for the login. */
   readonly role: string | undefined;
   size(table: string): Size;
+  /** A column in the database. @default - no database, or the column is not there */
+  column?(table: string, column: string): LiveColumn | undefined;
 }
 
 export interface Problem {

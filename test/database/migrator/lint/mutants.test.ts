@@ -55,7 +55,7 @@ it('the correct migrations pass the lint and verification', async () => {
     expect([name, await passesLint(up)]).toEqual([name, true]);
   }
   expect(await seriousAfter(Object.values(correct).join('\n'))).toEqual([]);
-});
+}, 120_000);
 
 it('the lint reports every wrong migration that verification reports at high or critical', async () => {
   expect(mutants.length).toBeGreaterThanOrEqual(200);
