@@ -3,7 +3,7 @@
  * loaded, so that a step of every deployment starts fast.
  */
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { Fault, faultOf } from '../core/fault.ts';
 import { messageOf, printable } from '../core/text.ts';
@@ -31,6 +31,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const args = argv.filter((argument) => argument !== '--debug');
   const program = new Command('llama-db')
     .description("Deploys, maintains and verifies Llama Mapper's database.")
+    .version(version(), '--version', 'print the version')
     .option('--debug', 'print the stack of an error')
     .addHelpText('after', exitCodes)
     .configureOutput({ outputError: (text, write) => write(inOneLine(text, args)) })
@@ -51,6 +52,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (json) printError({ what: error.message });
     return usage;
   }
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return String(version);
 }
 
 /** Commander's message about bad usage as one line, with the help command to run. */

@@ -40,23 +40,28 @@ export function register(program: Command): void {
       return onProductionTestbed((testbed) => proveDeployments(testbed, { ...options, random, log }));
     },
   });
-  add<{ readonly statements: number; readonly workers: number }>(prove, {
+  add<{ readonly statements: number; readonly pooled: number; readonly workers: number }>(prove, {
     name: 'isolation',
     description:
       "run random statements in the application's role; none reveals or changes another tenant's data",
     options: [
-      ['--statements <number>', 'statements', 100_000],
+      ['--statements <number>', 'statements beside another tenant', 100_000],
+      ['--pooled <number>', 'statements of two tenants in shared sessions', 100_000],
       ['--workers <number>', 'parallel runs, each with the next seed', 4],
     ],
     async prove(options, random) {
-      const [{ proveIsolation }, { isolationTestbed }] = await Promise.all([
+      const [{ proveIsolation }, { provePooled }, { isolationTestbed }] = await Promise.all([
         import('../test/proof/isolation/run.ts'),
+        import('../test/proof/isolation/pooled.ts'),
         import('../test/proof/isolation/testbed.ts'),
       ]);
       const { server, template, version } = await isolationTestbed();
       log(`PostgreSQL ${version}`);
       try {
-        return await proveIsolation({ ...options, server, template, random, log });
+        const beside = await proveIsolation({ ...options, server, template, random, log });
+        const shared = { ...options, statements: options.pooled };
+        const pooled = await provePooled({ ...shared, server, template, random, log });
+        return { summary: `${beside.summary}; ${pooled.summary}` };
       } finally {
         await server.stop();
       }

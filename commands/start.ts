@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { Listr, type ListrTask } from 'listr2';
 import { Fault } from '../core/fault.ts';
+import { counted } from '../core/text.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { LocalPostgres } from '../local/postgres/server.ts';
 import {
@@ -12,9 +13,10 @@ import {
   runPostDeploy,
   serverFor,
 } from '../rehearsal/start.ts';
-import { interruptible, untilAborted } from '../rehearsal/terminal.ts';
+import { interruptible, redraws, untilAborted } from '../rehearsal/terminal.ts';
 import { type SynthesizedStack, synthesizeCheckout } from '../rehearsal/terraform/synthesis.ts';
-import { environmentArgument } from './common/options.ts';
+import { environmentArgument, jsonOption } from './common/options.ts';
+import { printJson } from './common/target.ts';
 
 /** The results of a run so far. */
 interface Made {
@@ -28,32 +30,39 @@ interface Made {
   failure?: unknown;
 }
 
+interface StartOptions {
+  readonly keep?: true;
+  readonly json?: true;
+}
+
 export function register(program: Command): void {
   program
     .command('start')
     .description('try a deployment on this machine: synthesize, start a PostgreSQL, run the post-deploy step')
     .argument('[environment]', environmentArgument, 'production')
     .option('--keep', 'leave the server up until Ctrl-C and print how to connect')
+    .addOption(jsonOption())
     .addHelpText('after', '\nExample: llama-db start --keep')
-    .action((environment: string, { keep = false }: { readonly keep?: boolean }) =>
-      interruptible((signal) => start(environment, keep, signal)),
+    .action((environment: string, options: StartOptions) =>
+      interruptible((signal) => start(environment, options, signal)),
     );
 }
 
-async function start(environment: string, keep: boolean, signal: AbortSignal): Promise<void> {
+async function start(environment: string, { keep, json }: StartOptions, signal: AbortSignal): Promise<void> {
   const made: Made = {};
   try {
     const { names, deployment } = await describe(environment);
     made.deployment = deployment;
     made.application = applicationLogin(deployment);
-    await tasks(names, deployment, signal)
+    await tasks(names, deployment, signal, json)
       .run(made)
       .catch((error: unknown) => {
         throw made.failure ?? error;
       });
-    process.stdout.write(summary(made));
+    if (json) printJson(resultOf(made));
+    else process.stdout.write(summary(made));
     if (!keep) return;
-    process.stdout.write(connections(made));
+    (json ? process.stderr : process.stdout).write(connections(made));
     await untilAborted(signal);
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -69,7 +78,12 @@ async function start(environment: string, keep: boolean, signal: AbortSignal): P
   }
 }
 
-function tasks(names: readonly string[], deployment: Deployment, signal: AbortSignal): Listr<Made> {
+function tasks(
+  names: readonly string[],
+  deployment: Deployment,
+  signal: AbortSignal,
+  json = false,
+): Listr<Made> {
   const { environment, version, primary } = deployment;
   const lasting = { bottomBar: Number.POSITIVE_INFINITY, persistentOutput: true };
   return new Listr<Made>(
@@ -93,6 +107,7 @@ function tasks(names: readonly string[], deployment: Deployment, signal: AbortSi
         task: step(async (made, task) => {
           const { server, deployment, application } = complete(made);
           const onOutput = (line: string) => {
+            if (json) process.stderr.write(`${line}\n`);
             task.output = line;
           };
           made.deployed = await runPostDeploy({ server, deployment, application, onOutput, signal });
@@ -104,11 +119,16 @@ function tasks(names: readonly string[], deployment: Deployment, signal: AbortSi
         task: step(async (made, task) => {
           const { server, deployment, application } = complete(made);
           made.view = await lookAsApplication(server, deployment, application);
-          task.title = `${application.user} logs in over ${made.view.tlsVersion}, reads ${made.view.tables} tables, and no row without a tenant`;
+          task.title = `${application.user} logs in over ${made.view.tlsVersion}, reads ${counted(made.view.tables, 'table')}, and no row without a tenant`;
         }),
       },
     ],
-    { registerSignalListeners: false, rendererOptions: { collapseErrors: false, showErrorMessage: false } },
+    {
+      registerSignalListeners: false,
+      silentRendererCondition: json,
+      fallbackRendererCondition: !redraws(process.stdout),
+      rendererOptions: { collapseErrors: false, showErrorMessage: false },
+    },
   );
 }
 
@@ -146,12 +166,16 @@ function complete({ server, deployment, application }: Made) {
   throw new Error('the tasks run in their order');
 }
 
+function resultOf({ stacks = [], deployed, server, view }: Made) {
+  return { stacks, ...deployed, application: view, leftOut: server?.leftOut ?? [] };
+}
+
 function summary({ stacks = [], deployed, server }: Made): string {
   const lines = ['', ...stacks.map(({ name, path }) => `${name.padEnd(12)} ${path}`)];
   if (deployed) {
     const { passed, failed, skipped } = deployed.checks;
     lines.push(
-      `${'database'.padEnd(12)} ${deployed.applied.length} migrations applied, ${deployed.outcome}: ${passed} checks passed, ${failed} failed, ${skipped} skipped`,
+      `${'database'.padEnd(12)} ${counted(deployed.applied.length, 'migration')} applied, ${deployed.outcome}: ${counted(passed, 'check')} passed, ${failed} failed, ${skipped} skipped`,
     );
   }
   if (server && server.leftOut.length > 0) {

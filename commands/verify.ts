@@ -40,7 +40,7 @@ export function register(program: Command): void {
     .option('--require <groups>', 'exit with 2 if a check of these groups is skipped', groupList, [])
     .option('--group <groups>', 'run only the checks of these groups', groupList)
     .option('--only <checks>', 'run only these checks, by id or name', checkList)
-    .option('--all', 'list passed checks too')
+    .option('--all', 'describe passed and skipped checks too')
     .option('--time-limit <seconds>', 'end the run after this time', seconds, 300)
     .addHelpText(
       'after',

@@ -1,6 +1,8 @@
 /** The candidate one would have meant, or undefined when none is near enough to be worth suggesting. */
 export function nearest(written: string, candidates: readonly string[]): string | undefined {
   const word = written.toLowerCase();
+  const begun = candidates.filter((candidate) => candidate.toLowerCase().startsWith(word));
+  if (word.length >= 3 && begun.length === 1) return begun[0];
   const limit = Math.max(2, Math.floor(word.length / 3));
   let best: string | undefined;
   let least = limit + 1;

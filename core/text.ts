@@ -27,3 +27,15 @@ export function duration(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1000);
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
+
+/** Text in lines of at most `width` characters, as far as its words permit; later lines are indented. */
+export function wrapped(text: string, width: number, indent = 0): string {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(line === undefined ? word : `${' '.repeat(indent)}${word}`);
+  }
+  return lines.join('\n');
+}

@@ -47,6 +47,22 @@ BEGIN
 END
 $$;
 
+-- Every role that can connect may write large objects, and the tenants of one role would share them. Only a superuser or a
+-- holder of the grant option can close the functions; without that, llama.set_tenant_context removes the objects.
+DO $$
+DECLARE
+  closable pg_catalog.regprocedure;
+BEGIN
+  FOR closable IN
+    SELECT p.oid FROM pg_catalog.pg_proc AS p
+     WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND p.prosrc LIKE 'be\_lo%'
+       AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION')
+  LOOP
+    EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', closable);
+  END LOOP;
+END
+$$;
+
 -- Azure grants CREATE on schema public to PUBLIC, on every version.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
@@ -56,7 +72,7 @@ GRANT USAGE ON SCHEMA extensions TO llama_owner, admin_role;
 
 -- Down Migration
 
--- Schema public stays closed: a rollback must not open it.
+-- Schema public and large objects stay closed: a rollback must not open them.
 REVOKE USAGE ON SCHEMA extensions FROM llama_owner, admin_role;
 
 DO $$

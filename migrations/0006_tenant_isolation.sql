@@ -95,6 +95,9 @@ GRANT INSERT ON llama.audit_trail TO audit_writer;
 GRANT USAGE ON SEQUENCE llama.audit_sequence TO audit_writer;
 GRANT SELECT (tenant_id, audit_level) ON llama.tenant_configs TO audit_writer;
 
+-- A client of one tenant may leave anything behind in a pooled session. The call removes what outlives a transaction, and
+-- refuses the state that has already changed the caller's message or transaction (docs/isolation.md has the table).
+-- lint allow session-setting: RESET ALL runs in the sessions that call the function, not in the migration
 CREATE FUNCTION llama.set_tenant_context(
   tenant_id text,
   user_id text DEFAULT NULL,
@@ -105,6 +108,14 @@ CREATE FUNCTION llama.set_tenant_context(
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  -- The first three are also the defaults of transaction_*; the server reads a whole message under the others.
+  checked CONSTANT text[] := ARRAY['isolation', 'read_only', 'deferrable',
+                                   'client_encoding', 'standard_conforming_strings', 'backslash_quote'];
+  found text[];
+  initial text[];
+  remains record;
+  replaced boolean := false;
 BEGIN
   IF coalesce(tenant_id, '') = '' THEN
     RAISE EXCEPTION 'a tenant context needs a tenant id' USING ERRCODE = 'invalid_parameter_value';
@@ -113,18 +124,78 @@ BEGIN
     RAISE EXCEPTION 'a tenant id has at most 100 characters, not %', length(tenant_id)
       USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- A cursor WITH HOLD keeps the rows of its tenant and outlives its transaction in a pooled session.
-  IF EXISTS (SELECT FROM pg_cursors AS c WHERE c.is_holdable) THEN
-    RAISE EXCEPTION 'a cursor WITH HOLD is open in this session and holds rows of an earlier tenant'
-      USING ERRCODE = 'invalid_cursor_state', HINT = 'Run CLOSE ALL (or DISCARD ALL) before the session serves another tenant.';
+
+  found := ARRAY[current_setting('default_transaction_isolation'), current_setting('default_transaction_read_only'),
+                 current_setting('default_transaction_deferrable'), current_setting('client_encoding'),
+                 current_setting('standard_conforming_strings'), current_setting('backslash_quote')];
+  -- Also ends the search_path of this function, so that all names below carry their schema.
+  RESET ALL;
+  initial := ARRAY[pg_catalog.current_setting('default_transaction_isolation'),
+                   pg_catalog.current_setting('default_transaction_read_only'),
+                   pg_catalog.current_setting('default_transaction_deferrable'), pg_catalog.current_setting('client_encoding'),
+                   pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('backslash_quote')];
+  IF found OPERATOR(pg_catalog.<>) initial THEN
+    FOR nth IN 1 .. 6 LOOP
+      CONTINUE WHEN found[nth] OPERATOR(pg_catalog.=) initial[nth];
+      CONTINUE WHEN nth OPERATOR(pg_catalog.<=) 3
+        AND pg_catalog.current_setting(pg_catalog.concat('transaction_', checked[nth])) OPERATOR(pg_catalog.<>) found[nth];
+      RAISE EXCEPTION '% was left at % in this session', CASE WHEN nth OPERATOR(pg_catalog.<=) 3
+          THEN pg_catalog.concat('default_transaction_', checked[nth]) ELSE checked[nth] END, found[nth]
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = 'The server has begun this transaction or read this message with it.',
+              HINT = 'Roll back, run RESET ALL, and begin the transaction again.';
+    END LOOP;
   END IF;
+
+  UNLISTEN *;
+  DISCARD SEQUENCES;
+  PERFORM pg_catalog.pg_advisory_unlock_all(),
+          pg_catalog.setseed(pg_catalog.uuid_hash(pg_catalog.gen_random_uuid())::pg_catalog.float8
+                             OPERATOR(pg_catalog./) 2147483648.0::pg_catalog.float8);
+  -- Administrators may have temporary objects; a tenant may not.
+  IF pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+     AND pg_catalog.pg_has_role('application_role', 'USAGE') THEN
+    DISCARD TEMP;
+  END IF;
+  -- One query, because each costs microseconds of every request. Statements that a driver or a pooler prepares are not from
+  -- SQL and stay.
+  IF EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() AS s WHERE s.from_sql)
+     OR EXISTS (SELECT FROM pg_catalog.pg_cursor() AS c WHERE c.is_holdable)
+     OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata AS l
+                 WHERE l.lomowner OPERATOR(pg_catalog.=) current_user::pg_catalog.regrole::pg_catalog.oid) THEN
+    FOR remains IN
+      SELECT 'DEALLOCATE' AS command, s.name, s.statement FROM pg_catalog.pg_prepared_statements AS s WHERE s.from_sql
+      UNION ALL
+      SELECT 'CLOSE', c.name, NULL FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
+    LOOP
+      EXECUTE pg_catalog.format('%s "%s"', remains.command, pg_catalog.replace(remains.name, '"', '""'));
+      replaced := replaced OR coalesce(remains.statement OPERATOR(pg_catalog.=) pg_catalog.current_query(), false);
+    END LOOP;
+    IF replaced THEN
+      RAISE EXCEPTION 'the statement that calls llama.set_tenant_context was replaced in this session'
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              DETAIL = 'A client prepared another statement under its name, and the driver ran that one.',
+              HINT = 'Roll back, close the connection, and call the function in a statement without a name.';
+    END IF;
+    -- Large objects belong to a role, and all tenants have the same. One session removes them, and no other waits for it.
+    IF pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off'
+       AND pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('llama.set_tenant_context: large objects', 0)) THEN
+      FOR remains IN
+        SELECT l.oid FROM pg_catalog.pg_largeobject_metadata AS l
+         WHERE l.lomowner OPERATOR(pg_catalog.=) current_user::pg_catalog.regrole::pg_catalog.oid
+      LOOP
+        PERFORM pg_catalog.lo_unlink(remains.oid);
+      END LOOP;
+    END IF;
+  END IF;
+
   -- Local to the transaction: a session setting would reach the next user of a pooled connection. Missing arguments are
   -- emptied, so that no value of an earlier context in the same transaction remains.
-  PERFORM set_config('app.current_tenant_id', tenant_id, true),
-          set_config('app.current_user_id', coalesce(user_id, ''), true),
-          set_config('app.correlation_id', coalesce(correlation_id::text, ''), true),
-          set_config('app.client_address', coalesce(host(client_address), ''), true),
-          set_config('app.user_agent', coalesce(user_agent, ''), true);
+  PERFORM pg_catalog.set_config('app.current_tenant_id', tenant_id, true),
+          pg_catalog.set_config('app.current_user_id', coalesce(user_id, ''), true),
+          pg_catalog.set_config('app.correlation_id', coalesce(correlation_id::pg_catalog.text, ''), true),
+          pg_catalog.set_config('app.client_address', coalesce(pg_catalog.host(client_address), ''), true),
+          pg_catalog.set_config('app.user_agent', coalesce(user_agent, ''), true);
 END
 $$;
 

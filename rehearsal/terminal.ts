@@ -11,11 +11,17 @@ export interface Screen {
   readonly progress: ((text: string) => void) | undefined;
 }
 
+/** Whether a stream can redraw a line: a log of a pipeline cannot, even if the pipeline gives it a terminal. */
+export function redraws(stream: { readonly isTTY?: boolean }, environment = process.env): boolean {
+  return stream.isTTY === true && !environment['CI'] && environment['TERM'] !== 'dumb';
+}
+
 export function terminal(stream: WriteStream | NodeJS.WriteStream): Screen {
-  const clear = stream.isTTY ? '\r\u001B[2K' : '';
+  const redrawn = redraws(stream);
+  const clear = redrawn ? '\r\u001B[2K' : '';
   return {
     log: (line) => void stream.write(`${clear}${line}\n`),
-    progress: stream.isTTY ? (text) => void stream.write(`${clear}${text}`) : undefined,
+    progress: redrawn ? (text) => void stream.write(`${clear}${text}`) : undefined,
   };
 }
 

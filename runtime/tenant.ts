@@ -2,27 +2,51 @@
 import type pg from 'pg';
 
 export interface TransactionOptions {
-  /** @default - the session's own */
+  /** For an administrator's connection, whose session settings and acting user stay. @default - the session's own */
   readonly role?: 'application_role' | 'admin_role';
   /** Tenant whose rows row-level security shows. @default - none */
   readonly tenant?: string;
+  /** Acting user for the audit trail, without `role`. @default - none */
+  readonly user?: string;
+  /** A uuid for the audit trail, without `role`. @default - none */
+  readonly correlationId?: string;
+  /** Address of the client for the audit trail, without `role`. @default - none */
+  readonly clientAddress?: string;
+  /** For the audit trail, without `role`. @default - none */
+  readonly userAgent?: string;
 }
 
 /**
  * Commits everything that `work` did on this connection, or nothing. The isolation level is always READ COMMITTED, because
  * llama.hold_data_keys refuses to create or erase data keys at any other.
+ *
+ * With `tenant` and without `role`, the session may come from a pool that other tenants use: nothing that they left in it
+ * remains (docs/isolation.md). Settings of the session return to those of its login and of its connection.
  */
 export async function transaction<Result>(
   client: pg.ClientBase,
-  { role, tenant }: TransactionOptions,
+  { role, tenant, user, correlationId, clientAddress, userAgent }: TransactionOptions,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  const shared = tenant !== undefined && role === undefined;
+  // RESET ALL is committed first, because a rollback would bring back what an earlier tenant set. In the same message, a short
+  // statement_timeout of that tenant ends nothing, and the server reads the next message as the driver wrote it. Explicit
+  // characteristics override the session's defaults.
+  await client.query(
+    `${shared ? 'BEGIN; RESET ALL; COMMIT; ' : ''}BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE`,
+  );
   try {
-    if (role !== undefined) await client.query(`SET LOCAL ROLE ${role}`);
-    // llama.set_tenant_context would also clear the session's acting user.
-    if (tenant !== undefined) {
-      await client.query("SELECT pg_catalog.set_config('app.current_tenant_id', $1, true)", [tenant]);
+    if (shared) {
+      // Without a name, because a session can replace a named statement.
+      await client.query('SELECT llama.set_tenant_context($1, $2, $3, $4, $5)', [
+        ...[tenant, user, correlationId, clientAddress, userAgent],
+      ]);
+    } else {
+      if (role !== undefined) await client.query(`SET LOCAL ROLE ${role}`);
+      // llama.set_tenant_context would also clear the session's acting user.
+      if (tenant !== undefined) {
+        await client.query("SELECT pg_catalog.set_config('app.current_tenant_id', $1, true)", [tenant]);
+      }
     }
     const result = await work();
     await client.query('COMMIT');

@@ -347,9 +347,15 @@ async function escapes(probe: Probe): Promise<void> {
 async function auditRows(probe: Probe): Promise<void> {
   const correlation = randomUUID();
   const id = randomUUID();
-  await probe.attempt(
-    `SELECT llama.set_tenant_context(${quote(probe.mine)}, 'verify-user', ${quote(correlation)}, '192.0.2.1', 'verify-agent')`,
+  // llama.set_tenant_context would release the lock of a deployment that verifies within its session.
+  const context = {
+    ...{ current_tenant_id: probe.mine, current_user_id: 'verify-user', correlation_id: correlation },
+    ...{ client_address: '192.0.2.1', user_agent: 'verify-agent' },
+  };
+  const settings = Object.entries(context).map(
+    ([name, value]) => `set_config('app.${name}', ${quote(value)}, true)`,
   );
+  await probe.attempt(`SELECT ${settings.join(', ')}`);
   const record = `tenant_id = ${quote(probe.mine)} AND id = ${quote(id)}`;
   const records = probe.tables.find(({ name }) => name === `${schema}.storage_records`);
   if (!records) throw new Unproven('llama.storage_records does not exist');

@@ -7,8 +7,9 @@
  * The database counts the values that name a key in every registered column. It refuses the last two steps while such a
  * value exists (llama.guard_key_end).
  */
+
 import { Fault } from '../../core/fault.ts';
-import { duration } from '../../core/text.ts';
+import { counted, duration } from '../../core/text.ts';
 import { FieldEncryption, makeDataKey } from '../../runtime/encryption/field-encryption.ts';
 import { keyStoreWithin, valuesPerKey } from '../../runtime/encryption/key-store.ts';
 import type { WrappingKey } from '../../runtime/encryption/wrapping-key.ts';
@@ -62,7 +63,7 @@ export function rotate(target: Target, options: RotateOptions): Promise<Rotated>
     const start = performance.now();
     const failures = new Failures(connection, options);
     const replaced = await replaceDue(connection, options, failures);
-    if (replaced > 0) reporter.line(`Made new data keys for ${replaced} tenants`);
+    if (replaced > 0) reporter.line(`Made new data keys for ${counted(replaced, 'tenant')}`);
     const { records, more } = await moveValues(connection, options, failures, start + seconds * 1000);
     const retired = await retire(connection, options, failures, more);
     if (retired > 0) reporter.line(`Retired ${retired} data keys that no value names any more`);
@@ -114,7 +115,7 @@ async function moveValues(
         if (done?.more) more.add(tenant);
       }
       records += moved;
-      if (moved > 0) reporter.line(`Encrypted ${moved} records of ${tenant} again`);
+      if (moved > 0) reporter.line(`Encrypted ${counted(moved, 'record')} of ${tenant} again`);
     }
   } finally {
     encryption.close();
@@ -225,7 +226,7 @@ async function destroy(connection: Connection, failures: Failures): Promise<numb
     const fault = new Fault(
       'keys/stray-values',
       `Data key ${key} of ${tenant} is kept`,
-      `${stray.values} values of it are in ${stray.table}.${stray.column}, which is not a registered column`,
+      `${counted(stray.values, 'value')} of it stand in ${stray.table}.${stray.column}, which is not a registered column`,
       'Register the column (docs/encryption.md) so that its values are encrypted again, or remove them.',
     );
     await failures.add(fault, 'Looking for values', tenant);

@@ -1,4 +1,5 @@
 /** The registry of partitioned tables, and the partitions that must exist before their month begins. */
+import { counted } from '../../core/text.ts';
 import type { Deployment } from '../deployment.ts';
 import { asOwner } from '../migrator/prepare.ts';
 import { leafName, month, monthName } from './months.ts';
@@ -40,7 +41,8 @@ export async function followSettings(
       ),
     );
     const [before, after] = [now, { monthsAhead, retentionDays: days }].map(
-      (numbers) => `${numbers.monthsAhead} months ahead, ${numbers.retentionDays} days kept`,
+      (numbers) =>
+        `${counted(numbers.monthsAhead, 'month')} ahead, ${counted(numbers.retentionDays, 'day')} kept`,
     );
     run.act({ step: 'settings', done: 'changed', object: table, detail: `${after}; before: ${before}` });
   }

@@ -25,29 +25,38 @@ export function statusDocument({ migrations, attempts }: Status): object {
   };
 }
 
-/** The status for a terminal. */
+/** The status for a terminal. Columns that would be empty or the same in every row are left out. */
 export function describeStatus({ migrations }: Status): string {
+  const executors = new Set(migrations.flatMap(({ applied }) => applied?.executor ?? []));
+  const notes = migrations.map(note);
+  const columns: readonly (readonly [
+    head: string,
+    cell: (migration: PlannedMigration, row: number) => string,
+  ])[] = [
+    ['Migration', ({ name }) => name],
+    ['State', ({ state }) => state],
+    ['Applied (UTC)', ({ applied }) => applied?.appliedAt.toISOString().slice(0, 19).replace('T', ' ') ?? ''],
+    ['Took', ({ applied }) => (applied ? `${applied.executionTime} ms` : '')],
+    ...(executors.size > 1
+      ? [['By', ({ applied }: PlannedMigration) => applied?.executor ?? ''] as const]
+      : []),
+    ...(notes.some(Boolean)
+      ? [['Note', (_: PlannedMigration, row: number) => notes[row] ?? ''] as const]
+      : []),
+  ];
   const table = new Table({
-    head: ['Migration', 'State', 'Applied (UTC)', 'Took', 'By', 'Note'],
+    head: columns.map(([head]) => head),
     style: { head: [], border: [] },
     // No lines between rows, which would double the length of the table.
     chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
   });
-  for (const migration of migrations) {
-    const { name, state, applied } = migration;
-    table.push([
-      name,
-      state,
-      applied ? applied.appliedAt.toISOString().slice(0, 19).replace('T', ' ') : '',
-      applied ? `${applied.executionTime} ms` : '',
-      applied?.executor ?? '',
-      note(migration),
-    ]);
-  }
+  for (const [row, migration] of migrations.entries())
+    table.push(columns.map(([, cell]) => cell(migration, row)));
   const counts = new Map<string, number>();
   for (const { state } of migrations) counts.set(state, (counts.get(state) ?? 0) + 1);
   const summary = [...counts].map(([state, number]) => `${number} ${state}`).join(', ');
-  return `${table.toString()}\n${summary || 'no migrations'}`;
+  const by = executors.size === 1 ? `\nApplied by ${[...executors].join()}` : '';
+  return `${table.toString()}\n${summary || 'no migrations'}${by}`;
 }
 
 /** Reports the result of a dry run, one line per item. */

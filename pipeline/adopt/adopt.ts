@@ -2,9 +2,11 @@
  * Recovers from an interrupted deployment. Azure then has resources that the state does not contain, and every further
  * deployment fails with "already exists" (docs/recovery.md).
  */
+
 import { relative } from 'node:path';
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
+import { counted } from '../../core/text.ts';
 import { type Azure, signedIn } from './azure.ts';
 import { readImports, removeImports, writeImports } from './imports.ts';
 import { breakLock, describeLock, type StateLock, stateLock } from './lock.ts';
@@ -148,5 +150,5 @@ function question({ adoptable, tainted }: Survey, apply: boolean): string {
 }
 
 function count(items: readonly unknown[]): string {
-  return items.length === 1 ? '1 resource' : `${items.length} resources`;
+  return counted(items.length, 'resource');
 }

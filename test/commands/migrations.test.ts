@@ -61,11 +61,9 @@ describe('status', () => {
     migrations.write('0003_third.sql', '-- Up Migration\nSELECT nonsense();\n');
     const { code, stdout } = await command('status');
     expect(code).toBe(1);
-    expect(stdout).toMatch(
-      /0001_first +│ edited +│ \d{4}-\d\d-\d\d .* database_admins +│ applied [0-9a-f]{12}, file/,
-    );
+    expect(stdout).toMatch(/0001_first +│ edited +│ \d{4}-\d\d-\d\d .* ms +│ applied [0-9a-f]{12}, file/);
     expect(stdout).toMatch(/0002_second +│ applied/);
-    expect(stdout).toMatch(/^1 edited, 1 applied, 1 pending$/m);
+    expect(stdout).toMatch(/^1 edited, 1 applied, 1 pending\nApplied by database_admins$/m);
   });
 
   it('distinguishes all states, as text and as JSON', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { provePooled } from './isolation/pooled.ts';
 import { proveIsolation } from './isolation/run.ts';
 import { type IsolationTestbed, isolationTestbed } from './isolation/testbed.ts';
 import { Disproved } from './proof.ts';
@@ -56,5 +57,41 @@ describe('random statements of the application (npm run prove -- isolation)', ()
   ])('detect that %s', { timeout: 180_000 }, async (_, hole) => {
     // The run ends with the first leak. Most seeds need a tenth of these statements.
     await expect(prove(60_000, hole)).rejects.toThrow(Disproved);
+  });
+});
+
+describe('tenants that share the sessions of a pool', () => {
+  const pooled = (statements: number, hole?: string) =>
+    provePooled({
+      ...testbed,
+      ...{ statements, random: new Random(Random.seed()), log: () => {} },
+      ...(hole ? { hole } : {}),
+    });
+  /** The function without one of its parts. */
+  const without = (part: string, rest = '') =>
+    `DO $hole$
+     DECLARE whole text := pg_get_functiondef('llama.set_tenant_context(text, text, uuid, inet, text)'::regprocedure);
+     BEGIN
+       ASSERT position($part$${part}$part$ IN whole) > 0;
+       EXECUTE replace(whole, $part$${part}$part$, $rest$${rest}$rest$);
+     END $hole$`;
+
+  it('find nothing of each other', { timeout: 180_000 }, async () => {
+    const { ends, handedOn, compared } = await pooled(600);
+    expect(ends.get('ok')).toBeGreaterThan(300);
+    expect(handedOn).toBeGreaterThan(10);
+    expect(compared).toBeGreaterThan(20);
+  });
+
+  it.each([
+    ['settings', 'RESET ALL;', ''],
+    ['characteristics of transactions', 'IF found OPERATOR(pg_catalog.<>) initial', 'IF false'],
+    ['prepared statements', 'WHERE s.from_sql', 'WHERE false'],
+    ['cursors', 'WHERE c.is_holdable', 'WHERE false'],
+    ['channels', 'UNLISTEN *;', ''],
+    ['advisory locks', 'pg_catalog.pg_advisory_unlock_all(),', ''],
+    ['large objects', 'PERFORM pg_catalog.lo_unlink(remains.oid);', 'NULL;'],
+  ])('show if the context leaves %s', { timeout: 300_000 }, async (_, part, rest) => {
+    await expect(pooled(60_000, without(part, rest))).rejects.toThrow(Disproved);
   });
 });

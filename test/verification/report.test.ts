@@ -79,7 +79,7 @@ const clean: Report = {
 };
 
 describe('the table', () => {
-  it('lists findings with their remedy, worst first, then skipped checks with the reason, then sums', () => {
+  it('lists findings with their remedy, worst first, then sums, then skipped checks by their reason', () => {
     expect(renderTable(report, { width: 76 })).toMatchInlineSnapshot(`
       "┌─────────┬──────────┬─────────────────────────────────────────────────────┐
       │ found   │ severity │ check, objects and remedy                           │
@@ -93,22 +93,16 @@ describe('the table', () => {
       │         │          │ - llama.t: never analysed                           │
       │         │          │ Remedy: Close them <now> & "here".                  │
       └─────────┴──────────┴─────────────────────────────────────────────────────┘
-      ┌─────────┬────────────────────────────────────────────────────────────────┐
-      │ skipped │ check and reason                                               │
-      ├─────────┼────────────────────────────────────────────────────────────────┤
-      │ SCH-001 │ Jobs are scheduled [jobs-scheduled]                            │
-      │ SCH-002 │ Jobs succeed [jobs-succeed]                                    │
-      │         │ Reason: there is no pg_cron                                    │
-      └─────────┴────────────────────────────────────────────────────────────────┘
       isolation    1 passed, 1 failed
       partitions   0 passed, 1 failed
       schedules    0 passed, 2 skipped
+      skipped      there is no pg_cron: SCH-001, SCH-002
       2 found: 1 passed, 2 failed, 2 skipped of 5 checks (123 ms)
       "
     `);
   });
 
-  it('is short without findings, and lists passed checks on request', () => {
+  it('is short without findings, and describes passed checks on request', () => {
     expect(renderTable(clean)).toMatchInlineSnapshot(`
       "isolation    1 passed
       nothing found: 1 passed, 0 failed, 0 skipped of 1 check (50 ms)
@@ -141,12 +135,14 @@ describe('the table', () => {
     expect(text).toContain('and 4 more (--json has all)');
   });
 
-  it('groups skipped checks by reason', () => {
+  it('groups skipped checks by reason, and describes them on request', () => {
     const skipped = (id: CheckFacts['id'], reason: string) => result({ id }, { status: 'skipped', reason });
     const checks = [skipped('AZU-001', 'far'), skipped('AZU-002', 'far'), skipped('DRI-001', 'busy')];
-    const lines = renderTable({ ...report, checks, counts: { passed: 0, failed: 0, skipped: 3 } }).split(
-      '\n',
-    );
+    const many = { ...report, checks, counts: { passed: 0, failed: 0, skipped: 3 } };
+    const short = renderTable(many, { width: 30 });
+    expect(short).toContain('\nskipped      far: AZU-001,\n             AZU-002\n');
+    expect(short).toContain('\nskipped      busy: DRI-001\n');
+    const lines = renderTable(many, { all: true }).split('\n');
     expect(lines.slice(2, 9).map((line) => line.slice(0, 24).trim())).toEqual([
       '├─────────┼─────────────',
       '│ AZU-001 │ Tables are c',

@@ -228,6 +228,14 @@ export const dataKeyRows: readonly Row[] = [
 
 export const sideChannelRows: readonly Row[] = [
   { breaks: 'ISO-060', sql: "SELECT lo_from_bytea(0, 'left behind')" },
+  { breaks: 'ISO-062', sql: 'GRANT EXECUTE ON FUNCTION lo_export(oid, text) TO application_role' },
+  { breaks: 'ISO-062', sql: 'GRANT EXECUTE ON FUNCTION lo_import(text, oid) TO PUBLIC' },
+  {
+    breaks: 'ISO-062',
+    because: 'the administrator could close it',
+    sql: 'GRANT EXECUTE ON FUNCTION lo_from_bytea(oid, bytea) TO database_admins WITH GRANT OPTION',
+  },
+  { breaks: 'ISO-062', sql: 'SET LOCAL lo_compat_privileges = on' },
   {
     breaks: 'ISO-061',
     bend: (snapshot) => ({

@@ -17,7 +17,7 @@ export const checks = checksOf('isolation', [
     inspects: 'pg_largeobject_metadata',
     why: 'Every role that can connect may create large objects, and every tenant of the same login can read them. Neither row-level security nor retention covers them.',
     remedy:
-      'Find the writer (lo_create, lo_from_bytea), move the content into a table, then SELECT lo_unlink(oid).',
+      'Find the writer (lo_create, lo_from_bytea), move the content into a table, then SELECT lo_unlink(oid). llama.set_tenant_context removes those of its own role.',
     source: 'docs/isolation.md; tried on PostgreSQL 17',
     run: ({ client }) =>
       rolledBack(client, async () => {
@@ -53,5 +53,38 @@ export const checks = checksOf('isolation', [
           : [],
       );
     },
+  },
+  {
+    id: 'ISO-062',
+    name: 'large-objects-closed',
+    severity: 'high',
+    title: 'Large object functions are as closed as the server allows',
+    inspects: 'pg_proc, lo_compat_privileges',
+    why: 'Tenants of one login share its large objects. lo_import and lo_export read and write files of the server, and lo_compat_privileges opens every object to every role.',
+    remedy:
+      'REVOKE EXECUTE ON FUNCTION pg_catalog.<function> FROM <role>, as the role that granted it; RESET lo_compat_privileges.',
+    source: 'https://www.postgresql.org/docs/17/lo-funcs.html; migration 0002',
+    run: ({ client }) =>
+      rolledBack(client, async () => {
+        // Azure's administrator cannot revoke the defaults of PostgreSQL, so those are no finding there.
+        const { rows } = await client.query<{ object: string; grantee: string | null }>(
+          `SELECT p.oid::regprocedure::text AS object,
+                  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END AS grantee
+             FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+             LEFT JOIN pg_roles AS r ON r.oid = a.grantee
+            WHERE p.prosrc LIKE 'be\\_lo%' AND a.grantee <> p.proowner AND r.rolsuper IS NOT TRUE
+              AND (a.grantee <> 0 OR p.prosrc ~ '(im|ex)port' OR has_function_privilege(p.oid, 'EXECUTE WITH GRANT OPTION'))
+            UNION ALL
+           SELECT 'parameter lo_compat_privileges', NULL WHERE current_setting('lo_compat_privileges') = 'on'
+            ORDER BY 1, 2`,
+        );
+        return judge(
+          'large object functions',
+          rows.map(({ object, grantee }) => ({
+            object,
+            detail: grantee === null ? 'is on' : `${grantee} can execute it`,
+          })),
+        );
+      }),
   },
 ]);

@@ -111,7 +111,7 @@ export const checks = checksOf('partitions', [
         const wanted = month(new Date(now.getTime() - newMonthDays * day), monthsAhead + 1);
         // PAR-001 reports a table without a partition for now.
         if (!reaches || reaches >= wanted) return [];
-        const detail = `ends with ${monthName(month(reaches, -1))}, expected ${monthsAhead} months ahead`;
+        const detail = `ends with ${monthName(month(reaches, -1))}, expected ${counted(monthsAhead, 'month')} ahead`;
         return [{ object: nameOf(parent), detail }];
       }),
   },
@@ -267,7 +267,7 @@ export const checks = checksOf('partitions', [
           .filter(({ leaf }) => !kept.has(leaf.name))
           .map(({ leaf, days, ended }) => ({
             object: nameOf(leaf),
-            detail: `ended ${ended.toISOString().slice(0, 10)}, retention is ${days} days`,
+            detail: `ended ${ended.toISOString().slice(0, 10)}, retention is ${counted(days, 'day')}`,
           })),
       );
     },
@@ -288,7 +288,12 @@ export const checks = checksOf('partitions', [
           .leavesOf(parent)
           .reduce((sum, { tuples }) => sum + Math.max(tuples, 0), 0);
         return parent.tuples < 0 && rows > 0
-          ? [{ object: nameOf(parent), detail: `was never analyzed, its leaves have about ${rows} rows` }]
+          ? [
+              {
+                object: nameOf(parent),
+                detail: `was never analyzed, its leaves have about ${counted(rows, 'row')}`,
+              },
+            ]
           : [];
       }),
   },

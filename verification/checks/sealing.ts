@@ -60,7 +60,7 @@ function contentFindings({ head, contents }: Sealing): readonly Finding[] {
     const detail =
       BigInt(rows) === seal.rowCount
         ? 'a row has changed since'
-        : `has ${rows} rows, ${seal.rowCount} were sealed`;
+        : `has ${counted(BigInt(rows), 'row')}, sealed were ${seal.rowCount}`;
     const partition = partitionOf(seal.month);
     return [
       { object: `seal ${number}, ${partition}, ${seal.firstSequence} to ${seal.lastSequence}`, detail },

@@ -1,14 +1,14 @@
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import { type Severity, severities } from '../../core/severity.ts';
-import { duration, printable } from '../../core/text.ts';
+import { duration, printable, wrapped } from '../../core/text.ts';
 import { type CheckFacts, type CheckResult, groups, type Outcome, type Report } from '../check.ts';
 import { counted } from '../outcome.ts';
 
 export interface TableOptions {
   /** Colours for a terminal. @default false */
   readonly colour?: boolean;
-  /** List passed checks too. @default false */
+  /** Describe passed and skipped checks too. @default false */
   readonly all?: boolean;
   /** Columns of the terminal. @default 110 */
   readonly width?: number;
@@ -24,7 +24,8 @@ const painted =
 const plain: Paint = (text) => text;
 
 /**
- * A report for a terminal: findings with their remedy, worst first; skipped checks with their reason; sums by group.
+ * A report for a terminal: findings with their remedy, worst first; sums by group; ids of skipped checks by their reason;
+ * the verdict. With `all`, also a table each of the skipped and the passed checks.
  */
 export function renderTable(report: Report, options: TableOptions = {}): string {
   const { colour = false, all = false, width = 110 } = options;
@@ -45,10 +46,10 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
     sections.push(table(['found', 'severity', 'check, objects and remedy'], rows, width, [9, 10]));
   }
   const skipped = byReason(byStatus(report, 'skipped'));
-  if (skipped.size > 0) {
+  if (all && skipped.size > 0) {
     const rows = [...skipped].map(([reason, checks]) => [
       checks.map(({ id }) => id).join('\n'),
-      [...checks.map(headline), dim(`Reason: ${printable(reason)}`)].join('\n'),
+      [...checks.map(headline), dim(`Reason: ${reason}`)].join('\n'),
     ]);
     sections.push(table(['skipped', 'check and reason'], rows, width, [9]));
   }
@@ -60,6 +61,11 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
     if (rows.length > 0) sections.push(table(['passed', 'check and inspected facts'], rows, width, [9]));
   }
   sections.push(sums(report));
+  if (!all)
+    for (const [reason, checks] of skipped)
+      sections.push(
+        wrapped(`${'skipped'.padEnd(12)} ${reason}: ${checks.map(({ id }) => id).join(', ')}`, width, 13),
+      );
   const { passed, skipped: left, failed: bad } = report.counts;
   const verdict = bad === 0 ? green('nothing found') : red(`${bad} found`);
   sections.push(
@@ -89,7 +95,8 @@ function byReason(results: readonly CheckResult[]): ReadonlyMap<string, CheckFac
   const reasons = new Map<string, CheckFacts[]>();
   for (const { check, outcome } of results) {
     if (outcome.status !== 'skipped') continue;
-    reasons.set(outcome.reason, [...(reasons.get(outcome.reason) ?? []), check]);
+    const reason = printable(outcome.reason);
+    reasons.set(reason, [...(reasons.get(reason) ?? []), check]);
   }
   return reasons;
 }

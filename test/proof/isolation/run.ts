@@ -183,7 +183,7 @@ class Run {
     const refused = new Map([...this.#ends].filter(([code]) => code !== 'ok'));
     log(`  of ${this.#done}: ${tally(this.#kinds)}`);
     log(
-      `  ${ok} succeeded (${Math.round((100 * ok) / this.#done)} %); failed by SQLSTATE: ${tally(refused)}`,
+      `  ${ok} succeeded (${Math.round((100 * ok) / Math.max(1, this.#done))} %); failed by SQLSTATE: ${tally(refused)}`,
     );
     return { ends: this.#ends, compared: this.#compared };
   }

@@ -23,15 +23,18 @@ export class Session {
 
   constructor(private readonly config: pg.ClientConfig) {}
 
-  /** Sends one message of one or more statements, and records its output. */
-  async send(sql: string): Promise<Heard> {
+  /** Sends one message of one or more statements, or one statement with values, and records its output. */
+  async send(sql: string | pg.QueryConfig): Promise<Heard> {
     const client = await this.#connected();
     this.#heard = [];
     const copy: string[] = [];
     const { error, results } = await new Promise<{ error?: Error; results: pg.QueryArrayResult[] }>(
       (resolve) => {
         const query = new pg.Query(
-          { text: sql, rowMode: 'array', types: asSent } as pg.QueryConfig,
+          {
+            ...(typeof sql === 'string' ? { text: sql } : sql),
+            ...{ rowMode: 'array', types: asSent },
+          } as pg.QueryConfig,
           ((failure: Error | null, result: pg.QueryArrayResult | pg.QueryArrayResult[]) =>
             resolve(failure ? { error: failure, results: [] } : { results: [result].flat() })) as never,
         );

@@ -87,9 +87,10 @@ export function makeTenants(random: Random): Marks {
 /**
  * Writes both tenants' rows as an administrator, so that the audit trail has them too.
  *
+ * @param own marks of the first tenant. @default - recognizable values without a secret
  * @returns the tenants with the timestamps of their keys
  */
-export async function plant(client: pg.Client, marks: Marks): Promise<Tenants> {
+export async function plant(client: pg.Client, marks: Marks, own?: Marking): Promise<Tenants> {
   const { rows } = await client.query<{ first: string }>(
     `SELECT to_char(date_trunc('month', now(), 'UTC') AT TIME ZONE 'UTC' + make_interval(months => n), 'YYYY-MM') AS first
        FROM unnest($1::int[]) AS n ORDER BY 1`,
@@ -114,16 +115,14 @@ export async function plant(client: pg.Client, marks: Marks): Promise<Tenants> {
   // Statements contain these keys, so the mark in their timestamps is not secret; the other half of the rows has it.
   const theirs = dated(marks.theirs, '22.222222');
   await client.query('SET ROLE admin_role');
-  await plantTenant(client, mine, {
-    ...{
-      text: 'own',
-      integer: 42,
-      numeric: '7.5',
-      address: '192.0.2.7',
+  await plantTenant(
+    client,
+    mine,
+    own ?? {
+      ...{ text: 'own', integer: 42, numeric: '7.5', address: '192.0.2.7', seconds: '33.333333' },
       uuid: mine.keys[0]?.id.slice(0, 8) ?? '',
     },
-    seconds: '33.333333',
-  });
+  );
   await plantTenant(client, theirs, marks);
   await client.query(
     'RESET ROLE; SET ROLE maintenance_role; SELECT llama.refresh_performance_views(); RESET ROLE',
