@@ -30,7 +30,7 @@ export function withTarget(command: Command): Command {
     )
     .option(
       '--url <url>',
-      'the target itself: postgresql://user@host:5432/database (with PGPASSWORD, or an Entra token)',
+      'the target itself: postgresql://user@host:5432/database (with PGPASSWORD, or an Entra token); the process list shows a password in the URL',
     )
     .option(
       '--host-address <ip>',

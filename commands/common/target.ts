@@ -10,6 +10,12 @@ const projectDirectory = fileURLToPath(new URL('../..', import.meta.url));
 
 /** @throws Fault (exit 2) if neither the argument, the options nor the environment variables name a target */
 export function targetOf(environment: string | undefined, options: TargetOptions): Promise<Target> {
+  // The process list shows arguments to every user of the machine, and not the environment.
+  if (options.url !== undefined && URL.canParse(options.url) && new URL(options.url).password !== '') {
+    process.stderr.write(
+      'Note: the process list shows the password in --url. Set PGPASSWORD and leave it out of the URL.\n',
+    );
+  }
   return resolveTarget(
     {
       ...(environment === undefined ? {} : { environment }),
