@@ -146,7 +146,7 @@ export const authenticationRules = defineRules({
   },
 
   'authentication/login-name': {
-    rule: `a login's name is 1-63 bytes, does not start with pg_ or azure_, and is none of ${reservedRoles.join(', ')}, which PostgreSQL and Azure reserve`,
+    rule: `a login's name is 1-63 bytes, does not start with pg_ or azure_, and is not one of ${reservedRoles.join(', ')}, which PostgreSQL and Azure reserve`,
     source: urls.roles,
     check: (candidate) =>
       loginNames(candidate).flatMap(([field, name]) => {

@@ -3,13 +3,9 @@ import type { Node } from 'libpg-query';
 import type { Severity } from '../../../core/severity.ts';
 import type { MigrationFile } from '../files.ts';
 import type { Direction } from '../ledger.ts';
-import type { KnownSchema } from './schema.ts';
+import type { KnownSchema, Place } from './schema.ts';
 
-/**
- * Place of a statement: `migration` runs as it is; `block` runs inside a DO block of the migration; `function` runs later,
- * when the function is called.
- */
-export type Place = 'migration' | 'block' | 'function';
+export type { Place };
 
 /** Replaces a name in a statement that is known only when the block around it runs. */
 export const standIn = 'lint_stand_in';

@@ -12,7 +12,6 @@ import {
   policyFrom,
   typeWithModifiers,
 } from './known-table.ts';
-import type { Place } from './rule.ts';
 import {
   all,
   dotted,
@@ -31,6 +30,12 @@ const registry = 'llama.partitioned_tables';
 
 /** Privileges that ALL stands for. */
 const everyPrivilege = ['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger'];
+
+/**
+ * Place of a statement: `migration` runs as it is; `block` runs inside a DO block of the migration; `function` runs later,
+ * when the function is called.
+ */
+export type Place = 'migration' | 'block' | 'function';
 
 export interface KnownFunction {
   readonly source: string;
