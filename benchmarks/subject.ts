@@ -1,5 +1,6 @@
 /** The measured things: a migrated local server, and llama-db as a process. */
 import { fileURLToPath } from 'node:url';
+import type pg from 'pg';
 import { type Connection, withConnection } from '../database/connection.ts';
 import { migrationsDirectory } from '../database/migrator/files.ts';
 import { withLock } from '../database/migrator/lock.ts';
@@ -10,6 +11,18 @@ import { type LocalPostgres, type LocalPostgresOptions, startPostgres } from '..
 import { runProgram } from '../local/processes/program.ts';
 
 export const silent = { line: () => {}, warn: () => {} };
+
+/** A server that writes like one in production, with room between checkpoints. */
+export const durableServer: LocalPostgresOptions = {
+  databases: ['bench'],
+  durable: true,
+  settings: {
+    shared_buffers: '256MB',
+    max_wal_size: '4GB',
+    min_wal_size: '1GB',
+    checkpoint_timeout: '30min',
+  },
+};
 
 /** Does work on a server of its own, and stops the server. */
 export async function onServer<Result>(
@@ -30,6 +43,16 @@ export function versionOf(server: LocalPostgres): Promise<string> {
     const { rows } = await client.query<{ server_version: string }>('SHOW server_version');
     return rows[0]?.server_version ?? 'unknown';
   });
+}
+
+/** Enables or disables the triggers of `llama.storage_records` that write the audit trail. */
+export async function setAuditTriggers(superuser: pg.Client, how: 'ENABLE' | 'DISABLE'): Promise<void> {
+  const { rows } = await superuser.query<{ statement: string }>(
+    `SELECT format('ALTER TABLE %s ${how} TRIGGER %I', tgrelid::regclass, tgname) AS statement
+       FROM pg_trigger WHERE tgfoid = ANY (ARRAY(SELECT oid FROM pg_proc WHERE pronamespace = 'llama'::regnamespace AND proname ~ 'audit'))
+        AND tgrelid = 'llama.storage_records'::regclass`,
+  );
+  for (const { statement } of rows) await superuser.query(statement);
 }
 
 /** Applies all migrations to the server's default database, and then prepares it under the same lock. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { counted } from '../core/text.ts';
 import { describeTrail } from '../database/audit/describe.ts';
+import { headsVariable, keptHeads } from '../database/audit/heads.ts';
 import { formatHead, parseHead, readHead, readingTrail, seal } from '../database/audit/seals.ts';
 import { verifyTrail } from '../database/audit/verify.ts';
 import { withConnection } from '../database/connection.ts';
@@ -20,16 +21,18 @@ export function register(program: Command): void {
     .description('recompute the chain of seals from the rows; exit 1 if a row or a seal was tampered with')
     .option(
       '--expect <number:hash>',
-      'an earlier head, stored elsewhere, that the chain must still contain; only this detects a recomputed chain',
+      `an earlier head, stored elsewhere, that the chain must still contain, beside those of the releases and of the file that ${headsVariable} names`,
     )
     .addHelpText('after', '\nExample: llama-db audit verify production --expect 4711:9f86d081…')
     .action(async (environment: string | undefined, options: VerifyOptions) => {
-      const expect = options.expect === undefined ? {} : { expect: parseHead(options.expect) };
+      const asked =
+        options.expect === undefined ? [] : [{ ...parseHead(options.expect), origin: '--expect' }];
+      const expected = [...asked, ...keptHeads(process.env)];
       const reporter = reporterFor(options);
       const trail = await looking(async () =>
-        verifyTrail(await targetOf(environment, options), { reporter, ...expect }),
+        verifyTrail(await targetOf(environment, options), { reporter, expected }),
       );
-      for (const line of describeTrail(trail, options.expect !== undefined)) reporter.line(line);
+      for (const line of describeTrail(trail)) reporter.line(line);
       if (options.json) printJson({ ...trail, intact: trail.findings.length === 0 });
       if (trail.findings.length > 0) process.exitCode = 1;
     });

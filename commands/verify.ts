@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Severity } from '../core/severity.ts';
+import { keptHeads } from '../database/audit/heads.ts';
 import { type Group, groups } from '../verification/check.ts';
 import { requireWritable } from '../verification/report/place.ts';
 import { isGroup, verdictOf } from '../verification/verdict.ts';
@@ -56,6 +57,7 @@ export function register(program: Command): void {
         reporter,
         migrationsDirectory: options.migrations,
         timeLimitSeconds: options.timeLimit,
+        keptHeads: keptHeads(process.env),
         ...(options.group ? { groups: options.group } : {}),
         ...(options.only ? { only: options.only } : {}),
       });

@@ -55,6 +55,8 @@ CREATE TABLE llama.audit_trail (
   content_hash varchar(64),
   login name NOT NULL DEFAULT SESSION_USER,
   sequence bigint NOT NULL DEFAULT pg_catalog.nextval('llama.audit_sequence'),
+  authenticated_as text DEFAULT SYSTEM_USER,
+  backend_pid integer DEFAULT pg_catalog.pg_backend_pid(),
   CONSTRAINT audit_trail_pkey PRIMARY KEY (tenant_id, id, "timestamp")
 ) PARTITION BY RANGE ("timestamp");
 
@@ -65,6 +67,9 @@ COMMENT ON COLUMN llama.audit_trail.record_id IS 'Key of the record if it is a u
 COMMENT ON COLUMN llama.audit_trail.record_timestamp IS 'Partition key of the record, to find it in one partition';
 COMMENT ON COLUMN llama.audit_trail.content_hash IS 'SHA-256 in hex of the row (jsonb as text) that a retention delete erased';
 COMMENT ON COLUMN llama.audit_trail.sequence IS 'Order in which rows are sealed; a rolled-back change leaves a gap, not a missing row';
+COMMENT ON COLUMN llama.audit_trail.tenant_id IS 'Tenant of the record; empty for a record of the platform, which belongs to no tenant';
+COMMENT ON COLUMN llama.audit_trail.authenticated_as IS 'Method and identity that the server authenticated the session with, if the method has one';
+COMMENT ON COLUMN llama.audit_trail.backend_pid IS 'Process of the session; with the time of the row it finds the lines of the server log that belong to it';
 COMMENT ON COLUMN llama.audit_trail.user_id IS 'User as the application reports it; login is the session user as the server knows it';
 
 CREATE TABLE llama.tenant_configs (

@@ -10,7 +10,9 @@ CREATE TABLE llama.partitioned_tables (
   table_name text CONSTRAINT partitioned_tables_pkey PRIMARY KEY CHECK (pg_catalog.octet_length(table_name) <= 54),
   months_ahead integer NOT NULL DEFAULT 3 CHECK (months_ahead BETWEEN 1 AND 36),
   retention_days integer NOT NULL CHECK (retention_days >= 1),
-  append_only boolean NOT NULL DEFAULT false
+  append_only boolean NOT NULL DEFAULT false,
+  -- PCI DSS 4.0, 10.5.1: three months of the audit history are immediately available.
+  CONSTRAINT partitioned_tables_audit_floor CHECK (table_name <> 'audit_trail' OR retention_days >= 90)
 );
 
 COMMENT ON TABLE llama.partitioned_tables IS 'Tables of schema llama that are partitioned by month (UTC) on "timestamp"';
@@ -31,6 +33,27 @@ AS $$
 BEGIN
   RAISE EXCEPTION '% on % is refused: the table is append-only', TG_OP, TG_TABLE_NAME
     USING ERRCODE = 'insufficient_privilege', HINT = 'Rows leave only with their whole partition.';
+END
+$$;
+
+CREATE FUNCTION llama.refuse_leaf_write() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION '% on % is refused: it is a partition', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege', HINT = 'Name the partitioned table, whose statement triggers write the audit trail.';
+END
+$$;
+
+-- Neither a row trigger nor the audit trail sees a TRUNCATE.
+CREATE FUNCTION llama.refuse_truncate() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION 'TRUNCATE on % is refused: it would leave no trace in the audit trail', TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege', HINT = 'Delete the rows: each one leaves an audit row.';
 END
 $$;
 
@@ -97,12 +120,23 @@ BEGIN
     EXECUTE format('REVOKE ALL ON TABLE llama.%I FROM %s', leaf, grantee);
   END LOOP;
 
-  -- ATTACH clones the parent's row triggers, but not its TRUNCATE trigger.
+  -- ATTACH clones the parent's row triggers, but not its statement triggers: those that audit do not see a statement that
+  -- names the leaf.
   IF registered.append_only THEN
     EXECUTE format(
       'CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.%I '
       'FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_append_only_change()', leaf
     );
+  ELSE
+    EXECUTE format(
+      'CREATE TRIGGER refuse_leaf_write BEFORE INSERT OR UPDATE OR DELETE ON llama.%I '
+      'FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_leaf_write()', leaf
+    );
+    EXECUTE format(
+      'CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.%I '
+      'FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate()', leaf
+    );
+    EXECUTE format('ALTER TABLE llama.%I ENABLE ALWAYS TRIGGER refuse_truncate', leaf);
   END IF;
 
   -- With this check ATTACH needs no scan. The bounds make it redundant afterwards.
@@ -148,6 +182,8 @@ END
 $$;
 
 DROP FUNCTION llama.create_monthly_partition(text, date);
+DROP FUNCTION llama.refuse_leaf_write();
+DROP FUNCTION llama.refuse_truncate();
 DROP FUNCTION llama.refuse_append_only_change();
 -- lint allow undeclared-data-loss: this file and the environment's settings write its rows again
 DROP TABLE llama.partitioned_tables;

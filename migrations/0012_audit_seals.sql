@@ -16,15 +16,23 @@ CREATE TABLE llama.audit_seals (
   previous_hash bytea NOT NULL CHECK (pg_catalog.octet_length(previous_hash) = 32),
   hash bytea NOT NULL CHECK (pg_catalog.octet_length(hash) = 32),
   sealed_at timestamptz NOT NULL,
+  retention_days integer NOT NULL,
+  noted_at timestamptz,
   CONSTRAINT audit_seals_range CHECK (first_sequence <= last_sequence)
 );
 
 CREATE INDEX idx_audit_seals_month ON llama.audit_seals (month, number);
+CREATE INDEX idx_audit_seals_retention ON llama.audit_seals (retention_days, number) WHERE kind = 'rows';
+CREATE INDEX idx_audit_seals_closing ON llama.audit_seals (number) WHERE kind = 'closing';
 
 COMMENT ON TABLE llama.audit_seals IS 'Seals of the audit trail; only llama.seal_audit_trail() writes them, llama-db audit verify checks them';
 COMMENT ON COLUMN llama.audit_seals.month IS 'First day (UTC) of the month whose partition holds the rows';
 COMMENT ON COLUMN llama.audit_seals.content_hash IS
   'SHA-256 over the SHA-256 of each row, in order of sequence; for a closing seal over the content_hash of each seal of the month';
+COMMENT ON COLUMN llama.audit_seals.retention_days IS
+  'Days that the trail was kept when the seal was written; for a closing seal the days that its month had to be kept';
+COMMENT ON COLUMN llama.audit_seals.noted_at IS
+  'Instant after which every later row was numbered; NULL for a closing seal';
 COMMENT ON COLUMN llama.audit_seals.hash IS 'SHA-256 over the other columns; previous_hash is the hash of the previous seal, or zeros';
 
 -- The sequence number up to which the next run may seal. It proves nothing: a wrong number delays sealing or makes the check
@@ -48,6 +56,7 @@ CREATE POLICY seal_read_audit ON llama.audit_trail FOR SELECT TO audit_sealer US
 GRANT USAGE ON SCHEMA llama TO audit_sealer;
 GRANT SELECT, INSERT ON llama.audit_seals TO audit_sealer;
 GRANT SELECT, UPDATE ON llama.audit_sealing TO audit_sealer;
+GRANT SELECT (table_name, retention_days) ON llama.partitioned_tables TO audit_sealer;
 GRANT SELECT ON llama.audit_trail TO audit_sealer;
 GRANT SELECT ON SEQUENCE llama.audit_sequence TO audit_sealer;
 GRANT SELECT ON llama.audit_seals TO admin_role;
@@ -72,7 +81,8 @@ AS $$
          sha256(string_agg(sha256(convert_to(jsonb_build_array(
            a.sequence, a.id, a.tenant_id, a.table_name, a.record_id, a.operation, a.user_id,
            extract(epoch FROM a."timestamp")::text, a.old_values, a.new_values, a.correlation_id, a.ip_address::text,
-           a.user_agent, a.record_key, extract(epoch FROM a.record_timestamp)::text, a.content_hash, a.login::text
+           a.user_agent, a.record_key, extract(epoch FROM a.record_timestamp)::text, a.content_hash, a.login::text,
+           a.authenticated_as, a.backend_pid
          )::text, 'UTF8')), ''::bytea ORDER BY a.sequence, a.id))
     FROM llama.audit_trail AS a
    WHERE a.sequence > audit_content.after_sequence AND a.sequence <= audit_content.last_sequence
@@ -85,12 +95,43 @@ $$;
 COMMENT ON FUNCTION llama.audit_content(date, bigint, bigint) IS
   'Hash per month of the rows numbered after one sequence and up to another; of one month only if it is given';
 
+-- Every seal carries the retention in force, so that nobody can shorten the life of a month afterwards: the chain remembers
+-- the longest one. 90 days are the least (llama.partitioned_tables has the same constraint).
+CREATE FUNCTION llama.audit_retention_of(month date) RETURNS integer
+LANGUAGE sql STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH RECURSIVE kept (days) AS (
+    SELECT max(s.retention_days) FROM llama.audit_seals AS s WHERE s.kind = 'rows'
+    UNION ALL
+    SELECT (SELECT max(s.retention_days) FROM llama.audit_seals AS s WHERE s.kind = 'rows' AND s.retention_days < kept.days)
+      FROM kept WHERE kept.days IS NOT NULL
+  )
+  SELECT greatest(90,
+    (SELECT p.retention_days FROM llama.partitioned_tables AS p WHERE p.table_name = 'audit_trail'),
+    (SELECT max(kept.days) FROM kept
+      WHERE EXISTS (
+        SELECT FROM llama.audit_seals AS s
+         WHERE s.kind = 'rows' AND s.retention_days = kept.days
+           -- From the last seal before the month: its rows were written under that retention.
+           AND s.number >= (SELECT coalesce(max(b.number), 1) FROM llama.audit_seals AS b
+                             WHERE b.kind = 'rows' AND b.number < (
+                               SELECT min(f.number) FROM llama.audit_seals AS f
+                                WHERE f.month = date_trunc('month', audit_retention_of.month::timestamp)::date)))))
+$$;
+
+COMMENT ON FUNCTION llama.audit_retention_of(date) IS
+  'Days that a month of the audit trail is kept after its end: the longest retention in force since its first row, at least 90';
+
 CREATE FUNCTION llama.append_audit_seal(
-  kind text, month date, first_sequence bigint, last_sequence bigint, row_count bigint, content_hash bytea
+  kind text, month date, first_sequence bigint, last_sequence bigint, row_count bigint, content_hash bytea,
+  retention_days integer DEFAULT NULL, noted_at timestamptz DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
   number bigint := 1;
   previous_hash bytea := decode(repeat('00', 32), 'hex');
@@ -102,13 +143,18 @@ BEGIN
     number := head.number + 1;
     previous_hash := head.hash;
   END IF;
+  IF retention_days IS NULL THEN
+    retention_days := coalesce(
+      (SELECT p.retention_days FROM llama.partitioned_tables AS p WHERE p.table_name = 'audit_trail'), 90);
+  END IF;
   INSERT INTO llama.audit_seals
   VALUES (number, kind, month, first_sequence, last_sequence, row_count, content_hash, previous_hash,
           sha256(convert_to(jsonb_build_array(
             number, kind, to_char(month, 'YYYY-MM-DD'), first_sequence, last_sequence, row_count,
-            encode(content_hash, 'hex'), encode(previous_hash, 'hex'), extract(epoch FROM sealed_at)::text
+            encode(content_hash, 'hex'), encode(previous_hash, 'hex'), extract(epoch FROM sealed_at)::text,
+            retention_days, extract(epoch FROM noted_at)::text
           )::text, 'UTF8')),
-          sealed_at);
+          sealed_at, retention_days, noted_at);
   RETURN number;
 END
 $$;
@@ -125,6 +171,7 @@ CREATE FUNCTION llama.seal_audit_trail(batch_size integer DEFAULT 10000, batches
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 SET lock_timeout = '10s'
 AS $$
 DECLARE
@@ -162,7 +209,8 @@ BEGIN
       found_rows := false;
       FOR part IN SELECT * FROM llama.audit_content(NULL, sealed_through, batch_end) LOOP
         PERFORM llama.append_audit_seal(
-          'rows', part.content_month, sealed_through + 1, batch_end, part.row_count, part.content_hash
+          'rows', part.content_month, sealed_through + 1, batch_end, part.row_count, part.content_hash,
+          noted_at => noted.noted_at
         );
         found_rows := true;
         sealed := sealed + part.row_count;
@@ -197,11 +245,13 @@ CREATE FUNCTION llama.close_audit_partition(month date) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 SET timezone = 'UTC'
 SET lock_timeout = '10s'
 AS $$
 DECLARE
   first_day date := date_trunc('month', month::timestamp)::date;
+  kept_days integer;
   seal record;
   content record;
   found_rows bigint;
@@ -213,6 +263,12 @@ BEGIN
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'A month can be closed a day after its end.';
   END IF;
   LOCK TABLE llama.audit_sealing IN SHARE ROW EXCLUSIVE MODE;
+  kept_days := llama.audit_retention_of(first_day);
+  IF first_day + interval '1 month' + make_interval(days => kept_days) > now() THEN
+    RAISE EXCEPTION 'the audit partition of % is kept for % days after its end', to_char(first_day, 'YYYY-MM'), kept_days
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Its seals record the longest retention since its first row. A lower one applies to later months only.';
+  END IF;
 
   FOR seal IN
     SELECT * FROM llama.audit_seals AS s WHERE s.month = first_day AND s.kind = 'rows' ORDER BY s.number
@@ -239,9 +295,11 @@ BEGIN
 
   SELECT s.number, s.content_hash INTO closing
     FROM llama.audit_seals AS s WHERE s.month = first_day AND s.kind = 'closing' ORDER BY s.number DESC LIMIT 1;
-  IF closing.content_hash IS NOT DISTINCT FROM whole.content_hash THEN RETURN closing.number; END IF;
+  IF closing.content_hash IS NOT DISTINCT FROM whole.content_hash AND llama.is_audit_partition_closed(first_day) THEN
+    RETURN closing.number;
+  END IF;
   RETURN llama.append_audit_seal(
-    'closing', first_day, whole.first_sequence, whole.last_sequence, whole.row_count, whole.content_hash
+    'closing', first_day, whole.first_sequence, whole.last_sequence, whole.row_count, whole.content_hash, kept_days
   );
 END
 $$;
@@ -253,10 +311,17 @@ CREATE FUNCTION llama.is_audit_partition_closed(month date) RETURNS boolean
 LANGUAGE sql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET row_security = on
 AS $$
-  -- A closing seal does not cover rows that were sealed after it.
+  -- A closing seal does not cover rows that were sealed after it, and does not count before its retention is over. A seal
+  -- that claims a future instant is forged.
   SELECT coalesce((
-    SELECT s.kind = 'closing' FROM llama.audit_seals AS s
+    SELECT s.kind = 'closing'
+           AND s.retention_days >= llama.audit_retention_of(is_audit_partition_closed.month)
+           AND s.sealed_at >= (s.month + interval '1 month') AT TIME ZONE 'UTC' + make_interval(days => s.retention_days)
+           AND s.sealed_at <= clock_timestamp() + interval '5 minutes'
+      FROM llama.audit_seals AS s
      WHERE s.month = date_trunc('month', is_audit_partition_closed.month::timestamp)::date
      ORDER BY s.number DESC LIMIT 1
   ), false)
@@ -266,20 +331,21 @@ COMMENT ON FUNCTION llama.is_audit_partition_closed(date) IS
   'Whether a closing seal of that month of the audit trail exists and covers every seal of it';
 
 REVOKE ALL ON FUNCTION llama.audit_content(date, bigint, bigint),
-                       llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea),
+                       llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea, integer, timestamptz),
                        llama.seal_audit_trail(integer, integer), llama.close_audit_partition(date),
-                       llama.is_audit_partition_closed(date) FROM PUBLIC;
+                       llama.is_audit_partition_closed(date), llama.audit_retention_of(date) FROM PUBLIC;
 
 GRANT CREATE ON SCHEMA llama TO audit_sealer;
 ALTER FUNCTION llama.audit_content(date, bigint, bigint) OWNER TO audit_sealer;
-ALTER FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea) OWNER TO audit_sealer;
+ALTER FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea, integer, timestamptz) OWNER TO audit_sealer;
 ALTER FUNCTION llama.seal_audit_trail(integer, integer) OWNER TO audit_sealer;
 ALTER FUNCTION llama.close_audit_partition(date) OWNER TO audit_sealer;
 ALTER FUNCTION llama.is_audit_partition_closed(date) OWNER TO audit_sealer;
+ALTER FUNCTION llama.audit_retention_of(date) OWNER TO audit_sealer;
 REVOKE CREATE ON SCHEMA llama FROM audit_sealer;
 
 SET LOCAL ROLE audit_sealer;
-GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer) TO maintenance_role;
+GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer), llama.audit_retention_of(date) TO maintenance_role;
 GRANT EXECUTE ON FUNCTION llama.close_audit_partition(date), llama.is_audit_partition_closed(date) TO llama_owner;
 SET LOCAL ROLE llama_owner;
 
@@ -288,13 +354,14 @@ SET LOCAL ROLE llama_owner;
 SET LOCAL ROLE audit_sealer;
 DROP FUNCTION llama.is_audit_partition_closed(date);
 DROP FUNCTION llama.close_audit_partition(date);
+DROP FUNCTION llama.audit_retention_of(date);
 DROP FUNCTION llama.seal_audit_trail(integer, integer);
-DROP FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea);
+DROP FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea, integer, timestamptz);
 DROP FUNCTION llama.audit_content(date, bigint, bigint);
 SET LOCAL ROLE llama_owner;
 
 DROP POLICY seal_read_audit ON llama.audit_trail;
-REVOKE ALL ON llama.audit_trail FROM audit_sealer;
+REVOKE ALL ON llama.audit_trail, llama.partitioned_tables FROM audit_sealer;
 REVOKE ALL ON SEQUENCE llama.audit_sequence FROM audit_sealer, admin_role;
 REVOKE USAGE ON SCHEMA llama FROM audit_sealer;
 DROP TABLE llama.audit_sealing;

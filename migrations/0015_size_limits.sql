@@ -1,25 +1,16 @@
 -- Up Migration
 
 -- Every stored record must be readable and erasable. A JSON value of 100 KB can have a text of more than 1 GB (1e131000 takes
--- 12 bytes), which no reader can hold; see llama.require_sealable. 96 MiB of text correspond to 72 MiB before encryption.
--- A number takes at least 8 bytes and prints at most 131,072 digits, so a record below 8 KB needs no check.
+-- 12 bytes), which no reader can hold. 96 MiB of text correspond to 72 MiB before encryption. A number takes at least 8 bytes
+-- and prints at most 131,072 digits, so a record below 8 KB needs no check.
 CREATE FUNCTION llama.guard_record_size() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   most constant integer := 96 * 1024 * 1024 + 256;
-  fits boolean := pg_column_size(NEW.mapped_data) + coalesce(pg_column_size(NEW.metadata), 0) <= most;
 BEGIN
-  -- The text of an encrypted value is as long as the value.
-  IF fits AND NOT NEW.mapped_data ? '$enc' THEN
-    BEGIN
-      fits := octet_length(NEW.mapped_data::text) + coalesce(octet_length(NEW.metadata::text), 0) <= most;
-    EXCEPTION WHEN program_limit_exceeded THEN
-      fits := false;
-    END;
-  END IF;
-  IF NOT fits THEN
+  IF llama.json_text_size(NEW.mapped_data, most) + coalesce(llama.json_text_size(NEW.metadata, most), 0) > most THEN
     RAISE EXCEPTION 'a storage record has at most 96 MiB of mapped_data and metadata as JSON text'
       USING ERRCODE = 'program_limit_exceeded', HINT = 'Keep large content in blob storage, and its name in the record.';
   END IF;

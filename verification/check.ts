@@ -3,6 +3,7 @@
  */
 import type pg from 'pg';
 import type { Severity } from '../core/severity.ts';
+import type { RecordedHead } from '../database/audit/heads.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { AzureFacts, Read } from './azure/facts.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
@@ -61,6 +62,8 @@ export interface CheckContext {
   readonly migrationsDir?: string;
   /** Connects to other databases of the server, for pg_cron. @default - checks of schedules there are skipped */
   readonly openDatabase?: OpenDatabase;
+  /** Heads of the audit trail that were kept outside the database. @default - only those of the releases are compared */
+  readonly keptHeads?: readonly RecordedHead[];
   /** Facts of Azure's control plane, read once. @default - group azure is skipped */
   readonly azure?: () => Promise<Read<AzureFacts>>;
 }

@@ -9,11 +9,13 @@ import type { Finding } from './check.ts';
 import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/snapshot.ts';
 
 export {
+  adminRole,
   applicationRole as tenantRole,
   auditRole,
   loginRoles,
-  maintenanceRole,
+  maintenanceOwner,
   ownerRole as owner,
+  ownerRoles,
   schema,
   schemaRoles as groupRoles,
   sealRole,
@@ -89,8 +91,13 @@ export function granted(object: string, grants: readonly Grant[]): readonly Find
 const triggerBits = { row: 1, before: 2, insert: 4, delete: 8, update: 16, truncate: 32 } as const;
 
 /** Whether a trigger fires in ordinary sessions, and for all of these parts of its type. */
-export function fires({ enabled, type }: Trigger, ...parts: readonly (keyof typeof triggerBits)[]): boolean {
-  return (enabled === 'O' || enabled === 'A') && parts.every((part) => type & triggerBits[part]);
+export function fires(trigger: Trigger, ...parts: readonly (keyof typeof triggerBits)[]): boolean {
+  return (trigger.enabled === 'O' || trigger.enabled === 'A') && includes(trigger, ...parts);
+}
+
+/** Whether a trigger is for all of these parts of its type, enabled or not. */
+export function includes({ type }: Trigger, ...parts: readonly (keyof typeof triggerBits)[]): boolean {
+  return parts.every((part) => type & triggerBits[part]);
 }
 
 const leafName = /^(.+)_y\d{4}m\d{2}$/;

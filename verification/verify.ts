@@ -2,6 +2,7 @@
 
 import { Fault } from '../core/fault.ts';
 import type { Reporter } from '../core/report.ts';
+import type { RecordedHead } from '../database/audit/heads.ts';
 import type { AzureAccess } from '../database/azure-access.ts';
 import { type Connection, withConnection } from '../database/connection.ts';
 import { describeTarget, type Target } from '../database/target.ts';
@@ -20,6 +21,8 @@ export interface VerifyOptions extends RunOptions {
   readonly migrationsDirectory: string;
   /** @default - the identity that is signed in on this machine */
   readonly azureAccess?: AzureAccess;
+  /** Heads of the audit trail that were kept outside the database. @default - none */
+  readonly keptHeads?: readonly RecordedHead[];
   /** Limit in seconds for the whole run. @default 300 */
   readonly timeLimitSeconds?: number;
 }
@@ -57,6 +60,7 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
             migrationsDir: options.migrationsDirectory,
             openDatabase: otherDatabases(connection),
             ...(target.deployment ? { deployment: target.deployment } : {}),
+            ...(options.keptHeads ? { keptHeads: options.keptHeads } : {}),
             ...(azure ? { azure: () => azure } : {}),
           },
           options,

@@ -7,7 +7,7 @@
  */
 import pg from 'pg';
 import { type Benchmark, median } from '../benchmark.ts';
-import { migrateServer, onServer, versionOf } from '../subject.ts';
+import { durableServer, migrateServer, onServer, setAuditTriggers, versionOf } from '../subject.ts';
 
 const clients = 4;
 const recordsPerClient = 500;
@@ -21,44 +21,37 @@ export const benchmark: Benchmark = {
   description: 'share of single-row updates per second that remains with the audit trail, at 4 clients',
   rounds: 7,
   run: ({ rounds, log }) =>
-    onServer(
-      {
-        databases: ['bench'],
-        durable: true,
-        settings: { shared_buffers: '256MB', max_wal_size: '4GB', checkpoint_timeout: '30min' },
-      },
-      async (server) => {
-        await migrateServer(server);
-        const opened: pg.Client[] = [];
-        const connect = async (who: Who) => {
-          const client = new pg.Client(server.connection(who, { database: 'bench' }));
-          await client.connect();
-          opened.push(client);
-          return client;
+    onServer(durableServer, async (server) => {
+      await migrateServer(server);
+      const opened: pg.Client[] = [];
+      const connect = async (who: Who) => {
+        const client = new pg.Client(server.connection(who, { database: 'bench' }));
+        await client.connect();
+        opened.push(client);
+        return client;
+      };
+      try {
+        const superuser = await connect('superuser');
+        await prepare(superuser);
+        const workers = await Promise.all(
+          Array.from({ length: clients }, async (_, nth) =>
+            startWorker(await connect({ user: 'bench_app', password: 'bench' }), nth + 1),
+          ),
+        );
+        const results = await measure(superuser, workers, rounds, log);
+        const ratio = median(results.map(({ audited, unaudited }) => audited / unaudited));
+        return {
+          serverVersion: await versionOf(server),
+          figures: {
+            unaudited: { value: median(results.map((one) => one.unaudited)), unit: 'updates/s' },
+            audited: { value: median(results.map((one) => one.audited)), unit: 'updates/s' },
+            ratio: { value: ratio, unit: '' },
+          },
         };
-        try {
-          const superuser = await connect('superuser');
-          await prepare(superuser);
-          const workers = await Promise.all(
-            Array.from({ length: clients }, async (_, nth) =>
-              startWorker(await connect({ user: 'bench_app', password: 'bench' }), nth + 1),
-            ),
-          );
-          const results = await measure(superuser, workers, rounds, log);
-          const ratio = median(results.map(({ audited, unaudited }) => audited / unaudited));
-          return {
-            serverVersion: await versionOf(server),
-            figures: {
-              unaudited: { value: median(results.map((one) => one.unaudited)), unit: 'updates/s' },
-              audited: { value: median(results.map((one) => one.audited)), unit: 'updates/s' },
-              ratio: { value: ratio, unit: '' },
-            },
-          };
-        } finally {
-          await Promise.all(opened.map((client) => client.end()));
-        }
-      },
-    ),
+      } finally {
+        await Promise.all(opened.map((client) => client.end()));
+      }
+    }),
 };
 
 async function prepare(superuser: pg.Client): Promise<void> {
@@ -95,7 +88,7 @@ async function measure(
     const order = round % 2 === 0 ? (['unaudited', 'audited'] as const) : (['audited', 'unaudited'] as const);
     const result: Rates = { audited: 0, unaudited: 0 };
     for (const kind of order) {
-      await setTriggers(superuser, kind === 'audited' ? 'ENABLE' : 'DISABLE');
+      await setAuditTriggers(superuser, kind === 'audited' ? 'ENABLE' : 'DISABLE');
       await superuser.query('VACUUM llama.storage_records');
       await superuser.query('CHECKPOINT');
       // Round 0 only warms up.
@@ -148,13 +141,4 @@ async function startWorker(client: pg.Client, tenant: number): Promise<Worker> {
     }
     return done;
   };
-}
-
-async function setTriggers(superuser: pg.Client, how: 'ENABLE' | 'DISABLE'): Promise<void> {
-  const { rows } = await superuser.query<{ statement: string }>(
-    `SELECT format('ALTER TABLE %s ${how} TRIGGER %I', tgrelid::regclass, tgname) AS statement
-       FROM pg_trigger WHERE tgfoid = ANY (ARRAY(SELECT oid FROM pg_proc WHERE pronamespace = 'llama'::regnamespace AND proname ~ 'audit'))
-        AND tgrelid = 'llama.storage_records'::regclass`,
-  );
-  for (const { statement } of rows) await superuser.query(statement);
 }

@@ -11,8 +11,16 @@ import { createHash } from 'node:crypto';
 export const rowHash = `pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
   a.sequence, a.id, a.tenant_id, a.table_name, a.record_id, a.operation, a.user_id,
   extract(epoch FROM a."timestamp")::text, a.old_values, a.new_values, a.correlation_id, a.ip_address::text,
-  a.user_agent, a.record_key, extract(epoch FROM a.record_timestamp)::text, a.content_hash, a.login::text
+  a.user_agent, a.record_key, extract(epoch FROM a.record_timestamp)::text, a.content_hash, a.login::text,
+  a.authenticated_as, a.backend_pid
 )::text, 'UTF8'))`;
+
+/** Columns of llama.audit_trail in that hash, which must be all of them: nobody could notice a change of another column. */
+export const sealedColumns: readonly string[] = [
+  ...['sequence', 'id', 'tenant_id', 'table_name', 'record_id', 'operation', 'user_id', 'timestamp'],
+  ...['old_values', 'new_values', 'correlation_id', 'ip_address', 'user_agent', 'record_key'],
+  ...['record_timestamp', 'content_hash', 'login', 'authenticated_as', 'backend_pid'],
+];
 
 /** A seal as it is stored. */
 export interface Seal {
@@ -29,6 +37,10 @@ export interface Seal {
   readonly hash: string;
   /** Seconds since 1970 as an exact decimal. */
   readonly sealedAt: string;
+  /** Days of retention in force; of a closing the days that its month had to be kept. */
+  readonly retentionDays: number;
+  /** Every row with a higher number was numbered after this instant, in seconds since 1970; null for a closing. */
+  readonly notedAt: string | null;
 }
 
 /** The correct `hash` of a seal: SHA-256 in hex over its other members. */
@@ -43,6 +55,8 @@ export function hashOf(seal: Omit<Seal, 'hash'>): string {
     JSON.stringify(seal.contentHash),
     JSON.stringify(seal.previousHash),
     JSON.stringify(seal.sealedAt),
+    seal.retentionDays,
+    JSON.stringify(seal.notedAt),
   ];
   return createHash('sha256')
     .update(`[${parts.join(', ')}]`)

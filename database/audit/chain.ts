@@ -1,10 +1,12 @@
-/** Follows the chain of seals and checks each seal: its own hash, its link to the previous seal, its closing. */
+/** Follows the chain of seals and checks each seal: its own hash, its link to the previous seal, its time, its closing. */
 import { createHash, type Hash } from 'node:crypto';
 import type pg from 'pg';
 import { genesis, hashOf, type Seal } from './canonical.ts';
-import type { Find } from './findings.ts';
+import type { Find, Remark } from './findings.ts';
+import { HeadComparison, type RecordedHead } from './heads.ts';
 import { isMonth, partitionOf } from './months.ts';
-import { type Head, sealsAfter } from './seals.ts';
+import { clockTolerance, endOf, instantOf, whyClosingFails } from './retention.ts';
+import { sealsAfter } from './seals.ts';
 
 export interface SealedMonth {
   /** Sum over all seals of rows, closed or not. */
@@ -13,21 +15,33 @@ export interface SealedMonth {
   last: bigint;
   /** Hash over the content hashes of its seals. */
   readonly contents: Hash;
+  /** Number of the last seal of rows before its first one: its rows were written under the retention of that one. */
+  readonly since: number;
   /** The newest closing, even if rows of the month were sealed after it. */
   lastClosing: Seal | undefined;
-  /** The newest closing, unless rows of the month were sealed after it: it does not cover them. */
+  /** The newest closing, unless rows of the month were sealed after it, or its retention was not over. */
   closing: Seal | undefined;
 }
 
+/** Seconds by which a row may be older than its number: a transaction numbers its last row long after it began. */
+export const backdatedSeconds = 3600;
+
 export class Chain {
   readonly #find: Find;
+  readonly #remark: Remark;
+  /** Changes of the retention: the first seal with it. */
+  readonly #retentions: { readonly number: number; readonly days: number }[] = [];
+  #notes = { last: Number.NEGATIVE_INFINITY, before: Number.NEGATIVE_INFINITY };
+  #now = 0;
+  #lastOfRows = 0;
   readonly #months = new Map<string, SealedMonth>();
   #seals = 0;
   #last: Seal | undefined;
   #through = 0n;
 
-  constructor(find: Find) {
+  constructor(find: Find, remark: Remark) {
     this.#find = find;
+    this.#remark = remark;
   }
 
   get months(): ReadonlyMap<string, SealedMonth> {
@@ -47,38 +61,72 @@ export class Chain {
     return this.#through;
   }
 
-  /** @param expect an earlier head that the chain must contain */
-  async follow(client: pg.Client, expect: Head | undefined): Promise<void> {
-    let met = false;
+  /** @param expected earlier heads that the chain must contain */
+  async follow(client: pg.Client, expected: readonly RecordedHead[]): Promise<void> {
+    const heads = new HeadComparison(expected, this.#find);
+    const { rows } = await client.query<{ now: number }>(
+      'SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8 AS now',
+    );
+    this.#now = rows[0]?.now ?? 0;
     for await (const page of sealsAfter(client, 0)) {
       for (const seal of page) {
-        this.#link(seal);
-        if (expect?.number === seal.number) {
-          met = true;
-          if (expect.hash !== hashOf(seal)) {
-            this.#find({
-              kind: 'other chain',
-              seal: seal.number,
-              detail: `seal ${seal.number} differs from the expected head: the chain was recomputed since then`,
-            });
-          }
-        }
-        this.#count(seal);
+        const genuine = this.#link(seal);
+        if (genuine) this.#time(seal);
+        this.#retention(seal);
+        heads.pass(seal);
+        this.#count(seal, genuine);
+        if (seal.kind === 'rows') this.#lastOfRows = seal.number;
         this.#last = seal;
         this.#seals += 1;
       }
     }
-    if (expect && !met) {
-      const newest = this.#last ? `the newest seal is ${this.#last.number}` : 'the chain is empty';
-      this.#find({
-        kind: 'other chain',
-        seal: expect.number,
-        detail: `the expected seal ${expect.number} does not exist: ${newest}, and later seals were removed`,
-      });
+    heads.end(this.#last);
+  }
+
+  /** Seals follow each other in time, and none is of the future. A closing could otherwise claim any instant. */
+  #time(seal: Seal): void {
+    const sealed = Number(seal.sealedAt);
+    const noted = seal.notedAt === null ? sealed : Number(seal.notedAt);
+    const object = `seal ${seal.number}`;
+    const wrong = (detail: string) =>
+      this.#find({ kind: 'wrong time', seal: seal.number, detail: `${object} ${detail}` });
+    if (!(sealed <= this.#now + clockTolerance)) wrong(`is of ${instantOf(seal.sealedAt)}, in the future`);
+    else if (this.#last && !(sealed >= Number(this.#last.sealedAt) - clockTolerance)) {
+      wrong(`is of ${instantOf(seal.sealedAt)}, before seal ${this.#last.number}`);
+    } else if (!(noted <= sealed + clockTolerance)) {
+      wrong(`was noted at ${instantOf(String(noted))}, after it was sealed`);
+    }
+    if (seal.notedAt === null || !isMonth(seal.month)) return;
+    if (noted > this.#notes.last) this.#notes = { last: noted, before: this.#notes.last };
+    const { before } = this.#notes;
+    if (before > endOf(seal.month) + backdatedSeconds) {
+      const rows = `${seal.rowCount} row${seal.rowCount === 1n ? '' : 's'}`;
+      const detail = `${rows} of ${partitionOf(seal.month)} (seal ${seal.number}) were numbered after ${instantOf(String(before))}`;
+      this.#remark({ kind: 'backdated rows', seal: seal.number, detail });
     }
   }
 
-  #link(seal: Seal): void {
+  #retention({ kind, number, retentionDays: days }: Seal): void {
+    if (kind !== 'rows') return;
+    const known = this.#retentions.at(-1);
+    if (known?.days === days) return;
+    this.#retentions.push({ number, days });
+    if (known && days < known.days) {
+      const detail = `the trail was kept for ${known.days} days before seal ${number}, and ${days} days since then; earlier months keep the longer retention`;
+      this.#remark({ kind: 'shorter retention', seal: number, detail });
+    }
+  }
+
+  /** The longest retention in force from one seal to the newest. */
+  #longestSince(number: number): number {
+    return this.#retentions.reduce((longest, { days }, place) => {
+      const next = this.#retentions[place + 1];
+      return next === undefined || next.number > number ? Math.max(longest, days) : longest;
+    }, 0);
+  }
+
+  /** @returns whether its hash matches its content; otherwise its times prove nothing */
+  #link(seal: Seal): boolean {
     const { number } = seal;
     const previous = this.#last ?? { number: 0, hash: genesis };
     const missing = number - previous.number - 1;
@@ -96,13 +144,15 @@ export class Chain {
             : `seal ${number} does not link to seal ${previous.number}: one of them was replaced`,
       });
     }
-    if (hashOf(seal) !== seal.hash) {
+    const genuine = hashOf(seal) === seal.hash;
+    if (!genuine) {
       const detail = `seal ${number} (${partitionOf(seal.month)}) was rewritten: its hash does not match its content`;
       this.#find({ kind: 'rewritten seal', seal: number, partition: partitionOf(seal.month), detail });
     }
+    return genuine;
   }
 
-  #count(seal: Seal): void {
+  #count(seal: Seal, genuine: boolean): void {
     if (!isMonth(seal.month)) {
       const detail = `seal ${seal.number} covers ${JSON.stringify(seal.month)}, which the trail cannot contain`;
       this.#find({ kind: 'rewritten seal', seal: seal.number, detail });
@@ -114,6 +164,7 @@ export class Chain {
       first: undefined,
       last: 0n,
       contents: createHash('sha256'),
+      since: this.#lastOfRows,
       lastClosing: undefined,
       closing: undefined,
     };
@@ -121,6 +172,13 @@ export class Chain {
     if (seal.kind === 'closing') {
       month.lastClosing = seal;
       month.closing = seal;
+      const early = genuine && whyClosingFails(seal, this.#longestSince(month.since), this.#now);
+      if (early) {
+        month.closing = undefined;
+        const partition = partitionOf(seal.month);
+        const detail = `seal ${seal.number}, which closes ${partition}, ${early}`;
+        this.#find({ kind: 'early closing', seal: seal.number, partition, detail });
+      }
       const right =
         seal.rowCount === month.rows &&
         seal.firstSequence === (month.first ?? 0n) &&
@@ -131,6 +189,12 @@ export class Chain {
       const detail = `seal ${seal.number} closes ${partition} with a hash that differs from the hash of its seals`;
       this.#find({ kind: 'wrong closing', seal: seal.number, partition, detail });
       return;
+    }
+    const sameRun = this.#last?.kind === 'rows' && this.#last.lastSequence === seal.lastSequence;
+    const begins = sameRun ? (this.#last as Seal).firstSequence : this.#through + 1n;
+    if (seal.firstSequence < begins || (sameRun && seal.month <= (this.#last as Seal).month)) {
+      const detail = `seal ${seal.number} covers numbers from ${seal.firstSequence} on, which earlier seals cover up to ${this.#through}`;
+      this.#find({ kind: 'overlapping seal', seal: seal.number, detail });
     }
     month.closing = undefined;
     month.rows += seal.rowCount;

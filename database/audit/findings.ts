@@ -10,6 +10,12 @@ export type Tampering =
   | 'removed seal'
   | 'missing partition'
   | 'wrong closing'
+  | 'early closing'
+  | 'wrong time'
+  | 'overlapping seal'
+  | 'unsealed column'
+  | 'filtered reading'
+  | 'forged release'
   | 'other chain';
 
 export interface TrailFinding {
@@ -29,12 +35,21 @@ const listed = 100;
 
 export class Findings {
   readonly #list: TrailFinding[] = [];
+  readonly #remarks: TrailRemark[] = [];
   #more = 0;
 
   readonly add: Find = (finding) => {
     if (this.#list.length < listed) this.#list.push(finding);
     else this.#more += 1;
   };
+
+  readonly remark: Remark = (remark) => {
+    if (this.#remarks.length < listed) this.#remarks.push(remark);
+  };
+
+  get remarks(): readonly TrailRemark[] {
+    return this.#remarks;
+  }
 
   get list(): readonly TrailFinding[] {
     return this.#list;
@@ -45,3 +60,15 @@ export class Findings {
     return this.#more;
   }
 }
+
+/**
+ * A circumstance that somebody should explain, although the chain is intact: rows that were written under an earlier time,
+ * a retention that was shortened.
+ */
+export interface TrailRemark {
+  readonly kind: 'backdated rows' | 'postdated rows' | 'shorter retention' | 'heads not compared';
+  readonly seal?: number;
+  readonly detail: string;
+}
+
+export type Remark = (remark: TrailRemark) => void;

@@ -3,8 +3,10 @@ import { createHash, type Hash } from 'node:crypto';
 import type pg from 'pg';
 import { counted } from '../../core/text.ts';
 import { rowHash, type Seal } from './canonical.ts';
-import type { Find, Tampering } from './findings.ts';
+import { backdatedSeconds } from './chain.ts';
+import type { Find, Remark, Tampering } from './findings.ts';
 import { boundsOf } from './months.ts';
+import { clockTolerance, instantOf } from './retention.ts';
 import { sealsAfter } from './seals.ts';
 
 export interface MonthOfRows {
@@ -17,6 +19,8 @@ export interface MonthOfRows {
   readonly lastSeal?: number;
   /** Highest sequence number to compare. @default - all rows */
   readonly through?: bigint;
+  /** Takes remarks about the times of rows. @default - none are made */
+  readonly remark?: Remark;
 }
 
 /** Rows per FETCH. */
@@ -36,14 +40,16 @@ export async function compareMonth(client: pg.Client, part: MonthOfRows, find: F
   const { month, lastSeal = Number.POSITIVE_INFINITY, through = greatest } = part;
   let compared = 0;
   let from = least;
+  const notes: Notes = { last: Number.NEGATIVE_INFINITY, before: Number.NEGATIVE_INFINITY };
   for await (const page of sealsAfter(client, 0, { month, pageSize })) {
     const seals = page.filter(({ number }) => number <= lastSeal);
     const last = seals.at(-1);
     if (!last) break;
-    compared += await compareRange(client, part, { seals, from, to: last.lastSequence }, find);
+    compared += await compareRange(client, part, { seals, from, to: last.lastSequence, notes }, find);
     from = last.lastSequence + 1n;
   }
-  if (from <= through) compared += await compareRange(client, part, { seals: [], from, to: through }, find);
+  if (from <= through)
+    compared += await compareRange(client, part, { seals: [], from, to: through, notes }, find);
   return compared;
 }
 
@@ -51,6 +57,13 @@ interface Range {
   readonly seals: readonly Seal[];
   readonly from: bigint;
   readonly to: bigint;
+  readonly notes: Notes;
+}
+
+/** The newest two instants at which numbers of the month's seals were noted, in seconds since 1970. */
+interface Notes {
+  last: number;
+  before: number;
 }
 
 /** A seal whose rows are being read. */
@@ -58,19 +71,24 @@ interface OpenSeal {
   readonly seal: Seal;
   readonly hash: Hash;
   rows: bigint;
+  /** Every row was numbered after the first instant and before the second. */
+  readonly between: readonly [number, number];
+  backdated: number;
+  postdated: number;
 }
 
 /** Compares rows with the seals of the same range of sequence numbers, both in order. */
 async function compareRange(
   client: pg.Client,
-  { month, partition, relation = 'llama.audit_trail' }: MonthOfRows,
-  { seals, from, to }: Range,
+  { month, partition, relation = 'llama.audit_trail', remark }: MonthOfRows,
+  { seals, from, to, notes }: Range,
   find: Find,
 ): Promise<number> {
   const [begin, end] = boundsOf(month);
   await client.query(
     `DECLARE trail NO SCROLL CURSOR FOR
-     SELECT a.sequence::text, a.tableoid::text AS place, ${rowHash} AS hash FROM ${relation} AS a
+     SELECT a.sequence::text, a.tableoid::text AS place, ${rowHash} AS hash,
+            extract(epoch FROM a."timestamp")::float8 AS at FROM ${relation} AS a
       WHERE a."timestamp" >= '${begin}' AND a."timestamp" < '${end}' AND a.sequence BETWEEN '${from}' AND '${to}'
       ORDER BY a.sequence, a.id`,
   );
@@ -80,13 +98,15 @@ async function compareRange(
   let current: OpenSeal | undefined;
   const finishSealsBefore = (sequence: bigint) => {
     while (position < seals.length && (seals[position] as Seal).lastSequence < sequence) {
-      compareWithSeal(current ?? open(seals[position] as Seal), partition, find);
+      const done = current ?? open(seals[position] as Seal, notes);
+      compareWithSeal(done, partition, find);
+      if (remark) remarkOn(done, partition, remark);
       current = undefined;
       position += 1;
     }
   };
   for (;;) {
-    const { rows } = await client.query<{ sequence: string; place: string; hash: Buffer }>(
+    const { rows } = await client.query<{ sequence: string; place: string; hash: Buffer; at: number }>(
       `FETCH ${fetchSize} FROM trail`,
     );
     for (const row of rows) {
@@ -98,8 +118,10 @@ async function compareRange(
         unsealed.rows += 1;
         continue;
       }
-      current ??= open(seal);
+      current ??= open(seal, notes);
       current.rows += 1n;
+      if (row.at < current.between[0] - backdatedSeconds) current.backdated += 1;
+      if (row.at > current.between[1] + clockTolerance) current.postdated += 1;
       current.hash.update(row.hash);
       compared += 1;
     }
@@ -122,8 +144,28 @@ async function compareRange(
   return compared;
 }
 
-function open(seal: Seal): OpenSeal {
-  return { seal, rows: 0n, hash: createHash('sha256') };
+function open(seal: Seal, notes: Notes): OpenSeal {
+  const noted = seal.notedAt === null ? Number.POSITIVE_INFINITY : Number(seal.notedAt);
+  // Several seals of one run have the same note, and their rows were numbered after the one before it.
+  if (noted > notes.last) Object.assign(notes, { last: noted, before: notes.last });
+  const between = [notes.before, noted] as const;
+  return { seal, rows: 0n, hash: createHash('sha256'), between, backdated: 0, postdated: 0 };
+}
+
+function remarkOn(
+  { seal, between, backdated, postdated }: OpenSeal,
+  partition: string,
+  remark: Remark,
+): void {
+  const where = `(seal ${seal.number}, ${partition})`;
+  if (backdated > 0) {
+    const detail = `${counted(backdated, 'row')} ${where} of an earlier time than ${instantOf(String(between[0]))}, when later numbers began`;
+    remark({ kind: 'backdated rows', seal: seal.number, detail });
+  }
+  if (postdated > 0) {
+    const detail = `${counted(postdated, 'row')} ${where} of a later time than ${instantOf(String(between[1]))}, when the row existed`;
+    remark({ kind: 'postdated rows', seal: seal.number, detail });
+  }
 }
 
 function compareWithSeal({ seal, rows, hash }: OpenSeal, partition: string, find: Find): void {

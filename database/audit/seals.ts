@@ -32,9 +32,13 @@ export function parseHead(text: string): Head {
 const columns = `number::text, kind, pg_catalog.to_char(month, 'YYYY-MM-DD') AS month,
   first_sequence::text AS "firstSequence", last_sequence::text AS "lastSequence", row_count::text AS "rowCount",
   pg_catalog.encode(content_hash, 'hex') AS "contentHash", pg_catalog.encode(previous_hash, 'hex') AS "previousHash",
-  pg_catalog.encode(hash, 'hex') AS hash, extract(epoch FROM sealed_at)::text AS "sealedAt"`;
+  pg_catalog.encode(hash, 'hex') AS hash, extract(epoch FROM sealed_at)::text AS "sealedAt",
+  retention_days AS "retentionDays", extract(epoch FROM noted_at)::text AS "notedAt"`;
 
-type Texts = { readonly [Key in keyof Seal]: string };
+type Texts = { readonly [Key in keyof Omit<Seal, 'retentionDays' | 'notedAt'>]: string } & Pick<
+  Seal,
+  'retentionDays' | 'notedAt'
+>;
 
 /** Pages of seals in order: all seals, or only the seals of rows of one month (`2026-11-01`). */
 export async function* sealsAfter(
@@ -65,6 +69,18 @@ export async function newestSeals(client: pg.Client, count: number): Promise<rea
   return rows.map(parse).reverse();
 }
 
+/** The seals with the numbers of heads. */
+export async function sealsNumbered(
+  client: pg.Client,
+  heads: readonly Pick<Head, 'number'>[],
+): Promise<readonly Seal[]> {
+  const { rows } = await client.query<Texts>(
+    `SELECT ${columns} FROM llama.audit_seals AS s WHERE s.number = ANY ($1) ORDER BY s.number`,
+    [[...new Set(heads.map(({ number }) => number))]],
+  );
+  return rows.map(parse);
+}
+
 function parse(row: Texts): Seal {
   return {
     number: Number(row.number),
@@ -77,6 +93,8 @@ function parse(row: Texts): Seal {
     previousHash: row.previousHash,
     hash: row.hash,
     sealedAt: row.sealedAt,
+    retentionDays: row.retentionDays,
+    notedAt: row.notedAt,
   };
 }
 

@@ -11,10 +11,13 @@ import { sqlState } from '../diagnosis.ts';
 import type { Target } from '../target.ts';
 import type { Seal } from './canonical.ts';
 import { Chain } from './chain.ts';
-import { Findings, type TrailFinding } from './findings.ts';
+import { Findings, type TrailFinding, type TrailRemark } from './findings.ts';
+import { compareReleases, headsOfReleases, type RecordedHead } from './heads.ts';
 import { boundsOf, outsideOfMonths, partitionOf, partitionsOfMonths } from './months.ts';
+import { instantOf, judgedClosings } from './retention.ts';
 import { compareMonth } from './rows.ts';
 import { type Head, readingTrail } from './seals.ts';
+import { distortionsOf } from './unfiltered.ts';
 
 /** A closed month, according to its closing seal. Its partition may no longer exist. */
 export interface ClosedPartition {
@@ -36,6 +39,10 @@ export interface VerifiedTrail {
   readonly findings: readonly TrailFinding[];
   /** Number of findings beyond those listed. */
   readonly more: number;
+  /** Circumstances to explain that are no tampering. */
+  readonly remarks: readonly TrailRemark[];
+  /** Number of earlier heads that the chain was compared with: of releases, and of `expected`. */
+  readonly heads: number;
   /** Newest seal; null if nothing is sealed. */
   readonly head: Head | null;
   readonly seals: number;
@@ -49,8 +56,8 @@ export interface VerifiedTrail {
 
 export interface VerifyTrailOptions {
   readonly reporter: Reporter;
-  /** An earlier head that the chain must contain. @default - none: a recomputed chain goes unnoticed */
-  readonly expect?: Head;
+  /** Earlier heads, kept outside the database, that the chain must contain. @default - those of the releases only */
+  readonly expected?: readonly RecordedHead[];
 }
 
 /**
@@ -65,7 +72,9 @@ export async function verifyTrail(target: Target, options: VerifyTrailOptions): 
     session: 'reading',
     acceptStandby: true,
   } as const;
-  return withConnection(target, connect, (connection) => new Verification(connection).run(options.expect));
+  return withConnection(target, connect, (connection) =>
+    new Verification(connection).run(options.expected ?? []),
+  );
 }
 
 /** SQLSTATE classes of damaged data: data exception, program limit exceeded, internal error. */
@@ -74,25 +83,42 @@ const ofTheData = /^(22|54|XX)/;
 class Verification {
   readonly #connection: Connection;
   readonly #findings = new Findings();
-  readonly #chain = new Chain(this.#findings.add);
+  readonly #chain = new Chain(this.#findings.add, this.#findings.remark);
   #rows = 0;
+  #readable = true;
 
   constructor(connection: Connection) {
     this.#connection = connection;
   }
 
-  async run(expect: Head | undefined): Promise<VerifiedTrail> {
+  async run(expected: readonly RecordedHead[]): Promise<VerifiedTrail> {
     const start = performance.now();
     const connection = this.#connection;
     const { client } = connection;
     const chain = this.#chain;
-    const { unsealed, attached } = await readingTrail(connection, async () => {
-      await chain.follow(client, expect);
+    const nothing: ReadonlyMap<string, readonly string[]> = new Map();
+    const { unsealed, attached, heads } = await readingTrail(connection, async () => {
+      const distortions = await distortionsOf(client);
+      for (const { kind, object, detail } of distortions) {
+        this.#findings.add({ kind, detail: `${object} ${detail}` });
+      }
+      const heads = [...(await headsOfReleases(client, this.#findings.add)), ...expected];
+      const blind = distortions.some(
+        ({ object, unreadable }) => unreadable && object === 'llama.audit_seals',
+      );
+      if (!blind) await chain.follow(client, heads);
+      if (distortions.some(({ unreadable }) => unreadable)) {
+        return { unsealed: { rows: 0, oldest: null }, attached: nothing, heads: heads.length };
+      }
+      await compareReleases(client, this.#findings.add);
       await this.#outside();
-      return { unsealed: await this.#unsealed(), attached: await partitionsOfMonths(client) };
+      const attached = await partitionsOfMonths(client);
+      return { unsealed: await this.#unsealed(), attached, heads: heads.length };
     });
+    this.#readable = attached !== nothing;
     const closed: ClosedPartition[] = [];
-    for (const month of [...new Set([...chain.months.keys(), ...attached.keys()])].sort()) {
+    const months = this.#readable ? [...new Set([...chain.months.keys(), ...attached.keys()])].sort() : [];
+    for (const month of months) {
       const present = await this.#monthOrFinding(month);
       const closing = chain.months.get(month)?.closing;
       if (closing) closed.push(closedPartition(closing, present));
@@ -102,6 +128,8 @@ class Verification {
       target: connection.circumstances.target,
       findings: this.#findings.list,
       more: this.#findings.more,
+      remarks: this.#findings.remarks,
+      heads,
       head: last ? { number: last.number, hash: last.hash } : null,
       seals: chain.seals,
       rows: this.#rows,
@@ -161,9 +189,11 @@ class Verification {
       const partition = partitionOf(month);
       const { lastClosing } = known;
       const lost = counted(known.rows - (lastClosing?.rowCount ?? 0n), 'row');
-      const detail = lastClosing
-        ? `${partition} is gone with ${lost} sealed after seal ${lastClosing.number} had closed it`
-        : `${partition} is gone with ${lost} sealed and has no closing seal`;
+      const detail = !lastClosing
+        ? `${partition} is gone with ${lost} sealed and has no closing seal`
+        : lost.startsWith('0 ')
+          ? `${partition} is gone, and its closing seal ${lastClosing.number} does not count`
+          : `${partition} is gone with ${lost} sealed after seal ${lastClosing.number} had closed it`;
       this.#findings.add({ kind: 'missing partition', partition, detail });
       return false;
     }
@@ -171,7 +201,7 @@ class Verification {
     if (known?.closing && !(await this.#hasRows(month))) return false;
     const { last, through } = this.#chain;
     const partition = partitions.join(' and ');
-    const part = { month, partition, lastSeal: last?.number ?? 0, through };
+    const part = { month, partition, lastSeal: last?.number ?? 0, through, remark: this.#findings.remark };
     const compared = await compareMonth(client, part, this.#findings.add);
     this.#rows += compared;
     return compared > 0;
@@ -179,11 +209,11 @@ class Verification {
 
   /** Maintenance may have closed and dropped a month since the chain was read. */
   async #closedSince(month: string): Promise<boolean> {
-    const { rows } = await this.#connection.client.query<{ kind: string }>(
-      'SELECT kind FROM llama.audit_seals WHERE month = $1 ORDER BY number DESC LIMIT 1',
-      [month],
+    const { client } = this.#connection;
+    const [newest] = (await judgedClosings(client)).filter((closing) => closing.month === month).slice(-1);
+    return (
+      newest !== undefined && newest.failure === undefined && newest.number > (this.#chain.last?.number ?? 0)
     );
-    return rows[0]?.kind === 'closing';
   }
 
   async #hasRows(month: string): Promise<boolean> {
@@ -209,10 +239,4 @@ function closedPartition(closing: Seal, present: boolean): ClosedPartition {
     seal: closing.number,
     present,
   };
-}
-
-/** ISO 8601; the text itself if it is not an instant, because a rewritten seal can contain anything. */
-function instantOf(seconds: string): string {
-  const date = new Date(Number(seconds) * 1000);
-  return Number.isNaN(date.getTime()) ? seconds : date.toISOString();
 }

@@ -1,5 +1,8 @@
 /** Closes a month of the audit trail before its partition is removed. */
+import { Fault } from '../../core/fault.ts';
 import type { Find } from '../audit/findings.ts';
+import { partitionOf } from '../audit/months.ts';
+import { judgedClosings, sealedMonths } from '../audit/retention.ts';
 import { compareMonth } from '../audit/rows.ts';
 import { sqlState } from '../diagnosis.ts';
 import { monthName, monthOf } from './months.ts';
@@ -61,6 +64,34 @@ export async function isAuditMonthClosed({ connection }: Run, leaf: string): Pro
     [firstDay(leaf)],
   );
   return rows[0]?.closed === true;
+}
+
+/**
+ * Reports closings that do not count and months that left without one. Somebody other than this command closed or removed
+ * them, and only its run sees that between two verifications. Runs as admin_role.
+ *
+ * @throws Fault naming each month
+ */
+export async function requireRightfulClosings({ connection }: Pick<Run, 'connection'>): Promise<void> {
+  const { client } = connection;
+  const closings = await judgedClosings(client);
+  const months = await sealedMonths(client, closings);
+  const wrong = [
+    ...closings.flatMap(({ number, month, failure }) =>
+      failure ? [`seal ${number}, which closes ${partitionOf(month)}, ${failure}`] : [],
+    ),
+    ...months
+      .filter(({ attached, closed }) => !attached && !closed)
+      .map(({ month }) => `${partitionOf(month)} is not attached and has no closing seal that counts`),
+  ];
+  const [first] = wrong;
+  if (first === undefined) return;
+  throw new Fault(
+    'maintain/audit-closed-early',
+    'Months of the audit trail were closed or removed before their time',
+    wrong.join('; '),
+    'Preserve the server and run llama-db audit verify. Attach the partition again if it still exists, or restore it from a backup.',
+  );
 }
 
 function firstDay(leaf: string): string {

@@ -9,9 +9,10 @@ import { seal } from '../audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../connection.ts';
 import { diagnose, isConnectionError } from '../diagnosis.ts';
 import { withLock } from '../migrator/lock.ts';
-import { asOwner } from '../migrator/prepare.ts';
+import { asOwner, asRole } from '../migrator/prepare.ts';
 import type { Target } from '../target.ts';
 import { createMonthsAhead, followSettings, readRegistry } from './ahead.ts';
+import { requireRightfulClosings } from './closing.ts';
 import { type Attempt, type DetachOptions, detachExpired } from './detach.ts';
 import { type Action, asMaintenance, briefly, describe, type Run } from './run.ts';
 
@@ -119,6 +120,9 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
     const tables = registry.map(({ table }) => table);
     await detachExpired(run, tables, options, attempt);
   }
+  await attempt('The closings of the audit trail', () =>
+    asRole(connection, 'admin_role', () => requireRightfulClosings({ connection })),
+  );
   for (const { table } of registry) await attempt(`Statistics of ${table}`, () => analyze(run, table));
   await attempt('The performance summary', () => refresh(run));
   const [first] = failures;

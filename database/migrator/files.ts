@@ -157,9 +157,21 @@ export function checksumOf(content: string): string {
   const normalised = content
     .replace(/^\uFEFF/, '')
     .replace(/\r\n?/g, '\n')
-    .replace(/[ \t]+$/gm, '')
+    .split(lineEnd)
+    .map(withoutTrailingBlanks)
+    .join('')
     .trimEnd();
   return createHash('sha256').update(normalised).digest('hex');
+}
+
+/** The places where `$` with flag `m` matches; the separators stay in the list. */
+const lineEnd = /([\n\u2028\u2029])/;
+
+/** `/[ \t]+$/` takes the square of a run of blanks that ends elsewhere. */
+function withoutTrailingBlanks(line: string): string {
+  let end = line.length;
+  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) end -= 1;
+  return line.slice(0, end);
 }
 
 type Header = Pick<MigrationFile, 'runAs' | 'losesDataOf'>;

@@ -91,7 +91,7 @@ export function asOwner<Result>(
 /** Runs `work` with SET ROLE, then resets the role. */
 export async function asRole<Result>(
   { client }: Pick<Connection, 'client'>,
-  role: 'llama_owner' | 'maintenance_role',
+  role: 'llama_owner' | 'maintenance_role' | 'admin_role',
   work: () => Promise<Result>,
 ): Promise<Result> {
   await client.query(`SET ROLE ${role}`);
@@ -99,7 +99,7 @@ export async function asRole<Result>(
     return await work();
   } finally {
     // In an aborted transaction or on a lost connection this fails; the earlier error is the useful one.
-    await client.query('RESET ROLE').catch(() => undefined);
+    await client.query('SET ROLE NONE').catch(() => undefined);
   }
 }
 

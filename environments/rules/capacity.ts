@@ -12,6 +12,9 @@ const monthsAhead = { minimum: 1, maximum: 24 } as const;
 /** Days that rows are kept. The summary view covers the minimum. */
 const retentionDays = { minimum: 7, maximum: 3650 } as const;
 
+/** Days that the audit trail is kept at least; llama.partitioned_tables has the same constraint. */
+const auditRetentionDays = 90;
+
 /** Connections by their holders, at full scale while a migration runs. */
 export interface ClaimedConnections {
   readonly pools: number;
@@ -103,11 +106,12 @@ export const capacityRules = defineRules({
   },
 
   'capacity/retention': {
-    rule: `rows are kept for ${retentionDays.minimum} days, which the summary view covers, to ${retentionDays.maximum} days`,
-    source: 'docs/decisions.md, 14',
+    rule: `rows are kept for ${retentionDays.minimum} days, which the summary view covers, to ${retentionDays.maximum} days, the audit trail for at least ${auditRetentionDays} days`,
+    source: 'docs/decisions.md, 14; PCI DSS 4.0, 10.5.1, for the audit trail',
     check: ({ database: { partitions } }) =>
       Object.entries(partitions.retentionDays).flatMap(([table, days]) => {
-        const holds = days >= retentionDays.minimum && days <= retentionDays.maximum;
+        const minimum = table === 'audit_trail' ? auditRetentionDays : retentionDays.minimum;
+        const holds = days >= minimum && days <= retentionDays.maximum;
         return check(holds, `database.partitions.retentionDays.${table}`, days);
       }),
   },

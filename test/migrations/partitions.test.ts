@@ -38,7 +38,7 @@ describe('monthly partitions', () => {
   it('exist for last month, this month and three ahead, in UTC, on the tables of the registry', async () => {
     const known = await rowsAs(
       client,
-      'maintenance_role',
+      'maintenance_owner',
       undefined,
       'SELECT * FROM llama.partitioned_tables ORDER BY 1',
     );
@@ -129,14 +129,12 @@ describe('monthly partitions', () => {
       `SELECT tgname FROM pg_trigger WHERE tgrelid = 'llama.storage_records_y2037m01'::regclass AND tgenabled = 'O' ORDER BY 1`,
     );
     expect(rows.map((row) => row.tgname)).toEqual([
-      'audit_change',
-      'audit_delete',
-      'audit_erasure',
-      'audit_update',
       'guard_sealed',
       'guard_sealed_update',
       'guard_size',
+      'refuse_leaf_write',
       'touch_updated_at',
+      'write_audit_of_move',
     ]);
   });
 

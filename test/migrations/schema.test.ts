@@ -128,6 +128,8 @@ describe('the schema that all migrations make', () => {
     );
     const added = rows.map((row) => row.name).filter((name) => !known.has(name));
     expect(added.sort()).toEqual([
+      'audit_trail.authenticated_as',
+      'audit_trail.backend_pid',
       'audit_trail.content_hash',
       'audit_trail.login',
       'audit_trail.record_key',
@@ -196,23 +198,27 @@ describe('the schema that all migrations make', () => {
       ...[
         'append_audit_seal',
         'audit_content',
+        'audit_retention_of',
         'close_audit_partition',
         'is_audit_partition_closed',
         'seal_audit_trail',
       ].map((name) => ({ name, owner: 'audit_sealer' })),
       { name: 'acting_client', owner: 'audit_writer' },
+      { name: 'json_text_size', owner: 'audit_writer' },
       { name: 'record_read', owner: 'audit_writer' },
       { name: 'require_sealable', owner: 'audit_writer' },
       { name: 'write_audit', owner: 'audit_writer' },
+      { name: 'write_audit_of_statement', owner: 'audit_writer' },
       { name: 'write_key_audit', owner: 'audit_writer' },
-      { name: 'apply_retention', owner: 'maintenance_role' },
-      { name: 'erase_expired', owner: 'maintenance_role' },
-      { name: 'partitions_past_retention', owner: 'maintenance_role' },
-      { name: 'refresh_performance_views', owner: 'maintenance_role' },
-      { name: 'set_backup_status', owner: 'maintenance_role' },
-      { name: 'tenant_performance', owner: 'maintenance_role' },
-      { name: 'tenant_performance_summary', owner: 'maintenance_role' },
-      { name: 'tenant_performance_summary_tenant_id_hour_idx', owner: 'maintenance_role' },
+      { name: 'write_platform_audit', owner: 'audit_writer' },
+      { name: 'apply_retention', owner: 'maintenance_owner' },
+      { name: 'erase_expired', owner: 'maintenance_owner' },
+      { name: 'partitions_past_retention', owner: 'maintenance_owner' },
+      { name: 'refresh_performance_views', owner: 'maintenance_owner' },
+      { name: 'set_backup_status', owner: 'maintenance_owner' },
+      { name: 'tenant_performance', owner: 'maintenance_owner' },
+      { name: 'tenant_performance_summary', owner: 'maintenance_owner' },
+      { name: 'tenant_performance_summary_tenant_id_hour_idx', owner: 'maintenance_owner' },
     ]);
   });
 
@@ -237,7 +243,7 @@ describe('the schema that all migrations make', () => {
       `SELECT rolname, rolcanlogin OR rolbypassrls OR rolsuper OR rolcreaterole AS strong,
               pg_has_role('llama_owner', oid, 'USAGE') AS inherited, pg_has_role(session_user, oid, 'SET') AS reachable
          FROM pg_roles
-        WHERE rolname IN ('application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer', 'audit_sealer') ORDER BY 1`,
+        WHERE rolname IN ('application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer', 'audit_sealer') ORDER BY 1`,
     );
     expect(rows).toEqual(
       [
@@ -246,6 +252,7 @@ describe('the schema that all migrations make', () => {
         'application_role',
         'audit_sealer',
         'audit_writer',
+        'maintenance_owner',
         'maintenance_role',
       ].map((rolname) => ({
         rolname,

@@ -72,6 +72,13 @@ export async function migratedDatabase(): Promise<TestDatabase> {
   return testDatabase(server, name);
 }
 
+/** Creates a copy of a database that no client is connected to. */
+export async function copyOf({ server, name }: TestDatabase): Promise<TestDatabase> {
+  const copy = randomName('copied');
+  await copyDatabase(server, copy, name);
+  return testDatabase(server, copy);
+}
+
 const template = 'migrated_template';
 const templateLock = 5_810_263_117;
 

@@ -116,7 +116,8 @@ export const dataKeyRows: readonly Row[] = [
     sql: `${notes} ALTER TABLE llama.notes RENAME id TO number;
       DROP TRIGGER audit_change ON llama.notes; DROP TRIGGER audit_update ON llama.notes;
       CREATE TRIGGER audit_change AFTER INSERT OR UPDATE OR DELETE ON llama.notes
-        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'number', '')`,
+        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'number', '');
+      ALTER TABLE llama.notes ENABLE ALWAYS TRIGGER audit_change`,
   },
   {
     breaks: 'ENC-014',
@@ -222,7 +223,8 @@ export const dataKeyRows: readonly Row[] = [
   {
     breaks: 'ENC-013',
     sql: `CREATE TRIGGER leak AFTER INSERT ON llama.data_keys
-      FOR EACH ROW EXECUTE FUNCTION llama.write_audit('data_keys', 'key_id', '')`,
+      FOR EACH ROW EXECUTE FUNCTION llama.write_audit('data_keys', 'key_id', '');
+      ALTER TABLE llama.data_keys ENABLE ALWAYS TRIGGER leak`,
   },
 ];
 

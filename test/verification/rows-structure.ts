@@ -16,6 +16,14 @@ function beforeAll(snapshot: Snapshot): Date {
 
 export const partitionRows: readonly Row[] = [
   {
+    breaks: 'PAR-013',
+    sql: "INSERT INTO llama.tenant_configs (tenant_id, storage_retention_days) VALUES ('hasty', 0)",
+  },
+  {
+    breaks: 'PAR-013',
+    sql: "INSERT INTO llama.tenant_configs (tenant_id, storage_retention_days) VALUES ('hasty', 6), ('patient', -1)",
+  },
+  {
     breaks: 'PAR-001',
     skips: ['ISO-055'],
     because: 'the probe has no current leaf to try',
@@ -38,7 +46,7 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-004',
-    also: ['PAR-003'],
+    also: ['PAR-003', 'AUD-025'],
     because: 'bounds in another time zone also leave a gap',
     sql: `SET LOCAL ROLE llama_owner;
       DROP TABLE {leaf:model_metrics:-1};
@@ -49,6 +57,7 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-005',
+    also: ['AUD-025'],
     sql: `SET LOCAL ROLE llama_owner;
       CREATE TABLE llama.model_metrics_rest PARTITION OF llama.model_metrics DEFAULT;
       ALTER TABLE llama.model_metrics_rest ENABLE ROW LEVEL SECURITY`,
@@ -91,7 +100,7 @@ export const partitionRows: readonly Row[] = [
     }),
   },
   { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:0} SET UNLOGGED' },
-  { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:-1} OWNER TO verify_app' },
+  { breaks: 'PAR-010', also: ['ROL-014'], sql: 'ALTER TABLE {leaf:model_metrics:-1} OWNER TO verify_app' },
   { breaks: 'PAR-011', sql: 'ALTER TABLE llama.model_metrics DETACH PARTITION {leaf:model_metrics:-1}' },
   { breaks: 'PAR-012', deployment: { partitions: { ...deployment.partitions, monthsAhead: 4 } } },
 ];
@@ -125,10 +134,30 @@ export const indexRows: readonly Row[] = [
 const unguarded = (sql: string) =>
   `SET LOCAL session_replication_role = replica; ${sql}; SET LOCAL session_replication_role = origin`;
 
+/** A closing of last month whose content is right. */
+const closing = (more: string) =>
+  `SELECT llama.append_audit_seal('closing', s.month, s.first_sequence, s.last_sequence, s.row_count, sha256(s.content_hash)${more})
+     FROM llama.audit_seals AS s WHERE s.number = 1`;
+
+const release = (head: string) =>
+  `INSERT INTO llama.releases (environment, migrations_digest, settings_digest, executor, outcome, checks_passed, checks_failed, checks_skipped, audit_head)
+   VALUES ('test', 'x', 'x', 'somebody', 'verified', 1, 0, 0, ${head})`;
+
 export const auditRows: readonly Row[] = [
   { breaks: 'AUD-001', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER audit_update' },
   { breaks: 'AUD-001', sql: 'DROP TRIGGER audit_update ON llama.model_metrics' },
-  { breaks: 'AUD-002', sql: 'ALTER TABLE {leaf:storage_records:-1} DISABLE TRIGGER audit_update' },
+  {
+    breaks: 'AUD-001',
+    because: 'rows that move to another month would be in no transition table',
+    sql: 'DROP TRIGGER write_audit_of_move ON llama.model_metrics',
+  },
+  { breaks: 'AUD-002', sql: 'ALTER TABLE {leaf:storage_records:-1} DISABLE TRIGGER write_audit_of_move' },
+  {
+    breaks: 'AUD-002',
+    because: 'the statement triggers of its parent do not fire for a statement that names it',
+    sql: 'DROP TRIGGER refuse_leaf_write ON {leaf:model_metrics:0}',
+  },
+  { breaks: 'AUD-002', sql: 'ALTER TABLE {leaf:storage_records:0} DISABLE TRIGGER refuse_leaf_write' },
   { breaks: 'AUD-003', sql: 'GRANT DELETE ON llama.audit_trail TO maintenance_role' },
   { breaks: 'AUD-003', sql: 'GRANT INSERT ON llama.audit_trail TO admin_role' },
   { breaks: 'AUD-004', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_trail' },
@@ -144,7 +173,11 @@ export const auditRows: readonly Row[] = [
       AS 'BEGIN INSERT INTO llama.audit_trail DEFAULT VALUES; RETURN NULL; END'`,
   },
   { breaks: 'AUD-006', sql: 'GRANT INSERT ON llama.model_metrics TO audit_writer' },
-  { breaks: 'AUD-007', sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'" },
+  {
+    breaks: 'AUD-007',
+    also: ['SET-020'],
+    sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'",
+  },
   { breaks: 'AUD-007', sql: 'GRANT SET ON PARAMETER session_replication_role TO verify_app' },
   {
     breaks: 'AUD-010',
@@ -176,7 +209,8 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-012', sql: 'DROP TABLE {leaf:audit_trail:-1}' },
   {
     breaks: 'AUD-012',
-    because: 'rows were sealed after the closing seal',
+    also: ['AUD-020'],
+    because: 'rows were sealed after the closing seal, which is early too',
     sql: `SELECT llama.append_audit_seal('closing', s.month, s.first_sequence, s.last_sequence, s.row_count, s.content_hash),
                  llama.append_audit_seal('rows', s.month, s.first_sequence, s.last_sequence, 1, s.content_hash)
             FROM (SELECT * FROM llama.audit_seals ORDER BY month LIMIT 1) AS s;
@@ -188,7 +222,7 @@ export const auditRows: readonly Row[] = [
   { breaks: 'AUD-013', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_seals' },
   { breaks: 'AUD-013', sql: 'ALTER TABLE llama.audit_seals NO FORCE ROW LEVEL SECURITY' },
   { breaks: 'AUD-013', sql: 'CREATE POLICY slip ON llama.audit_seals TO llama_owner USING (true)' },
-  { breaks: 'AUD-014', sql: 'GRANT SELECT ON llama.partitioned_tables TO audit_sealer' },
+  { breaks: 'AUD-014', sql: 'GRANT SELECT ON llama.schema_migrations TO audit_sealer' },
   { breaks: 'AUD-014', sql: 'ALTER FUNCTION llama.is_audit_partition_closed(date) OWNER TO llama_owner' },
   {
     breaks: 'AUD-014',
@@ -215,11 +249,71 @@ export const auditRows: readonly Row[] = [
       AS $$ BEGIN INSERT INTO llama.audit_trail (tenant_id) VALUES (current_setting('app.current_tenant_id')); END $$`,
   },
   {
+    breaks: 'AUD-020',
+    because: 'last month was closed before its retention was over',
+    sql: closing(''),
+  },
+  {
+    breaks: 'AUD-020',
+    because: 'a closing claims another retention than was in force',
+    sql: closing(', 1'),
+  },
+  {
+    breaks: 'AUD-021',
+    because: 'a release recorded another chain',
+    sql: release("'1:' || repeat('0', 64)"),
+  },
+  {
+    breaks: 'AUD-021',
+    because: 'a release recorded a seal that is gone',
+    sql: release("'99:' || repeat('0', 64)"),
+  },
+  {
+    breaks: 'AUD-022',
+    because: 'a release was rewritten',
+    sql: `${release('NULL')}; ALTER TABLE llama.releases DISABLE TRIGGER append_only, DISABLE TRIGGER audit_platform;
+      UPDATE llama.releases SET outcome = 'findings';
+      ALTER TABLE llama.releases ENABLE ALWAYS TRIGGER append_only, ENABLE ALWAYS TRIGGER audit_platform`,
+  },
+  {
+    breaks: 'AUD-022',
+    because: 'a release records no head',
+    sql: release("'nonsense'"),
+  },
+  {
+    breaks: 'AUD-023',
+    because: 'a policy hides rows from the reader',
+    sql: "CREATE POLICY hide ON llama.audit_trail AS RESTRICTIVE FOR SELECT TO admin_role USING (record_key <> 'x')",
+  },
+  {
+    breaks: 'AUD-023',
+    also: ['ISO-036'],
+    because: 'a rule takes the place of an insert',
+    sql: 'CREATE RULE swallow AS ON INSERT TO llama.audit_seals DO INSTEAD NOTHING',
+  },
+  { breaks: 'AUD-024', sql: 'ALTER TABLE llama.audit_trail ADD COLUMN note text' },
+  { breaks: 'AUD-025', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER refuse_truncate' },
+  { breaks: 'AUD-025', sql: 'DROP TRIGGER refuse_truncate ON llama.releases' },
+  { breaks: 'AUD-025', sql: 'DROP TRIGGER refuse_truncate ON {leaf:storage_records:0}' },
+  { breaks: 'AUD-026', sql: 'ALTER TABLE llama.tenant_configs ENABLE TRIGGER audit_update' },
+  { breaks: 'AUD-026', sql: 'ALTER TABLE llama.tenant_configs ENABLE TRIGGER refuse_truncate' },
+  { breaks: 'AUD-026', sql: 'DROP TRIGGER audit_replica ON llama.model_metrics' },
+  { breaks: 'AUD-026', sql: 'ALTER TABLE {leaf:model_metrics:0} DISABLE TRIGGER audit_replica_update' },
+  {
+    breaks: 'AUD-027',
+    because: 'a row of this month was numbered long before its time',
+    sql: unguarded(`UPDATE llama.audit_seals SET noted_at = noted_at - interval '1 day' WHERE number = 3;
+      UPDATE llama.audit_seals AS s SET hash = sha256(convert_to(jsonb_build_array(number, kind, to_char(month, 'YYYY-MM-DD'),
+        first_sequence, last_sequence, row_count, encode(content_hash, 'hex'), encode(previous_hash, 'hex'),
+        extract(epoch FROM sealed_at)::text, retention_days, extract(epoch FROM noted_at)::text)::text, 'UTF8'))
+       WHERE number = 3`),
+  },
+  {
     breaks: 'AUD-050',
     because: 'the trail gets the name of a partition',
     sql: `DROP TRIGGER audit_change ON llama.storage_records;
-      CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records
-        FOR EACH ROW EXECUTE FUNCTION llama.write_audit('storage_records_y2024m01', 'id', 'timestamp')`,
+      CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records REFERENCING NEW TABLE AS new_rows
+        FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('storage_records_y2024m01')`,
   },
   {
     breaks: 'AUD-051',

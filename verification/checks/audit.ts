@@ -31,9 +31,16 @@ function auditTriggers(snapshot: Snapshot, table: Relation): readonly Trigger[] 
   const functions = new Set(writers(snapshot).map(({ oid }) => oid));
   return modelOf(snapshot)
     .triggersOf(table)
-    .filter(
-      (trigger) => functions.has(trigger.function) && fires(trigger, 'row') && !fires(trigger, 'before'),
-    );
+    .filter((trigger) => functions.has(trigger.function) && fires(trigger));
+}
+
+/** Triggers that refuse a statement before it writes. */
+function refusals(snapshot: Snapshot, table: Relation): readonly Trigger[] {
+  const model = modelOf(snapshot);
+  return model
+    .triggersOf(table)
+    .filter((trigger) => fires(trigger, 'before'))
+    .filter((trigger) => /\bRAISE\s+EXCEPTION\b/i.test(model.routine(trigger.function)?.source ?? ''));
 }
 
 export const checks = checksOf('audit', [
@@ -43,8 +50,8 @@ export const checks = checksOf('audit', [
     severity: 'critical',
     title: 'Every change of a tenant row is audited',
     inspects:
-      'enabled row triggers for INSERT, UPDATE and DELETE on every tenant table that call a function which writes llama.audit_trail',
-    why: 'A change without an audit row cannot be explained to an auditor or undone.',
+      'enabled triggers for INSERT, UPDATE and DELETE on every tenant table that call a function which writes llama.audit_trail; for statement triggers on a partitioned table also a row trigger BEFORE UPDATE, for rows that move to another partition',
+    why: 'A change without an audit row cannot be explained to an auditor or undone. PostgreSQL puts a row that MERGE moves to another partition into no transition table.',
     remedy: 'Create the triggers in a migration; ALTER TABLE … ENABLE TRIGGER if one was disabled.',
     source: 'migrations/0008_audit_trail.sql; check_postgres disabled_triggers',
     run: ({ snapshot }) => {
@@ -53,10 +60,17 @@ export const checks = checksOf('audit', [
         counted(tables.length, 'tenant table'),
         tables.flatMap((table) => {
           const triggers = auditTriggers(snapshot, table);
+          const after = triggers.filter((trigger) => !fires(trigger, 'before'));
+          const moves = triggers.some((trigger) => fires(trigger, 'before', 'row', 'update'));
+          const byStatement =
+            modelOf(snapshot).partitioned.includes(table) && !after.every((trigger) => fires(trigger, 'row'));
           const silent = operations.filter(
-            (operation) => !triggers.some((trigger) => fires(trigger, operation)),
+            (operation) => !after.some((trigger) => fires(trigger, operation)),
           );
-          return listed(nameOf(table), 'has no audit trigger for', silent);
+          return listed(nameOf(table), 'has no audit trigger for', [
+            ...silent,
+            ...(byStatement && !moves ? ['moves to another partition'] : []),
+          ]);
         }),
       );
     },
@@ -65,11 +79,13 @@ export const checks = checksOf('audit', [
     id: 'AUD-002',
     name: 'leaves-have-enabled-triggers',
     severity: 'critical',
-    title: 'Every leaf has the enabled triggers of its parent',
-    inspects: 'triggers of partitioned tables and their clones on leaves',
-    why: 'A trigger can be disabled on a single leaf: changes of that month write no audit rows, while the parent looks intact.',
-    remedy: 'ALTER TABLE … ENABLE TRIGGER on the leaf.',
-    source: 'PostgreSQL manual, ALTER TABLE (DISABLE TRIGGER)',
+    title: 'Every leaf has the enabled triggers of its parent, or refuses statements that name it',
+    inspects:
+      'row triggers of partitioned tables and their clones on leaves; on leaves of tables that statement triggers audit, triggers which refuse INSERT, UPDATE and DELETE',
+    why: 'A trigger can be disabled on a single leaf: changes of that month write no audit rows, while the parent looks intact. Statement triggers of the parent do not fire for a statement that names the leaf.',
+    remedy:
+      'ALTER TABLE … ENABLE TRIGGER on the leaf; create refuse_leaf_write as llama.create_monthly_partition() does.',
+    source: 'PostgreSQL manual, ALTER TABLE (DISABLE TRIGGER) and CREATE TRIGGER (Notes)',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
       const leaves = model.partitioned.flatMap((parent) =>
@@ -83,11 +99,21 @@ export const checks = checksOf('audit', [
             const clone = clones.get(trigger.name);
             return fires(trigger, 'row') && !(clone && fires(clone));
           });
-          return listed(
-            nameOf(leaf),
-            'does not fire',
-            silent.map(({ name }) => name),
+          const refused = refusals(snapshot, leaf).filter((trigger) => !fires(trigger, 'row'));
+          const unseen = operations.filter(
+            (operation) =>
+              auditTriggers(snapshot, parent).some(
+                (trigger) => fires(trigger, operation) && !fires(trigger, 'row'),
+              ) && !refused.some((trigger) => fires(trigger, operation)),
           );
+          return [
+            ...listed(
+              nameOf(leaf),
+              'does not fire',
+              silent.map(({ name }) => name),
+            ),
+            ...listed(nameOf(leaf), 'does not refuse unaudited', unseen),
+          ];
         }),
       );
     },
@@ -128,11 +154,7 @@ export const checks = checksOf('audit', [
       const model = modelOf(snapshot);
       const trail = model.named(auditTable);
       if (!trail) return skip(`${auditTable} does not exist`);
-      const guardsOf = (table: Relation) =>
-        model
-          .triggersOf(table)
-          .filter((trigger) => fires(trigger, 'before'))
-          .filter((trigger) => /\bRAISE\s+EXCEPTION\b/i.test(model.routine(trigger.function)?.source ?? ''));
+      const guardsOf = (table: Relation) => refusals(snapshot, table);
       const guards = guardsOf(trail);
       const open = [
         ...(['update', 'delete'] as const).filter(

@@ -4,6 +4,7 @@ import { readOnly } from '../../database/transaction.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { modelOf, nameOf, owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
+import { leastRetentionDays, shortRetentionLimit } from '../snapshot/maintenance.ts';
 import type { RegisteredTable, Relation, Snapshot } from '../snapshot/snapshot.ts';
 
 const day = 24 * 3600 * 1000;
@@ -66,12 +67,12 @@ function forEachRegistered(
   );
 }
 
-/** Names of expired partitions with rows that a tenant's own retention protects. */
-async function protectedLeaves(client: pg.Client): Promise<ReadonlySet<string>> {
+/** Names of partitions that maintenance may remove now: no tenant protects their rows, and no seal a longer retention. */
+async function removableLeaves(client: pg.Client): Promise<ReadonlySet<string>> {
   return readOnly(client, async () => {
     await client.query('SET LOCAL ROLE llama_owner');
     const { rows } = await client.query<{ name: string }>(
-      'SELECT partition_name AS name FROM llama.partitions_past_retention() WHERE protected_by > 0',
+      'SELECT partition_name AS name FROM llama.partitions_past_retention() WHERE protected_by = 0',
     );
     return new Set(rows.map(({ name }) => name));
   });
@@ -241,7 +242,7 @@ export const checks = checksOf('partitions', [
     name: 'expired-partitions-removed',
     severity: 'medium',
     title: 'No partition outlives its retention without a reason',
-    inspects: `upper bounds of leaves against retention_days plus ${retentionGraceDays} days; llama.partitions_past_retention() for rows that a tenant's own retention protects`,
+    inspects: `upper bounds of leaves against retention_days plus ${retentionGraceDays} days; llama.partitions_past_retention() for rows that a tenant's own retention protects, and for a longer retention of the audit trail in its seals`,
     why: 'Data that is kept longer than promised breaks the promise and fills the storage.',
     remedy: 'Run llama-db maintain; then find out why it did not run.',
     source: 'docs/decisions.md, 14',
@@ -260,11 +261,11 @@ export const checks = checksOf('partitions', [
           .map(({ leaf, bounds }) => ({ leaf, days, ended: bounds.to }));
       });
       if (late.length === 0) return judge(inspected(snapshot), []);
-      const kept = await protectedLeaves(client);
+      const removable = await removableLeaves(client);
       return judge(
         inspected(snapshot),
         late
-          .filter(({ leaf }) => !kept.has(leaf.name))
+          .filter(({ leaf }) => removable.has(leaf.name))
           .map(({ leaf, days, ended }) => ({
             object: nameOf(leaf),
             detail: `ended ${ended.toISOString().slice(0, 10)}, retention is ${counted(days, 'day')}`,
@@ -375,6 +376,30 @@ export const checks = checksOf('partitions', [
               ]),
         ];
       });
+    },
+  },
+  {
+    id: 'PAR-013',
+    name: 'no-tenant-erases-at-once',
+    severity: 'high',
+    title: `No tenant keeps its records for less than ${leastRetentionDays} days`,
+    inspects: 'storage_retention_days of llama.tenant_configs; negative numbers and NULL keep records',
+    why: 'With 0 days the next run of llama.apply_retention() erases every record of the tenant, and no backup of the database brings back a single tenant.',
+    remedy:
+      'Ask the tenant. UPDATE llama.tenant_configs SET storage_retention_days = … stops the erasure; the audit trail names who set the number.',
+    source: 'migrations/0011_maintenance.sql; environments/rules/capacity.ts',
+    run: ({ snapshot: { shortRetention } }) => {
+      if ('unreadable' in shortRetention) {
+        return skip(`llama.tenant_configs cannot be read: ${shortRetention.unreadable}`);
+      }
+      const more = shortRetention.length > shortRetentionLimit ? ' (and of further tenants)' : '';
+      return judge(
+        'llama.tenant_configs',
+        shortRetention.slice(0, shortRetentionLimit).map(({ tenant, days }) => ({
+          object: `tenant ${JSON.stringify(tenant)}`,
+          detail: `erases its records after ${counted(days, 'day')}${more}`,
+        })),
+      );
     },
   },
 ]);

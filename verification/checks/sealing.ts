@@ -53,10 +53,9 @@ function linkFindings({ head }: Sealing): readonly Finding[] {
   });
 }
 
-function contentFindings({ head, contents }: Sealing): readonly Finding[] {
-  return contents.flatMap(({ number, rows, hash }): Finding[] => {
-    const seal = head.find((candidate) => candidate.number === number);
-    if (!seal || (BigInt(rows) === seal.rowCount && hash === seal.contentHash)) return [];
+function contentFindings({ contents }: Sealing): readonly Finding[] {
+  return contents.flatMap(({ number, seal, rows, hash }): Finding[] => {
+    if (BigInt(rows) === seal.rowCount && hash === seal.contentHash) return [];
     const detail =
       BigInt(rows) === seal.rowCount
         ? 'a row has changed since'
@@ -110,7 +109,7 @@ export const checks = checksOf('audit', [
     severity: 'critical',
     title: 'The newest seals match their audit rows',
     inspects:
-      'hashes and links of the newest 50 seals, rows of the newest 3; llama-db audit verify reads all of them',
+      'hashes and links of the newest 50 seals; rows of the newest 3 and of the newest one of each month; llama-db audit verify reads all of them',
     why: 'If a seal does not match its rows or the previous seal, somebody has changed the trail.',
     remedy:
       'Run llama-db audit verify, which reports what was changed and where. Preserve the server, and compare it with a backup.',
@@ -127,9 +126,9 @@ export const checks = checksOf('audit', [
     id: 'AUD-012',
     name: 'missing-months-were-closed',
     severity: 'critical',
-    title: 'Every removed month of the audit trail has a closing seal',
+    title: 'Every removed month of the audit trail has a closing seal that counts',
     inspects:
-      'months that have seals, their partitions, and whether the newest seal of each month is its closing seal',
+      'months that have seals, their partitions, and whether the newest seal of each month is a closing after its retention',
     why: 'Without it a month that retention removed cannot be distinguished from one that somebody deleted.',
     remedy:
       'Attach the partition again if it still exists. Otherwise something other than llama-db maintain removed it.',
@@ -142,7 +141,7 @@ export const checks = checksOf('audit', [
             .filter(({ attached, closed }) => !attached && !closed)
             .map(({ month }) => ({
               object: `llama.${partitionOf(month)}`,
-              detail: 'has seals, but neither a partition nor a closing seal',
+              detail: 'has seals, but neither a partition nor a closing seal that counts',
             })),
         ),
       ),
@@ -214,6 +213,7 @@ export const checks = checksOf('audit', [
         `${progressTable} UPDATE`,
         `${auditTable} SELECT`,
         'llama.audit_sequence SELECT',
+        'llama.partitioned_tables SELECT',
       ]);
       const held = [
         ...snapshot.relations.flatMap((relation) =>

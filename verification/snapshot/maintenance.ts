@@ -83,7 +83,34 @@ async function readScheduler(reader: Reader): Promise<Cron | Unreadable> {
   return 'value' in result ? result.value : { unreadable: result.refused.message };
 }
 
+/** A tenant whose records are erased sooner than any environment keeps rows. */
+export interface ShortRetention {
+  readonly tenant: string;
+  readonly days: number;
+}
+
+/** Days that `database.partitions.retentionDays` keeps rows at least (docs/settings-rules.md, capacity/retention). */
+export const leastRetentionDays = 7;
+/** Tenants that are listed at most. */
+export const shortRetentionLimit = 20;
+
+/** Reads as the role that sees the configuration of every tenant. */
+async function readShortRetention({ client }: Reader): Promise<readonly ShortRetention[] | Unreadable> {
+  const result = await attempt(client, async () => {
+    await client.query('SET LOCAL ROLE admin_role');
+    const { rows: found } = await client.query<ShortRetention>(
+      `SELECT c.tenant_id AS tenant, c.storage_retention_days AS days FROM llama.tenant_configs AS c
+        WHERE c.storage_retention_days BETWEEN 0 AND $1 ORDER BY 2, 1 LIMIT $2`,
+      [leastRetentionDays - 1, shortRetentionLimit + 1],
+    );
+    await client.query('RESET ROLE');
+    return found;
+  });
+  return 'value' in result ? result.value : { unreadable: result.refused.message };
+}
+
 export const maintenanceFacts = {
+  shortRetention: readShortRetention,
   registry: asOwner(
     rows<RegisteredTable>(`
     SELECT table_name AS name, months_ahead AS "monthsAhead", retention_days AS "retentionDays", append_only AS "appendOnly"

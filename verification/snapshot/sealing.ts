@@ -1,8 +1,19 @@
 /** The newest part of the sealed audit trail; `llama-db audit verify` reads all of it. */
 import type pg from 'pg';
 import { rowHash, type Seal } from '../../database/audit/canonical.ts';
+import { backdatedSeconds } from '../../database/audit/chain.ts';
+import type { TrailFinding } from '../../database/audit/findings.ts';
+import { compareReleases, HeadComparison, headsOfReleases } from '../../database/audit/heads.ts';
 import { outsideOfMonths } from '../../database/audit/months.ts';
-import { newestSeals } from '../../database/audit/seals.ts';
+import {
+  clockTolerance,
+  type JudgedClosing,
+  judgedClosings,
+  type SealedMonthState,
+  sealedMonths,
+} from '../../database/audit/retention.ts';
+import { newestSeals, sealsNumbered } from '../../database/audit/seals.ts';
+import { type Distortion, distortionsOf } from '../../database/audit/unfiltered.ts';
 import { attempt } from '../../database/transaction.ts';
 import type { Reader, Unreadable } from './source.ts';
 
@@ -10,11 +21,14 @@ import type { Reader, Unreadable } from './source.ts';
 export interface Sealing {
   /** The newest seals, oldest first. */
   readonly head: readonly Seal[];
-  /** Present hashes of the rows of the newest seals. */
+  /** Present hashes of the rows of the newest seals, and of the newest one of each month with a partition. */
   readonly contents: readonly {
     readonly number: number;
+    readonly seal: Seal;
     readonly rows: number;
     readonly hash: string | null;
+    /** Rows of a time that their number contradicts. */
+    readonly misdated: number;
   }[];
   readonly unsealed: {
     /** Counted up to `limit`. */
@@ -22,12 +36,12 @@ export interface Sealing {
     readonly limit: number;
     readonly oldest: Date | null;
   };
-  /** Months (`2026-11-01`) that have seals. */
-  readonly months: readonly {
-    readonly month: string;
-    readonly attached: boolean;
-    readonly closed: boolean;
-  }[];
+  readonly months: readonly SealedMonthState[];
+  readonly closings: readonly JudgedClosing[];
+  /** Releases whose head the chain does not contain, or that differ from their audit rows. */
+  readonly releases: { readonly compared: number; readonly findings: readonly TrailFinding[] };
+  /** Ways in which the reader does not see the whole trail, or its seals do not cover it. */
+  readonly distortions: readonly Distortion[];
   /** The sequence that numbers the rows; undefined if it does not exist. */
   readonly numbering?: {
     readonly cache: number;
@@ -43,32 +57,57 @@ export interface Sealing {
 const links = 50;
 /** Newest seals whose rows are hashed. */
 const contents = 3;
+/** Rows at most in the seal of an earlier month that is hashed too. */
+const rowsOfOldMonth = 10_000;
 /** Unsealed rows that are counted at most. */
 const limit = 100_000;
 
 /** Reads as a role that sees the whole trail. */
-async function readSealing({ client }: Reader): Promise<Sealing | Unreadable> {
+async function readSealing({
+  client,
+}: Reader): Promise<Sealing | (Unreadable & Partial<Pick<Sealing, 'distortions'>>)> {
   const result = await attempt(client, async () => {
     await client.query('SET LOCAL ROLE admin_role');
     const sealing = await read(client);
-    await client.query('RESET ROLE');
+    await client.query('SET ROLE NONE');
     return sealing;
   });
   return 'value' in result ? result.value : { unreadable: result.refused.message };
 }
 
-async function read(client: pg.Client): Promise<Sealing> {
+async function read(client: pg.Client): Promise<Sealing | (Unreadable & Pick<Sealing, 'distortions'>)> {
+  const distortions = await distortionsOf(client);
+  const unreadable = distortions.find((distortion) => distortion.unreadable);
+  if (unreadable) return { unreadable: `${unreadable.object} ${unreadable.detail}`, distortions };
+  const closings = await judgedClosings(client);
   const head = await newestSeals(client, links);
   const { rows: through } = await client.query<{ last: string }>(
     `SELECT last_sequence::text AS last FROM llama.audit_seals
       WHERE kind = 'rows' ORDER BY number DESC LIMIT 1`,
   );
   const sealedThrough = through[0]?.last ?? '0';
-  const months = await monthsOf(client);
-  const attached = new Set(months.filter((month) => month.attached).map(({ month }) => month));
-  const inHand = head.filter(({ kind, month }) => kind === 'rows' && attached.has(month)).slice(-contents);
-  const { rows: found } = await client.query<Sealing['contents'][number]>(
+  const months = await sealedMonths(client, closings);
+  const attached = months.filter((month) => month.attached).map(({ month }) => month);
+  const newest = head
+    .filter(({ kind, month }) => kind === 'rows' && attached.includes(month))
+    .slice(-contents)
+    .map(({ number }) => ({ number }));
+  const { rows: ofMonths } = await client.query<{ number: number }>(
+    `SELECT n.number::int FROM unnest($1::date[]) AS m(month) CROSS JOIN LATERAL (
+       SELECT s.number, s.kind, s.row_count FROM llama.audit_seals AS s
+        WHERE s.month = m.month ORDER BY s.number DESC LIMIT 1) AS n
+      WHERE n.kind = 'rows' AND n.row_count <= $2`,
+    [attached, rowsOfOldMonth],
+  );
+  const inHand = await sealsNumbered(client, [...newest, ...ofMonths]);
+  const { rows: found } = await client.query<Omit<Sealing['contents'][number], 'seal'>>(
     `SELECT s.number::int, count(a.sequence)::int AS rows,
+            (count(*) FILTER (
+              WHERE a."timestamp" > s.noted_at + pg_catalog.make_interval(secs => ${clockTolerance})
+                 OR a."timestamp" < (SELECT max(b.noted_at) FROM llama.audit_seals AS b
+                                      WHERE b.number BETWEEN s.number - ${links} AND s.number AND b.noted_at < s.noted_at)
+                                    - pg_catalog.make_interval(secs => ${backdatedSeconds})
+            ))::int AS misdated,
             encode(sha256(string_agg(${rowHash}, ''::bytea ORDER BY a.sequence, a.id)
               FILTER (WHERE a.sequence IS NOT NULL)), 'hex') AS hash
        FROM llama.audit_seals AS s
@@ -90,34 +129,29 @@ async function read(client: pg.Client): Promise<Sealing> {
   );
   return {
     head,
-    contents: found,
+    contents: found.flatMap((content) => {
+      const seal = inHand.find(({ number }) => number === content.number);
+      return seal ? [{ ...content, seal }] : [];
+    }),
     unsealed: { rows: unsealed[0]?.rows ?? 0, limit, oldest: unsealed[0]?.oldest ?? null },
     months,
+    closings,
+    releases: await releasesOf(client),
+    distortions,
     ...(numbering[0] ? { numbering: { ...numbering[0], sealedThrough: Number(sealedThrough) } } : {}),
   };
 }
 
-/** Skips from month to month through the index: seals are numerous, months are few. */
-async function monthsOf(client: pg.Client): Promise<Sealing['months']> {
-  const { rows } = await client.query<Sealing['months'][number]>(
-    `WITH RECURSIVE sealed (month) AS (
-       SELECT min(s.month) FROM llama.audit_seals AS s
-       UNION ALL
-       SELECT (SELECT min(s.month) FROM llama.audit_seals AS s WHERE s.month > sealed.month)
-         FROM sealed WHERE sealed.month IS NOT NULL
-     ), leaves AS (
-       SELECT pg_get_expr(c.relpartbound, c.oid) AS bound
-         FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'llama.audit_trail'::regclass AND NOT i.inhdetachpending
-     )
-     SELECT to_char(m.month, 'YYYY-MM-DD') AS month,
-            EXISTS (SELECT FROM leaves WHERE starts_with(bound, format('FOR VALUES FROM (%L)',
-              to_char(m.month, 'YYYY-MM-DD') || ' 00:00:00+00'))) AS attached,
-            coalesce((SELECT s.kind = 'closing' FROM llama.audit_seals AS s WHERE s.month = m.month
-                       ORDER BY s.number DESC LIMIT 1), false) AS closed
-       FROM sealed AS m WHERE m.month IS NOT NULL ORDER BY 1`,
-  );
-  return rows;
+/** Looks up only the seals that releases name. */
+async function releasesOf(client: pg.Client): Promise<Sealing['releases']> {
+  const findings: TrailFinding[] = [];
+  const find = (finding: TrailFinding) => findings.push(finding);
+  const heads = await headsOfReleases(client, find);
+  const comparison = new HeadComparison(heads, find);
+  for (const seal of await sealsNumbered(client, heads)) comparison.pass(seal);
+  comparison.end((await newestSeals(client, 1))[0]);
+  await compareReleases(client, find);
+  return { compared: heads.length, findings };
 }
 
 export const sealingFacts = { sealing: readSealing };

@@ -91,5 +91,8 @@ export async function tamper({ superuser }: Trail, sql: string): Promise<void> {
 export async function verified({ database }: Trail, expect?: Head): Promise<VerifiedTrail> {
   const reporter = { line: () => {}, warn: () => {} };
   const target = await resolveTarget({ url: database.url() }, {});
-  return verifyTrail(target, { reporter, ...(expect ? { expect } : {}) });
+  return verifyTrail(target, {
+    reporter,
+    ...(expect ? { expected: [{ ...expect, origin: '--expect' }] } : {}),
+  });
 }

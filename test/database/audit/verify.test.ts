@@ -399,7 +399,7 @@ describe('llama-db audit verify', () => {
     const { findings, more } = await verified(trail);
     expect(findings.length + more).toBe(604);
     expect(findings).toHaveLength(100);
-    expect(describeTrail(await verified(trail), false).at(-2)).toBe('Tampered: and 504 more');
+    expect(describeTrail(await verified(trail)).at(-2)).toBe('Tampered: and 504 more');
   });
 });
 

@@ -305,6 +305,15 @@ export const databaseRows: readonly Row[] = [
     source: /decisions\.md, 14/,
   },
   {
+    what: 'an audit trail kept for less than three months',
+    id: 'capacity/retention',
+    change: { 'database.partitions': { retentionDays: { audit_trail: 89 } } },
+    field: 'database.partitions.retentionDays.audit_trail',
+    value: 89,
+    says: /audit trail for at least 90 days/,
+    source: /PCI DSS/,
+  },
+  {
     what: 'retention of a table that does not exist',
     id: 'shape/known-setting',
     change: { 'database.partitions': { retentionDays: { tenant_configs: 90 } } },

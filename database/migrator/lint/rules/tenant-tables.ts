@@ -19,6 +19,7 @@ const recipe = 'docs/migrations.md has a complete example, "A table with rows of
 /** Bits of `events` and `timing` in the tree of CREATE TRIGGER (pg_trigger.h). */
 const events = { INSERT: 4, DELETE: 8, UPDATE: 16 } as const;
 const before = 2;
+const truncateEvent = 32;
 
 const commands = ['select', 'insert', 'update', 'delete'] as const;
 
@@ -81,6 +82,24 @@ const rules: readonly Rule[] = [
           ([, bit]) => !coversAllRows([...known.triggers.values()].filter((one) => audits(one, bit, schema))),
         );
         yield { table, detail: `${table} has no audit trigger for`, parts: silent.map(([name]) => name) };
+      }
+    },
+  },
+  {
+    id: 'tenant-table-truncatable',
+    severity: 'critical',
+    title: 'Tables with a column tenant_id refuse TRUNCATE',
+    why: 'neither row-level security nor an audit trigger of rows sees a TRUNCATE: rows of all tenants would be gone without a trace',
+    remedy:
+      'CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON … FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate(), and ENABLE ALWAYS TRIGGER refuse_truncate, in this file or a later one.',
+    source: 'migrations/0016_evidence.sql; AUD-025',
+    *atEnd(schema) {
+      for (const [table, known] of tenantTables(schema)) {
+        const refuses = [...known.triggers.values()].some(
+          ({ enabled, statement: { events: bits = 0, timing = 0 } }) =>
+            enabled && (bits & truncateEvent) !== 0 && (timing & before) !== 0,
+        );
+        yield { table, detail: table, parts: refuses ? [] : ['does not refuse TRUNCATE'] };
       }
     },
   },

@@ -1,7 +1,7 @@
 /** Separation of tenants: row-level security, policies, keys and views. */
 import type { CreatePolicyStmt, Node } from 'libpg-query';
 import { applicationRole } from '../../../schema/roles.ts';
-import { addedConstraints, changes, dropped } from '../commands.ts';
+import { addedColumns, addedConstraints, changes, dropped } from '../commands.ts';
 import type { Context, Family, Rule, Statement } from '../rule.ts';
 import { tenantTablesIn } from '../schema.ts';
 import { occurrences } from '../section.ts';
@@ -268,6 +268,22 @@ const rules: readonly Rule[] = [
       const policy = policyOf(statement, at);
       if (policy && at.schema.isLeaf(policy.table))
         yield { detail: `${policy.name} is a policy of ${policy.table}, a partition` };
+    },
+  },
+  {
+    id: 'audit-column-unsealed',
+    severity: 'critical',
+    title: 'llama.audit_trail gets no further column',
+    why: 'no seal covers it, so nobody could notice a change of it',
+    remedy:
+      'Put the fact into old_values or new_values, or into a table of its own with llama.audit_trail.id as its key.',
+    source: 'migrations/0012_audit_seals.sql; AUD-024',
+    places: ['migration', 'block', 'function'],
+    *check(statement) {
+      for (const { table, column } of addedColumns(statement)) {
+        if (table !== 'llama.audit_trail') continue;
+        yield { detail: `column ${column.colname ?? ''} of ${table} is added`, location: column.location };
+      }
     },
   },
 ];

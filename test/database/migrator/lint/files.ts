@@ -27,6 +27,7 @@ CREATE FUNCTION llama.known() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER 
 AS $$ BEGIN RETURN NULL; END $$;
 CREATE FUNCTION llama.write_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ BEGIN INSERT INTO llama.audit_trail VALUES (NEW.tenant_id); RETURN NULL; END $$;
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.records FOR EACH STATEMENT EXECUTE FUNCTION llama.known();
 `;
 
 export interface LintFolder {

@@ -31,6 +31,10 @@ CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.labels
   FOR EACH ROW EXECUTE FUNCTION llama.write_audit('labels', 'tenant_id', '');
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.labels
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('labels', 'tenant_id', '');
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.labels
+  FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate();
+ALTER TABLE llama.labels ENABLE ALWAYS TRIGGER audit_change, ENABLE ALWAYS TRIGGER audit_update,
+  ENABLE ALWAYS TRIGGER refuse_truncate;
 `;
 
 /** Columns with their grants on existing tables. */
@@ -39,8 +43,6 @@ ALTER TABLE llama.storage_records ADD COLUMN source text;
 GRANT INSERT (source), UPDATE (source) ON llama.storage_records TO application_role;
 ALTER TABLE llama.tenant_configs ADD COLUMN locale text;
 GRANT UPDATE (locale) ON llama.tenant_configs TO application_role;
-ALTER TABLE llama.audit_trail ADD COLUMN host text;
-GRANT SELECT (host) ON llama.audit_trail TO application_role;
 `;
 
 /** A function that tenants call, a materialized view and the view through which they read it. */

@@ -20,6 +20,7 @@ CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.notes
   FOR EACH ROW EXECUTE FUNCTION llama.write_audit('notes', 'id', 'timestamp');
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.notes
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('notes', 'id', 'timestamp');
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.notes FOR EACH STATEMENT EXECUTE FUNCTION llama.known();
 SELECT llama.create_partitions_ahead();
 `;
 
@@ -37,6 +38,12 @@ REVOKE ALL ON FUNCTION llama.f() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.f() TO application_role;`;
 
 export const tableRows: readonly Row[] = [
+  {
+    rule: 'tenant-table-truncatable',
+    at: create,
+    bad: without('BEFORE TRUNCATE', 'AFTER TRUNCATE'),
+    good: table,
+  },
   {
     rule: 'tenant-column-nullable',
     at: create,

@@ -409,14 +409,14 @@ CREATE POLICY second ON llama.records AS RESTRICTIVE TO application_role USING (
   {
     rule: 'tenant-table-open',
     at: 'CREATE TABLE',
-    also: ['tenant-column-nullable', 'tenant-table-not-audited'],
+    also: ['tenant-column-nullable', 'tenant-table-not-audited', 'tenant-table-truncatable'],
     bad: 'CREATE TABLE llama.copied AS SELECT r.* FROM llama.records AS r WITH NO DATA;',
     good: 'CREATE TABLE llama.copied AS SELECT r.note FROM llama.records AS r WITH NO DATA;',
   },
   {
     rule: 'tenant-table-open',
     at: 'CREATE TABLE llama.child',
-    also: ['tenant-table-not-audited'],
+    also: ['tenant-table-not-audited', 'tenant-table-truncatable'],
     bad: 'CREATE TABLE llama.child () INHERITS (llama.records);',
     good: 'CREATE TABLE llama.child () INHERITS (llama.plain);',
   },
@@ -473,6 +473,12 @@ CREATE POLICY second ON llama.records AS RESTRICTIVE TO application_role USING (
     at: 'CREATE TABLE',
     bad: without(' FORCE ROW LEVEL SECURITY,'),
     good: table,
+  },
+  {
+    rule: 'audit-column-unsealed',
+    at: 'ADD COLUMN',
+    bad: 'ALTER TABLE llama.audit_trail\n  ADD COLUMN remark text;',
+    good: 'ALTER TABLE llama.plain ADD COLUMN remark text;',
   },
 
   // Privileges

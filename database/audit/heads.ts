@@ -1,0 +1,155 @@
+/** Heads of the chain that were recorded earlier: with each release, and in a file outside the database. */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import type pg from 'pg';
+import { Fault } from '../../core/fault.ts';
+import type { Seal } from './canonical.ts';
+import { hashOf } from './canonical.ts';
+import type { Find } from './findings.ts';
+import { type Head, parseHead } from './seals.ts';
+
+export interface RecordedHead extends Head {
+  /** For findings: `--expect`, `release 12`, `heads.txt, line 3`. */
+  readonly origin: string;
+}
+
+/** Environment variable that names the file of heads, one `number:hash` per line. */
+export const headsVariable = 'LLAMA_DB_AUDIT_HEADS';
+
+/**
+ * Reads the heads kept outside the database.
+ *
+ * @throws Fault (exit 2) if the file that the variable names does not exist or contains anything else
+ */
+export function keptHeads(env: NodeJS.ProcessEnv): readonly RecordedHead[] {
+  const file = env[headsVariable];
+  if (!file) return [];
+  if (!existsSync(file)) {
+    throw new Fault(
+      'audit/heads-missing',
+      `The file of audit heads ${file} does not exist`,
+      `${headsVariable} names it; without it a chain that was made anew is found by the recorded releases only`,
+      `Restore the file, or begin one: llama-db audit head <environment> >> ${file}. Unset ${headsVariable} to go without.`,
+      { exitCode: 2 },
+    );
+  }
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line, place) => {
+      const text = line.trim().split(/\s+/).at(-1) ?? '';
+      return text === '' || line.startsWith('#')
+        ? []
+        : [{ ...parseHead(text), origin: `${file}, line ${place + 1}` }];
+    });
+}
+
+/** Adds the head of a deployment to that file, if the variable names one. */
+export function keepHead(env: NodeJS.ProcessEnv, head: string): void {
+  const file = env[headsVariable];
+  if (file) appendFileSync(file, `${head}\n`);
+}
+
+/** A release as the database records it. */
+export interface RecordedRelease {
+  readonly id: string;
+  readonly head: string | null;
+}
+
+/** unfiltered.ts reports a table that this role may not read. */
+async function stateOfReleases(client: pg.ClientBase): Promise<'readable' | 'unreadable' | 'missing'> {
+  const { rows } = await client.query<{ readable: boolean | null }>(
+    "SELECT pg_catalog.has_table_privilege(pg_catalog.to_regclass('llama.releases'), 'SELECT') AS readable",
+  );
+  const readable = rows[0]?.readable ?? null;
+  return readable === null ? 'missing' : readable ? 'readable' : 'unreadable';
+}
+
+/** Heads of releases. One that cannot be parsed is a finding. The session needs admin_role. */
+export async function headsOfReleases(client: pg.ClientBase, find: Find): Promise<readonly RecordedHead[]> {
+  if ((await stateOfReleases(client)) !== 'readable') return [];
+  const { rows } = await client.query<RecordedRelease>(
+    'SELECT id::text, audit_head AS head FROM llama.releases WHERE audit_head IS NOT NULL ORDER BY releases.id',
+  );
+  return rows.flatMap(({ id, head }) => {
+    try {
+      return [{ ...parseHead(head ?? ''), origin: `release ${id}` }];
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      const detail = `release ${id} records ${JSON.stringify(head)}, which is not the head of a chain`;
+      find({ kind: 'forged release', detail });
+      return [];
+    }
+  });
+}
+
+/** Compares recorded heads with the seals of a chain, one seal at a time. */
+export class HeadComparison {
+  readonly #open: Map<number, readonly RecordedHead[]>;
+  readonly #find: Find;
+
+  constructor(heads: readonly RecordedHead[], find: Find) {
+    this.#find = find;
+    this.#open = new Map();
+    for (const head of heads) this.#open.set(head.number, [...(this.#open.get(head.number) ?? []), head]);
+  }
+
+  pass(seal: Seal): void {
+    const expected = this.#open.get(seal.number);
+    if (!expected) return;
+    this.#open.delete(seal.number);
+    const hash = hashOf(seal);
+    for (const { origin, ...head } of expected) {
+      if (head.hash === hash) continue;
+      const detail = `seal ${seal.number} differs from the head of ${origin}: the chain was recomputed since then`;
+      this.#find({ kind: 'other chain', seal: seal.number, detail });
+    }
+  }
+
+  /** Heads that no seal has met. */
+  end(last: Seal | undefined): void {
+    for (const [number, heads] of [...this.#open].sort(([a], [b]) => a - b)) {
+      const newest = last ? `the newest seal is ${last.number}` : 'the chain is empty';
+      const origins = heads.map(({ origin }) => origin).join(', ');
+      const detail = `seal ${number} of ${origins} does not exist: ${newest}, and later seals were removed`;
+      this.#find({ kind: 'other chain', seal: number, detail });
+    }
+  }
+}
+
+/**
+ * Compares the table of releases with the audit rows of its inserts. Both must be forged to hide a release; the audit rows
+ * are sealed. Releases before the first audit row of one, or whose month has left the trail, are not compared.
+ */
+export async function compareReleases(client: pg.ClientBase, find: Find): Promise<void> {
+  const state = await stateOfReleases(client);
+  if (state === 'missing') {
+    const { rowCount } = await client.query(
+      "SELECT FROM llama.audit_trail AS a WHERE a.tenant_id = '' AND a.table_name = 'releases' LIMIT 1",
+    );
+    if (rowCount)
+      find({ kind: 'forged release', detail: 'llama.releases is gone, but the audit trail has its rows' });
+  }
+  if (state !== 'readable') return;
+  const { rows } = await client.query<{ id: string; stored: boolean; recorded: boolean }>(
+    `WITH recorded AS (
+       SELECT a.record_key AS id, a.new_values AS content FROM llama.audit_trail AS a
+        WHERE a.tenant_id = '' AND a.table_name = 'releases' AND a.operation = 'INSERT' AND a.record_key ~ '^[0-9]{1,18}$'
+     ), stored AS (
+       SELECT r.id::text AS id, pg_catalog.to_jsonb(r) AS content, r.released_at FROM llama.releases AS r
+        WHERE r.id >= (SELECT min(e.id::bigint) FROM recorded AS e)
+     )
+     SELECT coalesce(s.id, e.id) AS id, s.id IS NOT NULL AS stored, e.id IS NOT NULL AS recorded
+       FROM stored AS s FULL JOIN recorded AS e ON e.id = s.id
+         -- The text of an instant depends on the session, so instants are compared as such.
+      WHERE s.content - 'released_at' IS DISTINCT FROM e.content - 'released_at'
+         OR s.released_at IS DISTINCT FROM (e.content ->> 'released_at')::timestamptz
+      ORDER BY coalesce(s.id, e.id)::bigint LIMIT 20`,
+  );
+  for (const { id, stored, recorded } of rows) {
+    const detail = !stored
+      ? `release ${id} is in the audit trail, but no longer in llama.releases`
+      : recorded
+        ? `release ${id} differs from its audit row: it was rewritten`
+        : `release ${id} has no audit row: it was added past the audit trigger`;
+    find({ kind: 'forged release', detail });
+  }
+}
