@@ -273,7 +273,7 @@ const rules: readonly Rule[] = [
   {
     id: 'audit-column-unsealed',
     severity: 'critical',
-    title: 'llama.audit_trail gets no further column',
+    title: 'Table llama.audit_trail gets no further column',
     why: 'no seal covers it, so nobody could notice a change of it',
     remedy:
       'Put the fact into old_values or new_values, or into a table of its own with llama.audit_trail.id as its key.',
