@@ -193,9 +193,18 @@ const silence: Readonly<Record<string, string>> = {
   'auto_explain.log_min_duration': '-1',
 };
 
+/** Its text has no verifier, and statements inside a block are neither logged nor counted. An error must not quote one. */
+const setFromContext = `DO $$
+BEGIN
+  EXECUTE pg_catalog.format('ALTER ROLE %I LOGIN PASSWORD %L',
+    pg_catalog.current_setting('llama.login'), pg_catalog.current_setting('llama.verifier'));
+EXCEPTION WHEN OTHERS THEN
+  RAISE EXCEPTION '%', SQLERRM USING ERRCODE = SQLSTATE;
+END $$`;
+
 /**
- * Sets a password by its verifier, which lets nobody log in but can be guessed against. Each setting that would keep the
- * statement is off for the transaction, where the login may set it; docs/verification.md lists what remains.
+ * Sets a password by its verifier, which lets nobody log in but can be guessed against. Each setting that would keep it is
+ * off for the transaction, where the login may set it (docs/verification.md).
  */
 async function setVerifier(client: pg.Client, name: string, verifier: string): Promise<void> {
   await client.query('BEGIN');
@@ -208,8 +217,10 @@ async function setVerifier(client: pg.Client, name: string, verifier: string): P
         .catch(() => client.query('ROLLBACK TO SAVEPOINT quiet'));
     }
     await client.query(
-      `ALTER ROLE ${pg.escapeIdentifier(name)} LOGIN PASSWORD ${pg.escapeLiteral(verifier)}`,
+      "SELECT pg_catalog.set_config('llama.login', $1, true), pg_catalog.set_config('llama.verifier', $2, true)",
+      [name, verifier],
     );
+    await client.query(setFromContext);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
