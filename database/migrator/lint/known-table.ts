@@ -15,6 +15,8 @@ export interface KnownTrigger {
   readonly function: string;
   readonly statement: CreateTrigStmt;
   readonly enabled: boolean;
+  /** Whether it fires under session_replication_role = replica. */
+  readonly replica: boolean;
 }
 
 export interface KnownConstraint {

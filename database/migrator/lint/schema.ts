@@ -182,6 +182,7 @@ export class KnownSchema {
         function: dotted(trigger.funcname),
         statement,
         enabled: true,
+        replica: false,
       });
     }
     const changed = is(node, 'AlterPolicyStmt');
@@ -291,10 +292,11 @@ export class KnownSchema {
       }
       const switched = /^AT_(Enable|Disable)(Always|Replica)?Trig(All|User)?$/.exec(subtype ?? '');
       if (switched) {
+        const replica = switched[1] === 'Enable' && switched[2] !== undefined;
         const enabled = switched[1] === 'Enable' && switched[2] !== 'Replica';
         for (const [trigger, known] of table.triggers) {
           if (switched[3] !== undefined || trigger === name)
-            table.triggers.set(trigger, { ...known, enabled });
+            table.triggers.set(trigger, { ...known, enabled, replica });
         }
       }
     }

@@ -104,6 +104,27 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    id: 'audit-silent-as-replica',
+    severity: 'high',
+    title: 'Audit triggers also fire under session_replication_role = replica',
+    why: 'an administrator or a subscription could otherwise change rows without an audit row',
+    remedy: `ALTER TABLE … ENABLE ALWAYS TRIGGER for the row triggers. ${recipe}`,
+    source: 'migrations/0016_evidence.sql; check AUD-026',
+    *atEnd(schema) {
+      for (const [table, { triggers }] of tenantTables(schema)) {
+        const writers = [...triggers.values()].filter(({ function: fn }) =>
+          writesAuditTrail(schema.functions.get(fn)?.source ?? ''),
+        );
+        const silent = Object.entries(events).filter(
+          ([, bit]) =>
+            writers.some(({ statement }) => ((statement.events ?? 0) & bit) !== 0) &&
+            !writers.some(({ replica, statement }) => replica && ((statement.events ?? 0) & bit) !== 0),
+        );
+        yield { table, detail: `as a replica, ${table} does not audit`, parts: silent.map(([name]) => name) };
+      }
+    },
+  },
+  {
     id: 'audit-trigger-arguments',
     severity: 'critical',
     title: 'Audit triggers name their own table and its key',

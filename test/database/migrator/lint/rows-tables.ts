@@ -21,6 +21,7 @@ CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.notes
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.notes
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('notes', 'id', 'timestamp');
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.notes FOR EACH STATEMENT EXECUTE FUNCTION llama.known();
+ALTER TABLE llama.notes ENABLE ALWAYS TRIGGER audit_change, ENABLE ALWAYS TRIGGER audit_update;
 SELECT llama.create_partitions_ahead();
 `;
 
@@ -38,6 +39,12 @@ REVOKE ALL ON FUNCTION llama.f() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.f() TO application_role;`;
 
 export const tableRows: readonly Row[] = [
+  {
+    rule: 'audit-silent-as-replica',
+    at: create,
+    bad: without(', ENABLE ALWAYS TRIGGER audit_update'),
+    good: table,
+  },
   {
     rule: 'tenant-table-truncatable',
     at: create,
