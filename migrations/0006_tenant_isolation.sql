@@ -164,11 +164,15 @@ BEGIN
      OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata AS l
                  WHERE l.lomowner OPERATOR(pg_catalog.=) current_user::pg_catalog.regrole::pg_catalog.oid) THEN
     FOR remains IN
-      SELECT 'DEALLOCATE' AS command, s.name, s.statement FROM pg_catalog.pg_prepared_statements AS s WHERE s.from_sql
+      SELECT s.name, s.statement FROM pg_catalog.pg_prepared_statements AS s WHERE s.from_sql
       UNION ALL
-      SELECT 'CLOSE', c.name, NULL FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
+      SELECT c.name, NULL FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
     LOOP
-      EXECUTE pg_catalog.format('%s "%s"', remains.command, pg_catalog.replace(remains.name, '"', '""'));
+      IF remains.statement IS NULL THEN
+        EXECUTE pg_catalog.format('CLOSE "%s"', pg_catalog.replace(remains.name, '"', '""'));
+      ELSE
+        EXECUTE pg_catalog.format('DEALLOCATE "%s"', pg_catalog.replace(remains.name, '"', '""'));
+      END IF;
       replaced := replaced OR coalesce(remains.statement OPERATOR(pg_catalog.=) pg_catalog.current_query(), false);
     END LOOP;
     IF replaced THEN
