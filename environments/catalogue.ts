@@ -12,12 +12,14 @@ import { networkRules } from './rules/network.ts';
 import { operationsRules } from './rules/operations.ts';
 import { parameterRules } from './rules/parameters.ts';
 import { replicaRules } from './rules/replica.ts';
+import { textRules } from './rules/texts.ts';
 import { warningRules } from './rules/warnings.ts';
 import type { EnvironmentSettings } from './settings.ts';
 import { shapeRules } from './shape.ts';
 
 /** Rules about one environment, by family, in the order of the reports. */
 const withinFamilies: Readonly<Record<string, Rules>> = {
+  texts: textRules,
   names: nameRules,
   compute: computeRules,
   network: networkRules,

@@ -5,6 +5,7 @@ import { shapeRules } from './shape.ts';
 
 /** Subjects of the families, in the order of the page. */
 const families: Readonly<Record<string, string>> = {
+  texts: 'Every text: characters that no service takes, and templates of Terraform.',
   names: 'Names, by the grammars of the services that hold them.',
   compute: 'The server: region, size, disk, version, zones, standby, maintenance, backup.',
   network: 'Address ranges, subnets, and what each network mode allows and excludes.',

@@ -1,6 +1,6 @@
 -- Up Migration
 
--- maintenance_role owns it, because a refresh runs as the owner. Forced row-level security shows llama_owner no row, so its
+-- maintenance_owner owns it, because a refresh runs as the owner. Forced row-level security shows llama_owner no row, so its
 -- refresh would succeed and leave the view empty.
 CREATE MATERIALIZED VIEW llama.tenant_performance_summary AS
 SELECT r.tenant_id,
@@ -32,6 +32,10 @@ CREATE FUNCTION llama.refresh_performance_views() RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET lock_timeout = '5s'
+-- With it, REFRESH ... CONCURRENTLY builds the name of its temporary table wrongly.
+SET quote_all_identifiers = off
 AS $$
 BEGIN
   -- A view that was never filled cannot be refreshed CONCURRENTLY.
@@ -48,19 +52,19 @@ GRANT EXECUTE ON FUNCTION llama.refresh_performance_views() TO maintenance_role,
 GRANT SELECT ON llama.tenant_performance TO application_role;
 GRANT SELECT ON llama.tenant_performance_summary TO admin_role, analytics_role;
 
-GRANT CREATE ON SCHEMA llama TO maintenance_role;
-ALTER MATERIALIZED VIEW llama.tenant_performance_summary OWNER TO maintenance_role;
-ALTER VIEW llama.tenant_performance OWNER TO maintenance_role;
-ALTER FUNCTION llama.refresh_performance_views() OWNER TO maintenance_role;
-REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
+GRANT CREATE ON SCHEMA llama TO maintenance_owner;
+ALTER MATERIALIZED VIEW llama.tenant_performance_summary OWNER TO maintenance_owner;
+ALTER VIEW llama.tenant_performance OWNER TO maintenance_owner;
+ALTER FUNCTION llama.refresh_performance_views() OWNER TO maintenance_owner;
+REVOKE CREATE ON SCHEMA llama FROM maintenance_owner;
 
-SET LOCAL ROLE maintenance_role;
+SET LOCAL ROLE maintenance_owner;
 SELECT llama.refresh_performance_views();
 SET LOCAL ROLE llama_owner;
 
 -- Down Migration
 
-SET LOCAL ROLE maintenance_role;
+SET LOCAL ROLE maintenance_owner;
 DROP FUNCTION llama.refresh_performance_views();
 DROP VIEW llama.tenant_performance;
 DROP MATERIALIZED VIEW llama.tenant_performance_summary;

@@ -15,6 +15,19 @@ function uuidFindings(field: string, value: string | undefined): readonly Findin
   return check(value === undefined || (uuid.test(value) && value !== nil), field, value);
 }
 
+/** Names that PostgreSQL refuses for a role or reads as another role, and the platform's own. */
+const reservedRoles = [
+  'public',
+  'none',
+  'current_role',
+  'current_user',
+  'session_user',
+  'user',
+  'azuresu',
+  'replication',
+  'postgres',
+];
+
 /** All names that people and programs log in under, by their fields. */
 function loginNames({ server: { authentication }, database }: Candidate) {
   return [
@@ -129,12 +142,13 @@ export const authenticationRules = defineRules({
   },
 
   'authentication/login-name': {
-    rule: "a login's name is 1-63 bytes and does not start with pg_ or azure_, which PostgreSQL and Azure reserve",
+    rule: `a login's name is 1-63 bytes, does not start with pg_ or azure_, and is not one of ${reservedRoles.join(', ')}, which PostgreSQL and Azure reserve`,
     source: urls.roles,
     check: (candidate) =>
       loginNames(candidate).flatMap(([field, name]) => {
         const bytes = Buffer.byteLength(name);
-        return check(bytes >= 1 && bytes <= 63 && !/^(pg_|azure_)/i.test(name), field, name);
+        const reserved = /^(pg_|azure_)/i.test(name) || reservedRoles.includes(name.toLowerCase());
+        return check(bytes >= 1 && bytes <= 63 && !reserved, field, name);
       }),
   },
 
@@ -146,6 +160,20 @@ export const authenticationRules = defineRules({
         field: `database.logins.${position}.name`,
         value: item.name,
       })),
+  },
+
+  'authentication/login-is-not-an-administrators': {
+    rule: "no login has the name of an administrator: both would be one role on the server, with an administrator's privileges",
+    source: 'docs/decisions.md, 11a',
+    check: ({ server: { authentication }, database }) => {
+      const taken = [
+        authentication.administratorLogin,
+        ...authentication.administrators.map(({ name }) => name),
+      ];
+      return database.logins.flatMap(({ name }, position) =>
+        check(!taken.includes(name), `database.logins.${position}.name`, name),
+      );
+    },
   },
 
   'authentication/logins-are-distinct': {

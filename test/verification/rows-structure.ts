@@ -100,7 +100,7 @@ export const partitionRows: readonly Row[] = [
     }),
   },
   { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:0} SET UNLOGGED' },
-  { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:-1} OWNER TO verify_app' },
+  { breaks: 'PAR-010', also: ['ROL-014'], sql: 'ALTER TABLE {leaf:model_metrics:-1} OWNER TO verify_app' },
   { breaks: 'PAR-011', sql: 'ALTER TABLE llama.model_metrics DETACH PARTITION {leaf:model_metrics:-1}' },
   { breaks: 'PAR-012', deployment: { partitions: { ...deployment.partitions, monthsAhead: 4 } } },
 ];
@@ -173,7 +173,11 @@ export const auditRows: readonly Row[] = [
       AS 'BEGIN INSERT INTO llama.audit_trail DEFAULT VALUES; RETURN NULL; END'`,
   },
   { breaks: 'AUD-006', sql: 'GRANT INSERT ON llama.model_metrics TO audit_writer' },
-  { breaks: 'AUD-007', sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'" },
+  {
+    breaks: 'AUD-007',
+    also: ['SET-020'],
+    sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'",
+  },
   { breaks: 'AUD-007', sql: 'GRANT SET ON PARAMETER session_replication_role TO verify_app' },
   {
     breaks: 'AUD-010',

@@ -99,6 +99,31 @@ export const identityRows: readonly Row[] = [
     change: { 'database.logins.0.name': 'pg_application' },
     source: /sql-createrole/,
   },
+  ...['public', 'none', 'NONE', 'session_user', 'azuresu'].map((name) => ({
+    what: `login ${name}, which PostgreSQL or Azure reserves`,
+    id: 'authentication/login-name' as const,
+    change: { 'database.logins.0.name': name },
+    source: /sql-createrole/,
+  })),
+  {
+    what: 'a login with the name of an administrator',
+    id: 'authentication/login-is-not-an-administrators',
+    change: { 'database.logins.0.name': 'llama-mapper-database-admins-production' },
+    source: /decisions\.md, 11a/,
+  },
+  {
+    what: 'a login with the name of the password administrator',
+    id: 'authentication/login-is-not-an-administrators',
+    from: withPassword,
+    change: { 'database.logins.0.name': withPassword.server.authentication.administratorLogin },
+    source: /decisions\.md, 11a/,
+  },
+  {
+    what: 'a login with NUL',
+    id: 'texts/no-control-character',
+    change: { 'database.logins.0.name': 'application\u0000' },
+    source: /datatype-character/,
+  },
   {
     what: 'a login too long for PostgreSQL',
     id: 'authentication/login-name',

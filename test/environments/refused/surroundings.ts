@@ -5,6 +5,31 @@ const naming = /resource-name-rules/;
 const many = Object.fromEntries(Array.from({ length: 51 }, (_, number) => [`Tag${number}`, 'x']));
 
 export const surroundingRows: readonly Row[] = [
+  ...['$' + '{timestamp()}', 'a %' + '{if true}b%' + '{endif}', '$$' + '{x}'].map((value) => ({
+    what: `a tag with the template ${value}`,
+    id: 'texts/no-template' as const,
+    change: { 'tags.Owner': value },
+    source: /terraform\/language/,
+  })),
+  {
+    what: "a tag's name with a template",
+    id: 'texts/no-template',
+    change: { ['tags.a$' + '{b}']: 'x' },
+    value: 'a$' + '{b}',
+    source: /terraform\/language/,
+  },
+  {
+    what: 'a parameter with a template',
+    id: 'texts/no-template',
+    change: { 'server.parameters.log_line_prefix': '%t $' + '{path.module}' },
+    source: /terraform\/language/,
+  },
+  {
+    what: 'a tag with an escape sequence',
+    id: 'texts/no-control-character',
+    change: { 'tags.Owner': 'a\u001b[2J' },
+    source: /datatype-character/,
+  },
   {
     what: "an environment's name that is not a stack id",
     id: 'names/environment',
