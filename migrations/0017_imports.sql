@@ -1,7 +1,7 @@
 -- Up Migration
 
 -- Rows of another server. No login is a member of the role: llama-db import switches to it from the owner. It inserts and
--- deletes, but updates nothing. What it inserts, llama.write_audit_of_import() records.
+-- deletes, but updates nothing. llama.write_audit_of_import() records its inserts.
 GRANT USAGE ON SCHEMA llama TO import_writer;
 
 CREATE POLICY import_read_storage ON llama.storage_records FOR SELECT TO import_writer USING (true);

@@ -106,7 +106,7 @@ async function compareOnce(connection: Connection, shape: Shape, rows: readonly 
 
 /**
  * $1 is the table, then one array of texts per column. A record that others have written has a row of its own in the audit
- * trail, which an import does not write for what it adds. What an import removed has one too: then the record exists again.
+ * trail, which an import does not write for a record that it adds. A record that an import replaced has one of its removal, and exists.
  */
 function comparison(shape: Shape): string {
   const { columns, key, monthly, table } = shape;

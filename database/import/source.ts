@@ -219,7 +219,7 @@ async function headerOf(file: string): Promise<readonly string[]> {
     break;
   }
   throw new Fault(
-    'import/dump-malformed',
+    'import/dump-without-header',
     `${file} does not begin with the names of its columns`,
     'the first line is missing, or has an empty or repeated name',
     'Write the dump with the option HEADER (docs/importing.md).',

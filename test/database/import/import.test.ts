@@ -326,7 +326,7 @@ describe('an import from a dump', () => {
       (text: string) => text.replace('azure_region', 'region'),
       'import/columns-differ',
     ],
-    ['no header', (text: string) => text.slice(text.indexOf('\n') + 1), 'import/dump-malformed'],
+    ['no header', (text: string) => text.slice(text.indexOf('\n') + 1), 'import/dump-without-header'],
   ])(
     'refuses %s',
     async (_, change, code) => {
