@@ -208,6 +208,7 @@ describe('the schema that all migrations make', () => {
       { name: 'record_read', owner: 'audit_writer' },
       { name: 'require_sealable', owner: 'audit_writer' },
       { name: 'write_audit', owner: 'audit_writer' },
+      { name: 'write_audit_of_import', owner: 'audit_writer' },
       { name: 'write_audit_of_statement', owner: 'audit_writer' },
       { name: 'write_key_audit', owner: 'audit_writer' },
       { name: 'write_platform_audit', owner: 'audit_writer' },
