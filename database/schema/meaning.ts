@@ -48,7 +48,15 @@ function canonical(sql: string): string | undefined {
   }
 }
 
-const positions = new Set(['location', 'stmt_location', 'stmt_len', 'list_start', 'list_end', 'rexpr_list_start', 'rexpr_list_end']);
+const positions = new Set([
+  'location',
+  'stmt_location',
+  'stmt_len',
+  'list_start',
+  'list_end',
+  'rexpr_list_start',
+  'rexpr_list_end',
+]);
 
 function normal(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(normal);
@@ -76,6 +84,8 @@ function distributed(node: Node): Node {
   const { arg, typeName } = node.TypeCast;
   if (!arg || !('A_ArrayExpr' in arg) || typeName?.arrayBounds?.length !== 1) return node;
   const { arrayBounds: _, ...element } = typeName;
-  const elements = (arg.A_ArrayExpr.elements ?? []).map((item) => ({ TypeCast: { arg: item, typeName: element } }));
+  const elements = (arg.A_ArrayExpr.elements ?? []).map((item) => ({
+    TypeCast: { arg: item, typeName: element },
+  }));
   return { A_ArrayExpr: { ...arg.A_ArrayExpr, elements } };
 }
