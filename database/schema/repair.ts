@@ -56,7 +56,7 @@ export async function repair(connection: Connection, options: RepairOptions): Pr
   const found = await describeSchema(client);
   const roles = roleStatements(expected, found);
   const planned = options.beforeRestore
-    ? [...roles, ...inheritance(true)]
+    ? [...roles, ...inheritance(expected, true)]
     : await plan(connection, expected, found, roles);
   for (const { sql } of planned) options.reporter.line(`${sql};`);
   const idle = planned.length === 0 && !(await inheritsRoles(connection));
@@ -127,15 +127,21 @@ async function readAside({ client }: Connection): Promise<Aside> {
   return { detached: names('detached'), linkedSequences: names('linked') };
 }
 
-/** Memberships of the login in every role, for the time of a restore or of a repair. */
-function inheritance(on: boolean): readonly RepairStatement[] {
-  return schemaRoles.map((role) => ({
-    object: `membership of the login in ${role}`,
-    sql:
-      on || role === ownerRole
-        ? `GRANT ${role} TO CURRENT_USER WITH INHERIT ${on}, SET TRUE`
-        : `REVOKE ${role} FROM CURRENT_USER GRANTED BY CURRENT_USER`,
-  }));
+/**
+ * Memberships of the login in the roles that own something, for the time of a restore or of a repair. It must not inherit
+ * application_role: the floor policies would then hide every row from a refresh of the summary.
+ */
+function inheritance(expected: Description, on: boolean): readonly RepairStatement[] {
+  const owners = new Set(expected.areas.owners.map(({ says }) => says['owner']));
+  return schemaRoles
+    .filter((role) => owners.has(role))
+    .map((role) => ({
+      object: `membership of the login in ${role}`,
+      sql:
+        on || role === ownerRole
+          ? `GRANT ${role} TO CURRENT_USER WITH INHERIT ${on}, SET TRUE`
+          : `REVOKE ${role} FROM CURRENT_USER GRANTED BY CURRENT_USER`,
+    }));
 }
 
 /** Whether the login inherits a role, as after `beforeRestore`. */
@@ -169,7 +175,7 @@ async function runWithRights(
     }));
   const beforehand = [
     ...(await run(connection, roles)),
-    ...(await run(connection, connection.superuser ? [] : inheritance(true))),
+    ...(await run(connection, connection.superuser ? [] : inheritance(expected, true))),
   ];
   const remaining = await run(connection, creation('GRANT'));
   remaining.push(...(await run(connection, others)));
@@ -182,7 +188,7 @@ async function runWithRights(
     if (listed.has(object)) continue;
     remaining.push({ object, sql, reason: 'it still differs after the repair' });
   }
-  if (!connection.superuser) await run(connection, inheritance(false));
+  if (!connection.superuser) await run(connection, inheritance(expected, false));
   return [...(remaining.length > 0 ? beforehand : []), ...remaining];
 }
 

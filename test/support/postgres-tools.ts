@@ -23,20 +23,22 @@ export function whyNoTools(): string | undefined {
 
 export interface Ended {
   readonly code: number;
+  readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Runs a program of a major to its end, whatever its exit status. */
 export async function runTool(major: ToolsMajor, program: string, args: readonly string[]): Promise<Ended> {
   try {
-    const { stderr } = await promisify(execFile)(join(toolsOf(major), 'bin', program), [...args], {
+    const { stdout, stderr } = await promisify(execFile)(join(toolsOf(major), 'bin', program), [...args], {
       maxBuffer: 2 ** 26,
     });
-    return { code: 0, stderr };
+    return { code: 0, stdout, stderr };
   } catch (error) {
-    const failure = error as Error & { code?: number; stderr?: string };
+    const failure = error as Error & { code?: number; stdout?: string; stderr?: string };
     return {
       code: typeof failure.code === 'number' ? failure.code : -1,
+      stdout: failure.stdout ?? '',
       stderr: failure.stderr ?? failure.message,
     };
   }

@@ -79,7 +79,8 @@ function changes(area: Area, wanted: Described, found: Described): readonly Diff
   const names = [...new Set([...Object.keys(wanted.says), ...Object.keys(found.says)])].sort();
   return names.flatMap((name): readonly Difference[] => {
     const [should, is] = [wanted.says[name], found.says[name]];
-    if (should === is || (should !== undefined && is !== undefined && sameMeaning(name, should, is))) return [];
+    if (should === is || (should !== undefined && is !== undefined && sameMeaning(name, should, is)))
+      return [];
     const detail = isGrants(area) ? grantWords(name, should, is) : words(name, should, is);
     return [{ kind: 'changed', fact: name, object, detail }];
   });
