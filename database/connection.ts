@@ -12,13 +12,15 @@ import { Fault, type FaultCode } from '../core/fault.ts';
 import type { Reporter } from '../core/report.ts';
 import { duration, messageOf } from '../core/text.ts';
 import { type Credential, credentialFor, type TokenSource } from './credentials.ts';
-import { type Circumstances, diagnose, isConnectionError } from './diagnosis.ts';
+import { type Circumstances, diagnose, isConnectionError, sqlState } from './diagnosis.ts';
+import { LockWatch } from './lock-watch.ts';
+import { endedBySetting, pin, startupOptions, type Timeouts } from './session.ts';
 import { describeTarget, type Target } from './target.ts';
 
 /**
  * Purpose of a session; it decides the timeouts:
  * `deployment` changes the schema and gives up a lock before the application has to wait for long;
- * `reading` only reads; `maintenance` detaches partitions, which can wait for readers without a limit.
+ * `reading` only reads; `maintenance` has statements that run for hours, and sets its own limit for a detach.
  */
 export type SessionClass = 'deployment' | 'reading' | 'maintenance';
 
@@ -61,15 +63,15 @@ export interface Connection {
 }
 
 /** Timeouts in milliseconds; 0 means no limit. */
-const limits: Readonly<Record<SessionClass, { readonly statement: number; readonly lock: number }>> = {
+const limits: Readonly<Record<SessionClass, Timeouts>> = {
   deployment: { statement: 15 * 60_000, lock: 5_000 },
   reading: { statement: 60_000, lock: 5_000 },
-  maintenance: { statement: 0, lock: 0 },
+  maintenance: { statement: 0, lock: 5_000 },
 };
 
 /**
- * Connects, checks the kind of server, and configures the session: UTC, an empty search path, the timeouts of its
- * class, and a backend that ends within a second after this process dies.
+ * Connects, checks the kind of server, and configures the session: the settings of `pin`, the timeouts of its class, and
+ * a backend that ends within a second after this process dies.
  *
  * @throws Fault (exit 2) if the connection fails or the server is unsuitable.
  */
@@ -116,6 +118,7 @@ async function attempt(
   credential: Credential,
   about: Circumstances,
   options: ConnectOptions,
+  startup = '',
 ): Promise<Connection> {
   const client = new pg.Client({
     host: target.address ?? target.host,
@@ -126,6 +129,7 @@ async function attempt(
     application_name: applicationName(options.applicationName ?? 'llama-db'),
     connectionTimeoutMillis: about.connectTimeoutSeconds * 1000,
     keepAlive: true,
+    ...(startup ? { options: startup } : {}),
     ssl: {
       rejectUnauthorized: true,
       minVersion: 'TLSv1.2',
@@ -155,7 +159,6 @@ async function attempt(
       superuser: server.superuser,
       circumstances: { ...about, connected: true, ending: () => ending },
       restoreSession: async () => {
-        await client.query('RESET ROLE');
         await client.query('RESET ALL');
         await setUp(client, session);
       },
@@ -163,6 +166,9 @@ async function attempt(
     };
   } catch (error) {
     await client.end().catch(() => undefined);
+    if (startup === '' && endedBySetting.has(sqlState(ending ?? error) ?? '')) {
+      return attempt(target, credential, about, options, startupOptions);
+    }
     throw diagnose(error, about);
   }
 }
@@ -197,19 +203,11 @@ export interface ServerFacts {
 }
 
 async function setUp(client: pg.Client, session: SessionClass): Promise<void> {
-  const { statement, lock } = limits[session];
-  await client.query(
-    `SELECT set_config('TimeZone', 'UTC', false),
-            set_config('search_path', '', false),
-            set_config('statement_timeout', $1, false),
-            set_config('lock_timeout', $2, false),
-            set_config('idle_in_transaction_session_timeout', '5min', false)`,
-    [String(statement), String(lock)],
-  );
+  await pin(client, limits[session]);
   // Without it, the backend of a killed client keeps running its statement and holding its locks. Servers on
   // platforms that cannot watch a socket refuse the setting; Azure accepts it.
   await client
-    .query("SELECT set_config('client_connection_check_interval', '1000', false)")
+    .query("SELECT pg_catalog.set_config('client_connection_check_interval', '1000', false)")
     .catch((error) => {
       if (isConnectionError(error)) throw error;
     });
@@ -226,6 +224,7 @@ async function inspect(client: pg.Client, session: SessionClass): Promise<Server
   }>(
     `SELECT current_setting('server_version_num')::int AS version,
             pg_catalog.pg_is_in_recovery() AS in_recovery,
+            -- The server's own value: \`pin\` has replaced that of a role or database.
             current_setting('default_transaction_read_only')::bool AS read_only,
             current_setting('is_superuser')::bool AS superuser,
             pg_catalog.pg_backend_pid() AS backend`,
@@ -308,11 +307,32 @@ export async function withConnection<Result>(
   options.reporter?.line(
     `Connected to ${connection.circumstances.target} as ${target.user} (${duration(performance.now() - start)})`,
   );
+  const { credential } = connection;
+  const watch = new LockWatch(
+    connection.client,
+    () =>
+      connect(target, {
+        ...watching,
+        ...(options.database ? { database: options.database } : {}),
+        credential,
+      }),
+    options.reporter,
+  );
+  const circumstances = { ...connection.circumstances, blocker: () => watch.holder };
   try {
-    return await work(connection);
+    return await work({ ...connection, circumstances });
   } catch (error) {
-    throw diagnose(error, connection.circumstances);
+    throw diagnose(error, circumstances);
   } finally {
+    await watch.close();
     await connection.close();
   }
 }
+
+/** Of the second connection, which names the holder of a lock. */
+const watching = {
+  applicationName: 'llama-db watch',
+  session: 'reading',
+  acceptStandby: true,
+  attempts: 1,
+} as const;

@@ -23,6 +23,8 @@ export interface Circumstances {
   readonly connected: boolean;
   /** The error that ended the idle connection. @default - unknown */
   readonly ending?: () => Error | undefined;
+  /** The session that held the lock at the latest wait for one. @default - unknown */
+  readonly blocker?: () => string | undefined;
 }
 
 interface ServerError {
@@ -31,6 +33,13 @@ interface ServerError {
   readonly reason?: string;
   readonly detail?: string;
   readonly hint?: string;
+}
+
+/** The reason of a lock that was not free, with the session that held it. */
+export function heldBy(reason: string, holder: string | undefined): string {
+  return holder === undefined
+    ? `${reason}; pg_locks lists the holders of locks`
+    : `${reason}; it is held by ${holder}`;
 }
 
 type Explanation = readonly [code: FaultCode, what: string, why: string, remedy: string];
@@ -159,11 +168,11 @@ const server: Record<string, Explain> = {
     `${message}; Azure makes a server read-only at 95 % of its storage, and a replica is always read-only`,
     'Enlarge the storage, or connect to the writer.',
   ],
-  '55P03': ({ message }, { target }) => [
+  '55P03': ({ message }, { target, blocker }) => [
     'server/lock-not-available',
     `A lock was not available on ${target}`,
-    message,
-    'Another session holds the table: look for long transactions (pg_stat_activity, pg_locks), then run the command again. The step that waited changed nothing.',
+    heldBy(message, blocker?.()),
+    'End that session (pg_terminate_backend) or its transaction, then run the command again. The step that waited changed nothing.',
   ],
   '57014': ({ message }, { target }) => [
     'server/statement-cancelled',

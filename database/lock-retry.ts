@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../core/fault.ts';
 import { counted } from '../core/text.ts';
-import { sqlState } from './diagnosis.ts';
+import { heldBy, sqlState } from './diagnosis.ts';
 
 /** Lock not available; deadlock. PostgreSQL has rolled the statement back, so it can run again. */
 const lockStates = new Set(['55P03', '40P01']);
@@ -16,16 +16,23 @@ export function pauseAfter(attempt: number, first: number): number {
   return Math.min(first * 2 ** (attempt - 1), 5_000) * (0.5 + Math.random());
 }
 
+export interface LockAttempts {
+  readonly attempts: number;
+  /** `lock_timeout` of the session in milliseconds. */
+  readonly lockTimeout: number;
+  /** The session that held the lock at the latest wait. @default - unknown */
+  readonly holder?: (() => string | undefined) | undefined;
+}
+
 /**
  * Runs `work`, one transaction or one statement, until it gets its lock.
  *
  * @param what the work, for the message: `Analyzing storage_records`
- * @param limits the attempts, and the `lock_timeout` of the session in milliseconds
  * @throws Fault if no attempt got the lock; any other error at once
  */
 export async function retryOnLock<Result>(
   what: string,
-  { attempts, lockTimeout }: { readonly attempts: number; readonly lockTimeout: number },
+  { attempts, lockTimeout, holder }: LockAttempts,
   work: () => Promise<Result>,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
@@ -37,8 +44,11 @@ export async function retryOnLock<Result>(
         throw new Fault(
           'lock/not-free',
           what,
-          `its lock was not free within ${lockTimeout} ms in ${counted(attempts, 'attempt')}`,
-          'Find the holder in pg_locks (usually a long transaction), end it, and run the command again: it continues from there.',
+          heldBy(
+            `its lock was not free within ${lockTimeout} ms in ${counted(attempts, 'attempt')}`,
+            holder?.(),
+          ),
+          'End that session or its transaction, and run the command again: it continues from there.',
           { cause: error },
         );
       }

@@ -9,6 +9,7 @@ import type { Reporter } from '../core/report.ts';
 import { type Connection, type ConnectOptions, withConnection } from './connection.ts';
 import type { Deployment } from './deployment.ts';
 import { tolerant } from './migrator/prepare.ts';
+import { corrected } from './overrides.ts';
 
 type Login = Deployment['logins'][number];
 
@@ -25,12 +26,15 @@ interface Existing {
   readonly name: string;
   /** Entra label, `aadauth,oid=…`; null for a role without an Entra principal. */
   readonly label: string | null;
+  /** Whether it is a member of its group role with exactly the options that it should have. */
   readonly member: boolean;
+  /** Whether it can log in, without an end and without a limit of connections. */
+  readonly usable: boolean;
 }
 
 /**
  * Creates missing logins and makes each a member of its group role, with INHERIT (it has the role's privileges at once)
- * and without SET.
+ * and without SET and ADMIN. A login that was given another limit, end or option gets these back, with a line that says so.
  *
  * @returns the number of logins created
  * @throws Fault if another principal has the name of a login, or a group role is missing
@@ -48,9 +52,16 @@ export async function ensureLogins(
   if (missing.length > 0 || passwords.size > 0)
     await create(connection, logins, missing, { ...options, passwords });
   for (const { name, role } of logins) {
-    if (existing.get(name)?.member) continue;
-    const grant = `GRANT ${pg.escapeIdentifier(role)} TO ${pg.escapeIdentifier(name)} WITH INHERIT TRUE, SET FALSE`;
-    await tolerant(() => connection.client.query(grant));
+    const found = existing.get(name);
+    const login = pg.escapeIdentifier(name);
+    const grant = `GRANT ${pg.escapeIdentifier(role)} TO ${login} WITH ADMIN FALSE, INHERIT TRUE, SET FALSE`;
+    if (!found?.member) await tolerant(() => connection.client.query(grant));
+    if (found && !found.usable) {
+      const limits = `LOGIN INHERIT CONNECTION LIMIT -1 VALID UNTIL 'infinity'`;
+      await corrected(`Reset login ${name} to ${limits}`, options.reporter, () =>
+        connection.client.query(`ALTER ROLE ${login} ${limits}`),
+      );
+    }
   }
   if (missing.length > 0) {
     const list = missing.map(({ name, role }) => `${name} (${role})`).join(', ');
@@ -101,9 +112,11 @@ async function existingRoles(
   // All databases of the server share the security labels of roles, but not the functions that set them.
   const { rows } = await client.query<Existing>(
     `SELECT r.rolname AS name, l.label,
-            EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
-                     WHERE m.member = r.oid AND m.roleid = pg_catalog.to_regrole(w.role)
-                       AND m.inherit_option) AS member
+            r.rolcanlogin AND r.rolinherit AND r.rolconnlimit = -1
+              AND coalesce(r.rolvaliduntil = 'infinity', true) AS usable,
+            coalesce((SELECT pg_catalog.bool_or(m.inherit_option) AND NOT pg_catalog.bool_or(m.set_option OR m.admin_option)
+                        FROM pg_catalog.pg_auth_members AS m
+                       WHERE m.member = r.oid AND m.roleid = pg_catalog.to_regrole(w.role)), false) AS member
        FROM unnest($1::text[], $2::text[]) AS w (name, role)
        JOIN pg_catalog.pg_roles AS r ON r.rolname = w.name
        LEFT JOIN pg_catalog.pg_shseclabel AS l
@@ -156,15 +169,62 @@ async function create(
   if (entra) return;
   refuseWithoutEntra(target.deployment);
   for (const { name } of missing) {
-    await tolerant(() => client.query(`CREATE ROLE ${pg.escapeIdentifier(name)} NOLOGIN`));
+    await tolerant(() => client.query(`CREATE ROLE ${pg.escapeIdentifier(name)} LOGIN`));
   }
   for (const { name } of logins) {
     const password = options.passwords.get(name);
     if (password === undefined) continue;
-    // The server receives a verifier, so that neither its log nor its statistics contain the password.
+    await setVerifier(client, name, scramVerifier(password));
+  }
+}
+
+/** Settings that would keep the text of a statement, each with the value that does not. */
+const silence: Readonly<Record<string, string>> = {
+  log_statement: 'none',
+  log_min_duration_statement: '-1',
+  log_min_duration_sample: '-1',
+  log_transaction_sample_rate: '0',
+  log_min_error_statement: 'panic',
+  log_duration: 'off',
+  'pg_stat_statements.track': 'none',
+  'pg_stat_statements.track_utility': 'off',
+  'pg_qs.query_capture_mode': 'none',
+  'pgaudit.log': 'none',
+  'auto_explain.log_min_duration': '-1',
+};
+
+/** Its text has no verifier, and statements inside a block are neither logged nor counted. An error must not quote one. */
+const setFromContext = `DO $$
+BEGIN
+  EXECUTE pg_catalog.format('ALTER ROLE %I LOGIN PASSWORD %L',
+    pg_catalog.current_setting('llama.login'), pg_catalog.current_setting('llama.verifier'));
+EXCEPTION WHEN OTHERS THEN
+  RAISE EXCEPTION '%', SQLERRM USING ERRCODE = SQLSTATE;
+END $$`;
+
+/**
+ * Sets a password by its verifier, which lets nobody log in but can be guessed against. Each setting that would keep it is
+ * off for the transaction, where the login may set it (docs/verification.md).
+ */
+async function setVerifier(client: pg.Client, name: string, verifier: string): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    for (const [setting, value] of Object.entries(silence)) {
+      await client.query('SAVEPOINT quiet');
+      // A login without the right to change a setting still sets the password.
+      await client
+        .query('SELECT pg_catalog.set_config($1, $2, true)', [setting, value])
+        .catch(() => client.query('ROLLBACK TO SAVEPOINT quiet'));
+    }
     await client.query(
-      `ALTER ROLE ${pg.escapeIdentifier(name)} LOGIN PASSWORD ${pg.escapeLiteral(scramVerifier(password))}`,
+      "SELECT pg_catalog.set_config('llama.login', $1, true), pg_catalog.set_config('llama.verifier', $2, true)",
+      [name, verifier],
     );
+    await client.query(setFromContext);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
   }
 }
 

@@ -1,17 +1,13 @@
 /** Transactions that read only, or that are always rolled back. */
 import type pg from 'pg';
+import { pinTransaction } from './session.ts';
 
 /** Milliseconds that a statement of a verification may run. */
 const statementTimeout = 30_000;
 
-/**
- * Fixed settings, so that output does not depend on the login: PostgreSQL prints bounds in the time zone of the session, and
- * qualifies names outside its search path.
- */
-const settings = `
-  SELECT set_config('search_path', 'pg_catalog', true), set_config('timezone', 'UTC', true),
-    set_config('datestyle', 'ISO, YMD', true), set_config('statement_timeout', '${statementTimeout}', true),
-    set_config('lock_timeout', '2000', true)`;
+/** Short limits beside the pinned settings: a verification must not make others wait. */
+const limits = `
+  SELECT pg_catalog.set_config('statement_timeout', '${statementTimeout}', true), pg_catalog.set_config('lock_timeout', '2000', true)`;
 
 /** Runs `work` in a read-only transaction. Inside an open transaction, it uses a savepoint and restores it. */
 export async function readOnly<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
@@ -31,7 +27,8 @@ async function undone<Result>(
   const nested = client.getTransactionStatus() === 'T';
   await client.query(nested ? 'SAVEPOINT verification' : begin);
   try {
-    await client.query(settings);
+    await client.query(pinTransaction);
+    await client.query(limits);
     return await work();
   } finally {
     await client.query(

@@ -36,7 +36,10 @@ BEGIN
      WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
        AND d.refobjid = 'extensions'::pg_catalog.regnamespace
   ) THEN
+    EXECUTE pg_catalog.format('SET LOCAL ROLE %I', (
+      SELECT pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'extensions'));
     DROP SCHEMA extensions;
+    SET LOCAL ROLE NONE;
   END IF;
 END
 $$;

@@ -8,7 +8,8 @@ DECLARE
   role_name text;
   existing pg_catalog.pg_roles;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer', 'audit_sealer']
+  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer',
+    'audit_sealer']
   LOOP
     SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname = role_name;
     IF NOT FOUND THEN
@@ -41,7 +42,7 @@ BEGIN
   -- A temporary table is the usual way to shadow a name, and tenants need none. REFRESH ... CONCURRENTLY needs one.
   EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
   EXECUTE pg_catalog.format(
-    'GRANT TEMPORARY ON DATABASE %I TO llama_owner, admin_role, analytics_role, maintenance_role',
+    'GRANT TEMPORARY ON DATABASE %I TO llama_owner, admin_role, analytics_role, maintenance_owner',
     pg_catalog.current_database()
   );
 END
@@ -70,10 +71,36 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 -- extension.
 GRANT USAGE ON SCHEMA extensions TO llama_owner, admin_role;
 
+-- The login created the schema, and nobody may log in as the owner of anything. A schema that somebody else made stays.
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_namespace AS n
+              WHERE n.nspname = 'extensions' AND n.nspowner = CURRENT_USER::pg_catalog.regrole) THEN
+    IF pg_catalog.to_regrole('azure_pg_admin') IS NOT NULL THEN
+      GRANT USAGE ON SCHEMA extensions TO azure_pg_admin;
+    END IF;
+    ALTER SCHEMA extensions OWNER TO llama_owner;
+  END IF;
+END
+$$;
+
 -- Down Migration
 
 -- Schema public and large objects stay closed: a rollback must not open them.
-REVOKE USAGE ON SCHEMA extensions FROM llama_owner, admin_role;
+-- The login gets its schema back, for which it has to inherit the owner's rights for a moment.
+DO $$
+BEGIN
+  IF (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'extensions') = 'llama_owner'::pg_catalog.regrole THEN
+    GRANT llama_owner TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;
+    IF pg_catalog.to_regrole('azure_pg_admin') IS NOT NULL THEN
+      REVOKE USAGE ON SCHEMA extensions FROM azure_pg_admin;
+    END IF;
+    ALTER SCHEMA extensions OWNER TO CURRENT_USER;
+    GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
+  END IF;
+  REVOKE USAGE ON SCHEMA extensions FROM llama_owner, admin_role;
+END
+$$;
 
 DO $$
 DECLARE
@@ -81,12 +108,13 @@ DECLARE
   role_id oid;
 BEGIN
   EXECUTE pg_catalog.format(
-    'REVOKE TEMPORARY ON DATABASE %I FROM llama_owner, admin_role, analytics_role, maintenance_role',
+    'REVOKE TEMPORARY ON DATABASE %I FROM llama_owner, admin_role, analytics_role, maintenance_owner',
     pg_catalog.current_database()
   );
   EXECUTE pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', pg_catalog.current_database());
 
-  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'audit_writer', 'audit_sealer']
+  FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer',
+    'audit_sealer']
   LOOP
     SELECT oid INTO role_id FROM pg_catalog.pg_roles WHERE rolname = role_name;
     CONTINUE WHEN NOT FOUND;

@@ -1,6 +1,6 @@
 -- Up Migration
 
-GRANT USAGE ON SCHEMA llama TO application_role, admin_role, analytics_role, maintenance_role, audit_writer;
+GRANT USAGE ON SCHEMA llama TO application_role, admin_role, analytics_role, maintenance_role, maintenance_owner, audit_writer;
 
 ALTER TABLE llama.storage_records ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE llama.audit_trail ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -55,11 +55,11 @@ CREATE POLICY analytics_read_configs ON llama.tenant_configs FOR SELECT TO analy
 CREATE POLICY analytics_read_metrics ON llama.model_metrics FOR SELECT TO analytics_role USING (true);
 CREATE POLICY analytics_read_executions ON llama.detector_executions FOR SELECT TO analytics_role USING (true);
 
-CREATE POLICY maintenance_read_storage ON llama.storage_records FOR SELECT TO maintenance_role USING (true);
-CREATE POLICY maintenance_erase_storage ON llama.storage_records FOR DELETE TO maintenance_role USING (true);
-CREATE POLICY maintenance_export_storage ON llama.storage_records FOR UPDATE TO maintenance_role
+CREATE POLICY maintenance_read_storage ON llama.storage_records FOR SELECT TO maintenance_owner USING (true);
+CREATE POLICY maintenance_erase_storage ON llama.storage_records FOR DELETE TO maintenance_owner USING (true);
+CREATE POLICY maintenance_export_storage ON llama.storage_records FOR UPDATE TO maintenance_owner
   USING (true) WITH CHECK (true);
-CREATE POLICY maintenance_read_configs ON llama.tenant_configs FOR SELECT TO maintenance_role USING (true);
+CREATE POLICY maintenance_read_configs ON llama.tenant_configs FOR SELECT TO maintenance_owner USING (true);
 
 CREATE POLICY audit_append ON llama.audit_trail FOR INSERT TO audit_writer WITH CHECK (true);
 CREATE POLICY audit_read_level ON llama.tenant_configs FOR SELECT TO audit_writer USING (true);
@@ -87,9 +87,9 @@ GRANT SELECT ON llama.storage_records, llama.tenant_configs, llama.model_metrics
 -- Enough to count changes by table and time, without users, addresses or values.
 GRANT SELECT (id, tenant_id, table_name, operation, "timestamp", correlation_id) ON llama.audit_trail TO analytics_role;
 
-GRANT SELECT, DELETE, UPDATE (backup_status, s3_key) ON llama.storage_records TO maintenance_role;
-GRANT SELECT (tenant_id, storage_retention_days) ON llama.tenant_configs TO maintenance_role;
-GRANT SELECT ON llama.partitioned_tables TO maintenance_role;
+GRANT SELECT, DELETE, UPDATE (backup_status, s3_key) ON llama.storage_records TO maintenance_owner;
+GRANT SELECT (tenant_id, storage_retention_days) ON llama.tenant_configs TO maintenance_owner;
+GRANT SELECT ON llama.partitioned_tables TO maintenance_owner;
 
 GRANT INSERT ON llama.audit_trail TO audit_writer;
 GRANT USAGE ON SEQUENCE llama.audit_sequence TO audit_writer;
@@ -164,11 +164,15 @@ BEGIN
      OR EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata AS l
                  WHERE l.lomowner OPERATOR(pg_catalog.=) current_user::pg_catalog.regrole::pg_catalog.oid) THEN
     FOR remains IN
-      SELECT 'DEALLOCATE' AS command, s.name, s.statement FROM pg_catalog.pg_prepared_statements AS s WHERE s.from_sql
+      SELECT s.name, s.statement FROM pg_catalog.pg_prepared_statements AS s WHERE s.from_sql
       UNION ALL
-      SELECT 'CLOSE', c.name, NULL FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
+      SELECT c.name, NULL FROM pg_catalog.pg_cursors AS c WHERE c.is_holdable
     LOOP
-      EXECUTE pg_catalog.format('%s "%s"', remains.command, pg_catalog.replace(remains.name, '"', '""'));
+      IF remains.statement IS NULL THEN
+        EXECUTE pg_catalog.format('CLOSE "%s"', pg_catalog.replace(remains.name, '"', '""'));
+      ELSE
+        EXECUTE pg_catalog.format('DEALLOCATE "%s"', pg_catalog.replace(remains.name, '"', '""'));
+      END IF;
       replaced := replaced OR coalesce(remains.statement OPERATOR(pg_catalog.=) pg_catalog.current_query(), false);
     END LOOP;
     IF replaced THEN
@@ -210,9 +214,9 @@ GRANT EXECUTE ON FUNCTION llama.set_tenant_context(text, text, uuid, inet, text)
 DROP FUNCTION llama.set_tenant_context(text, text, uuid, inet, text);
 
 REVOKE ALL ON llama.storage_records, llama.audit_trail, llama.tenant_configs, llama.model_metrics, llama.detector_executions
-  FROM application_role, admin_role, analytics_role, maintenance_role, audit_writer;
+  FROM application_role, admin_role, analytics_role, maintenance_role, maintenance_owner, audit_writer;
 REVOKE ALL ON SEQUENCE llama.audit_sequence FROM audit_writer;
-REVOKE ALL ON llama.partitioned_tables FROM maintenance_role;
+REVOKE ALL ON llama.partitioned_tables FROM maintenance_owner;
 
 DO $$
 DECLARE
@@ -236,4 +240,4 @@ ALTER TABLE llama.tenant_configs DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL 
 ALTER TABLE llama.model_metrics DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE llama.detector_executions DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 
-REVOKE USAGE ON SCHEMA llama FROM application_role, admin_role, analytics_role, maintenance_role, audit_writer;
+REVOKE USAGE ON SCHEMA llama FROM application_role, admin_role, analytics_role, maintenance_role, maintenance_owner, audit_writer;

@@ -59,13 +59,13 @@ REVOKE ALL ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) FR
 GRANT EXECUTE ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) TO application_role, admin_role;
 
 -- A new owner needs CREATE on the schema at the moment of the change, and never again.
-GRANT CREATE ON SCHEMA llama TO maintenance_role;
-ALTER FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) OWNER TO maintenance_role;
-REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
+GRANT CREATE ON SCHEMA llama TO maintenance_owner;
+ALTER FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) OWNER TO maintenance_owner;
+REVOKE CREATE ON SCHEMA llama FROM maintenance_owner;
 
 -- Down Migration
 
-SET LOCAL ROLE maintenance_role;
+SET LOCAL ROLE maintenance_owner;
 DROP FUNCTION llama.set_backup_status(uuid, timestamptz, text, text);
 SET LOCAL ROLE llama_owner;
 

@@ -259,10 +259,10 @@ CREATE TRIGGER audit_update AFTER UPDATE ON llama.storage_records REFERENCING OL
 -- The role decides whether a delete is an erasure, because any caller can change a setting. WHEN is evaluated as the
 -- caller, before the function switches to its owner.
 CREATE TRIGGER audit_delete AFTER DELETE ON llama.storage_records REFERENCING OLD TABLE AS old_rows
-  FOR EACH STATEMENT WHEN (current_user <> 'maintenance_role')
+  FOR EACH STATEMENT WHEN (current_user <> 'maintenance_owner')
   EXECUTE FUNCTION llama.write_audit_of_statement('storage_records');
 CREATE TRIGGER audit_erasure AFTER DELETE ON llama.storage_records REFERENCING OLD TABLE AS old_rows
-  FOR EACH STATEMENT WHEN (current_user = 'maintenance_role')
+  FOR EACH STATEMENT WHEN (current_user = 'maintenance_owner')
   EXECUTE FUNCTION llama.write_audit_of_statement('storage_records', 'erase');
 CREATE TRIGGER write_audit_of_move BEFORE UPDATE ON llama.storage_records
   FOR EACH ROW WHEN (OLD.tenant_id <> NEW.tenant_id OR pg_catalog.date_trunc('month', OLD."timestamp", 'UTC') <> pg_catalog.date_trunc('month', NEW."timestamp", 'UTC'))

@@ -23,7 +23,7 @@ $$;
 
 COMMENT ON FUNCTION llama.summarize_performance() IS 'Content of tenant_performance_summary';
 
--- maintenance_role owns it, because a refresh runs as the owner. Forced row-level security shows llama_owner no row, so its
+-- maintenance_owner owns it, because a refresh runs as the owner. Forced row-level security shows llama_owner no row, so its
 -- refresh would succeed and leave the view empty.
 CREATE MATERIALIZED VIEW llama.tenant_performance_summary AS
 SELECT p.tenant_id, p.hour, p.total_requests, p.avg_confidence, p.p95_confidence, p.high_confidence_count
@@ -47,6 +47,10 @@ CREATE FUNCTION llama.refresh_performance_views() RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET lock_timeout = '5s'
+-- With it, REFRESH ... CONCURRENTLY builds the name of its temporary table wrongly.
+SET quote_all_identifiers = off
 AS $$
 BEGIN
   -- A view that was never filled cannot be refreshed CONCURRENTLY.
@@ -63,20 +67,20 @@ GRANT EXECUTE ON FUNCTION llama.refresh_performance_views() TO maintenance_role,
 GRANT SELECT ON llama.tenant_performance TO application_role;
 GRANT SELECT ON llama.tenant_performance_summary TO admin_role, analytics_role;
 
-GRANT CREATE ON SCHEMA llama TO maintenance_role;
-ALTER MATERIALIZED VIEW llama.tenant_performance_summary OWNER TO maintenance_role;
-ALTER VIEW llama.tenant_performance OWNER TO maintenance_role;
-ALTER FUNCTION llama.summarize_performance() OWNER TO maintenance_role;
-ALTER FUNCTION llama.refresh_performance_views() OWNER TO maintenance_role;
-REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
+GRANT CREATE ON SCHEMA llama TO maintenance_owner;
+ALTER MATERIALIZED VIEW llama.tenant_performance_summary OWNER TO maintenance_owner;
+ALTER VIEW llama.tenant_performance OWNER TO maintenance_owner;
+ALTER FUNCTION llama.summarize_performance() OWNER TO maintenance_owner;
+ALTER FUNCTION llama.refresh_performance_views() OWNER TO maintenance_owner;
+REVOKE CREATE ON SCHEMA llama FROM maintenance_owner;
 
-SET LOCAL ROLE maintenance_role;
+SET LOCAL ROLE maintenance_owner;
 SELECT llama.refresh_performance_views();
 SET LOCAL ROLE llama_owner;
 
 -- Down Migration
 
-SET LOCAL ROLE maintenance_role;
+SET LOCAL ROLE maintenance_owner;
 DROP FUNCTION llama.refresh_performance_views();
 DROP VIEW llama.tenant_performance;
 DROP MATERIALIZED VIEW llama.tenant_performance_summary;

@@ -1,13 +1,15 @@
 -- Up Migration
 
 -- The work that pg_cron does, as functions. Each is one short transaction that may run twice at once or be missed. A
--- function cannot detach a partition concurrently; `llama-db maintain` does.
+-- function cannot detach a partition concurrently; `llama-db maintain` does. Each sets what it depends on, because a job's
+-- session has the settings that anybody gave to its login or database.
 
 -- SECURITY DEFINER, because only the owner of a table may attach a partition.
 CREATE FUNCTION llama.create_partitions_ahead() RETURNS integer
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 AS $$
 DECLARE
   this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
@@ -36,6 +38,8 @@ CREATE FUNCTION llama.analyze_partitioned_tables() RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET lock_timeout = '5s'
 AS $$
 DECLARE
   parent text;
@@ -82,11 +86,12 @@ $$;
 
 COMMENT ON FUNCTION llama.erase_expired(integer, text) IS 'One batch of apply_retention, of all tenants or of one';
 
--- SECURITY DEFINER as maintenance_role: by that role the audit trigger recognises an erasure and stores key and hash only.
+-- SECURITY DEFINER as maintenance_owner: by that role the audit trigger recognises an erasure and stores key and hash only.
 CREATE FUNCTION llama.apply_retention(batch_size integer DEFAULT 1000) RETURNS integer
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 SET lock_timeout = '2s'
 AS $$
 DECLARE
@@ -117,12 +122,14 @@ $$;
 COMMENT ON FUNCTION llama.apply_retention(integer) IS
   'Erases one batch of storage records older than their tenant''s storage_retention_days; returns their number, 0 if only locked records are left; warns of each tenant whose records cannot be erased';
 
--- SECURITY DEFINER as maintenance_role, because the retention of every tenant decides.
+-- SECURITY DEFINER as maintenance_owner, because the retention of every tenant decides.
 CREATE FUNCTION llama.partitions_past_retention()
 RETURNS TABLE (table_name text, partition_name text, upper_bound timestamptz, protected_by bigint, to_be_erased_of bigint)
 LANGUAGE plpgsql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET lock_timeout = '5s'
 SET timezone = 'UTC'
 SET datestyle = 'ISO'
 AS $$
@@ -207,20 +214,20 @@ REVOKE ALL ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitione
 GRANT EXECUTE ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                           llama.partitions_past_retention(), llama.scheduled_jobs() TO maintenance_role;
 
-GRANT CREATE ON SCHEMA llama TO maintenance_role;
-ALTER FUNCTION llama.apply_retention(integer) OWNER TO maintenance_role;
-ALTER FUNCTION llama.erase_expired(integer, text) OWNER TO maintenance_role;
-ALTER FUNCTION llama.partitions_past_retention() OWNER TO maintenance_role;
-REVOKE CREATE ON SCHEMA llama FROM maintenance_role;
+GRANT CREATE ON SCHEMA llama TO maintenance_owner;
+ALTER FUNCTION llama.apply_retention(integer) OWNER TO maintenance_owner;
+ALTER FUNCTION llama.erase_expired(integer, text) OWNER TO maintenance_owner;
+ALTER FUNCTION llama.partitions_past_retention() OWNER TO maintenance_owner;
+REVOKE CREATE ON SCHEMA llama FROM maintenance_owner;
 
 -- llama_owner calls this before it detaches a partition.
-SET LOCAL ROLE maintenance_role;
+SET LOCAL ROLE maintenance_owner;
 GRANT EXECUTE ON FUNCTION llama.partitions_past_retention() TO llama_owner;
 SET LOCAL ROLE llama_owner;
 
 -- Down Migration
 
-SET LOCAL ROLE maintenance_role;
+SET LOCAL ROLE maintenance_owner;
 DROP FUNCTION llama.partitions_past_retention();
 DROP FUNCTION llama.apply_retention(integer);
 DROP FUNCTION llama.erase_expired(integer, text);

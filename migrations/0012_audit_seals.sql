@@ -171,6 +171,7 @@ CREATE FUNCTION llama.seal_audit_trail(batch_size integer DEFAULT 10000, batches
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 SET lock_timeout = '10s'
 AS $$
 DECLARE
@@ -244,6 +245,7 @@ CREATE FUNCTION llama.close_audit_partition(month date) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET row_security = on
 SET timezone = 'UTC'
 SET lock_timeout = '10s'
 AS $$
@@ -310,6 +312,7 @@ LANGUAGE sql STABLE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET row_security = on
 AS $$
   -- A closing seal does not cover rows that were sealed after it, and does not count before its retention is over. A seal
   -- that claims a future instant is forged.
@@ -342,7 +345,8 @@ ALTER FUNCTION llama.audit_retention_of(date) OWNER TO audit_sealer;
 REVOKE CREATE ON SCHEMA llama FROM audit_sealer;
 
 SET LOCAL ROLE audit_sealer;
-GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer), llama.audit_retention_of(date) TO maintenance_role;
+GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer) TO maintenance_role;
+GRANT EXECUTE ON FUNCTION llama.audit_retention_of(date) TO maintenance_owner;
 GRANT EXECUTE ON FUNCTION llama.close_audit_partition(date), llama.is_audit_partition_closed(date) TO llama_owner;
 SET LOCAL ROLE llama_owner;
 

@@ -3,8 +3,9 @@ import pg from 'pg';
 import { month } from '../database/maintain/months.ts';
 import { insertOf, sampleRow } from '../database/schema/sample.ts';
 import type { CheckInput } from './check.ts';
+import { keysTable } from './data-key-tables.ts';
 import { expectation } from './drift/manifest.ts';
-import { modelOf, nameOf, schema, tenantColumn, tenantRole } from './model.ts';
+import { modelOf, nameOf, tenantColumn, tenantRole } from './model.ts';
 import type { Column, Relation } from './snapshot/snapshot.ts';
 
 export interface ProbedTable {
@@ -37,8 +38,6 @@ export function probedTables(input: CheckInput): readonly ProbedTable[] {
   // The values of a registered column name a data key, which must be planted before them.
   return tables.sort((a, b) => Number(b.name === keysTable) - Number(a.name === keysTable));
 }
-
-const keysTable = `${schema}.data_keys`;
 
 /** Columns that take only encrypted values: llama.guard_sealed_value guards the first one that its trigger names. */
 function sealedColumns({ snapshot }: CheckInput, table: Relation): ReadonlySet<string> {

@@ -61,7 +61,7 @@ export function rewrap(target: Target, options: RewrapOptions): Promise<Rewrappe
           if (await write(client, key, again, wrapping)) rewrapped += 1;
         });
       }
-      await client.query('RESET ROLE');
+      await client.query('SET ROLE NONE');
       reporter.line(`Wrapped ${rewrapped} data keys with version ${version}`);
     }
     return { target: circumstances.target, version, rewrapped, failures: failures.all };

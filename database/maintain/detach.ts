@@ -24,7 +24,7 @@ import {
   whyItStays,
 } from './detached.ts';
 import { leafName, month } from './months.ts';
-import type { Run } from './run.ts';
+import { limits, type Run } from './run.ts';
 
 export interface DetachOptions {
   /** Keep detached tables instead of dropping them. @default false */
@@ -213,9 +213,14 @@ async function detachWhenFree(
 ): Promise<void> {
   const { client } = run.connection;
   const start = performance.now();
-  const limit = (milliseconds: number) =>
-    client.query("SELECT pg_catalog.set_config('statement_timeout', $1, false)", [String(milliseconds)]);
-  await limit(detachWaitSeconds * 1000);
+  // The whole statement has the limit, because its waits are many: one per older transaction.
+  const limit = (statement: number, lock: number) =>
+    client.query(
+      "SELECT pg_catalog.set_config('statement_timeout', $1, false), pg_catalog.set_config('lock_timeout', $2, false)",
+      [String(statement), String(lock)],
+    );
+  const usual = () => limit(0, limits.lockTimeout);
+  await limit(detachWaitSeconds * 1000, 0);
   const waiting = setInterval(() => {
     const waited = duration(performance.now() - start);
     run.reporter.line(`Partition ${leaf} is being detached: waiting for older transactions since ${waited}`);
@@ -224,7 +229,7 @@ async function detachWhenFree(
     await client.query(`ALTER TABLE ${qualified(table)} DETACH PARTITION ${qualified(leaf)} ${how}`);
   } catch (error) {
     if (sqlState(error) !== '57014') throw error;
-    await limit(0);
+    await usual();
     throw new Fault(
       'maintain/detach-timed-out',
       `Partition ${leaf} could not be detached`,
@@ -234,13 +239,13 @@ async function detachWhenFree(
     );
   } finally {
     clearInterval(waiting);
-    await limit(0).catch(() => undefined);
+    await usual().catch(() => undefined);
   }
 }
 
 async function oldestTransaction({ connection }: Run): Promise<string> {
   // Only the login, not llama_owner, may see the activity of other sessions.
-  await connection.client.query('RESET ROLE');
+  await connection.client.query('SET ROLE NONE');
   const { rows } = await connection.client.query<{ pid: number; name: string; login: string; since: Date }>(
     `SELECT pid, application_name AS name, usename AS login, xact_start AS since
        FROM pg_catalog.pg_stat_activity

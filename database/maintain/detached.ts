@@ -142,7 +142,7 @@ async function whyMonthStays(run: Run, leaf: string): Promise<Reason | undefined
 }
 
 async function whyRecordsStay(run: Run, leaf: string): Promise<Reason | undefined> {
-  const rows = await readingDetached(run, leaf, 'maintenance_role', async () => {
+  const rows = await readingDetached(run, leaf, 'maintenance_owner', async () => {
     const counted = await run.connection.client.query<Inhabited>(
       `SELECT count(*) FILTER (WHERE h.kept)::int AS tenants, count(*) FILTER (WHERE NOT h.kept)::int AS late
          FROM (SELECT s.tenant_id, pg_catalog.bool_or(
@@ -166,7 +166,7 @@ async function whyRecordsStay(run: Run, leaf: string): Promise<Reason | undefine
 async function readingDetached<Result>(
   { connection: { client } }: Run,
   leaf: string,
-  role: 'admin_role' | 'maintenance_role',
+  role: 'admin_role' | 'maintenance_owner',
   work: () => Promise<Result>,
 ): Promise<Result> {
   await client.query(

@@ -46,28 +46,22 @@ export interface Run {
 }
 
 /**
- * Milliseconds that a statement waits for its lock. Writers do not queue behind any of these statements. The wait exceeds
+ * Milliseconds that a statement of this session class waits for its lock. Writers do not queue behind any of these statements. The wait exceeds
  * deadlock_timeout (1 s), after which autovacuum gives up its lock.
  */
-const limits = { lockTimeout: 5_000, attempts: 5 };
+export const limits = { lockTimeout: 5_000, attempts: 5 };
 
 /**
- * Runs one transaction or statement that holds a lock for a moment: with a lock timeout and several attempts, about half
- * a minute in total.
+ * Runs one transaction or statement that holds a lock for a moment: with several attempts, about half a minute in total.
  *
  * @throws Fault naming `what` if no attempt got the lock
  */
 export async function briefly<Result>(
-  { connection: { client } }: Pick<Run, 'connection'>,
+  { connection: { circumstances } }: Pick<Run, 'connection'>,
   what: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  await client.query("SELECT pg_catalog.set_config('lock_timeout', $1, false)", [String(limits.lockTimeout)]);
-  try {
-    return await retryOnLock(what, limits, work);
-  } finally {
-    await client.query("SELECT pg_catalog.set_config('lock_timeout', '0', false)").catch(() => undefined);
-  }
+  return retryOnLock(what, { ...limits, holder: circumstances.blocker }, work);
 }
 
 /** Runs `work` as `maintenance_role`. */

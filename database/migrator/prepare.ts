@@ -99,7 +99,7 @@ export async function asRole<Result>(
     return await work();
   } finally {
     // In an aborted transaction or on a lost connection this fails; the earlier error is the useful one.
-    await client.query('RESET ROLE').catch(() => undefined);
+    await client.query('SET ROLE NONE').catch(() => undefined);
   }
 }
 

@@ -18,8 +18,11 @@ export const adminRole = 'admin_role';
 /** Reads the rows of all tenants. */
 export const analyticsRole = 'analytics_role';
 
-/** Refreshes views, erases expired rows, reports exports. */
+/** Calls the functions that refresh views, erase expired rows and report partitions past retention. */
 export const maintenanceRole = 'maintenance_role';
+
+/** Owns those functions, the performance views and `set_backup_status`. No login is a member of it. */
+export const maintenanceOwner = 'maintenance_owner';
 
 /** Owns the functions that write the audit trail, and alone may insert into it. */
 export const auditRole = 'audit_writer';
@@ -33,7 +36,18 @@ export const loginRoles = [applicationRole, adminRole, analyticsRole, maintenanc
 export type LoginRole = (typeof loginRoles)[number];
 
 /** Group roles that policies and grants name. None of them logs in; no role inherits them. */
-export const groupRoles: readonly string[] = [...loginRoles, auditRole, sealRole];
+export const groupRoles: readonly string[] = [...loginRoles, maintenanceOwner, auditRole, sealRole];
+
+/** Roles that own objects. No login but an administrator is a member of one. */
+export const ownerRoles: readonly string[] = [ownerRole, maintenanceOwner, auditRole, sealRole];
 
 /** Every role that the migrations make. */
 export const schemaRoles: readonly string[] = [ownerRole, ...groupRoles];
+
+/** Records every change of tenant rows. */
+export const auditTable = `${schema}.audit_trail`;
+
+/** Whether the body of a trigger function writes the audit trail. */
+export function writesAuditTrail(source: string): boolean {
+  return /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(source);
+}

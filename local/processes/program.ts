@@ -23,6 +23,8 @@ export interface Ended {
   readonly output: string;
   /** The text of standard output alone. */
   readonly stdout: string;
+  /** The text of standard error alone. */
+  readonly stderr: string;
 }
 
 /** How a run is stopped before its end. */
@@ -39,6 +41,8 @@ export interface ProgramOptions extends StopSignals {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Called with each line. @default - lines are only collected */
   readonly onOutput?: ((line: Line) => void) | undefined;
+  /** Called with the process id, which is also that of its process group. @default - nothing */
+  readonly onStart?: ((pid: number) => void) | undefined;
 }
 
 /** An interrupted program is killed after this many milliseconds. */
@@ -50,7 +54,7 @@ export async function runProgram(
   parameters: readonly string[],
   options: ProgramOptions,
 ): Promise<Ended> {
-  const { cwd, environment, onOutput } = options;
+  const { cwd, environment, onOutput, onStart } = options;
   const startedAt = Date.now();
   const child = spawn(program, [...parameters], {
     cwd,
@@ -59,13 +63,15 @@ export async function runProgram(
     // In a process group of its own, so that the caller decides who receives Ctrl-C, and in which order.
     detached: true,
   });
+  if (child.pid !== undefined) onStart?.(child.pid);
   const lines: Line[] = [];
   const stdout: Line[] = [];
-  const read = async (stream: Readable) => {
+  const stderr: Line[] = [];
+  const read = async (stream: Readable, own: Line[]) => {
     for await (const text of createInterface({ input: stream })) {
       const line = { at: Date.now(), text };
       lines.push(line);
-      if (stream === child.stdout) stdout.push(line);
+      own.push(line);
       onOutput?.(line);
     }
   };
@@ -88,7 +94,7 @@ export async function runProgram(
     if (signal?.aborted) stop();
   }
   try {
-    const [exitCode] = await Promise.all([closed, read(child.stdout), read(child.stderr)]);
+    const [exitCode] = await Promise.all([closed, read(child.stdout, stdout), read(child.stderr, stderr)]);
     const endedAt = Date.now();
     const milliseconds = endedAt - startedAt;
     return {
@@ -99,6 +105,7 @@ export async function runProgram(
       lines,
       output: textOf(lines),
       stdout: textOf(stdout),
+      stderr: textOf(stderr),
     };
   } finally {
     clearTimeout(timeout);

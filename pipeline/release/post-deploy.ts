@@ -17,6 +17,7 @@ import { type Action, describe } from '../../database/maintain/run.ts';
 import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
 import { type LockOptions, withLock } from '../../database/migrator/lock.ts';
 import { migrate } from '../../database/migrator/migrate.ts';
+import { resetOverrides } from '../../database/overrides.ts';
 import { ensureLogins } from '../../database/principals.ts';
 import { pendingRestarts, type RestartServer, restart } from '../../database/restart.ts';
 import { ensureSchedules } from '../../database/schedules.ts';
@@ -61,16 +62,20 @@ export interface PostDeployResult {
 export async function postDeploy(target: Target, options: PostDeployOptions): Promise<PostDeployResult> {
   const start = performance.now();
   const { reporter } = options;
+  let restarted = false;
   const first = await withRun(target, options, async (connection) => {
+    // Before all else: such a setting can make jobs, logins and the verification fail.
+    const reset = await resetOverrides(connection, reporter);
     // First, because an extension may need a library that is loaded only after the restart.
     const pending = await pendingRestarts(connection, reporter);
-    const restarted = pending.length > 0 && (await restart(pending, target.deployment, options));
-    return restarted ? undefined : deploy(connection, options);
+    restarted = pending.length > 0 && (await restart(pending, target.deployment, options));
+    return restarted || reset ? undefined : deploy(connection, options);
   });
-  // A restart ends the session and its lock, so the other parts run in a second one.
+  // A restart ends the session and its lock, and a session keeps the settings with which it began, so the other parts run
+  // in a second one.
   const done = first ?? (await withRun(target, options, (connection) => deploy(connection, options)));
   const durationMs = performance.now() - start;
-  const result = { ...done, restarted: first === undefined, durationMs };
+  const result = { ...done, restarted, durationMs };
   if (done.finding) {
     throw new Fault(
       'post-deploy/findings',

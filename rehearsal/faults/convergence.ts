@@ -1,7 +1,8 @@
 /**
  * A convergence run: deploys again and again, injects one kind of fault into the operations that have not had it yet,
  * and ends when every operation has had it and a deployment succeeds. After each failed deployment, it compares Azure
- * with the Terraform state: `llama-db adopt` must find every resource that the state lacks, and nothing else.
+ * with the Terraform state: `llama-db adopt` must find every resource that the state lacks, and nothing else. No
+ * deployment may leave a secret anywhere.
  */
 import { Fault } from '../../core/fault.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
@@ -114,8 +115,6 @@ async function deploy(
     ...(imports ? { imports } : {}),
   });
   const faulted = injection.disarm();
-  // The output of hundreds of deployments would fill the memory.
-  sandbox.runs.splice(0, sandbox.runs.length - 1);
   if (run.phases.at(-1)?.name !== 'apply') problems.push(...run.diagnostics.map(lineOf));
   await untilIdle(sandbox.azure);
   let adopted: ReadonlySet<string> = new Set();
@@ -134,6 +133,7 @@ async function deploy(
       );
     } else problems.push(`adopt: ${answer.output.trim()}`);
   }
+  problems.push(...(await leaksOf(sandbox)));
   return {
     number,
     exitCode: run.exitCode,
@@ -198,7 +198,15 @@ async function differences(sandbox: Sandbox, { imports }: ConvergenceOptions): P
     ...missingFromState.map((id) => `orphan in Azure: ${id}`),
     ...missingFromAzure.map((id) => `only in the state: ${id}`),
     ...azure.unknown,
+    ...(await leaksOf(sandbox)),
   ];
+}
+
+/** Secrets that were left so far, as text. Forgets the searched runs: the output of hundreds would fill the memory. */
+async function leaksOf(sandbox: Sandbox): Promise<string[]> {
+  const leaks = await sandbox.leaks();
+  sandbox.runs.length = 0;
+  return leaks.map(({ what, where }) => `${what} is in ${where}`);
 }
 
 /** Computed at the end, when the state has every resource, and thus the address of every operation. */

@@ -1,4 +1,4 @@
-/** `llama-db` as a person or a pipeline runs it on a deployed sandbox, with its JSON results. */
+/** `llama-db` as a person or a pipeline runs it on a deployed sandbox, with its JSON results and its errors. */
 import { Fault } from '../../core/fault.ts';
 import type { Sandbox } from './sandbox.ts';
 
@@ -76,4 +76,13 @@ export async function runAdopt(sandbox: Sandbox): Promise<Adopted> {
     brokeLock: lock !== undefined,
     ...(answer.ok === true ? { result: answer } : {}),
   };
+}
+
+/**
+ * Whether output has one error with this code, in one line that names every value: server, user, reason, command of the
+ * remedy.
+ */
+export function hasError(output: string, code: string, ...values: readonly string[]): boolean {
+  const lines = output.split('\n').filter((line) => line.endsWith(` [${code}]`));
+  return lines.length === 1 && values.every((value) => value !== '' && lines[0]?.includes(value));
 }

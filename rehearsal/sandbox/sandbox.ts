@@ -20,9 +20,10 @@ import type { Synthesis } from '../terraform/changed-stack.ts';
 import type { Deployer, DeployRun, Difference } from '../terraform/deployer.ts';
 import { slowTypes } from '../terraform/documents.ts';
 import type { Project } from '../terraform/project.ts';
+import type { TerraformStack } from '../terraform/stack.ts';
 import { synthesize } from '../terraform/synthesis.ts';
 import { deploymentOf, isOwn } from './environments.ts';
-import { leaksOf } from './leaks.ts';
+import { LeakSearch, type Output } from './leaks.ts';
 import { type Leak, Secrets } from './secrets.ts';
 import { type PipelineIdentity, Testbed } from './testbed.ts';
 
@@ -42,6 +43,8 @@ export interface SandboxOptions {
   readonly tokenLifetime?: number;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */
   readonly onOutput?: ((line: Line) => void) | undefined;
+  /** Serve all runs of Terraform from one process of the provider; see {@link Testbed}. @default false */
+  readonly sharesProvider?: boolean;
   /** Called when a run starts or ends and when a check has passed. @default - nothing */
   readonly onEvent?: ((event: SandboxEvent) => void) | undefined;
   /** Interrupts the program that runs. @default - programs run to their end */
@@ -85,6 +88,9 @@ export class Sandbox {
   readonly #options: SandboxOptions;
   readonly #testbed: Testbed;
   readonly #included: Set<string>;
+  readonly #leakSearch: LeakSearch;
+  /** Output of commands that was not searched for secrets yet. */
+  readonly #commands: Output[] = [];
   #input: EnvironmentInput;
 
   private constructor(
@@ -98,6 +104,7 @@ export class Sandbox {
     this.#input = input;
     this.#testbed = testbed;
     this.#included = new Set(included);
+    this.#leakSearch = new LeakSearch(secrets);
   }
 
   /** Sets up a sandbox for a first deployment. The caller must close it. */
@@ -111,7 +118,10 @@ export class Sandbox {
 
   /** Sets up a second sandbox with copies of the resources in Azure, the Terraform state and the database. */
   async fork(
-    options: Pick<SandboxOptions, 'onOutput' | 'onEvent' | 'signal' | 'tokenLifetime'> = {},
+    options: Pick<
+      SandboxOptions,
+      'onOutput' | 'onEvent' | 'signal' | 'tokenLifetime' | 'sharesProvider'
+    > = {},
   ): Promise<Sandbox> {
     const all = { ...this.#options, ...options };
     const secrets = new Secrets();
@@ -247,11 +257,13 @@ export class Sandbox {
   /** Runs `llama-db` on this sandbox, as an operator does. */
   async command(...parameters: string[]): Promise<Ended> {
     const { root } = this.project;
-    return runProgram(process.execPath, [program, ...parameters], {
+    const run = await runProgram(process.execPath, [program, ...parameters], {
       cwd: root,
       environment: { ...this.variables, CDKTF_OUTDIR: path.join(root, 'cdktf.out') },
       ...this.#stops({}),
     });
+    this.#commands.push({ name: `llama-db ${parameters[0]}`, run });
+    return run;
   }
 
   /**
@@ -305,20 +317,19 @@ export class Sandbox {
     );
   }
 
-  /** Secrets in the files, blobs, output and logs that the deployments left; see {@link leaksOf}. */
-  leaks(options?: Parameters<typeof leaksOf>[3]): Promise<readonly Leak[]> {
-    return leaksOf(this.#testbed, this.runs, this.secrets, options);
+  /** Secrets in the files, blobs, output and logs that runs and commands left; see {@link LeakSearch}. */
+  leaks(): Promise<readonly Leak[]> {
+    return this.#leakSearch.search(this.#testbed, [...this.runs, ...this.#commands.splice(0)]);
   }
 
   /** Environment variables with which terraform, cdktf, psql and llama-db reach this sandbox. */
   get variables(): Readonly<Record<string, string>> {
-    const { project, azure, settings } = this;
-    return {
-      ...project.environment,
-      ...azure.environment,
-      ...this.#testbed.loginEnvironment(settings),
-      ...this.#testbed.identityEnvironment,
-    };
+    return { ...this.project.environment, ...this.#testbed.environment };
+  }
+
+  /** Terraform in the folder of a stack, beside the deployments. @default name - the environment's stack */
+  terraform(name: string = this.settings.name): Promise<TerraformStack> {
+    return this.#testbed.stack(name);
   }
 
   /** Closes all parts. @throws NotClosed that names the parts that did not close */

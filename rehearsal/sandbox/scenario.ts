@@ -22,6 +22,12 @@ export interface Scenario {
    * @default 0
    */
   readonly waitSeconds?: number;
+  /**
+   * Whether Terraform starts the provider for each run in tests too, as in a rehearsal and in a real deployment.
+   * Otherwise one process serves all runs of the scenario that it does not stop.
+   * @default false
+   */
+  readonly startsProvider?: boolean;
   /** Whether the plan must be empty at the end. @default true */
   readonly endsWithEmptyPlan?: boolean;
   /** Runs it. `sandbox.check` throws if an assertion does not hold. */

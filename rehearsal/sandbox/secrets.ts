@@ -10,13 +10,29 @@ export interface Leak {
 /** A shorter value would match by chance. In characters. */
 const shortestSecret = 8;
 
+/** One encoding of a secret. */
+interface Spelling {
+  readonly what: string;
+  readonly bytes: Buffer;
+}
+
 export class Secrets {
   readonly #values = new Map<string, string>();
+  readonly #spellings = new Map<number, Spelling[]>();
+  readonly #filter = new Uint8Array(filterSize);
 
   /** @param what its name in a finding: `the client secret` */
   add(what: string, value: string): void {
     if (value.length < shortestSecret) throw new Error(`${what} is too short to be searched for`);
+    if (this.#values.has(value)) return;
     this.#values.set(value, what);
+    for (const text of spellings(value)) {
+      const bytes = Buffer.from(text);
+      const end = bytes.readInt32BE(bytes.length - 4);
+      this.#filter[slotOf(end)] = 1;
+      const others = this.#spellings.get(end) ?? [];
+      this.#spellings.set(end, [...others, { what, bytes }]);
+    }
   }
 
   get count(): number {
@@ -28,12 +44,32 @@ export class Secrets {
    * gzip, and base64-encoded gzip are unpacked first, up to four levels deep.
    */
   search(where: string, content: string | Buffer): Leak[] {
-    const texts = unfolded(Buffer.from(content));
     const found = new Set<string>();
-    for (const [value, what] of this.#values)
-      if (spellings(value).some((spelling) => texts.some((text) => text.includes(spelling)))) found.add(what);
+    for (const bytes of unfolded(Buffer.from(content))) this.#findIn(bytes, found);
     return [...found].map((what) => ({ what, where }));
   }
+
+  /** Compares the last four bytes of all spellings at once, because a long rehearsal has thousands of tokens. */
+  #findIn(bytes: Buffer, found: Set<string>): void {
+    let lastFour = 0;
+    for (let next = 0; next < bytes.length; ) {
+      lastFour = (lastFour << 8) | (bytes[next] ?? 0);
+      next += 1;
+      if (this.#filter[slotOf(lastFour)] === 0) continue;
+      for (const { what, bytes: spelling } of this.#spellings.get(lastFour) ?? []) {
+        const start = next - spelling.length;
+        if (start >= 0 && spelling.equals(bytes.subarray(start, next))) found.add(what);
+      }
+    }
+  }
+}
+
+/** Most positions of a text are no end of a spelling; a byte per slot answers that faster than a map. */
+const filterSize = 2 ** 20;
+
+/** Multiplicative hashing: D. Knuth, The Art of Computer Programming, volume 3, 6.4. */
+function slotOf(lastFour: number): number {
+  return Math.imul(lastFour, 0x9e3779b1) >>> 12;
 }
 
 function spellings(value: string): string[] {

@@ -26,6 +26,8 @@ import { serverFor } from '../start.ts';
 import { CdktfDeployer } from '../terraform/cdktf.ts';
 import { type Deployer, TerraformDeployer } from '../terraform/deployer.ts';
 import { Project } from '../terraform/project.ts';
+import { SharedProvider } from '../terraform/shared-provider.ts';
+import { TerraformStack } from '../terraform/stack.ts';
 import { admit } from './entra-login.ts';
 import { deploymentOf } from './environments.ts';
 import type { Secrets } from './secrets.ts';
@@ -45,6 +47,12 @@ export interface TestbedOptions {
   readonly tokenLifetime?: number | undefined;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */
   readonly onOutput?: ((line: Line) => void) | undefined;
+  /**
+   * Whether one process of the provider serves all runs, which saves its starts. Terraform otherwise starts the provider
+   * for each run, as in a real deployment.
+   * @default false
+   */
+  readonly sharesProvider?: boolean | undefined;
 }
 
 /** An identity that a workflow signs in as without a secret. */
@@ -81,6 +89,7 @@ export class Testbed {
   #behind: PostgresBehind | undefined;
   #azure: LocalAzure | undefined;
   #deployer: Deployer | undefined;
+  #provider: SharedProvider | undefined;
 
   private constructor(options: TestbedOptions) {
     this.#options = options;
@@ -135,14 +144,30 @@ export class Testbed {
   }
 
   #newDeployer(): Deployer {
-    const { settings, deployer, onOutput } = this.#options;
+    const { project, environment } = this;
+    const { settings, deployer, onOutput, sharesProvider } = this.#options;
     const Kind = deployer === 'cdktf' ? CdktfDeployer : TerraformDeployer;
-    const environment = {
+    if (sharesProvider) {
+      const provider = new SharedProvider({ ...project.environment, ...environment });
+      this.#parts.push({ name: 'the provider', close: () => provider.end() });
+      this.#provider = provider;
+    }
+    return new Kind({ project, name: settings.name, environment, onOutput, provider: this.#provider });
+  }
+
+  /** Variables of everything that is signed in, beside those of the project. */
+  get environment(): Readonly<Record<string, string>> {
+    return {
       ...this.azure.environment,
-      ...this.loginEnvironment(settings),
+      ...this.loginEnvironment(this.#options.settings),
       ...this.identityEnvironment,
     };
-    return new Kind({ project: this.project, name: settings.name, environment, onOutput });
+  }
+
+  /** Terraform in the folder of a stack, beside the deployer; served by the shared provider if there is one. */
+  async stack(name: string): Promise<TerraformStack> {
+    const stack = await TerraformStack.in(this.project, name, this.environment);
+    return this.#provider && stack.isInitialised ? stack.servedBy(this.#provider) : stack;
   }
 
   /** Signs everything in as an identity of the pipeline from now on, by a token that its workflow would have. */

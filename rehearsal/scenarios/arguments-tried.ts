@@ -4,7 +4,7 @@ import { type Trial, trials } from '../replacements.ts';
 import { lockByHand } from '../sandbox/operator.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
-import { TerraformStack } from '../terraform/stack.ts';
+import type { TerraformStack } from '../terraform/stack.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -73,10 +73,10 @@ interface Resource {
  * with the other value. No copy refers to another, so that one plan shows the outcome of each.
  */
 async function copied(sandbox: Sandbox) {
-  const deployed = await TerraformStack.in(sandbox.project, sandbox.settings.name, sandbox.variables);
+  const deployed = await sandbox.terraform();
   const { resource, terraform, provider } = JSON.parse(await deployed.document());
   const state = JSON.parse((await deployed.run(['state', 'pull'])).output);
-  const stack = await TerraformStack.in(sandbox.project, 'trials', sandbox.variables);
+  const stack = await sandbox.terraform('trials');
 
   const instances: unknown[] = [];
   const copies = Object.entries(trials).flatMap(([type, each]) => {
@@ -121,7 +121,8 @@ async function copied(sandbox: Sandbox) {
   await protect(true);
   const ready = await stack.init();
   if (ready.exitCode !== 0) throw new Error(ready.output);
-  return { stack, copies, protect };
+  // Once Terraform has installed the provider, a shared one serves this stack too.
+  return { stack: await sandbox.terraform('trials'), copies, protect };
 }
 
 /** The same value with each reference replaced by its value in the state. */

@@ -1,3 +1,4 @@
+import { hasError } from '../sandbox/commands.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
@@ -6,6 +7,7 @@ export const scenario: Scenario = {
     'With an expired client secret, a deployment ends with the reason from Entra before it changes anything',
   environments: ['development', 'staging', 'production'],
   startsFrom: 'deployed',
+  startsProvider: true,
   async run(sandbox) {
     const { directory } = sandbox.azure;
     const moment = Date.now();
@@ -18,14 +20,13 @@ export const scenario: Scenario = {
     sandbox.check(
       'llama-db reports in one line which login failed, the reason and the remedy',
       status.exitCode === 2 &&
-        status.output
-          .split('\n')
-          .some(
-            (line) =>
-              [administrator, primary.host, 'the client secret has expired (AADSTS7000222)'].every((part) =>
-                line.includes(part),
-              ) && /az login\b.*\. \[credentials\/no-token\]$/.test(line),
-          ),
+        hasError(
+          status.output,
+          'credentials/no-token',
+          ...[administrator, primary.host, 'the client secret has expired (AADSTS7000222)'],
+          // Both remedies.
+          ...['az login', 'PGPASSWORD'],
+        ),
       () => status.output,
     );
     const changes = sandbox.changesSince(moment);

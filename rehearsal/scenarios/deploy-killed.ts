@@ -12,6 +12,7 @@ export const scenario: Scenario = {
     'After a first deployment was killed while Azure created the server, and after llama-db adopt, the next one completes',
   environments: ['staging', 'production', 'development'],
   startsFrom: 'empty',
+  startsProvider: true,
   async run(sandbox) {
     const { name } = sandbox.settings.server;
     const injection = new Injection(

@@ -5,6 +5,7 @@ export const scenario: Scenario = {
   title: 'A first deployment builds everything, ends with a verified database, and the next plan is empty',
   environments: ['production', 'staging', 'development'],
   startsFrom: 'empty',
+  startsProvider: true,
   async run(sandbox) {
     const run = await sandbox.assertDeploys({}, 'the first deployment succeeds');
     const failed = sandbox.azure.operations.filter(({ outcome }) => outcome !== 'Succeeded');

@@ -18,6 +18,7 @@ export const scenario: Scenario = {
     'With the roles that bootstrap gives, the deploy identity deploys, and the plan identity plans and changes nothing',
   environments: ['staging', 'production'],
   startsFrom: 'empty',
+  startsProvider: true,
   // The plan of the plan identity is that check.
   endsWithEmptyPlan: false,
   async run(sandbox) {

@@ -1,5 +1,6 @@
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
+import { hasError } from '../sandbox/commands.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
@@ -26,15 +27,16 @@ export const scenario: Scenario = {
       'the deployment fails in its post-deploy step',
     );
     const lines = failed.steps.map(({ text }) => text);
-    const { server } = sandbox.settings;
-    const refusals = lines.filter((text) => text.includes(` refused the login of ${administrators?.name}: `));
+    const login = administrators?.name ?? '';
     sandbox.check(
       'the step reports in one line which login was refused, the reason and the remedy',
-      refusals.length === 1 &&
-        refusals[0]?.startsWith(server.name) === true &&
-        /: password authentication failed for user .*\. .*: az login\. \[connection\/login-refused\]$/.test(
-          refusals[0],
-        ),
+      hasError(
+        lines.join('\n'),
+        'connection/login-refused',
+        ...[sandbox.deployment.primary.host, sandbox.deployment.database],
+        `refused the login of ${login}: password authentication failed for user "${login}"`,
+        ...['sign in as a member of it', 'az login'],
+      ),
       () => lines.join('; '),
     );
     sandbox.check('the database is unchanged', (await partitions(sandbox)) === before);

@@ -3,7 +3,6 @@ import { lockType } from '../../local/azure/core/locks.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import { lockByHand } from '../sandbox/operator.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
-import { TerraformStack } from '../terraform/stack.ts';
 
 type Change = (input: EnvironmentInput) => void;
 
@@ -113,7 +112,7 @@ export const scenario: Scenario = {
       change: only(() => {}),
     });
 
-    const stack = await TerraformStack.in(sandbox.project, sandbox.settings.name, sandbox.variables);
+    const stack = await sandbox.terraform();
     const document = await stack.document();
     const refused = async (words: string, parameters: readonly string[]) => {
       const run = await stack.run([...parameters, '-json', '-no-color']);

@@ -5,6 +5,7 @@ export const scenario: Scenario = {
   title: 'A second deployment changes nothing in Azure and does not run the post-deploy step again',
   environments: ['production', 'staging', 'development'],
   startsFrom: 'deployed',
+  startsProvider: true,
   async run(sandbox) {
     const run = await sandbox.assertDeploys({}, 'the second deployment succeeds');
     sandbox.check('it changed no resource', run.resources.length === 0, () =>

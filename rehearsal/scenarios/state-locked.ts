@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hasError } from '../sandbox/commands.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
@@ -7,6 +8,7 @@ export const scenario: Scenario = {
     'While another run holds the state lock, a deployment ends at once, names the holder and changes nothing',
   environments: ['production', 'staging'],
   startsFrom: 'deployed',
+  startsProvider: true,
   async run(sandbox) {
     const blob = sandbox.stateBlob;
     if (!blob) throw new Error('this environment does not keep its state in a blob');
@@ -27,15 +29,12 @@ export const scenario: Scenario = {
     sandbox.check(
       'llama-db adopt reports in one line who holds the lock, since when, and the remedy',
       adopt.exitCode === 2 &&
-        adopt.output
-          .split('\n')
-          .some(
-            (line) =>
-              line.startsWith(
-                `The state of ${sandbox.environment} is locked by ${info.Who} (apply) since ${info.Created}, `,
-              ) &&
-              line.includes(`llama-db adopt ${sandbox.environment} --break-lock ${id}. [adopt/state-locked]`),
-          ),
+        hasError(
+          adopt.output,
+          'adopt/state-locked',
+          `The state of ${sandbox.environment} is locked by ${info.Who} (apply) since ${info.Created}`,
+          `llama-db adopt ${sandbox.environment} --break-lock ${id}`,
+        ),
       () => adopt.output,
     );
     sandbox.check('the other run still holds its lock', sandbox.stateBlob?.lease === id);

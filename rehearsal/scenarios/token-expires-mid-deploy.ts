@@ -9,6 +9,7 @@ export const scenario: Scenario = {
     'A token that expires during a deployment ends it with a clear error, and the next deployment converges',
   environments: ['development', 'staging', 'production'],
   startsFrom: 'deployed',
+  startsProvider: true,
   async run(sandbox) {
     const names = Object.keys(parameters);
     const moment = Date.now();

@@ -2,6 +2,7 @@
 import type { Ended, Line, StopSignals } from '../../local/processes/program.ts';
 import type { Synthesis } from './changed-stack.ts';
 import type { Project } from './project.ts';
+import type { SharedProvider } from './shared-provider.ts';
 import { complaints, type Diagnostic, type ResourceRun, type TerraformRun, TerraformStack } from './stack.ts';
 import { synthesize } from './synthesis.ts';
 
@@ -45,6 +46,11 @@ export interface DeployerOptions {
   /** Environment variables beside the project's. */
   readonly environment: Readonly<Record<string, string>>;
   readonly onOutput?: ((line: Line) => void) | undefined;
+  /**
+   * Serves runs that nobody can stop.
+   * @default - Terraform starts the provider for each run
+   */
+  readonly provider?: SharedProvider | undefined;
 }
 
 /** Synthesis by node, then Terraform: the steps of the cdktf command line, one by one. */
@@ -59,8 +65,7 @@ export class TerraformDeployer implements Deployer {
 
   async deploy(synthesis: Synthesis | undefined, stop?: StopSignals): Promise<DeployRun> {
     return this.#run(synthesis, stop, async (stack, run) => {
-      const planned = await run('plan', () => stack.plan(stop));
-      if (planned.exitCode === 0) await run('apply', () => stack.apply(stop));
+      await run('plan', () => stack.apply(stop));
     });
   }
 
@@ -84,10 +89,12 @@ export class TerraformDeployer implements Deployer {
     stop: StopSignals | undefined,
     steps: (stack: TerraformStack, run: RunPhase) => Promise<void>,
   ): Promise<DeployRun> {
-    const { project, name, environment, onOutput } = this.#options;
+    const { project, name, environment, onOutput, provider } = this.#options;
     this.#stack ??= await TerraformStack.in(project, name, environment, onOutput);
     const stack = this.#stack;
-    const runs: { readonly name: string; readonly ended: Ended }[] = [];
+    // A stopped run must end its own provider.
+    const shared = stop?.interrupt || stop?.kill ? undefined : provider;
+    const runs: NamedEnded[] = [];
     const runPhase: RunPhase = async (phase, start) => {
       if (isStopped(stop)) throw new Stopped();
       const ended = await start();
@@ -102,7 +109,7 @@ export class TerraformDeployer implements Deployer {
       if ((synthesized?.exitCode ?? 0) !== 0) return joined(runs);
       const isReady =
         stack.isInitialised || (await runPhase('initialisation', () => stack.init(stop))).exitCode === 0;
-      if (isReady) await steps(stack, runPhase);
+      if (isReady) await steps(shared ? await stack.servedBy(shared) : stack, runPhase);
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
       // The last finished phase may have succeeded, but the run as a whole did not.
@@ -121,12 +128,19 @@ function isStopped(stop: StopSignals | undefined): boolean {
   return (stop?.interrupt?.aborted ?? false) || (stop?.kill?.aborted ?? false);
 }
 
-function joined(runs: readonly { readonly name: string; readonly ended: Ended }[]): DeployRun {
+/** A program that has ended, by the name of its first phase. */
+interface NamedEnded {
+  readonly name: string;
+  readonly ended: Ended;
+}
+
+function joined(runs: readonly NamedEnded[]): DeployRun {
   const all = runs.map(({ ended }) => ended);
   const startedAt = all[0]?.startedAt ?? 0;
   const endedAt = all.at(-1)?.endedAt ?? startedAt;
+  const phases = runs.flatMap(phasesOf);
   return {
-    command: runs.map(({ name }) => name).join(', '),
+    command: phases.map(({ name }) => name).join(', '),
     exitCode: all.at(-1)?.exitCode ?? 1,
     startedAt,
     endedAt,
@@ -134,6 +148,7 @@ function joined(runs: readonly { readonly name: string; readonly ended: Ended }[
     lines: all.flatMap(({ lines }) => lines),
     output: all.map(({ output }) => output).join(''),
     stdout: all.map(({ stdout }) => stdout).join(''),
+    stderr: all.map(({ stderr }) => stderr).join(''),
     diagnostics: all.flatMap((ended) =>
       'diagnostics' in ended ? complaints(ended as TerraformRun) : failureOf(ended),
     ),
@@ -141,8 +156,20 @@ function joined(runs: readonly { readonly name: string; readonly ended: Ended }[
       'resources' in ended ? (ended.resources as readonly ResourceRun[]) : [],
     ),
     steps: all.flatMap((ended) => ('steps' in ended ? (ended.steps as readonly Line[]) : [])),
-    phases: runs.map(({ name, ended }) => ({ name, startedAt: ended.startedAt, endedAt: ended.endedAt })),
+    phases,
   };
+}
+
+/** A deployment plans and applies in one run. */
+function phasesOf({ name, ended }: NamedEnded): Phase[] {
+  const { startedAt, endedAt } = ended;
+  const plannedAt = name === 'plan' && 'plannedAt' in ended ? Number(ended.plannedAt) : undefined;
+  return plannedAt === undefined
+    ? [{ name, startedAt, endedAt }]
+    : [
+        { name, startedAt, endedAt: plannedAt },
+        { name: 'apply', startedAt: plannedAt, endedAt },
+      ];
 }
 
 /** The output of a failed program other than Terraform, as a diagnostic. */

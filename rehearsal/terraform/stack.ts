@@ -8,12 +8,15 @@ import path from 'node:path';
 import { type Ended, type Line, runProgram, type StopSignals } from '../../local/processes/program.ts';
 import { findTerraform } from './installation.ts';
 import { Project } from './project.ts';
+import type { SharedProvider } from './shared-provider.ts';
 
 /**
  * Resources that Terraform works on at once. With its default of 10, forty metric alerts wait in four rounds of two
  * minutes; and a higher number provokes more of Azure's refusals of parallel operations.
  */
 export const parallelism = 64;
+
+const unattended = ['-json', '-no-color', `-parallelism=${parallelism}`, '-auto-approve'];
 
 export interface Diagnostic {
   readonly severity: 'error' | 'warning';
@@ -52,6 +55,8 @@ export interface ApplyRun extends TerraformRun {
   readonly resources: readonly ResourceRun[];
   /** The lines of the post-deploy step. */
   readonly steps: readonly Line[];
+  /** When its plan was complete and the apply began, in milliseconds since the epoch; undefined if it did not begin. */
+  readonly plannedAt?: number;
 }
 
 export interface StackOptions {
@@ -99,6 +104,12 @@ export class TerraformStack {
     return new TerraformStack(project, directory, { ...project.environment, ...environment }, onOutput);
   }
 
+  /** The same stack with a provider that runs already. */
+  async servedBy(provider: SharedProvider): Promise<TerraformStack> {
+    const environment = { ...this.environment, ...(await provider.variables(this.directory)) };
+    return new TerraformStack(this.project, this.directory, environment, this.onOutput);
+  }
+
   /** The text of its `cdk.tf.json`. */
   async document(): Promise<string> {
     return readFile(path.join(this.directory, 'cdk.tf.json'), 'utf8');
@@ -125,7 +136,7 @@ export class TerraformStack {
     return { ...run, diagnostics: found.flatMap(asDiagnostic) };
   }
 
-  /** Writes the file `plan`, which {@link apply} applies. */
+  /** Plans a deployment, and writes the plan to the file `plan`. */
   async plan(stop?: StopSignals, ...options: readonly string[]): Promise<PlanRun> {
     const how = ['-json', '-no-color', '-detailed-exitcode', '-out=plan'];
     const run = await this.run(['plan', ...how, ...options], stop);
@@ -138,16 +149,13 @@ export class TerraformStack {
     return { ...run, exitCode: run.exitCode === 2 ? 0 : run.exitCode, isEmpty: run.exitCode === 0, changes };
   }
 
-  /** Applies the file `plan`. */
+  /** Plans and applies in one command, as the cdktf command line does. */
   async apply(stop?: StopSignals): Promise<ApplyRun> {
-    return withResources(
-      await this.run(['apply', '-json', '-no-color', `-parallelism=${parallelism}`, 'plan'], stop),
-    );
+    return withResources(await this.run(['apply', ...unattended], stop));
   }
 
   async destroy(stop?: StopSignals): Promise<ApplyRun> {
-    const how = ['-json', '-no-color', `-parallelism=${parallelism}`, '-auto-approve'];
-    return withResources(await this.run(['destroy', ...how], stop));
+    return withResources(await this.run(['destroy', ...unattended], stop));
   }
 
   /** The output of `terraform show -json`: the state, or the plan in `file`. */
@@ -184,7 +192,11 @@ export function complaints(run: TerraformRun): readonly Diagnostic[] {
 
 function withResources(run: TerraformRun): ApplyRun {
   const started = new Map<string, number>();
-  const resources = messagesOf(run).flatMap(({ at, message }): ResourceRun[] => {
+  const messages = messagesOf(run);
+  const summary = messages.findIndex(({ message }) => message['type'] === 'change_summary');
+  // While it plans, the read of a data source starts and ends in the words of an apply.
+  const applied = summary < 0 ? [] : messages.slice(summary + 1);
+  const resources = applied.flatMap(({ at, message }): ResourceRun[] => {
     const hook = message['hook'];
     if (!isRecord(hook) || !isRecord(hook['resource'])) return [];
     const address = String(hook['resource']['addr']);
@@ -202,13 +214,18 @@ function withResources(run: TerraformRun): ApplyRun {
       },
     ];
   });
-  const steps = messagesOf(run).flatMap(({ at, message }): Line[] => {
+  const steps = applied.flatMap(({ at, message }): Line[] => {
     const hook = message['type'] === 'provision_progress' ? message['hook'] : undefined;
     if (!isRecord(hook)) return [];
     const texts = String(hook['output']).split('\n');
     return texts.flatMap((text) => (text.trim() === '' ? [] : [{ at, text: text.trim() }]));
   });
-  return { ...run, resources, steps };
+  // An interrupted plan has a summary too, but nothing is applied after it.
+  const began = applied.some(({ message }) =>
+    ['apply_start', 'change_summary'].includes(`${message['type']}`),
+  );
+  const plannedAt = began ? messages[summary]?.at : undefined;
+  return { ...run, resources, steps, ...(plannedAt === undefined ? {} : { plannedAt }) };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

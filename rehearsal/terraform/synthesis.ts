@@ -63,8 +63,8 @@ async function synthesizeHere(project: Project, synthesis: Synthesis): Promise<E
   const endedAt = Date.now();
   const lines = failure === undefined ? [] : [{ at: endedAt, text: failure }];
   const output = lines.map(({ text }) => `${text}\n`).join('');
-  const milliseconds = endedAt - startedAt;
-  return { exitCode: lines.length, startedAt, endedAt, milliseconds, lines, output, stdout: '' };
+  const times = { startedAt, endedAt, milliseconds: endedAt - startedAt };
+  return { ...times, exitCode: lines.length, lines, output, stdout: '', stderr: output };
 }
 
 export interface SynthesizedStack {

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, inject, it } from 'vitest';
 import { issueCertificate } from '../../local/postgres/certificates.ts';
 import { whyNoSmallDisk } from '../../local/postgres/disk.ts';
 import { startPostgres } from '../../local/postgres/server.ts';
-import { freshDatabase, type TestDatabase } from '../support/postgres.ts';
+import { freshDatabase, migratedDatabase, type TestDatabase } from '../support/postgres.ts';
 import { type Finished, migrationsCopy, run, start } from './run.ts';
 
 /** Provokes each fault through the real command line, removes its cause, and runs the command again. */
@@ -14,6 +14,15 @@ const databases: TestDatabase[] = [];
 async function fresh(): Promise<TestDatabase> {
   const database = await freshDatabase();
   databases.push(database);
+  return database;
+}
+
+/** A database in use: deployed, with a row that must survive every fault. Its migrations are a copy, which saves their time. */
+async function lived(): Promise<TestDatabase> {
+  const database = await migratedDatabase();
+  databases.push(database);
+  expectDone(await deploy(database.url()));
+  await database.query('superuser', "CREATE TABLE public.kept AS SELECT 'row'::text AS what");
   return database;
 }
 
@@ -45,12 +54,6 @@ async function applied(database: TestDatabase): Promise<number> {
     "SELECT count(*)::int FROM llama.schema_migrations WHERE direction = 'up' AND outcome = 'applied'",
   );
   return rows[0]?.count ?? 0;
-}
-
-/** Deploys, and adds a row that must survive every fault. */
-async function lived(url: string, database: TestDatabase): Promise<void> {
-  expectDone(await deploy(url));
-  await database.query('superuser', "CREATE TABLE public.kept AS SELECT 'row'::text AS what");
 }
 
 const kept = (database: TestDatabase) => database.query('superuser', 'SELECT what FROM public.kept');
@@ -214,8 +217,7 @@ describe('PostgreSQL', () => {
 
 describe('the history', () => {
   it('with its lock held by another run: waits, names the holder, gives up, succeeds later', async () => {
-    const database = await fresh();
-    await lived(database.url(), database);
+    const database = await lived();
     const other = await database.connect('migrator');
     await other.query("SET application_name = 'llama-db post-deploy (build-7 4711)'");
     await other.query('SELECT pg_advisory_lock(7241865325823964)');
@@ -233,10 +235,9 @@ describe('the history', () => {
   });
 
   it('with an edited migration: names it, and continues once it is restored', async () => {
-    const database = await fresh();
+    const database = await lived();
     const migrations = migrationsCopy();
     try {
-      await lived(database.url(), database);
       const before = await applied(database);
       const path = `${migrations.directory}/0003_tables.sql`;
       const original = readFileSync(path, 'utf8');
@@ -253,10 +254,9 @@ describe('the history', () => {
   });
 
   it('with a failing migration: it is rolled back, and applied after a correction', async () => {
-    const database = await fresh();
+    const database = await lived();
     const migrations = migrationsCopy();
     try {
-      await lived(database.url(), database);
       const before = await applied(database);
       migrations.write(
         '9001_half.sql',
@@ -300,8 +300,7 @@ describe('the history', () => {
 
 describe('verification', () => {
   it('that finds an open table fails the step after recording it; the next run is clean', async () => {
-    const database = await fresh();
-    await lived(database.url(), database);
+    const database = await lived();
     await database.query('superuser', 'ALTER TABLE llama.storage_records NO FORCE ROW LEVEL SECURITY');
     const finished = await deploy(database.url());
     expect(finished.code, finished.stderr).toBe(1);

@@ -138,11 +138,11 @@ describe('llama-db keys', () => {
     await whole.finished;
     const length = performance.now() - begun;
     for (let round = 0; round < 5; round += 1) {
-      const { child, finished } = start(arguments_);
+      const running = start(arguments_);
       // The first third is the start of the program.
       await sleep(length * (0.35 + Math.random() * 0.6));
-      child.kill('SIGKILL');
-      await finished;
+      running.kill();
+      await running.finished;
       expect((await read(tenant)).numbers, `after kill ${round}`).toEqual(expected(60));
       expect((await states(tenant)).filter((state) => state === 'active')).toHaveLength(1);
     }

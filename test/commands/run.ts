@@ -1,23 +1,25 @@
 /** Runs llama-db as a person or a pipeline does, in a process of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runProgram } from '../../local/processes/program.ts';
 
 const root = join(import.meta.dirname, '../..');
 
 export interface Finished {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
+  /** 137 after SIGKILL, as in a shell. */
+  readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 export interface Running {
-  readonly child: ChildProcess;
+  readonly pid: number;
   readonly finished: Promise<Finished>;
-  /** The output so far, of both streams. */
+  /** The lines so far, of both streams. */
   printed(): string;
+  /** Sends SIGKILL, unless it has ended. */
+  kill(): void;
 }
 
 /** Starts `llama-db` without the targets in this process's environment. */
@@ -25,23 +27,30 @@ export function start(args: readonly string[], environment: Record<string, strin
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(PG|LLAMA_DB|AZURE|ARM|VITEST)/.test(name),
   );
-  const child = spawn(process.execPath, [join(root, 'commands/llama-db.mjs'), ...args], {
+  const lines: string[] = [];
+  let pid: number | undefined;
+  let hasEnded = false;
+  const program = join(root, 'commands/llama-db.mjs');
+  const finished = runProgram(process.execPath, [program, ...args], {
     cwd: root,
-    env: { ...Object.fromEntries(inherited), ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    environment: { ...Object.fromEntries(inherited), ...environment },
+    onOutput: ({ text }) => lines.push(text),
+    onStart: (started) => {
+      pid = started;
+    },
+  }).then(({ exitCode: code, stdout, stderr }) => {
+    hasEnded = true;
+    return { code, stdout, stderr };
   });
-  const text = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8');
-    child[name].on('data', (chunk: string) => {
-      text[name] += chunk;
-    });
-  }
-  const finished = new Promise<Finished>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ code, signal, ...text }));
-  });
-  return { child, finished, printed: () => text.stdout + text.stderr };
+  if (pid === undefined) throw new Error(`${program} did not start`);
+  const started: number = pid;
+  return {
+    pid: started,
+    finished,
+    printed: () => lines.join('\n'),
+    // At once, unlike the signals of the runner, which look for descendants first: the moment matters to tests.
+    kill: () => void (hasEnded || process.kill(started, 'SIGKILL')),
+  };
 }
 
 export function run(args: readonly string[], environment: Record<string, string> = {}): Promise<Finished> {

@@ -8,6 +8,7 @@ import { Fault } from '../../core/fault.ts';
 import { type ConnectOptions, checkServer, connect, withConnection } from '../../database/connection.ts';
 import { resolveTarget } from '../../database/target.ts';
 import { issueCertificate } from '../../local/postgres/certificates.ts';
+import { startPostgres } from '../../local/postgres/server.ts';
 import { freshDatabase, randomName, type TestDatabase } from '../support/postgres.ts';
 
 let database: TestDatabase;
@@ -32,7 +33,7 @@ describe('a session', () => {
   it.each([
     ['deployment', '15min', '5s'],
     ['reading', '1min', '5s'],
-    ['maintenance', '0', '0'],
+    ['maintenance', '0', '5s'],
   ] as const)('of class %s has known settings over verified TLS', async (session, statement, lock) => {
     const connection = await connect(await target(), { session, applicationName: 'llama-db test' });
     try {
@@ -87,16 +88,39 @@ describe('a session', () => {
 
 describe('a server is refused', () => {
   it('if it is read-only, as on Azure with a full disk', async () => {
+    const full = await startPostgres({});
+    try {
+      await full.setParameter('default_transaction_read_only', 'on');
+      const fault = await refused(full.url('migrator'));
+      expect(fault).toMatchObject({
+        code: 'connection/server-read-only',
+        why: expect.stringContaining('95 %'),
+        exitCode: 2,
+      });
+    } finally {
+      await full.stop();
+    }
+  });
+
+  it('not if a database or a login has that setting, or another one that ends its sessions', async () => {
     const admin = await database.connect('superuser');
-    await admin.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`);
-    const fault = await refused(database.url());
-    expect(fault).toMatchObject({
-      code: 'connection/server-read-only',
-      why: expect.stringContaining('95 %'),
-      exitCode: 2,
-    });
-    await admin.query(`ALTER DATABASE ${database.name} RESET default_transaction_read_only`);
-    await (await connect(await target())).close();
+    for (const setting of [
+      'default_transaction_read_only = on',
+      "local_preload_libraries = 'missing'",
+      'statement_timeout = 1',
+      'exit_on_error = on',
+      "search_path = 'pg_temp'",
+      "role = 'pg_monitor'",
+    ]) {
+      await admin.query(`ALTER DATABASE ${database.name} SET ${setting}`);
+      const connection = await connect(await target(), { attempts: 1 });
+      const { rows } = await connection.client.query(
+        "SELECT CURRENT_USER = SESSION_USER AS self, current_setting('transaction_read_only') AS reading",
+      );
+      await connection.close();
+      expect(rows, setting).toEqual([{ self: true, reading: 'off' }]);
+      await admin.query(`ALTER DATABASE ${database.name} RESET ALL`);
+    }
   });
 
   it('if it has no connection left, after a retry', async () => {

@@ -42,7 +42,7 @@ describe('scheduled maintenance', () => {
   });
 
   it('fills the summary at migration and refreshes it afterwards without blocking its readers', async () => {
-    await as(client, 'maintenance_role', undefined, () =>
+    await as(client, 'maintenance_owner', undefined, () =>
       client.query('REFRESH MATERIALIZED VIEW llama.tenant_performance_summary WITH NO DATA'),
     );
     await expect(summary()).rejects.toMatchObject({ code: '55000' });

@@ -38,7 +38,7 @@ describe('monthly partitions', () => {
   it('exist for last month, this month and three ahead, in UTC, on the tables of the registry', async () => {
     const known = await rowsAs(
       client,
-      'maintenance_role',
+      'maintenance_owner',
       undefined,
       'SELECT * FROM llama.partitioned_tables ORDER BY 1',
     );

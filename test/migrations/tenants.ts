@@ -8,6 +8,7 @@ export type Role =
   | 'admin_role'
   | 'analytics_role'
   | 'maintenance_role'
+  | 'maintenance_owner'
   | 'audit_writer'
   | 'audit_sealer'
   | 'llama_owner';

@@ -169,17 +169,16 @@ async function killOnce(
   });
   while (!early && !over && !running.printed().includes('Connected to')) await sleep(1);
   await sleep(moment);
-  running.child.kill('SIGKILL');
-  const { signal, code, stdout, stderr } = await finished;
-  if (signal !== 'SIGKILL') {
+  running.kill();
+  const { code, stdout, stderr } = await finished;
+  if (code !== 137) {
     if (code === 0) return undefined;
     throw new Disproved(`a run on its own failed: ${stderr.trim()}`);
   }
-  const pid = running.child.pid ?? 0;
   return {
     after: lastLine(stdout),
     // The next run must not wait for this: both run side by side.
-    ...(stdout.includes('Connected to') ? { outlived: backendsGone(testbed, database, pid) } : {}),
+    ...(stdout.includes('Connected to') ? { outlived: backendsGone(testbed, database, running.pid) } : {}),
   };
 }
 
@@ -258,8 +257,8 @@ async function measure(testbed: Testbed, scenario: Scenario, rounds: number): Pr
   };
 }
 
-function requireDone({ code, signal, stderr }: Finished, where: string): void {
-  if (code !== 0) throw new Disproved(`${where}: the run ended with ${signal ?? code}: ${stderr.trim()}`);
+function requireDone({ code, stderr }: Finished, where: string): void {
+  if (code !== 0) throw new Disproved(`${where}: the run ended with status ${code}: ${stderr.trim()}`);
 }
 
 /** Creates a deployed database with rows in the current and the last month. */

@@ -7,7 +7,8 @@ function ended(exitCode: number, ...texts: string[]): Ended {
   const lines = texts.map((text, index) => ({ at: 10_000 + index * 500, text }));
   const endedAt = 10_000 + texts.length * 500;
   const output = texts.join('\n');
-  return { exitCode, startedAt: 9000, endedAt, milliseconds: endedAt - 9000, lines, output, stdout: output };
+  const times = { startedAt: 9000, endedAt, milliseconds: endedAt - 9000 };
+  return { ...times, exitCode, lines, output, stdout: output, stderr: '' };
 }
 
 const id = '/subscriptions/2b0942f3/resourceGroups/comply-ai-development-rg';

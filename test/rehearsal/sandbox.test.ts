@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { environments, parseChanged } from '../../environments/index.ts';
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
-import { leaksOf } from '../../rehearsal/sandbox/leaks.ts';
+import { LeakSearch } from '../../rehearsal/sandbox/leaks.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import { Secrets } from '../../rehearsal/sandbox/secrets.ts';
 import { Testbed } from '../../rehearsal/sandbox/testbed.ts';
@@ -122,9 +122,9 @@ describe('a testbed with a replica', () => {
         client.query(`SELECT ${pg.escapeLiteral(secret)}::int`),
       ).catch(() => undefined);
       const leak = { what: 'the client secret', where: `the log of ${name}` };
-      expect(await leaksOf(testbed, [], secrets)).toEqual([leak]);
+      expect(await new LeakSearch(secrets).search(testbed, [])).toEqual([leak]);
       await behind.events({ kind: 'deleted', server: `/servers/${name}` });
-      expect(await leaksOf(testbed, [], secrets)).toEqual([leak]);
+      expect(await new LeakSearch(secrets).search(testbed, [])).toEqual([leak]);
     } finally {
       await testbed.close();
     }

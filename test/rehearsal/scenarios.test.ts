@@ -52,10 +52,11 @@ describe('rehearsal', () => {
     async (scenario, context) => {
       context.skip(missing !== undefined, missing);
       const [environment] = scenario.environments;
+      const sharesProvider = scenario.startsProvider !== true;
       const sandbox =
         scenario.startsFrom === 'deployed'
-          ? await (await deployed(environment)).fork()
-          : await Sandbox.open({ environment, quick: !isComplete });
+          ? await (await deployed(environment)).fork({ sharesProvider })
+          : await Sandbox.open({ environment, quick: !isComplete, sharesProvider });
       try {
         await runScenario(scenario, sandbox);
         expect(sandbox.checks.length).toBeGreaterThan(2);

@@ -37,6 +37,19 @@ describe('the search for secrets', () => {
     expect(secrets().search('a state', content)).toEqual([{ what: 'the client secret', where: 'a state' }]);
   });
 
+  it('finds each of several secrets, at the start and at the end of a text, also one that ends like another', () => {
+    const all = secrets();
+    all.add('a token', `token-${secret}`);
+    all.add('a password', 'pass-word');
+    expect(all.search('output', `token-${secret} pass-word`).map(({ what }) => what)).toEqual([
+      'the client secret',
+      'a token',
+      'a password',
+    ]);
+    expect(all.search('output', `${secret}.`).map(({ what }) => what)).toEqual(['the client secret']);
+    expect(all.search('output', 'token-client=secret-7')).toEqual([]);
+  });
+
   it('finds nothing in text and archives without a secret', () => {
     const all = secrets();
     expect(all.search('a state', 'the client secret')).toEqual([]);

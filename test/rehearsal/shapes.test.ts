@@ -147,8 +147,7 @@ describe('a shape that the settings allow, deployed to the local Azure', () => {
       postDeployProgram: '',
     });
     open.push({ stop: () => stack.close() });
-    for (const run of [await stack.init(), await stack.validate(), await stack.plan(), await stack.apply()])
-      expectClean(run);
+    for (const run of [await stack.init(), await stack.validate(), await stack.apply()]) expectClean(run);
     const second = await stack.plan();
     expectClean(second);
     expect(second.changes).toEqual([]);

@@ -143,6 +143,8 @@ const azureParameters: Readonly<Record<string, string>> = {
   log_min_duration_statement: '1000',
   log_line_prefix: '%t-%c-user=%u,db=%d,app=%a,client=%h:',
   synchronous_commit: 'on',
+  fsync: 'on',
+  full_page_writes: 'on',
   data_checksums: 'on',
   'pg_qs.query_capture_mode': 'top',
   'pg_qs.parameters_capture_mode': 'capture_parameterless_only',
@@ -154,7 +156,14 @@ export function withSettings(
 ): Snapshot {
   const settings = new Map(snapshot.settings);
   for (const [name, change] of Object.entries(values)) {
-    const known = settings.get(name) ?? { value: '', builtIn: null, unit: null, pendingRestart: false };
+    const known = settings.get(name) ?? {
+      value: '',
+      builtIn: null,
+      unit: null,
+      pendingRestart: false,
+      category: 'Customized Options',
+      type: 'string',
+    };
     settings.set(name, { ...known, ...(typeof change === 'string' ? { value: change } : change) });
   }
   return { ...snapshot, settings };

@@ -89,18 +89,13 @@ export const driftRows: readonly Row[] = [
     because: 'a column',
     sql: 'GRANT SELECT (table_name) ON llama.partitioned_tables TO analytics_role',
   },
-  {
-    breaks: 'DRI-011',
-    also: ['DRI-010'],
-    because: 'an owner needs no grant, and the one before loses its own',
-    sql: 'ALTER FUNCTION llama.analyze_partitioned_tables() OWNER TO maintenance_role',
-  },
+  { breaks: 'DRI-011', sql: 'ALTER FUNCTION llama.analyze_partitioned_tables() OWNER TO maintenance_owner' },
   {
     breaks: 'DRI-012',
     sql: 'ALTER DEFAULT PRIVILEGES FOR ROLE llama_owner IN SCHEMA llama GRANT USAGE ON TYPES TO admin_role',
   },
-  { breaks: 'DRI-013', sql: "ALTER ROLE analytics_role SET work_mem = '64MB'" },
-  { breaks: 'DRI-013', sql: "ALTER DATABASE llama_mapper SET work_mem = '64MB'" },
+  { breaks: 'DRI-013', also: ['SET-020'], sql: "ALTER ROLE analytics_role SET work_mem = '64MB'" },
+  { breaks: 'DRI-013', also: ['SET-020'], sql: "ALTER DATABASE llama_mapper SET work_mem = '64MB'" },
   { breaks: 'DRI-014', sql: 'CREATE EXTENSION citext WITH SCHEMA extensions' },
   { breaks: 'DRI-015', sql: 'ALTER TABLE {leaf:model_metrics:0} SET (fillfactor = 90)' },
   {

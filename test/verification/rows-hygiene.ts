@@ -21,6 +21,7 @@ export const hygieneRows: readonly Row[] = [
   },
   {
     breaks: 'ISO-015',
+    also: ['ROL-015'],
     sql: `CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
       GRANT USAGE ON FOREIGN SERVER far TO llama_owner;
       ${owned('CREATE FOREIGN TABLE llama.elsewhere (n bigint) SERVER far; GRANT SELECT ON llama.elsewhere TO application_role')}`,

@@ -31,7 +31,7 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-004', sql: 'GRANT SELECT (tenant_id) ON {leaf:model_metrics:0} TO PUBLIC' },
   {
     breaks: 'ISO-004',
-    also: ['PAR-004', 'AUD-025'],
+    also: ['AUD-002', 'PAR-004', 'AUD-025'],
     because: 'a partition of a partition is a leaf too, but not a month',
     sql: `SET LOCAL ROLE llama_owner; DROP TABLE {leaf:model_metrics:-1};
       CREATE TABLE llama.model_metrics_parted (LIKE llama.model_metrics INCLUDING ALL) PARTITION BY RANGE ("timestamp");
@@ -43,7 +43,7 @@ export const isolationRows: readonly Row[] = [
   },
   {
     breaks: 'ISO-003',
-    also: ['AUD-025'],
+    also: ['AUD-025', 'AUD-026'],
     because: 'an inheriting table has none of the policies of its parent',
     sql: `SET LOCAL ROLE llama_owner; CREATE TABLE llama.child () INHERITS (llama.tenant_configs)`,
   },
@@ -90,8 +90,12 @@ export const isolationRows: readonly Row[] = [
     },
   },
   { breaks: 'ISO-020', sql: 'CREATE ROLE verify_role BYPASSRLS' },
-  { breaks: 'ISO-021', sql: 'GRANT admin_role TO verify_app WITH INHERIT FALSE, SET TRUE' },
-  { breaks: 'ISO-021', sql: 'GRANT analytics_role TO application_role' },
+  {
+    breaks: 'ISO-021',
+    also: ['ROL-013'],
+    sql: 'GRANT admin_role TO verify_app WITH INHERIT FALSE, SET TRUE',
+  },
+  { breaks: 'ISO-021', also: ['ROL-013'], sql: 'GRANT analytics_role TO application_role' },
   { breaks: 'ISO-022', sql: 'GRANT SELECT ON llama.tenant_performance_summary TO application_role' },
   { breaks: 'ISO-022', sql: 'GRANT SELECT ON llama.tenant_performance_summary TO verify_app' },
   { breaks: 'ISO-023', sql: 'ALTER VIEW llama.tenant_performance RESET (security_barrier)' },
@@ -160,7 +164,11 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-037', sql: 'CREATE PUBLICATION outward FOR ALL TABLES' },
   { breaks: 'ISO-038', sql: 'CREATE TABLE public.copied AS TABLE llama.model_metrics WITH NO DATA' },
   { breaks: 'ISO-039', sql: 'GRANT SELECT ON llama.model_metrics TO verify_app' },
-  { breaks: 'ISO-040', sql: "ALTER DATABASE llama_mapper SET app.current_tenant_id = 'first'" },
+  {
+    breaks: 'ISO-040',
+    also: ['SET-020'],
+    sql: "ALTER DATABASE llama_mapper SET app.current_tenant_id = 'first'",
+  },
   { breaks: 'ISO-050', sql: 'REVOKE INSERT ON llama.model_metrics FROM application_role' },
   {
     breaks: 'ISO-051',

@@ -11,12 +11,13 @@ export const encryptionRows: readonly Row[] = [
   },
   {
     breaks: 'ENC-003',
+    also: ['SET-020'],
     because: 'app.encryption_key set for a role',
     bend: (snapshot) => ({
       ...snapshot,
       roleSettings: [
         ...snapshot.roleSettings,
-        { role: 'verify_app', here: false, name: 'app.encryption_key', value: 'c2VjcmV0' },
+        { role: 'verify_app', database: null, name: 'app.encryption_key', value: 'c2VjcmV0' },
       ],
     }),
   },
@@ -29,9 +30,9 @@ export const encryptionRows: readonly Row[] = [
 export const roleRows: readonly Row[] = [
   { breaks: 'ROL-001', sql: 'ALTER ROLE analytics_role CREATEDB' },
   { breaks: 'ROL-001', sql: 'ALTER ROLE application_role LOGIN' },
-  { breaks: 'ROL-002', sql: 'ALTER VIEW llama.tenant_performance OWNER TO admin_role' },
-  { breaks: 'ROL-003', sql: 'GRANT maintenance_role TO llama_owner WITH INHERIT TRUE' },
-  { breaks: 'ROL-004', sql: 'CREATE ROLE verify_role; GRANT llama_owner TO verify_role' },
+  { breaks: 'ROL-002', also: ['ROL-014'], sql: 'ALTER VIEW llama.tenant_performance OWNER TO admin_role' },
+  { breaks: 'ROL-003', also: ['ROL-013'], sql: 'GRANT maintenance_role TO llama_owner WITH INHERIT TRUE' },
+  { breaks: 'ROL-004', also: ['ROL-013'], sql: 'CREATE ROLE verify_role; GRANT llama_owner TO verify_role' },
   { breaks: 'ROL-005', sql: 'REVOKE application_role FROM verify_app' },
   {
     breaks: 'ROL-005',
@@ -43,14 +44,42 @@ export const roleRows: readonly Row[] = [
       ],
     },
   },
-  { breaks: 'ROL-006', sql: 'CREATE ROLE verify_role; GRANT analytics_role TO verify_role' },
+  {
+    breaks: 'ROL-006',
+    also: ['ROL-013'],
+    sql: 'CREATE ROLE verify_role; GRANT analytics_role TO verify_role',
+  },
   { breaks: 'ROL-007', sql: 'GRANT UPDATE ON llama.model_metrics TO analytics_role' },
   { breaks: 'ROL-008', sql: 'GRANT SELECT ON llama.model_metrics TO admin_role WITH GRANT OPTION' },
-  { breaks: 'ROL-009', sql: 'CREATE ROLE verify_role; GRANT pg_read_server_files TO verify_role' },
-  { breaks: 'ROL-010', sql: 'GRANT pg_read_all_data TO verify_app' },
+  {
+    breaks: 'ROL-009',
+    also: ['ROL-013'],
+    sql: 'CREATE ROLE verify_role; GRANT pg_read_server_files TO verify_role',
+  },
+  { breaks: 'ROL-010', also: ['ROL-013'], sql: 'GRANT pg_read_all_data TO verify_app' },
   { breaks: 'ROL-011', sql: 'ALTER ROLE verify_app REPLICATION' },
-  { breaks: 'ROL-012', sql: 'GRANT pg_monitor TO verify_app' },
-  { breaks: 'ROL-012', sql: 'GRANT pg_signal_backend TO application_role' },
+  { breaks: 'ROL-012', also: ['ROL-013'], sql: 'GRANT pg_monitor TO verify_app' },
+  { breaks: 'ROL-012', also: ['ROL-013'], sql: 'GRANT pg_signal_backend TO application_role' },
+  { breaks: 'ROL-012', also: ['ROL-013'], sql: 'GRANT pg_signal_backend TO analytics_role' },
+  { breaks: 'ROL-011', sql: 'CREATE ROLE verify_role REPLICATION' },
+  { breaks: 'ROL-013', sql: 'GRANT application_role TO verify_app WITH SET TRUE' },
+  { breaks: 'ROL-013', also: ['ROL-008'], sql: 'GRANT application_role TO verify_app WITH ADMIN TRUE' },
+  { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT azure_pg_admin TO verify_role' },
+  { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT pg_checkpoint TO verify_role' },
+  { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT verify_role TO verify_app' },
+  { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT maintenance_owner TO verify_role' },
+  { breaks: 'ROL-014', sql: 'ALTER SCHEMA public OWNER TO verify_app' },
+  {
+    breaks: 'ROL-014',
+    sql: 'CREATE TYPE public.colour AS ENUM (); ALTER TYPE public.colour OWNER TO verify_app',
+  },
+  { breaks: 'ROL-014', also: ['ISO-031'], sql: 'ALTER DATABASE llama_mapper OWNER TO verify_app' },
+  {
+    breaks: 'ROL-015',
+    sql: `CREATE FUNCTION public.watch() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN END';
+      REVOKE EXECUTE ON FUNCTION public.watch() FROM PUBLIC;
+      CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION public.watch()`,
+  },
 ];
 
 export const extensionRows: readonly Row[] = [
@@ -87,7 +116,7 @@ export const settingRows: readonly Row[] = [
   { breaks: 'SET-003', ...server({ tls: null }) },
   { breaks: 'SET-003', ...server({ tls: { version: 'TLSv1.1', cipher: 'AES' } }) },
   setting('SET-004', { log_statement: 'all' }),
-  { breaks: 'SET-004', sql: "ALTER ROLE verify_app SET log_statement = 'mod'" },
+  { breaks: 'SET-004', also: ['SET-020'], sql: "ALTER ROLE verify_app SET log_statement = 'mod'" },
   setting('SET-005', { log_parameter_max_length: '-1' }),
   setting('SET-005', { log_parameter_max_length_on_error: '1024' }),
   setting('SET-006', { statement_timeout: '0' }),
@@ -99,7 +128,12 @@ export const settingRows: readonly Row[] = [
   setting('SET-010', { autovacuum: 'off' }),
   { breaks: 'SET-010', sql: 'ALTER TABLE llama.tenant_configs SET (autovacuum_enabled = false)' },
   setting('SET-011', { default_transaction_read_only: 'on' }),
-  { breaks: 'SET-012', sql: 'ALTER ROLE verify_app SET synchronous_commit = off' },
+  {
+    breaks: 'SET-011',
+    also: ['SET-020'],
+    sql: 'ALTER ROLE verify_app IN DATABASE llama_mapper SET default_transaction_read_only = true',
+  },
+  { breaks: 'SET-012', also: ['SET-020'], sql: 'ALTER ROLE verify_app SET synchronous_commit = off' },
   setting('SET-012', { synchronous_commit: 'off' }),
   { breaks: 'SET-013', ...server({ encoding: 'SQL_ASCII' }) },
   setting('SET-014', { password_encryption: 'md5' }),
@@ -115,6 +149,24 @@ export const settingRows: readonly Row[] = [
   },
   { breaks: 'SET-018', deployment: { version: 15 } },
   { breaks: 'SET-019', ...server({ frozenAge: 1_500_000_000 }) },
+  { breaks: 'SET-020', sql: 'ALTER ROLE verify_app SET row_security = off' },
+  {
+    breaks: 'SET-020',
+    sql: "ALTER ROLE verify_app IN DATABASE postgres SET local_preload_libraries = 'missing'",
+  },
+  { breaks: 'SET-020', sql: 'ALTER ROLE ALL SET statement_timeout = 1' },
+  { breaks: 'SET-020', also: ['DRI-013'], sql: "ALTER DATABASE llama_mapper SET datestyle = 'German'" },
+  { breaks: 'SET-024', sql: 'ALTER DATABASE llama_mapper CONNECTION LIMIT 5' },
+  { breaks: 'SET-024', sql: 'ALTER DATABASE llama_mapper IS_TEMPLATE true' },
+  { breaks: 'SET-024', also: ['DRI-010'], sql: 'REVOKE CONNECT ON DATABASE llama_mapper FROM PUBLIC' },
+  setting('SET-025', { row_security: 'off' }),
+  setting('SET-025', { session_preload_libraries: 'auto_explain' }),
+  setting('SET-025', { DateStyle: 'German, DMY' }),
+  { breaks: 'SET-026', sql: 'ALTER ROLE verify_app NOLOGIN' },
+  { breaks: 'SET-026', sql: "ALTER ROLE verify_app VALID UNTIL '2020-01-01'" },
+  { breaks: 'SET-026', sql: 'ALTER ROLE verify_app CONNECTION LIMIT 0' },
+  { breaks: 'SET-026', sql: 'ALTER ROLE verify_app NOINHERIT' },
+  { breaks: 'SET-026', sql: "ALTER ROLE database_admins VALID UNTIL '2030-01-01'" },
 ];
 
 const session: Session = {

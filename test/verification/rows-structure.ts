@@ -46,7 +46,7 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-004',
-    also: ['PAR-003', 'AUD-025'],
+    also: ['PAR-003', 'AUD-002', 'AUD-025'],
     because: 'bounds in another time zone also leave a gap',
     sql: `SET LOCAL ROLE llama_owner;
       DROP TABLE {leaf:model_metrics:-1};
@@ -57,7 +57,7 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-005',
-    also: ['AUD-025'],
+    also: ['AUD-002', 'AUD-025'],
     sql: `SET LOCAL ROLE llama_owner;
       CREATE TABLE llama.model_metrics_rest PARTITION OF llama.model_metrics DEFAULT;
       ALTER TABLE llama.model_metrics_rest ENABLE ROW LEVEL SECURITY`,
@@ -100,7 +100,7 @@ export const partitionRows: readonly Row[] = [
     }),
   },
   { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:0} SET UNLOGGED' },
-  { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:-1} OWNER TO verify_app' },
+  { breaks: 'PAR-010', also: ['ROL-014'], sql: 'ALTER TABLE {leaf:model_metrics:-1} OWNER TO verify_app' },
   { breaks: 'PAR-011', sql: 'ALTER TABLE llama.model_metrics DETACH PARTITION {leaf:model_metrics:-1}' },
   { breaks: 'PAR-012', deployment: { partitions: { ...deployment.partitions, monthsAhead: 4 } } },
 ];
@@ -154,7 +154,11 @@ const release = (head: string) =>
    VALUES ('test', 'x', 'x', 'somebody', 'verified', 1, 0, 0, ${head})`;
 
 export const auditRows: readonly Row[] = [
-  { breaks: 'AUD-001', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER audit_update' },
+  {
+    breaks: 'AUD-001',
+    also: ['AUD-026'],
+    sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER audit_update',
+  },
   { breaks: 'AUD-001', sql: 'DROP TRIGGER audit_update ON llama.model_metrics' },
   {
     breaks: 'AUD-001',
@@ -183,7 +187,11 @@ export const auditRows: readonly Row[] = [
       AS 'BEGIN INSERT INTO llama.audit_trail DEFAULT VALUES; RETURN NULL; END'`,
   },
   { breaks: 'AUD-006', sql: 'GRANT INSERT ON llama.model_metrics TO audit_writer' },
-  { breaks: 'AUD-007', sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'" },
+  {
+    breaks: 'AUD-007',
+    also: ['SET-020'],
+    sql: "ALTER ROLE verify_app SET session_replication_role = 'replica'",
+  },
   { breaks: 'AUD-007', sql: 'GRANT SET ON PARAMETER session_replication_role TO verify_app' },
   {
     breaks: 'AUD-010',

@@ -1,12 +1,9 @@
-/** Data keys and the values that they encrypt: docs/encryption.md. */
-import type pg from 'pg';
-import { rolledBack } from '../../database/transaction.ts';
-import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
-import { auditTable, fires, granted, modelOf, owner, schema, signatureOf } from '../model.ts';
-import { counted, judge, listed, skip } from '../outcome.ts';
+/** Data keys: who may use them, what wraps them, and how old they are: docs/encryption.md. */
+import { type CheckInput, checksOf, type Finding } from '../check.ts';
+import { keysTable, listedTenants, missing, recordsTable, source, withKeys } from '../data-key-tables.ts';
+import { auditTable, fires, granted, modelOf, signatureOf } from '../model.ts';
+import { counted, judge, listed } from '../outcome.ts';
 
-const keysTable = `${schema}.data_keys`;
-const recordsTable = `${schema}.storage_records`;
 /** Age at which a wrapped key counts as old: a version of the wrapping key lives for two years. */
 const wrappedDays = 700;
 /** Days that data keys may stay with an old version of the wrapping key. */
@@ -17,13 +14,6 @@ const activeDays = 400;
 const retiringDays = 90;
 /** Three quarters of the 2^32 values that a key may encrypt with random nonces. */
 const reservedValues = 3 * 2 ** 30;
-/** Tenants that one finding list names at most. */
-const listedTenants = 100;
-/** Pages that a sample reads of all partitions together, approximately. */
-const samplePages = 200;
-
-const missing = skip(`${keysTable} does not exist`);
-const source = 'docs/encryption.md; migrations/0013_data_keys.sql';
 
 /** Columns that the creator of a key writes; the table sets state, dates and counts itself. */
 const created = [
@@ -161,34 +151,6 @@ export const checks = checksOf('encryption', [
       }),
   },
   {
-    id: 'ENC-009',
-    name: 'encrypted-rows-hold-ciphertext',
-    severity: 'critical',
-    title: 'Every record that is marked as encrypted is encrypted',
-    inspects: `a sample of ${recordsTable} (about ${samplePages} pages): rows with encrypted, and the form of their values`,
-    why: 'A column that claims encryption over readable data misleads everybody.',
-    remedy: 'Encrypt the rows (sealRecord).',
-    source,
-    run: (input) =>
-      withSample(input, 'r.encrypted', async (client, sample) => {
-        const { rows } = await client.query<{ tenant: string; readable: number; seen: number }>(
-          `WITH seen AS (${sample})
-           SELECT tenant_id AS tenant, count(*)::int AS seen,
-                  count(*) FILTER (WHERE content_key IS NULL OR (metadata_readable AND metadata_key IS NULL))::int AS readable
-             FROM seen GROUP BY 1 ORDER BY 1`,
-        );
-        return {
-          seen: rows.reduce((sum, { seen }) => sum + seen, 0),
-          findings: rows
-            .filter(({ readable }) => readable > 0)
-            .map(({ tenant, readable }) => ({
-              object: `tenant ${tenant}`,
-              detail: `${counted(readable, 'record')} marked as encrypted but readable`,
-            })),
-        };
-      }),
-  },
-  {
     id: 'ENC-010',
     name: 'encryption-triggers-in-place',
     severity: 'high',
@@ -249,60 +211,6 @@ export const checks = checksOf('encryption', [
       }),
   },
   {
-    id: 'ENC-011',
-    name: 'encrypting-tenants-have-key',
-    severity: 'medium',
-    title: 'Every tenant with encryption enabled and records has a data key',
-    inspects: `tenant_configs.encryption_enabled, records and ${keysTable}`,
-    why: "The configuration promises encryption; without a key none of the tenant's rows was ever encrypted.",
-    remedy: 'Write the records of the tenant with sealRecord, or set encryption_enabled = false.',
-    source,
-    run: (input) =>
-      withKeys(input, async ({ client }) => {
-        const { rows } = await client.query<{ tenant: string }>(
-          `SELECT c.tenant_id AS tenant FROM ${schema}.tenant_configs c
-            WHERE c.encryption_enabled
-              AND NOT EXISTS (SELECT FROM ${keysTable} k WHERE k.tenant_id = c.tenant_id AND k.purpose = 'encryption'
-                                AND k.state IN ('active', 'erased'))
-              AND EXISTS (SELECT FROM ${recordsTable} r WHERE r.tenant_id = c.tenant_id)
-            ORDER BY 1 LIMIT ${listedTenants}`,
-        );
-        return rows.map(({ tenant }) => ({
-          object: `tenant ${tenant}`,
-          detail: 'has records but no data key',
-        }));
-      }),
-  },
-  {
-    id: 'ENC-012',
-    name: 'encrypting-tenants-have-no-plaintext',
-    severity: 'medium',
-    title: 'Tenants with encryption enabled have no plaintext records',
-    inspects: `a sample of ${recordsTable} (about ${samplePages} pages): unencrypted rows of tenants with encryption_enabled`,
-    why: 'A writer stores in clear what the tenant expects to be encrypted.',
-    remedy:
-      'Find the writer (audit trail: user_agent, login), make it use sealRecord, and encrypt the rows that it wrote.',
-    source,
-    run: (input) =>
-      withSample(input, 'r.encrypted IS NOT TRUE', async (client, sample) => {
-        const { rows } = await client.query<{ tenant: string; readable: number; seen: number }>(
-          `WITH seen AS (${sample})
-           SELECT s.tenant_id AS tenant, count(*)::int AS seen,
-                  count(*) FILTER (WHERE c.encryption_enabled)::int AS readable
-             FROM seen s LEFT JOIN ${schema}.tenant_configs c USING (tenant_id) GROUP BY 1 ORDER BY 1`,
-        );
-        return {
-          seen: rows.reduce((sum, { seen }) => sum + seen, 0),
-          findings: rows
-            .filter(({ readable }) => readable > 0)
-            .map(({ tenant, readable }) => ({
-              object: `tenant ${tenant}`,
-              detail: `${counted(readable, 'record')} of the sample in clear`,
-            })),
-        };
-      }),
-  },
-  {
     id: 'ENC-013',
     name: 'data-key-changes-audited-without-keys',
     severity: 'high',
@@ -331,21 +239,6 @@ export const checks = checksOf('encryption', [
   },
 ]);
 
-type KeyFindings = (input: CheckInput) => Promise<readonly Finding[]>;
-
-/** Runs `find` as the role that sees the keys of every tenant. */
-async function withKeys(input: CheckInput, find: KeyFindings): Promise<Outcome> {
-  const { client, snapshot } = input;
-  if (!modelOf(snapshot).named(keysTable)) return missing;
-  return rolledBack(client, async () => {
-    await becomeAdministrator(client);
-    const { rows } = await client.query<{ keys: number }>(
-      `SELECT count(*)::int AS keys FROM ${keysTable} WHERE wrapped IS NOT NULL`,
-    );
-    return judge(counted(rows[0]?.keys ?? 0, 'data key'), await find(input));
-  });
-}
-
 async function wrappedAsConfigured({
   client,
   deployment,
@@ -372,38 +265,4 @@ async function wrappedAsConfigured({
       ? [{ object, detail: 'is wrapped by a key in a file' }]
       : [];
   });
-}
-
-type SampleFindings = (
-  client: pg.Client,
-  sample: string,
-) => Promise<{ readonly seen: number; readonly findings: readonly Finding[] }>;
-
-async function withSample(
-  { client, snapshot }: CheckInput,
-  condition: string,
-  find: SampleFindings,
-): Promise<Outcome> {
-  const model = modelOf(snapshot);
-  if (!model.named(keysTable) || !model.named(recordsTable)) return missing;
-  return rolledBack(client, async () => {
-    const { rows } = await client.query<{ pages: number }>(
-      `SELECT coalesce(sum(pg_relation_size(i.inhrelid)) / current_setting('block_size')::int, 0)::float8 AS pages
-         FROM pg_inherits i WHERE i.inhparent = '${recordsTable}'::regclass`,
-    );
-    await becomeAdministrator(client);
-    const share = Math.min(100, (100 * samplePages) / Math.max(rows[0]?.pages ?? 1, 1));
-    const sample = `
-      SELECT r.tenant_id, ${schema}.data_key_of(r.mapped_data ->> '$enc') AS content_key,
-             ${schema}.data_key_of(r.metadata ->> '$enc') AS metadata_key,
-             coalesce(r.metadata - '$search' <> '{}', false) AS metadata_readable
-        FROM ${recordsTable} AS r TABLESAMPLE SYSTEM (${share}) WHERE ${condition}`;
-    const { seen, findings } = await find(client, sample);
-    return judge(`${counted(seen, 'record')} of a ${share.toFixed(share < 1 ? 3 : 0)} % sample`, findings);
-  });
-}
-
-async function becomeAdministrator(client: pg.Client): Promise<void> {
-  await client.query(`SET LOCAL ROLE ${owner}`);
-  await client.query('SET LOCAL ROLE admin_role');
 }

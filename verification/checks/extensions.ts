@@ -141,7 +141,7 @@ export const checks = checksOf('extensions', [
   {
     id: 'EXT-006',
     name: 'no-outbound-extension',
-    severity: 'medium',
+    severity: 'high',
     title: 'No extension reaches outside the database',
     inspects: `whether one of ${outbound.join(', ')} is created`,
     why: 'Such an extension opens connections or files with the rights of the server, and no policy applies. A major upgrade on Azure refuses some of them.',

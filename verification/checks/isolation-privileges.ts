@@ -1,4 +1,5 @@
 /** Ways around the policies that need no policy: privileges, default privileges, keys, copies. */
+import { isPlatform } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import {
   auditRole,
@@ -6,7 +7,7 @@ import {
   granted,
   groupRoles,
   loginRoles,
-  maintenanceRole,
+  maintenanceOwner,
   modelOf,
   nameOf,
   owner,
@@ -58,7 +59,7 @@ export const checks = checksOf('isolation', [
     remedy: 'ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE …, and grant on each object by name.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
-      const creators = new Set([owner, maintenanceRole, auditRole, snapshot.server.login]);
+      const creators = new Set([owner, maintenanceOwner, auditRole, snapshot.server.login]);
       const relevant = snapshot.defaultPrivileges.filter(
         (entry) =>
           creators.has(entry.creator) &&
@@ -101,7 +102,7 @@ export const checks = checksOf('isolation', [
     name: 'schema-creation-owner-only',
     severity: 'critical',
     title: 'Only owners create objects in a schema, and only administrators create schemas',
-    inspects: `CREATE on every schema and on the database for PUBLIC, the group roles and tenant logins; on schema ${schema} for every role`,
+    inspects: `CREATE on every schema for PUBLIC, the group roles and tenant logins; on schema ${schema} and on the database for every role but administrators`,
     why: "A role that may create in a schema of somebody's search path can replace a function or table there. Azure leaves schema public open to PUBLIC.",
     remedy: 'REVOKE CREATE ON SCHEMA … (or ON DATABASE …) FROM PUBLIC (or the role).',
     source: 'CVE-2018-1058; Microsoft Learn, Access management (schema public)',
@@ -119,7 +120,9 @@ export const checks = checksOf('isolation', [
         })),
         {
           object: `database ${server.database}`,
-          grants: created(server.databaseGrants, server.databaseOwner),
+          grants: created(server.databaseGrants, server.databaseOwner, true).filter(
+            ({ grantee }) => !isPlatform(grantee) && !modelOf(snapshot).reach(grantee).has('azure_pg_admin'),
+          ),
         },
       ];
       return judge(
@@ -227,7 +230,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-037',
     name: 'publications-carry-no-tenant-rows',
-    severity: 'medium',
+    severity: 'high',
     title: 'No publication contains a tenant table without a row filter',
     inspects: 'publications that contain a tenant table or a leaf',
     why: 'Logical replication reads the write-ahead log, where no policy applies: a subscriber gets the rows of every tenant.',
@@ -287,7 +290,7 @@ export const checks = checksOf('isolation', [
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const known = new Set<string>([...loginRoles, auditRole, sealRole]);
+      const known = new Set<string>([...loginRoles, maintenanceOwner, auditRole, sealRole]);
       return judge(
         counted(model.tenantTables.length, 'tenant table'),
         model.tenantTables.flatMap((table) =>

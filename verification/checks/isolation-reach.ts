@@ -1,4 +1,5 @@
 /** Ways around the policies with the rights of another role: memberships, views, functions, rules. */
+import { isPlatform } from '../../database/overrides.ts';
 import { viewIsTenantBound } from '../../database/schema/policy.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { granted, groupRoles, modelOf, nameOf, signatureOf, tenantRole } from '../model.ts';
@@ -16,8 +17,6 @@ function setsSafePath({ settings }: Routine): boolean {
   const schemas = path.split(',').map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
   return schemas.at(-1) === 'pg_temp';
 }
-
-const isPlatform = (name: string) => name.startsWith('azure') || name.startsWith('pg_');
 
 export const checks = checksOf('isolation', [
   {
@@ -200,7 +199,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-036',
     name: 'tables-have-no-rewrite-rule',
-    severity: 'medium',
+    severity: 'high',
     title: 'No table has a rewrite rule',
     inspects: 'pg_rewrite of tables',
     why: "Statements that a rule adds run with the rights of the rule's owner, without the caller's policies. Audit triggers do not see statements that it replaces.",

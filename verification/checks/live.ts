@@ -2,7 +2,8 @@
 import type { Check, CheckFacts, Outcome } from '../check.ts';
 import { tenantRole } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
-import { type Part, type PartName, probed } from '../probe.ts';
+import { type PartName, probed } from '../probe.ts';
+import type { Part } from '../probing.ts';
 
 interface LiveCheck extends Omit<CheckFacts, 'source'> {
   readonly part: PartName;

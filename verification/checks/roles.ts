@@ -1,18 +1,16 @@
+import { isPlatform } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import {
-  auditRole,
   describeGrants,
   foreignGrants,
   groupRoles,
   loginRoles,
-  maintenanceRole,
   modelOf,
   nameOf,
   owner,
+  ownerRoles,
   schema,
-  sealRole,
   signatureOf,
-  tenantRole,
 } from '../model.ts';
 import { counted, judge, listed, skip } from '../outcome.ts';
 import { reaching } from '../reach.ts';
@@ -75,12 +73,12 @@ export const checks = checksOf('roles', [
     name: 'objects-owned-by-group-roles',
     severity: 'high',
     title: 'Group roles that cannot log in own schema llama and its objects',
-    inspects: `owners of the schema, its relations and functions: ${owner}; functions and views also ${maintenanceRole}, ${auditRole} and ${sealRole}`,
+    inspects: `owners of the schema, its relations and functions: ${owner}; functions and views also ${ownerRoles.slice(1).join(', ')}`,
     why: 'An owner can drop policies and disable triggers. Objects of a person or an application disappear with it, and no other administrator can alter them.',
     remedy: `ALTER … OWNER TO ${owner}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
-      const owners = new Set<string>([owner, maintenanceRole, auditRole, sealRole]);
+      const owners = new Set(ownerRoles);
       const llama = snapshot.schemas.find(({ name }) => name === schema);
       if (!llama) return skip(`schema ${schema} does not exist`);
       const relations = snapshot.relations.filter(
@@ -184,10 +182,10 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-006',
     name: 'group-roles-have-known-members',
-    severity: 'medium',
+    severity: 'critical',
     title: 'The group roles have only the members of the settings',
     inspects: `members of ${loginRoles.join(', ')} against the logins of the deployment`,
-    why: 'Access that was granted by hand is not reviewed, and nobody removes it.',
+    why: 'A stranger in admin_role or analytics_role reads the rows of every tenant. Access that was granted by hand is not reviewed, and nobody removes it.',
     remedy: 'Add the login to the environment file, or REVOKE the role from it.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot, deployment }) => {
@@ -308,21 +306,24 @@ export const checks = checksOf('roles', [
     id: 'ROL-011',
     name: 'logins-have-no-rights-of-their-own',
     severity: 'critical',
-    title: 'No login in a group role has REPLICATION, CREATEROLE or CREATEDB',
-    inspects: `attributes of the roles in ${loginRoles.join(', ')}, except for administrators`,
+    title: 'No role has REPLICATION, and only administrators have CREATEROLE or CREATEDB',
+    inspects: "attributes in pg_roles, except for the platform's own roles and the group roles (ROL-001)",
     why: 'REPLICATION reads the write-ahead log, which holds every row of every tenant and has no policies. A login that creates roles or databases is not bound by the grants here.',
     remedy: 'ALTER ROLE … NOREPLICATION NOCREATEROLE NOCREATEDB.',
     source: 'PostgreSQL manual, Role Attributes; docs/decisions.md, 11a',
     run: ({ snapshot }) => {
-      // ROL-001 reports the attributes of the group roles.
-      const members = inGroups(snapshot).filter(({ name }) => !groupRoles.some((group) => group === name));
+      const model = modelOf(snapshot);
+      const roles = snapshot.roles.filter(
+        ({ name, bootstrap }) => !bootstrap && !isPlatform(name) && !groupRoles.includes(name),
+      );
       return judge(
-        counted(members.length, 'role'),
-        members.flatMap(({ name, replication, createRole, createDatabase }) => {
+        counted(roles.length, 'role'),
+        roles.flatMap(({ name, replication, createRole, createDatabase }) => {
+          const administrator = model.reach(name).has('azure_pg_admin');
           const held = [
             replication && 'REPLICATION',
-            createRole && 'CREATEROLE',
-            createDatabase && 'CREATEDB',
+            createRole && !administrator && 'CREATEROLE',
+            createDatabase && !administrator && 'CREATEDB',
           ].filter((attribute) => attribute !== false);
           return listed(`role ${name}`, 'has', held);
         }),
@@ -333,14 +334,14 @@ export const checks = checksOf('roles', [
     id: 'ROL-012',
     name: 'tenant-logins-see-no-sessions',
     severity: 'high',
-    title: 'Tenant logins can neither watch nor end other sessions',
-    inspects: `membership of ${tenantRole} and its logins in ${otherSessions.join(', ')}`,
+    title: 'No login in a group role can watch or end other sessions',
+    inspects: `membership of every role in a group role in ${otherSessions.join(', ')}`,
     why: 'Statements of administrators and analysts contain data that tenants must not see, and a terminated session does not finish its work.',
     remedy: 'REVOKE the predefined role, and give monitoring its own login.',
     source: 'PostgreSQL manual, Predefined Roles',
     run: ({ snapshot }) => {
-      const { tenantRoles } = modelOf(snapshot);
-      return judge(counted(tenantRoles.length, 'role'), reaching(snapshot, tenantRoles, otherSessions));
+      const names = inGroups(snapshot).map(({ name }) => name);
+      return judge(counted(names.length, 'role'), reaching(snapshot, names, otherSessions));
     },
   },
 ]);

@@ -160,7 +160,7 @@ async function judgeSummary({ snapshot, client }: CheckInput): Promise<Outcome> 
 /** Reads as the owner of the view, whose policy shows it every tenant. */
 async function recentRows(client: pg.Client): Promise<{ records: boolean; rows: boolean } | undefined> {
   await client.query('SET LOCAL ROLE llama_owner');
-  await client.query('SET LOCAL ROLE maintenance_role');
+  await client.query('SET LOCAL ROLE maintenance_owner');
   const { rows } = await client.query<{ records: boolean; rows: boolean }>(
     `SELECT EXISTS (SELECT FROM llama.storage_records
                      WHERE "timestamp" BETWEEN now() - interval '6 days' AND now() - interval '1 hour'

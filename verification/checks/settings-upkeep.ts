@@ -1,4 +1,4 @@
-/** Limits of roles, the query store, vacuum and checksums. */
+/** The query store, vacuum and checksums. */
 import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 
@@ -7,36 +7,7 @@ const deadRows = 10_000;
 /** Share of dead rows that vacuum should never let a table reach. */
 const deadShare = 0.4;
 
-const limits = [
-  'statement_timeout',
-  'lock_timeout',
-  'idle_in_transaction_session_timeout',
-  'transaction_timeout',
-];
-
 export const checks = checksOf('settings', [
-  {
-    id: 'SET-020',
-    name: 'roles-keep-limits',
-    severity: 'high',
-    title: 'No role or database setting removes a timeout',
-    inspects: `values of ${limits.join(', ')} in the settings of roles and databases`,
-    why: 'The limits of the server are defaults: after ALTER ROLE … SET statement_timeout = 0 a login can wait or hold locks without limit.',
-    remedy: 'ALTER ROLE … RESET. A job that needs longer sets its own limit in its session.',
-    source: 'strong_migrations (timeouts on the user); postgresai G003',
-    run: ({ snapshot }) => {
-      const set = snapshot.roleSettings.filter(({ name }) => limits.includes(name));
-      return judge(
-        counted(set.length, 'setting'),
-        set
-          .filter(({ value }) => /^0\D*$/.test(value))
-          .map(({ role, name }) => ({
-            object: role ? `role ${role}` : 'database',
-            detail: `sets ${name} to 0, which means no limit`,
-          })),
-      );
-    },
-  },
   {
     id: 'SET-021',
     name: 'query-store-keeps-no-values',

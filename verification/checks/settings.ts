@@ -1,4 +1,5 @@
 import { majorVersion, majorVersions, supportedVersions } from '../../azure/versions.ts';
+import { placeOf } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import { limited, parameters, sameValue } from '../parameters.ts';
@@ -120,9 +121,10 @@ export const checks = checksOf('settings', [
     name: 'server-accepts-writes',
     severity: 'critical',
     title: 'The server accepts writes',
-    inspects: 'parameter default_transaction_read_only of the server and in the settings of the database',
-    why: 'Azure sets it when the disk is nearly full; from then on every write fails.',
-    remedy: 'Enlarge the storage (server.storage.sizeGb), or remove the setting of the database.',
+    inspects:
+      'parameter default_transaction_read_only of the server, and its values in pg_db_role_setting: of each role, database and pair of them',
+    why: 'Azure sets it when the disk is nearly full, and every role can set it for itself; from then on every write fails.',
+    remedy: 'Enlarge the storage (server.storage.sizeGb), or ALTER ROLE … RESET (ALTER DATABASE … RESET).',
     source: 'Microsoft Learn, Limits (storage)',
     run: ({ snapshot }) => {
       const server = snapshot.settings.get('default_transaction_read_only')?.value;
@@ -132,10 +134,13 @@ export const checks = checksOf('settings', [
           : [{ object: 'parameter default_transaction_read_only', detail: `is ${server}` }]),
         ...snapshot.roleSettings
           .filter(
-            ({ name, value, role }) =>
-              name === 'default_transaction_read_only' && value === 'on' && role === null,
+            ({ name, value }) =>
+              name === 'default_transaction_read_only' && !/^(off?|fa?l?s?e?|no?|0)$/i.test(value),
           )
-          .map(() => ({ object: 'database', detail: 'sets default_transaction_read_only to on' })),
+          .map((override) => ({
+            object: placeOf(override),
+            detail: `sets default_transaction_read_only to ${override.value}`,
+          })),
       ]);
     },
   },

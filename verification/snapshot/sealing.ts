@@ -69,7 +69,7 @@ async function readSealing({
   const result = await attempt(client, async () => {
     await client.query('SET LOCAL ROLE admin_role');
     const sealing = await read(client);
-    await client.query('RESET ROLE');
+    await client.query('SET ROLE NONE');
     return sealing;
   });
   return 'value' in result ? result.value : { unreadable: result.refused.message };

@@ -18,6 +18,12 @@ export interface ServerFacts {
   /** Age of the oldest unfrozen row, in transactions. */
   readonly frozenAge: number;
   readonly databaseGrants: readonly Grant[];
+  /** Attributes of ALTER DATABASE. */
+  readonly isTemplate: boolean;
+  readonly allowsConnections: boolean;
+  /** -1: no limit. */
+  readonly connectionLimit: number;
+  readonly tablespace: string;
 }
 
 /** A collation that something of this database depends on, and its versions; null if its provider has none. */
@@ -37,6 +43,9 @@ export interface Setting {
   readonly builtIn: string | null;
   readonly unit: string | null;
   readonly pendingRestart: boolean;
+  readonly category: string;
+  /** bool, enum, string, integer or real. */
+  readonly type: string;
 }
 
 export const serverFacts = {
@@ -46,6 +55,8 @@ export const serverFacts = {
       pg_is_in_recovery() AS "inRecovery", d.datname AS database, pg_get_userbyid(d.datdba) AS "databaseOwner",
       pg_encoding_to_char(d.encoding) AS encoding, session_user AS login, now() AS now,
       age(d.datfrozenxid) AS "frozenAge",
+      d.datistemplate AS "isTemplate", d.datallowconn AS "allowsConnections", d.datconnlimit AS "connectionLimit",
+      (SELECT spcname FROM pg_tablespace t WHERE t.oid = d.dattablespace) AS tablespace,
       ${grantsOf(`coalesce(d.datacl, acldefault('d', d.datdba))`)} AS "databaseGrants",
       (SELECT json_build_object('version', s.version, 'cipher', s.cipher)
        FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid() AND s.ssl) AS tls
@@ -64,10 +75,11 @@ export const serverFacts = {
    */
   settings: mapped(
     rows<Setting & { readonly name: string }>(`
-    SELECT name, coalesce(reset_val, setting) AS value, boot_val AS "builtIn", unit, pending_restart AS "pendingRestart"
+    SELECT name, coalesce(reset_val, setting) AS value, boot_val AS "builtIn", unit, pending_restart AS "pendingRestart", category,
+      vartype AS type
     FROM pg_settings
     UNION ALL
-    SELECT name, current_setting(name, true), NULL, NULL, false FROM unnest(ARRAY['azure.extensions']) AS name
+    SELECT name, current_setting(name, true), NULL, NULL, false, 'Customized Options', 'string' FROM unnest(ARRAY['azure.extensions']) AS name
     WHERE current_setting(name, true) IS NOT NULL AND name NOT IN (SELECT s.name FROM pg_settings s)`),
     (list): ReadonlyMap<string, Setting> => new Map(list.map((setting) => [setting.name, setting])),
   ),

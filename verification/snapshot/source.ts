@@ -61,7 +61,7 @@ export const asOwner =
     const result = await attempt(client, async () => {
       await client.query('SET LOCAL ROLE llama_owner');
       const found = await read(reader);
-      await client.query('RESET ROLE');
+      await client.query('SET ROLE NONE');
       return found;
     });
     return 'value' in result ? { rows: result.value } : { unreadable: result.refused.message };

@@ -56,7 +56,7 @@ it('loses no record within retention and audits each erased one, at any moment o
         for (const moment of moments) {
           const running = start(['maintain', '--url', database.url()]);
           await sleep(moment);
-          running.child.kill('SIGKILL');
+          running.kill();
           await running.finished;
         }
         // The first run may reattach partitions that the killed run detached; the second run removes them.

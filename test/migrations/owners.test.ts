@@ -1,0 +1,86 @@
+/** Logins of the group roles and the objects that they could change as their owner. */
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loginRoles } from '../../database/schema/roles.ts';
+import { migratedDatabase, randomName, type TestDatabase } from '../support/postgres.ts';
+
+let database: TestDatabase;
+const logins = new Map<string, string>();
+const clients = new Map<string, pg.Client>();
+
+beforeAll(async () => {
+  database = await migratedDatabase();
+  for (const role of loginRoles) {
+    const login = randomName('login');
+    logins.set(role, login);
+    // SET too: the worst membership that somebody can give it.
+    await database.query(
+      'superuser',
+      `CREATE ROLE ${login} LOGIN PASSWORD 'login-password'; GRANT ${role} TO ${login} WITH INHERIT TRUE, SET TRUE`,
+    );
+    clients.set(role, await database.connect({ user: login, password: 'login-password' }));
+  }
+});
+afterAll(async () => {
+  const names = [...logins.values()];
+  for (const client of clients.values()) await client.end();
+  await database.drop();
+  expect(names).toHaveLength(loginRoles.length);
+});
+
+const clientOf = (role: string): pg.Client => {
+  const client = clients.get(role);
+  if (!client) throw new Error(`no login of ${role}`);
+  return client;
+};
+
+describe.each(loginRoles)('a login of %s', (role) => {
+  it('owns no object of any kind, by itself or by a role that it can become', async () => {
+    const { rows } = await clientOf(role).query(
+      `SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS object, pg_get_userbyid(d.refobjid) AS owner
+         FROM pg_shdepend AS d
+        WHERE d.deptype = 'o' AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND pg_has_role(d.refobjid, 'MEMBER')`,
+    );
+    expect(rows).toEqual([]);
+  });
+
+  it.each([
+    'CREATE RULE more AS ON INSERT TO llama.tenant_performance DO INSTEAD NOTHING',
+    `CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO llama.tenant_performance DO INSTEAD
+       SELECT k.tenant_id::varchar(100) AS tenant_id, now() AS hour, 1::bigint AS total_requests, 0::numeric AS avg_confidence,
+              0::float8 AS p95_confidence, 1::bigint AS high_confidence_count FROM llama.data_keys AS k`,
+    'ALTER VIEW llama.tenant_performance SET (security_invoker = true)',
+    'ALTER VIEW llama.tenant_performance RENAME TO other',
+    'ALTER FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) RESET search_path',
+    'DROP MATERIALIZED VIEW llama.tenant_performance_summary CASCADE',
+    'SET ROLE maintenance_owner',
+    'SET ROLE llama_owner',
+  ])('may not: %s', async (sql) => {
+    await expect(clientOf(role).query(sql)).rejects.toMatchObject({ code: '42501' });
+  });
+});
+
+describe('a login of maintenance_role', () => {
+  it('cannot erase a record without its content in the trail, with SET ROLE or without', async () => {
+    const client = clientOf('maintenance_role');
+    await expect(client.query('DELETE FROM llama.storage_records')).rejects.toMatchObject({ code: '42501' });
+    await expect(
+      client.query('SET ROLE maintenance_role; DELETE FROM llama.storage_records'),
+    ).rejects.toMatchObject({ code: '42501' });
+    await client.query('SET ROLE NONE');
+  });
+
+  it('runs the work of maintenance through its functions', async () => {
+    const client = clientOf('maintenance_role');
+    for (const call of [
+      'apply_retention(10)',
+      'refresh_performance_views()',
+      'create_partitions_ahead()',
+      'analyze_partitioned_tables()',
+      'seal_audit_trail()',
+    ]) {
+      await client.query(`SELECT llama.${call}`);
+    }
+  });
+});
