@@ -10,11 +10,14 @@ export interface RepairStatement {
   readonly sql: string;
 }
 
-/** Relations that a description leaves out: partitions that were detached, and sequences that follow their table. */
+/** Facts that a description leaves out. */
 export interface Aside {
-  /** Names with the schema. */
+  /** Partitions that were detached, with the schema. */
   readonly detached: readonly string[];
+  /** Sequences that follow their table. */
   readonly linkedSequences: readonly string[];
+  /** Roles with a privilege on a leaf or its columns, other than its owner; `''` is PUBLIC. */
+  readonly leafGrants: readonly { readonly leaf: string; readonly grantee: string }[];
 }
 
 /** Creates the roles and memberships that are missing. Other memberships are not changed. */
@@ -103,6 +106,14 @@ export function grantStatements(
         sql: `${verb} ${privilege}${column ? ` (${pg.escapeIdentifier(column)})` : ''} ON ${on} ${grantee}${suffix}`,
       }));
     });
+}
+
+/** No migration grants on a leaf. */
+export function leafGrantStatements({ leafGrants }: Aside): readonly RepairStatement[] {
+  return leafGrants.map(({ leaf, grantee }) => ({
+    object: leaf,
+    sql: `REVOKE ALL ON TABLE ${leaf} FROM ${grantee === '' ? 'PUBLIC' : pg.escapeIdentifier(grantee)}`,
+  }));
 }
 
 /** Default privileges of the roles that the migrations make. */

@@ -14,6 +14,7 @@ import {
   type Aside,
   defaultStatements,
   grantStatements,
+  leafGrantStatements,
   newOwners,
   ownerStatements,
   type RepairStatement,
@@ -106,6 +107,7 @@ async function plan(
     ...roles,
     ...ownerStatements(expected, found, aside),
     ...grantStatements(expected, found, rows[0]?.name ?? ''),
+    ...leafGrantStatements(aside),
     ...defaultStatements(expected, found),
   ];
 }
@@ -123,8 +125,17 @@ async function readAside({ client }: Connection): Promise<Aside> {
         AND d.deptype IN ('a', 'i')`,
     [schema, ownerRole],
   );
+  const { rows: leafGrants } = await client.query<Aside['leafGrants'][number]>(
+    `SELECT DISTINCT $1 || '.' || c.relname AS leaf, CASE WHEN g.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(g.grantee) END AS grantee
+       FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+       LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL
+      CROSS JOIN LATERAL (SELECT * FROM pg_catalog.aclexplode(c.relacl) UNION ALL SELECT * FROM pg_catalog.aclexplode(a.attacl)) AS g
+      WHERE n.nspname = $1 AND c.relispartition AND c.relkind = 'r' AND g.grantee <> c.relowner
+      ORDER BY 1, 2`,
+    [schema],
+  );
   const names = (kind: string) => rows.filter((row) => row.kind === kind).map(({ name }) => name);
-  return { detached: names('detached'), linkedSequences: names('linked') };
+  return { detached: names('detached'), linkedSequences: names('linked'), leafGrants };
 }
 
 /**

@@ -100,7 +100,7 @@ describe.skipIf(missing).each([17, 18] as const)(`a logical dump of PostgreSQL %
     );
 
     const prepared = await run(['repair', '--before-restore', '--yes', '--url', url()]);
-    expect([prepared.code, prepared.stderr], prepared.stdout).toEqual([0, '']);
+    expect([prepared.code, prepared.stdout]).toEqual([0, expect.stringMatching(/, nothing remains$/m)]);
     const restored = await runTool(major, 'pg_restore', [
       '--no-owner',
       '--exit-on-error',
@@ -121,7 +121,7 @@ describe.skipIf(missing).each([17, 18] as const)(`a logical dump of PostgreSQL %
       expect.stringMatching(/statements, none of them run/),
     ]);
     const repaired = await run(['repair', '--yes', '--url', url()]);
-    expect([repaired.code, repaired.stderr], repaired.stdout).toEqual([0, '']);
+    expect([repaired.code, repaired.stdout]).toEqual([0, expect.stringMatching(/, nothing remains$/m)]);
     expect((await run(['repair', '--yes', '--url', url()])).stdout).toMatch(
       /are as the migrations make them/,
     );
@@ -139,7 +139,7 @@ describe.skipIf(missing).each([17, 18] as const)(`a logical dump of PostgreSQL %
       expect.stringMatching(/permission denied for schema llama/),
     ]);
     const repaired = await run(['repair', '--yes', '--url', there]);
-    expect([repaired.code, repaired.stderr], repaired.stdout).toEqual([0, '']);
+    expect([repaired.code, repaired.stdout]).toEqual([0, expect.stringMatching(/, nothing remains$/m)]);
     await expectInService(there, await head());
   }, 240_000);
 
@@ -155,7 +155,7 @@ describe.skipIf(missing).each([17, 18] as const)(`a logical dump of PostgreSQL %
     expect([restored.code, restored.stderr]).toEqual([0, '']);
     const there = target.url('migrator', { database });
     const repaired = await run(['repair', '--yes', '--url', there]);
-    expect([repaired.code, repaired.stderr], repaired.stdout).toEqual([0, '']);
+    expect([repaired.code, repaired.stdout]).toEqual([0, expect.stringMatching(/, nothing remains$/m)]);
     await expectInService(there, await head());
   }, 240_000);
 });
