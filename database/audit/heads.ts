@@ -188,7 +188,7 @@ function isLost(head: RecordedHead): head is LostHead {
 }
 
 const orRestored = ({ restoredTo }: RecordedHead) =>
-  restoredTo ? '' : '. If the database was restored to an earlier moment, state it with --restored-to';
+  restoredTo ? '' : '. If the database was restored to an earlier moment, state it: docs/restoring.md';
 
 /**
  * Compares the table of releases with the audit rows of its inserts. Both must be forged to hide a release; the audit rows
