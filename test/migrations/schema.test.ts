@@ -217,6 +217,7 @@ describe('the schema that all migrations make', () => {
       { name: 'partitions_past_retention', owner: 'maintenance_owner' },
       { name: 'refresh_performance_views', owner: 'maintenance_owner' },
       { name: 'set_backup_status', owner: 'maintenance_owner' },
+      { name: 'summarize_performance', owner: 'maintenance_owner' },
       { name: 'tenant_performance', owner: 'maintenance_owner' },
       { name: 'tenant_performance_summary', owner: 'maintenance_owner' },
       { name: 'tenant_performance_summary_tenant_id_hour_idx', owner: 'maintenance_owner' },
