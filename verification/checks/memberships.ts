@@ -34,7 +34,7 @@ function allowed(
     return groupRoles.includes(role) ? { inherit: false, set: true, admin: false } : undefined;
   if (groupRoles.includes(member)) return undefined;
   // The creator of a role administers it. Only as the owner it acts.
-  if (groupRoles.includes(role) && model.reach(member).has('azure_pg_admin')) {
+  if (groupRoles.includes(role) && (model.reach(member).has('azure_pg_admin') || !model.isUsed(member))) {
     return { inherit: false, set: true, admin: true };
   }
   if (ownerRoles.includes(role)) return undefined;
@@ -72,7 +72,11 @@ export const checks = checksOf('roles', [
       const isAdministrator = administratorsOf(
         snapshot,
         deployment
-          ? [deployment.administrator, ...(deployment.azure?.administrators ?? []).map(({ name }) => name)]
+          ? [
+              deployment.administrator,
+              ...(deployment.passwordAdministrator ? [deployment.passwordAdministrator] : []),
+              ...(deployment.azure?.administrators ?? []).map(({ name }) => name),
+            ]
           : [],
       );
       const known = deployment && new Map(deployment.logins.map(({ name, role }) => [name, role]));
@@ -109,7 +113,7 @@ export const checks = checksOf('roles', [
         counted(snapshot.owned.length, 'object'),
         snapshot.owned
           .filter(({ owner: by, ofExtension }) => {
-            if (isPlatform(by) || ownerRoles.includes(by)) return false;
+            if (isPlatform(by) || ownerRoles.includes(by) || !model.isUsed(by)) return false;
             return !(ofExtension && model.reach(by).has('azure_pg_admin'));
           })
           .map(({ object, owner: by }) => ({ object, detail: `belongs to ${by}` })),

@@ -25,6 +25,15 @@ export type ServerEvent =
       readonly kind: 'databaseCreated' | 'databaseDeleted';
       readonly server: string;
       readonly database: string;
+      /** The administrator with a password. @default - password login is off */
+      readonly administrator?: string;
+    }
+  /** The administrator with a password exists, with this password. */
+  | {
+      readonly kind: 'passwordSet';
+      readonly server: string;
+      readonly login: string;
+      readonly password: string;
     }
   | {
       readonly kind: 'administratorAdded';

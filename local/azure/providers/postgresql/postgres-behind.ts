@@ -5,6 +5,7 @@ import { nameOf } from '../../../../azure/resource-id.ts';
 import { closeAll } from '../../../closing.ts';
 import { within } from '../../../postgres/bootstrap.ts';
 import { type Gateway, startGateway } from '../../../postgres/gateway.ts';
+import { setPassword } from '../../../postgres/password.ts';
 import type { LocalPostgres } from '../../../postgres/server.ts';
 import type { ParameterState, ServerEvent, ServerEvents } from './events.ts';
 
@@ -177,7 +178,10 @@ async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<Param
     }
     case 'databaseCreated':
     case 'databaseDeleted':
-      await database(postgres, event.database, event.kind === 'databaseCreated');
+      await database(postgres, event);
+      break;
+    case 'passwordSet':
+      await passwordAdministrator(postgres, event);
       break;
     case 'administratorAdded':
       await addAdministrator(postgres, event);
@@ -192,12 +196,43 @@ async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<Param
   return undefined;
 }
 
-async function database(postgres: LocalPostgres, name: string, wanted: boolean): Promise<void> {
+/** The login that a server with password login is created with (see `createRoles`). */
+async function passwordAdministrator(
+  postgres: LocalPostgres,
+  { login, password }: Extract<ServerEvent, { readonly kind: 'passwordSet' }>,
+): Promise<void> {
+  await within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
+    const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [login]);
+    if (rowCount === 0)
+      await client.query(
+        `CREATE ROLE ${pg.escapeIdentifier(login)} LOGIN CREATEROLE CREATEDB IN ROLE azure_pg_admin`,
+      );
+    await setPassword(client, login, password);
+  });
+}
+
+/**
+ * With password login, Azure gives a new database to that administrator, whoever else administers the server.
+ * https://github.com/cyrilgdn/terraform-provider-postgresql/issues/500
+ */
+async function database(
+  postgres: LocalPostgres,
+  {
+    kind,
+    database: name,
+    administrator,
+  }: Extract<ServerEvent, { readonly kind: 'databaseCreated' | 'databaseDeleted' }>,
+): Promise<void> {
+  const wanted = kind === 'databaseCreated';
   const there = await within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
     const { rows } = await client.query('SELECT FROM pg_database WHERE datname = $1', [name]);
     return rows.length > 0;
   });
   if (wanted && !there) await postgres.createDatabase(name);
+  if (wanted && administrator !== undefined)
+    await administer(postgres, [
+      `ALTER DATABASE ${pg.escapeIdentifier(name)} OWNER TO ${pg.escapeIdentifier(administrator)}`,
+    ]);
   if (!wanted && there)
     await administer(postgres, [`DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`]);
 }

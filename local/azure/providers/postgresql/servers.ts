@@ -121,6 +121,14 @@ function updated(azure: Azure, merged: JsonObject, change: Change): JsonObject {
   return document;
 }
 
+/** Creates the administrator with a password, or sets its password. */
+async function passwordSent({ id, body }: Resource, sent: JsonObject, events: ServerEvents): Promise<void> {
+  const login = property(body, 'administratorLogin');
+  const password = property(sent, 'administratorLoginPassword');
+  if (login !== undefined && password !== undefined)
+    await events({ kind: 'passwordSet', server: id, login, password });
+}
+
 async function completed(
   azure: Azure,
   server: Resource,
@@ -135,9 +143,17 @@ async function completed(
     if (source) copyChildren(azure, source, server);
     else noteFirstBackup(azure, server);
     const entra = property(body, 'authConfig', 'activeDirectoryAuth') === 'Enabled';
-    await events({ kind: 'created', server: id, entra, replica, ...(source ? { source: source.id } : {}) });
+    await events({
+      kind: 'created',
+      server: id,
+      entra,
+      replica,
+      ...(source ? { source: source.id } : {}),
+    });
+    if (!replica) await passwordSent(server, sent, events);
     return;
   }
+  await passwordSent(server, sent, events);
   const mode = promotionMode(sent);
   if (mode !== undefined && source) {
     await events({ kind: 'promoted', server: id, primary: source.id, standalone: mode === 'Standalone' });
