@@ -345,7 +345,8 @@ ALTER FUNCTION llama.audit_retention_of(date) OWNER TO audit_sealer;
 REVOKE CREATE ON SCHEMA llama FROM audit_sealer;
 
 SET LOCAL ROLE audit_sealer;
-GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer), llama.audit_retention_of(date) TO maintenance_role;
+GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer) TO maintenance_role;
+GRANT EXECUTE ON FUNCTION llama.audit_retention_of(date) TO maintenance_owner;
 GRANT EXECUTE ON FUNCTION llama.close_audit_partition(date), llama.is_audit_partition_closed(date) TO llama_owner;
 SET LOCAL ROLE llama_owner;
 
