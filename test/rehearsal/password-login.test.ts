@@ -23,7 +23,7 @@ describe('an environment with password login', () => {
     expect(output).toContain('Database llama_mapper belongs to azure_pg_admin now');
     const { rows } = await within(
       sandbox.postgres.connection('superuser', { database: 'llama_mapper' }),
-      (client) => client.query('SELECT DISTINCT deployed_by AS login FROM llama.releases'),
+      (client) => client.query('SELECT DISTINCT executor AS login FROM llama.releases'),
     );
     expect(rows).toEqual([{ login: 'llama_admin' }]);
     const verified = await sandbox.command('verify', 'development', '--fail-on', 'high');

@@ -1,0 +1,65 @@
+import type { EnvironmentInput } from '../../environments/settings.ts';
+import { textAt } from '../../core/json.ts';
+import { Operator } from '../sandbox/operator.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
+
+export const scenario: Scenario = {
+  name: 'version-upgraded',
+  title: 'A pair gets the next major version without its replica, which is created again; with it the plan is refused',
+  environments: ['production'],
+  startsFrom: 'deployed',
+  waitSeconds: 120,
+  async run(sandbox) {
+    const kept: Pick<EnvironmentInput, 'replica' | 'virtualEndpoint'> = {};
+    const begun = Date.now();
+    await sandbox.assertRefused(
+      /has another major version than 18, and Azure upgrades no server with a replica/,
+      {
+        change: ({ server }) => {
+          server.version = 18;
+        },
+      },
+      'an upgrade beside a replica is refused',
+    );
+    const changes = sandbox.changesSince(begun);
+    sandbox.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
+
+    await sandbox.assertDeploys(
+      {
+        change: ({ server, protection }) => {
+          server.version = 17;
+          protection.deletionLock = 'lifted';
+        },
+      },
+      'a deployment lifts the locks',
+    );
+    if (sandbox.quick)
+      new Operator(sandbox.azure).removeAll(
+        'Microsoft.Insights/diagnosticSettings',
+        sandbox.serverId('replica'),
+      );
+    // The local PostgreSQL keeps its version, so that the post-deploy step would report the difference.
+    await sandbox.withoutPostDeploy();
+    await sandbox.assertDeploys(
+      {
+        change: (input) => {
+          Object.assign(kept, { replica: input.replica, virtualEndpoint: input.virtualEndpoint });
+          delete input.replica;
+          delete input.virtualEndpoint;
+          input.server.version = 18;
+        },
+      },
+      'one deployment removes the replica and then upgrades the primary',
+    );
+    const version = () => textAt(sandbox.serverProperties('primary'), 'version');
+    sandbox.check('the primary has version 18', version() === '18', () => String(version()));
+    await sandbox.assertDeploys(
+      { change: (input) => Object.assign(input, kept) },
+      'a deployment creates the replica again',
+    );
+    sandbox.check(
+      'the replica has version 18',
+      textAt(sandbox.serverProperties('replica'), 'version') === '18',
+    );
+  },
+};
