@@ -4,7 +4,8 @@ import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'backup-retention-changed',
-  title: 'Another retention of the weekly backups gets a policy of its own, to which the backup of the server moves',
+  title:
+    'Another retention of the weekly backups gets a policy of its own, to which the backup of the server moves',
   environments: ['production'],
   startsFrom: 'deployed',
   async run(sandbox) {

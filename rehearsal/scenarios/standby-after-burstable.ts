@@ -3,7 +3,8 @@ import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
   name: 'standby-after-burstable',
-  title: 'A Burstable server gets a larger tier and then a standby; both at once, and another mode, are refused in the plan',
+  title:
+    'A Burstable server gets a larger tier and then a standby; both at once, and another mode, are refused in the plan',
   environments: ['development'],
   startsFrom: 'deployed',
   async run(sandbox) {

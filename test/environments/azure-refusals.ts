@@ -163,11 +163,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     switchoverWithoutEndpoint: ['replica/writer-has-endpoint'],
     notSymmetrical: ['replica/same-compute', 'replica/same-disk-size', 'replica/disk-tier'],
   }),
-  ...all(
-    'Replicas, restores and promotions',
-    deployed,
-    'sourceNotFound tooMany primaryDeletedFirst',
-  ),
+  ...all('Replicas, restores and promotions', deployed, 'sourceNotFound tooMany primaryDeletedFirst'),
   ...all('Replicas, restores and promotions', planned, 'upgraded'),
   ...all(
     'Replicas, restores and promotions',
