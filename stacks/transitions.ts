@@ -19,16 +19,17 @@ export function transitions(scope: Construct, environment: ResolvedEnvironment):
   const { servers, resourceGroup, recoveryResourceGroup } = environment;
   const found = new PresentResources(scope, 'present_servers', 'Microsoft.DBforPostgreSQL/flexibleServers');
   const group = resourceGroup.name;
-  const primary = new PresentServer(
-    scope,
-    'present_server',
-    { name: servers.primary.name, resourceGroupName: group },
-    found,
-  ).list;
+  const place = { name: servers.primary.name, resourceGroupName: group };
+  const present = () => new PresentServer(scope, 'present_server', place, found).list;
   const location = locations(scope, environment, found);
   if (!servers.replica) {
-    return { primary: [...location, ...standby(servers.primary, primary)], replica: [] };
+    const { highAvailability } = servers.primary;
+    return {
+      primary: [...location, ...(highAvailability ? standby(servers.primary, present()) : [])],
+      replica: [],
+    };
   }
+  const primary = present();
   const replica = new PresentServer(
     scope,
     'present_replica',

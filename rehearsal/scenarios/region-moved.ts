@@ -38,7 +38,7 @@ export const scenario: Scenario = {
 
     const moved = (input: EnvironmentInput) => {
       for (const one of [input.resourceGroup, input.server, input.keyVault, input.logAnalytics])
-        one.name += '2';
+        one.name = one.name.replace('development', 'west');
     };
     await sandbox.assertDeploys({ change: moved }, 'with new names the environment moves');
     const [server] = sandbox.azure.state.ofType(serverType);

@@ -110,7 +110,7 @@ export const monitoringRows: RefusedRows = {
   },
   'Long-term backup: policyInUse': async (local) => {
     await put(local, backups, { properties: {} });
-    await put(local, `${backups}/backupPolicies/weekly`, { properties: {} });
+    local.azure.state.put(local.resource(`${backups}/backupPolicies/weekly`), { properties: {} });
     local.azure.state.put(local.resource(`${backups}/backupInstances/weekly`), {
       properties: { policyInfo: { policyId: local.resource(`${backups}/backupPolicies/weekly`) } },
     });
