@@ -39,7 +39,7 @@ export class PresentServer extends Construct {
   }
 }
 
-/** What must hold in a plan; otherwise Terraform refuses all of it with the message. */
+/** A condition of a plan. Terraform refuses the whole plan with the message if it does not hold. */
 export interface Condition {
   /** Terraform expression. */
   readonly holds: string;

@@ -84,7 +84,7 @@ export interface ServerProps {
   readonly customerManagedKey?: ServerCustomerManagedKey | undefined;
   /** The server is one of a pair whose roles a switchover exchanges. */
   readonly paired: boolean;
-  /** What must hold in a plan that has this server. @default - nothing */
+  /** Conditions of every plan with this server. @default - none */
   readonly conditions?: readonly Condition[];
   /** Resources that must be finished before. @default - those that the arguments refer to */
   readonly after?: readonly ITerraformDependable[];

@@ -6,7 +6,7 @@ import type { Transitions } from './transitions.ts';
 export interface StackContext {
   readonly environment: ResolvedEnvironment;
   readonly foundation: Foundation;
-  /** What the plan of each server must meet. */
+  /** Conditions of the plan of each server. */
   readonly transitions: Transitions;
   /** Entra tenant, by id or by reference. */
   readonly tenantId: string;

@@ -7,6 +7,8 @@ export type ServerEvent =
       readonly source?: string;
       /** Whether it is a replica of its source. */
       readonly replica: boolean;
+      /** Whether it is a deleted server that was revived. */
+      readonly revived: boolean;
       /** Whether Entra authentication is on. */
       readonly entra: boolean;
     }

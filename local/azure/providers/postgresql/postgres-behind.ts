@@ -132,7 +132,7 @@ export class PostgresBehind {
   }
 
   async #delete(postgres: LocalPostgres, name: string): Promise<void> {
-    if (postgres === this.options.postgres) return dropDatabases(postgres);
+    if (postgres === this.options.postgres) return setDatabasesAside(postgres);
     this.#servers.delete(name);
     this.#deleted.push([name, postgres.log()]);
     await postgres.stop();
@@ -153,6 +153,7 @@ export class PostgresBehind {
 async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<ParameterState> {
   switch (event.kind) {
     case 'created':
+      await (event.revived ? takeBackDatabases(postgres) : dropDatabases(postgres, setAside));
       if (event.entra) await installEntraFunctions(postgres);
       break;
     case 'restarted':
@@ -163,7 +164,7 @@ async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<Param
       await postgres.restart();
       break;
     case 'deleted':
-      await dropDatabases(postgres);
+      await setDatabasesAside(postgres);
       break;
     case 'stopped':
       await postgres.halt();
@@ -212,7 +213,7 @@ async function passwordAdministrator(
 }
 
 /**
- * With password login, Azure gives a new database to that administrator, whoever else administers the server.
+ * With password login, Azure gives a new database to that administrator.
  * https://github.com/cyrilgdn/terraform-provider-postgresql/issues/500
  */
 async function database(
@@ -263,18 +264,42 @@ async function addAdministrator(
   });
 }
 
-/** Empties a PostgreSQL that outlives its server, so that it is like a new one. */
-async function dropDatabases(postgres: LocalPostgres): Promise<void> {
-  const names = await within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
+/** Prefix of databases of a deleted server, which it has again if it is revived. */
+const setAside = 'deleted with its server: ';
+
+/** Empties a PostgreSQL that outlives its server, so that it is like a new one, and keeps the data for a revival. */
+async function setDatabasesAside(postgres: LocalPostgres): Promise<void> {
+  await dropDatabases(postgres, setAside);
+  for (const name of await databasesOf(postgres)) await rename(postgres, name, `${setAside}${name}`);
+}
+
+async function takeBackDatabases(postgres: LocalPostgres): Promise<void> {
+  for (const name of await databasesOf(postgres))
+    if (name.startsWith(setAside)) await rename(postgres, name, name.slice(setAside.length));
+}
+
+async function dropDatabases(postgres: LocalPostgres, prefix: string): Promise<void> {
+  const names = (await databasesOf(postgres)).filter((name) => name.startsWith(prefix));
+  await administer(
+    postgres,
+    names.map((name) => `DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`),
+  );
+}
+
+async function databasesOf(postgres: LocalPostgres): Promise<readonly string[]> {
+  return within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
     const { rows } = await client.query<{ datname: string }>(
       "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'",
     );
     return rows.map(({ datname }) => datname);
   });
-  await administer(
-    postgres,
-    names.map((name) => `DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`),
-  );
+}
+
+async function rename(postgres: LocalPostgres, from: string, to: string): Promise<void> {
+  await administer(postgres, [
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${pg.escapeLiteral(from)}`,
+    `ALTER DATABASE ${pg.escapeIdentifier(from)} RENAME TO ${pg.escapeIdentifier(to)}`,
+  ]);
 }
 
 async function administer(postgres: LocalPostgres, statements: readonly string[]): Promise<void> {

@@ -9,6 +9,7 @@ import { replicas as refusals } from '../../refusals/replicas.ts';
 import { registerActions } from './actions.ts';
 import { noteFirstBackup, registerBackups } from './backups.ts';
 import { copyChildren, registerChildren } from './children.ts';
+import { droppedSource, noteDropped, reviveChildren } from './dropped.ts';
 import type { ServerEvents } from './events.ts';
 import { noteCreatedSize, registerParameters } from './parameters.ts';
 import { registerReadings } from './readings.ts';
@@ -21,6 +22,7 @@ import {
   refuseUnfollowable,
 } from './replicas.ts';
 import {
+  isReplica,
   namespace,
   property,
   refuseUnlessReady,
@@ -64,6 +66,7 @@ function registerServers(azure: Azure, events: ServerEvents): void {
       // https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas: replicas go first.
       const [replica] = replicasOf(azure, server.id);
       if (replica) throw refusals.primaryDeletedFirst(server.name, replica.name);
+      if (!isReplica(server)) noteDropped(azure, server);
     },
     deleted: async (server) => {
       await events({ kind: 'deleted', server: server.id });
@@ -142,12 +145,15 @@ async function completed(
     noteCreatedSize(azure, server, source);
     if (source) copyChildren(azure, source, server);
     else noteFirstBackup(azure, server);
+    const revived = property(sent, 'createMode') === 'ReviveDropped';
+    if (revived) reviveChildren(azure, droppedSource(azure, sent, server.name), server);
     const entra = property(body, 'authConfig', 'activeDirectoryAuth') === 'Enabled';
     await events({
       kind: 'created',
       server: id,
       entra,
       replica,
+      revived,
       ...(source ? { source: source.id } : {}),
     });
     if (!replica) await passwordSent(server, sent, events);
