@@ -55,6 +55,7 @@ export const scenario: Scenario = {
         createMode: 'ReviveDropped',
         pointInTimeUTC: deletedAt,
         sourceServerResourceId: id,
+        backup: { geoRedundantBackup: 'Enabled' },
       },
     });
     sandbox.check('the revived server has the rows', (await ledger(sandbox)) === before);
