@@ -7,8 +7,8 @@
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { duration } from '../../core/text.ts';
-import { keepHead, keptHeads } from '../../database/audit/heads.ts';
 import { admitAdministrators, letLoginIn, shareDatabase } from '../../database/administrators.ts';
+import { keepHead, keptHeads } from '../../database/audit/heads.ts';
 import { headOfDeployment } from '../../database/audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../../database/connection.ts';
 import type { Deployment } from '../../database/deployment.ts';
