@@ -58,6 +58,8 @@ export function isResourceName(type: string, name: string): boolean {
 }
 
 const digestLength = 8;
+const digestOf = (text: string): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, digestLength);
 
 /**
  * A name of at most `maximum` characters. A longer one keeps its beginning and ends with a digest of all of it, so that it
@@ -65,7 +67,7 @@ const digestLength = 8;
  */
 function limited(maximum: number, name: string): string {
   if (name.length <= maximum) return name;
-  const digest = createHash('sha256').update(name).digest('hex').slice(0, digestLength);
+  const digest = digestOf(name);
   return `${name.slice(0, maximum - digestLength - 1).replace(/[^A-Za-z0-9]+$/, '')}-${digest}`;
 }
 
@@ -82,6 +84,8 @@ export const derivedNames = {
   securityGroup: (network: string, subnet: string) => limited(80, `${network}-${subnet}-nsg`),
   keyDeployment: (key: string) => limited(64, `key-vault-key-${key}`),
   weeklyBackup: (server: string) => limited(150, `${server}-weekly`),
+  /** @param terms what distinguishes a policy from its successor */
+  weeklyPolicy: (server: string, terms: string) => limited(150, `${server}-weekly-${digestOf(terms)}`),
   /** @param watched name of the server or vault */
   alert: (watched: string, rule: string) => limited(260, `${watched}-${rule}`),
   peering: (location: string) => limited(80, `to-${location}`),

@@ -266,7 +266,11 @@ export const resourceTypes = {
     versions: ['2022-09-01', '2025-03-01'],
     deployActions: ['Microsoft.Resources/subscriptions/providers/read'],
   },
-  'Microsoft.Resources/subscriptions/resources': { versions: ['2023-07-01', '2020-06-01', '2015-11-01'] },
+  // Each plan lists what exists, and azurerm finds vaults there.
+  'Microsoft.Resources/subscriptions/resources': {
+    versions: ['2023-07-01', '2020-06-01', '2015-11-01'],
+    deployActions: ['Microsoft.Resources/subscriptions/resources/read'],
+  },
 
   // Made by bootstrap/ for the state; no stack touches them.
   'Microsoft.Storage/storageAccounts': { versions: [storage] },

@@ -61,10 +61,13 @@ export class LongTermBackup extends Construct {
       identity: { type: 'SystemAssigned' },
       ...tags,
     });
+    const interval = weeklyFrom(props.firstRun);
     const policy = new DataProtectionBackupPolicyPostgresqlFlexibleServer(this, 'policy', {
-      name: derivedNames.weeklyBackup(props.serverName),
+      // A policy never changes, and Azure deletes none in use: the new one comes first, under a name of its own.
+      name: derivedNames.weeklyPolicy(props.serverName, `${interval} ${props.retention}`),
+      lifecycle: { createBeforeDestroy: true },
       vaultId: vault.id,
-      backupRepeatingTimeIntervals: [weeklyFrom(props.firstRun)],
+      backupRepeatingTimeIntervals: [interval],
       timeZone: 'UTC',
       defaultRetentionRule: {
         lifeCycle: [{ dataStoreType: 'VaultStore', duration: props.retention }],

@@ -10,6 +10,7 @@ import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { derivedNames } from '../azure/resource-names.ts';
 import type { HighAvailabilityMode, NetworkMode } from '../azure/vocabulary.ts';
+import { type Condition, preconditions } from './present.ts';
 
 export interface ServerStorage {
   /** GB, one of the sizes that Azure sells (`azure/storage.ts`). */
@@ -83,6 +84,8 @@ export interface ServerProps {
   readonly customerManagedKey?: ServerCustomerManagedKey | undefined;
   /** The server is one of a pair whose roles a switchover exchanges. */
   readonly paired: boolean;
+  /** Conditions of every plan with this server. @default - none */
+  readonly conditions?: readonly Condition[];
   /** Resources that must be finished before. @default - those that the arguments refer to */
   readonly after?: readonly ITerraformDependable[];
   /** @default - none */
@@ -187,6 +190,7 @@ function serverConfig(
     lifecycle: {
       // A disk that has outgrown the set size plans a replacement (PGR 403).
       ...(resize && { preventDestroy: true }),
+      ...(props.conditions?.length && { precondition: preconditions(props.conditions) }),
       ignoreChanges: ignoredChanges(props.paired, props.storage.autoGrow && !resize),
     },
     ...(after.length > 0 && { dependsOn: after }),

@@ -91,8 +91,10 @@ export const deploymentSchema = z.object({
   database: z.string(),
   /** PostgreSQL major version. */
   version: z.number().int(),
-  /** Entra administrator (the name of a group), or the administrator login if passwords are allowed. */
+  /** First Entra administrator, the name of a group. */
   administrator: z.string(),
+  /** Login of the administrator with a password. @default - password login is off */
+  passwordAdministrator: z.string().optional(),
   authentication: z.enum(['entra', 'password']),
   extensions: z.array(z.string()),
   /** Server parameters, values as Azure spells them. */

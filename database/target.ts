@@ -153,11 +153,17 @@ function fromDeployment(
     host: writer.host,
     port: parsePort(variables['PGPORT'] ?? '5432', 'PGPORT'),
     database: deployment.database,
-    user: deployment.administrator,
+    user: userOf(deployment, password),
     ...(password ? { password } : {}),
     ...(rootCertificateFile ? { rootCertificateFile } : {}),
     deployment,
   };
+}
+
+/** With password login, PGPASSWORD is the password of that administrator, unless it is an Entra token. */
+function userOf({ administrator, passwordAdministrator }: Deployment, password: string | undefined): string {
+  const isToken = password !== undefined && /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/.test(password);
+  return password && !isToken ? (passwordAdministrator ?? administrator) : administrator;
 }
 
 const urlParameters = new Set(['sslmode', 'sslrootcert', 'hostaddr']);

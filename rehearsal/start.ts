@@ -34,7 +34,7 @@ export async function serverFor(
   return startPostgres({
     major: deployment.version,
     hostNames: names.filter((name) => name !== undefined),
-    administrator: deployment.administrator,
+    administrator: deployment.passwordAdministrator ?? deployment.administrator,
     databases: [deployment.database],
     ...(as === 'created'
       ? { extensions: [] }

@@ -27,6 +27,7 @@ export function deploymentDocument(
     database: database.name,
     version: environment.version,
     administrator: authentication.administrators[0].name,
+    ...(authentication.passwordLogin && { passwordAdministrator: authentication.passwordLogin.login }),
     authentication: 'entra',
     extensions: [...environment.extensions],
     parameters: Object.fromEntries(writer.parameters),

@@ -15,6 +15,7 @@ import { protect, protectionOf } from './protection.ts';
 import { type Parts, safeguards } from './safeguards.ts';
 import { servers } from './servers.ts';
 import { configureTerraform } from './terraform.ts';
+import { transitions } from './transitions.ts';
 import { keyVault } from './vault.ts';
 
 /** One environment, complete: `cdktf deploy <name>` builds it and leaves its database migrated and verified. */
@@ -29,6 +30,7 @@ export class EnvironmentStack extends TerraformStack {
     const context: StackContext = {
       environment,
       foundation: foundation(this, environment),
+      transitions: transitions(this, environment),
       tenantId: environment.authentication.tenantId ?? client.tenantId,
     };
 

@@ -85,6 +85,7 @@ function primaryChain(
     version: environment.version,
     authentication: { tenantId, passwordLogin: passwordLogin(scope, environment) },
     paired: environment.servers.replica !== undefined,
+    conditions: context.transitions.primary,
     after: props.after,
   });
   const reachable = access(scope, context, { id: 'server', region: foundation.primary, server: primary });
@@ -129,6 +130,7 @@ function replicaChain(
     ...serverProps(environment, server, region),
     resourceGroupName: recoveryGroup.name,
     source,
+    conditions: context.transitions.replica,
     ...(server.acceptsWrites && {
       authentication: { tenantId, passwordLogin: environment.authentication.passwordLogin !== undefined },
     }),

@@ -46,6 +46,8 @@ export interface Model {
   rightsOf(role: string): ReadonlySet<string>;
   /** The role, and every role that it may assume with SET ROLE or whose privileges it has. */
   reach(role: string): ReadonlySet<string>;
+  /** Whether somebody logs in as the role, or can become it. A former administrator is a role that nobody uses. */
+  isUsed(role: string): boolean;
 }
 
 const models = new WeakMap<Snapshot, Model>();
@@ -151,6 +153,7 @@ function build(snapshot: Snapshot): Model {
     routine: (oid) => routines.get(oid),
     rightsOf: (role) => new Set([...closure(snapshot, role, ({ inherit }) => inherit), 'PUBLIC']),
     reach,
+    isUsed: (role) => snapshot.roles.some(({ name, login }) => login && reach(name).has(role)),
   };
 }
 

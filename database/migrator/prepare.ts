@@ -29,6 +29,19 @@ export async function prepare(connection: Connection): Promise<readonly string[]
   return [...new Set(steps.flatMap(({ makes }) => makes ?? []))];
 }
 
+/**
+ * Since version 16, the creator of a role may administer it, but may not SET ROLE to it. All administrators of the server
+ * become members through Azure's group of them, so that each can follow another. A server without that group, or that
+ * refuses the grant, admits the login alone.
+ */
+const membership = `DO $$
+BEGIN
+  GRANT llama_owner TO azure_pg_admin WITH ADMIN TRUE, INHERIT FALSE, SET TRUE;
+EXCEPTION WHEN insufficient_privilege OR undefined_object THEN
+  GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
+END
+$$`;
+
 export interface PreparationStep {
   /** The object that it creates, for people; absent for an auxiliary step. */
   readonly makes?: string;
@@ -49,11 +62,7 @@ export async function preparation(connection: Connection): Promise<readonly Prep
     steps.push({ makes: 'role llama_owner', sql: 'CREATE ROLE llama_owner NOLOGIN', shared: 'role' });
   }
   if (!found.may_set) {
-    // Since version 16, the creator of a role may administer it, but may not SET ROLE to it.
-    steps.push({
-      sql: 'GRANT llama_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE',
-      shared: 'membership',
-    });
+    steps.push({ sql: membership, shared: 'membership' });
   }
   if (found.schema_owner === null) {
     steps.push({
@@ -127,8 +136,8 @@ async function becomeMember({ client, circumstances }: Connection, sql: string):
     throw new Fault(
       'schema/owner-role-not-held',
       `${circumstances.user} may not act as llama_owner on ${circumstances.target}`,
-      'another administrator created the role, and only its creator can grant it',
-      `As that administrator, run GRANT llama_owner TO "${circumstances.user}" WITH INHERIT FALSE, SET TRUE.`,
+      'another administrator created the role, and neither it nor an administrator that it admitted is left in the settings',
+      `List that administrator in server.authentication.administrators again and deploy, or run as that administrator: GRANT llama_owner TO "${circumstances.user}" WITH ADMIN TRUE, INHERIT FALSE, SET TRUE.`,
       { cause: error },
     );
   }

@@ -7,6 +7,7 @@
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { duration } from '../../core/text.ts';
+import { admitAdministrators, letLoginIn, shareDatabase } from '../../database/administrators.ts';
 import { keepHead, keptHeads } from '../../database/audit/heads.ts';
 import { headOfDeployment } from '../../database/audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../../database/connection.ts';
@@ -116,6 +117,8 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
       `${connection.target.user} is a superuser, which no login of Azure is: this run proves nothing about Azure`,
     );
   }
+  await shareDatabase(connection, reporter);
+  await letLoginIn(connection, options);
   await ensureExtensions(connection, deployment?.extensions ?? [], reporter);
   const applied = await migrate(connection, { reporter, migrationsDirectory: directory });
   if (deployment) await followPartitions(connection, deployment.partitions, reporter);
@@ -124,6 +127,7 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
     ...options,
     ...(passwords ? { passwords } : {}),
   });
+  await admitAdministrators(connection, reporter);
   const scheduled = await ensureSchedules(connection, options);
   const record = (verification: Pick<Release, 'outcome' | 'counts'>, auditHead: string | null) =>
     recordRelease(connection, {

@@ -1,18 +1,34 @@
+import { textAt } from '../../core/json.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
-import type { DeployOptions } from '../sandbox/sandbox.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
+import { Operator } from '../sandbox/operator.ts';
+import type { DeployOptions, Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
+
+/** The migrations that the database has. */
+function ledger({ postgres, settings }: Sandbox): Promise<string> {
+  return within(postgres.connection('superuser', { database: settings.database.name }), async (client) => {
+    const { rows } = await client.query<{ names: string }>(
+      "SELECT string_agg(version || applied_at, ',' ORDER BY id) AS names FROM llama.schema_migrations",
+    );
+    return rows[0]?.names ?? '';
+  });
+}
 
 export const scenario: Scenario = {
   name: 'server-dropped',
-  title: 'A server that was deleted in Azure is not created again, empty, unless the lock is lifted',
+  title:
+    'A server that was deleted in Azure is not created again, empty, unless the lock is lifted; revived, it continues',
   environments: ['staging'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { state } = sandbox.azure;
     const id = sandbox.serverId('primary');
-    const deleted = [state.get(id), ...state.within(id)].filter((one) => one !== undefined);
+    const before = await ledger(sandbox);
+    const deletedAt = new Date().toISOString();
+    const operator = new Operator(sandbox.azure);
+    await operator.send('DELETE', id);
     const begun = Date.now();
-    state.delete(id);
     await sandbox.assertRefused(
       /terraform_data\.protected_(?:server|database)_id has lifecycle\.prevent_destroy/,
       {},
@@ -32,10 +48,22 @@ export const scenario: Scenario = {
       planned.includes('create azurerm_postgresql_flexible_server.server'),
       () => planned.join(', '),
     );
-    for (const one of deleted) state.put(one.id, one.body);
-    await sandbox.assertEmptyPlan(
-      'once it is restored, the plan with the lock in place is empty',
-      lock('inPlace'),
+    // The body of the request in docs/recovery.md.
+    await operator.send('PUT', id, {
+      location: sandbox.settings.location,
+      properties: {
+        createMode: 'ReviveDropped',
+        pointInTimeUTC: deletedAt,
+        sourceServerResourceId: id,
+        backup: { geoRedundantBackup: 'Enabled' },
+      },
+    });
+    sandbox.check('the revived server has the rows', (await ledger(sandbox)) === before);
+    await sandbox.assertDeploys(lock('inPlace'), 'the next deployment restores the settings of the server');
+    sandbox.check('it kept the rows', (await ledger(sandbox)) === before);
+    sandbox.check(
+      'the server has its standby again',
+      textAt(sandbox.serverProperties('primary'), 'highAvailability', 'mode') === 'ZoneRedundant',
     );
   },
 };

@@ -435,7 +435,7 @@ describe('a login without the privileges of an administrator', () => {
     expect(error).toMatchObject({
       code: 'schema/owner-role-not-held',
       what: expect.stringContaining('weak'),
-      remedy: expect.stringContaining('GRANT llama_owner TO "weak" WITH INHERIT FALSE, SET TRUE'),
+      remedy: expect.stringContaining('GRANT llama_owner TO "weak" WITH ADMIN TRUE, INHERIT FALSE, SET TRUE'),
     });
   });
 });

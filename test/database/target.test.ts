@@ -33,6 +33,17 @@ async function refused(promise: Promise<unknown>): Promise<Fault> {
 }
 
 describe('a target', () => {
+  it('logs in as the administrator with a password if PGPASSWORD has one, and as the group with a token', async () => {
+    const user = async (password: string | undefined, changes: Partial<Deployment> = {}) =>
+      (await resolveTarget({}, { ...described(changes), PGPASSWORD: password })).user;
+    const allowed = { passwordAdministrator: 'llama_admin' };
+    const token = 'eyJhbGciOiJSUzI1NiJ9.eyJvaWQiOiIxIn0.c2lnbmF0dXJl';
+    expect(await user('a-password', allowed)).toBe('llama_admin');
+    expect(await user(token, allowed)).toBe('Database Admins');
+    expect(await user(undefined, allowed)).toBe('Database Admins');
+    expect(await user(token)).toBe('Database Admins');
+  });
+
   it('comes from the apply: writer, administrator and the address to dial', async () => {
     const target = await resolveTarget(
       {},

@@ -6,6 +6,8 @@ import type { RuleId } from '../../environments/problems.ts';
 
 /** Reasons why settings alone do not decide a refusal. */
 const deployed = 'it depends on what Azure has at the time, which the settings do not say';
+/** stacks/transitions.ts compares the settings with what exists. */
+const planned = 'a condition refuses it in the plan, before anything changes';
 const built = 'the stack sends no such request, whatever the settings are';
 const identity = 'it depends on who asks';
 const operation = 'it answers an action, a read or a deletion that no setting causes';
@@ -13,6 +15,7 @@ const data = 'it answers a data plane, which no setting describes';
 
 type Answer =
   | typeof deployed
+  | typeof planned
   | typeof built
   | typeof identity
   | typeof operation
@@ -95,9 +98,10 @@ export const answers: Readonly<Record<string, Answer>> = {
   ...all(
     'Flexible Server',
     deployed,
-    'busy notReady standbyModeSwitched standbyWithTierChange diskShrinks diskTierLoweredTwice geoBackupChanged ' +
+    'busy notReady diskShrinks diskTierLoweredTwice geoBackupChanged ' +
       'loginChanged versionLowered propertyImmutable zoneChangedWithStandby networkInAnotherRegion',
   ),
+  ...all('Flexible Server', planned, 'standbyModeSwitched standbyWithTierChange'),
   ...all(
     'Flexible Server',
     built,
@@ -159,11 +163,8 @@ export const answers: Readonly<Record<string, Answer>> = {
     switchoverWithoutEndpoint: ['replica/writer-has-endpoint'],
     notSymmetrical: ['replica/same-compute', 'replica/same-disk-size', 'replica/disk-tier'],
   }),
-  ...all(
-    'Replicas, restores and promotions',
-    deployed,
-    'sourceNotFound tooMany upgraded primaryDeletedFirst',
-  ),
+  ...all('Replicas, restores and promotions', deployed, 'sourceNotFound tooMany primaryDeletedFirst'),
+  ...all('Replicas, restores and promotions', planned, 'upgraded'),
   ...all(
     'Replicas, restores and promotions',
     built,
@@ -220,6 +221,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     built,
     'redundancyNotOffered dataSourceNotFound policyNotFound missingPermissions',
   ),
+  ...all('Long-term backup', built, 'policyInUse'),
   ...all('Long-term backup', deployed, 'vaultProtectsInstances'),
   ...all('Template deployments', operation, 'deploymentNotFound'),
   ...all(

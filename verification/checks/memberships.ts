@@ -22,7 +22,7 @@ interface Options {
 
 /** The options that a membership may have; undefined if it may not exist. An option that is false here must be off. */
 function allowed(
-  { role, member }: Membership,
+  { role, member, admin, inherit }: Membership,
   model: Model,
   isAdministrator: (name: string) => boolean,
   known: ReadonlyMap<string, string> | undefined,
@@ -33,8 +33,9 @@ function allowed(
   if (member === owner)
     return groupRoles.includes(role) ? { inherit: false, set: true, admin: false } : undefined;
   if (groupRoles.includes(member)) return undefined;
-  // The creator of a role administers it. Only as the owner it acts.
-  if (groupRoles.includes(role) && model.reach(member).has('azure_pg_admin')) {
+  // The creator of a role administers it, also after it has left. Only as the owner it acts.
+  const former = admin && !inherit && !model.isUsed(member);
+  if (groupRoles.includes(role) && (model.reach(member).has('azure_pg_admin') || former)) {
     return { inherit: false, set: true, admin: true };
   }
   if (ownerRoles.includes(role)) return undefined;
@@ -77,7 +78,11 @@ export const checks = checksOf('roles', [
       const isAdministrator = administratorsOf(
         snapshot,
         deployment
-          ? [deployment.administrator, ...(deployment.azure?.administrators ?? []).map(({ name }) => name)]
+          ? [
+              deployment.administrator,
+              ...(deployment.passwordAdministrator ? [deployment.passwordAdministrator] : []),
+              ...(deployment.azure?.administrators ?? []).map(({ name }) => name),
+            ]
           : [],
       );
       const known = deployment && new Map(deployment.logins.map(({ name, role }) => [name, role]));
@@ -114,7 +119,7 @@ export const checks = checksOf('roles', [
         counted(snapshot.owned.length, 'object'),
         snapshot.owned
           .filter(({ owner: by, ofExtension }) => {
-            if (isPlatform(by) || ownerRoles.includes(by)) return false;
+            if (isPlatform(by) || ownerRoles.includes(by) || !model.isUsed(by)) return false;
             return !(ofExtension && model.reach(by).has('azure_pg_admin'));
           })
           .map(({ object, owner: by }) => ({ object, detail: `belongs to ${by}` })),

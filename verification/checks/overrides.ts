@@ -197,6 +197,8 @@ export const checks = checksOf('settings', [
         snapshot.server.login,
       ]);
       const groups = new Set(snapshot.memberships.map(({ role }) => role));
+      // VALID UNTIL limits a password, and these log in with a token.
+      const byToken = new Set((deployment?.azure?.administrators ?? []).map(({ name }) => name));
       const judged = snapshot.roles.filter(
         ({ name, bootstrap }) =>
           !bootstrap &&
@@ -217,7 +219,7 @@ export const checks = checksOf('settings', [
               logsIn && !login && 'NOLOGIN',
               logsIn && !inherit && 'NOINHERIT',
               connectionLimit !== -1 && `CONNECTION LIMIT ${connectionLimit}`,
-              validUntil !== null && `VALID UNTIL ${validUntil}`,
+              validUntil !== null && !byToken.has(name) && `VALID UNTIL ${validUntil}`,
             ].filter((attribute) => attribute !== false),
           );
         }),

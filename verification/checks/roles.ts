@@ -319,7 +319,8 @@ export const checks = checksOf('roles', [
       return judge(
         counted(roles.length, 'role'),
         roles.flatMap(({ name, replication, createRole, createDatabase }) => {
-          const administrator = model.reach(name).has('azure_pg_admin');
+          // A former administrator keeps its attributes and memberships as their grantor.
+          const administrator = model.reach(name).has('azure_pg_admin') || !model.isUsed(name);
           const held = [
             replication && 'REPLICATION',
             createRole && !administrator && 'CREATEROLE',

@@ -4,7 +4,7 @@
  */
 
 import { redundancyOf } from '../../../azure/regions.ts';
-import { parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
+import { parentOf, resourceGroupOf, sameId, typeOf } from '../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, objectsAt, textAt } from '../../../core/json.ts';
 import { holdsRole } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
@@ -38,6 +38,12 @@ export function registerDataProtection(azure: Azure): void {
     change: 'immediate',
     createdStatus: 200,
     accept: (sent) => sent,
+    mayDelete: (policy) => {
+      const user = store
+        .children(parentOf(policy.id), `${vaultType}/backupInstances`)
+        .find(({ body }) => sameId(textAt(body, 'properties', 'policyInfo', 'policyId') ?? '', policy.id));
+      if (user) throw refusals.policyInUse(policy.name, user.name);
+    },
   });
   registerResourceType(azure, {
     type: `${vaultType}/backupInstances`,

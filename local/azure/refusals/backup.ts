@@ -19,6 +19,13 @@ export const backup = defineRefusals('Long-term backup', {
     message: (vault: string, redundancy: string, location: string) =>
       `Backup vault '${vault}' cannot be ${redundancy} in region '${location}'.`,
   },
+  policyInUse: {
+    status: 400,
+    code: 'PolicyObjectInUse',
+    rule: 'A policy is deleted after the backup instances that use it',
+    source: `${learn}/backup/manage-azure-database-postgresql-flex`,
+    message: (policy: string, instance: string) => `Policy '${policy}' is in use by '${instance}'.`,
+  },
   dataSourceNotFound: {
     status: 400,
     code: 'UserErrorDatasourceNotFound',

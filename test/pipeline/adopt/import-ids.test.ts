@@ -49,7 +49,7 @@ const expected: Readonly<Record<string, string>> = {
   'azurerm_role_assignment.long_term_backup_reader': `${group}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-000000000002`,
   'azurerm_consumption_budget_resource_group.budget': `${group}/providers/Microsoft.Consumption/budgets/llama-mapper-budget-production`,
   'azurerm_data_protection_backup_vault.long_term_backup_vault': backups,
-  'azurerm_data_protection_backup_policy_postgresql_flexible_server.long_term_backup_policy': `${backups}/backupPolicies/llama-mapper-production-weekly`,
+  'azurerm_data_protection_backup_policy_postgresql_flexible_server.long_term_backup_policy': `${backups}/backupPolicies/llama-mapper-production-weekly-4b03107d`,
   'azurerm_data_protection_backup_instance_postgresql_flexible_server.long_term_backup_instance': `${backups}/backupInstances/llama-mapper-production-weekly`,
 };
 

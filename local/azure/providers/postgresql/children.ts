@@ -71,7 +71,14 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
     },
     completed: async ({ name, body }, change) => {
       const server = serverOf(azure, change);
-      if (!change.existing) await events({ kind: 'databaseCreated', server: server.id, database: name });
+      const administrator = property(server.body, 'administratorLogin');
+      if (!change.existing)
+        await events({
+          kind: 'databaseCreated',
+          server: server.id,
+          database: name,
+          ...(administrator === undefined ? {} : { administrator }),
+        });
       everywhere(azure, server, (one) => store.put(`${one.id}/databases/${name}`, structuredClone(body)));
     },
     mayDelete: ({ name }, change) => {

@@ -7,6 +7,8 @@ export type ServerEvent =
       readonly source?: string;
       /** Whether it is a replica of its source. */
       readonly replica: boolean;
+      /** Whether it is a deleted server that was revived. */
+      readonly revived: boolean;
       /** Whether Entra authentication is on. */
       readonly entra: boolean;
     }
@@ -25,6 +27,15 @@ export type ServerEvent =
       readonly kind: 'databaseCreated' | 'databaseDeleted';
       readonly server: string;
       readonly database: string;
+      /** The administrator with a password. @default - password login is off */
+      readonly administrator?: string;
+    }
+  /** The administrator with a password exists, with this password. */
+  | {
+      readonly kind: 'passwordSet';
+      readonly server: string;
+      readonly login: string;
+      readonly password: string;
     }
   | {
       readonly kind: 'administratorAdded';

@@ -5,6 +5,7 @@ import { nameOf } from '../../../../azure/resource-id.ts';
 import { closeAll } from '../../../closing.ts';
 import { within } from '../../../postgres/bootstrap.ts';
 import { type Gateway, startGateway } from '../../../postgres/gateway.ts';
+import { setPassword } from '../../../postgres/password.ts';
 import type { LocalPostgres } from '../../../postgres/server.ts';
 import type { ParameterState, ServerEvent, ServerEvents } from './events.ts';
 
@@ -131,7 +132,7 @@ export class PostgresBehind {
   }
 
   async #delete(postgres: LocalPostgres, name: string): Promise<void> {
-    if (postgres === this.options.postgres) return dropDatabases(postgres);
+    if (postgres === this.options.postgres) return setDatabasesAside(postgres);
     this.#servers.delete(name);
     this.#deleted.push([name, postgres.log()]);
     await postgres.stop();
@@ -152,6 +153,7 @@ export class PostgresBehind {
 async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<ParameterState> {
   switch (event.kind) {
     case 'created':
+      await (event.revived ? takeBackDatabases(postgres) : dropDatabases(postgres, setAside));
       if (event.entra) await installEntraFunctions(postgres);
       break;
     case 'restarted':
@@ -162,7 +164,7 @@ async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<Param
       await postgres.restart();
       break;
     case 'deleted':
-      await dropDatabases(postgres);
+      await setDatabasesAside(postgres);
       break;
     case 'stopped':
       await postgres.halt();
@@ -177,7 +179,10 @@ async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<Param
     }
     case 'databaseCreated':
     case 'databaseDeleted':
-      await database(postgres, event.database, event.kind === 'databaseCreated');
+      await database(postgres, event);
+      break;
+    case 'passwordSet':
+      await passwordAdministrator(postgres, event);
       break;
     case 'administratorAdded':
       await addAdministrator(postgres, event);
@@ -192,12 +197,43 @@ async function apply(event: ServerEvent, postgres: LocalPostgres): Promise<Param
   return undefined;
 }
 
-async function database(postgres: LocalPostgres, name: string, wanted: boolean): Promise<void> {
+/** The login that a server with password login is created with (see `createRoles`). */
+async function passwordAdministrator(
+  postgres: LocalPostgres,
+  { login, password }: Extract<ServerEvent, { readonly kind: 'passwordSet' }>,
+): Promise<void> {
+  await within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
+    const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [login]);
+    if (rowCount === 0)
+      await client.query(
+        `CREATE ROLE ${pg.escapeIdentifier(login)} LOGIN CREATEROLE CREATEDB IN ROLE azure_pg_admin`,
+      );
+    await setPassword(client, login, password);
+  });
+}
+
+/**
+ * With password login, Azure gives a new database to that administrator.
+ * https://github.com/cyrilgdn/terraform-provider-postgresql/issues/500
+ */
+async function database(
+  postgres: LocalPostgres,
+  {
+    kind,
+    database: name,
+    administrator,
+  }: Extract<ServerEvent, { readonly kind: 'databaseCreated' | 'databaseDeleted' }>,
+): Promise<void> {
+  const wanted = kind === 'databaseCreated';
   const there = await within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
     const { rows } = await client.query('SELECT FROM pg_database WHERE datname = $1', [name]);
     return rows.length > 0;
   });
   if (wanted && !there) await postgres.createDatabase(name);
+  if (wanted && administrator !== undefined)
+    await administer(postgres, [
+      `ALTER DATABASE ${pg.escapeIdentifier(name)} OWNER TO ${pg.escapeIdentifier(administrator)}`,
+    ]);
   if (!wanted && there)
     await administer(postgres, [`DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`]);
 }
@@ -228,18 +264,42 @@ async function addAdministrator(
   });
 }
 
-/** Empties a PostgreSQL that outlives its server, so that it is like a new one. */
-async function dropDatabases(postgres: LocalPostgres): Promise<void> {
-  const names = await within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
+/** Prefix of databases of a deleted server, which it has again if it is revived. */
+const setAside = 'deleted with its server: ';
+
+/** Empties a PostgreSQL that outlives its server, so that it is like a new one, and keeps the data for a revival. */
+async function setDatabasesAside(postgres: LocalPostgres): Promise<void> {
+  await dropDatabases(postgres, setAside);
+  for (const name of await databasesOf(postgres)) await rename(postgres, name, `${setAside}${name}`);
+}
+
+async function takeBackDatabases(postgres: LocalPostgres): Promise<void> {
+  for (const name of await databasesOf(postgres))
+    if (name.startsWith(setAside)) await rename(postgres, name, name.slice(setAside.length));
+}
+
+async function dropDatabases(postgres: LocalPostgres, prefix: string): Promise<void> {
+  const names = (await databasesOf(postgres)).filter((name) => name.startsWith(prefix));
+  await administer(
+    postgres,
+    names.map((name) => `DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`),
+  );
+}
+
+async function databasesOf(postgres: LocalPostgres): Promise<readonly string[]> {
+  return within(postgres.connection('superuser', { database: 'postgres' }), async (client) => {
     const { rows } = await client.query<{ datname: string }>(
       "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'",
     );
     return rows.map(({ datname }) => datname);
   });
-  await administer(
-    postgres,
-    names.map((name) => `DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`),
-  );
+}
+
+async function rename(postgres: LocalPostgres, from: string, to: string): Promise<void> {
+  await administer(postgres, [
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${pg.escapeLiteral(from)}`,
+    `ALTER DATABASE ${pg.escapeIdentifier(from)} RENAME TO ${pg.escapeIdentifier(to)}`,
+  ]);
 }
 
 async function administer(postgres: LocalPostgres, statements: readonly string[]): Promise<void> {

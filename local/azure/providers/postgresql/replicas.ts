@@ -12,6 +12,7 @@ import { notPlayed } from '../../core/refusal.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import type { Change } from '../../core/resource-types.ts';
 import { replicas as refusals } from '../../refusals/replicas.ts';
+import { droppedSource } from './dropped.ts';
 import {
   isReplica,
   isReplicaDocument,
@@ -26,7 +27,8 @@ import {
 
 /** The document of a new server: that of its source, with the request on top. */
 export function fromSource(azure: Azure, sent: JsonObject, mode: string, change: Change): JsonObject {
-  const source = sourceServerOf(azure, sent);
+  const revives = mode === 'ReviveDropped';
+  const source = revives ? droppedSource(azure, sent, change.name).server : sourceServerOf(azure, sent);
   if (!source) throw refusals.sourceNotFound(property(sent, 'sourceServerResourceId') ?? '', change.name);
   const inherited = objectAt(source.body, 'properties');
   const properties: JsonObject = {
@@ -43,9 +45,9 @@ export function fromSource(azure: Azure, sent: JsonObject, mode: string, change:
     properties['replicationRole'] = near ? 'AsyncReplica' : 'GeoAsyncReplica';
     return whole;
   }
-  if (mode !== 'PointInTimeRestore' && mode !== 'GeoRestore')
+  if (!revives && mode !== 'PointInTimeRestore' && mode !== 'GeoRestore')
     throw notPlayed('CreateModeNotPlayed', `Create mode '${mode}' is not played.`);
-  refuseRestore(azure, source, sent, mode);
+  if (!revives) refuseRestore(azure, source, sent, mode);
   delete properties['sourceServerResourceId'];
   return whole;
 }

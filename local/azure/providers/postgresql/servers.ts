@@ -9,6 +9,7 @@ import { replicas as refusals } from '../../refusals/replicas.ts';
 import { registerActions } from './actions.ts';
 import { noteFirstBackup, registerBackups } from './backups.ts';
 import { copyChildren, registerChildren } from './children.ts';
+import { droppedSource, noteDropped, reviveChildren } from './dropped.ts';
 import type { ServerEvents } from './events.ts';
 import { noteCreatedSize, registerParameters } from './parameters.ts';
 import { registerReadings } from './readings.ts';
@@ -21,6 +22,7 @@ import {
   refuseUnfollowable,
 } from './replicas.ts';
 import {
+  isReplica,
   namespace,
   property,
   refuseUnlessReady,
@@ -64,6 +66,7 @@ function registerServers(azure: Azure, events: ServerEvents): void {
       // https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas: replicas go first.
       const [replica] = replicasOf(azure, server.id);
       if (replica) throw refusals.primaryDeletedFirst(server.name, replica.name);
+      if (!isReplica(server)) noteDropped(azure, server);
     },
     deleted: async (server) => {
       await events({ kind: 'deleted', server: server.id });
@@ -121,6 +124,14 @@ function updated(azure: Azure, merged: JsonObject, change: Change): JsonObject {
   return document;
 }
 
+/** Creates the administrator with a password, or sets its password. */
+async function passwordSent({ id, body }: Resource, sent: JsonObject, events: ServerEvents): Promise<void> {
+  const login = property(body, 'administratorLogin');
+  const password = property(sent, 'administratorLoginPassword');
+  if (login !== undefined && password !== undefined)
+    await events({ kind: 'passwordSet', server: id, login, password });
+}
+
 async function completed(
   azure: Azure,
   server: Resource,
@@ -134,10 +145,21 @@ async function completed(
     noteCreatedSize(azure, server, source);
     if (source) copyChildren(azure, source, server);
     else noteFirstBackup(azure, server);
+    const revived = property(sent, 'createMode') === 'ReviveDropped';
+    if (revived) reviveChildren(azure, droppedSource(azure, sent, server.name), server);
     const entra = property(body, 'authConfig', 'activeDirectoryAuth') === 'Enabled';
-    await events({ kind: 'created', server: id, entra, replica, ...(source ? { source: source.id } : {}) });
+    await events({
+      kind: 'created',
+      server: id,
+      entra,
+      replica,
+      revived,
+      ...(source ? { source: source.id } : {}),
+    });
+    if (!replica) await passwordSent(server, sent, events);
     return;
   }
+  await passwordSent(server, sent, events);
   const mode = promotionMode(sent);
   if (mode !== undefined && source) {
     await events({ kind: 'promoted', server: id, primary: source.id, standalone: mode === 'Standalone' });

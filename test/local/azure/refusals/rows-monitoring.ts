@@ -108,6 +108,14 @@ export const monitoringRows: RefusedRows = {
     await put(local, backups, { properties: {} });
     return instance(local, local.server('main'), 'absent');
   },
+  'Long-term backup: policyInUse': async (local) => {
+    await put(local, backups, { properties: {} });
+    local.azure.state.put(local.resource(`${backups}/backupPolicies/weekly`), { properties: {} });
+    local.azure.state.put(local.resource(`${backups}/backupInstances/weekly`), {
+      properties: { policyInfo: { policyId: local.resource(`${backups}/backupPolicies/weekly`) } },
+    });
+    return remove(local, `${backups}/backupPolicies/weekly`);
+  },
   'Long-term backup: vaultProtectsInstances': async (local) => {
     await put(local, backups, { properties: {} });
     local.azure.state.put(local.resource(`${backups}/backupInstances/weekly`), { properties: {} });

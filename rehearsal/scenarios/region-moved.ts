@@ -1,0 +1,58 @@
+import type { EnvironmentInput } from '../../environments/settings.ts';
+import { serverType } from '../../local/azure/providers/postgresql/server.ts';
+import type { Scenario } from '../sandbox/scenario.ts';
+
+const full = {
+  error: {
+    code: 'ServerCapacityNotAvailable',
+    message: 'The location does not have capacity for the requested size.',
+  },
+} as const;
+
+export const scenario: Scenario = {
+  name: 'region-moved',
+  title:
+    'A region without capacity is left for another one under new names; under the old names the plan is refused and keeps everything',
+  environments: ['development'],
+  startsFrom: 'empty',
+  async run(sandbox) {
+    sandbox.intercept = ({ method, path, body }) =>
+      method === 'PUT' && /\/flexibleServers\/[^/]+$/i.test(path) && /"eastus"/.test(String(body))
+        ? { status: 400, body: full }
+        : undefined;
+    const failed = await sandbox.deploy();
+    sandbox.check('the region has no capacity', failed.output.includes(full.error.code), () => failed.output);
+
+    const begun = Date.now();
+    await sandbox.assertRefused(
+      /exists in another region than westus3/,
+      {
+        change: (input) => {
+          input.location = 'westus3';
+        },
+      },
+      'another location alone is refused',
+    );
+    const changes = sandbox.changesSince(begun);
+    sandbox.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
+
+    const moved = (input: EnvironmentInput) => {
+      // The server was not created, so its name is free.
+      for (const one of [input.resourceGroup, input.keyVault, input.logAnalytics])
+        one.name = one.name.replace('development', 'west');
+    };
+    await sandbox.assertDeploys({ change: moved }, 'with new names the environment moves');
+    const [server] = sandbox.azure.state.ofType(serverType);
+    sandbox.check('the server is in the other region', server?.body['location'] === 'westus3');
+    sandbox.check(
+      'nothing of the former resource group is left',
+      sandbox.azure.state.list().every(({ id }) => !/\/comply-ai-development-rg(?:\/|$)/i.test(id)),
+      () =>
+        sandbox.azure.state
+          .list()
+          .map(({ id }) => id)
+          .filter((id) => /\/comply-ai-development-rg(?:\/|$)/i.test(id))
+          .join(', '),
+    );
+  },
+};
