@@ -330,6 +330,8 @@ AS $$
 DECLARE
   acting record := llama.acting_client();
 BEGIN
+  -- As in llama.record_read(); the removal of content has given the transaction its id already.
+  PERFORM pg_current_xact_id();
   INSERT INTO llama.audit_trail (id, tenant_id, table_name, record_key, operation, user_id, new_values,
                                  correlation_id, ip_address, user_agent, login)
   VALUES (erasure, tenant, 'audit_trail', to_char(month, 'YYYY-MM'), 'ERASE', acting.user_id,

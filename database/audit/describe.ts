@@ -42,5 +42,7 @@ function describeErasures({ erasures }: VerifiedTrail): readonly string[] {
     const key = retention ? whose : `${whose} by ${user} as ${login}`;
     groups.set(key, { rows: (groups.get(key)?.rows ?? 0) + rows, last: at });
   }
-  return [...groups].map(([of, { rows, last }]) => `Content erased: ${counted(rows, 'row')} of ${of}, last at ${last}`);
+  return [...groups].map(
+    ([of, { rows, last }]) => `Content erased: ${counted(rows, 'row')} of ${of}, last at ${last}`,
+  );
 }

@@ -1,6 +1,6 @@
 /** Content leaves the audit trail with its record, the chain stays intact, and nothing else can remove it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { sealAll, type Trail, makeTrail, verified } from '../audit/trail.ts';
+import { makeTrail, sealAll, type Trail, verified } from '../audit/trail.ts';
 
 let trail: Trail;
 
@@ -26,7 +26,8 @@ async function record(canary: string, days: number, remove?: 'admin_role'): Prom
     `UPDATE llama.storage_records SET metadata = jsonb_build_object('more', mapped_data ->> 'text') WHERE tenant_id = $1 AND id = $2`,
     [tenant, id],
   );
-  if (remove) await client.query('DELETE FROM llama.storage_records WHERE tenant_id = $1 AND id = $2', [tenant, id]);
+  if (remove)
+    await client.query('DELETE FROM llama.storage_records WHERE tenant_id = $1 AND id = $2', [tenant, id]);
   await client.query('COMMIT');
   return id;
 }
