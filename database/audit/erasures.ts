@@ -105,7 +105,7 @@ async function compareLiving(client: pg.ClientBase, find: Find): Promise<void> {
   }
 }
 
-/** Newest rows without content that a bounded verification looks at. */
+/** Newest rows without content that a bounded verification inspects. */
 const newest = 10_000;
 
 /** Rows without content that no erasure explains, among the newest ones. */

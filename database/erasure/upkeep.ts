@@ -75,7 +75,7 @@ interface Notice {
   readonly detail?: string | undefined;
 }
 
-/** The results of VACUUM that its notices tell: tables that it skipped, and dead rows that it could not remove. */
+/** The results of VACUUM that its notices report: tables that it skipped, and dead rows that it could not remove. */
 class Leftovers {
   readonly skipped: string[] = [];
   dead = 0;

@@ -136,8 +136,8 @@ describe('llama-db erase', () => {
     const { findings, erasures } = await verified(trail);
     expect(findings).toEqual([]);
     expect(erasures.every(({ tenant, reason }) => tenant === 'acme' && reason === 'tenant')).toBe(true);
-    const told = await run(['audit', 'verify', '--url', trail.database.url()]);
-    expect(told.stdout).toMatch(
+    const printed = await run(['audit', 'verify', '--url', trail.database.url()]);
+    expect(printed.stdout).toMatch(
       /Content erased: \d+ rows of tenant "acme" \(tenant\) by \S+ as \S+, last at 20/,
     );
     expect(readFileSync(join(folder, 'erasures.jsonl'), 'utf8')).toMatch(
@@ -154,7 +154,7 @@ describe('llama-db erase', () => {
     expect((await verified(trail)).findings).toEqual([]);
   });
 
-  it('tells that dead rows stay while a transaction may read them, and removes them in the next run', async () => {
+  it('reports that dead rows stay while a transaction may read them, and removes them in the next run', async () => {
     await plant('read', 'stillRead');
     const reader = await trail.database.connect('superuser');
     await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM llama.storage_records');
