@@ -94,7 +94,7 @@ GRANT SELECT (id, tenant_id, table_name, operation, "timestamp", correlation_id)
 GRANT SELECT, DELETE, UPDATE (backup_status, s3_key) ON llama.storage_records TO maintenance_owner;
 -- lint allow grant-beyond-role: llama.guard_audit_row turns an update of erased_by into the removal of content, and allows no other
 GRANT SELECT, UPDATE (erased_by) ON llama.audit_trail TO maintenance_owner;
-GRANT SELECT (tenant_id) ON llama.model_metrics, llama.detector_executions TO maintenance_owner;
+GRANT SELECT (tenant_id, id, "timestamp") ON llama.model_metrics, llama.detector_executions TO maintenance_owner;
 GRANT SELECT (tenant_id, storage_retention_days) ON llama.tenant_configs TO maintenance_owner;
 GRANT SELECT ON llama.partitioned_tables TO maintenance_owner;
 

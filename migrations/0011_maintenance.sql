@@ -196,6 +196,54 @@ $$;
 COMMENT ON FUNCTION llama.apply_retention(integer) IS
   'Erases one batch of storage records older than their tenant''s storage_retention_days, and their copies in the audit trail; returns the number of records, 0 if only locked records are left; warns of each tenant whose records cannot be erased';
 
+-- Metrics and executions leave with their partition, and their copies in the trail leave before it: the rows of the month
+-- name the audit rows. In batches by key, because the rows themselves stay until the partition is detached.
+CREATE FUNCTION llama.erase_audit_of_month(
+  partitioned text, month date, after_tenant text, after_id uuid, batch_size integer,
+  OUT last_tenant text, OUT last_id uuid, OUT erased integer
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET timezone = 'UTC'
+SET lock_timeout = '10s'
+AS $$
+DECLARE
+  registered llama.partitioned_tables;
+  first_instant timestamptz := date_trunc('month', month::timestamp);
+  tenants text[];
+  records uuid[];
+  due record;
+BEGIN
+  SELECT * INTO registered FROM llama.partitioned_tables AS p WHERE p.table_name = partitioned AND NOT p.append_only;
+  IF NOT FOUND OR first_instant IS NULL
+     OR first_instant + interval '1 month' + make_interval(days => registered.retention_days) > now() THEN
+    RAISE EXCEPTION 'copies of % of % are not past retention', quote_nullable(partitioned), coalesce(to_char(month, 'YYYY-MM'), 'no month')
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'llama.partitioned_tables has the retention of each table.';
+  END IF;
+  erased := 0;
+  EXECUTE format(
+    'SELECT array_agg(r.tenant_id::text ORDER BY r.tenant_id, r.id), array_agg(r.id ORDER BY r.tenant_id, r.id) FROM ('
+    'SELECT t.tenant_id, t.id FROM llama.%I AS t WHERE t."timestamp" >= $1 AND t."timestamp" < $1 + interval ''1 month'' '
+    'AND (t.tenant_id, t.id) > ($2, $3) ORDER BY t.tenant_id, t.id LIMIT $4) AS r', partitioned)
+    INTO tenants, records
+    USING first_instant, coalesce(after_tenant, ''), coalesce(after_id, '00000000-0000-0000-0000-000000000000'), batch_size;
+  IF records IS NULL THEN RETURN; END IF;
+  last_tenant := tenants[cardinality(tenants)];
+  last_id := records[cardinality(records)];
+  SELECT array_agg(a.tenant_id::text) AS tenants, array_agg(a.id) AS ids, array_agg(a."timestamp") AS times INTO due
+    FROM unnest(tenants, records) AS r (tenant_id, id)
+    JOIN llama.audit_trail AS a ON a.record_id = r.id AND a.tenant_id = r.tenant_id
+   WHERE a.table_name = partitioned AND a.erased_by IS NULL AND (a.old_values IS NOT NULL OR a.new_values IS NOT NULL)
+     AND a.record_timestamp >= first_instant AND a.record_timestamp < first_instant + interval '1 month';
+  erased := llama.erase_audit_content(due.tenants, due.ids, due.times, 'retention');
+END
+$$;
+
+COMMENT ON FUNCTION llama.erase_audit_of_month(text, date, text, uuid, integer) IS
+  'Removes the copies in the audit trail of one batch of rows of a month past the retention of its table; returns the last key of the batch, NULL at the end';
+
 -- The last step of llama-db erase. SECURITY DEFINER as maintenance_owner, by which the trail recognises an erasure.
 CREATE FUNCTION llama.erase_audit_of_tenant(tenant text, batch_size integer DEFAULT 1000) RETURNS integer
 LANGUAGE plpgsql
@@ -330,7 +378,7 @@ COMMENT ON FUNCTION llama.scheduled_jobs() IS 'Jobs that pg_cron runs in this da
 
 REVOKE ALL ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                        llama.erase_expired(integer, text), llama.erase_audit_content(text[], uuid[], timestamptz[], text),
-                       llama.erase_audit_of_tenant(text, integer),
+                       llama.erase_audit_of_tenant(text, integer), llama.erase_audit_of_month(text, date, text, uuid, integer),
                        llama.partitions_past_retention(), llama.scheduled_jobs() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                           llama.partitions_past_retention(), llama.scheduled_jobs() TO maintenance_role;
@@ -340,12 +388,13 @@ ALTER FUNCTION llama.apply_retention(integer) OWNER TO maintenance_owner;
 ALTER FUNCTION llama.erase_expired(integer, text) OWNER TO maintenance_owner;
 ALTER FUNCTION llama.erase_audit_content(text[], uuid[], timestamptz[], text) OWNER TO maintenance_owner;
 ALTER FUNCTION llama.erase_audit_of_tenant(text, integer) OWNER TO maintenance_owner;
+ALTER FUNCTION llama.erase_audit_of_month(text, date, text, uuid, integer) OWNER TO maintenance_owner;
 ALTER FUNCTION llama.partitions_past_retention() OWNER TO maintenance_owner;
 REVOKE CREATE ON SCHEMA llama FROM maintenance_owner;
 
--- llama_owner calls this before it detaches a partition.
+-- llama_owner calls these before it detaches a partition.
 SET LOCAL ROLE maintenance_owner;
-GRANT EXECUTE ON FUNCTION llama.partitions_past_retention() TO llama_owner;
+GRANT EXECUTE ON FUNCTION llama.partitions_past_retention(), llama.erase_audit_of_month(text, date, text, uuid, integer) TO llama_owner;
 GRANT EXECUTE ON FUNCTION llama.erase_audit_of_tenant(text, integer) TO admin_role;
 SET LOCAL ROLE llama_owner;
 
@@ -353,6 +402,7 @@ SET LOCAL ROLE llama_owner;
 
 SET LOCAL ROLE maintenance_owner;
 DROP FUNCTION llama.partitions_past_retention();
+DROP FUNCTION llama.erase_audit_of_month(text, date, text, uuid, integer);
 DROP FUNCTION llama.erase_audit_of_tenant(text, integer);
 DROP FUNCTION llama.apply_retention(integer);
 DROP FUNCTION llama.erase_expired(integer, text);

@@ -217,6 +217,7 @@ describe('the schema that all migrations make', () => {
       { name: 'write_platform_audit', owner: 'audit_writer' },
       { name: 'apply_retention', owner: 'maintenance_owner' },
       { name: 'erase_audit_content', owner: 'maintenance_owner' },
+      { name: 'erase_audit_of_month', owner: 'maintenance_owner' },
       { name: 'erase_audit_of_tenant', owner: 'maintenance_owner' },
       { name: 'erase_expired', owner: 'maintenance_owner' },
       { name: 'partitions_past_retention', owner: 'maintenance_owner' },

@@ -1,5 +1,7 @@
 /** Content leaves the audit trail with its record, the chain stays intact, and nothing else can remove it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { maintain } from '../../../database/maintain/maintain.ts';
+import { resolveTarget } from '../../../database/target.ts';
 import { makeTrail, sealAll, type Trail, verified } from '../audit/trail.ts';
 
 let trail: Trail;
@@ -114,5 +116,47 @@ describe('retention', () => {
     await trail.client.query('COMMIT');
     expect(await retain()).toBe(1);
     expect([await copies(canary), await copies(`second-${tenant}`)]).toEqual([0, 1]);
+  });
+
+  it('removes the copies of metrics and executions before their month leaves, and none of a later month', async () => {
+    const { client } = trail;
+    const old = `gone-${tenant}`;
+    const kept = `stays-${tenant}`;
+    await client.query(`SET ROLE llama_owner;
+      SELECT llama.create_monthly_partition(t, (now() - interval '6 months')::date) FROM unnest(ARRAY['model_metrics', 'detector_executions']) AS t;
+      RESET ROLE`);
+    await client.query('BEGIN; SET LOCAL ROLE admin_role');
+    for (const [text, months] of [
+      [old, 6],
+      [kept, 0],
+    ] as const) {
+      await client.query(
+        `INSERT INTO llama.model_metrics (tenant_id, model_version, metric_type, metric_value, "timestamp", metadata)
+         SELECT $1, 'm', 't', 0.5, now() - make_interval(months => $3), jsonb_build_object('text', $2::text) FROM generate_series(1, 3)`,
+        [tenant, text, months],
+      );
+      await client.query(
+        `INSERT INTO llama.detector_executions (tenant_id, detector_type, execution_time_ms, success, error_message, "timestamp")
+         SELECT $1, 'd', 1, false, $2, now() - make_interval(months => $3) FROM generate_series(1, 3)`,
+        [tenant, text, months],
+      );
+    }
+    await client.query('COMMIT');
+    await expect(
+      client.query(
+        `SET ROLE llama_owner; SELECT llama.erase_audit_of_month('model_metrics', now()::date, NULL, NULL, 10)`,
+      ),
+    ).rejects.toMatchObject({ code: '55000' });
+    await client.query('RESET ROLE');
+    expect([await copies(old), await copies(kept)]).toEqual([6, 6]);
+    const { actions } = await maintain(await resolveTarget({ url: trail.database.url() }, {}), {
+      reporter: { line: () => {}, warn: () => {} },
+    });
+    expect(actions.filter(({ done, object }) => done === 'erased' && object === 'audit_trail')).toMatchObject(
+      [{ rows: 3 }, { rows: 3 }],
+    );
+    expect([await copies(old), await copies(kept)]).toEqual([0, 6]);
+    await sealAll(trail);
+    expect((await verified(trail)).findings).toEqual([]);
   });
 });
