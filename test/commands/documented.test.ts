@@ -33,6 +33,7 @@ const runBy: Readonly<Record<string, string>> = {
   'prove retention': 'test/proof/retention.test.ts',
   rehearse: 'test/rehearsal/report.test.ts',
   'rehearse-faults': 'test/rehearsal/faults.test.ts',
+  repair: 'test/database/schema/repair.test.ts',
   rollback: 'test/commands/migrations.test.ts',
   schema: 'test/commands/schema.test.ts',
   start: 'test/local/postgres/start.test.ts',
