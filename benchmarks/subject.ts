@@ -50,7 +50,9 @@ export async function setAuditTriggers(superuser: pg.Client, how: 'ENABLE' | 'DI
   const { rows } = await superuser.query<{ statement: string }>(
     `SELECT format('ALTER TABLE %s ${how} TRIGGER %I', tgrelid::regclass, tgname) AS statement
        FROM pg_trigger WHERE tgfoid = ANY (ARRAY(SELECT oid FROM pg_proc WHERE pronamespace = 'llama'::regnamespace AND proname ~ 'audit'))
-        AND tgrelid = 'llama.storage_records'::regclass`,
+        AND tgrelid = 'llama.storage_records'::regclass
+        -- They fire as a replica only; ENABLE would make them fire beside the others.
+        AND tgname !~ '^audit_replica'`,
   );
   for (const { statement } of rows) await superuser.query(statement);
 }

@@ -132,12 +132,14 @@ function registerErase(keys: Command): void {
     .addHelpText('after', '\nExample: llama-db keys erase production --tenant acme --confirm acme')
     .action(async (environment: string | undefined, options: EraseOptions) => {
       const { eraseTenant } = await import('../database/keys/erase.ts');
+      const { keepErasure } = await import('../database/erasure/list.ts');
       const done = await eraseTenant(await targetOf(environment, options), {
         reporter: reporterFor(options),
         tenant: options.tenant,
         confirm: options.confirm,
         lockWaitSeconds: options.lockWait,
       });
+      keepErasure(process.env, options.tenant, 'keys');
       if (options.json) printJson(done);
     });
 }

@@ -42,7 +42,7 @@ CREATE TABLE llama.audit_trail (
   tenant_id varchar(100) NOT NULL,
   table_name varchar(100) NOT NULL,
   record_id uuid,
-  operation varchar(20) NOT NULL CHECK (operation IN ('INSERT', 'UPDATE', 'DELETE', 'SELECT')),
+  operation varchar(20) NOT NULL CHECK (operation IN ('INSERT', 'UPDATE', 'DELETE', 'SELECT', 'ERASE')),
   user_id varchar(100),
   "timestamp" timestamptz NOT NULL DEFAULT pg_catalog.now(),
   old_values jsonb,
@@ -57,6 +57,11 @@ CREATE TABLE llama.audit_trail (
   sequence bigint NOT NULL DEFAULT pg_catalog.nextval('llama.audit_sequence'),
   authenticated_as text DEFAULT SYSTEM_USER,
   backend_pid integer DEFAULT pg_catalog.pg_backend_pid(),
+  erased_by uuid,
+  erased_hash varchar(64),
+  CONSTRAINT audit_trail_erased CHECK (
+    (erased_by IS NULL) = (erased_hash IS NULL) AND (erased_by IS NULL OR (old_values IS NULL AND new_values IS NULL))
+  ),
   CONSTRAINT audit_trail_pkey PRIMARY KEY (tenant_id, id, "timestamp")
 ) PARTITION BY RANGE ("timestamp");
 
@@ -66,6 +71,9 @@ COMMENT ON COLUMN llama.audit_trail.table_name IS 'The table as applications nam
 COMMENT ON COLUMN llama.audit_trail.record_id IS 'Key of the record if it is a uuid; record_key has every key';
 COMMENT ON COLUMN llama.audit_trail.record_timestamp IS 'Partition key of the record, to find it in one partition';
 COMMENT ON COLUMN llama.audit_trail.content_hash IS 'SHA-256 in hex of the row (jsonb as text) that a retention delete erased';
+COMMENT ON COLUMN llama.audit_trail.erased_by IS 'id of the ERASE row of the erasure that removed old_values and new_values';
+COMMENT ON COLUMN llama.audit_trail.erased_hash IS
+  'SHA-256 in hex of the JSON array of the removed old_values and new_values, as text: seals cover this hash, not the values';
 COMMENT ON COLUMN llama.audit_trail.sequence IS 'Order in which rows are sealed; a rolled-back change leaves a gap, not a missing row';
 COMMENT ON COLUMN llama.audit_trail.tenant_id IS 'Tenant of the record; empty for a record of the platform, which belongs to no tenant';
 COMMENT ON COLUMN llama.audit_trail.authenticated_as IS 'Method and identity that the server authenticated the session with, if the method has one';

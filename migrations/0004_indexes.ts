@@ -59,6 +59,21 @@ const indexes: readonly PartitionedIndex[] = [
     where: "table_name = 'data_keys' AND (new_values ->> 'state') = 'erased'",
   },
   {
+    // Copies of records that somebody deleted before their retention was over; llama.apply_retention erases them after it.
+    table: 'llama.audit_trail',
+    name: 'idx_audit_trail_deleted_content',
+    definition: '(tenant_id, record_timestamp)',
+    where:
+      "table_name = 'storage_records' AND operation = 'DELETE' AND old_values IS NOT NULL AND erased_by IS NULL",
+  },
+  {
+    // Of erased content only: verification looks for the erasure of each.
+    table: 'llama.audit_trail',
+    name: 'idx_audit_trail_erased',
+    definition: '(sequence)',
+    where: 'erased_by IS NOT NULL',
+  },
+  {
     table: 'llama.model_metrics',
     name: 'idx_model_metrics_version_type',
     definition: '(model_version, metric_type, "timestamp" DESC)',

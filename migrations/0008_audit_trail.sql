@@ -341,11 +341,63 @@ CREATE TRIGGER audit_change AFTER INSERT OR DELETE ON llama.tenant_configs
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.tenant_configs
   FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION llama.write_audit('tenant_configs', 'tenant_id', '');
 
+-- An erasure names itself in erased_by, and this trigger makes the new row from the old one: content can only go, and
+-- nothing else changes, whatever the statement says. Seals cover the hash of the content, so the chain stays intact.
+-- Not SECURITY DEFINER: the role of the statement decides.
+CREATE FUNCTION llama.guard_audit_row() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  erased llama.audit_trail := OLD;
+BEGIN
+  IF TG_OP = 'UPDATE' AND current_user = 'maintenance_owner' AND OLD.erased_by IS NULL AND NEW.erased_by IS NOT NULL THEN
+    erased.erased_by := NEW.erased_by;
+    erased.erased_hash := encode(sha256(convert_to(jsonb_build_array(OLD.old_values, OLD.new_values)::text, 'UTF8')), 'hex');
+    erased.old_values := NULL;
+    erased.new_values := NULL;
+    RETURN erased;
+  END IF;
+  RAISE EXCEPTION '% on % is refused: the table is append-only', TG_OP, TG_TABLE_NAME
+    USING ERRCODE = 'insufficient_privilege',
+          HINT = 'Rows leave only with their whole partition, and content only by an erasure (llama.apply_retention, llama-db erase).';
+END
+$$;
+
+COMMENT ON FUNCTION llama.guard_audit_row() IS 'Refuses every change of an audit row, except that an erasure removes its content';
+
+-- The evidence of an erasure, in the transaction that removed the content. The digest makes every further removal under the
+-- same name contradict it.
+CREATE FUNCTION llama.record_erasure(
+  erasure uuid, tenant text, month date, reason text, row_count bigint, digest text
+) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  acting record := llama.acting_client();
+BEGIN
+  -- As in llama.record_read(); the removal of content has given the transaction its id already.
+  PERFORM pg_current_xact_id();
+  INSERT INTO llama.audit_trail (id, tenant_id, table_name, record_key, operation, user_id, new_values,
+                                 correlation_id, ip_address, user_agent, login)
+  VALUES (erasure, tenant, 'audit_trail', to_char(month, 'YYYY-MM'), 'ERASE', acting.user_id,
+          jsonb_build_object('reason', reason, 'rows', row_count, 'digest', digest),
+          acting.correlation_id, acting.ip_address, acting.user_agent, SESSION_USER);
+END
+$$;
+
+COMMENT ON FUNCTION llama.record_erasure(uuid, text, date, text, bigint, text) IS
+  'Writes the ERASE row of an erasure: audit rows of one tenant and month whose content it removed';
+
 -- Grants already exclude every role. This trigger prevents mistakes of the owner, in leaves too (row triggers are cloned).
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON llama.audit_trail
-  FOR EACH ROW EXECUTE FUNCTION llama.refuse_append_only_change();
+  FOR EACH ROW EXECUTE FUNCTION llama.guard_audit_row();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_trail
   FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_append_only_change();
+
+REVOKE ALL ON FUNCTION llama.record_erasure(uuid, text, date, text, bigint, text) FROM PUBLIC;
 
 GRANT CREATE ON SCHEMA llama TO audit_writer;
 ALTER FUNCTION llama.acting_client() OWNER TO audit_writer;
@@ -355,12 +407,14 @@ ALTER FUNCTION llama.write_audit() OWNER TO audit_writer;
 ALTER FUNCTION llama.write_audit_of_statement() OWNER TO audit_writer;
 ALTER FUNCTION llama.write_audit_of_import() OWNER TO audit_writer;
 ALTER FUNCTION llama.record_read(text, text, timestamptz) OWNER TO audit_writer;
+ALTER FUNCTION llama.record_erasure(uuid, text, date, text, bigint, text) OWNER TO audit_writer;
 REVOKE CREATE ON SCHEMA llama FROM audit_writer;
 
 -- The change of owner also moves the old owner's privileges. Without this grant the triggers cannot be cloned to a new
 -- partition.
 SET LOCAL ROLE audit_writer;
 GRANT EXECUTE ON FUNCTION llama.write_audit(), llama.write_audit_of_statement(), llama.write_audit_of_import() TO llama_owner;
+GRANT EXECUTE ON FUNCTION llama.record_erasure(uuid, text, date, text, bigint, text) TO maintenance_owner;
 -- Roles that write records call it in llama.guard_record_size().
 GRANT EXECUTE ON FUNCTION llama.json_text_size(jsonb, integer) TO application_role, admin_role, maintenance_role, llama_owner;
 SET LOCAL ROLE llama_owner;
@@ -369,6 +423,7 @@ SET LOCAL ROLE llama_owner;
 
 DROP TRIGGER append_only_truncate ON llama.audit_trail;
 DROP TRIGGER append_only ON llama.audit_trail;
+DROP FUNCTION llama.guard_audit_row();
 
 DROP TRIGGER audit_update ON llama.tenant_configs;
 DROP TRIGGER audit_change ON llama.tenant_configs;
@@ -390,6 +445,7 @@ DROP TRIGGER audit_import ON llama.storage_records;
 DROP TRIGGER audit_change ON llama.storage_records;
 
 SET LOCAL ROLE audit_writer;
+DROP FUNCTION llama.record_erasure(uuid, text, date, text, bigint, text);
 DROP FUNCTION llama.record_read(text, text, timestamptz);
 DROP FUNCTION llama.write_audit_of_import();
 DROP FUNCTION llama.write_audit_of_statement();

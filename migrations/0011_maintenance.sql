@@ -52,12 +52,51 @@ $$;
 
 COMMENT ON FUNCTION llama.analyze_partitioned_tables() IS 'Updates the statistics of the partitioned tables';
 
+-- Removes the content of audit rows. Only the name of the erasure is set; llama.guard_audit_row() does the rest.
+CREATE FUNCTION llama.erase_audit_content(tenants text[], ids uuid[], times timestamptz[], reason text) RETURNS integer
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+  erasure record;
+  erased integer := 0;
+BEGIN
+  FOR erasure IN
+    WITH due AS MATERIALIZED (
+      SELECT d.tenant_id, d.id, d."timestamp", date_trunc('month', d."timestamp")::date AS month
+        FROM unnest(tenants, ids, times) AS d (tenant_id, id, "timestamp")
+    ), named AS MATERIALIZED (
+      SELECT m.tenant_id, m.month, gen_random_uuid() AS id FROM (SELECT DISTINCT d.tenant_id, d.month FROM due AS d) AS m
+    ), blanked AS (
+      UPDATE llama.audit_trail AS a SET erased_by = n.id
+        FROM due AS d JOIN named AS n ON n.tenant_id = d.tenant_id AND n.month = d.month
+       WHERE a.tenant_id = d.tenant_id AND a.id = d.id AND a."timestamp" = d."timestamp" AND a.erased_by IS NULL
+      RETURNING a.tenant_id, a.erased_by, n.month, a.sequence, a.id, a.erased_hash
+    )
+    SELECT b.erased_by AS id, b.tenant_id, b.month, count(*)::integer AS row_count,
+           encode(sha256(convert_to(string_agg(b.sequence || ' ' || b.erased_hash, ',' ORDER BY b.sequence, b.id), 'UTF8')), 'hex') AS digest
+      FROM blanked AS b GROUP BY 1, 2, 3 ORDER BY 2, 3
+  LOOP
+    PERFORM llama.record_erasure(erasure.id, erasure.tenant_id, erasure.month, reason, erasure.row_count, erasure.digest);
+    erased := erased + erasure.row_count;
+  END LOOP;
+  RETURN erased;
+END
+$$;
+
+COMMENT ON FUNCTION llama.erase_audit_content(text[], uuid[], timestamptz[], text) IS
+  'Removes old_values and new_values of audit rows, and writes one ERASE row per tenant and month; returns the number of rows';
+
 CREATE FUNCTION llama.erase_expired(batch_size integer, only_tenant text DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   erased integer;
+  tenants text[];
+  records uuid[];
+  due record;
 BEGIN
   -- Records of a tenant without a configuration, or with NULL days, are kept.
   WITH expired AS (
@@ -75,16 +114,51 @@ BEGIN
      ) AS r
      WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
      LIMIT batch_size
+  ), deleted AS (
+    DELETE FROM llama.storage_records AS s
+     USING expired AS e
+     WHERE s.tenant_id = e.tenant_id AND s.id = e.id AND s."timestamp" = e."timestamp"
+    RETURNING s.tenant_id, s.id
   )
-  DELETE FROM llama.storage_records AS s
-   USING expired AS e
-   WHERE s.tenant_id = e.tenant_id AND s.id = e.id AND s."timestamp" = e."timestamp";
-  GET DIAGNOSTICS erased = ROW_COUNT;
+  SELECT array_agg(d.tenant_id), array_agg(d.id) INTO tenants, records FROM deleted AS d;
+
+  -- A delete by another role copied the record into the trail. The copy has the retention of the record.
+  SELECT tenants || array_agg(a.tenant_id::text), records || array_agg(a.record_id) INTO tenants, records
+    FROM (
+      SELECT a.tenant_id, a.record_id
+        FROM llama.tenant_configs AS c
+       CROSS JOIN LATERAL (
+         SELECT t.tenant_id, t.record_id
+           FROM llama.audit_trail AS t
+          WHERE t.tenant_id = c.tenant_id AND t.table_name = 'storage_records' AND t.operation = 'DELETE'
+            AND t.old_values IS NOT NULL AND t.erased_by IS NULL
+            AND t.record_timestamp < now() - make_interval(days => c.storage_retention_days)
+            AND NOT EXISTS (SELECT FROM llama.storage_records AS s
+                             WHERE s.tenant_id = t.tenant_id AND s.id = t.record_id AND s."timestamp" = t.record_timestamp)
+          ORDER BY t.record_timestamp
+          LIMIT batch_size
+       ) AS a
+       WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
+       LIMIT batch_size
+    ) AS a;
+  erased := coalesce(cardinality(records), 0);
+  IF erased = 0 THEN RETURN 0; END IF;
+
+  -- Every copy of these records, but not of a record with the same id and another timestamp that is kept.
+  SELECT array_agg(a.tenant_id::text) AS tenants, array_agg(a.id) AS ids, array_agg(a."timestamp") AS times INTO due
+    FROM (SELECT DISTINCT r.tenant_id, r.id FROM unnest(tenants, records) AS r (tenant_id, id)) AS r
+    JOIN llama.tenant_configs AS c ON c.tenant_id = r.tenant_id
+    JOIN llama.audit_trail AS a ON a.record_id = r.id AND a.tenant_id = r.tenant_id
+   WHERE a.table_name = 'storage_records' AND a.erased_by IS NULL AND (a.old_values IS NOT NULL OR a.new_values IS NOT NULL)
+     AND a.record_timestamp < now() - make_interval(days => c.storage_retention_days)
+     AND NOT EXISTS (SELECT FROM llama.storage_records AS s
+                      WHERE s.tenant_id = a.tenant_id AND s.id = a.record_id AND s."timestamp" = a.record_timestamp);
+  PERFORM llama.erase_audit_content(due.tenants, due.ids, due.times, 'retention');
   RETURN erased;
 END
 $$;
 
-COMMENT ON FUNCTION llama.erase_expired(integer, text) IS 'One batch of apply_retention, of all tenants or of one';
+COMMENT ON FUNCTION llama.erase_expired(integer, text) IS 'One batch of apply_retention, of all tenants or of one: records and their copies in the audit trail';
 
 -- SECURITY DEFINER as maintenance_owner: by that role the audit trigger recognises an erasure and stores key and hash only.
 CREATE FUNCTION llama.apply_retention(batch_size integer DEFAULT 1000) RETURNS integer
@@ -120,7 +194,101 @@ END
 $$;
 
 COMMENT ON FUNCTION llama.apply_retention(integer) IS
-  'Erases one batch of storage records older than their tenant''s storage_retention_days; returns their number, 0 if only locked records are left; warns of each tenant whose records cannot be erased';
+  'Erases one batch of storage records older than their tenant''s storage_retention_days, and their copies in the audit trail; returns the number of records, 0 if only locked records are left; warns of each tenant whose records cannot be erased';
+
+-- Metrics and executions leave with their partition, and their copies in the trail leave before it: the rows of the month
+-- name the audit rows. In batches by key, because the rows themselves stay until the partition is detached.
+CREATE FUNCTION llama.erase_audit_of_month(
+  partitioned text, month date, after_tenant text, after_id uuid, batch_size integer,
+  OUT last_tenant text, OUT last_id uuid, OUT erased integer
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET timezone = 'UTC'
+SET lock_timeout = '10s'
+AS $$
+DECLARE
+  registered llama.partitioned_tables;
+  first_instant timestamptz := date_trunc('month', month::timestamp);
+  tenants text[];
+  records uuid[];
+  due record;
+BEGIN
+  SELECT * INTO registered FROM llama.partitioned_tables AS p WHERE p.table_name = partitioned AND NOT p.append_only;
+  IF NOT FOUND OR first_instant IS NULL
+     OR first_instant + interval '1 month' + make_interval(days => registered.retention_days) > now() THEN
+    RAISE EXCEPTION 'copies of % of % are not past retention', quote_nullable(partitioned), coalesce(to_char(month, 'YYYY-MM'), 'no month')
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'llama.partitioned_tables has the retention of each table.';
+  END IF;
+  erased := 0;
+  EXECUTE format(
+    'SELECT array_agg(r.tenant_id::text ORDER BY r.tenant_id, r.id), array_agg(r.id ORDER BY r.tenant_id, r.id) FROM ('
+    'SELECT t.tenant_id, t.id FROM llama.%I AS t WHERE t."timestamp" >= $1 AND t."timestamp" < $1 + interval ''1 month'' '
+    'AND (t.tenant_id, t.id) > ($2, $3) ORDER BY t.tenant_id, t.id LIMIT $4) AS r', partitioned)
+    INTO tenants, records
+    USING first_instant, coalesce(after_tenant, ''), coalesce(after_id, '00000000-0000-0000-0000-000000000000'), batch_size;
+  IF records IS NULL THEN RETURN; END IF;
+  last_tenant := tenants[cardinality(tenants)];
+  last_id := records[cardinality(records)];
+  SELECT array_agg(a.tenant_id::text) AS tenants, array_agg(a.id) AS ids, array_agg(a."timestamp") AS times INTO due
+    FROM unnest(tenants, records) AS r (tenant_id, id)
+    JOIN llama.audit_trail AS a ON a.record_id = r.id AND a.tenant_id = r.tenant_id
+   WHERE a.table_name = partitioned AND a.erased_by IS NULL AND (a.old_values IS NOT NULL OR a.new_values IS NOT NULL)
+     AND a.record_timestamp >= first_instant AND a.record_timestamp < first_instant + interval '1 month';
+  erased := llama.erase_audit_content(due.tenants, due.ids, due.times, 'retention');
+END
+$$;
+
+COMMENT ON FUNCTION llama.erase_audit_of_month(text, date, text, uuid, integer) IS
+  'Removes the copies in the audit trail of one batch of rows of a month past the retention of its table; returns the last key of the batch, NULL at the end';
+
+-- The last step of llama-db erase. SECURITY DEFINER as maintenance_owner, by which the trail recognises an erasure.
+CREATE FUNCTION llama.erase_audit_of_tenant(tenant text, batch_size integer DEFAULT 1000) RETURNS integer
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET lock_timeout = '10s'
+AS $$
+DECLARE
+  tenanted regclass;
+  has_rows boolean;
+  due record;
+BEGIN
+  IF coalesce(tenant, '') = '' OR batch_size IS NULL OR batch_size NOT BETWEEN 1 AND 100000 THEN
+    RAISE EXCEPTION 'a tenant is needed, and batch_size must be between 1 and 100000' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- Nobody may empty the trail of a tenant that still exists.
+  FOR tenanted IN
+    SELECT c.oid FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
+     WHERE c.relnamespace = 'llama'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+       AND c.relname NOT IN ('audit_trail', 'data_keys') AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+     ORDER BY c.relname
+  LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE t.tenant_id = $1)', tenanted) INTO has_rows USING tenant;
+    IF has_rows THEN
+      RAISE EXCEPTION 'tenant % still has rows in %', quote_literal(tenant), tenanted
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'llama-db erase deletes them first.';
+    END IF;
+  END LOOP;
+  -- Rows of data_keys hold no content and prove that keys were destroyed.
+  SELECT array_agg(a.tenant_id::text) AS tenants, array_agg(a.id) AS ids, array_agg(a."timestamp") AS times INTO due
+    FROM (
+      SELECT t.tenant_id, t.id, t."timestamp" FROM llama.audit_trail AS t
+       WHERE t.tenant_id = tenant AND t.table_name NOT IN ('audit_trail', 'data_keys') AND t.erased_by IS NULL
+         AND (t.old_values IS NOT NULL OR t.new_values IS NOT NULL)
+       ORDER BY t."timestamp" DESC
+       LIMIT batch_size
+    ) AS a;
+  IF due.ids IS NULL THEN RETURN 0; END IF;
+  RETURN llama.erase_audit_content(due.tenants, due.ids, due.times, 'tenant');
+END
+$$;
+
+COMMENT ON FUNCTION llama.erase_audit_of_tenant(text, integer) IS
+  'Removes the content of one batch of audit rows of a tenant that has no other rows; returns the number of audit rows, 0 at the end';
 
 -- SECURITY DEFINER as maintenance_owner, because the retention of every tenant decides.
 CREATE FUNCTION llama.partitions_past_retention()
@@ -209,7 +377,8 @@ $$;
 COMMENT ON FUNCTION llama.scheduled_jobs() IS 'Jobs that pg_cron runs in this database, or llama-db maintain on a server without pg_cron';
 
 REVOKE ALL ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
-                       llama.erase_expired(integer, text),
+                       llama.erase_expired(integer, text), llama.erase_audit_content(text[], uuid[], timestamptz[], text),
+                       llama.erase_audit_of_tenant(text, integer), llama.erase_audit_of_month(text, date, text, uuid, integer),
                        llama.partitions_past_retention(), llama.scheduled_jobs() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                           llama.partitions_past_retention(), llama.scheduled_jobs() TO maintenance_role;
@@ -217,20 +386,27 @@ GRANT EXECUTE ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partiti
 GRANT CREATE ON SCHEMA llama TO maintenance_owner;
 ALTER FUNCTION llama.apply_retention(integer) OWNER TO maintenance_owner;
 ALTER FUNCTION llama.erase_expired(integer, text) OWNER TO maintenance_owner;
+ALTER FUNCTION llama.erase_audit_content(text[], uuid[], timestamptz[], text) OWNER TO maintenance_owner;
+ALTER FUNCTION llama.erase_audit_of_tenant(text, integer) OWNER TO maintenance_owner;
+ALTER FUNCTION llama.erase_audit_of_month(text, date, text, uuid, integer) OWNER TO maintenance_owner;
 ALTER FUNCTION llama.partitions_past_retention() OWNER TO maintenance_owner;
 REVOKE CREATE ON SCHEMA llama FROM maintenance_owner;
 
--- llama_owner calls this before it detaches a partition.
+-- llama_owner calls these before it detaches a partition.
 SET LOCAL ROLE maintenance_owner;
-GRANT EXECUTE ON FUNCTION llama.partitions_past_retention() TO llama_owner;
+GRANT EXECUTE ON FUNCTION llama.partitions_past_retention(), llama.erase_audit_of_month(text, date, text, uuid, integer) TO llama_owner;
+GRANT EXECUTE ON FUNCTION llama.erase_audit_of_tenant(text, integer) TO admin_role;
 SET LOCAL ROLE llama_owner;
 
 -- Down Migration
 
 SET LOCAL ROLE maintenance_owner;
 DROP FUNCTION llama.partitions_past_retention();
+DROP FUNCTION llama.erase_audit_of_month(text, date, text, uuid, integer);
+DROP FUNCTION llama.erase_audit_of_tenant(text, integer);
 DROP FUNCTION llama.apply_retention(integer);
 DROP FUNCTION llama.erase_expired(integer, text);
+DROP FUNCTION llama.erase_audit_content(text[], uuid[], timestamptz[], text);
 SET LOCAL ROLE llama_owner;
 DROP FUNCTION llama.scheduled_jobs();
 DROP FUNCTION llama.analyze_partitioned_tables();

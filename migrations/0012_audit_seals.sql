@@ -80,7 +80,11 @@ AS $$
   SELECT date_trunc('month', a."timestamp" AT TIME ZONE 'UTC')::date, count(*),
          sha256(string_agg(sha256(convert_to(jsonb_build_array(
            a.sequence, a.id, a.tenant_id, a.table_name, a.record_id, a.operation, a.user_id,
-           extract(epoch FROM a."timestamp")::text, a.old_values, a.new_values, a.correlation_id, a.ip_address::text,
+           extract(epoch FROM a."timestamp")::text,
+           -- The hash of erased content counts only if there is no other content.
+           CASE WHEN a.erased_hash IS NOT NULL AND a.old_values IS NULL AND a.new_values IS NULL THEN a.erased_hash
+                ELSE encode(sha256(convert_to(jsonb_build_array(a.old_values, a.new_values)::text, 'UTF8')), 'hex') END,
+           a.correlation_id, a.ip_address::text,
            a.user_agent, a.record_key, extract(epoch FROM a.record_timestamp)::text, a.content_hash, a.login::text,
            a.authenticated_as, a.backend_pid
          )::text, 'UTF8')), ''::bytea ORDER BY a.sequence, a.id))

@@ -65,7 +65,8 @@ async function prepare(superuser: pg.Client): Promise<void> {
            '{"category": "PII.Contact.Email", "confidence": 0.91, "span": [17, 42], "policy": "mask", "source": "detector"}',
            'mapper-2.1', 'pii', 0.9, date_trunc('day', now())
       FROM generate_series(1, ${clients}) t, generate_series(1, ${recordsPerClient}) n;
-    ALTER TABLE llama.storage_records ENABLE TRIGGER USER;
+    ALTER TABLE llama.storage_records ENABLE TRIGGER USER, ENABLE REPLICA TRIGGER audit_replica,
+      ENABLE REPLICA TRIGGER audit_replica_update;
     `);
   await superuser.query('VACUUM ANALYZE llama.storage_records');
 }

@@ -16,6 +16,7 @@ export type Tampering =
   | 'unsealed column'
   | 'filtered reading'
   | 'forged release'
+  | 'forged erasure'
   | 'other chain';
 
 export interface TrailFinding {

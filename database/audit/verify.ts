@@ -11,6 +11,7 @@ import { sqlState } from '../diagnosis.ts';
 import type { Target } from '../target.ts';
 import type { Seal } from './canonical.ts';
 import { Chain } from './chain.ts';
+import { compareErasures, type Erasure } from './erasures.ts';
 import { Findings, type TrailFinding, type TrailRemark } from './findings.ts';
 import { compareReleases, headsOfReleases, type RecordedHead } from './heads.ts';
 import { boundsOf, outsideOfMonths, partitionOf, partitionsOfMonths } from './months.ts';
@@ -49,6 +50,8 @@ export interface VerifiedTrail {
   /** Number of rows compared. */
   readonly rows: number;
   readonly closed: readonly ClosedPartition[];
+  /** Erasures of audit content that explain rows without it. */
+  readonly erasures: readonly Erasure[];
   readonly unsealed: { readonly rows: number; readonly oldest: string | null };
   /** Milliseconds. */
   readonly durationMs: number;
@@ -97,7 +100,7 @@ class Verification {
     const { client } = connection;
     const chain = this.#chain;
     const nothing: ReadonlyMap<string, readonly string[]> = new Map();
-    const { unsealed, attached, heads } = await readingTrail(connection, async () => {
+    const { unsealed, attached, heads, erasures } = await readingTrail(connection, async () => {
       const distortions = await distortionsOf(client);
       for (const { kind, object, detail } of distortions) {
         this.#findings.add({ kind, detail: `${object} ${detail}` });
@@ -108,12 +111,13 @@ class Verification {
       );
       if (!blind) await chain.follow(client, heads);
       if (distortions.some(({ unreadable }) => unreadable)) {
-        return { unsealed: { rows: 0, oldest: null }, attached: nothing, heads: heads.length };
+        return { unsealed: { rows: 0, oldest: null }, attached: nothing, heads: heads.length, erasures: [] };
       }
       await compareReleases(client, this.#findings.add);
       await this.#outside();
+      const erasures = await compareErasures(client, this.#findings.add);
       const attached = await partitionsOfMonths(client);
-      return { unsealed: await this.#unsealed(), attached, heads: heads.length };
+      return { unsealed: await this.#unsealed(), attached, heads: heads.length, erasures };
     });
     this.#readable = attached !== nothing;
     const closed: ClosedPartition[] = [];
@@ -134,6 +138,7 @@ class Verification {
       seals: chain.seals,
       rows: this.#rows,
       closed,
+      erasures,
       unsealed,
       durationMs: performance.now() - start,
     };

@@ -2,6 +2,7 @@
  * `llama-db keys erase`: destroys every data key of a tenant. Values encrypted with them become unreadable everywhere.
  * Backups still hold the wrapped keys until they expire (docs/encryption.md).
  */
+import type pg from 'pg';
 import { Fault } from '../../core/fault.ts';
 import type { Target } from '../target.ts';
 import { asAdministrator } from './administrator.ts';
@@ -33,26 +34,13 @@ export async function eraseTenant(target: Target, options: EraseOptions): Promis
     );
   }
   return changingKeys(target, options, async ({ client, circumstances }) => {
-    const { known, keys } = await asAdministrator(client, async () => {
-      // The lock waits for keys that are being made, so the statements below see and erase them too.
-      await client.query('SELECT llama.hold_data_keys($1, true)', [tenant]);
-      const { rowCount: known } = await client.query(
-        'SELECT FROM llama.data_keys WHERE tenant_id = $1 LIMIT 1',
-        [tenant],
-      );
-      // One statement destroys all keys, so that no tenant is partly erased.
-      const { rowCount: keys } = await client.query(
-        `UPDATE llama.data_keys SET state = 'erased', wrapped = NULL WHERE tenant_id = $1 AND state <> 'erased'`,
-        [tenant],
-      );
-      return { known, keys };
-    });
+    const { known, keys } = await destroyKeys(client, tenant);
     if (!known) {
       throw new Fault(
         'keys/tenant-unknown',
         `Tenant ${tenant} has no data keys`,
         'no value was ever encrypted for it in this database',
-        'Check the id. Delete records in clear: an erasure does not affect them.',
+        `Check the id. For data in clear: llama-db erase --tenant ${tenant}.`,
         { exitCode: 2 },
       );
     }
@@ -61,6 +49,27 @@ export async function eraseTenant(target: Target, options: EraseOptions): Promis
         ? `Destroyed ${keys} data keys of ${tenant}; applications forget theirs within their cache's age`
         : `${tenant} was erased before`,
     );
-    return { target: circumstances.target, tenant, keys: keys ?? 0 };
+    return { target: circumstances.target, tenant, keys };
+  });
+}
+
+/** Destroys all data keys of a tenant in one transaction. @returns whether it has any, and how many it lost now */
+export function destroyKeys(
+  client: pg.ClientBase,
+  tenant: string,
+): Promise<{ readonly known: boolean; readonly keys: number }> {
+  return asAdministrator(client, async () => {
+    // The lock waits for keys that are being made, so the statements below see and erase them too.
+    await client.query('SELECT llama.hold_data_keys($1, true)', [tenant]);
+    const { rowCount: known } = await client.query(
+      'SELECT FROM llama.data_keys WHERE tenant_id = $1 LIMIT 1',
+      [tenant],
+    );
+    // One statement destroys all keys, so that no tenant is partly erased.
+    const { rowCount: keys } = await client.query(
+      `UPDATE llama.data_keys SET state = 'erased', wrapped = NULL WHERE tenant_id = $1 AND state <> 'erased'`,
+      [tenant],
+    );
+    return { known: known !== 0, keys: keys ?? 0 };
   });
 }

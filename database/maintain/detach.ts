@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../../core/fault.ts';
-import { duration } from '../../core/text.ts';
+import { counted, duration } from '../../core/text.ts';
 import { sqlState } from '../diagnosis.ts';
 import { asOwner } from '../migrator/prepare.ts';
 import { closeAuditMonth } from './closing.ts';
@@ -23,7 +23,7 @@ import {
   settle,
   whyItStays,
 } from './detached.ts';
-import { leafName, month } from './months.ts';
+import { leafName, month, monthName } from './months.ts';
 import { limits, type Run } from './run.ts';
 
 export interface DetachOptions {
@@ -137,10 +137,42 @@ async function detach(run: Run, due: Due, options: DetachOptions): Promise<void>
       return;
     }
   }
+  if (!options.keepDetached) await eraseCopies(run, due);
   await mark(run, leaf, intention);
   await detachWhenFree(run, { table, leaf }, 'CONCURRENTLY', options);
   run.act({ step: 'partitions', done: 'detached', object: leaf });
   await settle(run, { table, leaf, comment: intention }, options.keepDetached ?? false);
+}
+
+/** Removes the copies of the rows from the audit trail, which outlives them. Records were erased one by one, with theirs. */
+async function eraseCopies(run: Run, { table, leaf, upper }: Due): Promise<void> {
+  const { client } = run.connection;
+  const { rows: found } = await client.query<{ may: boolean }>(
+    `SELECT NOT p.append_only AND p.table_name <> 'storage_records'
+            AND pg_catalog.has_column_privilege('maintenance_owner', pg_catalog.format('llama.%I', p.table_name), 'tenant_id', 'SELECT') AS may
+       FROM llama.partitioned_tables AS p WHERE p.table_name = $1`,
+    [table],
+  );
+  if (!found[0]?.may) return;
+  let erased = 0;
+  for (let last: readonly [string | null, string | null] = [null, null]; ; ) {
+    const { rows } = await client.query<{
+      last_tenant: string | null;
+      last_id: string | null;
+      erased: number;
+    }>('SELECT * FROM llama.erase_audit_of_month($1, $2, $3, $4, 5000)', [
+      table,
+      `${monthName(month(upper, -1))}-01`,
+      ...last,
+    ]);
+    const [batch] = rows;
+    if (!batch?.last_id) break;
+    erased += batch.erased;
+    last = [batch.last_tenant, batch.last_id];
+  }
+  if (erased === 0) return;
+  const detail = `the content of ${counted(erased, 'row')} about rows of ${leaf}`;
+  run.act({ step: 'records', done: 'erased', object: 'audit_trail', rows: erased, detail });
 }
 
 /** A partition needs the name of its month: a detached table has no bounds, so only its name still shows the month. */

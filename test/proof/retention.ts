@@ -40,9 +40,11 @@ export async function proveRetention({ rows, tenants, log }: RetentionOptions): 
       const longest = await watched.end();
       const erased = actions.find(({ done }) => done === 'erased')?.rows ?? 0;
       const [left] = await within(connectionOf(server, 'superuser'), async (client) => {
-        const { rows } = await client.query<{ records: number; traces: number }>(
+        const { rows } = await client.query<{ records: number; traces: number; copies: number }>(
           `SELECT (SELECT count(*)::int FROM llama.storage_records WHERE tenant_id LIKE 'past-%') AS records,
-                  (SELECT count(*)::int FROM llama.audit_trail WHERE operation = 'DELETE' AND content_hash IS NOT NULL) AS traces`,
+                  (SELECT count(*)::int FROM llama.audit_trail WHERE operation = 'DELETE' AND content_hash IS NOT NULL) AS traces,
+                  (SELECT count(*)::int FROM llama.audit_trail WHERE tenant_id LIKE 'past-%' AND table_name = 'storage_records'
+                      AND (old_values IS NOT NULL OR new_values IS NOT NULL)) AS copies`,
         );
         await client.query(emptied);
         return rows;
@@ -52,6 +54,8 @@ export async function proveRetention({ rows, tenants, log }: RetentionOptions): 
       );
       if (erased !== rows || left?.records !== 0)
         throw new Disproved(`${erased} of ${rows} erased, ${left?.records} left`);
+      if (left.copies > 0)
+        throw new Disproved(`${left.copies} audit rows still have content of erased records`);
       if (batchSize === 1000 && longest > limit)
         throw new Disproved(`a batch of ${batchSize} took ${longest.toFixed(0)} ms`);
       results.push(`${(erased / seconds).toFixed(0)} rows/s in batches of ${batchSize}`);

@@ -1,7 +1,16 @@
 /** Ways to forge the audit trail or to change rows past it, and the trace that each must leave. */
 
+import { forgedErasures } from './forged-erasures.ts';
+
 /** A role of the migrating login, or the superuser with the usual triggers silent. */
-type Forger = 'llama_owner' | 'audit_sealer' | 'audit_writer' | 'admin_role' | 'superuser' | 'replica';
+type Forger =
+  | 'llama_owner'
+  | 'maintenance_owner'
+  | 'audit_sealer'
+  | 'audit_writer'
+  | 'admin_role'
+  | 'superuser'
+  | 'replica';
 
 export interface Forgery {
   readonly name: string;
@@ -606,4 +615,5 @@ export const forgeries: readonly Forgery[] = [
   ...readings,
   ...chains,
   ...rows,
+  ...forgedErasures,
 ];

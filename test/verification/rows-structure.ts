@@ -180,6 +180,7 @@ export const auditRows: readonly Row[] = [
   },
   { breaks: 'AUD-002', sql: 'ALTER TABLE {leaf:storage_records:0} DISABLE TRIGGER refuse_leaf_write' },
   { breaks: 'AUD-003', sql: 'GRANT DELETE ON llama.audit_trail TO maintenance_role' },
+  { breaks: 'AUD-003', sql: 'GRANT UPDATE (user_id) ON llama.audit_trail TO maintenance_owner' },
   { breaks: 'AUD-003', sql: 'GRANT INSERT ON llama.audit_trail TO admin_role' },
   { breaks: 'AUD-004', sql: 'DROP TRIGGER append_only_truncate ON llama.audit_trail' },
   { breaks: 'AUD-004', sql: 'DROP TRIGGER append_only_truncate ON {leaf:audit_trail:0}' },
@@ -330,6 +331,13 @@ export const auditRows: readonly Row[] = [
        WHERE number = 3`),
   },
   {
+    breaks: 'AUD-028',
+    because: 'content was removed without an erasure',
+    sql: unguarded(`UPDATE llama.audit_trail SET erased_by = gen_random_uuid(), old_values = NULL, new_values = NULL,
+        erased_hash = encode(sha256(convert_to(jsonb_build_array(old_values, new_values)::text, 'UTF8')), 'hex')
+      WHERE sequence = (SELECT max(last_sequence) FROM llama.audit_seals)`),
+  },
+  {
     breaks: 'AUD-050',
     because: 'the trail gets the name of a partition',
     sql: `DROP TRIGGER audit_change ON llama.storage_records;
@@ -339,7 +347,7 @@ export const auditRows: readonly Row[] = [
   {
     breaks: 'AUD-051',
     because: 'a trigger that never refuses',
-    sql: `CREATE OR REPLACE FUNCTION llama.refuse_append_only_change() RETURNS trigger LANGUAGE plpgsql
+    sql: `CREATE OR REPLACE FUNCTION llama.guard_audit_row() RETURNS trigger LANGUAGE plpgsql
         SET search_path = pg_catalog, pg_temp
         AS 'BEGIN IF false THEN RAISE EXCEPTION ''refused''; END IF; RETURN coalesce(NEW, OLD); END';
       CREATE POLICY owner ON llama.audit_trail TO llama_owner USING (true)`,

@@ -5,13 +5,15 @@ import {
   fires,
   foreignGrants,
   granted,
+  maintenanceOwner,
   modelOf,
   nameOf,
   signatureOf,
 } from '../model.ts';
 import { counted, judge, listed, skip } from '../outcome.ts';
 import { grantsOn } from '../reach.ts';
-import type { Relation, Routine, Snapshot, Trigger } from '../snapshot/snapshot.ts';
+import type { ColumnGrant } from '../snapshot/relations.ts';
+import type { Grant, Relation, Routine, Snapshot, Trigger } from '../snapshot/snapshot.ts';
 
 const operations = ['insert', 'update', 'delete'] as const;
 
@@ -51,6 +53,13 @@ function refusals(snapshot: Snapshot, table: Relation): readonly Trigger[] {
     .filter((trigger) => fires(trigger, 'before'))
     .filter((trigger) => /\bRAISE\s+EXCEPTION\b/i.test(model.routine(trigger.function)?.source ?? ''));
 }
+
+/** The privilege of erasures: an update of this column removes the content of an audit row and changes nothing else. */
+const isErasing = (grant: Grant | ColumnGrant) =>
+  grant.grantee === maintenanceOwner &&
+  grant.privilege === 'UPDATE' &&
+  'column' in grant &&
+  grant.column === 'erased_by';
 
 export const checks = checksOf('audit', [
   {
@@ -135,14 +144,17 @@ export const checks = checksOf('audit', [
     severity: 'critical',
     title: 'No role may change or delete audit rows',
     inspects:
-      'UPDATE, DELETE and TRUNCATE on llama.audit_trail and its columns, and INSERT for every role except the one that writes it',
+      'UPDATE, DELETE and TRUNCATE on llama.audit_trail and its columns, and INSERT for every role except the one that writes it; maintenance_owner may update erased_by, which removes content',
     why: 'An audit trail that its subjects can edit or add to proves nothing.',
     remedy: 'REVOKE … ON llama.audit_trail FROM the role.',
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const trail = modelOf(snapshot).named(auditTable);
       if (!trail) return skip(`${auditTable} does not exist`);
-      const grants = foreignGrants(grantsOn(snapshot, trail), trail.owner).filter(
+      const grants = foreignGrants(
+        grantsOn(snapshot, trail).filter((grant) => !isErasing(grant)),
+        trail.owner,
+      ).filter(
         ({ grantee, privilege }) =>
           ['UPDATE', 'DELETE', 'TRUNCATE'].includes(privilege) ||
           (privilege === 'INSERT' && grantee !== auditRole),

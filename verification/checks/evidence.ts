@@ -263,4 +263,26 @@ export const checks = checksOf('audit', [
         ),
       ),
   },
+  {
+    id: 'AUD-028',
+    name: 'removed-content-was-erased',
+    severity: 'critical',
+    title: 'Content of audit rows was removed by erasures only',
+    inspects:
+      'the newest 10,000 audit rows without content, and the ERASE row that each names; llama-db audit verify compares all of them with the digest of their erasure',
+    why: 'Seals cover the hash of the content. Someone who removes content past llama.apply_retention and llama-db erase hides what was changed.',
+    remedy:
+      'Run llama-db audit verify. Preserve the server: the content exists only in backups from before its removal.',
+    source: 'docs/audit.md, Erasure of content',
+    run: ({ snapshot }) =>
+      withSealing(snapshot, ({ unexplained }) =>
+        judge(
+          auditTable,
+          unexplained.map(({ partition, rows }) => ({
+            object: partition,
+            detail: `has ${counted(rows, 'row')} without content that no erasure explains`,
+          })),
+        ),
+      ),
+  },
 ]);

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { rowHash, type Seal } from '../../database/audit/canonical.ts';
 import { backdatedSeconds } from '../../database/audit/chain.ts';
+import { unexplainedErasures } from '../../database/audit/erasures.ts';
 import type { TrailFinding } from '../../database/audit/findings.ts';
 import { compareReleases, HeadComparison, headsOfReleases } from '../../database/audit/heads.ts';
 import { outsideOfMonths } from '../../database/audit/months.ts';
@@ -40,6 +41,8 @@ export interface Sealing {
   readonly closings: readonly JudgedClosing[];
   /** Releases whose head the chain does not contain, or that differ from their audit rows. */
   readonly releases: { readonly compared: number; readonly findings: readonly TrailFinding[] };
+  /** Partitions with rows, among the newest without content, that no erasure explains. */
+  readonly unexplained: Awaited<ReturnType<typeof unexplainedErasures>>;
   /** Ways in which the reader does not see the whole trail, or its seals do not cover it. */
   readonly distortions: readonly Distortion[];
   /** The sequence that numbers the rows; undefined if it does not exist. */
@@ -137,6 +140,7 @@ async function read(client: pg.Client): Promise<Sealing | (Unreadable & Pick<Sea
     months,
     closings,
     releases: await releasesOf(client),
+    unexplained: await unexplainedErasures(client),
     distortions,
     ...(numbering[0] ? { numbering: { ...numbering[0], sealedThrough: Number(sealedThrough) } } : {}),
   };

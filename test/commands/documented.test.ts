@@ -1,0 +1,165 @@
+/**
+ * Every command in the documents is accepted by the real command line, and something runs the procedure: a test, or a person.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { expect, it } from 'vitest';
+import type { CommandModule } from '../../commands/main.ts';
+
+/** The test file that runs each command, by its own name or through the function behind it. */
+const runBy: Readonly<Record<string, string>> = {
+  adopt: 'test/pipeline/adopt/command.test.ts',
+  'audit head': 'test/database/audit/verify.test.ts',
+  'audit seal': 'test/database/audit/verify.test.ts',
+  'audit verify': 'test/verification/forgeries.test.ts',
+  bench: 'test/benchmarks/benchmark.test.ts',
+  bootstrap: 'test/bootstrap/template.test.ts',
+  erase: 'test/commands/erase.test.ts',
+  explain: 'test/commands/verify.test.ts',
+  'keys erase': 'test/commands/keys.test.ts',
+  'keys rewrap': 'test/commands/keys.test.ts',
+  'keys rotate': 'test/commands/keys.test.ts',
+  'keys status': 'test/commands/keys.test.ts',
+  lint: 'test/commands/lint.test.ts',
+  maintain: 'test/database/maintain/maintain.test.ts',
+  migrate: 'test/commands/migrations.test.ts',
+  new: 'test/commands/new.test.ts',
+  'post-deploy': 'test/commands/faults.test.ts',
+  'prove canaries': 'test/runtime/encryption/canaries.test.ts',
+  'prove deployments': 'test/proof/deploying.test.ts',
+  'prove isolation': 'test/proof/isolation.test.ts',
+  'prove kills': 'test/proof/deploying.test.ts',
+  'prove partitions': 'test/proof/partitions.test.ts',
+  'prove retention': 'test/proof/retention.test.ts',
+  rehearse: 'test/rehearsal/report.test.ts',
+  'rehearse-faults': 'test/rehearsal/faults.test.ts',
+  repair: 'test/database/schema/repair.test.ts',
+  rollback: 'test/commands/migrations.test.ts',
+  schema: 'test/commands/schema.test.ts',
+  start: 'test/local/postgres/start.test.ts',
+  status: 'test/commands/migrations.test.ts',
+  verify: 'test/commands/verify.test.ts',
+};
+
+interface Documented {
+  readonly place: string;
+  readonly words: readonly string[];
+  /** A line of a block is complete. Inline code may be the name of a command with one option. */
+  readonly whole: boolean;
+}
+
+const scripts: Readonly<Record<string, string>> = JSON.parse(readFileSync('package.json', 'utf8')).scripts;
+const pages = ['README.md', ...readdirSync('docs').map((name) => `docs/${name}`)].filter((name) =>
+  name.endsWith('.md'),
+);
+const documented = pages.flatMap(commandsOf);
+const program = await realProgram();
+
+function commandsOf(page: string): readonly Documented[] {
+  const text = readFileSync(page, 'utf8').replace(/\\\n\s*/g, ' ');
+  const found: Documented[] = [];
+  let block = false;
+  for (const [place, line] of text.split('\n').entries()) {
+    if (line.trimStart().startsWith('```')) {
+      block = !block;
+      continue;
+    }
+    const pieces = block
+      ? line
+          .replace(/^\s*\$ /, '')
+          .replace(/\s#.*$/, '')
+          .split(/\s(?:&&|\|)\s|\s>>?\s|;/)
+      : [...line.matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? '');
+    for (const piece of pieces) {
+      const words = wordsOf(piece.trim());
+      if (words) found.push({ place: `${page}:${place + 1}: ${piece.trim()}`, words, whole: block });
+    }
+  }
+  return found;
+}
+
+/** The arguments of llama-db; undefined if it is another program. */
+function wordsOf(line: string): readonly string[] | undefined {
+  // A continued example, an alternative and a placeholder.
+  const text = line
+    .replace(/<[^>]*>/g, 'x')
+    .replace(/…/g, 'x')
+    .replace(/^[A-Z_]+=\S+ /, '');
+  const [, script, rest = ''] = /^npm (?:run )?([a-z:]+)(?: -- (.*))?$/.exec(text) ?? [];
+  const [, own] =
+    /^node commands\/llama-db\.mjs (.+)$/.exec(script === undefined ? '' : (scripts[script] ?? '')) ?? [];
+  const [, direct] = /^(?:npx )?llama-db (.+)$/.exec(text) ?? [];
+  const all = direct ?? (own === undefined ? undefined : `${own} ${rest}`);
+  const words = all?.trim().split(/\s+/);
+  // The general form of a command names none.
+  return words?.[0] === 'x' ? undefined : words;
+}
+
+/** The command line with every command, each of which only parses its arguments. */
+async function realProgram(): Promise<Command> {
+  const made = new Command('llama-db')
+    .exitOverride()
+    .configureOutput({ writeOut: () => {}, writeErr: () => {} });
+  for (const file of readdirSync('commands').filter((name) => name.endsWith('.ts') && name !== 'main.ts')) {
+    const module: CommandModule = await import(`../../commands/${file}`);
+    module.register(made);
+  }
+  for (const command of made.commands) silence(command, made);
+  return made;
+}
+
+function silence(command: Command, parent: Command): void {
+  command.copyInheritedSettings(parent);
+  if (command.commands.length === 0) command.action(() => undefined);
+  for (const child of command.commands) silence(child, command);
+}
+
+/** The command that the words name, with its path. */
+function named(words: readonly string[]): readonly [string, Command] | undefined {
+  const [first = '', second = ''] = words;
+  const command = program.commands.find((one) => one.name() === first);
+  if (!command || command.commands.length === 0) return command && [first, command];
+  const child = command.commands.find((one) => one.name() === second);
+  return child ? [`${first} ${second}`, child] : [first, command];
+}
+
+it('are found in the documents', () => {
+  expect(documented.filter(({ whole }) => whole).length).toBeGreaterThan(25);
+  expect(documented.length).toBeGreaterThan(80);
+});
+
+it.each(documented.map(({ place, words, whole }) => [place, words, whole] as const))(
+  '%s',
+  async (_, words, whole) => {
+    const [path, command] = named(words) ?? [];
+    expect(command, 'is not a command').toBeDefined();
+    if (!command || path === undefined) return;
+    if (command.commands.length === 0) {
+      expect(Object.keys(runBy)).toContain(path);
+    }
+    if (whole) {
+      await program.parseAsync([...words], { from: 'user' });
+      return;
+    }
+    const known = [command, ...command.commands]
+      .flatMap(({ options }) => options)
+      .flatMap(({ long, short }) => [long, short]);
+    for (const word of words.filter((one) => one.startsWith('-'))) {
+      expect([...known, '--help', '--version', '--debug']).toContain(word.replace(/=.*$/, ''));
+    }
+  },
+);
+
+it('names what runs every command, and nothing else', () => {
+  const leaves = program.commands.flatMap((command) =>
+    command.commands.length === 0
+      ? [command.name()]
+      : command.commands.map((child) => `${command.name()} ${child.name()}`),
+  );
+  expect(Object.keys(runBy).sort()).toEqual(leaves.sort());
+  const unfounded = Object.entries(runBy).filter(([path, file]) => {
+    const name = path.split(/[ -]/).at(-1) ?? path;
+    return !existsSync(file) || !new RegExp(`\\b${name}`, 'i').test(readFileSync(file, 'utf8'));
+  });
+  expect(unfounded).toEqual([]);
+});
