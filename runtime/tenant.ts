@@ -29,12 +29,11 @@ export async function transaction<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   const shared = tenant !== undefined && role === undefined;
-  // RESET ALL is committed first, because a rollback would bring back what an earlier tenant set. In the same message, a short
-  // statement_timeout of that tenant ends nothing, and the server reads the next message as the driver wrote it. Explicit
-  // characteristics override the session's defaults.
-  await client.query(
-    `${shared ? 'BEGIN; RESET ALL; COMMIT; ' : ''}BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE`,
-  );
+  // RESET ALL is committed first, because a rollback would bring back what an earlier tenant set; the server then reads the
+  // next message as the driver wrote it. Explicit characteristics override the session's defaults.
+  const start = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE';
+  if (shared) await untilNotCanceled(client, `BEGIN; RESET ALL; COMMIT; ${start}`);
+  else await client.query(start);
   try {
     if (shared) {
       // Without a name, because a session can replace a named statement.
@@ -64,4 +63,21 @@ export function asApplication<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   return transaction(client, { role: 'application_role', ...(tenant === undefined ? {} : { tenant }) }, work);
+}
+
+/** Attempts to start in a session whose statement_timeout an earlier tenant left at a millisecond. */
+const attempts = 20;
+
+/** A busy server takes longer for the message than a timeout that an earlier tenant left in the session. */
+async function untilNotCanceled(client: pg.ClientBase, sql: string): Promise<void> {
+  for (let left = attempts; ; left -= 1) {
+    try {
+      await client.query(sql);
+      return;
+    } catch (error) {
+      const isCanceled = error instanceof Error && Reflect.get(error, 'code') === '57014';
+      if (!isCanceled || left === 1) throw error;
+      await client.query('ROLLBACK').catch(() => undefined);
+    }
+  }
 }

@@ -322,6 +322,8 @@ class Run {
     const { code, text } = await this.#hear(pooling, message);
     if (code === undefined) return {};
     if (/^(lost|57P0|08|25P0)/.test(code)) throw new Lost(text);
+    // A timeout that a tenant left: the runtime tries again, and at last the pool closes the session.
+    if (code === '57014') throw Object.assign(new Lost(text), { code });
     return this.#report(pooling, `the runtime cannot start or end a transaction: ${text}`);
   }
 
