@@ -45,6 +45,8 @@ export type Outcome =
   | {
       readonly status: 'skipped';
       readonly reason: string;
+      /** The facts exist, but this run could not read them. @default - they do not exist here */
+      readonly blind?: true;
       /** The check itself failed with an error. @default - the facts were unreadable or missing */
       readonly defective?: true;
     };

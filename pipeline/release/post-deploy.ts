@@ -182,8 +182,9 @@ async function verify(
   directory: string,
   { reporter, failOn = 'high' }: PostDeployOptions,
 ): Promise<Pick<Release, 'outcome' | 'counts'> & { readonly finding?: string }> {
-  const [{ failing, runChecks }, { otherDatabases }] = await Promise.all([
+  const [{ failing, runChecks }, { unreadReasons }, { otherDatabases }] = await Promise.all([
     import('../../verification/run.ts'),
+    import('../../verification/verdict.ts'),
     import('../../verification/databases.ts'),
   ]);
   const { deployment } = connection.target;
@@ -202,10 +203,13 @@ async function verify(
     const objects = outcome.findings.map(({ object, detail }) => `${object}: ${detail}`).join('; ');
     reporter.warn(`${check.id} (${check.severity}) ${check.title}: ${objects}`);
   }
-  const bad = failing({ checks, counts, durationMs }, failOn);
+  const report = { checks, counts, durationMs };
+  const unread = unreadReasons(report);
+  for (const reason of unread) reporter.warn(reason);
+  const bad = failing(report, failOn);
   if (bad.length > 0) {
     const list = bad.map(({ check }) => `${check.id} ${check.title}`).join('; ');
     return { outcome: 'findings', counts, finding: `${bad.length} at ${failOn} or above: ${list}` };
   }
-  return { outcome: passed > 0 ? 'verified' : 'not verified', counts };
+  return { outcome: passed > 0 && unread.length === 0 ? 'verified' : 'not verified', counts };
 }

@@ -1,5 +1,5 @@
 import { checksOf, type Finding } from '../check.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 import type { Session, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Connections kept for deployments, maintenance and pg_cron. */
@@ -71,6 +71,7 @@ export const checks = checksOf('connections', [
       'Look for a pool that leaks connections (pg_stat_activity by application_name), or use a larger server.',
     source: 'postgresai; pgdoctor connection-health',
     run: ({ snapshot }) => {
+      if (!snapshot.activity.complete) return blind(hidden);
       const { usable, text } = limit(snapshot);
       const used = snapshot.activity.sessions.length + 1;
       return judge(
@@ -91,7 +92,7 @@ export const checks = checksOf('connections', [
     remedy: 'Find out what it does, then SELECT pg_terminate_backend(pid).',
     source: 'pgdoctor connection-health; supabase inspect (locks)',
     run: ({ snapshot: { activity } }) => {
-      if (!activity.complete) return skip(hidden);
+      if (!activity.complete) return blind(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions
@@ -113,7 +114,7 @@ export const checks = checksOf('connections', [
     remedy: 'Fix the application; idle_in_transaction_session_timeout ends such sessions.',
     source: 'postgresai G003',
     run: ({ snapshot: { activity } }) => {
-      if (!activity.complete) return skip(hidden);
+      if (!activity.complete) return blind(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions
@@ -158,7 +159,7 @@ export const checks = checksOf('connections', [
     remedy: 'Set require_secure_transport to on, and sslmode=verify-full in the client.',
     source: 'Microsoft Learn, TLS in Azure Database for PostgreSQL',
     run: ({ snapshot: { activity } }) => {
-      if (!activity.complete) return skip(hidden);
+      if (!activity.complete) return blind(hidden);
       const remote = activity.sessions.filter((session) => session.remote);
       return judge(
         counted(remote.length, 'other session'),
@@ -178,7 +179,7 @@ export const checks = checksOf('connections', [
     remedy: 'SELECT pg_blocking_pids(pid) returns the sessions that hold the lock.',
     source: 'supabase inspect (locks over two minutes); pg_gather',
     run: ({ snapshot: { activity } }) => {
-      if (!activity.complete) return skip(hidden);
+      if (!activity.complete) return blind(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions.flatMap((session): Finding[] =>

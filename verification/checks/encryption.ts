@@ -3,7 +3,7 @@ import pg from 'pg';
 import { attempt, rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { groupRoles, modelOf, owner, schema, signatureOf } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 
 const breakGlass = ['encryption_key', 'encrypt_sensitive_data', 'decrypt_sensitive_data'] as const;
 const mayCall = 'admin_role';
@@ -90,7 +90,7 @@ export const checks = checksOf('encryption', [
     run: async ({ snapshot, client }) => {
       const extension = snapshot.extensions.find(({ name }) => name === 'pg_stat_statements');
       if (!extension) return skip('extension pg_stat_statements is not created');
-      if (!snapshot.activity.complete) return skip('the login may not read the statements of others');
+      if (!snapshot.activity.complete) return blind('the login may not read the statements of others');
       return rolledBack(client, async () => {
         const { rows } = await client.query<{ found: number; seen: number }>(
           `SELECT count(*) FILTER (WHERE s.query ~* '^\\s*(set|alter|do)\\M.*\\mapp\\.\\w*(key|secret)\\w*''?\\s*(=|to|,)\\s*''')::int AS found,

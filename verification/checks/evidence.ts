@@ -8,14 +8,14 @@ import { newestSeals, sealsNumbered } from '../../database/audit/seals.ts';
 import { readOnly } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { adminRole, auditTable, fires, includes, modelOf, nameOf, schema, sealTable } from '../model.ts';
-import { counted, judge, listed, skip } from '../outcome.ts';
+import { blind, counted, judge, listed, unread } from '../outcome.ts';
 import type { Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
 const source = 'migrations/0012_audit_seals.sql';
 const evidence = 'migrations/0016_evidence.sql';
 
 function withSealing({ sealing }: Snapshot, assert: (sealing: Sealing) => Outcome | Promise<Outcome>) {
-  if ('unreadable' in sealing) return skip(`the seals cannot be read: ${sealing.unreadable}`);
+  if ('unreadable' in sealing) return unread(sealing, 'the seals cannot be read');
   return assert(sealing);
 }
 
@@ -26,7 +26,7 @@ function distorted(
   inspected: string,
 ): Outcome {
   if (!sealing.distortions) {
-    return skip(`the seals cannot be read: ${'unreadable' in sealing ? sealing.unreadable : 'no facts'}`);
+    return blind(`the seals cannot be read: ${'unreadable' in sealing ? sealing.unreadable : 'no facts'}`);
   }
   const found = sealing.distortions.filter((distortion) => distortion.kind === kind);
   return judge(

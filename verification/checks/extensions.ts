@@ -2,7 +2,7 @@ import { extension } from '../../azure/extensions.ts';
 import { type CheckInput, checksOf, type Finding } from '../check.ts';
 import { createdExtensions } from '../drift/manifest.ts';
 import { schema } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 
 /** Created only in the database that holds the schedules. */
@@ -125,7 +125,7 @@ export const checks = checksOf('extensions', [
     source: 'Microsoft Learn, Extensions (considerations)',
     run: (input) => {
       const loaded = listSetting(input.snapshot, 'shared_preload_libraries');
-      if (!loaded) return skip('the login may not read shared_preload_libraries');
+      if (!loaded) return blind('the login may not read shared_preload_libraries');
       const needed = wanted(input).filter((name) => libraryOf(name) !== undefined);
       return judge(
         `shared_preload_libraries has ${loaded.join(', ')}`,

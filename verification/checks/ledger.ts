@@ -2,7 +2,7 @@ import { listMigrations, migrationsDirectory } from '../../database/migrator/fil
 import { howEdited, type MigrationState, type Plan, plan } from '../../database/migrator/plan.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { describeGrants, foreignGrants, modelOf, schema } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { counted, judge, skip, unread } from '../outcome.ts';
 
 /** Milliseconds after which a running attempt counts as stuck. */
 const stuckAfter = 3600 * 1000;
@@ -15,7 +15,7 @@ function comparePlan(
   find: (current: Plan) => readonly Finding[],
 ): Outcome {
   const { ledger } = snapshot;
-  if ('unreadable' in ledger) return skip(`llama.schema_migrations cannot be read: ${ledger.unreadable}`);
+  if ('unreadable' in ledger) return unread(ledger, 'llama.schema_migrations cannot be read');
   const files = listMigrations(migrationsDir ?? migrationsDirectory);
   return judge(
     `${counted(files.length, 'file')}, ${counted(ledger.rows.length, 'attempt')} in the ledger`,
@@ -97,9 +97,8 @@ export const checks = checksOf('ledger', [
     source: 'docs/decisions.md, 12',
     run: ({ snapshot }) => {
       const { ledger, runnerNames } = snapshot;
-      if ('unreadable' in ledger) return skip(`llama.schema_migrations cannot be read: ${ledger.unreadable}`);
-      if ('unreadable' in runnerNames)
-        return skip(`llama.pgmigrations cannot be read: ${runnerNames.unreadable}`);
+      if ('unreadable' in ledger) return unread(ledger, 'llama.schema_migrations cannot be read');
+      if ('unreadable' in runnerNames) return unread(runnerNames, 'llama.pgmigrations cannot be read');
       const ours = new Set(
         ledger.rows
           .filter(({ direction, outcome }) => direction === 'up' && outcome === 'applied')
@@ -130,7 +129,7 @@ export const checks = checksOf('ledger', [
     source: 'docs/decisions.md, 11 and 12',
     run: ({ snapshot }) => {
       const { ledger, server } = snapshot;
-      if ('unreadable' in ledger) return skip(`llama.schema_migrations cannot be read: ${ledger.unreadable}`);
+      if ('unreadable' in ledger) return unread(ledger, 'llama.schema_migrations cannot be read');
       const latest = new Map(ledger.rows.map((attempt) => [attempt.version, attempt]));
       const stuck = (since: Date) => server.now.getTime() - since.getTime() > stuckAfter;
       return judge(

@@ -1,7 +1,7 @@
 /** Statements that the application role tries as two tenants, in a transaction that is rolled back. */
 import type { Check, CheckFacts, Outcome } from '../check.ts';
 import { tenantRole } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 import { type PartName, probed } from '../probe.ts';
 import type { Part } from '../probing.ts';
 
@@ -122,5 +122,6 @@ export const checks: readonly Check[] = rows.map(({ part, ...facts }) => ({
 }));
 
 function judged(part: Part): Outcome {
-  return 'skipped' in part ? skip(part.skipped) : judge(counted(part.tried, 'statement'), part.findings);
+  if ('skipped' in part) return (part.standby ? skip : blind)(part.skipped);
+  return judge(counted(part.tried, 'statement'), part.findings);
 }

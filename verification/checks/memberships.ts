@@ -2,7 +2,7 @@
 import { isPlatform } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { groupRoles, loginRoles, type Model, modelOf, owner, ownerRoles } from '../model.ts';
-import { counted, judge } from '../outcome.ts';
+import { blind, counted, judge } from '../outcome.ts';
 import type { Membership } from '../snapshot/roles.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 
@@ -69,6 +69,15 @@ export const checks = checksOf('roles', [
     source: 'PostgreSQL manual, GRANT (GRANT on Roles); docs/decisions.md, 11a',
     run: ({ snapshot, deployment }) => {
       const model = modelOf(snapshot);
+      const { login } = snapshot.server;
+      const knows =
+        model.reach(login).has('azure_pg_admin') ||
+        snapshot.roles.some(
+          ({ name, bootstrap, entraAdministrator }) => entraAdministrator || (bootstrap && name === login),
+        );
+      if (!deployment && !knows) {
+        return blind('no deployment names the administrators, and the login is none of them');
+      }
       const isAdministrator = administratorsOf(
         snapshot,
         deployment

@@ -2,7 +2,7 @@
 import { isAllowed, isPlatform, placeOf } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { describeGrants, foreignGrants, groupRoles, loginRoles, modelOf, owner } from '../model.ts';
-import { counted, judge, listed } from '../outcome.ts';
+import { counted, hiddenSettings, judge, listed } from '../outcome.ts';
 import { sameValue } from '../parameters.ts';
 import { rolesOfTenants } from '../reach.ts';
 import type { Setting, Snapshot } from '../snapshot/snapshot.ts';
@@ -159,6 +159,8 @@ export const checks = checksOf('settings', [
     remedy: 'Reset the parameter in Azure, or set it in the environment file, where it is reviewed.',
     source: 'PostgreSQL manual, Client Connection Defaults; docs/decisions.md, 8',
     run: ({ snapshot, deployment }) => {
+      const hidden = hiddenSettings(snapshot);
+      if (hidden) return hidden;
       const judged = [...snapshot.settings].filter(
         ([name, { category, type }]) =>
           decisive.test(category) && decided.has(type) && !judgedElsewhere.has(name),

@@ -3,7 +3,7 @@ import { type Bounds, leafName, month, monthName, parseBounds } from '../../data
 import { readOnly } from '../../database/transaction.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { modelOf, nameOf, owner, schema } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { counted, judge, skip, unread } from '../outcome.ts';
 import { leastRetentionDays, shortRetentionLimit } from '../snapshot/maintenance.ts';
 import type { RegisteredTable, Relation, Snapshot } from '../snapshot/snapshot.ts';
 
@@ -55,8 +55,7 @@ function forEachRegistered(
   find: (table: RegisteredTable, parent: Relation) => readonly Finding[],
 ): Outcome {
   const { registry } = snapshot;
-  if ('unreadable' in registry)
-    return skip(`llama.partitioned_tables cannot be read: ${registry.unreadable}`);
+  if ('unreadable' in registry) return unread(registry, 'llama.partitioned_tables cannot be read');
   const model = modelOf(snapshot);
   return judge(
     inspected(snapshot),
@@ -218,7 +217,7 @@ export const checks = checksOf('partitions', [
     run: ({ snapshot }) => {
       const { registry } = snapshot;
       if ('unreadable' in registry) {
-        return skip(`llama.partitioned_tables cannot be read: ${registry.unreadable}`);
+        return unread(registry, 'llama.partitioned_tables cannot be read');
       }
       const model = modelOf(snapshot);
       const registered = new Set(registry.rows.map(({ name }) => name));
@@ -249,7 +248,7 @@ export const checks = checksOf('partitions', [
     run: async ({ snapshot, client }) => {
       const { registry } = snapshot;
       if ('unreadable' in registry) {
-        return skip(`llama.partitioned_tables cannot be read: ${registry.unreadable}`);
+        return unread(registry, 'llama.partitioned_tables cannot be read');
       }
       const retention = new Map(registry.rows.map(({ name, retentionDays }) => [name, retentionDays]));
       const late = modelOf(snapshot).partitioned.flatMap((parent) => {
@@ -390,7 +389,7 @@ export const checks = checksOf('partitions', [
     source: 'migrations/0011_maintenance.sql; environments/rules/capacity.ts',
     run: ({ snapshot: { shortRetention } }) => {
       if ('unreadable' in shortRetention) {
-        return skip(`llama.tenant_configs cannot be read: ${shortRetention.unreadable}`);
+        return unread(shortRetention, 'llama.tenant_configs cannot be read');
       }
       const more = shortRetention.length > shortRetentionLimit ? ' (and of further tenants)' : '';
       return judge(

@@ -1,5 +1,5 @@
 import { checksOf, type Finding } from '../check.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 
 const gigabyte = 2 ** 30;
 const lagBytesLimit = gigabyte;
@@ -43,7 +43,7 @@ export const checks = checksOf('replication', [
       if (!deployment) return skip('no deployment is known to compare with');
       if (!deployment.replica) return skip(`environment ${deployment.environment} has no replica`);
       if (!snapshot.server.isAzure) return skip(local);
-      if (!snapshot.activity.complete) return skip('the login may not see replication');
+      if (!snapshot.activity.complete) return blind('the login may not see replication');
       const streaming = snapshot.replication.standbys.filter(({ state }) => state === 'streaming');
       return judge(
         counted(snapshot.replication.standbys.length, 'standby'),
@@ -63,7 +63,7 @@ export const checks = checksOf('replication', [
     remedy: 'Look for a long query on the replica, or for more writes than its size can replay.',
     source: 'Microsoft Learn, Read replicas (lag)',
     run: ({ snapshot: { replication, activity } }) => {
-      if (!activity.complete) return skip('the login may not see replication');
+      if (!activity.complete) return blind('the login may not see replication');
       if (replication.standbys.length === 0) return skip('no standby replicates from this server');
       return judge(
         counted(replication.standbys.length, 'standby'),

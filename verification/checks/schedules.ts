@@ -1,6 +1,6 @@
 import { historyJob } from '../../database/schedules.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { counted, judge, unread } from '../outcome.ts';
 import type { Cron, ScheduledJob, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Periods after which a job without a run is late. */
@@ -22,9 +22,8 @@ function compareJobs(
   find: (wanted: readonly ScheduledJob[], jobs: readonly Job[], cron: Cron) => readonly Finding[],
 ): Outcome {
   const { cron, scheduledJobs, server } = snapshot;
-  if ('unreadable' in cron) return skip(cron.unreadable);
-  if ('unreadable' in scheduledJobs)
-    return skip(`llama.scheduled_jobs() cannot be called: ${scheduledJobs.unreadable}`);
+  if ('unreadable' in cron) return unread(cron);
+  if ('unreadable' in scheduledJobs) return unread(scheduledJobs, 'llama.scheduled_jobs() cannot be called');
   const wanted = expectedJobs(scheduledJobs.rows);
   const jobs = cron.jobs.filter(
     ({ database, name }) => database === server.database || name === jobName(snapshot, historyJob),
@@ -139,7 +138,7 @@ export const checks = checksOf('schedules', [
     remedy: `Run llama-db post-deploy, which schedules ${historyJob.name}; then check its latest run.`,
     source: 'supabase#50211; citusdata/pg_cron (job_run_details)',
     run: ({ snapshot: { cron, server } }) => {
-      if ('unreadable' in cron) return skip(cron.unreadable);
+      if ('unreadable' in cron) return unread(cron);
       const days = cron.oldestRun ? (server.now.getTime() - cron.oldestRun.getTime()) / 86_400_000 : 0;
       return judge(
         cron.oldestRun ? `oldest run ${cron.oldestRun.toISOString()}` : 'no runs',

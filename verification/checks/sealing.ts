@@ -14,7 +14,7 @@ import {
   sealTable,
   signatureOf,
 } from '../model.ts';
-import { counted, judge, listed, skip } from '../outcome.ts';
+import { counted, judge, listed, skip, unread } from '../outcome.ts';
 import { grantsOn } from '../reach.ts';
 import type { Grant, Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
@@ -26,7 +26,7 @@ const source = 'migrations/0012_audit_seals.sql';
 
 function withSealing(snapshot: Snapshot, assert: (sealing: Sealing) => Outcome): Outcome {
   const { sealing } = snapshot;
-  if ('unreadable' in sealing) return skip(`the seals cannot be read: ${sealing.unreadable}`);
+  if ('unreadable' in sealing) return unread(sealing, 'the seals cannot be read');
   return assert(sealing);
 }
 
@@ -253,7 +253,7 @@ export const checks = checksOf('audit', [
     source: 'migrations/0011_maintenance.sql',
     run: ({ snapshot: { scheduledJobs } }) => {
       if ('unreadable' in scheduledJobs) {
-        return skip(`llama.scheduled_jobs() cannot be called: ${scheduledJobs.unreadable}`);
+        return unread(scheduledJobs, 'llama.scheduled_jobs() cannot be called');
       }
       const job = scheduledJobs.rows.find(({ command }) => command.includes('llama.seal_audit_trail('));
       const object = 'llama.scheduled_jobs()';

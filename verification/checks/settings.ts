@@ -1,7 +1,7 @@
 import { majorVersion, majorVersions, supportedVersions } from '../../azure/versions.ts';
 import { placeOf } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, hiddenSettings, judge, skip } from '../outcome.ts';
 import { limited, parameters, sameValue } from '../parameters.ts';
 
 const day = 24 * 3600 * 1000;
@@ -25,6 +25,7 @@ export const checks = checksOf('settings', [
     remedy: 'Run llama-db post-deploy, which restarts once if a change is pending.',
     source: 'docs/decisions.md, 9',
     run: ({ snapshot }) =>
+      hiddenSettings(snapshot) ??
       judge(
         counted(snapshot.settings.size, 'parameter'),
         [...snapshot.settings]
@@ -45,7 +46,7 @@ export const checks = checksOf('settings', [
     run: ({ snapshot }) => {
       const value = (name: string) => snapshot.settings.get(name)?.value;
       const minimum = value('ssl_min_protocol_version');
-      if (minimum === undefined) return skip('the login may not read ssl_min_protocol_version');
+      if (minimum === undefined) return blind('the login may not read ssl_min_protocol_version');
       const findings: Finding[] = [];
       if (value('ssl') !== 'on') findings.push({ object: 'parameter ssl', detail: `is ${value('ssl')}` });
       if (!strongEnough(minimum)) {
@@ -218,6 +219,8 @@ export const checks = checksOf('settings', [
       if (!deployment) return skip('no deployment is known to compare with');
       if (!snapshot.server.isAzure)
         return skip("the server is not Azure's: the deployment does not set its parameters");
+      const hidden = hiddenSettings(snapshot);
+      if (hidden) return hidden;
       const names = Object.entries(deployment.parameters);
       const visible = names.filter(([name]) => snapshot.settings.has(name));
       return judge(
