@@ -128,10 +128,12 @@ const views = `
     ${facts({ definition: 'pg_get_viewdef(c.oid)', options: sorted('c.reloptions') })} AS says
   FROM ${relations} WHERE ${ours} AND c.relkind IN ('v', 'm')`;
 
+const persistence = "CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END";
+
 /** How tables and sequences are kept. */
 const storage = `
   SELECT ${relation} AS object, ${relation} AS parent, ${facts({
-    persistence: "CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END",
+    persistence,
     options: sorted('c.reloptions'),
     'partition key': "CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END",
     'access method': "nullif(m.amname, 'heap')",
@@ -142,6 +144,7 @@ const storage = `
   FROM ${relations} LEFT JOIN pg_am m ON m.oid = c.relam AND c.relkind <> 'p' WHERE ${ours} AND c.relkind IN ('r', 'p')
   UNION ALL
   SELECT ${relation}, ${relation}, ${facts({
+    persistence,
     type: 'format_type(s.seqtypid, NULL)',
     start: 's.seqstart::text',
     increment: 's.seqincrement::text',

@@ -17,7 +17,7 @@ const logins = {
 };
 
 let verified: VerifiedServer;
-/** What the login of deployments reports about the same database. */
+/** The report of the login of deployments about the same database. */
 let seen: Report;
 
 beforeAll(async () => {

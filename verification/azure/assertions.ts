@@ -13,7 +13,7 @@ export interface AzureInput {
   readonly expected: ExpectedAzure;
 }
 
-export interface AzureCheck extends Omit<Check, 'group' | 'run'> {
+export interface AzureCheck extends Omit<Check, 'group' | 'severity' | 'run'> {
   readonly assert: (azure: AzureInput) => Outcome;
 }
 

@@ -54,7 +54,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-024',
     name: 'azure-parameters-match-settings',
-    severity: 'high',
+    loses: 'review',
     title: 'The parameters of every server match the settings',
     inspects:
       'parameters of each server, including those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*)',
@@ -86,7 +86,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-025',
     name: 'azure-parameters-need-no-restart',
-    severity: 'high',
+    loses: 'availability',
     title: 'No parameter of any server waits for a restart',
     inspects: 'isConfigPendingRestart of every parameter',
     why: 'The next failover or maintenance applies the value, at a time that nobody chose.',
@@ -97,7 +97,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-026',
     name: 'azure-parameters-known',
-    severity: 'medium',
+    loses: 'upkeep',
     title: 'Every parameter set by a user is in the settings',
     inspects: 'parameters whose source is user-override, except those that Azure sets itself',
     why: 'A value that was tried by hand stays. Nobody knows its reason, and a restored server does not have it.',
@@ -117,7 +117,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-027',
     name: 'azure-extensions-allowed',
-    severity: 'medium',
+    loses: 'availability',
     title: 'The allowed extensions match the settings',
     inspects: 'parameter azure.extensions of each server',
     why: 'A missing extension fails the next deployment. Any administrator can create an extra one without a review.',
@@ -145,7 +145,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-028',
     name: 'replica-limits',
-    severity: 'high',
+    loses: 'availability',
     title: 'The replica has at least the limits of its primary',
     inspects: inherited.join(', '),
     why: 'A replica with a lower limit does not start again after its next restart.',

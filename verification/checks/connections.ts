@@ -36,7 +36,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-001',
     name: 'pools-fit-server',
-    severity: 'high',
+    loses: 'availability',
     title: 'All pools at full size fit into max_connections',
     inspects: `pools of the deployment (size times instances) plus ${keptConnections} for deployments, maintenance and pg_cron, against max_connections minus the reserved connections`,
     why: 'The limit shows only when every instance is busy at once: at the peak, or when all clients reconnect after a failover.',
@@ -63,7 +63,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-002',
     name: 'connections-available',
-    severity: 'medium',
+    loses: 'availability',
     title: `At most ${usedShare * 100} % of the connections are in use`,
     inspects: 'sessions in pg_stat_activity, against max_connections minus the reserved connections',
     why: 'The next instance that starts gets no connection.',
@@ -85,7 +85,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-003',
     name: 'no-long-transaction',
-    severity: 'medium',
+    loses: 'time',
     title: 'No transaction is older than an hour',
     inspects: 'pg_stat_activity.xact_start',
     why: 'Vacuum cannot remove rows that are newer than the oldest transaction, and an index build waits for it.',
@@ -107,7 +107,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-004',
     name: 'no-idle-transaction',
-    severity: 'medium',
+    loses: 'time',
     title: 'No session is idle in a transaction for more than ten minutes',
     inspects: 'sessions in state "idle in transaction"',
     why: 'It holds its locks and its snapshot without working: the application forgot to commit.',
@@ -132,7 +132,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-005',
     name: 'no-forgotten-prepared-transaction',
-    severity: 'high',
+    loses: 'availability',
     title: 'No prepared transaction is older than ten minutes',
     inspects: 'pg_prepared_xacts',
     why: 'It survives restarts and failovers with all its locks, and no client is connected to end it.',
@@ -152,7 +152,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-006',
     name: 'sessions-encrypted',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Every remote session is encrypted',
     inspects: 'pg_stat_ssl of every session from another machine',
     why: 'A client without TLS sends its login and rows in clear, even if this connection is encrypted.',
@@ -172,7 +172,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-007',
     name: 'no-long-lock-wait',
-    severity: 'medium',
+    loses: 'time',
     title: 'No session waits for a lock for more than a minute',
     inspects: 'pg_locks.waitstart of sessions that wait for a lock',
     why: 'Every later session queues behind one that waits for a strong lock: an outage begins like this.',
@@ -193,7 +193,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-008',
     name: 'pooler-fits-server',
-    severity: 'high',
+    loses: 'availability',
     title: 'All PgBouncer pools at full size fit into max_connections',
     inspects:
       'pgbouncer.default_pool_size times the logins of the environment, against max_connections minus the reserved connections',

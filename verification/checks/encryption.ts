@@ -15,7 +15,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-001',
     name: 'break-glass-functions-admin-only',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'Only administrators may call the break-glass encryption functions',
     inspects: `EXECUTE on ${breakGlass.map((name) => `${schema}.${name}`).join(', ')}`,
     why: 'Applications encrypt in Node, where keys never reach the server. A tenant that can call these functions can try keys and read the errors.',
@@ -46,7 +46,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-002',
     name: 'break-glass-functions-work',
-    severity: 'high',
+    loses: 'recovery',
     title: 'The break-glass functions encrypt, name their key and reject another key',
     inspects: 'a round trip with a random key, as admin_role, in a transaction that is rolled back',
     why: 'Functions that are only called in an emergency must be known to work before it.',
@@ -58,7 +58,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-003',
     name: 'no-key-in-settings',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'No role or database setting contains a key',
     inspects: 'names in pg_db_role_setting that look like a key, secret or password',
     why: 'Every role that can connect may read pg_db_role_setting, and every dump contains it.',
@@ -79,7 +79,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-004',
     name: 'no-key-in-statement-statistics',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'Statement statistics contain no key',
     inspects:
       'SET, ALTER and DO statements in pg_stat_statements of this database that contain a key as a literal',

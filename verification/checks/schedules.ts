@@ -47,7 +47,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-001',
     name: 'jobs-scheduled',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every maintenance job is scheduled as defined and active',
     inspects: `cron.job of this login against llama.scheduled_jobs(), and ${historyJob.name}`,
     why: 'Without its jobs the server creates no partitions, erases nothing and shows old figures, without any error.',
@@ -72,7 +72,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-002',
     name: 'latest-runs-succeeded',
-    severity: 'high',
+    loses: 'availability',
     title: 'The latest run of every job succeeded',
     inspects: 'cron.job_run_details: the latest ended run of each job',
     why: 'pg_cron does not notify anybody when a job fails.',
@@ -91,7 +91,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-003',
     name: 'jobs-run-on-time',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every job has run on time',
     inspects: `age of the latest run of each job that has run before, against ${latePeriods} times its period`,
     why: 'A job that never starts (no free worker, no launcher) leaves no failed run.',
@@ -113,7 +113,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-004',
     name: 'no-unknown-job',
-    severity: 'medium',
+    loses: 'time',
     title: 'No unknown or duplicate job is scheduled in this database',
     inspects:
       'jobs of this login and database in cron.job that llama.scheduled_jobs() does not list, and commands that are scheduled more than once',
@@ -131,7 +131,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-005',
     name: 'job-history-pruned',
-    severity: 'low',
+    loses: 'upkeep',
     title: `Job history is kept for at most ${historyDays} days`,
     inspects: 'the oldest run in cron.job_run_details',
     why: 'pg_cron never deletes a run: a job that runs every minute adds half a million rows per year.',

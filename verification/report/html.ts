@@ -56,7 +56,7 @@ ${section('groups', 'Groups', sums(report))}
 ${section('passed', 'Passed checks', passedByGroup(passed))}
 </main>
 <footer>
-<p><b>How to read this.</b> A check that could not read its facts is <i>skipped</i>, never <i>passed</i>. Severities: <b>critical</b> means that tenant data is exposed or lost now; <b>high</b>, that one more failure exposes or loses it; <b>medium</b>, that it costs time or money; <b>low</b>, that it misleads somebody. <code>llama-db explain &lt;id or name&gt;</code> prints all texts of a check.</p>
+<p><b>How to read this.</b> A check that could not read its facts is <i>skipped</i>, never <i>passed</i>. Severities: <b>critical</b> means that data, keys, evidence, isolation or the service is lost now; <b>high</b>, that one more fault or a foreseeable event loses it; <b>medium</b>, that it costs time or money; <b>low</b>, that it misleads somebody. <code>llama-db explain &lt;id or name&gt;</code> prints all texts of a check.</p>
 </footer>
 </body>
 </html>
