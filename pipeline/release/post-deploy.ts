@@ -12,7 +12,7 @@ import { headOfDeployment } from '../../database/audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../../database/connection.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import { ensureExtensions } from '../../database/extensions.ts';
-import { createMonthsAhead, followSettings, readRegistry } from '../../database/maintain/ahead.ts';
+import { createMonthsAhead, fillHoles, followSettings, readRegistry } from '../../database/maintain/ahead.ts';
 import { type Action, describe } from '../../database/maintain/run.ts';
 import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
 import { type LockOptions, withLock } from '../../database/migrator/lock.ts';
@@ -173,7 +173,8 @@ async function followPartitions(
   if (!rows[0]?.there) return;
   const run = { connection, reporter, act: (action: Action) => reporter.line(describe(action)) };
   await followSettings(run, await readRegistry(run), partitions);
-  await createMonthsAhead(run, await readRegistry(run));
+  await createMonthsAhead(run);
+  await fillHoles(run);
   await connection.restoreSession();
 }
 
