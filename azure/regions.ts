@@ -83,6 +83,20 @@ export const regions: readonly Region[] = [
   zonal('westus3', 'eastus'),
 ];
 
+/** Where the copies of data are, beside three in the region itself. */
+export interface Redundancy {
+  /** In three zones of the region, not in one site. */
+  readonly zones: boolean;
+  /** In the paired region as well. */
+  readonly pair: boolean;
+}
+
+/** The most redundancy that a region offers. An unknown region offers none. */
+export function redundancyOf(location: string): Redundancy {
+  const found = region(location);
+  return { zones: found?.hasZones === true, pair: found?.pair !== undefined };
+}
+
 const byName = new Map(regions.map((one) => [one.name, one]));
 
 /** The region by its programmatic name (`eastus`). Undefined if it is not a known public region. */

@@ -1,5 +1,6 @@
 /** The group of an environment's state: the storage container, the pipeline's identities, their rights on the state. */
 import { builtInRoles } from '../azure/built-in-roles.ts';
+import { redundancyOf } from '../azure/regions.ts';
 import { apiVersionOf, type ResourceTypeName } from '../azure/resource-types.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { type Purpose, stableGuid } from './roles.ts';
@@ -43,6 +44,16 @@ export function stateGroup(
   ];
 }
 
+/**
+ * The most copies that the region offers: in its zones (`ZRS`), and readable in the paired region (`RAG`).
+ * https://learn.microsoft.com/azure/storage/common/storage-redundancy
+ */
+function accountSku(location: string): string {
+  const { pair, zones } = redundancyOf(location);
+  if (pair) return zones ? 'Standard_RAGZRS' : 'Standard_RAGRS';
+  return zones ? 'Standard_ZRS' : 'Standard_LRS';
+}
+
 /** Each earlier state can be restored, which is why the account must not be the immutable one. */
 function storage({ location, tags }: ResolvedEnvironment, state: RemoteState) {
   const { storageAccount } = state;
@@ -52,7 +63,7 @@ function storage({ location, tags }: ResolvedEnvironment, state: RemoteState) {
       name: storageAccount,
       location,
       tags: { ...tags },
-      sku: { name: 'Standard_RAGZRS' },
+      sku: { name: accountSku(location) },
       kind: 'StorageV2',
       properties: {
         minimumTlsVersion: 'TLS1_2',

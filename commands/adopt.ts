@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { confirm } from './common/confirm.ts';
 import { environmentArgument, jsonOption, subscriptionOption } from './common/options.ts';
-import { printJson, reporterFor } from './common/target.ts';
+import { print, printJson, reporterFor } from './common/target.ts';
 
 interface Options {
   readonly subscription?: string;
@@ -42,7 +42,7 @@ export function register(program: Command): void {
         ...(options.breakLock === undefined ? {} : { breakLock: options.breakLock }),
         confirm: (question) => (options.yes ? Promise.resolve(true) : confirm(question)),
         found: (report) => {
-          if (!options.json) process.stdout.write(renderReport(report));
+          if (!options.json) print(renderReport(report));
         },
         reporter,
       });

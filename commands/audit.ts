@@ -6,7 +6,7 @@ import { formatHead, parseHead, readHead, readingTrail, seal } from '../database
 import { verifyTrail } from '../database/audit/verify.ts';
 import { withConnection } from '../database/connection.ts';
 import { type TargetOptions, withTarget } from './common/options.ts';
-import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
+import { looking, print, printJson, reporterFor, targetOf } from './common/target.ts';
 
 interface VerifyOptions extends TargetOptions {
   readonly expect?: string;
@@ -54,7 +54,7 @@ export function register(program: Command): void {
         ),
       );
       if (options.json) printJson({ head: head ?? null });
-      else if (head) process.stdout.write(`${formatHead(head)}\n`);
+      else if (head) print(`${formatHead(head)}\n`);
       else reporter.warn('No row is sealed yet');
     });
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '../core/text.ts';
 import { environmentArgument, subscriptionOption } from './common/options.ts';
 
 interface BootstrapOptions {
@@ -39,6 +40,8 @@ This prints the prefix of a GitHub repository:
     .action(async (environment: string, { print, preview, ...options }: BootstrapOptions) => {
       const { bootstrap } = await import('../bootstrap/bootstrap.ts');
       const mode = print ? 'print' : preview ? 'preview' : 'run';
-      await bootstrap({ environment, mode, ...options }, (line) => process.stdout.write(`${line}\n`));
+      await bootstrap({ environment, mode, ...options }, (line) =>
+        process.stdout.write(printable(`${line}\n`)),
+      );
     });
 }

@@ -5,11 +5,12 @@ import {
   collected,
   type LockWaitOptions,
   lockWaitOption,
+  seconds,
   type TargetOptions,
   wholeNumber,
   withTarget,
 } from './common/options.ts';
-import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
+import { looking, print, printJson, reporterFor, targetOf } from './common/target.ts';
 
 interface Options extends TargetOptions {
   readonly wrappingKey?: string;
@@ -62,7 +63,7 @@ function registerStatus(keys: Command): void {
         });
       });
       if (options.json) printJson({ ...status, ok: !isDue(status) });
-      else process.stdout.write(`${describeKeys(status)}\n`);
+      else print(`${describeKeys(status)}\n`);
       if (isDue(status)) process.exitCode = 1;
     });
 }
@@ -101,13 +102,8 @@ function registerRotate(keys: Command): void {
     .option('--tenant <id>', 'replace the key of this tenant now, whatever its age')
     .option('--all', "replace every tenant's key now")
     .option('--batch-size <records>', 'records encrypted again in one transaction', wholeNumber, 500)
-    .option('--seconds <seconds>', 'begin no batch after these; the next run goes on', wholeNumber, 900)
-    .option(
-      '--grace <seconds>',
-      "how long applications' caches may still use a replaced key",
-      wholeNumber,
-      900,
-    )
+    .option('--seconds <seconds>', 'begin no batch after these; the next run goes on', seconds, 900)
+    .option('--grace <seconds>', "how long applications' caches may still use a replaced key", seconds, 900)
     .addHelpText('after', '\nExample: llama-db keys rotate production --tenant acme')
     .action(async (environment: string | undefined, options: RotateOptions) => {
       const { rotate } = await import('../database/keys/rotate.ts');

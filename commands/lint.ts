@@ -12,7 +12,7 @@ import {
 } from '../database/migrator/lint/report.ts';
 import { selectFiles, selectPending } from '../database/migrator/lint/select.ts';
 import { failOnOption, type MigrationsOptions, withMigrations } from './common/options.ts';
-import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
+import { looking, print, printJson, reporterFor, targetOf } from './common/target.ts';
 
 interface Options extends MigrationsOptions {
   readonly environment?: string;
@@ -69,7 +69,7 @@ export function register(program: Command): void {
         );
       });
       const ok = !result.findings.some(({ severity }) => isAtLeast(severity, options.failOn));
-      process.stdout.write(renderLint(result, format, ok));
+      print(renderLint(result, format, ok));
       if (!ok) process.exitCode = 1;
     });
 }

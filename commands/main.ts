@@ -5,8 +5,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { faultOf } from '../core/fault.ts';
-import { messageOf } from '../core/text.ts';
+import { Fault, faultOf } from '../core/fault.ts';
+import { messageOf, printable } from '../core/text.ts';
 
 export interface CommandModule {
   register(program: Command): void;
@@ -26,6 +26,7 @@ Exit status: 0 success; 1 failure, or findings; 2 bad usage, or the target could
  *   target could not be read
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  const output = watchOutput();
   const debug = argv.includes('--debug');
   const args = argv.filter((argument) => argument !== '--debug');
   const program = new Command('llama-db')
@@ -42,7 +43,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     for (const command of program.commands) inherit(command, program);
     await program.parseAsync([...args], { from: 'user' });
-    return Number(process.exitCode ?? 0);
+    return output.lost() ? usage : Number(process.exitCode ?? 0);
   } catch (error) {
     const json = args.includes('--json');
     if (!(error instanceof CommanderError)) return fail(error, { debug, json });
@@ -88,7 +89,7 @@ function inherit(command: Command, program: Command): void {
 }
 
 function fail(error: unknown, how: { readonly debug: boolean; readonly json: boolean }): number {
-  const fault = faultOf(error);
+  const fault = faultOf(error) ?? systemFault(error);
   const isSettings = error instanceof Error && error.name === 'SettingsError';
   const line = fault
     ? `${fault.message} [${fault.code}]`
@@ -100,14 +101,56 @@ function fail(error: unknown, how: { readonly debug: boolean; readonly json: boo
       fault ? { code: fault.code, what: fault.what, why: fault.why, remedy: fault.remedy } : { what: line },
     );
   }
-  process.stderr.write(`${line}\n`);
-  if (how.debug) process.stderr.write(`${stackOf(error)}\n`);
+  process.stderr.write(`${printable(line)}\n`);
+  if (how.debug) process.stderr.write(`${printable(stackOf(error))}\n`);
   if (fault) return fault.exitCode;
   return isSettings ? usage : 1;
 }
 
+/** The Fault of a refused call of the operating system: a full disk, a file without permission, too many open files. */
+function systemFault(error: unknown): Fault | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const [code, syscall, path, errno] = ['code', 'syscall', 'path', 'errno'].map((field): unknown =>
+    Reflect.get(error, field),
+  );
+  if (typeof code !== 'string' || typeof syscall !== 'string' || typeof errno !== 'number') return undefined;
+  const place = typeof path === 'string' ? path : 'the output of the command';
+  return new Fault(
+    'system/call-refused',
+    `Cannot ${syscall} ${place}`,
+    `the operating system answers ${error.message}`,
+    systemRemedies[code] ?? 'Check the file, its folder and its file system, and run the command again.',
+    { exitCode: usage, cause: error },
+  );
+}
+
+const systemRemedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'Free space on the file system, and run the command again.',
+  EDQUOT: 'Free space within the quota, and run the command again.',
+  EROFS: 'Name a file on a file system that can be written.',
+  EACCES: 'Name a file that the user of this process may use.',
+  EPERM: 'Name a file that the user of this process may use.',
+};
+
+/**
+ * Follows failures of stdout and stderr, which Node.js reports after the write. A reader that closes the pipe early (`| head`)
+ * has read enough: the command ends with its own status. Any other failure loses output, so the status is 2.
+ */
+function watchOutput(): { readonly lost: () => boolean } {
+  let lost = false;
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE' || lost) return;
+      lost = true;
+      process.exitCode = usage;
+      if (stream === process.stdout) fail(error, { debug: false, json: false });
+    });
+  }
+  return { lost: () => lost };
+}
+
 function printError(detail: object): void {
-  process.stdout.write(`${JSON.stringify({ ok: false, error: detail })}\n`);
+  process.stdout.write(printable(`${JSON.stringify({ ok: false, error: detail })}\n`));
 }
 
 function stackOf(error: unknown): string {

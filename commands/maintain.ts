@@ -3,8 +3,8 @@ import { maintain } from '../database/maintain/maintain.ts';
 import {
   type LockWaitOptions,
   lockWaitOption,
+  seconds,
   type TargetOptions,
-  wholeNumber,
   withTarget,
 } from './common/options.ts';
 import { printJson, reporterFor, targetOf } from './common/target.ts';
@@ -26,7 +26,7 @@ export function register(program: Command): void {
     .option(
       '--detach-wait <seconds>',
       'how long one detach may wait for older transactions; 0 means no limit',
-      wholeNumber,
+      seconds,
       3600,
     )
     .addOption(lockWaitOption())

@@ -3,7 +3,7 @@ import { withConnection } from '../database/connection.ts';
 import { describeStatus, diverges, statusDocument } from '../database/migrator/describe.ts';
 import { status } from '../database/migrator/migrate.ts';
 import { type MigrationsOptions, withMigrations, withTarget } from './common/options.ts';
-import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
+import { looking, print, printJson, reporterFor, targetOf } from './common/target.ts';
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('status')))
@@ -23,7 +23,7 @@ export function register(program: Command): void {
         ),
       );
       if (options.json) printJson({ ...statusDocument(found), ok: !diverges(found) });
-      else process.stdout.write(`${describeStatus(found)}\n`);
+      else print(`${describeStatus(found)}\n`);
       if (diverges(found)) process.exitCode = 1;
     });
 }

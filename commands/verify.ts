@@ -9,11 +9,11 @@ import { type Format, formats, renderReport, verify } from '../verification/veri
 import {
   failOnOption,
   type MigrationsOptions,
-  wholeNumber,
+  seconds,
   withMigrations,
   withTarget,
 } from './common/options.ts';
-import { reporterFor, targetOf } from './common/target.ts';
+import { print, reporterFor, targetOf } from './common/target.ts';
 
 interface Options extends MigrationsOptions {
   readonly format: Format;
@@ -42,7 +42,7 @@ export function register(program: Command): void {
     .option('--group <groups>', 'run only the checks of these groups', groupList)
     .option('--only <checks>', 'run only these checks, by id or name', checkList)
     .option('--all', 'describe passed and skipped checks too')
-    .option('--time-limit <seconds>', 'end the run after this time', wholeNumber, 300)
+    .option('--time-limit <seconds>', 'end the run after this time', seconds, 300)
     .addHelpText(
       'after',
       `\n${listed}\nExamples:\n  llama-db verify production\n  llama-db verify production --require isolation,audit --format html --output report.html`,
@@ -71,8 +71,10 @@ export function register(program: Command): void {
         width: process.stdout.columns ?? 110,
       });
       const { exitCode, reasons } = verdict;
-      if (options.output === undefined) process.stdout.write(text);
-      else writeFileSync(options.output, text);
+      // The table has colors of its own, and no control character of a name.
+      if (options.output !== undefined) writeFileSync(options.output, text);
+      else if (format === 'table') process.stdout.write(text);
+      else print(text);
       if (format !== 'table' || options.output !== undefined || exitCode === 2) {
         const { passed, failed, skipped } = report.counts;
         reporter.line(`${passed} passed, ${failed} failed, ${skipped} skipped`);

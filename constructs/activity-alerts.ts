@@ -1,6 +1,7 @@
 import { MonitorActivityLogAlert } from '@cdktf/provider-azurerm/lib/monitor-activity-log-alert/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { derivedNames } from '../azure/resource-names.ts';
 
 export interface ActivityAlertsProps {
   /** Prefix of the alerts' names. */
@@ -153,7 +154,7 @@ export class ActivityAlerts extends Construct {
             ({ id: name, operation, description }) =>
               new MonitorActivityLogAlert(this, name, {
                 ...common,
-                name: `${props.namePrefix}-${name}`,
+                name: derivedNames.alert(props.namePrefix, name),
                 description,
                 scopes: [...scopes],
                 criteria: {
@@ -168,7 +169,7 @@ export class ActivityAlerts extends Construct {
       'server-health',
       ...serverOperations.map(({ id }) => id),
       ...((props.vaultIds ?? []).length > 0 ? vaultOperations.map(({ id }) => id) : []),
-    ].map((name) => `${props.namePrefix}-${name}`);
+    ].map((name) => derivedNames.alert(props.namePrefix, name));
     this.resources = [
       new MonitorActivityLogAlert(this, 'server-health', {
         ...common,

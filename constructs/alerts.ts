@@ -10,6 +10,7 @@ import {
   metricNamespace,
   metrics,
 } from '../azure/metrics.ts';
+import { derivedNames } from '../azure/resource-names.ts';
 import { reservedConnections } from '../azure/skus.ts';
 import type { ServerRole } from '../azure/vocabulary.ts';
 import { keyVaultAlertRules, type MetricAlertRule, serverAlertRules } from './alert-rules.ts';
@@ -60,7 +61,7 @@ export class MetricAlerts extends Construct {
     this.node.addValidation({
       validate: () => props.rules.flatMap((rule) => problemsOf(rule, props.namespace)),
     });
-    const nameOf = (rule: MetricAlertRule) => `${props.targetName}-${rule.id}`;
+    const nameOf = (rule: MetricAlertRule) => derivedNames.alert(props.targetName, rule.id);
     this.names = props.rules.map(nameOf);
     this.resources = props.rules.map(
       (rule) =>

@@ -1,6 +1,7 @@
 import { ConsumptionBudgetResourceGroup } from '@cdktf/provider-azurerm/lib/consumption-budget-resource-group/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { expression } from './expression.ts';
 
 export interface BudgetProps {
   readonly name: string;
@@ -8,11 +9,6 @@ export interface BudgetProps {
   readonly resourceGroupId: string;
   /** Amount per month, in the currency of the subscription. */
   readonly monthlyAmount: number;
-  /**
-   * First day of a month, RFC 3339. Azure refuses a past month when the budget is created. Later changes of the value
-   * are ignored.
-   */
-  readonly startDate: string;
   /** E-mail addresses. */
   readonly contacts: readonly string[];
   /**
@@ -21,6 +17,13 @@ export interface BudgetProps {
    */
   readonly actionGroupId?: string;
 }
+
+/**
+ * The first of the month in which Terraform plans the budget. Azure refuses a new budget that starts in an earlier month
+ * or more than a year ahead, so that a date in a file would be valid for a year at most.
+ * https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update
+ */
+const thisMonth = expression("formatdate(\"YYYY-MM-01'T'00:00:00'Z'\", plantimestamp())");
 
 /** Notifications in percent of the amount. */
 const thresholds = [
@@ -48,9 +51,9 @@ export class Budget extends Construct {
       resourceGroupId: props.resourceGroupId,
       amount: props.monthlyAmount,
       timeGrain: 'Monthly',
-      timePeriod: { startDate: props.startDate },
+      timePeriod: { startDate: thisMonth },
       notification: thresholds.map((threshold) => ({ ...notification, ...threshold })),
-      // A new environment needs a later start than an old one had. A changed start must not replace a running budget.
+      // The month is that of the creation: another start would replace the budget.
       lifecycle: { ignoreChanges: ['time_period'] },
     });
   }

@@ -2,6 +2,7 @@ import { ResourceGroupTemplateDeployment } from '@cdktf/provider-azurerm/lib/res
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import { Fn, type ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { derivedNames } from '../azure/resource-names.ts';
 import { apiVersionOf } from '../azure/resource-types.ts';
 import type { PrincipalType } from '../azure/vocabulary.ts';
 import type { IKeyVault } from './key-vault.ts';
@@ -73,7 +74,7 @@ export class KeyVaultKey extends Construct {
   constructor(scope: Construct, id: string, props: KeyVaultKeyProps) {
     super(scope, id);
     const deployment = new ResourceGroupTemplateDeployment(this, 'Default', {
-      name: `key-vault-key-${props.name}`,
+      name: derivedNames.keyDeployment(props.name),
       resourceGroupName: props.vault.resourceGroupName,
       deploymentMode: 'Incremental',
       templateContent: JSON.stringify(keyTemplate(props)),

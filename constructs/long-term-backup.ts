@@ -4,6 +4,8 @@ import { DataProtectionBackupVault } from '@cdktf/provider-azurerm/lib/data-prot
 import { RoleAssignment } from '@cdktf/provider-azurerm/lib/role-assignment/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { redundancyOf } from '../azure/regions.ts';
+import { derivedNames } from '../azure/resource-names.ts';
 
 export interface LongTermBackupProps {
   readonly vaultName: string;
@@ -18,11 +20,6 @@ export interface LongTermBackupProps {
   readonly retention: string;
   /** First run, RFC 3339. The others follow weekly at the same time. */
   readonly firstRun: string;
-  /**
-   * Place of the copies of a backup.
-   * @default GeoRedundant - also in the paired region
-   */
-  readonly redundancy?: 'GeoRedundant' | 'LocallyRedundant' | 'ZoneRedundant';
   /** @default - no tags */
   readonly tags?: Readonly<Record<string, string>>;
   /**
@@ -58,14 +55,14 @@ export class LongTermBackup extends Construct {
       resourceGroupName: props.resourceGroupName,
       location: props.location,
       datastoreType: 'VaultStore',
-      redundancy: props.redundancy ?? 'GeoRedundant',
+      redundancy: redundancyIn(props.location),
       softDelete: 'On',
       retentionDurationInDays: SOFT_DELETE_DAYS,
       identity: { type: 'SystemAssigned' },
       ...tags,
     });
     const policy = new DataProtectionBackupPolicyPostgresqlFlexibleServer(this, 'policy', {
-      name: `${props.serverName}-weekly`,
+      name: derivedNames.weeklyBackup(props.serverName),
       vaultId: vault.id,
       backupRepeatingTimeIntervals: [weeklyFrom(props.firstRun)],
       timeZone: 'UTC',
@@ -89,7 +86,7 @@ export class LongTermBackup extends Construct {
       ...(props.after ? { dependsOn: [...props.after] } : {}),
     });
     const instance = new DataProtectionBackupInstancePostgresqlFlexibleServer(this, 'instance', {
-      name: `${props.serverName}-weekly`,
+      name: derivedNames.weeklyBackup(props.serverName),
       location: props.location,
       vaultId: vault.id,
       serverId: props.serverId,
@@ -99,6 +96,16 @@ export class LongTermBackup extends Construct {
     this.vaultId = vault.id;
     this.resources = [vault, policy, reader, operator, instance];
   }
+}
+
+/**
+ * Copies of a backup: in the paired region, or else in the zones of the region, if it has them.
+ * https://learn.microsoft.com/azure/backup/backup-vault-overview#storage-settings-in-the-backup-vault
+ */
+function redundancyIn(location: string): 'GeoRedundant' | 'ZoneRedundant' | 'LocallyRedundant' {
+  const { pair, zones } = redundancyOf(location);
+  if (pair) return 'GeoRedundant';
+  return zones ? 'ZoneRedundant' : 'LocallyRedundant';
 }
 
 /** `R/<start>/P1W`, the start with a numeric offset: Azure returns `Z` as `+00:00`, which replaces the policy. */

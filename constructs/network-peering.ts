@@ -1,6 +1,7 @@
 import { VirtualNetworkPeering } from '@cdktf/provider-azurerm/lib/virtual-network-peering/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { derivedNames } from '../azure/resource-names.ts';
 import type { VirtualNetwork } from './virtual-network.ts';
 
 export interface NetworkPeeringProps {
@@ -33,7 +34,7 @@ function peering(
   dependsOn: ITerraformDependable[],
 ) {
   return new VirtualNetworkPeering(scope, id, {
-    name: `to-${to.location}`,
+    name: derivedNames.peering(to.location),
     resourceGroupName: from.resourceGroupName,
     virtualNetworkName: from.name,
     remoteVirtualNetworkId: to.id,

@@ -1,11 +1,12 @@
 import { PrivateEndpoint as AzurermPrivateEndpoint } from '@cdktf/provider-azurerm/lib/private-endpoint/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { derivedNames } from '../azure/resource-names.ts';
 import type { PrivateDnsZone } from './private-dns-zone.ts';
 import type { Subnet } from './subnet.ts';
 
 export interface PrivateEndpointProps {
-  /** 1-80 characters. The names of the network interface and the connection start with it. */
+  /** 2-64 characters. The names of the network interface and the connection start with it. */
   readonly name: string;
   readonly resourceGroupName: string;
   readonly location: string;
@@ -38,9 +39,9 @@ export class PrivateEndpoint extends Construct {
       resourceGroupName: props.resourceGroupName,
       location: props.location,
       subnetId: props.subnet.id,
-      customNetworkInterfaceName: `${props.name}-nic`,
+      customNetworkInterfaceName: derivedNames.endpointInterface(props.name),
       privateServiceConnection: {
-        name: `${props.name}-connection`,
+        name: derivedNames.endpointConnection(props.name),
         privateConnectionResourceId: props.targetId,
         subresourceNames: [props.subresource],
         isManualConnection: false,

@@ -8,6 +8,7 @@ import {
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { derivedNames } from '../azure/resource-names.ts';
 import type { HighAvailabilityMode, NetworkMode } from '../azure/vocabulary.ts';
 
 export interface ServerStorage {
@@ -66,8 +67,11 @@ export interface ServerProps {
   readonly location: string;
   /** SKU as azurerm spells it: `GP_Standard_D4s_v3`. */
   readonly sku: string;
-  /** Availability zone at creation. A failover changes it, and Terraform ignores the change. */
-  readonly zone: string;
+  /**
+   * Availability zone at creation. A failover changes it, and Terraform ignores the change.
+   * @default - Azure chooses; a region without zones has none
+   */
+  readonly zone?: string | undefined;
   readonly storage: ServerStorage;
   readonly network: ServerNetwork;
   readonly maintenanceWindow: PostgresqlFlexibleServerMaintenanceWindow;
@@ -126,7 +130,7 @@ export abstract class Server extends Construct implements IFlexibleServer {
     const { name, resourceGroupName, location } = props;
     // From the first day, because a server that loses its user-assigned identities is replaced (PGR, identity).
     const identity = new UserAssignedIdentity(this, 'identity', {
-      name: `${name}-identity`,
+      name: derivedNames.identity(name),
       resourceGroupName,
       location,
       ...(props.tags && { tags: props.tags }),
@@ -159,7 +163,7 @@ function serverConfig(
     resourceGroupName: props.resourceGroupName,
     location: props.location,
     skuName: props.sku,
-    zone: props.zone,
+    ...(props.zone !== undefined && { zone: props.zone }),
     // Always set: without it, a new server gets 32 GB, replicas included.
     storageMb: props.storage.sizeGb * 1024,
     ...(props.storage.tier && { storageTier: props.storage.tier }),

@@ -3,6 +3,18 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** C0 and C1 control characters except newline and tab, and the marks that reorder text. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to replace
+const unprintable = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * Text for a terminal. Names of objects and messages of servers may contain escape sequences that move the cursor or rename
+ * the window: their control characters are written as `\u001b`, which JSON reads as the same character.
+ */
+export function printable(text: string): string {
+  return text.replace(unprintable, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** `1 row`, `2 rows`. @param many the plural. @default the noun with an s */
 export function counted(count: number | bigint, noun: string, many = `${noun}s`): string {
   return `${count} ${BigInt(count) === 1n ? noun : many}`;

@@ -174,10 +174,57 @@ async function create(
   for (const { name } of logins) {
     const password = options.passwords.get(name);
     if (password === undefined) continue;
-    // The server receives a verifier, so that neither its log nor its statistics contain the password.
+    await setVerifier(client, name, scramVerifier(password));
+  }
+}
+
+/** Settings that would keep the text of a statement, each with the value that does not. */
+const silence: Readonly<Record<string, string>> = {
+  log_statement: 'none',
+  log_min_duration_statement: '-1',
+  log_min_duration_sample: '-1',
+  log_transaction_sample_rate: '0',
+  log_min_error_statement: 'panic',
+  log_duration: 'off',
+  'pg_stat_statements.track': 'none',
+  'pg_stat_statements.track_utility': 'off',
+  'pg_qs.query_capture_mode': 'none',
+  'pgaudit.log': 'none',
+  'auto_explain.log_min_duration': '-1',
+};
+
+/** Its text has no verifier, and statements inside a block are neither logged nor counted. An error must not quote one. */
+const setFromContext = `DO $$
+BEGIN
+  EXECUTE pg_catalog.format('ALTER ROLE %I LOGIN PASSWORD %L',
+    pg_catalog.current_setting('llama.login'), pg_catalog.current_setting('llama.verifier'));
+EXCEPTION WHEN OTHERS THEN
+  RAISE EXCEPTION '%', SQLERRM USING ERRCODE = SQLSTATE;
+END $$`;
+
+/**
+ * Sets a password by its verifier, which lets nobody log in but can be guessed against. Each setting that would keep it is
+ * off for the transaction, where the login may set it (docs/verification.md).
+ */
+async function setVerifier(client: pg.Client, name: string, verifier: string): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    for (const [setting, value] of Object.entries(silence)) {
+      await client.query('SAVEPOINT quiet');
+      // A login without the right to change a setting still sets the password.
+      await client
+        .query('SELECT pg_catalog.set_config($1, $2, true)', [setting, value])
+        .catch(() => client.query('ROLLBACK TO SAVEPOINT quiet'));
+    }
     await client.query(
-      `ALTER ROLE ${pg.escapeIdentifier(name)} LOGIN PASSWORD ${pg.escapeLiteral(scramVerifier(password))}`,
+      "SELECT pg_catalog.set_config('llama.login', $1, true), pg_catalog.set_config('llama.verifier', $2, true)",
+      [name, verifier],
     );
+    await client.query(setFromContext);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Problem, RuleId } from './problems.ts';
 import { candidateOf } from './resolved.ts';
 import { problemOf, type Rule, type Rules, type RuleText } from './rule.ts';
-import { acrossRules } from './rules/across.ts';
+import { acrossRules, problemsOfNames } from './rules/across.ts';
 import { authenticationRules } from './rules/authentication.ts';
 import { capacityRules } from './rules/capacity.ts';
 import { computeRules } from './rules/compute.ts';
@@ -12,12 +12,14 @@ import { networkRules } from './rules/network.ts';
 import { operationsRules } from './rules/operations.ts';
 import { parameterRules } from './rules/parameters.ts';
 import { replicaRules } from './rules/replica.ts';
+import { textRules } from './rules/texts.ts';
 import { warningRules } from './rules/warnings.ts';
 import type { EnvironmentSettings } from './settings.ts';
 import { shapeRules } from './shape.ts';
 
 /** Rules about one environment, by family, in the order of the reports. */
 const withinFamilies: Readonly<Record<string, Rules>> = {
+  texts: textRules,
   names: nameRules,
   compute: computeRules,
   network: networkRules,
@@ -41,7 +43,10 @@ export const ruleTexts: Rules<RuleText> = Object.assign({}, shapeRules, ...Objec
 
 /** Every problem of one environment's settings. */
 export function problemsWithin(settings: EnvironmentSettings, environment: string): Problem[] {
-  return Object.values(withinFamilies).flatMap((rules) => findProblems(rules, settings, environment));
+  return [
+    ...Object.values(withinFamilies).flatMap((rules) => findProblems(rules, settings, environment)),
+    ...problemsOfNames(settings).map((problem) => ({ ...problem, environment })),
+  ];
 }
 
 /** Settings of one environment that are allowed and deserve attention. They are shown and never stop a synthesis. */

@@ -5,6 +5,7 @@ import { shapeRules } from './shape.ts';
 
 /** Subjects of the families, in the order of the page. */
 const families: Readonly<Record<string, string>> = {
+  texts: 'Every text: characters that no service takes, and templates of Terraform.',
   names: 'Names, by the grammars of the services that hold them.',
   compute: 'The server: region, size, disk, version, zones, standby, maintenance, backup.',
   network: 'Address ranges, subnets, and what each network mode allows and excludes.',
@@ -14,7 +15,8 @@ const families: Readonly<Record<string, string>> = {
   replica: 'A replica and its primary: what must differ, what must match, and what a switchover needs.',
   capacity: 'Whether all connections fit on the servers, and how long partitions are kept.',
   operations: 'Logs, alerts, budget, long-term backup, tags and the state.',
-  across: 'Differences that environments need.',
+  across:
+    'Names that may be taken once: in all of Azure, in a resource group, or in a network, zone or vault.',
   warnings: 'Allowed, and shown with a synthesis: settings that put data where others can read it.',
 };
 

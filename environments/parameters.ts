@@ -1,7 +1,7 @@
 /** The server parameters of an environment: the project's own, then those that its settings add or change. */
 import { extension, libraryDefaults } from '../azure/extensions.ts';
 import { azureValue, isStatic, type ParameterInput } from '../azure/parameters.ts';
-import { parseSku } from '../azure/skus.ts';
+import { parseSku, type Sku } from '../azure/skus.ts';
 import type { ServerSettings } from './settings.ts';
 
 /** Parameters that another field of the settings decides, by that field. They cannot be set a second time. */
@@ -37,19 +37,32 @@ export function preloadLibraries(
  * the control plane takes one at a time.
  *
  * Static parameters come first, so that one restart serves all of them. PgBouncer's switch comes before its other
- * parameters, which Azure hides until it is on, and the query store before the wait sampling that it feeds. Memory and
- * `max_connections` stay unset unless the settings set them: Azure derives them from the size.
+ * parameters, which Azure hides until it is on, and the query store before the wait sampling that it feeds. Memory stays
+ * unset unless the settings set it: Azure derives it from the size at creation.
  *
+ * @param sku size of this server. Undefined if azurerm does not know it
  * @param given parameters of the settings; each replaces the project's own value and keeps its place in the order
  */
 export function serverParameters(
   server: ServerSettings,
   databaseName: string,
+  sku: Sku | undefined,
   given: Readonly<Record<string, ParameterInput>>,
 ): ReadonlyMap<string, string> {
-  const values = new Map<string, ParameterInput>(projectParameters(server, databaseName));
+  const values = new Map<string, ParameterInput>([
+    ...(sku ? sized(sku) : []),
+    ...projectParameters(server, databaseName),
+  ]);
   for (const [name, value] of Object.entries(given)) values.set(name, value);
   return new Map(staticFirst([...values].map(([name, value]) => [name, azureValue(name, value)])));
+}
+
+/**
+ * Azure computes the default of `max_connections` at creation only. Set, it follows the size, so that the rules about
+ * pools and the thresholds of alerts, which are computed from the size, hold for a scaled server too.
+ */
+function sized({ maxConnectionsDefault }: Sku): [string, ParameterInput][] {
+  return [['max_connections', maxConnectionsDefault]];
 }
 
 function staticFirst(parameters: readonly [string, string][]): [string, string][] {

@@ -130,7 +130,6 @@ export const production: EnvironmentInput = {
   budget: {
     name: 'llama-mapper-budget-production',
     monthlyAmount: 2500,
-    startDate: '2026-12-01T00:00:00Z',
     contacts: ['platform@comply-ai.example'],
   },
   state: {

@@ -3,6 +3,7 @@
  * values of the replica completed from the primary. Stacks and the expectations of verification take only this.
  */
 import { parameter } from '../azure/parameters.ts';
+import { derivedNames } from '../azure/resource-names.ts';
 import { parseSku, reservedConnections, type Sku } from '../azure/skus.ts';
 import type { ServerRole } from '../azure/vocabulary.ts';
 import { serverParameters } from './parameters.ts';
@@ -16,15 +17,16 @@ export interface CandidateServer {
   readonly name: string;
   /** Region by its programmatic name. */
   readonly location: string;
-  readonly zone: string;
+  /** Availability zone at creation. @default - Azure chooses */
+  readonly zone?: string;
   /** Undefined if azurerm does not know the size. */
   readonly sku: Sku | undefined;
   readonly storage: ServerSettings['storage'];
   /** All parameters that Terraform sets, values as Azure spells them, in order of application. */
   readonly parameters: ReadonlyMap<string, string>;
   /**
-   * `max_connections` in force: as set, or else Azure's default for the size. Undefined if the size is unknown and the
-   * parameter is not set.
+   * `max_connections`: as the settings have it, or else Azure's default for a new server of the size. Undefined if the size
+   * is unknown and the parameter is not set.
    */
   readonly maxConnections: number | undefined;
   /** Whether the settings' `writer` names this server. */
@@ -45,7 +47,7 @@ export interface ResolvedServer extends CandidateServer {
   readonly backup?: ServerSettings['backup'];
   /**
    * Zones of the server and its standby, in any order: a failover exchanges them.
-   * @default - Azure chose the zone of the standby
+   * @default - Azure chose one of them
    */
   readonly zones?: readonly string[];
   /** @default - keys managed by Azure */
@@ -94,7 +96,7 @@ export interface PrivateDnsZoneReference {
 
 interface Networks<Regional extends RegionalNetwork> {
   readonly primary: Regional;
-  /** Network of the replica's region. @default - none */
+  /** Network of the recovery region. @default - none */
   readonly recovery?: Regional;
   readonly keyVaultZone: PrivateDnsZoneReference;
 }
@@ -150,7 +152,8 @@ export function candidateOf(settings: EnvironmentSettings): Candidate {
   return { ...settings, servers: { primary, replica: copy } };
 }
 
-interface ServerInput extends Pick<ServerSettings, 'name' | 'sku' | 'storage' | 'zone'> {
+interface ServerInput extends Pick<ServerSettings, 'name' | 'sku' | 'storage'> {
+  readonly zone?: string | undefined;
   readonly role: ServerRole;
   readonly location: string;
   /** Parameters that differ from the primary's. */
@@ -162,13 +165,13 @@ function candidateServer(settings: EnvironmentSettings, input: ServerInput): Can
   const { role, name, location, zone, storage, ownParameters } = input;
   const sku = parseSku(input.sku);
   const given = { ...server.parameters, ...ownParameters };
-  const parameters = serverParameters(server, database.name, given);
+  const parameters = serverParameters(server, database.name, sku, given);
   const maxConnections = numeric(parameters.get('max_connections')) ?? sku?.maxConnectionsDefault;
   return {
     role,
     name,
     location,
-    zone,
+    ...(zone !== undefined && { zone }),
     sku,
     storage,
     parameters,
@@ -243,6 +246,7 @@ function zonesOf(
   { role, zone }: CandidateServer,
   standby: ServerSettings['highAvailability'],
 ): readonly string[] | undefined {
+  if (zone === undefined) return undefined;
   if (standby?.mode !== 'ZoneRedundant') return [zone];
   // The settings choose the standby's zone at creation. Azure chooses it when a replica becomes the writer.
   return standby.standbyZone && role === 'primary' ? [zone, standby.standbyZone] : undefined;
@@ -295,10 +299,7 @@ function resolveNetwork(settings: EnvironmentSettings, network: NetworkSettings)
       return {
         ...common,
         mode,
-        postgresqlZone: resolveZone(
-          postgresqlZone,
-          `${settings.server.name}.private.postgres.database.azure.com`,
-        ),
+        postgresqlZone: resolveZone(postgresqlZone, derivedNames.injectedZone(settings.server.name)),
         ...bothRegions(settings, network, resolveInjectedRegion),
       };
     }

@@ -54,7 +54,7 @@ const network = z.discriminatedUnion('mode', [
   z.strictObject({
     mode: z.literal(privateEndpoint),
     primary: regionalNetwork,
-    /** Network of the replica's region. Required with a replica. */
+    /** Network of the recovery region. Required with a replica there. */
     recovery: regionalNetwork.optional(),
     postgresqlZone: privateDnsZone.prefault({}),
     keyVaultZone: privateDnsZone.prefault({}),
@@ -78,7 +78,7 @@ const network = z.discriminatedUnion('mode', [
 
 const highAvailability = z.strictObject({
   mode: z.enum(highAvailabilityModes),
-  /** Availability zone of the standby at the creation of the server. @default - Azure chooses */
+  /** Availability zone of the standby at creation, beside `server.zone`. @default - Azure chooses */
   standbyZone: z.string().optional(),
 });
 
@@ -155,7 +155,8 @@ const server = z.strictObject({
   version: z.int().default(17),
   /** SKU as azurerm spells it: tier prefix, `Standard`, size. */
   sku: z.string(),
-  zone: z.string(),
+  /** Availability zone at creation. @default - Azure chooses; a region without zones has none */
+  zone: z.string().optional(),
   storage,
   highAvailability: highAvailability.optional(),
   backup: z.strictObject({
@@ -188,8 +189,10 @@ const server = z.strictObject({
 
 const replica = z.strictObject({
   name: z.string(),
+  /** The recovery region, or the primary's own region for a replica that only serves reads. */
   location: z.string(),
-  zone: z.string(),
+  /** Availability zone at creation. @default - Azure chooses; a region without zones has none */
+  zone: z.string().optional(),
   /** @default - the primary's, which a promotion needs */
   sku: z.string().optional(),
   /** @default - the primary's */
@@ -257,8 +260,6 @@ const budget = z.strictObject({
   name: z.string(),
   /** Amount per month, in the subscription's currency. */
   monthlyAmount: z.number(),
-  /** First day of a month, RFC 3339. */
-  startDate: z.string(),
   contacts: z.array(z.string()),
 });
 
@@ -317,7 +318,7 @@ export const environmentSettings = z.strictObject({
   name: z.string(),
   location: z.string(),
   /**
-   * Region of the replica and its network. Geo-redundant backups are elsewhere: in the paired region
+   * Region of a replica elsewhere and its network. Geo-redundant backups are elsewhere: in the paired region
    * (`azure/regions.ts`), which is westus for eastus. @default - none
    */
   recoveryLocation: z.string().optional(),

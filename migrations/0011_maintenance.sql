@@ -277,6 +277,7 @@ COMMENT ON FUNCTION llama.partitions_past_retention() IS
 
 -- The work of `llama-db maintain` for a login that may not act as the owner. Without CONCURRENTLY the detach needs the table
 -- for a moment, because a function is one transaction. The reasons are those of the concurrent way.
+-- lint allow detach-not-concurrent: it waits 5 seconds at most, and the month is past retention and empty
 CREATE FUNCTION llama.remove_partition_past_retention(table_name text, partition_name text) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER

@@ -1,6 +1,7 @@
 /** Resource groups, networks and name resolution: the servers and the vault are built on them. */
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
+import { derivedNames } from '../azure/resource-names.ts';
 import { NetworkPeering } from '../constructs/network-peering.ts';
 import { PrivateDnsZone } from '../constructs/private-dns-zone.ts';
 import { ResourceGroup } from '../constructs/resource-group.ts';
@@ -103,7 +104,7 @@ function region(scope: Construct, environment: ResolvedEnvironment, props: Regio
     ...given.endpointSubnet,
     network,
     purpose: 'endpoints',
-    securityGroupName: securityGroupName(given, given.endpointSubnet),
+    securityGroupName: derivedNames.securityGroup(given.virtualNetwork.name, given.endpointSubnet.name),
     ports: [keyVaultPort, ...databasePorts],
     tags,
   });
@@ -111,11 +112,6 @@ function region(scope: Construct, environment: ResolvedEnvironment, props: Regio
 }
 
 const keyVaultPort = 443;
-
-/** Subnets of two networks often have the same name. */
-function securityGroupName({ virtualNetwork }: RegionalNetwork, subnet: { readonly name: string }): string {
-  return `${virtualNetwork.name}-${subnet.name}-nsg`;
-}
 
 interface AccessProps {
   readonly primary: Networked;
@@ -149,7 +145,10 @@ function accessOf(
           ...given.delegatedSubnet,
           network,
           purpose: 'servers',
-          securityGroupName: securityGroupName(given, given.delegatedSubnet),
+          securityGroupName: derivedNames.securityGroup(
+            given.virtualNetwork.name,
+            given.delegatedSubnet.name,
+          ),
           ports,
           tags,
         });

@@ -6,6 +6,7 @@
 import type { ITerraformDependable } from 'cdktf';
 import { TerraformVariable } from 'cdktf';
 import type { Construct } from 'constructs';
+import { derivedNames } from '../azure/resource-names.ts';
 import { Database } from '../constructs/database.ts';
 import { EntraAdministrators } from '../constructs/entra-administrators.ts';
 import { FirewallRules } from '../constructs/firewall-rules.ts';
@@ -122,7 +123,8 @@ function replicaChain(
   { server, source, after }: ReplicaChainProps,
 ): { readonly replica: IFlexibleServer; readonly last: readonly ITerraformDependable[] } {
   const { environment, foundation, tenantId } = context;
-  const { primary, recovery: region = primary, recoveryGroup } = foundation;
+  const { primary, recovery = primary, recoveryGroup } = foundation;
+  const region = server.location === environment.location ? primary : recovery;
   const replica = new FlexibleServerReplica(scope, 'replica', {
     ...serverProps(environment, server, region),
     resourceGroupName: recoveryGroup.name,
@@ -188,7 +190,7 @@ function access(
     case 'privateEndpoint':
       return [
         new PrivateEndpoint(scope, `${id}_endpoint`, {
-          name: `${server.name}-endpoint`,
+          name: derivedNames.endpoint(server.name),
           resourceGroupName: server.resourceGroupName,
           location: region.network.location,
           subnet: region.endpoints,

@@ -1,6 +1,7 @@
 /** The Key Vault and the key that wraps the tenants' data keys. */
 import type { ITerraformDependable } from 'cdktf';
 import type { Construct } from 'constructs';
+import { derivedNames } from '../azure/resource-names.ts';
 import { AdoptedKeyVault, type IKeyVault, KeyVault } from '../constructs/key-vault.ts';
 import { KeyVaultKey } from '../constructs/key-vault-key.ts';
 import { PrivateEndpoint } from '../constructs/private-endpoint.ts';
@@ -37,7 +38,7 @@ export function keyVault(scope: Construct, { environment, foundation, tenantId }
       });
   // An adopted vault needs one too: its owners' endpoints are in other networks.
   const endpoint = new PrivateEndpoint(scope, 'key_vault_endpoint', {
-    name: `${name}-endpoint`,
+    name: derivedNames.endpoint(name),
     resourceGroupName: primary.resourceGroup.name,
     location: primary.network.location,
     subnet: primary.endpoints,

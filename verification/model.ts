@@ -14,6 +14,7 @@ export {
   auditRole,
   loginRoles,
   maintenanceOwner,
+  maintenanceRole,
   ownerRole as owner,
   ownerRoles,
   schema,

@@ -30,7 +30,7 @@ export function withTarget(command: Command): Command {
     )
     .option(
       '--url <url>',
-      'the target itself: postgresql://user@host:5432/database (with PGPASSWORD, or an Entra token)',
+      'the target itself: postgresql://user@host:5432/database (with PGPASSWORD, or an Entra token); the process list shows a password in the URL',
     )
     .option(
       '--host-address <ip>',
@@ -51,7 +51,7 @@ export function jsonOption(): Option {
 
 export function lockWaitOption(): Option {
   return new Option('--lock-wait <seconds>', 'how long to wait for another run')
-    .argParser(wholeNumber)
+    .argParser(seconds)
     .default(60);
 }
 
@@ -69,6 +69,16 @@ export function wholeNumber(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && Number.isSafeInteger(value) && value >= 0) return value;
   throw new InvalidArgumentError('It must be a whole number, 0 or more.');
+}
+
+/** The longest wait of a timer of Node.js, which takes a longer one for 1 ms. */
+const longestSeconds = Math.floor(2 ** 31 / 1000) - 1;
+
+/** Parses a time in seconds. @throws InvalidArgumentError unless it is a whole number that a timer can wait */
+export function seconds(text: string): number {
+  const value = wholeNumber(text);
+  if (value <= longestSeconds) return value;
+  throw new InvalidArgumentError(`It must be at most ${longestSeconds} seconds (24 days).`);
 }
 
 /** Collects the values of a repeatable option. */

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
+import { printable } from '../../core/text.ts';
 import { resolveTarget, type Target } from '../../database/target.ts';
 import type { TargetOptions } from './options.ts';
 
@@ -9,6 +10,12 @@ const projectDirectory = fileURLToPath(new URL('../..', import.meta.url));
 
 /** @throws Fault (exit 2) if neither the argument, the options nor the environment variables name a target */
 export function targetOf(environment: string | undefined, options: TargetOptions): Promise<Target> {
+  // The process list shows arguments to every user of the machine, and not the environment.
+  if (options.url !== undefined && URL.canParse(options.url) && new URL(options.url).password !== '') {
+    process.stderr.write(
+      'Note: the process list shows the password in --url. Set PGPASSWORD and leave it out of the URL.\n',
+    );
+  }
   return resolveTarget(
     {
       ...(environment === undefined ? {} : { environment }),
@@ -24,8 +31,8 @@ export function targetOf(environment: string | undefined, options: TargetOptions
 export function reporterFor(options: { readonly json?: boolean }): Reporter {
   const stream = options.json ? process.stderr : process.stdout;
   return {
-    line: (text) => void stream.write(`${text}\n`),
-    warn: (text) => void stream.write(`Note: ${text}\n`),
+    line: (text) => void stream.write(`${printable(text)}\n`),
+    warn: (text) => void stream.write(`Note: ${printable(text)}\n`),
   };
 }
 
@@ -41,7 +48,12 @@ export async function looking<Result>(work: () => Promise<Result>): Promise<Resu
 
 /** Prints a result as JSON. `ok` is true unless the result says otherwise. */
 export function printJson(result: object): void {
-  process.stdout.write(`${JSON.stringify({ ok: true, ...result })}\n`);
+  print(`${JSON.stringify({ ok: true, ...result })}\n`);
+}
+
+/** Prints a result as text, without the control characters of names and messages. */
+export function print(text: string): void {
+  process.stdout.write(printable(text));
 }
 
 async function readOutputs(environment: string): Promise<unknown> {

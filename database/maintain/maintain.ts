@@ -53,8 +53,8 @@ export function maintain(target: Target, options: MaintainOptions): Promise<Main
   };
   return withConnection(target, connect, async (connection) => {
     const start = performance.now();
-    await requireSchema(connection);
     await requireStanding(connection, options);
+    await requireSchema(connection);
     const actions = await withLock(connection, lock, () => work(connection, options));
     const durationMs = performance.now() - start;
     reporter.line(`Done: ${connection.circumstances.target} is maintained (${duration(durationMs)})`);

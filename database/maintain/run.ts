@@ -91,7 +91,8 @@ export async function standingOf({
         AND pg_catalog.pg_has_role(SESSION_USER, pg_catalog.to_regrole('maintenance_role'), 'SET') AS owner,
             pg_catalog.pg_has_role(SESSION_USER, pg_catalog.to_regrole('maintenance_role'), 'USAGE') AS member`,
   );
-  if (rows[0]?.owner === true) return 'owner';
+  // Without the roles nothing is deployed yet.
+  if (rows[0]?.owner === true || rows[0]?.member == null) return 'owner';
   if (rows[0]?.member === true) return 'member';
   throw new Fault(
     'maintain/role-not-held',

@@ -84,6 +84,15 @@ export function listMigrations(directory: string): MigrationFile[] {
       ...headerOf(content, kind, path),
     });
   }
+  if (migrations.length === 0) {
+    throw new Fault(
+      'migration/folder-empty',
+      `Folder ${directory}`,
+      'it contains no migration, so every schema would count as complete',
+      'Name the folder with the migration files: --migrations <folder>.',
+      { exitCode: 2 },
+    );
+  }
   return migrations;
 }
 

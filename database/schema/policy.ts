@@ -91,7 +91,8 @@ function hasUnguardedTenant(root: unknown): boolean {
   return every(root, 'FuncCall').filter(isTenantCall).length > guarded;
 }
 
-function bindsTenant(condition: Node | undefined): boolean {
+/** The same as `isTenantBound` for a parsed condition. */
+export function bindsTenant(condition: Node | undefined): boolean {
   const opensAgain =
     every(condition, 'BoolExpr').some(({ boolop }) => boolop !== 'AND_EXPR') ||
     every(condition, 'CaseExpr').length > 0 ||

@@ -43,3 +43,11 @@ export const ownerRoles: readonly string[] = [ownerRole, maintenanceOwner, audit
 
 /** Every role that the migrations make. */
 export const schemaRoles: readonly string[] = [ownerRole, ...groupRoles];
+
+/** Records every change of tenant rows. */
+export const auditTable = `${schema}.audit_trail`;
+
+/** Whether the body of a trigger function writes the audit trail. */
+export function writesAuditTrail(source: string): boolean {
+  return /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(source);
+}

@@ -1,4 +1,5 @@
 /** Entra administrators, password login, and the database's logins. */
+import { reservedAdministrators } from '../../azure/reserved-names.ts';
 import { schemaRoles } from '../../database/schema/roles.ts';
 import type { Candidate } from '../resolved.ts';
 import { check, defineRules, type Finding, repeated, urls } from '../rule.ts';
@@ -14,15 +15,17 @@ function uuidFindings(field: string, value: string | undefined): readonly Findin
   return check(value === undefined || (uuid.test(value) && value !== nil), field, value);
 }
 
-/** Names that Azure refuses as the login of an administrator. */
-const reservedLogins = [
-  'azure_superuser',
-  'azure_pg_admin',
-  'admin',
-  'administrator',
-  'root',
-  'guest',
+/** Names that PostgreSQL refuses for a role or reads as another role, and the platform's own. */
+const reservedRoles = [
   'public',
+  'none',
+  'current_role',
+  'current_user',
+  'session_user',
+  'user',
+  'azuresu',
+  'replication',
+  'postgres',
 ];
 
 /** All names that people and programs log in under, by their fields. */
@@ -59,7 +62,7 @@ export const authenticationRules = defineRules({
 
   'authentication/has-administrator': {
     rule: 'there is at least one Entra administrator: only an administrator can create Entra logins, and deployments log in as one',
-    source: 'AZR-000389',
+    source: 'docs/decisions.md, 11a; AZR-000389',
     check: ({ server: { authentication } }) =>
       check(authentication.administrators.length > 0, administratorsAt, authentication.administrators),
   },
@@ -104,13 +107,14 @@ export const authenticationRules = defineRules({
   },
 
   'authentication/administrator-login-name': {
-    rule: `an administrator login is 1-63 letters, digits and underscores, does not start with pg_ and is not one of ${reservedLogins.join(', ')}`,
+    rule: `an administrator login is 1-63 letters, digits and underscores, does not start with pg_ and is not one of ${reservedAdministrators.join(', ')}`,
     source: `${urls.provider}/validate/admin_usernames.go`,
     check: ({ server: { authentication } }) => {
       const { passwordLogin, administratorLogin: login } = authentication;
       if (!passwordLogin || login === undefined) return [];
       const holds =
-        /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/i.test(login) && !reservedLogins.includes(login.toLowerCase());
+        /^(?!pg_)[a-z_][a-z0-9_]{0,62}$/i.test(login) &&
+        !reservedAdministrators.includes(login.toLowerCase());
       return check(holds, `${at}.administratorLogin`, login);
     },
   },
@@ -128,17 +132,23 @@ export const authenticationRules = defineRules({
   'authentication/login-is-not-a-role': {
     rule: `no login has the name of a role that the migrations create (${schemaRoles.join(', ')})`,
     source: 'docs/decisions.md, 11a',
-    check: (candidate) =>
-      loginNames(candidate).flatMap(([field, name]) => check(!schemaRoles.includes(name), field, name)),
+    check: (candidate) => {
+      const { administratorLogin } = candidate.server.authentication;
+      const logins = [...loginNames(candidate), [`${at}.administratorLogin`, administratorLogin] as const];
+      return logins.flatMap(([field, name]) =>
+        check(name === undefined || !schemaRoles.includes(name), field, name),
+      );
+    },
   },
 
   'authentication/login-name': {
-    rule: "a login's name is 1-63 bytes and does not start with pg_ or azure_, which PostgreSQL and Azure reserve",
+    rule: `a login's name is 1-63 bytes, does not start with pg_ or azure_, and is not one of ${reservedRoles.join(', ')}, which PostgreSQL and Azure reserve`,
     source: urls.roles,
     check: (candidate) =>
       loginNames(candidate).flatMap(([field, name]) => {
         const bytes = Buffer.byteLength(name);
-        return check(bytes >= 1 && bytes <= 63 && !/^(pg_|azure_)/i.test(name), field, name);
+        const reserved = /^(pg_|azure_)/i.test(name) || reservedRoles.includes(name.toLowerCase());
+        return check(bytes >= 1 && bytes <= 63 && !reserved, field, name);
       }),
   },
 
@@ -152,9 +162,23 @@ export const authenticationRules = defineRules({
       })),
   },
 
+  'authentication/login-is-not-an-administrators': {
+    rule: "no login has the name of an administrator: both would be one role on the server, with an administrator's privileges",
+    source: 'docs/decisions.md, 11a',
+    check: ({ server: { authentication }, database }) => {
+      const taken = [
+        authentication.administratorLogin,
+        ...authentication.administrators.map(({ name }) => name),
+      ];
+      return database.logins.flatMap(({ name }, position) =>
+        check(!taken.includes(name), `database.logins.${position}.name`, name),
+      );
+    },
+  },
+
   'authentication/logins-are-distinct': {
     rule: 'an Entra principal has one login',
-    source: urls.entra,
+    source: 'docs/decisions.md, 11a',
     check: ({ database }) =>
       repeated(database.logins, (one) => one.objectId.toLowerCase()).map(({ item, position }) => ({
         field: `database.logins.${position}.objectId`,

@@ -63,7 +63,7 @@ export const capacityRules = defineRules({
   /** Readers count in full on both servers: after a switchover or the loss of a region, all of them are on one. */
   'capacity/connections-fit': {
     rule: 'pools, migrations and scheduled jobs together fit into max_connections without the slots that Azure reserves',
-    source: urls.limits,
+    source: `docs/decisions.md, 23; ${urls.limits}`,
     remedy: 'Make pools smaller or fewer, connect through PgBouncer, or choose a larger size.',
     check: (candidate) => {
       const { pools, migrations, scheduledJobs, total } = claimedConnections(candidate);
@@ -82,7 +82,7 @@ export const capacityRules = defineRules({
 
   'capacity/pooled-connections-fit': {
     rule: 'PgBouncer opens at most as many connections as the server has: defaultPoolSize for each login and database',
-    source: 'https://www.pgbouncer.org/config.html#default_pool_size',
+    source: 'docs/decisions.md, 23; https://www.pgbouncer.org/config.html#default_pool_size',
     check: ({ server: { pgBouncer }, servers, database }) => {
       const free = available(servers.primary);
       if (!pgBouncer || free === undefined) return [];

@@ -162,7 +162,7 @@ export const computeRules = defineRules({
   'compute/region-has-zones': {
     rule: 'a zone is set only in a region that has availability zones',
     source: regionsSource,
-    remedy: 'Choose a region that has them.',
+    remedy: 'Leave the zone out: Azure places the server. Or choose a region that has zones.',
     check: (candidate) =>
       zones(candidate).flatMap(([field, zone, location]) => {
         if (zone === undefined || !isAvailabilityZone(zone)) return [];
@@ -172,11 +172,36 @@ export const computeRules = defineRules({
       }),
   },
 
+  'compute/zone-redundancy': {
+    rule: 'a zone-redundant standby needs a region that has availability zones',
+    source: urls.highAvailability,
+    remedy:
+      'Choose SameZone, whose standby survives the loss of the machine and not of the site, or another region.',
+    check: ({ location, server: { highAvailability } }) => {
+      const mode = highAvailability?.mode;
+      const holds = mode !== 'ZoneRedundant' || region(location)?.hasZones !== false;
+      return check(holds, 'server.highAvailability.mode', mode, {
+        rule: `a zone-redundant standby needs a region that has availability zones, and ${location} has none`,
+      });
+    },
+  },
+
+  'compute/standby-beside-zone': {
+    rule: "the zone of a standby is set only beside the server's own: Azure might choose the same one for the server",
+    source: 'environments/settings.ts',
+    remedy: 'Set server.zone as well, or leave both to Azure.',
+    check: ({ server: { zone, highAvailability } }) => {
+      const standbyZone = highAvailability?.standbyZone;
+      const holds = standbyZone === undefined || zone !== undefined;
+      return check(holds, 'server.highAvailability.standbyZone', standbyZone);
+    },
+  },
+
   'compute/standby-in-another-zone': {
     rule: 'a zone-redundant standby is in another zone than the server',
     source: urls.highAvailability,
     check: ({ server: { zone, highAvailability } }) => {
-      if (highAvailability?.mode !== 'ZoneRedundant') return [];
+      if (highAvailability?.mode !== 'ZoneRedundant' || zone === undefined) return [];
       const { standbyZone } = highAvailability;
       return check(standbyZone !== zone, 'server.highAvailability.standbyZone', standbyZone, {
         rule: `a zone-redundant standby is in another zone than the server (${zone})`,
@@ -189,7 +214,7 @@ export const computeRules = defineRules({
     source: urls.highAvailability,
     remedy: 'Leave standbyZone out, or choose ZoneRedundant.',
     check: ({ server: { zone, highAvailability } }) => {
-      if (highAvailability?.mode !== 'SameZone') return [];
+      if (highAvailability?.mode !== 'SameZone' || zone === undefined) return [];
       const { standbyZone } = highAvailability;
       const holds = standbyZone === undefined || standbyZone === zone;
       return check(holds, 'server.highAvailability.standbyZone', standbyZone, {

@@ -42,7 +42,7 @@ function host(id: string): string {
 }
 
 /** The keys of other regions that the settings can have, each with what needs it. */
-function regionalKeys({ server, replica }: Candidate) {
+function regionalKeys({ location, server, replica }: Candidate) {
   const keys: Partial<Keys> = server.customerManagedKey ?? {};
   return [
     {
@@ -51,6 +51,7 @@ function regionalKeys({ server, replica }: Candidate) {
       needed: server.backup.geoRedundant,
       user: 'geo-redundant backup',
       place: 'the paired region',
+      elsewhere: true,
     },
     {
       field: `${at}.replica`,
@@ -58,6 +59,7 @@ function regionalKeys({ server, replica }: Candidate) {
       needed: replica !== undefined,
       user: 'the replica',
       place: "the replica's region",
+      elsewhere: replica?.location !== location,
     },
   ] as const;
 }
@@ -92,7 +94,7 @@ export const encryptionRules = defineRules({
   },
 
   'encryption/replica-key': {
-    rule: "a server encrypted with your own key needs another key in the replica's region for the replica",
+    rule: "a server encrypted with your own key needs a key in the replica's region for the replica",
     source: urls.encryption,
     remedy: missingKeyRemedy,
     check: (candidate) => missingKey(candidate, `${at}.replica`),
@@ -100,7 +102,7 @@ export const encryptionRules = defineRules({
 
   'encryption/key-is-used': {
     rule: 'a key is set only for a backup or a replica that the settings have',
-    source: urls.encryption,
+    source: 'environments/settings.ts',
     check: (candidate) =>
       regionalKeys(candidate).flatMap(({ field, key, needed, user }) =>
         check(needed || key === undefined, field, key?.keyId, {
@@ -114,8 +116,8 @@ export const encryptionRules = defineRules({
     source: urls.encryption,
     check: (candidate) => {
       const primary = candidate.server.customerManagedKey?.primary.keyId;
-      return regionalKeys(candidate).flatMap(({ field, key, needed, user, place }) => {
-        if (!needed || !key || primary === undefined) return [];
+      return regionalKeys(candidate).flatMap(({ field, key, needed, user, place, elsewhere }) => {
+        if (!needed || !elsewhere || !key || primary === undefined) return [];
         return check(host(key.keyId) !== host(primary), `${field}.keyId`, key.keyId, {
           rule: `the key for ${user} is in a vault of ${place}, not in the primary's vault`,
         });

@@ -1,4 +1,6 @@
 /** Names, by the grammars of the services that hold them. */
+import { builtInDatabases, reservedWordIn, reservedWordsSource } from '../../azure/reserved-names.ts';
+import { resourceNames } from '../../azure/resource-names.ts';
 import type { Candidate } from '../resolved.ts';
 import { check, defineRules, type Rule, type RuleText, urls } from '../rule.ts';
 
@@ -58,10 +60,30 @@ function resourceGroups(candidate: Candidate): Record<string, string | undefined
   };
 }
 
-/** Databases that every server has. Terraform would try to create one of them, and destroy it later. */
-const databasesOfAzure = ['azure_maintenance', 'azure_sys', 'postgres', 'template0', 'template1'];
+/** Names that become host names, by their fields. Azure has accepted those of adopted resources. */
+function hostNames({ server, replica, virtualEndpoint, keyVault, state }: Candidate) {
+  return {
+    'server.name': server.name,
+    'replica.name': replica?.name,
+    'virtualEndpoint.name': virtualEndpoint?.name,
+    'keyVault.name': keyVault.existing ? undefined : keyVault.name,
+    'state.storageAccount': state.backend === 'azurerm' ? state.storageAccount : undefined,
+  };
+}
 
 export const nameRules = defineRules({
+  'names/reserved-word': {
+    rule: 'a name that becomes a host name is no reserved word, has neither microsoft nor windows in it and does not start with login',
+    source: reservedWordsSource,
+    check: (candidate) =>
+      Object.entries(hostNames(candidate)).flatMap(([field, name]) => {
+        const word = name === undefined ? undefined : reservedWordIn(name);
+        return check(word === undefined, field, name, {
+          rule: `Azure reserves ${word} in names that become host names`,
+        });
+      }),
+  },
+
   'names/environment': nameRule({
     shape: /^[a-z][a-z0-9-]{0,31}$/,
     rule: "an environment's name is 1-32 lower-case letters, digits and hyphens and starts with a letter: it is the stack's id and the argument of `cdktf deploy`",
@@ -70,41 +92,42 @@ export const nameRules = defineRules({
   }),
 
   'names/resource-group': nameRule({
-    shape: /^[\w\-.()]{0,89}[\w\-()]$/,
+    shape: resourceNames['Microsoft.Resources/resourceGroups'],
     rule: "a resource group's name is 1-90 letters, digits, underscores, hyphens, periods and parentheses and does not end in a period",
     source: urls.naming,
     names: resourceGroups,
   }),
 
   'names/server': nameRule({
-    shape: /^(?=.{3,63}$)[a-z0-9]+(-+[a-z0-9]+)*$/,
+    shape: resourceNames['Microsoft.DBforPostgreSQL/flexibleServers'],
     rule: "a server's name is 3-63 lower-case letters, digits and hyphens, with no hyphen at either end",
     source: `${urls.provider}/validate/flexible_server_name.go`,
     names: ({ server, replica }) => ({ 'server.name': server.name, 'replica.name': replica?.name }),
   }),
 
   'names/virtual-endpoint': nameRule({
-    shape: /^(?=.{3,63}$)[a-z0-9]+(-+[a-z0-9]+)*$/,
+    shape: resourceNames['Microsoft.DBforPostgreSQL/flexibleServers/virtualEndpoints'],
     rule: "a virtual endpoint's name is 3-63 lower-case letters, digits and hyphens, with no hyphen at either end",
     source: urls.endpoints,
     names: ({ virtualEndpoint }) => ({ 'virtualEndpoint.name': virtualEndpoint?.name }),
   }),
 
   'names/database': nameRule({
-    shape: /^[A-Za-z_][A-Za-z0-9_-]{0,62}$/,
+    shape: resourceNames['Microsoft.DBforPostgreSQL/flexibleServers/databases'],
     rule: "a database's name is 1-63 letters, digits, underscores and hyphens and starts with a letter or an underscore",
     source: `${urls.provider}/validate/flexible_server_database_name.go`,
     names: ({ database }) => ({ 'database.name': database.name }),
   }),
 
   'names/database-is-not-built-in': {
-    rule: `the database is not one that every server has (${databasesOfAzure.join(', ')})`,
-    source: urls.limits,
-    check: ({ database: { name } }) => check(!databasesOfAzure.includes(name), 'database.name', name),
+    rule: `the database is not one that every server has (${builtInDatabases.join(', ')}), in any case`,
+    source: 'https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-servers',
+    check: ({ database: { name } }) =>
+      check(!builtInDatabases.includes(name.toLowerCase()), 'database.name', name),
   },
 
   'names/virtual-network': nameRule({
-    shape: /^[A-Za-z0-9][\w.-]{0,62}\w$/,
+    shape: resourceNames['Microsoft.Network/virtualNetworks'],
     rule: "a virtual network's name is 2-64 letters, digits, underscores, periods and hyphens, starts with a letter or digit and ends with a letter, digit or underscore",
     source: urls.naming,
     names: (candidate) =>
@@ -112,7 +135,7 @@ export const nameRules = defineRules({
   }),
 
   'names/subnet': nameRule({
-    shape: /^[A-Za-z0-9](?:[\w.-]{0,78}\w)?$/,
+    shape: resourceNames['Microsoft.Network/virtualNetworks/subnets'],
     rule: "a subnet's name is 1-80 letters, digits, underscores, periods and hyphens, starts with a letter or digit and ends with a letter, digit or underscore",
     source: urls.naming,
     names: (candidate) =>
@@ -122,8 +145,18 @@ export const nameRules = defineRules({
       })),
   }),
 
+  'names/private-dns-zone': nameRule({
+    shape: resourceNames['Microsoft.Network/privateDnsZones'],
+    rule: "a private DNS zone's name is 2-34 labels of 1-63 letters, digits, underscores and hyphens, with periods between them",
+    source: urls.naming,
+    names: ({ network }) =>
+      network.mode === 'virtualNetworkInjected'
+        ? { 'network.postgresqlZone.name': network.postgresqlZone.name }
+        : {},
+  }),
+
   'names/firewall-rule': nameRule({
-    shape: /^[A-Za-z0-9_-]{1,128}$/,
+    shape: resourceNames['Microsoft.DBforPostgreSQL/flexibleServers/firewallRules'],
     rule: "a firewall rule's name is 1-128 letters, digits, underscores and hyphens",
     source: `${urls.provider}/validate/flexible_server_firewall_rule_name.go`,
     names: ({ network }) =>
@@ -138,28 +171,28 @@ export const nameRules = defineRules({
   }),
 
   'names/key-vault': nameRule({
-    shape: /^(?=.{3,24}$)[A-Za-z](-?[A-Za-z0-9])*$/,
+    shape: resourceNames['Microsoft.KeyVault/vaults'],
     rule: "a key vault's name is 3-24 letters, digits and hyphens, starts with a letter, ends with a letter or digit and has no two hyphens in a row",
     source: urls.naming,
     names: ({ keyVault }) => ({ 'keyVault.name': keyVault.name }),
   }),
 
   'names/key': nameRule({
-    shape: /^[A-Za-z0-9-]{1,127}$/,
+    shape: resourceNames['Microsoft.KeyVault/vaults/keys'],
     rule: "a key's name is 1-127 letters, digits and hyphens",
     source: urls.naming,
     names: ({ keyVault }) => ({ 'keyVault.fieldEncryptionKey.name': keyVault.fieldEncryptionKey.name }),
   }),
 
   'names/workspace': nameRule({
-    shape: /^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$/,
+    shape: resourceNames['Microsoft.OperationalInsights/workspaces'],
     rule: "a Log Analytics workspace's name is 4-63 letters, digits and hyphens, with no hyphen at either end",
     source: 'AZR-000486, https://azure.github.io/PSRule.Rules.Azure/en/rules/Azure.Log.Name/',
     names: ({ logAnalytics }) => ({ 'logAnalytics.name': logAnalytics.name }),
   }),
 
   'names/action-group': nameRule({
-    shape: /^[^:<>+/&%\\?|\s.](?:[^:<>+/&%\\?|]{0,258}[^:<>+/&%\\?|\s.])?$/,
+    shape: resourceNames['Microsoft.Insights/actionGroups'],
     rule: "an action group's name is 1-260 characters, has none of :<>+/&%\\?| and does not end in a space or period",
     source: urls.naming,
     names: ({ monitoring }) => ({ 'monitoring.actionGroup.name': monitoring.actionGroup.name }),
@@ -173,14 +206,14 @@ export const nameRules = defineRules({
   }),
 
   'names/backup-vault': nameRule({
-    shape: /^[A-Za-z][A-Za-z0-9-]{1,49}$/,
+    shape: resourceNames['Microsoft.DataProtection/backupVaults'],
     rule: "a backup vault's name is 2-50 letters, digits and hyphens and starts with a letter",
     source: urls.naming,
     names: ({ longTermBackup }) => ({ 'longTermBackup.vaultName': longTermBackup?.vaultName }),
   }),
 
   'names/budget': nameRule({
-    shape: /^[A-Za-z0-9_.-]{1,63}$/,
+    shape: resourceNames['Microsoft.Consumption/budgets'],
     rule: "a budget's name is 1-63 letters, digits, underscores, periods and hyphens",
     source: urls.naming,
     names: ({ budget }) => ({ 'budget.name': budget?.name }),
@@ -197,7 +230,7 @@ export const nameRules = defineRules({
   }),
 
   'names/storage-account': nameRule({
-    shape: /^[a-z0-9]{3,24}$/,
+    shape: resourceNames['Microsoft.Storage/storageAccounts'],
     rule: "a storage account's name is 3-24 lower-case letters and digits",
     source: urls.naming,
     names: ({ state }) =>
@@ -205,7 +238,7 @@ export const nameRules = defineRules({
   }),
 
   'names/container': nameRule({
-    shape: /^(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*$/,
+    shape: resourceNames['Microsoft.Storage/storageAccounts/blobServices/containers'],
     rule: "a blob container's name is 3-63 lower-case letters, digits and single hyphens between them",
     source: urls.naming,
     names: ({ state }) => (state.backend === 'azurerm' ? { 'state.container': state.container } : {}),

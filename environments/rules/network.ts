@@ -260,7 +260,7 @@ export const networkRules = defineRules({
 
   'network/not-every-azure-service': {
     rule: 'no firewall rule is 0.0.0.0 - 0.0.0.0, which admits the services of every Azure tenant',
-    source: `CKV2_AZURE_26; ${urls.firewall}`,
+    source: `docs/decisions.md, 6; CKV2_AZURE_26; ${urls.firewall}`,
     remedy: 'List the outbound addresses of the services that connect.',
     check: (candidate) =>
       allowedRanges(candidate).flatMap((range) =>
@@ -277,7 +277,7 @@ export const networkRules = defineRules({
 
   'network/range-size': {
     rule: `a range has at most ${largestRange} addresses: a larger one is the internet, not a list of clients`,
-    source: 'CKV2_AZURE_26',
+    source: 'docs/decisions.md, 6; CKV2_AZURE_26',
     remedy: 'List the addresses that your clients come from.',
     check: (candidate) =>
       rangeFindings(candidate, ({ field, value }, start, end) =>
@@ -287,7 +287,7 @@ export const networkRules = defineRules({
 
   'network/public-addresses': {
     rule: 'a firewall rule has public addresses: others never arrive at the public endpoint',
-    source: urls.firewall,
+    source: `docs/decisions.md, 6; ${urls.firewall}`,
     remedy: 'Clients on a private network need mode privateEndpoint or virtualNetworkInjected.',
     check: (candidate) =>
       rangeFindings(candidate, (range, start, end) => {
@@ -300,11 +300,11 @@ export const networkRules = defineRules({
   },
 
   'network/firewall-rules-are-distinct': {
-    rule: "a firewall rule's name is used once",
+    rule: "a firewall rule's name is used once, in any case",
     source: urls.firewall,
     check: ({ network }) =>
       network.mode === 'public'
-        ? repeated(network.allowedRanges, (range) => range.name).map(({ item, position }) => ({
+        ? repeated(network.allowedRanges, (range) => range.name.toLowerCase()).map(({ item, position }) => ({
             field: `network.allowedRanges.${position}.name`,
             value: item.name,
           }))
@@ -313,7 +313,7 @@ export const networkRules = defineRules({
 
   'network/has-allowed-range': {
     rule: 'mode public lists at least one range: without any, nothing can connect, the post-deploy step included',
-    source: urls.firewall,
+    source: `docs/decisions.md, 6; ${urls.firewall}`,
     check: ({ network }) =>
       network.mode === 'public'
         ? check(network.allowedRanges.length > 0, 'network.allowedRanges', network.allowedRanges)
@@ -343,6 +343,21 @@ export const networkRules = defineRules({
     },
   },
 
+  'network/injected-zone-name': {
+    rule: 'the private DNS zone of an injected server has another name than the server',
+    source: urls.injection,
+    check: ({ network, server, replica }) => {
+      if (network.mode !== 'virtualNetworkInjected') return [];
+      const { name } = network.postgresqlZone;
+      const taken = [server.name, replica?.name].map((one) => `${one}.postgres.database.azure.com`);
+      return check(
+        name === undefined || !taken.includes(name.toLowerCase()),
+        'network.postgresqlZone.name',
+        name,
+      );
+    },
+  },
+
   'network/key-vault-zone': {
     rule: `the private DNS zone of a private endpoint to Key Vault is ${endpointZones.keyVault}`,
     source: privateEndpointDns,
@@ -354,12 +369,12 @@ export const networkRules = defineRules({
   },
 
   'network/recovery-network': {
-    rule: "a replica needs a network in its own region: a private endpoint lies in the network of its clients, and the primary's may be lost",
-    source: urls.replicas,
-    check: ({ network, replica }) =>
-      network.mode === 'public'
-        ? []
-        : check(!replica || network.recovery !== undefined, 'network.recovery', undefined),
+    rule: "a replica in another region needs a network there: the primary's may be lost with its region",
+    source: 'docs/decisions.md, 6',
+    check: ({ network, replica, location }) => {
+      if (network.mode === 'public' || !replica || replica.location === location) return [];
+      return check(network.recovery !== undefined, 'network.recovery', undefined);
+    },
   },
 
   'network/recovery-region': {

@@ -13,9 +13,6 @@ const longTermDays = { minimum: 7, maximum: 3660 } as const;
 
 const tagLimits = { count: 50, name: 512, value: 256 } as const;
 
-/** Azure accepts no budget that starts earlier. */
-const earliestBudget = '2017-06-01';
-
 /** Holds evidence under an immutability policy, which refuses to rewrite a file. */
 const immutableAccount = 'complyaistorage';
 
@@ -57,7 +54,7 @@ export const operationsRules = defineRules({
 
   'operations/alert-receiver': {
     rule: 'alerts reach at least one address',
-    source: actionGroups,
+    source: `docs/decisions.md, 35; ${actionGroups}`,
     check: ({ monitoring: { actionGroup } }) =>
       check(actionGroup.emails.length > 0, 'monitoring.actionGroup.emails', actionGroup.emails),
   },
@@ -75,7 +72,7 @@ export const operationsRules = defineRules({
     rule: "a receiver's name is used once in its action group",
     source: actionGroups,
     check: ({ monitoring: { actionGroup } }) =>
-      repeated(actionGroup.emails, (one) => one.name).map(({ item, position }) => ({
+      repeated(actionGroup.emails, (one) => one.name.toLowerCase()).map(({ item, position }) => ({
         field: `monitoring.actionGroup.emails.${position}.name`,
         value: item.name,
       })),
@@ -88,21 +85,9 @@ export const operationsRules = defineRules({
       check(!budget || budget.monthlyAmount > 0, 'budget.monthlyAmount', budget?.monthlyAmount),
   },
 
-  'operations/budget-start': {
-    rule: 'a budget starts with a month, written like 2026-12-01T00:00:00Z, and not before June 2017',
-    source:
-      'https://registry.terraform.io/providers/hashicorp/azurerm/4.55.0/docs/resources/consumption_budget_resource_group',
-    check: ({ budget }) => {
-      const start = budget?.startDate;
-      const holds =
-        start === undefined || (isTime(start) && start.endsWith('-01T00:00:00Z') && start >= earliestBudget);
-      return check(holds, 'budget.startDate', start);
-    },
-  },
-
   'operations/budget-contact': {
     rule: 'a budget has at least one contact',
-    source: budgets,
+    source: `docs/decisions.md, 35; ${budgets}`,
     check: ({ budget }) => check(!budget || budget.contacts.length > 0, 'budget.contacts', budget?.contacts),
   },
 
@@ -181,8 +166,7 @@ export const operationsRules = defineRules({
 
   'operations/environment-tag': {
     rule: "the tag Environment, by which costs are grouped, is the environment's name",
-    source:
-      'https://learn.microsoft.com/azure/cloud-adoption-framework/ready/azure-best-practices/resource-tagging',
+    source: 'docs/decisions.md, 35',
     check: ({ name, tags }) => {
       const tag = tags['Environment'];
       return check(tag === undefined || tag === name, 'tags.Environment', tag, {
@@ -193,9 +177,12 @@ export const operationsRules = defineRules({
 
   'operations/policy-tag': {
     rule: 'a tag comes from a policy or from the settings, not from both',
-    source: urls.tags,
+    source: 'environments/settings.ts',
     check: ({ policyTags, tags }) =>
-      policyTags.flatMap((name) => check(tags[name] === undefined, 'policyTags', name)),
+      policyTags.flatMap((name) => {
+        const same = Object.keys(tags).find((tag) => tag.toLowerCase() === name.toLowerCase());
+        return check(same === undefined, 'policyTags', name);
+      }),
   },
 
   'operations/state-is-rewritable': {
@@ -209,7 +196,7 @@ export const operationsRules = defineRules({
 
   'operations/shared-state': {
     rule: 'an environment that is protected (protection.deletionLock or protection.preventDestroy) keeps its state in a shared backend, which locks it while it is written',
-    source: 'https://developer.hashicorp.com/terraform/language/backend/azurerm',
+    source: 'docs/decisions.md, 1; https://developer.hashicorp.com/terraform/language/backend/azurerm',
     remedy: 'Choose backend azurerm; `llama-db bootstrap` creates the container.',
     check: (candidate) => {
       const { backend } = candidate.state;

@@ -122,7 +122,7 @@ export const parameterRules = defineRules({
 
   'parameters/extensions-are-distinct': {
     rule: 'an extension is listed once',
-    source: extensionsSource,
+    source: 'environments/settings.ts',
     check: ({ server }) =>
       repeated(server.extensions, (name) => name).map(({ item, position }) => ({
         field: `server.extensions.${position}`,
@@ -132,7 +132,7 @@ export const parameterRules = defineRules({
 
   'parameters/preload-library': {
     rule: `server.preloadLibraries lists only libraries without an extension: ${librariesWithoutExtension.join(', ')}`,
-    source: extensionsSource,
+    source: 'environments/settings.ts',
     remedy: 'List the extension in server.extensions: its library is then preloaded.',
     check: ({ server }) =>
       server.preloadLibraries.flatMap((library, position) =>
@@ -142,7 +142,7 @@ export const parameterRules = defineRules({
 
   'parameters/audit-classes-are-distinct': {
     rule: 'a class of audited statements is listed once',
-    source: 'https://learn.microsoft.com/azure/postgresql/security/security-audit',
+    source: 'environments/settings.ts',
     check: ({ server }) =>
       server.extensions.includes('pgaudit')
         ? repeated(server.auditClasses, (one) => one).map(({ item, position }) => ({
@@ -197,7 +197,7 @@ export const parameterRules = defineRules({
 
   'parameters/known': {
     rule: 'a parameter is one of the Flexible Server that this project knows',
-    source: parametersSource,
+    source: `azure/parameter-catalogue.ts; ${parametersSource}`,
     check: (candidate) =>
       settable(candidate).flatMap(({ field, name, value, known }) =>
         check(known !== undefined || extensionOfParameter(name) !== undefined, field, value, {
@@ -263,16 +263,18 @@ export const parameterRules = defineRules({
 
   'parameters/encrypted-connections': fixedValue('require_secure_transport', [true, 'on'], {
     rule: "connections are encrypted: clear text would carry tokens and tenants' data",
-    source: 'CIS Microsoft Azure Foundations, "Enforce SSL connection"',
+    source: 'docs/decisions.md, 35; CIS Microsoft Azure Foundations, "Enforce SSL connection"',
   }),
 
   'parameters/row-security': fixedValue('row_security', [true, 'on'], {
     rule: 'row security stays on: without it, a query that a policy would limit fails instead',
-    source: 'https://www.postgresql.org/docs/17/runtime-config-client.html#GUC-ROW-SECURITY',
+    source:
+      'docs/decisions.md, 15; https://www.postgresql.org/docs/17/runtime-config-client.html#GUC-ROW-SECURITY',
   }),
 
   'parameters/triggers-fire': fixedValue('session_replication_role', ['origin'], {
     rule: 'triggers fire: they write the audit trail',
-    source: 'https://www.postgresql.org/docs/17/runtime-config-client.html#GUC-SESSION-REPLICATION-ROLE',
+    source:
+      'docs/decisions.md, 14a; https://www.postgresql.org/docs/17/runtime-config-client.html#GUC-SESSION-REPLICATION-ROLE',
   }),
 });

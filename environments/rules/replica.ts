@@ -18,33 +18,21 @@ function effectiveTier({ tier, sizeGb }: Candidate['server']['storage']): string
 export const replicaRules = defineRules({
   'replica/recovery-region-apart': {
     rule: "the recovery region is not the primary's",
-    source: urls.replicas,
-    check: ({ location, recoveryLocation, replica }) => {
-      // The rule about the replica's own region reports this one.
-      if (replica?.location === location) return [];
-      return check(recoveryLocation !== location, 'recoveryLocation', recoveryLocation, {
+    source: 'environments/settings.ts',
+    remedy: "Leave recoveryLocation out: a replica in the primary's region uses its network.",
+    check: ({ location, recoveryLocation }) =>
+      check(recoveryLocation !== location, 'recoveryLocation', recoveryLocation, {
         rule: `the recovery region is not the primary's (${location})`,
-      });
-    },
-  },
-
-  'replica/region-apart': {
-    rule: 'a replica is in another region than its primary: it serves if that region is lost',
-    source: urls.replicas,
-    remedy: 'High availability within the region is server.highAvailability.',
-    check: ({ location, replica }) =>
-      check(replica?.location !== location, 'replica.location', replica?.location, {
-        rule: `a replica is in another region than its primary (${location}): it serves if that region is lost`,
       }),
   },
 
   'replica/in-recovery-region': {
-    rule: 'a replica is in the recovery region, which has its network and resource group',
+    rule: "a replica is in the primary's region or in the recovery region, which has its network and resource group",
     source: 'environments/settings.ts',
     check: ({ location, recoveryLocation, replica }) => {
       if (!replica || replica.location === location) return [];
       return check(replica.location === recoveryLocation, 'replica.location', replica.location, {
-        rule: `a replica is in the recovery region, which has its network and resource group (recoveryLocation is ${recoveryLocation ?? 'not set'})`,
+        rule: `a replica is in the primary's region or in the recovery region, which has its network and resource group (recoveryLocation is ${recoveryLocation ?? 'not set'})`,
       });
     },
   },
@@ -156,7 +144,7 @@ export const replicaRules = defineRules({
 
   'replica/writer-exists': {
     rule: 'writer is replica only if the settings have a replica',
-    source: promotion,
+    source: 'environments/settings.ts',
     check: ({ writer, replica }) => check(writer === 'primary' || replica !== undefined, 'writer', writer),
   },
 
@@ -172,7 +160,7 @@ export const replicaRules = defineRules({
 
   'replica/first-changed-exists': {
     rule: 'changeFirst is replica only if the settings have a replica',
-    source: urls.replicas,
+    source: 'environments/settings.ts',
     check: ({ changeFirst, replica }) =>
       check(changeFirst === 'primary' || replica !== undefined, 'changeFirst', changeFirst),
   },

@@ -30,6 +30,8 @@ export function configurationFile({ extensions, durable, settings }: Configurati
     reserved_connections: '5',
     // A standby may start some time after its base was copied.
     wal_keep_size: '64MB',
+    // A standby follows again at once after its primary restarted, not after five seconds: tokens reach it through the WAL.
+    wal_retrieve_retry_interval: '100ms',
     log_connections: 'on',
     log_disconnections: 'on',
     log_checkpoints: 'on',

@@ -22,7 +22,9 @@ export async function setPassword(
   const [storedKey, serverKey] = [stored, keyed('Server Key')].map((part) => part.toString('base64'));
   const verifier = `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${storedKey}:${serverKey}`;
   const valid = until === undefined ? 'infinity' : new Date(until).toISOString();
+  // One message is one transaction: the server's statistics and log keep neither statement.
   await client.query(
-    `ALTER ROLE ${pg.escapeIdentifier(role)} PASSWORD ${pg.escapeLiteral(verifier)} VALID UNTIL ${pg.escapeLiteral(valid)}`,
+    `SET LOCAL pg_stat_statements.track = 'none'; SET LOCAL log_statement = 'none'; SET LOCAL log_min_duration_statement = -1;
+     ALTER ROLE ${pg.escapeIdentifier(role)} PASSWORD ${pg.escapeLiteral(verifier)} VALID UNTIL ${pg.escapeLiteral(valid)}`,
   );
 }

@@ -1,5 +1,6 @@
 import { nameOf } from '../../azure/resource-id.ts';
 import type { ServerRole } from '../../azure/vocabulary.ts';
+import { textAt } from '../../core/json.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
@@ -45,6 +46,17 @@ export const scenario: Scenario = {
       'the replica was scaled first',
       scaledSince(sandbox, before).join() === [...names].reverse().join(),
       () => scaledSince(sandbox, before).join(),
+    );
+    const connections = (role: ServerRole) => {
+      const id = `${sandbox.serverId(role)}/configurations/max_connections`;
+      const stored = sandbox.azure.state.get(id)?.body;
+      return { set: textAt(stored, 'properties', 'value'), inForce: textAt(stored, 'inForce') };
+    };
+    const [primary, copy] = [connections('primary'), connections('replica')];
+    sandbox.check(
+      'both servers are given the connections of the new size, and the primary has them in force',
+      [primary.set, primary.inForce, copy.set].every((one) => one === '3437'),
+      () => JSON.stringify({ primary, copy }),
     );
     await sandbox.assertEmptyPlan('another order of changes is not a change itself', size(larger, 'primary'));
 

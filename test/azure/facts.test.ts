@@ -9,6 +9,7 @@ import {
   refusal,
 } from '../../azure/parameters.ts';
 import { region, regions } from '../../azure/regions.ts';
+import { sizedDefaults } from '../../azure/sized-parameters.ts';
 import { parseSku, skus } from '../../azure/skus.ts';
 import { storageSizesGb, storageTierRank, storageTiers } from '../../azure/storage.ts';
 import { majorVersions, supportedVersions } from '../../azure/versions.ts';
@@ -159,5 +160,24 @@ describe('limits that a standby inherits', () => {
       'max_worker_processes',
     ]);
     expect(parametersInheritedByStandby.filter((name) => !isStatic(name))).toEqual([]);
+  });
+});
+
+describe('defaults that Azure computes from the size', () => {
+  it.each([
+    ['B_Standard_B1ms', 50, 32_768, 229_376, 99_328, 2048],
+    ['B_Standard_B2s', 429, 131_072, 393_216, 157_696, 2048],
+    ['GP_Standard_D4s_v3', 1718, 524_288, 1_572_864, 274_432, 2048],
+    ['GP_Standard_D8s_v3', 3437, 1_048_576, 3_145_728, 332_800, 16_384],
+    ['MO_Standard_E96ds_v5', 5000, 22_020_096, 66_060_288, 590_848, 16_384],
+  ])('are those of its table: %s', (name, connections, buffers, cache, maintenance, wal) => {
+    const size = parseSku(name);
+    expect(size && sizedDefaults(size)).toEqual({
+      max_connections: connections,
+      shared_buffers: buffers,
+      effective_cache_size: cache,
+      maintenance_work_mem: maintenance,
+      wal_buffers: wal,
+    });
   });
 });

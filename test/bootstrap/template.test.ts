@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { federationOf } from '../../bootstrap/federation.ts';
 import { stableGuid } from '../../bootstrap/roles.ts';
 import { bootstrapTemplate, resourceProviders } from '../../bootstrap/template.ts';
-import { environments } from '../../environments/index.ts';
+import { environments, parseEnvironments } from '../../environments/index.ts';
+import { resolve } from '../../environments/resolved.ts';
 
 const run = promisify(execFile);
 const prefix = 'repo:acme@1234/database@5678';
@@ -201,5 +202,39 @@ describe('the bootstrap of a subscription', () => {
       expect(failure).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
       expect('stderr' in failure && failure.stderr.trim().split('\n').length).toBe(1);
     }
+  });
+});
+
+describe("the state's account", () => {
+  const skuIn = (location: string) => {
+    const [settings] = parseEnvironments([
+      {
+        ...environments.inputOf('staging'),
+        location,
+        server: {
+          ...environments.inputOf('staging').server,
+          zone: undefined,
+          highAvailability: undefined,
+          backup: { retentionDays: 14, geoRedundant: false },
+        },
+      },
+    ]);
+    const template =
+      settings &&
+      bootstrapTemplate(resolve(settings), {
+        subscriptionId: subscription,
+        federation: federationOf({ subjectPrefix: prefix }, 'staging'),
+      });
+    return everyResource(JSON.parse(JSON.stringify(template)))
+      .filter(({ type }) => type === 'Microsoft.Storage/storageAccounts')
+      .map((account) => (account as unknown as { sku: { name: string } }).sku.name);
+  };
+
+  it('has the most copies that the region offers', () => {
+    expect(['eastus', 'northcentralus', 'polandcentral'].flatMap(skuIn)).toEqual([
+      'Standard_RAGZRS',
+      'Standard_RAGRS',
+      'Standard_ZRS',
+    ]);
   });
 });

@@ -5,7 +5,7 @@ import { ActivityAlerts } from '../../constructs/activity-alerts.ts';
 import { Budget } from '../../constructs/budget.ts';
 import { DeletionLock } from '../../constructs/deletion-lock.ts';
 import { LongTermBackup, type LongTermBackupProps } from '../../constructs/long-term-backup.ts';
-import { type Block, synthesize } from './synthesized.ts';
+import { type Block, expression, synthesize } from './synthesized.ts';
 
 const primary = '/subscriptions/s/resourceGroups/g/providers/Microsoft.DBforPostgreSQL/flexibleServers/db';
 const replica = `${primary}-replica`;
@@ -164,6 +164,18 @@ describe('LongTermBackup', () => {
     }
   });
 
+  it('has the most copies that the region offers', () => {
+    const redundancy = (location: string) =>
+      synthesize((stack) => new LongTermBackup(stack, 'backup', { ...props, location })).resource(
+        'azurerm_data_protection_backup_vault',
+      )['redundancy'];
+    expect(['eastus', 'northcentralus', 'polandcentral'].map(redundancy)).toEqual([
+      'GeoRedundant',
+      'GeoRedundant',
+      'ZoneRedundant',
+    ]);
+  });
+
   it('converts other offsets, and refuses invalid times', () => {
     const interval = (firstRun: string) =>
       synthesize((stack) => new LongTermBackup(stack, 'backup', { ...props, firstRun })).resource(
@@ -182,12 +194,16 @@ describe('Budget', () => {
           name: 'budget',
           resourceGroupId: '/subscriptions/s/resourceGroups/g',
           monthlyAmount: 2500,
-          startDate: '2026-12-01T00:00:00Z',
           contacts: ['platform@comply-ai.example'],
           actionGroupId,
         }),
     ).resource('azurerm_consumption_budget_resource_group');
-    expect(block).toMatchObject({ amount: 2500, time_grain: 'Monthly' });
+    expect(block).toMatchObject({
+      amount: 2500,
+      time_grain: 'Monthly',
+      time_period: { start_date: expression(`formatdate("YYYY-MM-01'T'00:00:00'Z'", plantimestamp())`) },
+      lifecycle: { ignore_changes: ['time_period'] },
+    });
     const notifications = block['notification'] as Block[];
     expect(notifications.map((each) => [each['threshold'], each['threshold_type']])).toEqual([
       [80, 'Actual'],

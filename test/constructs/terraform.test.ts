@@ -111,7 +111,6 @@ function everything(stack: TerraformStack, vault: IKeyVault, logs: ILogAnalytics
     name: 'llama-mapper-budget',
     resourceGroupId: group,
     monthlyAmount: 2500,
-    startDate: '2026-12-01T00:00:00Z',
     contacts: ['platform@comply-ai.example'],
     actionGroupId: actionGroup.id,
   });

@@ -148,6 +148,12 @@ describe('logins on a server without Entra', () => {
     await client.connect();
     await client.end();
     expect(server.log() + lines.join('\n')).not.toContain('canary-51c2');
+    expect(server.log()).not.toContain('SCRAM-SHA-256$');
+    const kept = await ask(
+      'llama',
+      `SELECT query FROM extensions.pg_stat_statements WHERE query LIKE '%' || 'SCRAM-SHA' || '-256$%'`,
+    );
+    expect(kept).toEqual([]);
   });
 
   it('get the verifier of the example in RFC 7677', () => {

@@ -143,12 +143,16 @@ describe('problems', () => {
 });
 
 describe('a name that only one environment may have', () => {
-  it.each(acrossRows.map((row) => [row.what, row] as const))('%s', (_what, { id, change, field }) => {
-    const error = refusal([changed(changedEnvironment, change), production]);
-    expect(error.problems.map((one) => [one.environment, one.field, one.id])).toEqual([
-      ['production', field, id],
-    ]);
-  });
+  it.each(acrossRows.map((row) => [row.what, row] as const))(
+    '%s',
+    (_what, { id, change, field, also = [] }) => {
+      const error = refusal([changed(changedEnvironment, change), production]);
+      expect(error.problems.map((one) => [one.environment, one.field, one.id])).toEqual([
+        ['production', field, id],
+        ...also.map((one) => ['production', ...one]),
+      ]);
+    },
+  );
 
   it('is not that of a vault which both adopt', () => {
     const shared = {
@@ -156,7 +160,10 @@ describe('a name that only one environment may have', () => {
       'keyVault.resourceGroup': 'comply-ai-rg',
       'keyVault.existing': true,
     };
-    expect(parseEnvironments([changed(staging, shared), changed(production, shared)])).toHaveLength(2);
+    const own = { 'keyVault.fieldEncryptionKey.name': 'field-encryption-staging' };
+    expect(
+      parseEnvironments([changed(staging, { ...shared, ...own }), changed(production, shared)]),
+    ).toHaveLength(2);
   });
 });
 

@@ -47,15 +47,23 @@ describe('server parameters', () => {
   });
 
   it('leave parameters to Azure that depend on the size', () => {
-    for (const name of [
-      'max_connections',
-      'shared_buffers',
-      'work_mem',
-      'effective_cache_size',
-      'wal_buffers',
-    ]) {
+    for (const name of ['shared_buffers', 'work_mem', 'effective_cache_size', 'wal_buffers']) {
       expect(values(resolved(production))).not.toHaveProperty(name);
     }
+  });
+
+  it('set the connections of the size, which Azure computes at creation only', () => {
+    const sizes = (change: Change) => {
+      const { primary, replica } = resolved(production, change).servers;
+      return [primary, replica].map((one) => one?.parameters.get('max_connections'));
+    };
+    expect(sizes({})).toEqual(['1718', '1718']);
+    expect(sizes({ 'server.sku': 'GP_Standard_D8s_v3' })).toEqual(['3437', '3437']);
+    expect(sizes({ virtualEndpoint: undefined, 'replica.sku': 'GP_Standard_D8s_v3' })).toEqual([
+      '1718',
+      '3437',
+    ]);
+    expect(sizes({ 'server.parameters': { max_connections: 1000 } })).toEqual(['1000', '1000']);
   });
 
   it('come in the order that one restart and the pooler need', () => {

@@ -1,9 +1,31 @@
 import { describe, expect, it } from 'vitest';
-import { type Block, expression, stackOf } from './stack.ts';
+import { type Block, expression, inRegionWithoutZones, stackOf } from './stack.ts';
 
 const production = stackOf('production');
 const server = 'azurerm_postgresql_flexible_server.server';
 const replica = 'azurerm_postgresql_flexible_server.replica';
+
+describe('a region without zones', () => {
+  const stack = stackOf('production', inRegionWithoutZones);
+
+  it('leaves the place of servers and standby to Azure', () => {
+    for (const one of [server, replica]) expect(stack.at(one)).not.toHaveProperty('zone');
+    expect(stack.at(server)).toMatchObject({ high_availability: { mode: 'SameZone' } });
+    expect(stack.at(server)['high_availability']).not.toHaveProperty('standby_availability_zone');
+  });
+
+  it("keeps a replica there in the primary's network and group", () => {
+    expect(stack.at(replica)).toMatchObject({
+      location: 'northcentralus',
+      resource_group_name: expression('azurerm_resource_group.resource_group.name'),
+    });
+    expect(stack.at('azurerm_private_endpoint.replica_endpoint')).toMatchObject({
+      location: 'northcentralus',
+      subnet_id: expression('azurerm_subnet.endpoint_subnet.id'),
+    });
+    expect(Object.keys(stack.all('azurerm_virtual_network'))).toEqual(['network']);
+  });
+});
 
 const only = (blocks: Readonly<Record<string, Block>>): Block => {
   const [first, second] = Object.values(blocks);

@@ -32,6 +32,20 @@ export function stackOf(environment: EnvironmentName, change?: (input: Environme
   }
 }
 
+/** Both servers in one region that has no zones, in one network. */
+export function inRegionWithoutZones(input: EnvironmentInput): void {
+  input.location = 'northcentralus';
+  delete input.recoveryLocation;
+  delete input.recoveryResourceGroup;
+  if (input.network.mode !== 'public') delete input.network.recovery;
+  delete input.server.zone;
+  input.server.highAvailability = { mode: 'SameZone' };
+  if (input.replica) {
+    input.replica.location = input.location;
+    delete input.replica.zone;
+  }
+}
+
 export class Stack {
   readonly document: Document;
   readonly #needs = new Map<string, ReadonlySet<string>>();

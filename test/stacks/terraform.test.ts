@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { terraform, whyNoAzurerm } from '../support/terraform.ts';
-import { stackOf } from './stack.ts';
+import { longest, random } from './longest-names.ts';
+import { inRegionWithoutZones, stackOf } from './stack.ts';
 
 const missing = await whyNoAzurerm();
 
@@ -73,6 +74,8 @@ const variants: readonly [
       Object.assign(input.logAnalytics, { existing: true, resourceGroup: 'comply-ai-rg' });
     },
   ],
+  ['the longest names', 'production', (input) => Object.assign(input, longest(input, random(1)))],
+  ['a pair in a region without zones', 'production', inRegionWithoutZones],
 ];
 
 describe('terraform validate with azurerm 4.55.0', () => {

@@ -108,6 +108,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-009',
+    also: ['AZU-038'],
     because: 'made smaller, both of them',
     change: ({ azure, ids }) => {
       for (const one of ['server', 'replica']) {
@@ -236,6 +237,11 @@ const rows: readonly AzureRow[] = [
     change: parameter('server', 'vacuum_cost_delay', { value: '20' }),
   },
   {
+    breaks: 'AZU-038',
+    because: 'computed for the size that the server was created with',
+    change: parameter('server', 'shared_buffers', { value: '131072', source: 'system-default' }),
+  },
+  {
     breaks: 'AZU-027',
     because: 'one too many',
     change: ({ azure, ids }) => {
@@ -247,7 +253,7 @@ const rows: readonly AzureRow[] = [
   },
   {
     breaks: 'AZU-028',
-    also: ['AZU-026'],
+    also: ['AZU-024'],
     because: 'raised by hand on the primary only',
     change: parameter('server', 'max_connections', { value: '4000' }),
   },

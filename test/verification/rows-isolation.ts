@@ -31,7 +31,7 @@ export const isolationRows: readonly Row[] = [
   { breaks: 'ISO-004', sql: 'GRANT SELECT (tenant_id) ON {leaf:model_metrics:0} TO PUBLIC' },
   {
     breaks: 'ISO-004',
-    also: ['PAR-004', 'AUD-025'],
+    also: ['AUD-002', 'PAR-004', 'AUD-025'],
     because: 'a partition of a partition is a leaf too, but not a month',
     sql: `SET LOCAL ROLE llama_owner; DROP TABLE {leaf:model_metrics:-1};
       CREATE TABLE llama.model_metrics_parted (LIKE llama.model_metrics INCLUDING ALL) PARTITION BY RANGE ("timestamp");
@@ -43,7 +43,7 @@ export const isolationRows: readonly Row[] = [
   },
   {
     breaks: 'ISO-003',
-    also: ['AUD-025'],
+    also: ['AUD-025', 'AUD-026'],
     because: 'an inheriting table has none of the policies of its parent',
     sql: `SET LOCAL ROLE llama_owner; CREATE TABLE llama.child () INHERITS (llama.tenant_configs)`,
   },

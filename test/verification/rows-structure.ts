@@ -46,7 +46,7 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-004',
-    also: ['PAR-003', 'AUD-025'],
+    also: ['PAR-003', 'AUD-002', 'AUD-025'],
     because: 'bounds in another time zone also leave a gap',
     sql: `SET LOCAL ROLE llama_owner;
       DROP TABLE {leaf:model_metrics:-1};
@@ -57,7 +57,7 @@ export const partitionRows: readonly Row[] = [
   },
   {
     breaks: 'PAR-005',
-    also: ['AUD-025'],
+    also: ['AUD-002', 'AUD-025'],
     sql: `SET LOCAL ROLE llama_owner;
       CREATE TABLE llama.model_metrics_rest PARTITION OF llama.model_metrics DEFAULT;
       ALTER TABLE llama.model_metrics_rest ENABLE ROW LEVEL SECURITY`,
@@ -143,7 +143,11 @@ const release = (head: string) =>
    VALUES ('test', 'x', 'x', 'somebody', 'verified', 1, 0, 0, ${head})`;
 
 export const auditRows: readonly Row[] = [
-  { breaks: 'AUD-001', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER audit_update' },
+  {
+    breaks: 'AUD-001',
+    also: ['AUD-026'],
+    sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER audit_update',
+  },
   { breaks: 'AUD-001', sql: 'DROP TRIGGER audit_update ON llama.model_metrics' },
   {
     breaks: 'AUD-001',

@@ -1,4 +1,7 @@
 /** Parameters of each server, as the control plane reports them. */
+
+import { sizedDefaults, sizedParametersSource } from '../../azure/sized-parameters.ts';
+import { skus } from '../../azure/skus.ts';
 import {
   type AzureCheck,
   azureChecks,
@@ -21,6 +24,15 @@ const inherited = [
   'max_prepared_transactions',
   'max_locks_per_transaction',
 ];
+
+/** Share by which a default may differ from Azure's formula for the size. The next size differs by more. */
+const sizedTolerance = 0.1;
+
+/** The default that a new server of the size would have. Undefined for a parameter that does not follow the size. */
+function defaultOfSize(name: string, { server: { sku } }: ServerSubject): number | undefined {
+  const size = skus.find((one) => one.size === sku);
+  return size && sizedDefaults(size)[name];
+}
 
 /** Parameters that Azure sets itself. */
 const setByAzure = /^(azure\.(?!extensions)|azure_|pg_qs\.|pgms_|intelligent_tuning|index_tuning)/;
@@ -113,6 +125,24 @@ export const checks = azureChecks([
         ? `is ${parameter.value}, default ${parameter.defaultValue}, and the settings do not set it`
         : undefined,
     ),
+  },
+  {
+    id: 'AZU-038',
+    name: 'azure-parameters-follow-size',
+    loses: 'time',
+    title: 'No default of any server is that of an earlier size',
+    inspects:
+      'parameters that Azure computes from the size at creation (shared_buffers, effective_cache_size, maintenance_work_mem, wal_buffers), if nobody set them',
+    why: 'Azure computes these defaults once. A larger server keeps the small cache that it was created with, and a smaller one promises memory that it does not have.',
+    remedy: 'Put the value of the finding into server.parameters, and deploy.',
+    source: sizedParametersSource,
+    assert: eachParameter(({ name, value, source }, one) => {
+      const wanted = defaultOfSize(name, one);
+      if (wanted === undefined || source !== 'system-default') return undefined;
+      return Math.abs(Number(value) - wanted) > wanted * sizedTolerance
+        ? `is ${value}, and a new server of size ${one.server.sku} has ${wanted}`
+        : undefined;
+    }),
   },
   {
     id: 'AZU-027',

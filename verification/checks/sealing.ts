@@ -7,6 +7,8 @@ import {
   fires,
   foreignGrants,
   granted,
+  maintenanceOwner,
+  maintenanceRole,
   modelOf,
   nameOf,
   owner,
@@ -205,7 +207,7 @@ export const checks = checksOf('audit', [
       const model = modelOf(snapshot);
       const functions = sealers(snapshot);
       if (functions.length === 0) return skip(`no function uses ${sealTable}`);
-      const callers = new Set([sealRole, owner, 'maintenance_role']);
+      const callers = new Set([sealRole, owner, maintenanceRole, maintenanceOwner]);
       const allowed = new Set([
         `${sealTable} SELECT`,
         `${sealTable} INSERT`,

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import { type Severity, severities } from '../../core/severity.ts';
-import { duration, wrapped } from '../../core/text.ts';
+import { duration, printable, wrapped } from '../../core/text.ts';
 import { type CheckFacts, type CheckResult, groups, type Outcome, type Report } from '../check.ts';
 import { counted } from '../outcome.ts';
 import { unreadChecks } from '../verdict.ts';
@@ -93,7 +93,7 @@ function found(outcome: Outcome): string {
   if (outcome.status !== 'failed') return '';
   const shown = outcome.findings.slice(0, 10).map(({ object, detail }) => `- ${object}: ${detail}`);
   const more = outcome.findings.length - shown.length;
-  return [...shown, ...(more > 0 ? [`- and ${more} more (--json has all)`] : [])].join('\n');
+  return [...shown.map(printable), ...(more > 0 ? [`- and ${more} more (--json has all)`] : [])].join('\n');
 }
 
 /** Skipped checks by their reason. */
@@ -101,13 +101,14 @@ function byReason(results: readonly CheckResult[]): ReadonlyMap<string, CheckFac
   const reasons = new Map<string, CheckFacts[]>();
   for (const { check, outcome } of results) {
     if (outcome.status !== 'skipped') continue;
-    reasons.set(outcome.reason, [...(reasons.get(outcome.reason) ?? []), check]);
+    const reason = printable(outcome.reason);
+    reasons.set(reason, [...(reasons.get(reason) ?? []), check]);
   }
   return reasons;
 }
 
 function inspectedOf(outcome: Outcome): string {
-  return outcome.status === 'skipped' ? '' : outcome.inspected;
+  return outcome.status === 'skipped' ? '' : printable(outcome.inspected);
 }
 
 /**

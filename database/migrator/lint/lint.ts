@@ -9,7 +9,7 @@ import type { TableFacts } from './estimates.ts';
 import { type ReadFile, readForLint } from './read.ts';
 import type { Allowed, Context, Finding, Problem, Rule, Size, Statement, Unseen } from './rule.ts';
 import { KnownSchema } from './schema.ts';
-import { is, nameOf, textOf } from './tree.ts';
+import { is, nameOf, subjectsOf, textOf } from './tree.ts';
 
 export interface LintOptions {
   /** Paths of the files to lint, in order of application. */
@@ -29,20 +29,32 @@ export interface LintResult {
   readonly files: readonly string[];
 }
 
+/** Earlier files, by their list: a caller that lints many files after the same ones passes the same list. */
+const known = new WeakMap<readonly string[], readonly ReadFile[]>();
+
 /** @throws Fault (exit 2) if a file cannot be read */
 export async function lint({ files, before = [], facts }: LintOptions): Promise<LintResult> {
   const schema = new KnownSchema();
-  for (const path of before) for (const { node } of (await readForLint(path)).sections.up) schema.apply(node);
+  const earlier = known.get(before) ?? (await Promise.all(before.map(readForLint)));
+  known.set(before, earlier);
+  for (const { node, place } of earlier.flatMap(({ sections }) => sections.up)) {
+    if (place !== 'function') schema.apply(node, place);
+  }
+  const old = new Set(faultsOf(schema).flatMap(({ keys }) => keys));
   const reports: FileReport[] = [];
   for (const path of files) {
     const report = new FileReport(await readForLint(path), schema, facts);
     report.run();
     reports.push(report);
   }
-  for (const { id, atEnd } of rules) {
-    for (const { table, detail } of atEnd?.(schema) ?? []) {
-      for (const report of reports) report.ofTable(id, table, detail);
-    }
+  for (const { rule, table, detail, parts, keys } of faultsOf(schema)) {
+    const fresh = parts.filter((_, position) => !old.has(keys[position] ?? ''));
+    if (fresh.length === 0) continue;
+    const place =
+      reports.find((report) => report.creates(table)) ??
+      reports.findLast((report) => report.mentions(table)) ??
+      reports.at(-1);
+    place?.ofTable(rule, table, `${detail} ${fresh.join(', ')}`);
   }
   const ended = reports.map((report) => report.end());
   return {
@@ -53,12 +65,25 @@ export async function lint({ files, before = [], facts }: LintOptions): Promise<
   };
 }
 
+/** Faults of the schema as a whole, with a key for each of their parts. */
+function faultsOf(schema: KnownSchema) {
+  return rules.flatMap(({ id, atEnd }) =>
+    [...(atEnd?.(schema) ?? [])].map((problem) => ({
+      ...problem,
+      rule: id,
+      keys: problem.parts.map((part) => [id, problem.table, problem.detail, part].join('\n')),
+    })),
+  );
+}
+
 class FileReport {
   readonly #file: ReadFile;
   readonly #schema: KnownSchema;
   readonly #facts: TableFacts | undefined;
   /** Tables and views that the file creates, with the statement. */
   readonly #created = new Map<string, Statement>();
+  /** The last statement about each table and function. */
+  readonly #mentioned = new Map<string, Statement>();
   readonly #found: (Finding & { readonly statement?: Statement })[] = [];
 
   constructor(file: ReadFile, schema: KnownSchema, facts: TableFacts | undefined) {
@@ -86,6 +111,7 @@ class FileReport {
         statements,
         role,
         size: (table) => this.#size(table, direction),
+        ...(this.#facts?.column ? { column: this.#facts.column } : {}),
       };
       for (const rule of rules) this.#apply(rule, statement, at);
       if (direction === 'down' || statement.place === 'function') continue;
@@ -100,7 +126,8 @@ class FileReport {
       for (const relation of [created, replaced]) {
         if (relation && !this.#created.has(nameOf(relation))) this.#created.set(nameOf(relation), statement);
       }
-      this.#schema.apply(statement.node);
+      for (const name of subjectsOf(statement.node)) this.#mentioned.set(name, statement);
+      this.#schema.apply(statement.node, statement.place);
     }
   }
 
@@ -117,10 +144,18 @@ class FileReport {
     }
   }
 
-  /** Reports a finding about a table, if this file creates it. */
+  creates(table: string): boolean {
+    return this.#created.has(table);
+  }
+
+  mentions(table: string): boolean {
+    return this.#mentioned.has(table);
+  }
+
+  /** Reports a finding about a table where the file creates it, or else at the last statement about it. */
   ofTable(rule: string, table: string, detail: string): void {
-    const statement = this.#created.get(table);
-    if (statement) this.#report(rule, statement.line, detail, { statement });
+    const statement = this.#created.get(table) ?? this.#mentioned.get(table);
+    this.#report(rule, statement?.line ?? 1, detail, statement ? { statement } : {});
   }
 
   #report(

@@ -95,9 +95,11 @@ async function readModule(content: string, path: string): Promise<Parts> {
     recorded[direction].steps.flatMap((step) => {
       const sql = textOf(step);
       const parsed = parseSql(sql, step.line, direction);
+      const built = step.kind === 'sql' ? {} : { builder: true };
       if (parsed.error) errors.push(parsed.error);
       unseen.push(...parsed.unseen);
       allowances.push(...parsed.comments.flatMap((comment) => allowanceIn(comment) ?? []));
+      for (const statement of parsed.statements) Object.assign(statement, built);
       covered.push({
         from: step.line,
         to: step.line + sql.trimEnd().split('\n').length - 1,

@@ -3,13 +3,9 @@ import type { Node } from 'libpg-query';
 import type { Severity } from '../../../core/severity.ts';
 import type { MigrationFile } from '../files.ts';
 import type { Direction } from '../ledger.ts';
-import type { KnownSchema } from './schema.ts';
+import type { KnownSchema, Place } from './schema.ts';
 
-/**
- * Place of a statement: `migration` runs as it is; `block` runs inside a DO block of the migration; `function` runs later,
- * when the function is called.
- */
-export type Place = 'migration' | 'block' | 'function';
+export type { Place };
 
 /** Replaces a name in a statement that is known only when the block around it runs. */
 export const standIn = 'lint_stand_in';
@@ -26,10 +22,19 @@ export interface Statement {
   lineAt(location: number | undefined): number;
   /** The statement of the file that contains it, or itself. */
   readonly top: Statement;
+  /** Whether buildPartitionedIndex makes it, which also builds the index of each leaf. @default false */
+  readonly builder?: boolean;
 }
 
 /** Size of a table; `new` means that no version of the application has read or written it yet. */
 export type Size = 'new' | 'small' | 'unknown' | 'large';
+
+export interface LiveColumn {
+  /** As in the tree of a statement: `varchar(100)`, `numeric(5,4)`. */
+  readonly type: string;
+  /** Objects whose expressions read the column, so that PostgreSQL refuses the change or checks every row. */
+  readonly usedBy: readonly string[];
+}
 
 /** Facts about a file as a whole. */
 export interface FileFacts {
@@ -49,6 +54,8 @@ export interface Context {
   /** Role that executes the statement; undefined for the login. */
   readonly role: string | undefined;
   size(table: string): Size;
+  /** A column in the database. @default - no database, or the column is not there */
+  column?(table: string, column: string): LiveColumn | undefined;
 }
 
 export interface Problem {
@@ -105,8 +112,21 @@ export interface Rule extends RuleFacts {
   checkFile?(file: FileFacts): Iterable<{ readonly line: number; readonly detail: string }>;
   /** Inspects one allowance of a file. @returns the fault */
   checkAllowance?(allowance: AllowanceFacts): string | undefined;
-  /** Inspects the schema after the last file. The finding is reported where the table was created. */
-  atEnd?(schema: KnownSchema): Iterable<{ readonly table: string; readonly detail: string }>;
+  /**
+   * Inspects the schema after the last file. Faults of the schema before the first file are left out. The finding is
+   * reported where a file creates the table, or else at the last statement about it.
+   */
+  atEnd?(schema: KnownSchema): Iterable<StateProblem>;
+}
+
+/** A fault of the schema as a whole: `llama.notes lacks` FORCE ROW LEVEL SECURITY, a RESTRICTIVE policy. */
+export interface StateProblem {
+  /** Table or function that the finding is about. */
+  readonly table: string;
+  /** Begins the detail of the finding. */
+  readonly detail: string;
+  /** Faults that end the detail; none is no finding. */
+  readonly parts: readonly string[];
 }
 
 export interface Family {

@@ -141,3 +141,18 @@ export function relationsIn(root: unknown): RangeVar[] {
   }
   return relations;
 }
+
+/** Names of the tables and functions that a statement is about. */
+export function subjectsOf(node: Node): string[] {
+  const drop = is(node, 'DropStmt');
+  const grant = is(node, 'GrantStmt');
+  const fn = is(node, 'CreateFunctionStmt');
+  const registered = is(node, 'InsertStmt')?.selectStmt;
+  return [
+    ...relationsIn(node).map(nameOf),
+    ...objectNames(drop?.objects).flatMap((name) => [name, name.split('.').slice(0, -1).join('.')]),
+    ...objectNames(grant?.objects),
+    ...(fn ? [dotted(fn.funcname)] : []),
+    ...every(registered, 'List').flatMap(({ items }) => `llama.${textOf(items?.[0])}`),
+  ];
+}

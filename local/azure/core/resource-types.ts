@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { nameOf, parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
+import { isResourceName } from '../../../azure/resource-names.ts';
 import type { ResourceTypeName } from '../../../azure/resource-types.ts';
 import { type JsonObject, merge, objectAt } from '../../../core/json.ts';
 import { publishedShape } from '../published/shapes.ts';
@@ -142,6 +143,16 @@ export function requireParent(azure: Azure, id: string): void {
     throw general.parentResourceNotFound(typeOf(id), parent);
 }
 
+/**
+ * https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+ *
+ * @throws ArmError 400 for a name that the type does not have
+ */
+export function refuseNameOfAnotherShape(id: string): void {
+  const name = decodeURIComponent(nameOf(id));
+  if (!isResourceName(typeOf(id), name)) throw general.invalidResourceName(name, typeOf(id));
+}
+
 function canonicalId(azure: Azure, path: string): string {
   const existing = azure.store.get(path);
   if (existing) return existing.id;
@@ -167,6 +178,8 @@ function change(
   const busy = definition.busyOn?.(sent, context) ?? [];
   operations.refuseWhenBusy(busy);
   const kept = definition.accept(method === 'PATCH' && existing ? patched(existing, sent) : sent, context);
+  // After the type's own rules, which answer more exactly.
+  if (!existing) refuseNameOfAnotherShape(id);
   if (definition.change === 'immediate') {
     const startedAt = Date.now();
     const resource = store.put(id, kept);

@@ -12,9 +12,11 @@ export function registerConsumption(azure: Azure): void {
     shape: budgetShape,
     scope: 'anywhere',
     change: 'immediate',
-    accept: (sent, { name }) => {
+    accept: (sent, { name, existing }) => {
       const start = textAt(sent, 'properties', 'timePeriod', 'startDate') ?? '';
       if (!/^\d{4}-\d{2}-01T/.test(start)) throw monitoring.budgetStartNotFirstOfMonth(start, name);
+      if (!existing && !isNear(start, new Date(azure.clock.now())))
+        throw monitoring.budgetStartOutOfRange(start, name);
       const end = textAt(sent, 'properties', 'timePeriod', 'endDate');
       const properties = objectAt(sent, 'properties');
       return {
@@ -27,6 +29,13 @@ export function registerConsumption(azure: Azure): void {
       };
     },
   });
+}
+
+/** Whether a first of a month is that of now or one of the twelve after it. */
+function isNear(start: string, now: Date): boolean {
+  const [year = 0, month = 0] = start.split('-').map(Number);
+  const months = (year - now.getUTCFullYear()) * 12 + month - (now.getUTCMonth() + 1);
+  return months >= 0 && months <= 12;
 }
 
 function tenYearsAfter(start: string): string {

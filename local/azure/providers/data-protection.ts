@@ -3,10 +3,12 @@
  * https://learn.microsoft.com/azure/backup/backup-azure-database-postgresql-flex-overview
  */
 
+import { redundancyOf } from '../../../azure/regions.ts';
 import { parentOf, resourceGroupOf, typeOf } from '../../../azure/resource-id.ts';
-import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
+import { type JsonObject, objectAt, objectsAt, textAt } from '../../../core/json.ts';
 import { holdsRole } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
+import { canonicalLocation } from '../core/locations.ts';
 import { keep, registerResourceType, withPrincipal } from '../core/resource-types.ts';
 import { dataProtectionShapes } from '../core/shapes.ts';
 import { backup as refusals } from '../refusals/backup.ts';
@@ -21,7 +23,10 @@ export function registerDataProtection(azure: Azure): void {
     shape: dataProtectionShapes.vault,
     change: 'polled',
     patch: true,
-    accept: (sent, { name, existing }) => keep(withPrincipal(azure, sent, existing, name)),
+    accept: (sent, { name, existing }) => {
+      refuseRedundancy(sent, name);
+      return keep(withPrincipal(azure, sent, existing, name));
+    },
     mayDelete: (vault) => {
       const [instance] = store.children(vault.id, `${vaultType}/backupInstances`);
       if (instance) throw refusals.vaultProtectsInstances(vault.name, instance.name);
@@ -46,6 +51,16 @@ export function registerDataProtection(azure: Azure): void {
       });
     },
   });
+}
+
+function refuseRedundancy(sent: JsonObject, vault: string): void {
+  const location = canonicalLocation(textAt(sent, 'location') ?? '');
+  const { pair, zones } = redundancyOf(location);
+  for (const { type = '' } of objectsAt(sent, 'properties', 'storageSettings').map((one) => ({
+    type: textAt(one, 'type'),
+  })))
+    if ((type === 'GeoRedundant' && !pair) || (type === 'ZoneRedundant' && !zones))
+      throw refusals.redundancyNotOffered(vault, type, location);
 }
 
 function refuseInstance(azure: Azure, sent: JsonObject, vault: string): void {

@@ -1,9 +1,13 @@
 /** Microsoft.Storage: accounts and containers, as far as the state of Terraform needs them. */
-import { nameOf, parentOf } from '../../../azure/resource-id.ts';
-import { objectAt } from '../../../core/json.ts';
+import { redundancyOf } from '../../../azure/regions.ts';
+import { nameOf, parentOf, sameId } from '../../../azure/resource-id.ts';
+import { type JsonObject, objectAt, textAt } from '../../../core/json.ts';
 import type { Azure } from '../core/context.ts';
-import { keep, registerResourceType } from '../core/resource-types.ts';
+import { canonicalLocation } from '../core/locations.ts';
+import { refuseReservedName } from '../core/names.ts';
+import { type Change, keep, registerResourceType } from '../core/resource-types.ts';
 import { storageShapes } from '../core/shapes.ts';
+import { storage as refusals } from '../refusals/storage.ts';
 import type { BlobStore } from './storage-blobs.ts';
 
 const accountType = 'Microsoft.Storage/storageAccounts';
@@ -13,8 +17,10 @@ export function registerStorage(azure: Azure, blobs: BlobStore): void {
     type: accountType,
     shape: storageShapes.account,
     change: 'accepted',
-    accept: (sent, { name }) =>
-      keep(sent, { primaryEndpoints: { blob: `https://${name}.blob.core.windows.net/` } }),
+    accept: (sent, { id, name }) => {
+      refuseAccount(azure, sent, { id, name });
+      return keep(sent, { primaryEndpoints: { blob: `https://${name}.blob.core.windows.net/` } });
+    },
   });
   registerResourceType(azure, {
     type: `${accountType}/blobServices`,
@@ -32,4 +38,17 @@ export function registerStorage(azure: Azure, blobs: BlobStore): void {
       return { properties: { publicAccess: 'None', ...objectAt(sent, 'properties') } };
     },
   });
+}
+
+function refuseAccount(azure: Azure, sent: JsonObject, { id, name }: Pick<Change, 'id' | 'name'>): void {
+  if (!/^[a-z0-9]{3,24}$/.test(name)) throw refusals.nameNotValid(name);
+  refuseReservedName(name);
+  const others = azure.store.ofType(accountType).filter((other) => !sameId(other.id, id));
+  if (others.some((other) => other.name === name)) throw refusals.nameTaken(name);
+  const location = canonicalLocation(textAt(sent, 'location') ?? '');
+  const { pair, zones } = redundancyOf(location);
+  // Standard_RAGZRS: `G` is the paired region, `ZRS` the zones.
+  const sku = textAt(sent, 'sku', 'name') ?? '';
+  if ((/_(?:RA)?G/.test(sku) && !pair) || (/ZRS$/.test(sku) && !zones))
+    throw refusals.redundancyNotOffered(sku, location);
 }

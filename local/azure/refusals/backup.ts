@@ -11,6 +11,14 @@ export const backup = defineRefusals('Long-term backup', {
     source: `${learn}/backup/create-manage-backup-vault`,
     message: (vault: string, instance: string) => `Vault '${vault}' still protects '${instance}'.`,
   },
+  redundancyNotOffered: {
+    status: 400,
+    code: 'UserErrorRedundancyNotSupported',
+    rule: 'Geo-redundant backups need a region with a pair, zone-redundant ones a region with availability zones',
+    source: `${learn}/backup/backup-vault-overview#storage-settings-in-the-backup-vault`,
+    message: (vault: string, redundancy: string, location: string) =>
+      `Backup vault '${vault}' cannot be ${redundancy} in region '${location}'.`,
+  },
   dataSourceNotFound: {
     status: 400,
     code: 'UserErrorDatasourceNotFound',

@@ -52,6 +52,14 @@ export const general = defineRefusals('Every request', {
     message: (name: string) =>
       `The resource name '${name}' or a part of the name is a trademarked or reserved word.`,
   },
+  invalidResourceName: {
+    status: 400,
+    code: 'InvalidResourceName',
+    rule: 'A name has the length and the characters of its type',
+    source: `${manager}/management/resource-name-rules`,
+    message: (name: string, type: string) =>
+      `Resource name ${name} is invalid. The name of a resource of type ${type} has the length and the characters that the naming rules give.`,
+  },
   resourceGroupNotFound: {
     status: 404,
     code: 'ResourceGroupNotFound',

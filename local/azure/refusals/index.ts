@@ -12,10 +12,11 @@ import { monitoring } from './monitoring.ts';
 import { network } from './network.ts';
 import { replicas } from './replicas.ts';
 import { children } from './server-children.ts';
+import { storage } from './storage.ts';
 
 export const refusalAreas: readonly RefusalArea[] = [
   ...[general, entra, graph, authorization, server, children, replicas],
-  ...[network, keyVault, vaultData, monitoring, backup, deployments, blobs],
+  ...[network, keyVault, vaultData, monitoring, backup, deployments, storage, blobs],
 ].map(areaOf);
 
 /** `area: name` of each, as an answer carries it. */

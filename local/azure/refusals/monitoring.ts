@@ -95,6 +95,14 @@ export const monitoring = defineRefusals('Monitoring and cost', {
     source: `${learn}/azure-resource-manager/management/resource-name-rules#microsoftoperationalinsights`,
     message: (name: string) => `Workspace name '${name}' must have 4 to 63 characters.`,
   },
+  budgetStartOutOfRange: {
+    status: 400,
+    code: 'InvalidStartDate',
+    rule: 'A new budget starts in the current month or in the twelve after it',
+    source: 'https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update',
+    message: (start: string, name: string) =>
+      `Start date ${start} of budget '${name}' must be in the current time grain, or at most twelve months ahead.`,
+  },
   budgetStartNotFirstOfMonth: {
     status: 400,
     code: 'InvalidStartDate',

@@ -49,7 +49,7 @@ export const databaseRows: readonly Row[] = [
     change: { 'server.extensions': ['pgcrypto', 'pgcrypto'] },
     field: 'server.extensions.1',
     value: 'pgcrypto',
-    source: extensions,
+    source: /settings\.ts/,
   },
   {
     what: 'a library as if it were an extension',
@@ -66,7 +66,7 @@ export const databaseRows: readonly Row[] = [
     change: { 'server.preloadLibraries': ['pgaudit'] },
     field: 'server.preloadLibraries.0',
     value: 'pgaudit',
-    source: extensions,
+    source: /settings\.ts/,
     remedy: /server\.extensions/,
   },
   {
@@ -75,7 +75,7 @@ export const databaseRows: readonly Row[] = [
     change: { 'server.auditClasses': ['ddl', 'ddl'] },
     field: 'server.auditClasses.1',
     value: 'ddl',
-    source: /security-audit/,
+    source: /settings\.ts/,
   },
   {
     what: 'the minus shorthand, which Azure refuses',

@@ -99,6 +99,31 @@ export const identityRows: readonly Row[] = [
     change: { 'database.logins.0.name': 'pg_application' },
     source: /sql-createrole/,
   },
+  ...['public', 'none', 'NONE', 'session_user', 'azuresu'].map((name) => ({
+    what: `login ${name}, which PostgreSQL or Azure reserves`,
+    id: 'authentication/login-name' as const,
+    change: { 'database.logins.0.name': name },
+    source: /sql-createrole/,
+  })),
+  {
+    what: 'a login with the name of an administrator',
+    id: 'authentication/login-is-not-an-administrators',
+    change: { 'database.logins.0.name': 'llama-mapper-database-admins-production' },
+    source: /decisions\.md, 11a/,
+  },
+  {
+    what: 'a login with the name of the password administrator',
+    id: 'authentication/login-is-not-an-administrators',
+    from: withPassword,
+    change: { 'database.logins.0.name': withPassword.server.authentication.administratorLogin },
+    source: /decisions\.md, 11a/,
+  },
+  {
+    what: 'a login with NUL',
+    id: 'texts/no-control-character',
+    change: { 'database.logins.0.name': 'application\u0000' },
+    source: /datatype-character/,
+  },
   {
     what: 'a login too long for PostgreSQL',
     id: 'authentication/login-name',
@@ -123,7 +148,7 @@ export const identityRows: readonly Row[] = [
     what: 'one principal with two logins',
     id: 'authentication/logins-are-distinct',
     change: { 'database.logins.2.objectId': 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d02' },
-    source: entra,
+    source: /decisions\.md, 11a/,
   },
   {
     what: 'an administrator as a tenant-facing login',
@@ -164,7 +189,7 @@ export const identityRows: readonly Row[] = [
     field: `${cmk}.geoBackup`,
     value: 'https://comply-ai-cmk-wus.vault.azure.net/keys/server',
     says: /geo-redundant backup, which the settings do not have/,
-    source: /data-encryption/,
+    source: /settings\.ts/,
   },
   {
     what: "the replica's key in the primary's vault",

@@ -124,7 +124,7 @@ export const networkRows: readonly Row[] = [
     change: { 'network.recovery': undefined },
     field: 'network.recovery',
     value: undefined,
-    source: /read-replicas/,
+    source: /decisions\.md, 6/,
   },
   {
     what: 'a recovery network without a region',
@@ -251,6 +251,47 @@ export const networkRows: readonly Row[] = [
     field: 'network.postgresqlZone.name',
     value: 'db.comply-ai.internal',
     source: /private-endpoint-dns/,
+  },
+  {
+    what: 'two firewall rules whose names differ in case',
+    id: 'network/firewall-rules-are-distinct',
+    from: open,
+    change: {
+      'network.allowedRanges': [
+        { name: 'office', start: '20.50.10.0', end: '20.50.10.9' },
+        { name: 'Office', start: '20.50.20.0', end: '20.50.20.9' },
+      ],
+    },
+    field: 'network.allowedRanges.1.name',
+    value: 'Office',
+    source: firewall,
+  },
+  {
+    what: 'two subnets of a network whose names differ in case',
+    id: 'across/subnet',
+    from: injected,
+    change: { 'network.primary.delegatedSubnet.name': 'Llama-Mapper-Endpoints' },
+    source: /decisions\.md, 36/,
+  },
+  {
+    what: "an injected server's zone with the name of the server",
+    id: 'network/injected-zone-name',
+    from: injected,
+    change: {
+      'network.postgresqlZone': { name: 'llama-mapper-production.postgres.database.azure.com' },
+    },
+    field: 'network.postgresqlZone.name',
+    value: 'llama-mapper-production.postgres.database.azure.com',
+    source: /networking-private/,
+  },
+  {
+    what: "an injected server's zone with a label of 64 letters",
+    id: 'names/private-dns-zone',
+    from: injected,
+    change: { 'network.postgresqlZone': { name: `${'a'.repeat(64)}.postgres.database.azure.com` } },
+    field: 'network.postgresqlZone.name',
+    value: `${'a'.repeat(64)}.postgres.database.azure.com`,
+    source: /resource-name-rules/,
   },
   {
     what: 'a DNS zone that an injected server cannot have',

@@ -5,6 +5,31 @@ const naming = /resource-name-rules/;
 const many = Object.fromEntries(Array.from({ length: 51 }, (_, number) => [`Tag${number}`, 'x']));
 
 export const surroundingRows: readonly Row[] = [
+  ...['$' + '{timestamp()}', 'a %' + '{if true}b%' + '{endif}', '$$' + '{x}'].map((value) => ({
+    what: `a tag with the template ${value}`,
+    id: 'texts/no-template' as const,
+    change: { 'tags.Owner': value },
+    source: /terraform\/language/,
+  })),
+  {
+    what: "a tag's name with a template",
+    id: 'texts/no-template',
+    change: { ['tags.a$' + '{b}']: 'x' },
+    value: 'a$' + '{b}',
+    source: /terraform\/language/,
+  },
+  {
+    what: 'a parameter with a template',
+    id: 'texts/no-template',
+    change: { 'server.parameters.log_line_prefix': '%t $' + '{path.module}' },
+    source: /terraform\/language/,
+  },
+  {
+    what: 'a tag with an escape sequence',
+    id: 'texts/no-control-character',
+    change: { 'tags.Owner': 'a\u001b[2J' },
+    source: /datatype-character/,
+  },
   {
     what: "an environment's name that is not a stack id",
     id: 'names/environment',
@@ -13,6 +38,55 @@ export const surroundingRows: readonly Row[] = [
     field: 'name',
     value: 'Dev Test',
     source: /decisions\.md, 1/,
+  },
+  {
+    what: "a server's name with microsoft in it",
+    id: 'names/reserved-word',
+    change: { 'server.name': 'llama-microsoft-mapper' },
+    says: /Azure reserves microsoft/,
+    source: /reserved-resource-name/,
+  },
+  {
+    what: "a replica's name that starts with login",
+    id: 'names/reserved-word',
+    change: { 'replica.name': 'login-llama-mapper' },
+    says: /reserves login/,
+    source: /reserved-resource-name/,
+  },
+  {
+    what: 'a virtual endpoint named with a reserved word',
+    id: 'names/reserved-word',
+    change: { 'virtualEndpoint.name': 'azure' },
+    says: /reserves azure/,
+    source: /reserved-resource-name/,
+  },
+  {
+    what: 'a vault with windows in its name, in another case',
+    id: 'names/reserved-word',
+    change: { 'keyVault.name': 'my-Windows-vault' },
+    says: /reserves windows/,
+    source: /reserved-resource-name/,
+  },
+  {
+    what: "a state's account named with a reserved word",
+    id: 'names/reserved-word',
+    change: { 'state.storageAccount': 'outlook' },
+    says: /reserves outlook/,
+    source: /reserved-resource-name/,
+  },
+  {
+    what: "one name for an environment's two groups, in another case",
+    id: 'across/resource-group',
+    change: { 'recoveryResourceGroup.name': 'Comply-AI-production-RG' },
+    source: /decisions\.md, 36/,
+    remedy: /This environment already has it as resourceGroup\.name/,
+  },
+  {
+    what: 'a vault named as the server beside it',
+    id: 'across/private-endpoint',
+    change: { 'keyVault.name': 'llama-mapper-production' },
+    field: 'server.name',
+    source: /decisions\.md, 36/,
   },
   {
     what: "a server's name in upper case",
@@ -91,7 +165,13 @@ export const surroundingRows: readonly Row[] = [
     id: 'names/database-is-not-built-in',
     says: /azure_sys, postgres/,
     change: { 'database.name': 'azure_sys' },
-    source: /concepts-limits/,
+    source: /concepts-servers/,
+  },
+  {
+    what: 'a database that every server has, in another case',
+    id: 'names/database-is-not-built-in',
+    change: { 'database.name': 'Postgres' },
+    source: /concepts-servers/,
   },
   {
     what: "a database's name that starts with a digit",
@@ -167,10 +247,10 @@ export const surroundingRows: readonly Row[] = [
     source: /cost-management/,
   },
   {
-    what: 'a budget from the middle of a month',
-    id: 'operations/budget-start',
-    change: { 'budget.startDate': '2026-12-15T00:00:00Z' },
-    source: /consumption_budget/,
+    what: 'a budget with a start of its own, which Azure refuses a year later',
+    id: 'shape/known-setting',
+    change: { 'budget.startDate': '2026-12-01T00:00:00Z' },
+    source: /settings\.ts/,
   },
   {
     what: 'a budget without a contact',
@@ -235,14 +315,22 @@ export const surroundingRows: readonly Row[] = [
     change: { policyTags: ['Owner'] },
     field: 'policyTags',
     value: 'Owner',
-    source: /tag-resources/,
+    source: /settings\.ts/,
+  },
+  {
+    what: 'a tag that a policy adds too, in another case',
+    id: 'operations/policy-tag',
+    change: { policyTags: ['environment'] },
+    field: 'policyTags',
+    value: 'environment',
+    source: /settings\.ts/,
   },
   {
     what: "another environment's tag",
     id: 'operations/environment-tag',
     change: { 'tags.Environment': 'staging' },
     says: /environment's name \(production\)/,
-    source: /resource-tagging/,
+    source: /decisions\.md, 35/,
   },
   {
     what: 'a misspelled setting',

@@ -1,12 +1,27 @@
 /** Changes that break the application version still running, or that lose data. */
 
+import { groupRoles } from '../../../schema/roles.ts';
 import { changes, dropped } from '../commands.ts';
+import { typeWithModifiers } from '../known-table.ts';
 import { type Family, type Rule, standIn } from '../rule.ts';
-import { all, is, nameOf } from '../tree.ts';
+import { all, is, nameOf, objectNames, roleName } from '../tree.ts';
 
 const expandContract =
   'Add the new object beside the old one, release an application version that uses it, and remove the old one in a later release.';
 const running = 'the application version that is still running uses the old name';
+
+/** Whether a type holds every value of another one in the same bytes, so that PostgreSQL rewrites and checks no row. */
+function isLonger(before: string, after: string): boolean {
+  const [, from = '', limits = ''] = /^(\w+)(?:\((.*)\))?$/.exec(before) ?? [];
+  const [, to = '', wider = ''] = /^(\w+)(?:\((.*)\))?$/.exec(after) ?? [];
+  const [precision = 0, scale = 0] = limits.split(',').map(Number);
+  const [newPrecision = 0, newScale = 0] = wider.split(',').map(Number);
+  if (from === 'varchar' && (to === 'text' || (to === 'varchar' && wider === ''))) return true;
+  if (from === 'text') return to === 'varchar' && wider === '';
+  if (from !== to || limits === '') return false;
+  if (from === 'varchar' || from === 'varbit') return wider === '' || newPrecision >= precision;
+  return from === 'numeric' && (wider === '' || (newPrecision >= precision && newScale === scale));
+}
 
 const releaseFirst =
   'Release a version that does not use it first. Then drop it with an allowance that names that release.';
@@ -83,13 +98,22 @@ const rules: readonly Rule[] = [
     severity: 'high',
     title: 'Columns keep their types',
     why: 'most changes rewrite the table under ACCESS EXCLUSIVE, and the running application binds the old type',
-    remedy: `${expandContract} A longer varchar is harmless: accept it with an allowance.`,
+    remedy: `${expandContract} A longer varchar that no policy, view, trigger or check reads is harmless: with --url the lint sees it; otherwise accept it with an allowance.`,
     source: 'squawk changing-column-type; strong_migrations "changing the type of a column"',
     matters: 'existing',
-    *check(statement) {
+    *check(statement, at) {
       for (const { table, command } of changes(statement)) {
-        if (command.subtype === 'AT_AlterColumnType')
-          yield { detail: `${table}.${command.name} changes its type`, table };
+        if (command.subtype !== 'AT_AlterColumnType') continue;
+        const column = is(command.def, 'ColumnDef');
+        const live = at.column?.(table, command.name ?? '');
+        const longer =
+          live &&
+          column &&
+          column.raw_default === undefined &&
+          isLonger(live.type, typeWithModifiers(column));
+        if (longer && live.usedBy.length === 0) continue;
+        const used = longer ? `, which ${live.usedBy.join(', ')} reads` : '';
+        yield { detail: `${table}.${command.name} changes its type${used}`, table };
       }
     },
   },
@@ -206,6 +230,38 @@ const rules: readonly Rule[] = [
         if (name.includes(standIn)) continue;
         if (!at.file.losesDataOf.includes(name.replace(/^llama\./, '')))
           yield { detail: `${name} is dropped and not declared` };
+      }
+    },
+  },
+  {
+    id: 'revoke-in-use',
+    severity: 'high',
+    title: 'No role loses a privilege that it may use',
+    why: 'the next statement of the running application or of maintenance that needs it fails with "permission denied"',
+    remedy:
+      'Release a version that does not need it first. Then revoke it with an allowance that names that release.',
+    source: 'check ISO-050; PostgreSQL manual, REVOKE',
+    *check({ node }, at) {
+      const revoke = is(node, 'GrantStmt');
+      if (!revoke || revoke.is_grant === true || revoke.objtype === 'OBJECT_SCHEMA') return;
+      const roles = all(revoke.grantees, 'RoleSpec')
+        .map(roleName)
+        .filter((role) => groupRoles.includes(role));
+      const relations = all(revoke.objects, 'RangeVar').map(nameOf);
+      const names = relations
+        .filter((name) => at.size(name) !== 'new')
+        .concat(
+          revoke.objtype === 'OBJECT_FUNCTION'
+            ? objectNames(revoke.objects).filter((name) => at.schema.functions.has(name))
+            : [],
+        );
+      for (const name of names) {
+        for (const role of roles) {
+          const holds =
+            revoke.objtype !== 'OBJECT_TABLE' ||
+            [...(at.schema.tables.get(name)?.grants.keys() ?? [])].some((key) => key.startsWith(`${role} `));
+          if (holds) yield { detail: `${role} loses privileges on ${name}` };
+        }
       }
     },
   },

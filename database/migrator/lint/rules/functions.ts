@@ -1,5 +1,6 @@
 /** Functions, triggers and search paths. */
 import type { AlterFunctionStmt, CreateFunctionStmt } from 'libpg-query';
+import { applicationRole, writesAuditTrail } from '../../../schema/roles.ts';
 import { changes, dropped } from '../commands.ts';
 import { type Family, type Problem, type Rule, standIn } from '../rule.ts';
 import { occurrences } from '../section.ts';
@@ -136,6 +137,83 @@ const rules: readonly Rule[] = [
         if (!triggerCreated.after(at, statement, table))
           yield { detail: `${name.split('.').at(-1)} of ${table} is dropped` };
       }
+    },
+  },
+  {
+    id: 'function-open-to-public',
+    severity: 'high',
+    title: 'PUBLIC may execute no function',
+    why: 'default privileges close the functions of llama_owner only; PostgreSQL lets every role execute a function that another role creates',
+    remedy: 'REVOKE ALL ON FUNCTION … FROM PUBLIC in the same file.',
+    source: 'check ISO-025; PostgreSQL manual, CREATE FUNCTION',
+    *check(statement, at) {
+      const fn = is(statement.node, 'CreateFunctionStmt');
+      // definer-open-to-public reports the others.
+      if (!fn || at.role === 'llama_owner' || textOf(option(fn.options, 'security')?.arg) === 'true') return;
+      const name = dotted(fn.funcname);
+      if (fn.replace === true && at.schema.functions.has(name)) return;
+      if (!revokedFromPublic.anywhere(at, name)) yield { detail: `PUBLIC may execute ${name}` };
+    },
+  },
+  {
+    id: 'definer-reads-no-tenant',
+    severity: 'critical',
+    title: 'SECURITY DEFINER functions that tenants may call read the tenant of the transaction',
+    why: 'such a function runs with the policies of its owner, so the caller would choose the tenant',
+    remedy:
+      "Filter by current_setting('app.current_tenant_id', true) inside the function, or REVOKE EXECUTE FROM application_role.",
+    source: 'check ISO-026; pgrls SEC014',
+    *atEnd(schema) {
+      for (const [name, { definer, trigger, callers, source }] of schema.functions) {
+        const open = definer && !trigger && (callers.has(applicationRole) || callers.has('public'));
+        const reads = /\bapp\.current_tenant_id\b/.test(source);
+        yield {
+          table: name,
+          detail: name,
+          parts: open && !reads ? ['does not read app.current_tenant_id'] : [],
+        };
+      }
+    },
+  },
+  {
+    id: 'leakproof-function',
+    severity: 'high',
+    title: 'No function is LEAKPROOF',
+    why: 'a leakproof function may run before the condition of a policy, on rows of other tenants',
+    remedy: 'Remove LEAKPROOF.',
+    source: 'check ISO-035; pgrls SEC017',
+    *check({ node }) {
+      const changed = is(node, 'AlterFunctionStmt');
+      const fn = is(node, 'CreateFunctionStmt');
+      const given = option(fn?.options ?? changed?.actions, 'leakproof');
+      if (textOf(given?.arg) === 'true')
+        yield { detail: `${dotted(fn?.funcname ?? changed?.func?.objname)} is LEAKPROOF` };
+    },
+  },
+  {
+    id: 'audit-function-changed',
+    severity: 'high',
+    title: 'The trigger functions that write the audit trail keep writing it',
+    why: 'all audited tables share them, so a replaced body stops the trail of every table',
+    remedy: 'Keep the INSERT INTO llama.audit_trail in the function.',
+    source: 'migrations/0008_audit_trail.sql; checks AUD-001 and AUD-005',
+    *check({ node }, at) {
+      const changed = is(node, 'AlterFunctionStmt');
+      const name = dotted(changed?.func?.objname);
+      const before = at.schema.functions.get(name);
+      const security = option(changed?.actions, 'security');
+      if (before && writesAuditTrail(before.source) && security && textOf(security.arg) !== 'true')
+        yield { detail: `${name} becomes SECURITY INVOKER` };
+      const fn = is(node, 'CreateFunctionStmt');
+      const known = at.schema.functions.get(dotted(fn?.funcname));
+      if (!fn || !known?.trigger || !writesAuditTrail(known.source)) return;
+      const as = option(fn.options, 'as')?.arg;
+      const source = textOf(is(as, 'List')?.items?.[0] ?? as) ?? '';
+      const lost = [
+        ...(writesAuditTrail(source) ? [] : ['no longer writes llama.audit_trail']),
+        ...(textOf(option(fn.options, 'security')?.arg) === 'true' ? [] : ['is no longer SECURITY DEFINER']),
+      ];
+      for (const detail of lost) yield { detail: `${dotted(fn.funcname)} ${detail}` };
     },
   },
 ];

@@ -152,6 +152,35 @@ const rules: readonly Rule[] = [
         yield { detail: `index ${index.idxname ?? ''} has ${columns} columns` };
     },
   },
+  {
+    id: 'index-on-only',
+    severity: 'high',
+    title: 'An index of a partitioned table covers its partitions',
+    why: 'ON ONLY makes an invalid index, which no query uses and which enforces nothing, until an index of each partition is attached',
+    remedy: builder,
+    source: 'PostgreSQL manual, CREATE INDEX; check IDX-002',
+    *check({ node, builder: whole }, at) {
+      const index = is(node, 'IndexStmt');
+      const table = nameOf(index?.relation);
+      if (!index || whole === true || index.relation?.inh === true || !at.schema.isPartitioned(table)) return;
+      const empty = at.size(table) === 'new' && (at.schema.registered.get(table) ?? 'none') === 'none';
+      if (!empty) yield { detail: `${index.idxname ?? 'an index'} of ${table} stays invalid` };
+    },
+  },
+  {
+    id: 'materialized-view-without-key',
+    severity: 'high',
+    title: 'Materialized views have a unique index without a condition',
+    why: 'REFRESH … CONCURRENTLY requires it, and every other refresh blocks readers',
+    remedy: 'CREATE UNIQUE INDEX … ON the view (columns), in the same file.',
+    source: 'PostgreSQL manual, REFRESH MATERIALIZED VIEW; check IDX-008',
+    *atEnd(schema) {
+      for (const [table, { kind, uniqueIndexes }] of schema.tables) {
+        const lacks = kind === 'materialized view' && uniqueIndexes.size === 0;
+        yield { table, detail: table, parts: lacks ? ['has no unique index'] : [] };
+      }
+    },
+  },
 ];
 
 export const family: Family = { title: 'Indexes', rules };

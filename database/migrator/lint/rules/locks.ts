@@ -335,6 +335,20 @@ const rules: readonly Rule[] = [
       }
     },
   },
+  {
+    id: 'constraint-never-validated',
+    severity: 'high',
+    title: 'A constraint that is added NOT VALID is validated by a later migration',
+    why: 'it checks new rows only, but queries and people rely on it for all rows',
+    remedy: 'Add a migration with ALTER TABLE … VALIDATE CONSTRAINT ….',
+    source: 'check SCM-003; squawk constraint-missing-not-valid',
+    *atEnd(schema) {
+      for (const [table, { constraints }] of schema.tables) {
+        const open = [...constraints].filter(([, { valid }]) => !valid).map(([name]) => name);
+        yield { table, detail: `no file validates, on ${table}:`, parts: open };
+      }
+    },
+  },
 ];
 
 export const family: Family = { title: 'Locks and rewrites', rules };

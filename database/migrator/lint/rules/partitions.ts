@@ -8,6 +8,9 @@ import { all, is, nameOf, textOf } from '../tree.ts';
 const creator =
   'Use llama.create_monthly_partition, which combines LIKE, CHECK and ATTACH, with bounds in UTC.';
 
+const registry = 'llama.partitioned_tables';
+const monthly = 'RANGE (timestamp)';
+
 /** CREATE_TABLE_LIKE_IDENTITY of parsenodes.h. */
 const likeIdentity = 1 << 5;
 
@@ -122,6 +125,45 @@ const rules: readonly Rule[] = [
         if (at.schema.isPartitioned(nameOf(relation)) && (options & likeIdentity) !== 0) {
           yield { detail: `LIKE ${nameOf(relation)} copies identity columns` };
         }
+      }
+    },
+  },
+  {
+    id: 'partitioned-table-unregistered',
+    severity: 'high',
+    title: 'Tables of schema llama are partitioned by RANGE ("timestamp") and registered, or neither',
+    why: 'maintenance creates and removes partitions of registered tables only, so inserts fail when the last month is over',
+    remedy: `PARTITION BY RANGE ("timestamp"), and INSERT INTO ${registry} (table_name, retention_days) VALUES (…).`,
+    source: 'decision 14; check PAR-007',
+    *atEnd(schema) {
+      for (const [table, { partitionKey, partition }] of schema.tables) {
+        if (!table.startsWith('llama.') || partitionKey === undefined || partition) continue;
+        const parts = [
+          ...(schema.registered.has(table) ? [] : [`is not in ${registry}`]),
+          ...(partitionKey === monthly ? [] : [`is partitioned by ${partitionKey}`]),
+        ];
+        yield { table, detail: table, parts };
+      }
+      for (const table of schema.registered.keys()) {
+        const known = schema.tables.get(table);
+        const parts = known?.partitionKey === undefined ? [`is in ${registry} and not partitioned`] : [];
+        yield { table, detail: table, parts };
+      }
+    },
+  },
+  {
+    id: 'partitions-missing',
+    severity: 'critical',
+    title: 'The file that registers a partitioned table creates its months',
+    why: 'an insert without a partition for its month fails, and the next maintenance runs only hours later',
+    remedy:
+      'Add SELECT llama.create_partitions_ahead(); after the registration, the policies and the triggers.',
+    source: 'reproduced on 17; checks PAR-001 and PAR-002',
+    *atEnd(schema) {
+      for (const [table, months] of schema.registered) {
+        if (!schema.tables.has(table)) continue;
+        const lacks = { none: ['no partition'], one: ['one month only'], all: [] }[months];
+        yield { table, detail: `the files create for ${table}`, parts: lacks };
       }
     },
   },

@@ -1,10 +1,17 @@
 /** Grants, roles and owners. */
 import type { GrantStmt, Node } from 'libpg-query';
-import { applicationRole, groupRoles, schemaRoles } from '../../../schema/roles.ts';
+import {
+  adminRole,
+  analyticsRole,
+  applicationRole,
+  groupRoles,
+  ownerRole,
+  schemaRoles,
+} from '../../../schema/roles.ts';
 import { changes } from '../commands.ts';
 import type { Family, Rule, Statement } from '../rule.ts';
 import { occurrences } from '../section.ts';
-import { all, every, is, nameOf, option, roleName, textOf } from '../tree.ts';
+import { all, every, is, nameOf, objectNames, option, roleName, textOf } from '../tree.ts';
 
 interface Grant {
   readonly statement: GrantStmt;
@@ -177,17 +184,23 @@ const rules: readonly Rule[] = [
   {
     id: 'table-owner',
     severity: 'critical',
-    title: 'Tables belong to llama_owner',
+    title: 'Tables belong to llama_owner, and other objects to roles that nobody logs in as',
     why: 'an owner can drop policies and disable triggers, and later migrations cannot alter tables of another role',
     remedy: 'Keep the owner, and grant the role the privileges that it needs.',
     source: 'decision 11a; check ROL-002',
     *check(statement) {
-      if (is(statement.node, 'AlterTableStmt')?.objtype !== 'OBJECT_TABLE') return;
+      const isTable = is(statement.node, 'AlterTableStmt')?.objtype === 'OBJECT_TABLE';
       for (const { table, command } of changes(statement)) {
-        const role = command.subtype === 'AT_ChangeOwner' ? roleName(command.newowner) : 'llama_owner';
-        if (role !== 'llama_owner')
+        const role = command.subtype === 'AT_ChangeOwner' ? roleName(command.newowner) : ownerRole;
+        if (isTable ? role !== ownerRole : !mayOwn(role))
           yield { detail: `${role || 'the current role'} becomes the owner of ${table}` };
       }
+      const moved = is(statement.node, 'AlterOwnerStmt');
+      const role = roleName(moved?.newowner);
+      if (moved && !mayOwn(role))
+        yield {
+          detail: `${role || 'the current role'} becomes the owner of ${objectNames([moved.object ?? []].flat())[0]}`,
+        };
     },
   },
   {
@@ -234,6 +247,13 @@ const rules: readonly Rule[] = [
     },
   },
 ];
+
+/** Whether a role may own a function or a view. */
+function mayOwn(role: string): boolean {
+  return (
+    schemaRoles.includes(role) && ![applicationRole, adminRole, analyticsRole].some((one) => one === role)
+  );
+}
 
 export const family: Family = { title: 'Privileges', rules };
 

@@ -1,5 +1,6 @@
 /** Transactions, settings, and statements that require a superuser. */
 import { defaultLimits } from '../../load.ts';
+import { changes } from '../commands.ts';
 import type { Family, Rule } from '../rule.ts';
 import { all, dotted, is, nameOf, option, textOf } from '../tree.ts';
 
@@ -146,9 +147,13 @@ const rules: readonly Rule[] = [
     why: 'an unlogged table is empty after a failover, and replicas do not have its rows',
     remedy: 'Remove UNLOGGED.',
     source: 'PostgreSQL manual, CREATE TABLE, UNLOGGED',
-    *check({ node }) {
+    *check(statement) {
+      const { node } = statement;
       const create = is(node, 'CreateStmt')?.relation ?? is(node, 'CreateTableAsStmt')?.into?.rel;
       if (create?.relpersistence === 'u') yield { detail: `${nameOf(create)} is unlogged` };
+      for (const { table, command } of changes(statement)) {
+        if (command.subtype === 'AT_SetUnLogged') yield { detail: `${table} becomes unlogged` };
+      }
     },
   },
 ];

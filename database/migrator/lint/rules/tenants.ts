@@ -226,46 +226,54 @@ const rules: readonly Rule[] = [
     },
   },
   {
-    id: 'tenant-table-open',
+    id: 'policy-without-tenant',
     severity: 'critical',
-    title: 'Tables with a column tenant_id have forced row-level security and a RESTRICTIVE floor policy',
-    why: 'without row-level security every role with a grant reads all tenants; without FORCE the owner does; without a floor, one careless policy opens the table',
-    remedy:
-      'ENABLE and FORCE ROW LEVEL SECURITY, and CREATE POLICY … AS RESTRICTIVE … TO application_role, in this file or a later one.',
-    source: 'splinter 0013; pgrls SEC001, SEC002 and SEC007; decision 15',
-    *atEnd(schema) {
-      for (const [table, known] of schema.tables) {
-        if (!schema.isTenants(table) || known.partition) continue;
-        const floor = [...known.policies.values()].some(({ restrictive }) => restrictive);
-        const lacks = [
-          ...(known.rowSecurity ? [] : ['ENABLE ROW LEVEL SECURITY']),
-          ...(known.forced ? [] : ['FORCE ROW LEVEL SECURITY']),
-          ...(floor ? [] : ['a RESTRICTIVE policy']),
-        ];
-        if (lacks.length > 0) yield { table, detail: `${table} lacks ${lacks.join(', ')}` };
+    title: 'Policies of tenant roles compare tenant_id with the tenant of the transaction',
+    why: 'any other condition shows rows of other tenants, or hides those of the own one',
+    remedy: `Use USING and WITH CHECK (tenant_id = ${read}).`,
+    source: 'checks ISO-006 and ISO-007; pgrls SEC005 and SEC008',
+    *check(statement, at) {
+      const policy = policyOf(statement, at);
+      if (!policy?.roles.some((role) => role === applicationRole)) return;
+      if (at.schema.tables.get(policy.table)?.columns.has('tenant_id') === false) return;
+      for (const expression of policy.expressions) {
+        // policy-always-true and the rules about the setting report the other faults.
+        if (every(expression, 'ColumnRef').length === 0 || comparesTenant(expression)) continue;
+        yield {
+          detail: `${policy.name} of ${policy.table} does not compare tenant_id with app.current_tenant_id`,
+        };
       }
     },
   },
   {
-    id: 'tenant-table-truncatable',
-    severity: 'critical',
-    title: 'Tables with a column tenant_id refuse TRUNCATE',
-    why: 'neither row-level security nor an audit trigger of rows sees a TRUNCATE: rows of all tenants would be gone without a trace',
-    remedy:
-      'CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON … FOR EACH STATEMENT EXECUTE FUNCTION llama.refuse_truncate(), and ENABLE ALWAYS TRIGGER refuse_truncate, in this file or a later one.',
-    source: 'migrations/0016_evidence.sql; AUD-025',
-    *atEnd(schema) {
-      for (const [table, known] of schema.tables) {
-        if (!schema.isTenants(table) || known.partition || known.truncateTriggers.size > 0) continue;
-        // tenant-table-open reports a table that is not finished.
-        if (known.forced) yield { table, detail: `${table} does not refuse TRUNCATE` };
-      }
+    id: 'rewrite-rule',
+    severity: 'high',
+    title: 'No table has a rewrite rule',
+    why: "its statements run with the rights of its owner, without the caller's policies, and audit triggers do not see what it replaces",
+    remedy: 'Use a trigger.',
+    source: 'PostgreSQL manual, Rules and Privileges; check ISO-036',
+    *check({ node }) {
+      const rule = is(node, 'RuleStmt');
+      if (rule) yield { detail: `${rule.rulename} of ${nameOf(rule.relation)}` };
+    },
+  },
+  {
+    id: 'policy-on-leaf',
+    severity: 'high',
+    title: 'Partitions have no policies of their own',
+    why: 'a leaf is closed as long as it has neither policy nor grant; its own policy opens it to statements that name it',
+    remedy: 'Create the policy on the parent.',
+    source: 'decision 14; check ISO-005',
+    *check(statement, at) {
+      const policy = policyOf(statement, at);
+      if (policy && at.schema.isLeaf(policy.table))
+        yield { detail: `${policy.name} is a policy of ${policy.table}, a partition` };
     },
   },
   {
     id: 'audit-column-unsealed',
     severity: 'critical',
-    title: 'llama.audit_trail gets no further column',
+    title: 'Table llama.audit_trail gets no further column',
     why: 'no seal covers it, so nobody could notice a change of it',
     remedy:
       'Put the fact into old_values or new_values, or into a table of its own with llama.audit_trail.id as its key.',
@@ -298,6 +306,20 @@ function policyOf({ node }: Statement, { schema }: Context): Policy | undefined 
     roles: roles.length > 0 ? roles : before,
     expressions: [policy.qual, policy.with_check].flatMap((expression) => expression ?? []),
   };
+}
+
+/** Whether an expression contains `tenant_id = … app.current_tenant_id …`. */
+function comparesTenant(expression: Node): boolean {
+  return every(expression, 'A_Expr').some(({ kind, name, lexpr, rexpr }) => {
+    const columns = every([lexpr, rexpr], 'ColumnRef').map(({ fields }) => dotted(fields).split('.').at(-1));
+    const settings = every([lexpr, rexpr], 'A_Const').map(({ sval }) => sval?.sval);
+    return (
+      kind === 'AEXPR_OP' &&
+      dotted(name) === '=' &&
+      columns.includes('tenant_id') &&
+      settings.includes('app.current_tenant_id')
+    );
+  });
 }
 
 function settingsIn(policy: Policy | undefined) {

@@ -1,5 +1,6 @@
 /** Databases, firewall rules and Entra administrators of a server. */
 
+import { builtInDatabases } from '../../../../azure/reserved-names.ts';
 import { type JsonObject, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import type { Resource } from '../../core/resource-store.ts';
@@ -63,7 +64,8 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
     accept: (sent, change) => {
       refuseOnReplica(serverOf(azure, change), 'A database');
       // Databases of Azure itself: https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-servers
-      if (['azure_maintenance', 'azure_sys', 'template0', 'template1'].includes(change.name))
+      const plain = change.name.toLowerCase();
+      if (plain !== 'postgres' && builtInDatabases.includes(plain))
         throw refusals.databaseReserved(change.name);
       return { properties: { charset: 'UTF8', collation: 'en_US.utf8', ...objectAt(sent, 'properties') } };
     },

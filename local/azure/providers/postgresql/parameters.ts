@@ -13,6 +13,7 @@ import {
   refusal,
 } from '../../../../azure/parameters.ts';
 import { parentOf } from '../../../../azure/resource-id.ts';
+import { sizedDefaults } from '../../../../azure/sized-parameters.ts';
 import { skus } from '../../../../azure/skus.ts';
 import { at, type JsonObject, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
@@ -191,17 +192,7 @@ function allowed(known: Parameter | undefined): JsonObject {
 function defaultFor(azure: Azure, server: Resource, name: string, minimum = 0): string {
   const created = azure.memory.map<string>('createdWith').get(server.id.toLowerCase());
   const sku = skus.find((one) => one.name === created) ?? skuOf(server.body);
-  const blocks = ((sku?.memoryGb ?? 4) * 1024 * 1024) / 8;
-  switch (name) {
-    case 'max_connections':
-      return String(sku?.maxConnectionsDefault ?? 50);
-    case 'shared_buffers':
-      return String(Math.round(blocks / 4));
-    case 'effective_cache_size':
-      return String(Math.round((blocks * 3) / 4));
-    default:
-      return String(minimum);
-  }
+  return String((sku && sizedDefaults(sku)[name]) ?? minimum);
 }
 
 function refuseValue(server: Resource, name: string, value: string): void {

@@ -1,5 +1,6 @@
 /** Rules of Azure about a Flexible Server that the provider does not check. */
 import { region } from '../../../../azure/regions.ts';
+import { reservedAdministrators } from '../../../../azure/reserved-names.ts';
 import { sameId } from '../../../../azure/resource-id.ts';
 import { storageTierRank, storageTiers } from '../../../../azure/storage.ts';
 import { majorVersion } from '../../../../azure/versions.ts';
@@ -126,10 +127,7 @@ export function refuseLogin(sent: JsonObject, after: JsonObject, before: JsonObj
   if (before === undefined && (login === undefined || secret === undefined)) throw refusals.loginMissing();
   const known = property(before, 'administratorLogin');
   if (known !== undefined && login !== undefined && login !== known) throw refusals.loginChanged(known);
-  if (
-    login !== undefined &&
-    /^(?:azure_superuser|azure_pg_admin|admin|administrator|root|guest|public|pg_.*)$/i.test(login)
-  )
+  if (login !== undefined && (reservedAdministrators.includes(login.toLowerCase()) || /^pg_/i.test(login)))
     throw refusals.loginReserved(login);
   // https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas, "Considerations"
   if (secret !== undefined && isReplicaDocument(before)) throw replicas.passwordReset();

@@ -6,7 +6,7 @@ import type { AzureRequest, AzureResponse } from '../../core/http.ts';
 import { jsonBody } from '../../core/json-body.ts';
 import { refuseWhenLocked } from '../../core/locks.ts';
 import { type Resource, toDocument } from '../../core/resource-store.ts';
-import { notFound } from '../../core/resource-types.ts';
+import { notFound, refuseNameOfAnotherShape } from '../../core/resource-types.ts';
 import { deployments as refusals } from '../../refusals/deployments.ts';
 import { deployTemplate } from './template-deployment.ts';
 
@@ -23,7 +23,10 @@ function registerAt(azure: Azure, template: string): void {
   const on = (method: string, path: string, answer: (request: AzureRequest) => AzureResponse) =>
     router.on(method, path, ({ request }) => answer(request), { type: 'Microsoft.Resources/deployments' });
   on('POST', `${template}/validate`, validated);
-  on('PUT', template, (request) => started(azure, request));
+  on('PUT', template, (request) => {
+    refuseNameOfAnotherShape(request.path);
+    return started(azure, request);
+  });
   on('GET', template, ({ path }) => ({ status: 200, body: toDocument(recordAt(azure, path)) }));
   on('POST', `${template}/exportTemplate`, ({ path }) => {
     const { id } = recordAt(azure, parentOfAction(path));

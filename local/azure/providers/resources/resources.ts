@@ -9,7 +9,7 @@ import { jsonBody } from '../../core/json-body.ts';
 import { refuseWhenLocked } from '../../core/locks.ts';
 import { pollingRoutes } from '../../core/polling.ts';
 import { toDocument } from '../../core/resource-store.ts';
-import { notFound } from '../../core/resource-types.ts';
+import { notFound, refuseNameOfAnotherShape } from '../../core/resource-types.ts';
 import { general } from '../../refusals/general.ts';
 import { registerDeployments } from './deployments.ts';
 
@@ -126,6 +126,7 @@ function registerGroupWrites(azure: Azure): void {
         const id = canonical(request);
         const existing = store.get(id);
         refuseWhenLocked(azure, id, 'write');
+        refuseNameOfAnotherShape(id);
         const sent = jsonBody(request);
         const location = textAt(existing?.body, 'location');
         if (

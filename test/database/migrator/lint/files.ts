@@ -14,10 +14,19 @@ CREATE TABLE llama.records (
 ) PARTITION BY RANGE (at);
 ALTER TABLE llama.records ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY floor ON llama.records AS RESTRICTIVE TO application_role USING (tenant_id = 'x');
+GRANT SELECT, INSERT (tenant_id, id), UPDATE (note) ON llama.records TO application_role;
+GRANT SELECT ON llama.records TO admin_role, analytics_role;
 CREATE TABLE llama.plain (a bigint, b text);
+CREATE SEQUENCE llama.audit_sequence;
+CREATE TABLE llama.storage_records (tenant_id text NOT NULL);
+CREATE TABLE llama.audit_trail (tenant_id text NOT NULL, sequence bigint);
+INSERT INTO llama.partitioned_tables (table_name) VALUES ('events');
+SELECT llama.create_partitions_ahead();
 CREATE MATERIALIZED VIEW llama.summary AS SELECT kind FROM llama.events WITH NO DATA;
 CREATE FUNCTION llama.known() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ BEGIN RETURN NULL; END $$;
+CREATE FUNCTION llama.write_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN INSERT INTO llama.audit_trail VALUES (NEW.tenant_id); RETURN NULL; END $$;
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON llama.records FOR EACH STATEMENT EXECUTE FUNCTION llama.known();
 `;
 
@@ -53,6 +62,8 @@ export function lintFolder(): LintFolder {
 }
 
 export interface Case {
+  /** Up section of the next file. */
+  readonly next?: string;
   /** Text above "-- Up Migration". */
   readonly head?: string;
   readonly up?: string;

@@ -1,5 +1,6 @@
 /** For every rule, a migration that violates only this rule, and a correct twin. */
 import type { Case } from './files.ts';
+import { table, tableRows, without } from './rows-tables.ts';
 
 export interface Row {
   readonly rule: string;
@@ -7,15 +8,11 @@ export interface Row {
   readonly at: string;
   readonly bad: Case | string;
   readonly good: Case | string;
+  /** Rules that report the same fault in another respect. @default - none */
+  readonly also?: readonly string[];
 }
 
 const tenant = "(SELECT nullif(pg_catalog.current_setting('app.current_tenant_id', true), ''))";
-const refuses = (table: string, when = 'BEFORE TRUNCATE') =>
-  `CREATE TRIGGER guard ${when} ON llama.${table} FOR EACH STATEMENT EXECUTE FUNCTION llama.known();`;
-const closed = (when: string) => `CREATE TABLE llama.closed (tenant_id text);
-ALTER TABLE llama.closed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY floor ON llama.closed AS RESTRICTIVE TO application_role USING (tenant_id = ${tenant});
-${refuses('closed', when)}`;
 const definer = 'RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp';
 const withoutTransaction = (statement: string) =>
   `export async function up(pgm) {\n  pgm.noTransaction();\n  ${statement}\n}\nexport async function down() {}\n`;
@@ -23,19 +20,32 @@ const sql = (statement: string) => withoutTransaction(`pgm.sql(\`${statement}\`)
 const index = `import { buildPartitionedIndex } from './database/indexes/partitioned-index.ts';
 ${withoutTransaction("await buildPartitionedIndex(pgm, { table: 'llama.events', name: 'events_at', definition: '(at)' });")}`;
 
+const unique = (
+  definition: string,
+) => `import { buildPartitionedIndex } from './database/indexes/partitioned-index.ts';
+${withoutTransaction(`await buildPartitionedIndex(pgm, { table: 'llama.records', name: 'records_note', definition: '${definition}', unique: true });`)}`;
+
 export const rows: readonly Row[] = [
+  ...tableRows,
+
   // Locks and rewrites
   {
     rule: 'constraint-without-not-valid',
     at: 'ADD CONSTRAINT positive',
     bad: 'ALTER TABLE llama.events\n  ADD CONSTRAINT positive CHECK (id > 0);',
-    good: 'ALTER TABLE llama.events\n  ADD CONSTRAINT positive CHECK (id > 0) NOT VALID;',
+    good: {
+      up: 'ALTER TABLE llama.events\n  ADD CONSTRAINT positive CHECK (id > 0) NOT VALID;',
+      next: 'ALTER TABLE llama.events VALIDATE CONSTRAINT positive;',
+    },
   },
   {
     rule: 'foreign-key-without-not-valid',
     at: 'ADD FOREIGN KEY',
     bad: 'SELECT 1;\nALTER TABLE llama.events ADD FOREIGN KEY (id) REFERENCES llama.plain (a);',
-    good: 'SELECT 1;\nALTER TABLE llama.events ADD FOREIGN KEY (id) REFERENCES llama.plain (a) NOT VALID;',
+    good: {
+      up: 'SELECT 1;\nALTER TABLE llama.events ADD CONSTRAINT known FOREIGN KEY (id) REFERENCES llama.plain (a) NOT VALID;',
+      next: 'ALTER TABLE llama.events VALIDATE CONSTRAINT known;',
+    },
   },
   {
     rule: 'foreign-key-without-not-valid',
@@ -303,8 +313,9 @@ ALTER TABLE llama.events ATTACH PARTITION llama.fresh
     rule: 'attach-without-check',
     at: 'ATTACH',
     bad: "ALTER TABLE llama.events ATTACH PARTITION llama.plain FOR VALUES FROM ('2027-01-01 00:00:00+00') TO (MAXVALUE);",
-    good: `ALTER TABLE llama.plain ADD CONSTRAINT fits CHECK (a > 0) NOT VALID;
-ALTER TABLE llama.events ATTACH PARTITION llama.plain FOR VALUES FROM ('2027-01-01 00:00:00+00') TO (MAXVALUE);`,
+    good: `CREATE TABLE llama.leaf (id bigint, kind text, at timestamptz);
+ALTER TABLE llama.leaf ADD CONSTRAINT fits CHECK (id > 0);
+ALTER TABLE llama.events ATTACH PARTITION llama.leaf FOR VALUES FROM ('2027-01-01 00:00:00+00') TO (MAXVALUE);`,
   },
   {
     rule: 'like-copies-identity',
@@ -398,12 +409,14 @@ CREATE POLICY second ON llama.records AS RESTRICTIVE TO application_role USING (
   {
     rule: 'tenant-table-open',
     at: 'CREATE TABLE',
+    also: ['tenant-column-nullable', 'tenant-table-not-audited', 'tenant-table-truncatable'],
     bad: 'CREATE TABLE llama.copied AS SELECT r.* FROM llama.records AS r WITH NO DATA;',
     good: 'CREATE TABLE llama.copied AS SELECT r.note FROM llama.records AS r WITH NO DATA;',
   },
   {
     rule: 'tenant-table-open',
     at: 'CREATE TABLE llama.child',
+    also: ['tenant-table-not-audited', 'tenant-table-truncatable'],
     bad: 'CREATE TABLE llama.child () INHERITS (llama.records);',
     good: 'CREATE TABLE llama.child () INHERITS (llama.plain);',
   },
@@ -439,9 +452,9 @@ CREATE POLICY second ON llama.records AS RESTRICTIVE TO application_role USING (
   },
   {
     rule: 'tenant-key-order',
-    at: 'UNIQUE',
-    bad: 'CREATE UNIQUE INDEX records_note ON ONLY llama.records (note, tenant_id, at);',
-    good: 'CREATE UNIQUE INDEX records_note ON ONLY llama.records (tenant_id, note, at);',
+    at: 'buildPartitionedIndex(pgm',
+    bad: { ts: unique('(note, tenant_id, at)') },
+    good: { ts: unique('(tenant_id, note, at)') },
   },
   {
     rule: 'view-passes-row-security',
@@ -458,24 +471,8 @@ CREATE POLICY second ON llama.records AS RESTRICTIVE TO application_role USING (
   {
     rule: 'tenant-table-open',
     at: 'CREATE TABLE',
-    bad: `CREATE TABLE llama.open (tenant_id text);
-ALTER TABLE llama.open ENABLE ROW LEVEL SECURITY;`,
-    good: `CREATE TABLE llama.closed (tenant_id text);
-ALTER TABLE llama.closed ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY floor ON llama.closed AS RESTRICTIVE TO application_role USING (tenant_id = ${tenant});
-${refuses('closed')}`,
-  },
-  {
-    rule: 'tenant-table-truncatable',
-    at: 'CREATE TABLE llama.closed',
-    bad: closed('BEFORE INSERT OR UPDATE'),
-    good: closed('BEFORE TRUNCATE'),
-  },
-  {
-    rule: 'tenant-table-truncatable',
-    at: 'CREATE TABLE llama.closed',
-    bad: closed('AFTER TRUNCATE'),
-    good: closed('BEFORE TRUNCATE'),
+    bad: without(' FORCE ROW LEVEL SECURITY,'),
+    good: table,
   },
   {
     rule: 'audit-column-unsealed',

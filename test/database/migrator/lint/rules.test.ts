@@ -12,16 +12,21 @@ afterAll(() => folder.drop());
 
 let number = 2;
 const look = async (given: Case | string) => {
-  const { content, kind } = contentOf(typeof given === 'string' ? { up: given } : given);
+  const one = typeof given === 'string' ? { up: given } : given;
+  const { content, kind } = contentOf(one);
   const path = folder.write(`${String(number++).padStart(4, '0')}_row.${kind}`, content);
-  return { content, result: await folder.lint(path) };
+  const next =
+    one.next &&
+    folder.write(`${String(number++).padStart(4, '0')}_next.sql`, contentOf({ up: one.next }).content);
+  return { content, result: await folder.lint(path, next ? { files: [path, next] } : {}) };
 };
 
-describe.each(rows)('$rule', ({ rule, at, bad, good }) => {
+describe.each(rows)('$rule', ({ rule, at, bad, good, also = [] }) => {
   it(`is the only finding, at its line: ${at}`, async () => {
     const { content, result } = await look(bad);
-    expect(result.findings.map((finding) => finding.rule)).toEqual([rule]);
-    const line = content.split('\n')[(result.findings[0]?.line ?? 0) - 1];
+    expect(result.findings.map((finding) => finding.rule).sort()).toEqual([rule, ...also].sort());
+    const finding = result.findings.find((found) => found.rule === rule);
+    const line = content.split('\n')[(finding?.line ?? 0) - 1];
     expect(line).toContain(at);
     expect(result.unseen).toEqual([]);
   });

@@ -8,6 +8,14 @@ const vaultAudience = 'https://vault.azure.net';
 const storage = 'https://storage.azure.com';
 const blob = '/production/llama.tfstate';
 
+const account = (local: AzureFixture, name: string, sku = 'Standard_LRS', location = 'eastus') =>
+  put(local, `Microsoft.Storage/storageAccounts/${name}`, {
+    location,
+    sku: { name: sku },
+    kind: 'StorageV2',
+    properties: {},
+  });
+
 const state = (
   local: AzureFixture,
   method: string,
@@ -66,6 +74,19 @@ async function use(local: AzureFixture, operation: string, alg: string) {
 }
 
 export const dataRows: RefusedRows = {
+  'Storage accounts: nameNotValid': (local) => account(local, 'llama-state'),
+  'Storage accounts: nameTaken': async (local) => {
+    await local.client.done('PUT', `/subscriptions/${local.azure.subscriptionId}/resourceGroups/another`, {
+      location: 'eastus',
+    });
+    local.azure.state.put(
+      `/subscriptions/${local.azure.subscriptionId}/resourceGroups/another/providers/Microsoft.Storage/storageAccounts/llamastate`,
+      { properties: {} },
+    );
+    return account(local, 'llamastate');
+  },
+  'Storage accounts: redundancyNotOffered': (local) =>
+    account(local, 'llamastate', 'Standard_RAGZRS', 'polandcentral'),
   'Key Vault: nameNotValid': (local) => put(local, 'Microsoft.KeyVault/vaults/two--hyphens'),
   'Key Vault: nameTaken': (local) => put(local, 'Microsoft.KeyVault/vaults/taken'),
   'Key Vault: purgeProtectionIrreversible': async (local) => {

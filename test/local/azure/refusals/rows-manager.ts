@@ -88,6 +88,8 @@ const identityId = (name: string) =>
   `[resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', '${name}')]`;
 
 export const managerRows: RefusedRows = {
+  'Every request: invalidResourceName': (local) =>
+    put(local, `Microsoft.Network/networkSecurityGroups/${'n'.repeat(81)}`, { properties: {} }),
   'Every request: invalidAuthenticationToken': (local) =>
     ask(local, undefined, 'GET', manager, `${local.group}?api-version=2023-07-01`),
   'Every request: invalidRequestContent': (local) =>

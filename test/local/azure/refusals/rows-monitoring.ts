@@ -90,6 +90,15 @@ export const monitoringRows: RefusedRows = {
     local.client.done('PUT', `${local.group}/providers/Microsoft.Consumption/budgets/one`, {
       properties: { timePeriod: { startDate: '2026-12-15T00:00:00Z' } },
     }),
+  'Monitoring and cost: budgetStartOutOfRange': (local) =>
+    local.client.done('PUT', `${local.group}/providers/Microsoft.Consumption/budgets/one`, {
+      properties: { timePeriod: { startDate: '2024-12-01T00:00:00Z' } },
+    }),
+  'Long-term backup: redundancyNotOffered': (local) =>
+    put(local, backups, {
+      location: 'polandcentral',
+      properties: { storageSettings: [{ datastoreType: 'VaultStore', type: 'GeoRedundant' }] },
+    }),
   'Long-term backup: dataSourceNotFound': async (local) => {
     await put(local, backups, { properties: {} });
     return instance(local, local.server('absent'), 'weekly');
