@@ -231,15 +231,17 @@ export const checks = checksOf('isolation', [
     id: 'ISO-037',
     name: 'publications-carry-no-tenant-rows',
     loses: 'barrier',
-    title: 'No publication contains a tenant table without a row filter',
-    inspects: 'publications that contain a tenant table or a leaf',
-    why: 'Logical replication reads the write-ahead log, where no policy applies: a subscriber gets the rows of every tenant.',
+    title: 'No publication contains a table of schema llama without a row filter',
+    inspects: 'publications that contain a table of schema llama or a leaf',
+    why: 'Logical replication reads the write-ahead log, where no policy applies: a subscriber gets the rows of every tenant, and the seals, keys and registries.',
     remedy:
       'Drop a publication that nobody needs. Otherwise give the table a row filter, or accept this finding while data is being moved.',
     source: 'PostgreSQL manual, Logical Replication: Security',
     run: ({ snapshot }) => {
       const ours = new Set(
-        [...modelOf(snapshot).tenantTables, ...modelOf(snapshot).leaves].map((table) => nameOf(table)),
+        [...snapshot.relations.filter((table) => table.schema === schema), ...modelOf(snapshot).leaves].map(
+          (table) => nameOf(table),
+        ),
       );
       return judge(
         counted(snapshot.publications.length, 'publication'),
