@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { counted } from '../core/text.ts';
 import { describeTrail } from '../database/audit/describe.ts';
-import { headsVariable, keptHeads } from '../database/audit/heads.ts';
+import { headsVariable, keptHeads, parseMoment } from '../database/audit/heads.ts';
 import { formatHead, parseHead, readHead, readingTrail, seal } from '../database/audit/seals.ts';
 import { verifyTrail } from '../database/audit/verify.ts';
 import { withConnection } from '../database/connection.ts';
@@ -10,6 +10,7 @@ import { looking, print, printJson, reporterFor, targetOf } from './common/targe
 
 interface VerifyOptions extends TargetOptions {
   readonly expect?: string;
+  readonly restoredTo?: string;
 }
 
 export function register(program: Command): void {
@@ -23,11 +24,18 @@ export function register(program: Command): void {
       '--expect <number:hash>',
       `an earlier head, stored elsewhere, that the chain must still contain, beside those of the releases and of the file that ${headsVariable} names`,
     )
+    .option(
+      '--restored-to <time>',
+      'the database was restored to this moment: heads that were recorded later, or at an unknown time, may be missing',
+    )
     .addHelpText('after', '\nExample: llama-db audit verify production --expect 4711:9f86d081…')
     .action(async (environment: string | undefined, options: VerifyOptions) => {
       const asked =
         options.expect === undefined ? [] : [{ ...parseHead(options.expect), origin: '--expect' }];
-      const expected = [...asked, ...keptHeads(process.env)];
+      const restoredTo = options.restoredTo === undefined ? undefined : parseMoment(options.restoredTo);
+      const expected = [...asked, ...keptHeads(process.env)].map((head) =>
+        restoredTo ? { ...head, restoredTo } : head,
+      );
       const reporter = reporterFor(options);
       const trail = await looking(async () =>
         verifyTrail(await targetOf(environment, options), { reporter, expected }),

@@ -2,6 +2,7 @@
  * Restarts servers whose static parameters are pending. Terraform sets such parameters without a restart. Here each
  * server restarts once, only if something is pending, and in the order in which the replica can still follow.
  */
+import { setTimeout } from 'node:timers/promises';
 import { parametersInheritedByStandby } from '../azure/parameters.ts';
 import { otherRole, type ServerRole } from '../azure/vocabulary.ts';
 import { Fault } from '../core/fault.ts';
@@ -27,36 +28,43 @@ interface PendingServer {
   readonly parameters: readonly PendingParameter[];
 }
 
+export interface PendingRestarts {
+  readonly servers: readonly PendingServer[];
+  readonly standby?: Target | undefined;
+  /** Why the standby could not be inspected. */
+  readonly unknown?: string;
+}
+
 /** Servers of the deployment with pending parameters. A replica that cannot be reached causes a warning. */
-export async function pendingRestarts(
-  connection: Connection,
-  reporter: Reporter,
-): Promise<readonly PendingServer[]> {
+export async function pendingRestarts(connection: Connection, reporter: Reporter): Promise<PendingRestarts> {
   const { target } = connection;
   const writer = target.deployment?.writer ?? 'primary';
   const found: PendingServer[] = [{ which: writer, target, parameters: await pendingParameters(connection) }];
   const standby = standbyTarget(target);
-  if (standby) {
-    const which = otherRole(writer);
-    const parameters = await askStandby(connection, standby, reporter);
-    if (parameters) found.push({ which, target: standby, parameters });
-  }
-  return found.filter(({ parameters }) => parameters.length > 0);
+  const answer = standby && (await askStandby(connection, standby));
+  if (standby && answer && 'parameters' in answer)
+    found.push({ which: otherRole(writer), target: standby, parameters: answer.parameters });
+  const servers = found.filter(({ parameters }) => parameters.length > 0);
+  if (!answer || !('unknown' in answer)) return { servers, standby };
+  reporter.warn(`Replica ${standby?.host} is not inspected: ${answer.unknown}`);
+  return { servers, standby, unknown: answer.unknown };
 }
 
 /**
  * Restarts the pending servers one after the other, and checks that nothing is pending afterwards.
  *
  * @returns false if the target has no Azure resource ids; pending servers are then only reported
- * @throws Fault if no order is right, if Azure refuses, or if a parameter is still pending
+ * @throws Fault if no order is right, if a limit rises and the standby is unknown, if the standby falls behind, if Azure
+ * refuses, or if a parameter is still pending
  */
 export async function restart(
-  pending: readonly PendingServer[],
+  pending: PendingRestarts,
   deployment: Deployment | undefined,
   options: ConnectOptions & { readonly reporter: Reporter; readonly restartServer?: RestartServer },
 ): Promise<boolean> {
   const { reporter, restartServer = (id) => restartThroughAzure(id) } = options;
-  const ordered = inOrder(pending, deployment);
+  const ordered = inOrder(pending.servers, deployment);
+  refuseUnknownStandby(pending, deployment);
   const ids = ordered.map(({ which }) => deployment?.[which]?.id);
   if (ids.some((id) => id === undefined)) {
     for (const { which, parameters } of ordered) {
@@ -69,6 +77,9 @@ export async function restart(
     reporter.line(`Restarting the ${server.which} for ${names(server.parameters)}`);
     await restartServer(ids[index] ?? '');
     await expectNothingPending(server, options);
+    const next = ordered[index + 1];
+    // A standby does not start with a limit below the one in the WAL that it has still to replay.
+    if (next && next.target === pending.standby) await awaitReplay(server.target, next.target, options);
     reporter.line(`Restarted the ${server.which} (${duration(performance.now() - start)})`);
   }
   return true;
@@ -84,21 +95,55 @@ async function pendingParameters({ client }: Connection): Promise<readonly Pendi
 async function askStandby(
   { credential }: Connection,
   standby: Target,
-  reporter: Reporter,
-): Promise<readonly PendingParameter[] | undefined> {
+): Promise<{ readonly parameters: readonly PendingParameter[] } | { readonly unknown: string }> {
   try {
     const options = { acceptStandby: true, attempts: 1, session: 'reading', credential } as const;
-    return await withConnection(standby, options, async (connection) => {
+    return await withConnection(standby, options, async (connection) =>
       // Azure's certificates are valid for all of its servers, so only the server shows which one an address reaches.
-      if (connection.inRecovery) return pendingParameters(connection);
-      reporter.warn(`Replica ${standby.host} is not inspected: the given host address leads to the writer`);
-      return undefined;
-    });
+      connection.inRecovery
+        ? { parameters: await pendingParameters(connection) }
+        : { unknown: 'the given host address leads to the writer' },
+    );
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    reporter.warn(`Replica ${standby.host} is not inspected: ${error.why}`);
-    return undefined;
+    return { unknown: error.why };
   }
+}
+
+/** Limits that a standby must have at least as high as its writer, and how each changes. */
+function limitChanges(
+  servers: readonly Pick<PendingServer, 'parameters'>[],
+  deployment: Pick<Deployment, 'parameters'> | undefined,
+) {
+  return servers
+    .flatMap(({ parameters }) => parameters)
+    .filter(({ name }) => parametersInheritedByStandby.includes(name))
+    .map(({ name, current }) => ({
+      name,
+      by: Number(deployment?.parameters[name] ?? current) - Number(current),
+    }));
+}
+
+/** @throws Fault if the writer would restart with a higher limit than a standby that nobody could ask */
+export function refuseUnknownStandby(
+  {
+    servers,
+    standby,
+    unknown,
+  }: Pick<PendingRestarts, 'unknown'> & {
+    readonly servers: readonly Pick<PendingServer, 'parameters'>[];
+    readonly standby?: Pick<Target, 'host'> | undefined;
+  },
+  deployment: Pick<Deployment, 'parameters'> | undefined,
+): void {
+  const rising = limitChanges(servers, deployment).filter(({ by }) => by > 0);
+  if (unknown === undefined || rising.length === 0) return;
+  throw new Fault(
+    'restart/standby-unknown',
+    `The writer is not restarted for ${names(rising)}`,
+    `replica ${standby?.host} could not be inspected (${unknown}), and it stops replaying if its writer gets a higher limit first (hot standby)`,
+    'Give this machine access to the replica and deploy again.',
+  );
 }
 
 /**
@@ -111,13 +156,7 @@ export function inOrder<Server extends Pick<PendingServer, 'which' | 'parameters
   pending: readonly Server[],
   deployment: Pick<Deployment, 'parameters' | 'writer'> | undefined,
 ): readonly Server[] {
-  const changes = pending
-    .flatMap(({ parameters }) => parameters)
-    .filter(({ name }) => parametersInheritedByStandby.includes(name))
-    .map(({ name, current }) => ({
-      name,
-      by: Number(deployment?.parameters[name] ?? current) - Number(current),
-    }));
+  const changes = limitChanges(pending, deployment);
   const rising = changes.filter(({ by }) => by > 0);
   const falling = changes.filter(({ by }) => by < 0);
   if (pending.length > 1 && rising.length > 0 && falling.length > 0) {
@@ -153,6 +192,38 @@ async function expectNothingPending(server: PendingServer, options: ConnectOptio
     );
   } finally {
     await connection.close();
+  }
+}
+
+/** Seconds that a standby may take to replay what its writer wrote until its restart was over. */
+const replaySeconds = 120;
+
+/** @throws Fault `restart/standby-behind` */
+async function awaitReplay(writer: Target, standby: Target, options: ConnectOptions): Promise<void> {
+  const on = async (target: Target, sql: string, values: readonly string[] = []) => {
+    const connection = await connect(target, { ...options, database: target.database, acceptStandby: true });
+    try {
+      const { rows } = await connection.client.query<{ value: string }>(sql, [...values]);
+      return rows[0]?.value ?? '';
+    } finally {
+      await connection.close();
+    }
+  };
+  const written = await on(writer, 'SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS value');
+  for (const end = Date.now() + replaySeconds * 1000; ; await setTimeout(500)) {
+    const replayed = await on(
+      standby,
+      `SELECT (pg_catalog.pg_last_wal_replay_lsn() >= $1::pg_catalog.pg_lsn)::text AS value`,
+      [written],
+    );
+    if (replayed === 'true') return;
+    if (Date.now() < end) continue;
+    throw new Fault(
+      'restart/standby-behind',
+      `Replica ${standby.host} is not restarted`,
+      `it has not replayed the restart of its writer within ${replaySeconds} s, and would not start with a lower limit before that`,
+      'Wait until the replica has caught up (pg_stat_replication on the writer) and deploy again.',
+    );
   }
 }
 

@@ -63,7 +63,7 @@ export class Chain {
 
   /** @param expected earlier heads that the chain must contain */
   async follow(client: pg.Client, expected: readonly RecordedHead[]): Promise<void> {
-    const heads = new HeadComparison(expected, this.#find);
+    const heads = new HeadComparison(expected, this.#find, this.#remark);
     const { rows } = await client.query<{ now: number }>(
       'SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8 AS now',
     );

@@ -66,7 +66,12 @@ export class Findings {
  * a retention that was shortened.
  */
 export interface TrailRemark {
-  readonly kind: 'backdated rows' | 'postdated rows' | 'shorter retention' | 'heads not compared';
+  readonly kind:
+    | 'backdated rows'
+    | 'postdated rows'
+    | 'shorter retention'
+    | 'heads not compared'
+    | 'restored';
   readonly seal?: number;
   readonly detail: string;
 }

@@ -4,15 +4,22 @@ import type pg from 'pg';
 import { Fault } from '../../core/fault.ts';
 import type { Seal } from './canonical.ts';
 import { hashOf } from './canonical.ts';
-import type { Find } from './findings.ts';
+import type { Find, Remark } from './findings.ts';
 import { type Head, parseHead } from './seals.ts';
 
 export interface RecordedHead extends Head {
   /** For findings: `--expect`, `release 12`, `heads.txt, line 3`. */
   readonly origin: string;
+  /** When it was recorded. @default - unknown */
+  readonly at?: Date;
+  /** The database was restored to that moment since then: a head recorded later may be lost. @default - never */
+  readonly restoredTo?: Date;
 }
 
-/** Environment variable that names the file of heads, one `number:hash` per line. */
+/**
+ * Environment variable that names the file of heads: one per line, `number:hash`, after the time of its recording if that is
+ * known. A line `restored-to <time>` states that the database was restored to that moment after the lines above it.
+ */
 export const headsVariable = 'LLAMA_DB_AUDIT_HEADS';
 
 /**
@@ -32,26 +39,64 @@ export function keptHeads(env: NodeJS.ProcessEnv): readonly RecordedHead[] {
       { exitCode: 2 },
     );
   }
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .flatMap((line, place) => {
-      const text = line.trim().split(/\s+/).at(-1) ?? '';
-      return text === '' || line.startsWith('#')
-        ? []
-        : [{ ...parseHead(text), origin: `${file}, line ${place + 1}` }];
+  const heads: RecordedHead[] = [];
+  let restoredTo: Date | undefined;
+  const lines = readFileSync(file, 'utf8').split('\n');
+  for (const [place, line] of [...lines.entries()].reverse()) {
+    const words = line.trim().split(/\s+/);
+    const [first = '', last = ''] = [words[0], words.at(-1)];
+    if (first === '' || first.startsWith('#')) continue;
+    if (first === 'restored-to') {
+      const moment = parseMoment(last);
+      if (!restoredTo || moment < restoredTo) restoredTo = moment;
+      continue;
+    }
+    const at = words.length > 1 ? instant(first) : undefined;
+    heads.unshift({
+      ...parseHead(last),
+      origin: `${file}, line ${place + 1}`,
+      ...(at ? { at } : {}),
+      ...(restoredTo ? { restoredTo } : {}),
     });
+  }
+  return heads;
+}
+
+/**
+ * A moment that a database was restored to.
+ *
+ * @throws Fault (exit 2) unless it is an instant in ISO 8601 with its offset
+ */
+export function parseMoment(text: string): Date {
+  const moment = instant(text);
+  if (moment) return moment;
+  throw new Fault(
+    'audit/not-a-moment',
+    `${JSON.stringify(text)} is not a moment`,
+    'a restore is to an instant, whose offset must be known',
+    'Write it as 2026-11-27T09:30:00Z.',
+    { exitCode: 2 },
+  );
+}
+
+function instant(text: string): Date | undefined {
+  const date = new Date(text);
+  return /^\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:?\d\d)$/.test(text) && !Number.isNaN(date.getTime())
+    ? date
+    : undefined;
 }
 
 /** Adds the head of a deployment to that file, if the variable names one. */
 export function keepHead(env: NodeJS.ProcessEnv, head: string): void {
   const file = env[headsVariable];
-  if (file) appendFileSync(file, `${head}\n`);
+  if (file) appendFileSync(file, `${new Date().toISOString()} ${head}\n`);
 }
 
 /** A release as the database records it. */
 export interface RecordedRelease {
   readonly id: string;
   readonly head: string | null;
+  readonly at: Date;
 }
 
 /** unfiltered.ts reports a table that this role may not read. */
@@ -67,11 +112,11 @@ async function stateOfReleases(client: pg.ClientBase): Promise<'readable' | 'unr
 export async function headsOfReleases(client: pg.ClientBase, find: Find): Promise<readonly RecordedHead[]> {
   if ((await stateOfReleases(client)) !== 'readable') return [];
   const { rows } = await client.query<RecordedRelease>(
-    'SELECT id::text, audit_head AS head FROM llama.releases WHERE audit_head IS NOT NULL ORDER BY releases.id',
+    'SELECT id::text, audit_head AS head, released_at AS at FROM llama.releases WHERE audit_head IS NOT NULL ORDER BY releases.id',
   );
-  return rows.flatMap(({ id, head }) => {
+  return rows.flatMap(({ id, head, at }) => {
     try {
-      return [{ ...parseHead(head ?? ''), origin: `release ${id}` }];
+      return [{ ...parseHead(head ?? ''), origin: `release ${id}`, at }];
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       const detail = `release ${id} records ${JSON.stringify(head)}, which is not the head of a chain`;
@@ -85,9 +130,12 @@ export async function headsOfReleases(client: pg.ClientBase, find: Find): Promis
 export class HeadComparison {
   readonly #open: Map<number, readonly RecordedHead[]>;
   readonly #find: Find;
+  readonly #remark: Remark;
 
-  constructor(heads: readonly RecordedHead[], find: Find) {
+  /** @param remark @default - heads that a restore has lost are not remarked */
+  constructor(heads: readonly RecordedHead[], find: Find, remark: Remark = () => {}) {
     this.#find = find;
+    this.#remark = remark;
     this.#open = new Map();
     for (const head of heads) this.#open.set(head.number, [...(this.#open.get(head.number) ?? []), head]);
   }
@@ -97,23 +145,50 @@ export class HeadComparison {
     if (!expected) return;
     this.#open.delete(seal.number);
     const hash = hashOf(seal);
-    for (const { origin, ...head } of expected) {
+    for (const head of expected) {
       if (head.hash === hash) continue;
-      const detail = `seal ${seal.number} differs from the head of ${origin}: the chain was recomputed since then`;
-      this.#find({ kind: 'other chain', seal: seal.number, detail });
+      const { number } = seal;
+      // The chain goes on after a restore, and gives the numbers of lost seals to new ones.
+      if (isLost(head) && Number(seal.sealedAt) * 1000 >= head.restoredTo.getTime()) {
+        this.#lost(head, `seal ${number} of ${head.origin} was lost by the restore to`);
+        continue;
+      }
+      const detail = `seal ${number} differs from the head of ${head.origin}: the chain was recomputed since then${orRestored(head)}`;
+      this.#find({ kind: 'other chain', seal: number, detail });
     }
   }
 
   /** Heads that no seal has met. */
   end(last: Seal | undefined): void {
+    const newest = last ? `the newest seal is ${last.number}` : 'the chain is empty';
     for (const [number, heads] of [...this.#open].sort(([a], [b]) => a - b)) {
-      const newest = last ? `the newest seal is ${last.number}` : 'the chain is empty';
-      const origins = heads.map(({ origin }) => origin).join(', ');
-      const detail = `seal ${number} of ${origins} does not exist: ${newest}, and later seals were removed`;
+      const missing = heads.filter((head) => {
+        if (!isLost(head)) return true;
+        this.#lost(head, `seal ${number} of ${head.origin} does not exist since the restore to`);
+        return false;
+      });
+      const [first] = missing;
+      if (!first) continue;
+      const origins = missing.map(({ origin }) => origin).join(', ');
+      const detail = `seal ${number} of ${origins} does not exist: ${newest}, and later seals were removed${orRestored(first)}`;
       this.#find({ kind: 'other chain', seal: number, detail });
     }
   }
+
+  #lost({ number, restoredTo }: LostHead, begin: string): void {
+    this.#remark({ kind: 'restored', seal: number, detail: `${begin} ${restoredTo.toISOString()}` });
+  }
 }
+
+type LostHead = RecordedHead & { readonly restoredTo: Date };
+
+/** A head recorded before the moment of the restore must be there. */
+function isLost(head: RecordedHead): head is LostHead {
+  return head.restoredTo !== undefined && (head.at === undefined || head.at > head.restoredTo);
+}
+
+const orRestored = ({ restoredTo }: RecordedHead) =>
+  restoredTo ? '' : '. If the database was restored to an earlier moment, state it: docs/restoring.md';
 
 /**
  * Compares the table of releases with the audit rows of its inserts. Both must be forged to hide a release; the audit rows

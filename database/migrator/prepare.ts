@@ -66,7 +66,7 @@ export async function preparation(connection: Connection): Promise<readonly Prep
       'schema/owned-by-another',
       `Schema llama on ${connection.circumstances.target} belongs to ${found.schema_owner}`,
       'llama_owner must own everything in it, or the next administrator cannot change it',
-      `As ${found.schema_owner}, run ALTER SCHEMA llama OWNER TO llama_owner.`,
+      `After a restore, run llama-db repair. Otherwise, as ${found.schema_owner}, run ALTER SCHEMA llama OWNER TO llama_owner.`,
     );
   }
   if (found.tables < ledgerTables.length) {

@@ -68,7 +68,7 @@ export async function postDeploy(target: Target, options: PostDeployOptions): Pr
     const reset = await resetOverrides(connection, reporter);
     // First, because an extension may need a library that is loaded only after the restart.
     const pending = await pendingRestarts(connection, reporter);
-    restarted = pending.length > 0 && (await restart(pending, target.deployment, options));
+    restarted = pending.servers.length > 0 && (await restart(pending, target.deployment, options));
     return restarted || reset ? undefined : deploy(connection, options);
   });
   // A restart ends the session and its lock, and a session keeps the settings with which it began, so the other parts run

@@ -54,8 +54,8 @@ export const scenario: Scenario = {
     };
     const [primary, copy] = [connections('primary'), connections('replica')];
     sandbox.check(
-      'both servers are given the connections of the new size, and the primary has them in force',
-      [primary.set, primary.inForce, copy.set].every((one) => one === '3437'),
+      'both servers have the connections of the new size in force',
+      [primary.set, primary.inForce, copy.set, copy.inForce].every((one) => one === '3437'),
       () => JSON.stringify({ primary, copy }),
     );
     await sandbox.assertEmptyPlan('another order of changes is not a change itself', size(larger, 'primary'));

@@ -288,7 +288,7 @@ describe('the history', () => {
       expect(await kept(database)).toEqual([{ what: 'row' }]);
       migrations.write(
         '9001_half.sql',
-        '-- run as: login\n-- Up Migration\nCREATE TABLE public.half (id int);\n',
+        '-- run as: login\n-- Up Migration\nCREATE TABLE public.half (id int);\nDROP TABLE public.half;\n',
       );
       expectDone(await deploy(database.url(), '--migrations', migrations.directory));
       expect(await applied(database)).toBe(before + 1);

@@ -22,8 +22,23 @@ export interface Running {
   kill(): void;
 }
 
+/** The arguments without the password of `--url`, which the process list would show, and the variable that has it. */
+function withoutPassword(args: readonly string[]): {
+  args: readonly string[];
+  variables: Record<string, string>;
+} {
+  const at = args.indexOf('--url') + 1;
+  const text = args[at] ?? '';
+  if (at === 0 || !URL.canParse(text) || new URL(text).password === '') return { args, variables: {} };
+  const url = new URL(text);
+  const variables = { PGPASSWORD: decodeURIComponent(url.password) };
+  url.password = '';
+  return { args: args.with(at, url.href), variables };
+}
+
 /** Starts `llama-db` without the targets in this process's environment. */
-export function start(args: readonly string[], environment: Record<string, string> = {}): Running {
+export function start(given: readonly string[], environment: Record<string, string> = {}): Running {
+  const { args, variables } = withoutPassword(given);
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(PG|LLAMA_DB|AZURE|ARM|VITEST)/.test(name),
   );
@@ -33,7 +48,7 @@ export function start(args: readonly string[], environment: Record<string, strin
   const program = join(root, 'commands/llama-db.mjs');
   const finished = runProgram(process.execPath, [program, ...args], {
     cwd: root,
-    environment: { ...Object.fromEntries(inherited), ...environment },
+    environment: { ...Object.fromEntries(inherited), ...variables, ...environment },
     onOutput: ({ text }) => lines.push(text),
     onStart: (started) => {
       pid = started;

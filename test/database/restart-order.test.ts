@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inOrder } from '../../database/restart.ts';
+import { inOrder, refuseUnknownStandby } from '../../database/restart.ts';
 
 const pending = (...names: readonly string[]) =>
   (['primary', 'replica'] as const).map((which) => ({
@@ -27,5 +27,28 @@ describe('two servers with pending parameters', () => {
         what: expect.stringMatching(/max_connections .*max_wal_senders/),
       }),
     );
+  });
+});
+
+describe('a standby that could not be inspected', () => {
+  const servers = pending('max_connections').slice(0, 1);
+  const unknown = { servers, standby: { host: 'replica.example' }, unknown: 'no route' };
+  const refusal = (given: Parameters<typeof refuseUnknownStandby>[0], value: string) => () =>
+    refuseUnknownStandby(given, { parameters: { max_connections: value } });
+
+  it('stops a restart of the writer with a higher limit', () => {
+    expect(refusal(unknown, '200')).toThrow(
+      expect.objectContaining({
+        code: 'restart/standby-unknown',
+        what: expect.stringContaining('max_connections'),
+        why: expect.stringMatching(/replica\.example .*no route/),
+      }),
+    );
+  });
+
+  it('stops neither a lower limit, nor other parameters, nor a deployment whose standby is known', () => {
+    expect(refusal(unknown, '50')).not.toThrow();
+    expect(refusal({ ...unknown, servers: pending('wal_buffers').slice(0, 1) }, '50')).not.toThrow();
+    expect(refusal({ servers }, '200')).not.toThrow();
   });
 });

@@ -170,6 +170,7 @@ describe('settings that somebody else made', () => {
 const meant = new Set([
   // Only a superuser can set them.
   ...['session_replication_role', 'allow_system_table_mods', 'ignore_system_indexes', 'zero_damaged_pages'],
+  'lo_compat_privileges',
   // Azure sets it on a full disk, and a job must not override that.
   'default_transaction_read_only',
 ]);

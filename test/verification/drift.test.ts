@@ -12,6 +12,7 @@ import {
 } from '../../database/schema/describe.ts';
 import { expectedOn } from '../../database/schema/manifest.ts';
 import { formatManifest, readManifest } from '../../database/schema/manifest-file.ts';
+import { loadParser } from '../../database/schema/policy.ts';
 import { checks as driftChecks } from '../../verification/checks/drift.ts';
 import { differences } from '../../verification/drift/compare.ts';
 import { evaluate } from '../../verification/run.ts';
@@ -21,6 +22,7 @@ import { migratedDatabase, type TestDatabase } from '../support/postgres.ts';
 let database: TestDatabase;
 let own: Description;
 beforeAll(async () => {
+  await loadParser();
   database = await migratedDatabase();
   own = await describeSchema(await database.connect());
 });

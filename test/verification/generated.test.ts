@@ -208,7 +208,7 @@ const generators: readonly (readonly [string, Readonly<Record<string, string>>])
       'grant on a sequence': 'GRANT USAGE ON SEQUENCE $1 TO PUBLIC',
       'comment on a sequence': "COMMENT ON SEQUENCE $1 IS 'changed'",
       'grant on the row type of a table, gone': 'it only keeps roles from making columns of that type',
-  'position of a sequence': 'ALTER SEQUENCE $1 RESTART 1000',
+      'position of a sequence': 'ALTER SEQUENCE $1 RESTART 1000',
       'owner column of a sequence': 'ALTER SEQUENCE $1 OWNED BY NONE',
     },
   ],

@@ -110,6 +110,16 @@ export const indexRows: readonly Row[] = [
     sql: `UPDATE pg_index SET indisvalid = false
       WHERE indrelid = '{leaf:model_metrics:0}'::regclass AND NOT indisprimary`,
   },
+  {
+    breaks: 'IDX-010',
+    sql: "UPDATE pg_database SET datcollversion = '1' WHERE datname = current_database()",
+  },
+  {
+    breaks: 'IDX-010',
+    because: 'a collation that a column uses',
+    sql: `CREATE TEMPORARY TABLE names (name text COLLATE "de-x-icu") ON COMMIT DROP;
+      UPDATE pg_collation SET collversion = '1' WHERE collname = 'de-x-icu'`,
+  },
   { breaks: 'IDX-002', sql: 'CREATE INDEX unfinished ON ONLY llama.model_metrics (metric_value)' },
   {
     breaks: 'IDX-004',

@@ -111,11 +111,6 @@ describe('a freshly migrated database', () => {
     expect([await rows(), await counts()]).toEqual(before);
     expect(verified.migrator.getTransactionStatus()).toBe('I');
   });
-
-  it('is verified within three seconds, including the probe', async () => {
-    const { durationMs } = await runChecks({ client: verified.migrator });
-    expect(durationMs).toBeLessThan(3000);
-  });
 });
 
 describe('a run', () => {
@@ -170,6 +165,7 @@ describe('a run', () => {
         'CON-003',
         'CON-006',
         'SET-002',
+        'ROL-013',
       ]) {
         expect(skipped).toContain(id);
       }

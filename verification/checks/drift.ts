@@ -227,7 +227,8 @@ const areas: readonly Drift[] = [
       'privileges on relations, columns, functions, the schemas and this database, except those of owners and of Azure',
     why: 'A GRANT typed in a hurry is in no file and survives every deployment.',
     noun: ['object', 'objects'],
-    remedy: 'REVOKE it, or write and review the migration that grants it.',
+    remedy:
+      'REVOKE it, or write and review the migration that grants it. After a restore: llama-db repair, which puts all of them back.',
   },
   {
     id: 'DRI-011',
@@ -238,7 +239,7 @@ const areas: readonly Drift[] = [
     inspects: 'owners of relations, functions and schemas',
     why: 'An owner may do anything with an object, and the next migration cannot alter what another role owns.',
     noun: ['object', 'objects'],
-    remedy: `ALTER … OWNER TO ${owner} (or the role that the finding names).`,
+    remedy: `ALTER … OWNER TO ${owner} (or the role that the finding names). After a restore: llama-db repair, for all of them.`,
   },
   {
     id: 'DRI-012',

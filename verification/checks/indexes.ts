@@ -247,4 +247,26 @@ export const checks = checksOf('indexes', [
       );
     },
   },
+  {
+    id: 'IDX-010',
+    name: 'collations-current',
+    severity: 'high',
+    title: 'Indexes on text were built with the collation version of the server',
+    inspects:
+      'recorded and actual collation version of the database, and of every collation that something depends on',
+    why: 'After an upgrade or a restore, the library may sort text in another order. A search in an index then misses rows, and a unique key accepts duplicates.',
+    remedy:
+      'As llama_owner REINDEX SCHEMA CONCURRENTLY llama, then ALTER DATABASE … (ALTER COLLATION …) REFRESH COLLATION VERSION.',
+    source: 'PostgreSQL manual, ALTER COLLATION, Notes; docs/restoring.md',
+    run: ({ snapshot: { collations } }) =>
+      judge(
+        counted(collations.length, 'collation'),
+        collations
+          .filter(({ recorded, actual }) => recorded !== actual)
+          .map(({ object, recorded, actual }) => ({
+            object,
+            detail: `has version ${recorded ?? 'none'} recorded, and the server has ${actual ?? 'none'}`,
+          })),
+      ),
+  },
 ]);

@@ -70,14 +70,10 @@ export const checks = checksOf('roles', [
     run: ({ snapshot, deployment }) => {
       const model = modelOf(snapshot);
       const { login } = snapshot.server;
-      const knows =
-        model.reach(login).has('azure_pg_admin') ||
-        snapshot.roles.some(
-          ({ name, bootstrap, entraAdministrator }) => entraAdministrator || (bootstrap && name === login),
-        );
-      if (!deployment && !knows) {
+      const asBootstrap = snapshot.roles.some(({ name, bootstrap }) => bootstrap && name === login);
+      // Any other login would find each administrator a stranger.
+      if (!deployment && !asBootstrap && !model.reach(login).has('azure_pg_admin'))
         return blind('no deployment names the administrators, and the login is not an administrator');
-      }
       const isAdministrator = administratorsOf(
         snapshot,
         deployment

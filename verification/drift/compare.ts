@@ -5,6 +5,7 @@ import {
   type Description,
   hasBareObjects,
 } from '../../database/schema/describe.ts';
+import { sameMeaning } from '../../database/schema/meaning.ts';
 import type { Finding } from '../check.ts';
 
 export interface Difference extends Finding {
@@ -78,7 +79,8 @@ function changes(area: Area, wanted: Described, found: Described): readonly Diff
   const names = [...new Set([...Object.keys(wanted.says), ...Object.keys(found.says)])].sort();
   return names.flatMap((name): readonly Difference[] => {
     const [should, is] = [wanted.says[name], found.says[name]];
-    if (should === is) return [];
+    if (should === is || (should !== undefined && is !== undefined && sameMeaning(name, should, is)))
+      return [];
     const detail = isGrants(area) ? grantWords(name, should, is) : words(name, should, is);
     return [{ kind: 'changed', fact: name, object, detail }];
   });

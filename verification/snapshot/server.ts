@@ -26,6 +26,16 @@ export interface ServerFacts {
   readonly tablespace: string;
 }
 
+/** A collation that something of this database depends on, and its versions; null if its provider has none. */
+export interface Collation {
+  /** `database llama_mapper`, `collation pg_catalog.de-x-icu`. */
+  readonly object: string;
+  /** With which its indexes were built. */
+  readonly recorded: string | null;
+  /** Of the library that the server runs with. */
+  readonly actual: string | null;
+}
+
 export interface Setting {
   /** In `unit`, as a new session gets it. */
   readonly value: string;
@@ -51,6 +61,14 @@ export const serverFacts = {
       (SELECT json_build_object('version', s.version, 'cipher', s.cipher)
        FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid() AND s.ssl) AS tls
     FROM pg_database d WHERE d.datname = current_database()`),
+  collations: rows<Collation>(`
+    SELECT 'database ' || d.datname AS object, d.datcollversion AS recorded,
+      pg_database_collation_actual_version(d.oid) AS actual
+    FROM pg_database d WHERE d.datname = current_database()
+    UNION ALL
+    SELECT format('collation %I.%I', n.nspname, l.collname), l.collversion, pg_collation_actual_version(l.oid)
+    FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
+    WHERE EXISTS (SELECT FROM pg_depend p WHERE p.refclassid = 'pg_collation'::regclass AND p.refobjid = l.oid)`),
   /**
    * Parameters by name, with the values of a new session: this session has already changed some. pg_settings of a local
    * server does not list Azure's own parameters.

@@ -200,6 +200,7 @@ describe('a script', () => {
   });
 
   it('creates the schema for the owner role', async () => {
+    copy.write('0001_first.sql', '-- Up Migration\nSELECT 1;\n');
     expect(await scriptFor(byScript, join(copy.directory))).toContain(
       'CREATE SCHEMA llama AUTHORIZATION llama_owner',
     );
