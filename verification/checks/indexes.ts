@@ -250,7 +250,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-010',
     name: 'collations-current',
-    severity: 'high',
+    loses: 'correctness',
     title: 'Indexes on text were built with the collation version of the server',
     inspects:
       'recorded and actual collation version of the database, and of every collation that something depends on',
