@@ -33,6 +33,8 @@ export interface ConnectOptions {
   readonly session?: SessionClass;
   /** Accept a server in recovery (a replica). @default false */
   readonly acceptStandby?: boolean;
+  /** Major version from which on a server is accepted, for one that is only read. @default - the oldest supported one */
+  readonly oldestVersion?: number;
   /** Seconds that one attempt may take. @default 15 */
   readonly connectTimeoutSeconds?: number;
   /** Total number of attempts. Only failures of `isConnectionError` are retried. @default 4 */
@@ -149,7 +151,7 @@ async function attempt(
   try {
     await client.connect();
     const server = await inspect(client, session);
-    checkServer(server, about, target, options.acceptStandby ?? false);
+    checkServer(server, about, target, options.acceptStandby ?? false, options.oldestVersion);
     return {
       client,
       target,
@@ -246,11 +248,11 @@ export function checkServer(
   about: Circumstances,
   target: Target,
   acceptStandby: boolean,
+  oldest = Math.min(...supportedVersions),
 ): void {
   const refuse = (code: FaultCode, what: string, why: string, remedy: string): Fault =>
     new Fault(code, what, why, remedy, { exitCode: 2 });
   const major = Math.floor(server.version / 10_000);
-  const oldest = Math.min(...supportedVersions);
   if (major < oldest) {
     const end = majorVersion(major)?.endOfLife;
     throw refuse(

@@ -9,7 +9,7 @@ DECLARE
   existing pg_catalog.pg_roles;
 BEGIN
   FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer',
-    'audit_sealer']
+    'audit_sealer', 'import_writer']
   LOOP
     SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname = role_name;
     IF NOT FOUND THEN
@@ -114,7 +114,7 @@ BEGIN
   EXECUTE pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', pg_catalog.current_database());
 
   FOREACH role_name IN ARRAY ARRAY['application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer',
-    'audit_sealer']
+    'audit_sealer', 'import_writer']
   LOOP
     SELECT oid INTO role_id FROM pg_catalog.pg_roles WHERE rolname = role_name;
     CONTINUE WHEN NOT FOUND;

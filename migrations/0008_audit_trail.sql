@@ -198,6 +198,42 @@ $$;
 
 COMMENT ON FUNCTION llama.write_audit_of_statement() IS 'Statement trigger of audited partitioned tables; tenant_configs.audit_level decides which values it stores';
 
+-- Records of another server have been created there. An import therefore leaves one row per batch, whose counts and digest the
+-- trigger computes from the rows themselves: no setting of the session can leave them out. Deletes of an import are recorded like
+-- all others. app.import_batch is a JSON object with the source.
+CREATE FUNCTION llama.write_audit_of_import() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- The digest must not depend on the session.
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
+AS $$
+DECLARE
+  batch text := nullif(current_setting('app.import_batch', true), '');
+  described jsonb;
+  acting record := llama.acting_client();
+BEGIN
+  IF pg_input_is_valid(batch, 'jsonb') THEN described := batch::jsonb; END IF;
+  IF (described ->> 'source' <> '') IS NOT TRUE THEN
+    RAISE EXCEPTION 'an import into % does not name its source', TG_ARGV[0]
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'llama-db import sets app.import_batch.';
+  END IF;
+  INSERT INTO llama.audit_trail (tenant_id, table_name, record_key, operation, user_id, new_values, correlation_id, ip_address,
+                                 user_agent, login)
+  SELECT n.tenant_id, TG_ARGV[0], 'import', 'INSERT', acting.user_id,
+         described || jsonb_build_object(
+           'rows', count(*), 'first', min(n."timestamp"), 'last', max(n."timestamp"),
+           'sha256', encode(sha256(string_agg(n.digest, ''::bytea ORDER BY n.digest)), 'hex')),
+         acting.correlation_id, acting.ip_address, acting.user_agent, SESSION_USER
+    FROM (SELECT r.tenant_id, r."timestamp", sha256(convert_to(r::text, 'UTF8')) AS digest FROM new_rows AS r) AS n
+   GROUP BY n.tenant_id;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION llama.write_audit_of_import() IS 'Statement trigger for rows that import_writer inserts: one audit row per tenant, with source, number and digest of the rows';
+
 CREATE FUNCTION llama.record_read(table_name text, record_key text, record_timestamp timestamptz DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -245,7 +281,7 @@ COMMENT ON FUNCTION llama.record_read(text, text, timestamptz) IS
 
 REVOKE ALL ON FUNCTION llama.acting_client() FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.json_text_size(jsonb, integer), llama.require_sealable(jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION llama.write_audit(), llama.write_audit_of_statement() FROM PUBLIC;
+REVOKE ALL ON FUNCTION llama.write_audit(), llama.write_audit_of_statement(), llama.write_audit_of_import() FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.record_read(text, text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.record_read(text, text, timestamptz) TO application_role, admin_role, analytics_role;
 
@@ -253,7 +289,11 @@ GRANT EXECUTE ON FUNCTION llama.record_read(text, text, timestamptz) TO applicat
 -- transition table contains a row that MERGE moves to another month, and the statement does not fire DELETE and INSERT:
 -- a row trigger records moves. Its name makes it the last one, so that it sees the new row as it is stored.
 CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records REFERENCING NEW TABLE AS new_rows
-  FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('storage_records');
+  FOR EACH STATEMENT WHEN (current_user <> 'import_writer')
+  EXECUTE FUNCTION llama.write_audit_of_statement('storage_records');
+CREATE TRIGGER audit_import AFTER INSERT ON llama.storage_records REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT WHEN (current_user = 'import_writer')
+  EXECUTE FUNCTION llama.write_audit_of_import('storage_records');
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.storage_records REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('storage_records');
 -- The role decides whether a delete is an erasure, because any caller can change a setting. WHEN is evaluated as the
@@ -269,7 +309,11 @@ CREATE TRIGGER write_audit_of_move BEFORE UPDATE ON llama.storage_records
   EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
 
 CREATE TRIGGER audit_change AFTER INSERT ON llama.model_metrics REFERENCING NEW TABLE AS new_rows
-  FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('model_metrics');
+  FOR EACH STATEMENT WHEN (current_user <> 'import_writer')
+  EXECUTE FUNCTION llama.write_audit_of_statement('model_metrics');
+CREATE TRIGGER audit_import AFTER INSERT ON llama.model_metrics REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT WHEN (current_user = 'import_writer')
+  EXECUTE FUNCTION llama.write_audit_of_import('model_metrics');
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.model_metrics REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('model_metrics');
 CREATE TRIGGER audit_delete AFTER DELETE ON llama.model_metrics REFERENCING OLD TABLE AS old_rows
@@ -279,7 +323,11 @@ CREATE TRIGGER write_audit_of_move BEFORE UPDATE ON llama.model_metrics
   EXECUTE FUNCTION llama.write_audit('model_metrics', 'id', 'timestamp');
 
 CREATE TRIGGER audit_change AFTER INSERT ON llama.detector_executions REFERENCING NEW TABLE AS new_rows
-  FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('detector_executions');
+  FOR EACH STATEMENT WHEN (current_user <> 'import_writer')
+  EXECUTE FUNCTION llama.write_audit_of_statement('detector_executions');
+CREATE TRIGGER audit_import AFTER INSERT ON llama.detector_executions REFERENCING NEW TABLE AS new_rows
+  FOR EACH STATEMENT WHEN (current_user = 'import_writer')
+  EXECUTE FUNCTION llama.write_audit_of_import('detector_executions');
 CREATE TRIGGER audit_update AFTER UPDATE ON llama.detector_executions REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
   FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('detector_executions');
 CREATE TRIGGER audit_delete AFTER DELETE ON llama.detector_executions REFERENCING OLD TABLE AS old_rows
@@ -305,13 +353,14 @@ ALTER FUNCTION llama.json_text_size(jsonb, integer) OWNER TO audit_writer;
 ALTER FUNCTION llama.require_sealable(jsonb) OWNER TO audit_writer;
 ALTER FUNCTION llama.write_audit() OWNER TO audit_writer;
 ALTER FUNCTION llama.write_audit_of_statement() OWNER TO audit_writer;
+ALTER FUNCTION llama.write_audit_of_import() OWNER TO audit_writer;
 ALTER FUNCTION llama.record_read(text, text, timestamptz) OWNER TO audit_writer;
 REVOKE CREATE ON SCHEMA llama FROM audit_writer;
 
 -- The change of owner also moves the old owner's privileges. Without this grant the triggers cannot be cloned to a new
 -- partition.
 SET LOCAL ROLE audit_writer;
-GRANT EXECUTE ON FUNCTION llama.write_audit(), llama.write_audit_of_statement() TO llama_owner;
+GRANT EXECUTE ON FUNCTION llama.write_audit(), llama.write_audit_of_statement(), llama.write_audit_of_import() TO llama_owner;
 -- Roles that write records call it in llama.guard_record_size().
 GRANT EXECUTE ON FUNCTION llama.json_text_size(jsonb, integer) TO application_role, admin_role, maintenance_role, llama_owner;
 SET LOCAL ROLE llama_owner;
@@ -326,19 +375,23 @@ DROP TRIGGER audit_change ON llama.tenant_configs;
 DROP TRIGGER write_audit_of_move ON llama.detector_executions;
 DROP TRIGGER audit_delete ON llama.detector_executions;
 DROP TRIGGER audit_update ON llama.detector_executions;
+DROP TRIGGER audit_import ON llama.detector_executions;
 DROP TRIGGER audit_change ON llama.detector_executions;
 DROP TRIGGER write_audit_of_move ON llama.model_metrics;
 DROP TRIGGER audit_delete ON llama.model_metrics;
 DROP TRIGGER audit_update ON llama.model_metrics;
+DROP TRIGGER audit_import ON llama.model_metrics;
 DROP TRIGGER audit_change ON llama.model_metrics;
 DROP TRIGGER write_audit_of_move ON llama.storage_records;
 DROP TRIGGER audit_erasure ON llama.storage_records;
 DROP TRIGGER audit_delete ON llama.storage_records;
 DROP TRIGGER audit_update ON llama.storage_records;
+DROP TRIGGER audit_import ON llama.storage_records;
 DROP TRIGGER audit_change ON llama.storage_records;
 
 SET LOCAL ROLE audit_writer;
 DROP FUNCTION llama.record_read(text, text, timestamptz);
+DROP FUNCTION llama.write_audit_of_import();
 DROP FUNCTION llama.write_audit_of_statement();
 DROP FUNCTION llama.write_audit();
 DROP FUNCTION llama.require_sealable(jsonb);

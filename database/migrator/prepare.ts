@@ -91,7 +91,7 @@ export function asOwner<Result>(
 /** Runs `work` with SET ROLE, then resets the role. */
 export async function asRole<Result>(
   { client }: Pick<Connection, 'client'>,
-  role: 'llama_owner' | 'maintenance_role' | 'admin_role',
+  role: 'llama_owner' | 'maintenance_role' | 'admin_role' | 'import_writer',
   work: () => Promise<Result>,
 ): Promise<Result> {
   await client.query(`SET ROLE ${role}`);

@@ -30,16 +30,25 @@ export const auditRole = 'audit_writer';
 /** Owns the functions that seal the audit trail. */
 export const sealRole = 'audit_sealer';
 
+/** Adds the rows of an import, whose audit rows name the batch. The owner switches to it; no login is a member of it. */
+export const importRole = 'import_writer';
+
 /** Group roles that a login can be a member of. */
 export const loginRoles = [applicationRole, adminRole, analyticsRole, maintenanceRole] as const;
 
 export type LoginRole = (typeof loginRoles)[number];
 
 /** Group roles that policies and grants name. None of them logs in; no role inherits them. */
-export const groupRoles: readonly string[] = [...loginRoles, maintenanceOwner, auditRole, sealRole];
+export const groupRoles: readonly string[] = [
+  ...loginRoles,
+  maintenanceOwner,
+  auditRole,
+  sealRole,
+  importRole,
+];
 
-/** Roles that own objects. No login but an administrator is a member of one. */
-export const ownerRoles: readonly string[] = [ownerRole, maintenanceOwner, auditRole, sealRole];
+/** Roles that own objects, or write for the owner. No login but an administrator is a member of one. */
+export const ownerRoles: readonly string[] = [ownerRole, maintenanceOwner, auditRole, sealRole, importRole];
 
 /** Every role that the migrations make. */
 export const schemaRoles: readonly string[] = [ownerRole, ...groupRoles];

@@ -209,6 +209,7 @@ describe('the schema that all migrations make', () => {
       { name: 'record_read', owner: 'audit_writer' },
       { name: 'require_sealable', owner: 'audit_writer' },
       { name: 'write_audit', owner: 'audit_writer' },
+      { name: 'write_audit_of_import', owner: 'audit_writer' },
       { name: 'write_audit_of_statement', owner: 'audit_writer' },
       { name: 'write_key_audit', owner: 'audit_writer' },
       { name: 'write_platform_audit', owner: 'audit_writer' },
@@ -217,6 +218,7 @@ describe('the schema that all migrations make', () => {
       { name: 'partitions_past_retention', owner: 'maintenance_owner' },
       { name: 'refresh_performance_views', owner: 'maintenance_owner' },
       { name: 'set_backup_status', owner: 'maintenance_owner' },
+      { name: 'summarize_performance', owner: 'maintenance_owner' },
       { name: 'tenant_performance', owner: 'maintenance_owner' },
       { name: 'tenant_performance_summary', owner: 'maintenance_owner' },
       { name: 'tenant_performance_summary_tenant_id_hour_idx', owner: 'maintenance_owner' },
@@ -244,7 +246,7 @@ describe('the schema that all migrations make', () => {
       `SELECT rolname, rolcanlogin OR rolbypassrls OR rolsuper OR rolcreaterole AS strong,
               pg_has_role('llama_owner', oid, 'USAGE') AS inherited, pg_has_role(session_user, oid, 'SET') AS reachable
          FROM pg_roles
-        WHERE rolname IN ('application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer', 'audit_sealer') ORDER BY 1`,
+        WHERE rolname IN ('application_role', 'admin_role', 'analytics_role', 'maintenance_role', 'maintenance_owner', 'audit_writer', 'audit_sealer', 'import_writer') ORDER BY 1`,
     );
     expect(rows).toEqual(
       [
@@ -253,6 +255,7 @@ describe('the schema that all migrations make', () => {
         'application_role',
         'audit_sealer',
         'audit_writer',
+        'import_writer',
         'maintenance_owner',
         'maintenance_role',
       ].map((rolname) => ({

@@ -88,6 +88,7 @@ const catalogs: Readonly<Record<string, Readonly<Record<string, Column>>>> = {
         'maintenance_owner',
         'audit_writer',
         'audit_sealer',
+        'import_writer',
         'admin_role',
       ].map((role) => `GRANT ${role} TO ${applicationLogin}`),
       ...['azure_pg_admin', 'llama_owner', 'maintenance_owner', 'admin_role', 'pg_signal_backend'].map(

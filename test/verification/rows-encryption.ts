@@ -45,6 +45,7 @@ const erase = "UPDATE llama.data_keys SET state = 'erased', wrapped = NULL;";
 
 export const dataKeyRows: readonly Row[] = [
   { breaks: 'ENC-005', sql: 'GRANT DELETE ON llama.data_keys TO admin_role' },
+  { breaks: 'ENC-005', sql: 'GRANT SELECT (wrapped) ON llama.data_keys TO import_writer' },
   { breaks: 'ENC-005', sql: 'GRANT UPDATE (wrapped) ON llama.data_keys TO application_role' },
   { breaks: 'ENC-006', because: 'a length that RSA does not produce', sql: key({ length: 100 }) },
   {

@@ -68,6 +68,7 @@ export const roleRows: readonly Row[] = [
   { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT pg_checkpoint TO verify_role' },
   { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT verify_role TO verify_app' },
   { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT maintenance_owner TO verify_role' },
+  { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT import_writer TO verify_role' },
   { breaks: 'ROL-014', sql: 'ALTER SCHEMA public OWNER TO verify_app' },
   {
     breaks: 'ROL-014',

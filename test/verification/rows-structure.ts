@@ -164,6 +164,13 @@ export const auditRows: readonly Row[] = [
     because: 'rows that move to another month would be in no transition table',
     sql: 'DROP TRIGGER write_audit_of_move ON llama.model_metrics',
   },
+  {
+    breaks: 'AUD-001',
+    because: 'the ordinary trigger leaves the rows of imports to it',
+    sql: 'DROP TRIGGER audit_import ON llama.storage_records',
+  },
+  { breaks: 'AUD-001', sql: 'ALTER TABLE llama.model_metrics DISABLE TRIGGER audit_import' },
+  { breaks: 'AUD-001', sql: 'DROP TRIGGER audit_erasure ON llama.storage_records' },
   { breaks: 'AUD-002', sql: 'ALTER TABLE {leaf:storage_records:-1} DISABLE TRIGGER write_audit_of_move' },
   {
     breaks: 'AUD-002',

@@ -34,6 +34,15 @@ function auditTriggers(snapshot: Snapshot, table: Relation): readonly Trigger[] 
     .filter((trigger) => functions.has(trigger.function) && fires(trigger));
 }
 
+/** The operation if no trigger records it, and the roles that every trigger of it leaves out. */
+function unrecorded(operation: string, triggers: readonly Trigger[]): readonly string[] {
+  if (!triggers.some(({ onlyFor }) => onlyFor === null)) return [operation];
+  const exempt = [...new Set(triggers.flatMap(({ exceptFor }) => exceptFor ?? []))];
+  return exempt
+    .filter((role) => !triggers.some((one) => one.exceptFor !== role && (one.onlyFor ?? role) === role))
+    .map((role) => `${operation} by ${role}`);
+}
+
 /** Triggers that refuse a statement before it writes. */
 function refusals(snapshot: Snapshot, table: Relation): readonly Trigger[] {
   const model = modelOf(snapshot);
@@ -50,7 +59,7 @@ export const checks = checksOf('audit', [
     loses: 'evidence',
     title: 'Every change of a tenant row is audited',
     inspects:
-      'enabled triggers for INSERT, UPDATE and DELETE on every tenant table that call a function which writes llama.audit_trail; for statement triggers on a partitioned table also a row trigger BEFORE UPDATE, for rows that move to another partition',
+      'enabled triggers for INSERT, UPDATE and DELETE on every tenant table that call a function which writes llama.audit_trail, also for a role that one of them leaves out; for statement triggers on a partitioned table also a row trigger BEFORE UPDATE, for rows that move to another partition',
     why: 'A change without an audit row cannot be explained to an auditor or undone. PostgreSQL puts a row that MERGE moves to another partition into no transition table.',
     remedy: 'Create the triggers in a migration; ALTER TABLE … ENABLE TRIGGER if one was disabled.',
     source: 'migrations/0008_audit_trail.sql; check_postgres disabled_triggers',
@@ -64,11 +73,13 @@ export const checks = checksOf('audit', [
           const moves = triggers.some((trigger) => fires(trigger, 'before', 'row', 'update'));
           const byStatement =
             modelOf(snapshot).partitioned.includes(table) && !after.every((trigger) => fires(trigger, 'row'));
-          const silent = operations.filter(
-            (operation) => !after.some((trigger) => fires(trigger, operation)),
-          );
           return listed(nameOf(table), 'has no audit trigger for', [
-            ...silent,
+            ...operations.flatMap((operation) =>
+              unrecorded(
+                operation,
+                after.filter((trigger) => fires(trigger, operation)),
+              ),
+            ),
             ...(byStatement && !moves ? ['moves to another partition'] : []),
           ]);
         }),

@@ -1,4 +1,5 @@
 /** Data keys: who may use them, what wraps them, and how old they are: docs/encryption.md. */
+import { importRole } from '../../database/schema/roles.ts';
 import { type CheckInput, checksOf, type Finding } from '../check.ts';
 import { keysTable, listedTenants, missing, recordsTable, source, withKeys } from '../data-key-tables.ts';
 import { auditTable, fires, granted, modelOf, signatureOf } from '../model.ts';
@@ -26,7 +27,7 @@ const created = [
   'wrapped',
 ] as const;
 
-/** Privileges by role, with their columns for INSERT and UPDATE. */
+/** Privileges by role, with their columns; for the whole table if none is listed. */
 const allowed: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   application_role: {
     SELECT: [],
@@ -38,6 +39,8 @@ const allowed: Readonly<Record<string, Readonly<Record<string, readonly string[]
     INSERT: created,
     UPDATE: ['state', 'values_reserved', 'algorithm', 'wrapping_key', 'wrapping_key_version', 'wrapped'],
   },
+  // Whether the tenant has the key of a record; never the key.
+  [importRole]: { SELECT: ['tenant_id', 'key_id', 'purpose', 'state'] },
 };
 
 /** Bytes of a wrapped data key: one block of the RSA key, or nonce, payload and tag. */

@@ -6,13 +6,11 @@ import {
   foreignGrants,
   granted,
   groupRoles,
-  loginRoles,
   maintenanceOwner,
   modelOf,
   nameOf,
   owner,
   schema,
-  sealRole,
   tenantColumn,
   tenantRole,
 } from '../model.ts';
@@ -292,7 +290,7 @@ export const checks = checksOf('isolation', [
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
       const model = modelOf(snapshot);
-      const known = new Set<string>([...loginRoles, maintenanceOwner, auditRole, sealRole]);
+      const known = new Set<string>(groupRoles);
       return judge(
         counted(model.tenantTables.length, 'tenant table'),
         model.tenantTables.flatMap((table) =>

@@ -107,6 +107,9 @@ export interface Trigger {
   readonly clone: boolean;
   /** Of UPDATE OF, in its order. */
   readonly columns: readonly string[];
+  /** Role of a condition on CURRENT_USER: the one that it does not fire for, or the only one that it fires for. */
+  readonly exceptFor: string | null;
+  readonly onlyFor: string | null;
 }
 
 export interface Publication {
@@ -182,7 +185,9 @@ export const relationFacts = {
   /** Triggers that users created, and their clones on leaves. */
   triggers: rows<Trigger>(`
     SELECT t.tgrelid AS relation, t.tgname AS name, t.tgenabled AS enabled, t.tgtype AS type,
-      t.tgfoid AS function, t.tgparentid <> 0 AS clone, ${names('t.tgattr::int2[]', 't.tgrelid')} AS columns
+      t.tgfoid AS function, t.tgparentid <> 0 AS clone, ${names('t.tgattr::int2[]', 't.tgrelid')} AS columns,
+      substring(pg_get_triggerdef(t.oid) FROM 'WHEN \\(\\(CURRENT_USER <> ''([^'']+)''::name\\)\\)') AS "exceptFor",
+      substring(pg_get_triggerdef(t.oid) FROM 'WHEN \\(\\(CURRENT_USER = ''([^'']+)''::name\\)\\)') AS "onlyFor"
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT t.tgisinternal AND ${userSchema('n.nspname')}`),
   /** Relations of every kind of schema llama, and those without WAL. A TOAST table is as its table. */

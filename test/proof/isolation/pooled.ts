@@ -45,8 +45,11 @@ export interface Pooled extends Proved {
 
 const sessions = 3;
 
-/** Statements with a known way to others that is not the session: docs/isolation.md lists NOTIFY and ALTER ROLE. */
-const open = /pg_notify|ALTER ROLE|pg_sleep/;
+/**
+ * Statements with a known way to others that is not the session. docs/isolation.md lists NOTIFY, ALTER ROLE, and the texts of
+ * statements that other sessions of the same login are running.
+ */
+const open = /pg_notify|ALTER ROLE|pg_sleep|pg_stat_(get_)?activity/;
 
 /** State of the session within a transaction that has just begun. Channels end with its commit. */
 const state = `

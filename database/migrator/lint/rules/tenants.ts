@@ -26,6 +26,29 @@ const floorCreated = occurrences(({ node }) => {
   return policy && policy.permissive !== true ? [nameOf(policy.table)] : [];
 });
 
+/** Operations of CREATE TRIGGER by their bits. */
+const [insertBit, deleteBit, updateBit] = [4, 8, 16];
+
+/** Conditions on current_user of a trigger that writes the audit trail, one per operation. */
+function userConditions({ node }: Pick<Statement, 'node'>) {
+  const trigger = is(node, 'CreateTrigStmt');
+  const condition = is(trigger?.whenClause, 'A_Expr');
+  if (!trigger || !condition || !/(?:^|\.)write_\w*audit/.test(dotted(trigger.funcname))) return [];
+  const user = is(condition.lexpr, 'SQLValueFunction')?.op;
+  const role = textOf(condition.rexpr);
+  const operator = dotted(condition.name);
+  if (user !== 'SVFOP_CURRENT_USER' || role === undefined || !['=', '<>'].includes(operator)) return [];
+  const table = nameOf(trigger.relation);
+  return [insertBit, deleteBit, updateBit]
+    .filter((bit) => ((trigger.events ?? 0) & bit) > 0)
+    .map((bit) => ({ table, role, operator, key: `${table} ${bit} ${role}` }));
+}
+
+/** Triggers that write the audit trail for one role alone. */
+const auditedForRole = occurrences((statement) =>
+  userConditions(statement).flatMap(({ operator, key }) => (operator === '=' ? [key] : [])),
+);
+
 const rules: readonly Rule[] = [
   {
     id: 'row-security-off',
@@ -283,6 +306,22 @@ const rules: readonly Rule[] = [
       for (const { table, column } of addedColumns(statement)) {
         if (table !== 'llama.audit_trail') continue;
         yield { detail: `column ${column.colname ?? ''} of ${table} is added`, location: column.location };
+      }
+    },
+  },
+  {
+    id: 'audit-trigger-leaves-role-out',
+    severity: 'critical',
+    title: 'An audit trigger leaves no role out without another trigger for that role in the same file',
+    why: 'the changes of that role would have no audit row, and anybody who may become it could write without a trace',
+    remedy:
+      'CREATE TRIGGER … WHEN (current_user = the role) EXECUTE FUNCTION llama.write_audit… on the same table and operation, or leave the condition out.',
+    source: 'migrations/0008_audit_trail.sql; AUD-001',
+    places: ['migration', 'block'],
+    *check(statement, at) {
+      for (const { table, role, operator, key } of userConditions(statement)) {
+        if (operator === '=' || auditedForRole.anywhere(at, key)) continue;
+        yield { detail: `changes of ${table} by ${role} are not recorded` };
       }
     },
   },

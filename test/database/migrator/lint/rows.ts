@@ -480,6 +480,16 @@ CREATE POLICY second ON llama.records AS RESTRICTIVE TO application_role USING (
     bad: 'ALTER TABLE llama.audit_trail\n  ADD COLUMN remark text;',
     good: 'ALTER TABLE llama.plain ADD COLUMN remark text;',
   },
+  {
+    rule: 'audit-trigger-leaves-role-out',
+    at: 'CREATE TRIGGER watch',
+    bad: `CREATE TRIGGER watch AFTER INSERT ON llama.plain FOR EACH STATEMENT
+  WHEN (current_user <> 'import_writer') EXECUTE FUNCTION llama.write_audit_of_statement('plain');`,
+    good: `CREATE TRIGGER watch AFTER INSERT ON llama.plain FOR EACH STATEMENT
+  WHEN (current_user <> 'import_writer') EXECUTE FUNCTION llama.write_audit_of_statement('plain');
+CREATE TRIGGER watch_import AFTER INSERT ON llama.plain FOR EACH STATEMENT
+  WHEN (current_user = 'import_writer') EXECUTE FUNCTION llama.write_audit_of_import('plain');`,
+  },
 
   // Privileges
   {
