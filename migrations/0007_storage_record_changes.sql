@@ -58,6 +58,36 @@ COMMENT ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) IS
 REVOKE ALL ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) TO application_role, admin_role;
 
+-- The key of a partitioned table contains the timestamp, so it does not stop a retry that repeats an id at a later time. The
+-- lock makes a second transaction with the id wait; its next statement then sees the row of the first.
+CREATE FUNCTION llama.claim_id(table_name text, tenant_id text, id uuid) RETURNS timestamptz
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '10s'
+AS $$
+DECLARE
+  written timestamptz;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'llama.claim_id needs a READ COMMITTED transaction, not %', upper(current_setting('transaction_isolation'))
+      USING ERRCODE = 'invalid_transaction_state', HINT = 'A later snapshot has to see the row of a transaction that has just ended.';
+  END IF;
+  IF table_name IS NULL OR tenant_id IS NULL OR id IS NULL THEN
+    RAISE EXCEPTION 'table, tenant and id must not be NULL' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended(format('llama.claim_id %s %s %s', table_name, id, tenant_id), 0));
+  EXECUTE format('SELECT t."timestamp" FROM llama.%I AS t WHERE t.tenant_id = $1 AND t.id = $2 ORDER BY 1 LIMIT 1', table_name)
+    INTO written USING tenant_id, id;
+  RETURN written;
+END
+$$;
+
+COMMENT ON FUNCTION llama.claim_id(text, text, uuid) IS
+  'Claims an id for the rest of the transaction: NULL if no row has it, so that the caller inserts it; otherwise the time of that row';
+
+REVOKE ALL ON FUNCTION llama.claim_id(text, text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llama.claim_id(text, text, uuid) TO application_role, admin_role;
+
 -- A new owner needs CREATE on the schema at the moment of the change, and never again.
 GRANT CREATE ON SCHEMA llama TO maintenance_owner;
 ALTER FUNCTION llama.set_backup_status(uuid, timestamptz, text, text) OWNER TO maintenance_owner;
@@ -69,6 +99,7 @@ SET LOCAL ROLE maintenance_owner;
 DROP FUNCTION llama.set_backup_status(uuid, timestamptz, text, text);
 SET LOCAL ROLE llama_owner;
 
+DROP FUNCTION llama.claim_id(text, text, uuid);
 DROP TRIGGER touch_updated_at ON llama.tenant_configs;
 DROP TRIGGER touch_updated_at ON llama.storage_records;
 DROP FUNCTION llama.touch_updated_at();

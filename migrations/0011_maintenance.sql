@@ -4,7 +4,92 @@
 -- function cannot detach a partition concurrently; `llama-db maintain` does. Each sets what it depends on, because a job's
 -- session has the settings that anybody gave to its login or database.
 
--- SECURITY DEFINER, because only the owner of a table may attach a partition.
+-- Months without a partition: from this month to months_ahead, and holes between the oldest partition and this month. A month
+-- past retention is not a hole, because retention removes empty months and keeps earlier ones that a tenant protects.
+-- SECURITY DEFINER, because the owner may ask whether a month of the audit trail is sealed.
+CREATE FUNCTION llama.missing_partitions() RETURNS TABLE (table_name text, month date, hole boolean, obstacle text)
+LANGUAGE plpgsql STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET timezone = 'UTC'
+SET datestyle = 'ISO'
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH clock AS (SELECT date_trunc('month', now()) AS this_month),
+  leaves AS (
+    SELECT p.table_name, c.relname,
+           coalesce((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \(''([^'']+)''\)'))[1], '-infinity')::timestamptz AS lower,
+           coalesce((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''([^'']+)''\)'))[1], 'infinity')::timestamptz AS upper
+      FROM llama.partitioned_tables AS p
+      JOIN pg_inherits AS i ON i.inhparent = format('llama.%I', p.table_name)::regclass
+      JOIN pg_class AS c ON c.oid = i.inhrelid
+     WHERE NOT i.inhdetachpending AND pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
+  ),
+  wanted AS (
+    SELECT p.table_name, m.first, m.first < k.this_month AS hole,
+           p.table_name || to_char(m.first, '"_y"YYYY"m"MM') AS leaf
+      FROM llama.partitioned_tables AS p
+     CROSS JOIN clock AS k
+     CROSS JOIN LATERAL generate_series(
+       least(k.this_month, greatest(
+         date_trunc('month', now() - make_interval(days => p.retention_days)),
+         (SELECT min(date_trunc('month', l.upper - interval '1 microsecond')) FROM leaves AS l WHERE l.table_name = p.table_name AND isfinite(l.upper))
+       )),
+       k.this_month + make_interval(months => p.months_ahead), interval '1 month'
+     ) AS m (first)
+  )
+  SELECT w.table_name, w.first::date, w.hole,
+         CASE
+           WHEN o.relname IS NOT NULL THEN format('llama.%I covers a part of it', o.relname)
+           WHEN to_regclass(format('llama.%I', w.leaf)) IS NOT NULL THEN format('llama.%I exists but is not attached', w.leaf)
+           WHEN w.hole AND w.table_name = 'audit_trail' AND llama.audit_month_state(w.first::date) IN ('open', 'extended')
+             THEN 'its sealed rows are gone, and a new partition would hide that'
+         END
+    FROM wanted AS w
+    LEFT JOIN LATERAL (
+      SELECT l.relname FROM leaves AS l
+       WHERE l.table_name = w.table_name AND l.lower < w.first + interval '1 month' AND l.upper > w.first
+       ORDER BY l.lower LIMIT 1
+    ) AS o ON true
+   WHERE NOT EXISTS (
+     SELECT FROM leaves AS l WHERE l.table_name = w.table_name AND l.lower <= w.first AND l.upper >= w.first + interval '1 month')
+     AND NOT (w.hole AND w.table_name = 'audit_trail' AND llama.audit_month_state(w.first::date) = 'closed')
+   ORDER BY w.hole, 1, 2;
+END
+$$;
+
+COMMENT ON FUNCTION llama.missing_partitions() IS
+  'Months without a partition: this one, those ahead, and holes within retention; obstacle is the reason why a month cannot be created';
+
+-- SECURITY DEFINER, because only the owner of a table may attach a partition. It creates no other month than a missing one.
+CREATE FUNCTION llama.create_missing_partition(table_name text, month date) RETURNS boolean
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+AS $$
+DECLARE
+  missing record;
+BEGIN
+  SELECT * INTO missing FROM llama.missing_partitions() AS m
+   WHERE m.table_name = create_missing_partition.table_name AND m.month = create_missing_partition.month;
+  IF NOT FOUND THEN
+    RETURN false;
+  ELSIF missing.obstacle IS NOT NULL THEN
+    RAISE EXCEPTION 'the partition of llama.% for % cannot be created: %', missing.table_name, to_char(missing.month, 'YYYY-MM'), missing.obstacle
+      USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  PERFORM llama.create_monthly_partition(missing.table_name, missing.month);
+  RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION llama.create_missing_partition(text, date) IS
+  'Creates one month of llama.missing_partitions(); false if it is not missing';
+
 CREATE FUNCTION llama.create_partitions_ahead() RETURNS integer
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -12,25 +97,23 @@ SET search_path = pg_catalog, pg_temp
 SET row_security = on
 AS $$
 DECLARE
-  this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
-  wanted record;
+  missing record;
   made integer := 0;
 BEGIN
-  FOR wanted IN
-    SELECT p.table_name, (this_month + make_interval(months => n))::date AS month
-      FROM llama.partitioned_tables AS p CROSS JOIN LATERAL generate_series(0, p.months_ahead) AS n
-     ORDER BY p.table_name, n
-  LOOP
-    IF to_regclass(format('llama.%I', wanted.table_name || to_char(wanted.month, '"_y"YYYY"m"MM'))) IS NULL THEN
+  FOR missing IN SELECT * FROM llama.missing_partitions() LOOP
+    -- An error would undo the months that every table needs.
+    IF missing.hole AND missing.obstacle IS NOT NULL THEN
+      RAISE WARNING 'the hole of llama.% at % stays: %', missing.table_name, to_char(missing.month, 'YYYY-MM'), missing.obstacle;
+    ELSIF llama.create_missing_partition(missing.table_name, missing.month) THEN
       made := made + 1;
     END IF;
-    PERFORM llama.create_monthly_partition(wanted.table_name, wanted.month);
   END LOOP;
   RETURN made;
 END
 $$;
 
-COMMENT ON FUNCTION llama.create_partitions_ahead() IS 'Creates missing partitions up to months_ahead; returns their number';
+COMMENT ON FUNCTION llama.create_partitions_ahead() IS
+  'Creates missing partitions up to months_ahead and in holes; returns their number, and warns of a hole that it cannot fill';
 
 -- SECURITY DEFINER, because only the owner may analyse a table; from 17 on MAINTAIN could be granted. Autovacuum analyses
 -- leaves only, and the planner uses the parent's statistics for queries that span months.
@@ -360,6 +443,55 @@ $$;
 COMMENT ON FUNCTION llama.partitions_past_retention() IS
   'Partitions older than retention_days, each with the number of tenants whose retention (or missing retention) still protects rows in it, and of tenants whose rows are still to be erased; a partition with 0 and 0 may be detached';
 
+-- The work of `llama-db maintain` for a login that may not act as the owner. Without CONCURRENTLY the detach needs the table
+-- for a moment, because a function is one transaction. The reasons are those of the concurrent way.
+-- lint allow detach-not-concurrent: it waits 5 seconds at most, and the month is past retention and empty
+CREATE FUNCTION llama.remove_partition_past_retention(table_name text, partition_name text) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET row_security = on
+SET timezone = 'UTC'
+SET lock_timeout = '5s'
+AS $$
+DECLARE
+  due record;
+  month date;
+  audited boolean := remove_partition_past_retention.table_name = 'audit_trail';
+BEGIN
+  FOR attempt IN 1..2 LOOP
+    SELECT * INTO due FROM llama.partitions_past_retention() AS p
+     WHERE p.table_name = remove_partition_past_retention.table_name AND p.partition_name = remove_partition_past_retention.partition_name;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'llama.% is not a partition of llama.% past its retention', quote_nullable(partition_name), quote_nullable(table_name)
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    month := (due.upper_bound - interval '1 month')::date;
+    IF due.partition_name <> due.table_name || to_char(month, '"_y"YYYY"m"MM') THEN
+      RAISE EXCEPTION 'llama.% does not have the name of its month', due.partition_name USING ERRCODE = 'object_not_in_prerequisite_state';
+    ELSIF due.protected_by > 0 OR due.to_be_erased_of > 0 THEN
+      RAISE EXCEPTION 'llama.% has rows of % tenants', due.partition_name, due.protected_by + due.to_be_erased_of
+        USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    IF attempt = 1 THEN
+      -- Hashing a month takes long, so it ends before the lock.
+      IF audited THEN PERFORM llama.close_audit_partition(month); END IF;
+      -- The parent first, as readers do. Then everything is judged again.
+      EXECUTE format('LOCK TABLE ONLY llama.%I IN ACCESS EXCLUSIVE MODE', due.table_name);
+      EXECUTE format('LOCK TABLE ONLY llama.%I IN ACCESS EXCLUSIVE MODE', due.partition_name);
+    END IF;
+  END LOOP;
+  IF audited AND llama.audit_month_state(month) <> 'closed' THEN
+    RAISE EXCEPTION 'llama.% has rows that its closing seal does not cover', due.partition_name USING ERRCODE = 'object_not_in_prerequisite_state';
+  END IF;
+  EXECUTE format('ALTER TABLE llama.%I DETACH PARTITION llama.%I', due.table_name, due.partition_name);
+  EXECUTE format('DROP TABLE llama.%I', due.partition_name);
+END
+$$;
+
+COMMENT ON FUNCTION llama.remove_partition_past_retention(text, text) IS
+  'Closes, detaches and drops one partition of llama.partitions_past_retention() in which no tenant has rows; an error gives the reason why it stays';
+
 -- The schedule stands beside the functions that it calls. pg_cron lives in one database of the server; the login that
 -- creates jobs there reads them here. Times are UTC, as in pg_cron. SET ROLE, because a job runs as the login that created it.
 CREATE FUNCTION llama.scheduled_jobs() RETURNS TABLE (job_name text, schedule text, command text)
@@ -376,12 +508,17 @@ $$;
 
 COMMENT ON FUNCTION llama.scheduled_jobs() IS 'Jobs that pg_cron runs in this database, or llama-db maintain on a server without pg_cron';
 
-REVOKE ALL ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
+REVOKE ALL ON FUNCTION llama.missing_partitions(), llama.create_missing_partition(text, date),
+                       llama.remove_partition_past_retention(text, text),
+                       llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                        llama.erase_expired(integer, text), llama.erase_audit_content(text[], uuid[], timestamptz[], text),
                        llama.erase_audit_of_tenant(text, integer), llama.erase_audit_of_month(text, date, text, uuid, integer),
                        llama.partitions_past_retention(), llama.scheduled_jobs() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
+GRANT EXECUTE ON FUNCTION llama.missing_partitions(), llama.create_missing_partition(text, date),
+                          llama.remove_partition_past_retention(text, text),
+                          llama.create_partitions_ahead(), llama.analyze_partitioned_tables(), llama.apply_retention(integer),
                           llama.partitions_past_retention(), llama.scheduled_jobs() TO maintenance_role;
+GRANT SELECT (table_name, months_ahead, retention_days, append_only) ON llama.partitioned_tables TO maintenance_role;
 
 GRANT CREATE ON SCHEMA llama TO maintenance_owner;
 ALTER FUNCTION llama.apply_retention(integer) OWNER TO maintenance_owner;
@@ -395,6 +532,7 @@ REVOKE CREATE ON SCHEMA llama FROM maintenance_owner;
 -- llama_owner calls these before it detaches a partition.
 SET LOCAL ROLE maintenance_owner;
 GRANT EXECUTE ON FUNCTION llama.partitions_past_retention(), llama.erase_audit_of_month(text, date, text, uuid, integer) TO llama_owner;
+GRANT EXECUTE ON FUNCTION llama.erase_audit_of_month(text, date, text, uuid, integer) TO maintenance_role;
 GRANT EXECUTE ON FUNCTION llama.erase_audit_of_tenant(text, integer) TO admin_role;
 SET LOCAL ROLE llama_owner;
 
@@ -410,4 +548,8 @@ DROP FUNCTION llama.erase_audit_content(text[], uuid[], timestamptz[], text);
 SET LOCAL ROLE llama_owner;
 DROP FUNCTION llama.scheduled_jobs();
 DROP FUNCTION llama.analyze_partitioned_tables();
+DROP FUNCTION llama.remove_partition_past_retention(text, text);
 DROP FUNCTION llama.create_partitions_ahead();
+DROP FUNCTION llama.create_missing_partition(text, date);
+DROP FUNCTION llama.missing_partitions();
+REVOKE SELECT (table_name, months_ahead, retention_days) ON llama.partitioned_tables FROM maintenance_role;

@@ -334,6 +334,31 @@ $$;
 COMMENT ON FUNCTION llama.is_audit_partition_closed(date) IS
   'Whether a closing seal of that month of the audit trail exists and covers every seal of it';
 
+CREATE FUNCTION llama.audit_month_state(month date) RETURNS text
+LANGUAGE sql STABLE
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET row_security = on
+AS $$
+  SELECT CASE
+           WHEN NOT EXISTS (SELECT FROM llama.audit_seals AS s WHERE s.month = m.first_day) THEN 'unsealed'
+           WHEN NOT llama.is_audit_partition_closed(m.first_day) THEN 'open'
+           -- Later rows have higher numbers than any sealed one.
+           WHEN EXISTS (
+             SELECT FROM llama.audit_trail AS a
+              WHERE a."timestamp" >= m.first_day AND a."timestamp" < m.first_day + interval '1 month'
+                AND a.sequence > (SELECT max(s.last_sequence) FROM llama.audit_seals AS s WHERE s.month = m.first_day)
+           ) THEN 'extended'
+           ELSE 'closed'
+         END
+    FROM (SELECT date_trunc('month', audit_month_state.month::timestamp)::date AS first_day) AS m
+$$;
+
+COMMENT ON FUNCTION llama.audit_month_state(date) IS
+  'unsealed: no seal; open: sealed, without a closing that counts; extended: rows were written after the closing; closed';
+
+REVOKE ALL ON FUNCTION llama.audit_month_state(date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION llama.audit_content(date, bigint, bigint),
                        llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea, integer, timestamptz),
                        llama.seal_audit_trail(integer, integer), llama.close_audit_partition(date),
@@ -345,18 +370,20 @@ ALTER FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea
 ALTER FUNCTION llama.seal_audit_trail(integer, integer) OWNER TO audit_sealer;
 ALTER FUNCTION llama.close_audit_partition(date) OWNER TO audit_sealer;
 ALTER FUNCTION llama.is_audit_partition_closed(date) OWNER TO audit_sealer;
+ALTER FUNCTION llama.audit_month_state(date) OWNER TO audit_sealer;
 ALTER FUNCTION llama.audit_retention_of(date) OWNER TO audit_sealer;
 REVOKE CREATE ON SCHEMA llama FROM audit_sealer;
 
 SET LOCAL ROLE audit_sealer;
 GRANT EXECUTE ON FUNCTION llama.seal_audit_trail(integer, integer) TO maintenance_role;
 GRANT EXECUTE ON FUNCTION llama.audit_retention_of(date) TO maintenance_owner;
-GRANT EXECUTE ON FUNCTION llama.close_audit_partition(date), llama.is_audit_partition_closed(date) TO llama_owner;
+GRANT EXECUTE ON FUNCTION llama.close_audit_partition(date), llama.is_audit_partition_closed(date), llama.audit_month_state(date) TO llama_owner;
 SET LOCAL ROLE llama_owner;
 
 -- Down Migration
 
 SET LOCAL ROLE audit_sealer;
+DROP FUNCTION llama.audit_month_state(date);
 DROP FUNCTION llama.is_audit_partition_closed(date);
 DROP FUNCTION llama.close_audit_partition(date);
 DROP FUNCTION llama.audit_retention_of(date);

@@ -6,6 +6,7 @@ import type { Severity } from '../core/severity.ts';
 import type { RecordedHead } from '../database/audit/heads.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { AzureFacts, Read } from './azure/facts.ts';
+import { type Loss, losses } from './losses.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 import type { OpenDatabase } from './snapshot/source.ts';
 
@@ -45,6 +46,8 @@ export type Outcome =
   | {
       readonly status: 'skipped';
       readonly reason: string;
+      /** The facts exist, but this run could not read them. @default - they do not exist here */
+      readonly blind?: true;
       /** The check itself failed with an error. @default - the facts were unreadable or missing */
       readonly defective?: true;
     };
@@ -79,6 +82,9 @@ export interface Check {
   /** Readable and unique, in kebab case; accepted wherever the id is. */
   readonly name: string;
   readonly group: Group;
+  /** The loss that a finding brings about, without a further fault. */
+  readonly loses: Loss;
+  /** Follows from the loss. */
   readonly severity: Severity;
   /** The assertion that holds if the check passes, without a full stop. */
   readonly title: string;
@@ -94,8 +100,11 @@ export interface Check {
 }
 
 /** The checks of one group, as a file of `checks/` exports them. */
-export function checksOf(group: Group, checks: readonly Omit<Check, 'group'>[]): readonly Check[] {
-  return checks.map((check) => ({ ...check, group }));
+export function checksOf(
+  group: Group,
+  checks: readonly Omit<Check, 'group' | 'severity'>[],
+): readonly Check[] {
+  return checks.map((check) => ({ ...check, group, severity: losses[check.loses].severity }));
 }
 
 /** A check without its code, for `explain` and the reports. */

@@ -47,7 +47,8 @@ async function run(input: CheckInput): Promise<Readonly<Record<PartName, Part>>>
     const entries = Object.keys(parts).map((name) => [name, part]);
     return Object.fromEntries(entries) as Record<PartName, Part>;
   };
-  if (snapshot.server.inRecovery) return all({ skipped: 'the server is in recovery and takes no writes' });
+  if (snapshot.server.inRecovery)
+    return all({ skipped: 'the server is in recovery and takes no writes', standby: true });
   return rolledBack(client, async () => {
     const probe = new Probe(client, snapshot, probedTables(input));
     try {

@@ -15,7 +15,7 @@ import type { Relation, Snapshot } from './snapshot/snapshot.ts';
 /** Findings of one part of the probe, or the reason why it proved nothing. */
 export type Part =
   | { readonly tried: number; readonly findings: readonly Finding[] }
-  | { readonly skipped: string };
+  | { readonly skipped: string /** A standby takes no writes. */; readonly standby?: true };
 
 /** The end of a statement: it ran, or the server refused it for want of a privilege. */
 type Ended = { readonly rows: readonly Record<string, unknown>[]; readonly count: number } | 'refused';

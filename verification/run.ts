@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { Fault } from '../core/fault.ts';
 import { type Severity, severities } from '../core/severity.ts';
-import { isConnectionError } from '../database/diagnosis.ts';
+import { isConnectionError, sqlState } from '../database/diagnosis.ts';
 import { loadParser } from '../database/schema/policy.ts';
 import { catalogue } from './catalogue.ts';
 import type {
@@ -16,7 +16,7 @@ import type {
   RunOptions,
 } from './check.ts';
 import { modelOf } from './model.ts';
-import { skip } from './outcome.ts';
+import { blind, skip } from './outcome.ts';
 import { takeSnapshot } from './snapshot/snapshot.ts';
 
 const { DatabaseError } = pg;
@@ -89,11 +89,17 @@ async function outcomeOf(run: Check['run'], input: CheckInput): Promise<Outcome>
   } catch (error) {
     if (!(error instanceof Error) || isConnectionError(error) || isLost(input, error)) throw error;
     if (error instanceof DatabaseError || error instanceof Fault) {
-      return { status: 'skipped', reason: `could not read: ${error.message}` };
+      const reason = `could not read: ${error.message}`;
+      // A standby refuses every statement that writes.
+      return isStandbyRefusal(input, error) ? skip(reason) : blind(reason);
     }
     const reason = `this check is defective (${error.name}: ${error.message}); report it`;
     return { status: 'skipped', reason, defective: true };
   }
+}
+
+function isStandbyRefusal({ snapshot }: CheckInput, error: Error): boolean {
+  return snapshot.server.inRecovery && sqlState(error) === '25006';
 }
 
 /** Whether the driver refused a statement because the connection is gone. */

@@ -3,7 +3,7 @@ import { type CheckResult, type Group, groups, type Report } from './check.ts';
 import { failing } from './run.ts';
 
 export interface Verdict {
-  /** 0 clean; 1 findings; 2 a check of a required group was skipped, or a check is defective. */
+  /** 0 clean; 1 findings; 2 a check could not read its facts, is defective, or was skipped in a required group. */
   readonly exitCode: 0 | 1 | 2;
   /** One line per reason for a status other than 0. */
   readonly reasons: readonly string[];
@@ -16,11 +16,16 @@ export interface VerdictOptions {
   readonly require?: readonly Group[];
 }
 
-/** The result of a run. A skipped check counts only if its group is required. Findings take precedence over skips. */
+/**
+ * The result of a run. A check whose facts do not exist here counts only if its group is required; a check that could not
+ * read them counts always. Findings take precedence over skips.
+ */
 export function verdictOf(report: Report, { failOn = 'high', require = [] }: VerdictOptions = {}): Verdict {
   const failed = failing(report, failOn);
   const reasons = failed.map(({ check }) => `${check.id} (${check.severity}): ${check.title}`);
-  if (failed.length > 0) return { exitCode: 1, reasons };
+  const unread = unreadReasons(report);
+  if (failed.length > 0) return { exitCode: 1, reasons: [...reasons, ...unread] };
+  if (unread.length > 0) return { exitCode: 2, reasons: unread };
   const defective = report.checks.filter(
     ({ outcome }) => outcome.status === 'skipped' && outcome.defective === true,
   );
@@ -41,6 +46,21 @@ export function verdictOf(report: Report, { failOn = 'high', require = [] }: Ver
     return { exitCode: 2, reasons: absent.map((group) => `group ${group} is required but did not run`) };
   }
   return { exitCode: 0, reasons: [] };
+}
+
+/** Checks that could not read their facts. */
+export function unreadChecks(report: Report): readonly CheckResult[] {
+  return report.checks.filter(({ outcome }) => outcome.status === 'skipped' && outcome.blind === true);
+}
+
+/** One line per reason, because one missing privilege hides the facts of many checks. */
+export function unreadReasons(report: Report): readonly string[] {
+  const ids = new Map<string, string[]>();
+  for (const { check, outcome } of unreadChecks(report)) {
+    if (outcome.status !== 'skipped') continue;
+    ids.set(outcome.reason, [...(ids.get(outcome.reason) ?? []), check.id]);
+  }
+  return [...ids].map(([reason, checks]) => `not inspected, ${reason}: ${checks.join(', ')}`);
 }
 
 function whySkipped({ check, outcome }: CheckResult): string {

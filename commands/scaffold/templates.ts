@@ -121,7 +121,7 @@ function check(root: string, name: string): Scaffold {
   const text = `  {
     id: '${id}',
     name: '${own}',
-    severity: 'medium',
+    loses: 'upkeep',
     title: 'State the rule as an assertion',
     inspects: 'the catalog, view or API that it reads',
     why: 'State the damage of a violation.',

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { Fault } from '../../core/fault.ts';
 import type { Connection } from '../connection.ts';
-import { asRole } from '../migrator/prepare.ts';
+import { asMaintenance } from '../maintain/run.ts';
 import type { Seal } from './canonical.ts';
 
 /** Number and hash of a seal. A copy outside the database proves later that the chain still contains the seal. */
@@ -173,8 +173,8 @@ export async function readingTrail<Result>(
  *
  * @returns the number of rows sealed
  */
-export function seal(connection: Pick<Connection, 'client'>): Promise<number> {
-  return asRole(connection, 'maintenance_role', async () => {
+export function seal(connection: Pick<Connection, 'client' | 'circumstances'>): Promise<number> {
+  return asMaintenance(connection, async () => {
     let sealed = 0;
     // A call seals up to the recorded position and can record the next one only after that, so one call is not enough.
     for (let call = 0; call < 3; call += 1) {

@@ -1,9 +1,10 @@
 /** The registry of partitioned tables, and the partitions that must exist before their month begins. */
+import { Fault } from '../../core/fault.ts';
 import { counted } from '../../core/text.ts';
 import type { Deployment } from '../deployment.ts';
 import { asOwner } from '../migrator/prepare.ts';
-import { leafName, month, monthName } from './months.ts';
-import { briefly, type Run } from './run.ts';
+import { leafName } from './months.ts';
+import { asMaintenance, briefly, type Run, standingOf } from './run.ts';
 
 export interface Registered {
   readonly table: string;
@@ -13,7 +14,7 @@ export interface Registered {
 
 /** Reads the registry; call it again after `followSettings`. */
 export async function readRegistry({ connection }: Run): Promise<readonly Registered[]> {
-  return asOwner(connection, async () => {
+  return asMaintenance(connection, async () => {
     const { rows } = await connection.client.query<Registered>(
       `SELECT table_name AS "table", months_ahead AS "monthsAhead", retention_days AS "retentionDays"
          FROM llama.partitioned_tables ORDER BY table_name`,
@@ -34,6 +35,15 @@ export async function followSettings(
   for (const { table, ...now } of registry) {
     const days = retentionDays[table] ?? now.retentionDays;
     if (days === now.retentionDays && monthsAhead === now.monthsAhead) continue;
+    // The numbers decide which rows are removed, so a login that only maintains does not change them.
+    if ((await standingOf(run.connection)) === 'member') {
+      throw new Fault(
+        'maintain/settings-differ',
+        `Months ahead or retention of ${table} are not those of the settings`,
+        `the database has ${now.monthsAhead} months and ${now.retentionDays} days, the settings ${monthsAhead} and ${days}; only the login of deployments may change them`,
+        'Run llama-db post-deploy, which writes them.',
+      );
+    }
     await asOwner(run.connection, () =>
       run.connection.client.query(
         'UPDATE llama.partitioned_tables SET months_ahead = $2, retention_days = $3 WHERE table_name = $1',
@@ -52,34 +62,52 @@ export async function followSettings(
   }
 }
 
-/** Creates missing partitions of this month (UTC, by the server's clock) and of the next `monthsAhead` months. */
-export async function createMonthsAhead(run: Run, registry: readonly Registered[]): Promise<void> {
-  const { client } = run.connection;
-  const { rows } = await client.query<{ now: Date }>('SELECT pg_catalog.now() AS now');
-  const now = rows[0]?.now;
-  if (!now) throw new Error('the query for the clock of the server returned no row');
-  for (const { table, monthsAhead } of registry) {
-    const wanted = Array.from({ length: monthsAhead + 1 }, (_, offset) => month(now, offset));
-    const missing = await missingOf(run, table, wanted);
-    for (const first of missing) {
-      const object = leafName(table, first);
-      await asOwner(run.connection, () =>
-        briefly(run, `Creating partition ${object}`, () =>
-          client.query('SELECT llama.create_monthly_partition($1, $2)', [table, `${monthName(first)}-01`]),
-        ),
-      );
-      run.act({ step: 'months ahead', done: 'created', object });
-    }
-  }
+interface Missing {
+  readonly table: string;
+  /** First day: `2026-12-01`. */
+  readonly month: string;
+  /** Why it cannot be created; null if it can. */
+  readonly obstacle: string | null;
 }
 
-async function missingOf({ connection }: Run, table: string, wanted: readonly Date[]) {
-  const { rows } = await connection.client.query<{ name: string }>(
-    `SELECT c.relname AS name
-       FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
-      WHERE i.inhparent = pg_catalog.format('llama.%I', $1::text)::pg_catalog.regclass AND NOT i.inhdetachpending`,
-    [table],
+/** Creates missing partitions of this month (UTC, by the server's clock) and of the months ahead. */
+export function createMonthsAhead(run: Run): Promise<void> {
+  return create(run, false);
+}
+
+/**
+ * Creates missing partitions between the oldest partition and this month, as an outage leaves them. Months past retention
+ * are not missing.
+ */
+export function fillHoles(run: Run): Promise<void> {
+  return create(run, true);
+}
+
+/** @throws Fault naming every month that cannot be created, after the others were created */
+async function create(run: Run, holes: boolean): Promise<void> {
+  const { client } = run.connection;
+  const { rows } = await asMaintenance(run.connection, () =>
+    client.query<Missing>(
+      `SELECT table_name AS "table", pg_catalog.to_char(month, 'YYYY-MM-DD') AS month, obstacle
+         FROM llama.missing_partitions() WHERE hole = $1`,
+      [holes],
+    ),
   );
-  const attached = new Set(rows.map(({ name }) => name));
-  return wanted.filter((first) => !attached.has(leafName(table, first)));
+  for (const { table, month: first } of rows.filter(({ obstacle }) => obstacle === null)) {
+    const object = leafName(table, new Date(`${first}T00:00:00Z`));
+    await asMaintenance(run.connection, () =>
+      briefly(run, `Creating partition ${object}`, () =>
+        client.query('SELECT llama.create_missing_partition($1, $2)', [table, first]),
+      ),
+    );
+    run.act({ step: holes ? 'holes' : 'months ahead', done: 'created', object });
+  }
+  const left = rows.filter(({ obstacle }) => obstacle !== null);
+  if (left.length === 0) return;
+  throw new Fault(
+    'maintain/month-not-created',
+    `${counted(left.length, 'partition')} ${left.length === 1 ? 'is' : 'are'} missing and could not be created`,
+    left.map(({ table, month: first, obstacle }) => `${table} ${first.slice(0, 7)}: ${obstacle}`).join('; '),
+    'Attach, archive or rename the table that is in the way and run llama-db maintain again. For a month of the audit trail, run llama-db audit verify first. Until then rows of the month are refused.',
+  );
 }

@@ -33,7 +33,7 @@ export interface DetachOptions {
   readonly detachWaitSeconds?: number;
 }
 
-interface Due extends Leaf, Inhabited {
+export interface Due extends Leaf, Inhabited {
   /** First instant after the partition. */
   readonly upper: Date;
 }
@@ -145,7 +145,7 @@ async function detach(run: Run, due: Due, options: DetachOptions): Promise<void>
 }
 
 /** Removes the copies of the rows from the audit trail, which outlives them. Records were erased one by one, with theirs. */
-async function eraseCopies(run: Run, { table, leaf, upper }: Due): Promise<void> {
+export async function eraseCopies(run: Run, { table, leaf, upper }: Due): Promise<void> {
   const { client } = run.connection;
   const { rows: found } = await client.query<{ may: boolean }>(
     `SELECT NOT p.append_only AND p.table_name <> 'storage_records'
@@ -176,7 +176,7 @@ async function eraseCopies(run: Run, { table, leaf, upper }: Due): Promise<void>
 }
 
 /** A partition needs the name of its month: a detached table has no bounds, so only its name still shows the month. */
-function whyDueStays(due: Due): Reason | undefined {
+export function whyDueStays(due: Due): Reason | undefined {
   if (due.leaf === leafName(due.table, month(due.upper, -1))) return whyItStays(due);
   return { detail: `its name does not match its month of ${due.table} (PAR-004): detach it by hand` };
 }
@@ -209,7 +209,7 @@ async function looseTables({ connection }: Run, table: string): Promise<readonly
   return rows;
 }
 
-async function partitionsPastRetention({ connection }: Run): Promise<readonly Due[]> {
+export async function partitionsPastRetention({ connection }: Run): Promise<readonly Due[]> {
   const { rows } = await connection.client.query<Due>(
     `SELECT table_name AS "table", partition_name AS leaf, upper_bound AS upper, protected_by::int AS tenants,
             to_be_erased_of::int AS late

@@ -11,10 +11,11 @@ import { diagnose, isConnectionError } from '../diagnosis.ts';
 import { withLock } from '../migrator/lock.ts';
 import { asOwner, asRole } from '../migrator/prepare.ts';
 import type { Target } from '../target.ts';
-import { createMonthsAhead, followSettings, readRegistry } from './ahead.ts';
+import { createMonthsAhead, fillHoles, followSettings, readRegistry } from './ahead.ts';
 import { requireRightfulClosings } from './closing.ts';
 import { type Attempt, type DetachOptions, detachExpired } from './detach.ts';
-import { type Action, asMaintenance, briefly, describe, type Run } from './run.ts';
+import { removeExpired } from './remove.ts';
+import { type Action, asMaintenance, briefly, describe, type Run, standingOf } from './run.ts';
 
 /** Advisory lock of maintenance runs. It differs from that of deployments, which must not wait for a detach. */
 export const maintenanceLock = 7_241_865_325_823_965n;
@@ -52,6 +53,7 @@ export function maintain(target: Target, options: MaintainOptions): Promise<Main
   };
   return withConnection(target, connect, async (connection) => {
     const start = performance.now();
+    await requireStanding(connection, options);
     await requireSchema(connection);
     const actions = await withLock(connection, lock, () => work(connection, options));
     const durationMs = performance.now() - start;
@@ -74,6 +76,21 @@ async function requireSchema({ client, circumstances }: Connection): Promise<voi
     'Deploy the environment or run llama-db migrate first.',
     { exitCode: 2 },
   );
+}
+
+/** @throws Fault (exit 2) if the login may not do what the options ask */
+async function requireStanding(connection: Connection, { keepDetached }: MaintainOptions): Promise<void> {
+  if ((await standingOf(connection)) === 'owner') return;
+  const { target, user } = connection.circumstances;
+  if (keepDetached) {
+    throw new Fault(
+      'maintain/owner-needed',
+      `${user} may not keep detached partitions on ${target}`,
+      'they would be tables that nobody but the owner may read or drop',
+      'Use the login of deployments for --keep-detached.',
+      { exitCode: 2 },
+    );
+  }
 }
 
 async function work(connection: Connection, options: MaintainOptions): Promise<readonly Action[]> {
@@ -108,22 +125,28 @@ async function work(connection: Connection, options: MaintainOptions): Promise<r
       followSettings(run, await readRegistry(run), deployment.partitions),
     );
   }
+  const standing = await standingOf(connection);
   const settled = failures.length === 0;
   const registry = await readRegistry(run);
-  await attempt('Months ahead', () => createMonthsAhead(run, registry));
+  await attempt('Months ahead', () => createMonthsAhead(run));
   // Before partitions are removed: erasing a record individually leaves its key and hash in the audit trail.
   await attempt('Records past retention', () => eraseExpired(run, options));
   // Before partitions are removed: only sealed rows may go.
   await attempt('Sealing the audit trail', () => sealTrail(run));
   // If writing the settings failed, the old numbers must not decide which partitions are dropped.
-  if (settled) {
-    const tables = registry.map(({ table }) => table);
-    await detachExpired(run, tables, options, attempt);
+  const tables = registry.map(({ table }) => table);
+  if (standing === 'owner') {
+    if (settled) await detachExpired(run, tables, options, attempt);
+    await attempt('Holes between months', () => fillHoles(run));
+    await attempt('The closings of the audit trail', () =>
+      asRole(connection, 'admin_role', () => requireRightfulClosings({ connection })),
+    );
+    for (const table of tables) await attempt(`Statistics of ${table}`, () => analyze(run, table));
+  } else {
+    if (settled) await removeExpired(run, attempt);
+    await attempt('Holes between months', () => fillHoles(run));
+    await attempt('Statistics', () => analyzeAll(run, tables));
   }
-  await attempt('The closings of the audit trail', () =>
-    asRole(connection, 'admin_role', () => requireRightfulClosings({ connection })),
-  );
-  for (const { table } of registry) await attempt(`Statistics of ${table}`, () => analyze(run, table));
   await attempt('The performance summary', () => refresh(run));
   const [first] = failures;
   if (first) throw first;
@@ -197,6 +220,14 @@ async function analyze(run: Run, table: string): Promise<void> {
     briefly(run, `Analyzing ${table}`, () => client.query(`ANALYZE llama.${client.escapeIdentifier(table)}`)),
   );
   run.act({ step: 'statistics', done: 'analyzed', object: table });
+}
+
+/** In one transaction: only the owner may analyze a single table. */
+async function analyzeAll(run: Run, tables: readonly string[]): Promise<void> {
+  await briefly(run, 'Analyzing the partitioned tables', () =>
+    run.connection.client.query('SELECT llama.analyze_partitioned_tables()'),
+  );
+  for (const object of tables) run.act({ step: 'statistics', done: 'analyzed', object });
 }
 
 async function refresh(run: Run): Promise<void> {

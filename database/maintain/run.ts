@@ -1,4 +1,5 @@
 /** Shared by the steps of a maintenance run: their actions, and the lock waits of their statements. */
+import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import type { Connection } from '../connection.ts';
 import { retryOnLock } from '../lock-retry.ts';
@@ -6,7 +7,15 @@ import { asRole } from '../migrator/prepare.ts';
 
 /** One action of a step, or an omission with its reason. */
 export interface Action {
-  readonly step: 'settings' | 'months ahead' | 'seals' | 'partitions' | 'records' | 'statistics' | 'summary';
+  readonly step:
+    | 'settings'
+    | 'months ahead'
+    | 'holes'
+    | 'seals'
+    | 'partitions'
+    | 'records'
+    | 'statistics'
+    | 'summary';
   readonly done:
     | 'changed'
     | 'created'
@@ -33,7 +42,7 @@ export interface Action {
 
 /** One line: `Partition storage_records_y2025m01 dropped`. */
 export function describe({ step, done, object, detail }: Action): string {
-  const partition = step === 'months ahead' || step === 'partitions' || done === 'closed';
+  const partition = step === 'months ahead' || step === 'holes' || step === 'partitions' || done === 'closed';
   const kind = partition ? 'Partition' : step === 'summary' ? 'View' : 'Table';
   return `${kind} ${object} ${done}${detail ? `: ${detail}` : ''}`;
 }
@@ -64,10 +73,40 @@ export async function briefly<Result>(
   return retryOnLock(what, { ...limits, holder: circumstances.blocker }, work);
 }
 
-/** Runs `work` as `maintenance_role`. */
-export function asMaintenance<Result>(
-  connection: Pick<Connection, 'client'>,
+/** How a login does the work of maintenance. */
+export type Standing = 'owner' | 'member';
+
+/**
+ * The login of deployments may act as the owner. The login that the settings give `maintenance_role` has its privileges,
+ * and may become no other role.
+ *
+ * @throws Fault (exit 2) if the login has neither
+ */
+export async function standingOf({
+  client,
+  circumstances,
+}: Pick<Connection, 'client' | 'circumstances'>): Promise<Standing> {
+  const { rows } = await client.query<{ owner: boolean | null; member: boolean | null }>(
+    `SELECT pg_catalog.pg_has_role(SESSION_USER, pg_catalog.to_regrole('llama_owner'), 'SET')
+        AND pg_catalog.pg_has_role(SESSION_USER, pg_catalog.to_regrole('maintenance_role'), 'SET') AS owner,
+            pg_catalog.pg_has_role(SESSION_USER, pg_catalog.to_regrole('maintenance_role'), 'USAGE') AS member`,
+  );
+  // Without the roles nothing is deployed yet.
+  if (rows[0]?.owner === true || rows[0]?.member == null) return 'owner';
+  if (rows[0]?.member === true) return 'member';
+  throw new Fault(
+    'maintain/role-not-held',
+    `${circumstances.user} may not maintain ${circumstances.target}`,
+    'only members of maintenance_role and logins that may act as llama_owner may do so',
+    `Use the login that the settings give maintenance_role. As the administrator, GRANT maintenance_role TO "${circumstances.user}" WITH INHERIT TRUE, SET FALSE adds one.`,
+    { exitCode: 2 },
+  );
+}
+
+/** Runs `work` with the privileges of `maintenance_role`, which a member has without SET ROLE. */
+export async function asMaintenance<Result>(
+  connection: Pick<Connection, 'client' | 'circumstances'>,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  return asRole(connection, 'maintenance_role', work);
+  return (await standingOf(connection)) === 'owner' ? asRole(connection, 'maintenance_role', work) : work();
 }

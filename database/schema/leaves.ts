@@ -16,7 +16,10 @@ export const leaves = `
     JOIN pg_attribute b ON b.attrelid = c.parent AND b.attname = a.attname
     LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
     LEFT JOIN pg_attrdef e ON b.atthasdef AND e.adrelid = b.attrelid AND e.adnum = b.attnum
-    WHERE a.attnotnull <> b.attnotnull OR a.attstorage <> b.attstorage OR a.attgenerated <> b.attgenerated
+    WHERE a.attnotnull <> b.attnotnull OR a.attstorage <> b.attstorage OR a.attgenerated <> b.attgenerated OR a.attcompression <> b.attcompression
+      -- LIKE copies neither, so a leaf may lack those of its table.
+      OR a.attstattarget >= 0 AND a.attstattarget IS DISTINCT FROM b.attstattarget
+      OR a.attoptions IS NOT NULL AND a.attoptions IS DISTINCT FROM b.attoptions
       OR (d.oid IS NULL) <> (e.oid IS NULL AND b.attidentity = '')
       -- Writing an expression out takes far longer than comparing its stored form, which is almost always equal.
       OR d.adbin::text <> e.adbin::text AND pg_get_expr(d.adbin, d.adrelid) <> pg_get_expr(e.adbin, e.adrelid)
@@ -32,6 +35,10 @@ export const leaves = `
       options: sorted('c.reloptions'),
       'replica identity': "nullif(c.relreplident::text, 'd')",
       tablespace: 'nullif(c.reltablespace::bigint, 0)',
+      'TOAST options': `(SELECT ${sorted('o.reloptions')} FROM pg_class o WHERE o.oid = c.reltoastrelid)`,
+      'clustered on':
+        '(SELECT y.indexrelid::regclass::text FROM pg_index y WHERE y.indrelid = c.oid AND y.indisclustered)',
+      'of type': 'nullif(c.reloftype, 0)::regtype::text',
       'columns unlike the table': 'x.columns',
       grants: `(SELECT string_agg(format('%s to %s', g.privilege_type, ${role('g.grantee')}), ', ' ORDER BY 1)
         FROM aclexplode(c.relacl) g WHERE g.grantee <> c.relowner)`,

@@ -47,7 +47,16 @@ const objects = `
   FROM pg_depend d, pg_identify_object(d.classid, d.objid, 0) i
   WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = (SELECT n.oid FROM pg_namespace n WHERE ${inSchema})
     AND d.classid NOT IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_default_acl'::regclass)
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')`;
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')
+  UNION ALL
+  SELECT 'cast ' || i.identity, NULL, ${facts({ kind: "'cast'", context: 'k.castcontext', method: 'k.castmethod', function: 'nullif(k.castfunc, 0)::regprocedure::text' })}
+  FROM pg_cast k, pg_identify_object('pg_cast'::regclass, k.oid, 0) i
+  WHERE k.oid >= 16384 AND ${notOfExtension('pg_cast', 'k.oid')}
+  UNION ALL
+  SELECT format('dependency of %s %s on an extension', i.type, i.identity), NULL, ${facts({ kind: "'dependency'", extension: 'e.extname' })}
+  FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid,
+    pg_identify_object(d.classid, d.objid, d.objsubid) i
+  WHERE d.deptype = 'x'`;
 
 const columns = `
   SELECT 'column ' || ${relation} || '.' || a.attname AS object, ${relation} AS parent, ${facts({
@@ -61,6 +70,7 @@ const columns = `
     storage: '(SELECT a.attstorage FROM pg_type t WHERE t.oid = a.atttypid AND t.typstorage <> a.attstorage)',
     compression: "nullif(a.attcompression::text, '')",
     'statistics target': 'nullif(a.attstattarget, -1)',
+    options: sorted('a.attoptions'),
   })} AS says
   FROM ${relations} JOIN pg_attribute a ON a.attrelid = c.oid
   LEFT JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
@@ -72,9 +82,13 @@ const constraints = `
   FROM ${relations} JOIN pg_constraint k ON k.conrelid = c.oid
   WHERE ${ours} AND k.contype IN ('p', 'u', 'f', 'c', 'x')`;
 
+/** Of columns that are expressions: only those can have one. */
+const indexTargets = `(SELECT string_agg(a.attnum || ': ' || a.attstattarget, ', ' ORDER BY a.attnum)
+  FROM pg_attribute a WHERE a.attrelid = i.oid AND a.attstattarget >= 0)`;
+
 const indexes = `
   SELECT format('index %s.%s', n.nspname, i.relname) AS object, ${relation} AS parent,
-    ${facts({ definition: 'pg_get_indexdef(x.indexrelid)', options: sorted('i.reloptions') })} AS says
+    ${facts({ definition: 'pg_get_indexdef(x.indexrelid)', options: sorted('i.reloptions'), tablespace: 'nullif(i.reltablespace::bigint, 0)', 'statistics targets': indexTargets })} AS says
   FROM ${relations} JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid WHERE ${ours}`;
 
 const policies = `
@@ -111,6 +125,7 @@ const functions = `
     parallel: "CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' END",
     cost: 'nullif(p.procost, 100)',
     rows: 'nullif(p.prorows, 0)',
+    support: 'nullif(p.prosupport::oid, 0)::regproc::text',
     settings: sorted('p.proconfig'),
   })} AS says
   FROM ${routines} JOIN pg_language l ON l.oid = p.prolang WHERE ${ourRoutines}`;
@@ -123,25 +138,50 @@ const triggers = `
   SELECT format('rule %s on %s', w.rulename, ${relation}), ${relation}, ${facts({ definition: 'pg_get_ruledef(w.oid)', state: "nullif(w.ev_enabled, 'O')" })}
   FROM ${relations} JOIN pg_rewrite w ON w.ev_class = c.oid WHERE ${ours} AND w.rulename <> '_RETURN'`;
 
+/** The index by which CLUSTER would order the rows. */
+const clusteredOn = `(SELECT x.indexrelid::regclass::text FROM pg_index x WHERE x.indrelid = c.oid AND x.indisclustered)`;
+
+/** Columns of a view with anything beside their definition. */
+const viewColumns = `(SELECT string_agg(concat_ws(' ', a.attname, 'DEFAULT ' || pg_get_expr(e.adbin, e.adrelid),
+    'STATISTICS ' || nullif(a.attstattarget, -1), 'STORAGE ' || nullif(a.attstorage, t.typstorage)::text, 'COMPRESSION ' || nullif(a.attcompression::text, ''),
+    a.attoptions::text), ', ' ORDER BY a.attname)
+  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND (e.oid IS NOT NULL OR a.attstattarget >= 0 OR a.attstorage <> t.typstorage
+    OR a.attcompression <> '' OR a.attoptions IS NOT NULL))`;
+
 const views = `
   SELECT ${relation} AS object, ${relation} AS parent,
-    ${facts({ definition: 'pg_get_viewdef(c.oid)', options: sorted('c.reloptions') })} AS says
-  FROM ${relations} WHERE ${ours} AND c.relkind IN ('v', 'm')`;
+    ${facts({
+      definition: 'pg_get_viewdef(c.oid)',
+      options: sorted('c.reloptions'),
+      columns: viewColumns,
+      'access method': "nullif(m.amname, 'heap')",
+      'clustered on': clusteredOn,
+      tablespace: 'nullif(c.reltablespace::bigint, 0)',
+    })} AS says
+  FROM ${relations} LEFT JOIN pg_am m ON m.oid = c.relam WHERE ${ours} AND c.relkind IN ('v', 'm')`;
+
+const persistence = "CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END";
 
 /** How tables and sequences are kept. */
 const storage = `
   SELECT ${relation} AS object, ${relation} AS parent, ${facts({
-    persistence: "CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END",
+    persistence,
     options: sorted('c.reloptions'),
     'partition key': "CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END",
     'access method': "nullif(m.amname, 'heap')",
-    'replica identity': "nullif(c.relreplident::text, 'd')",
+    'replica identity': `nullif(concat_ws(' ', c.relreplident,
+      (SELECT x.indexrelid::regclass FROM pg_index x WHERE x.indrelid = c.oid AND x.indisreplident)), 'd')`,
+    'clustered on': clusteredOn,
+    'TOAST options': `(SELECT ${sorted('o.reloptions')} FROM pg_class o WHERE o.oid = c.reltoastrelid)`,
+    'of type': 'nullif(c.reloftype, 0)::regtype::text',
     tablespace: 'nullif(c.reltablespace::bigint, 0)',
     inherits: `(SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid)`,
   })} AS says
   FROM ${relations} LEFT JOIN pg_am m ON m.oid = c.relam AND c.relkind <> 'p' WHERE ${ours} AND c.relkind IN ('r', 'p')
   UNION ALL
   SELECT ${relation}, ${relation}, ${facts({
+    persistence,
     type: 'format_type(s.seqtypid, NULL)',
     start: 's.seqstart::text',
     increment: 's.seqincrement::text',
@@ -149,6 +189,9 @@ const storage = `
     maximum: 's.seqmax::text',
     cache: 's.seqcache::text',
     cycle: 'nullif(s.seqcycle, false)',
+    'owned by': `(SELECT format('%s.%I', d.refobjid::regclass, a.attname) FROM pg_depend d
+      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i'))`,
   })}
   FROM ${relations} JOIN pg_sequence s ON s.seqrelid = c.oid WHERE ${ours}`;
 
@@ -166,6 +209,9 @@ const privileges = `
   UNION ALL
   SELECT 'schema ' || n.nspname, NULL, ${grants("coalesce(n.nspacl, acldefault('n', n.nspowner))", 'n.nspowner')}
   FROM pg_namespace n WHERE ${schemas}
+  UNION ALL
+  SELECT 'type ' || t.oid::regtype, 'type ' || t.oid::regtype, ${grants('t.typacl', 't.typowner')}
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE ${inSchema} AND t.typacl IS NOT NULL
   UNION ALL
   SELECT 'this database', NULL, ${grants("coalesce(b.datacl, acldefault('d', b.datdba))", 'b.datdba')}
   FROM pg_database b WHERE b.datname = current_database()`;

@@ -13,7 +13,7 @@ import { headOfDeployment } from '../../database/audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../../database/connection.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import { ensureExtensions } from '../../database/extensions.ts';
-import { createMonthsAhead, followSettings, readRegistry } from '../../database/maintain/ahead.ts';
+import { createMonthsAhead, fillHoles, followSettings, readRegistry } from '../../database/maintain/ahead.ts';
 import { type Action, describe } from '../../database/maintain/run.ts';
 import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
 import { type LockOptions, withLock } from '../../database/migrator/lock.ts';
@@ -177,7 +177,8 @@ async function followPartitions(
   if (!rows[0]?.there) return;
   const run = { connection, reporter, act: (action: Action) => reporter.line(describe(action)) };
   await followSettings(run, await readRegistry(run), partitions);
-  await createMonthsAhead(run, await readRegistry(run));
+  await createMonthsAhead(run);
+  await fillHoles(run);
   await connection.restoreSession();
 }
 
@@ -186,8 +187,9 @@ async function verify(
   directory: string,
   { reporter, failOn = 'high' }: PostDeployOptions,
 ): Promise<Pick<Release, 'outcome' | 'counts'> & { readonly finding?: string }> {
-  const [{ failing, runChecks }, { otherDatabases }] = await Promise.all([
+  const [{ failing, runChecks }, { unreadReasons }, { otherDatabases }] = await Promise.all([
     import('../../verification/run.ts'),
+    import('../../verification/verdict.ts'),
     import('../../verification/databases.ts'),
   ]);
   const { deployment } = connection.target;
@@ -206,10 +208,13 @@ async function verify(
     const objects = outcome.findings.map(({ object, detail }) => `${object}: ${detail}`).join('; ');
     reporter.warn(`${check.id} (${check.severity}) ${check.title}: ${objects}`);
   }
-  const bad = failing({ checks, counts, durationMs }, failOn);
+  const report = { checks, counts, durationMs };
+  const unread = unreadReasons(report);
+  for (const reason of unread) reporter.warn(reason);
+  const bad = failing(report, failOn);
   if (bad.length > 0) {
     const list = bad.map(({ check }) => `${check.id} ${check.title}`).join('; ');
     return { outcome: 'findings', counts, finding: `${bad.length} at ${failOn} or above: ${list}` };
   }
-  return { outcome: passed > 0 ? 'verified' : 'not verified', counts };
+  return { outcome: passed > 0 && unread.length === 0 ? 'verified' : 'not verified', counts };
 }

@@ -107,6 +107,9 @@ export async function openRecord(encryption: FieldEncryption, row: StoredRecord)
  * Writes a record in the caller's transaction, encrypted unless the tenant's configuration says
  * `encryption_enabled = false`.
  *
+ * With an id, the call is idempotent: a record that exists stays as it is, even if both calls run at once
+ * (docs/isolation.md). The transaction must be READ COMMITTED.
+ *
  * @param client a connection in a transaction that called llama.set_tenant_context, not from the pool of the key store.
  * @returns the record's id
  * @throws EncryptionError; TypeError and RangeError for values that the table refuses, before they reach the server
@@ -124,6 +127,7 @@ export async function insertRecord(
 ): Promise<string> {
   requireColumns(record, others.confidenceScore);
   const id = record.id === undefined ? randomUUID() : canonicalId(record.id);
+  if (record.id !== undefined && (await isWritten(client, record.tenantId, id))) return id;
   const content = (await wantsEncryption(client, record.tenantId))
     ? await sealRecord(encryption, { ...record, id })
     : await clear(encryption, record);
@@ -153,6 +157,14 @@ export async function insertRecord(
     throw error;
   }
   return id;
+}
+
+async function isWritten(client: pg.ClientBase, tenant: string, id: string): Promise<boolean> {
+  const { rows } = await client.query<{ written: boolean }>(
+    "SELECT llama.claim_id('storage_records', $1, $2) IS NOT NULL AS written",
+    [tenant, id],
+  );
+  return rows[0]?.written === true;
 }
 
 /**

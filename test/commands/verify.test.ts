@@ -69,6 +69,24 @@ describe('llama-db verify', () => {
     );
   });
 
+  it('exits with 2 as a login that cannot read what the checks inspect, and says so', async () => {
+    const sql = "CREATE ROLE app_login LOGIN PASSWORD 'p'; GRANT application_role TO app_login";
+    await broken(sql, 'DROP ROLE app_login', async () => {
+      const asApplication = new URL(url);
+      asApplication.username = 'app_login';
+      asApplication.password = 'p';
+      const { code, stdout } = await run(['verify', '--url', asApplication.href]);
+      expect(code).toBe(2);
+      expect(stdout).toMatch(/incomplete, \d+ checks could not read what they inspect: \d+ passed/);
+      expect(stdout).not.toContain('nothing found');
+      expect(stdout).toMatch(/not inspected, .*permission denied to set role "llama_owner": LED-001/);
+      const json = JSON.parse((await run(['verify', '--url', asApplication.href, '--json'])).stdout);
+      expect(json).toMatchObject({ ok: false });
+      const one = ['verify', '--url', asApplication.href, '--only', 'ISO-001'];
+      expect((await run(one)).code).toBe(0);
+    });
+  });
+
   it('exits with 2 and one line if it cannot connect', async () => {
     const { code, stderr } = await run(['verify', '--url', url.replace(/:[^:@]+@/, ':wrong@')]);
     expect(code).toBe(2);

@@ -77,6 +77,7 @@ describe('a login of maintenance_role', () => {
       'apply_retention(10)',
       'refresh_performance_views()',
       'create_partitions_ahead()',
+      'missing_partitions()',
       'analyze_partitioned_tables()',
       'seal_audit_trail()',
     ]) {

@@ -201,6 +201,7 @@ describe('the schema that all migrations make', () => {
       ...[
         'append_audit_seal',
         'audit_content',
+        'audit_month_state',
         'audit_retention_of',
         'close_audit_partition',
         'is_audit_partition_closed',

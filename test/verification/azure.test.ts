@@ -424,7 +424,11 @@ describe('unreadable facts', () => {
     const credential = { getToken: async () => Promise.reject(new Error('canary-secret')) };
     const signedOut = await azureAnswers({ ...rest, access: { ...access, credential } });
     for (const { outcome } of signedOut) {
-      expect(outcome).toEqual({ status: 'skipped', reason: 'nobody is signed in to Azure here: Error' });
+      expect(outcome).toEqual({
+        status: 'skipped',
+        reason: 'nobody is signed in to Azure here: Error',
+        blind: true,
+      });
     }
     const { id: _, ...primary } = deployed.deployment.primary;
     const unnamed = await azureAnswers(deployed, { ...deployed.deployment, primary });
@@ -449,6 +453,7 @@ describe('unreadable facts', () => {
     expect(answers.find(({ check }) => check.id === 'AZU-035')?.outcome).toEqual({
       status: 'skipped',
       reason: 'Azure did not return locks: AuthorizationFailed (HTTP 403)',
+      blind: true,
     });
   });
 

@@ -13,6 +13,7 @@ const facts: CheckFacts = {
   id: 'ISO-001',
   name: 'tables-closed',
   group: 'isolation',
+  loses: 'isolation',
   severity: 'critical',
   title: 'Tables are closed',
   inspects: 'pg_class',
@@ -310,7 +311,7 @@ it('explain prints every text of a check', () => {
 
     Name       tables-closed
     Group      isolation
-    Severity   critical
+    Severity   critical: rows are open to a tenant or a role that must not read or change them
     Inspects   pg_class
     Why        Open tables are read.
     Remedy     Close them <now> & "here".

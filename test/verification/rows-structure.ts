@@ -99,7 +99,6 @@ export const partitionRows: readonly Row[] = [
       ),
     }),
   },
-  { breaks: 'PAR-010', sql: 'ALTER TABLE {leaf:model_metrics:0} SET UNLOGGED' },
   { breaks: 'PAR-010', also: ['ROL-014'], sql: 'ALTER TABLE {leaf:model_metrics:-1} OWNER TO verify_app' },
   { breaks: 'PAR-011', sql: 'ALTER TABLE llama.model_metrics DETACH PARTITION {leaf:model_metrics:-1}' },
   { breaks: 'PAR-012', deployment: { partitions: { ...deployment.partitions, monthsAhead: 4 } } },
@@ -398,6 +397,9 @@ export const schemaRows: readonly Row[] = [
       VALUES ('some tenant', 'hash', '{}', 'v', 't', now() - interval '2 hours', now() - interval '2 hours')`,
   },
   { breaks: 'SCM-007', sql: 'ALTER TABLE llama.tenant_configs DISABLE TRIGGER touch_updated_at' },
+  { breaks: 'SCM-013', sql: 'ALTER TABLE llama.data_keys SET UNLOGGED' },
+  { breaks: 'SCM-013', sql: 'ALTER TABLE {leaf:model_metrics:0} SET UNLOGGED' },
+  { breaks: 'SCM-013', sql: 'ALTER SEQUENCE llama.audit_sequence SET UNLOGGED' },
   {
     breaks: 'SCM-008',
     because: 'a rollback does not undo setval()',

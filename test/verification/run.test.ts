@@ -2,8 +2,10 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { severities } from '../../core/severity.ts';
 import { catalogue } from '../../verification/catalogue.ts';
 import { type Check, groups, type Report } from '../../verification/check.ts';
+import { losses } from '../../verification/losses.ts';
 import { failing, runChecks } from '../../verification/run.ts';
 import { deployment, idsOf, startVerifiedServer, type VerifiedServer } from './fixture.ts';
 
@@ -230,6 +232,15 @@ describe('the catalogue', () => {
       prefixes.set(id.slice(0, 3), group);
     }
     expect(new Set(prefixes.values())).toEqual(new Set(groups));
+  });
+
+  it('takes the severity of each check from its loss, and gives the losses from worst to mildest', () => {
+    for (const { id, severity, loses } of catalogue)
+      expect([id, severity]).toEqual([id, losses[loses].severity]);
+    expect(new Set(catalogue.map(({ loses }) => loses))).toEqual(new Set(Object.keys(losses)));
+    const ranks = Object.values(losses).map(({ severity }) => severities.indexOf(severity));
+    expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
+    expect(new Set(Object.values(losses).map(({ severity }) => severity))).toEqual(new Set(severities));
   });
 
   it('has every text of every check, and no full stop after a title', () => {

@@ -116,7 +116,7 @@ describe('a check that fails with an error', () => {
     return evaluate({ client: verified.migrator, snapshot }, [checkThat(run)]);
   };
 
-  it('is skipped if the server refuses its statement', async () => {
+  it('could not read its facts if the server refuses its statement, and the exit status is 2', async () => {
     const checks = await answered(async ({ client }) => {
       await client.query("SELECT pg_catalog.pg_ls_dir('/')");
       return { status: 'passed', inspected: '' };
@@ -124,9 +124,15 @@ describe('a check that fails with an error', () => {
     expect(checks[0]?.outcome).toEqual({
       status: 'skipped',
       reason: expect.stringContaining('permission denied for function pg_ls_dir'),
+      blind: true,
     });
     const report = { checks, counts: { passed: 0, failed: 0, skipped: 1 }, durationMs: 1 };
-    expect(verdictOf(report).exitCode).toBe(0);
+    expect(verdictOf(report)).toEqual({
+      exitCode: 2,
+      reasons: [
+        expect.stringMatching(/^not inspected, could not read: permission denied .*: [A-Z]{3}-\d{3}$/),
+      ],
+    });
   });
 
   it('is defective for any other error, and the exit status is 2', async () => {

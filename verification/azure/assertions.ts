@@ -1,7 +1,7 @@
 /** How a check of group azure reads its facts, and reports how a server differs from the settings. */
 import type { Deployment, ExpectedAzure, ExpectedServer } from '../../database/deployment.ts';
 import { type Check, type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
-import { judge, skip } from '../outcome.ts';
+import { judge, skip, unread } from '../outcome.ts';
 import type { AzureFacts, ParameterFacts, Read, ServerFacts, ServerReadings } from './facts.ts';
 
 /** Source of a check on a property that only the first deployment sets. */
@@ -13,7 +13,7 @@ export interface AzureInput {
   readonly expected: ExpectedAzure;
 }
 
-export interface AzureCheck extends Omit<Check, 'group' | 'run'> {
+export interface AzureCheck extends Omit<Check, 'group' | 'severity' | 'run'> {
   readonly assert: (azure: AzureInput) => Outcome;
 }
 
@@ -25,7 +25,14 @@ export function azureChecks(checks: readonly AzureCheck[]): readonly Check[] {
 }
 
 /** Ends an assertion: the check is skipped for this reason. */
-class Skipped extends Error {}
+class Skipped extends Error {
+  readonly outcome: Outcome;
+
+  constructor(outcome: Outcome) {
+    super();
+    this.outcome = outcome;
+  }
+}
 
 async function withAzure(
   { azure, deployment }: CheckInput,
@@ -35,31 +42,31 @@ async function withAzure(
   const { azure: expected } = deployment;
   if (!azure || !expected) return skip('the deployment names no Azure resource to read');
   const facts = await azure();
-  if ('unreadable' in facts) return skip(facts.unreadable);
+  if ('unreadable' in facts) return unread(facts);
   try {
     return assert({ facts: facts.value, deployment, expected });
   } catch (error) {
-    if (error instanceof Skipped) return skip(error.message);
+    if (error instanceof Skipped) return error.outcome;
     throw error;
   }
 }
 
 /** A fact of Azure. Skips the check if it could not be read. */
 export function factOf<Value>(read: Read<Value>): Value {
-  if ('unreadable' in read) throw new Skipped(read.unreadable);
+  if ('unreadable' in read) throw new Skipped(unread(read));
   return read.value;
 }
 
 /** The setting. Skips the check if the settings leave it out. */
 export function required<Value>(value: Value | undefined, name: string): Value {
-  if (value === undefined) throw new Skipped(`the settings have no ${name}`);
+  if (value === undefined) throw new Skipped(skip(`the settings have no ${name}`));
   return value;
 }
 
 /** The resources beside the servers. Skips the check for a deployment that does not record them. */
 export function surroundingsOf({ deployment }: AzureInput): NonNullable<Deployment['surroundings']> {
   if (deployment.surroundings) return deployment.surroundings;
-  throw new Skipped('the deployment is older than this check: deploy again');
+  throw new Skipped(skip('the deployment is older than this check: deploy again'));
 }
 
 /** One resource that a check compares. */

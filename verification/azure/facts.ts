@@ -1,8 +1,9 @@
 /** Facts of Azure's control plane. Plain data, with the terms of its documents. */
 import type { ServerRole } from '../../azure/vocabulary.ts';
+import type { Unreadable } from '../snapshot/source.ts';
 
 /** A value, or the reason why it could not be read: a missing permission is not a missing resource. */
-export type Read<Value> = { readonly value: Value } | { readonly unreadable: string };
+export type Read<Value> = { readonly value: Value } | Unreadable;
 
 export interface ServerFacts {
   readonly name: string;

@@ -38,7 +38,8 @@ interface Named {
  */
 export async function readAzure(deployment: Deployment, access?: AzureAccess): Promise<Read<AzureFacts>> {
   const primary = parseResourceId(deployment.primary.id);
-  if (!primary || !deployment.azure) return { unreadable: 'the deployment names no Azure resource' };
+  if (!primary || !deployment.azure)
+    return { unreadable: 'the deployment names no Azure resource', absent: true };
   const control = await connect(primary.subscription, access ?? (await signedIn()));
   if ('unreadable' in control) return control;
   const writer = parseResourceId(deployment[deployment.writer]?.id) ?? primary;
@@ -149,7 +150,7 @@ async function readWriter(control: Control, { group, name }: Named) {
 
 async function readSurroundings(control: Control, surroundings: Deployment['surroundings']) {
   if (!surroundings) {
-    const absent = { unreadable: 'the deployment does not name it' };
+    const absent = { unreadable: 'the deployment does not name it', absent: true } as const;
     return {
       metricAlerts: absent,
       activityAlerts: absent,

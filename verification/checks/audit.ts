@@ -65,7 +65,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-001',
     name: 'tenant-changes-audited',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Every change of a tenant row is audited',
     inspects:
       'enabled triggers for INSERT, UPDATE and DELETE on every tenant table that call a function which writes llama.audit_trail, also for a role that one of them leaves out; for statement triggers on a partitioned table also a row trigger BEFORE UPDATE, for rows that move to another partition',
@@ -98,7 +98,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-002',
     name: 'leaves-have-enabled-triggers',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Every leaf has the enabled triggers of its parent, or refuses statements that name it',
     inspects:
       'row triggers of partitioned tables and their clones on leaves; on leaves of tables that statement triggers audit, triggers which refuse INSERT, UPDATE and DELETE',
@@ -141,7 +141,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-003',
     name: 'audit-rows-append-only',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'No role may change or delete audit rows',
     inspects:
       'UPDATE, DELETE and TRUNCATE on llama.audit_trail and its columns, and INSERT for every role except the one that writes it; maintenance_owner may update erased_by, which removes content',
@@ -165,7 +165,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-004',
     name: 'owner-cannot-change-audit-rows',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Triggers keep the owner from changing audit rows',
     inspects:
       'enabled triggers on llama.audit_trail that refuse UPDATE, DELETE and TRUNCATE, and TRUNCATE on each of its leaves; append_only of llama.partitioned_tables, which adds the trigger to future leaves',
@@ -208,7 +208,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-005',
     name: 'audit-functions-run-as-audit-writer',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Audit trigger functions run as the audit role',
     inspects: 'owner and SECURITY DEFINER of the trigger functions that write llama.audit_trail',
     why: 'With the rights of the caller a function could not write the trail; with those of another owner it could do more than write.',
@@ -233,7 +233,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-006',
     name: 'audit-writer-has-least-privilege',
-    severity: 'high',
+    loses: 'barrier',
     title: 'The audit role has no other privileges',
     inspects: `every privilege of ${auditRole}`,
     why: 'Its function runs in every write of every tenant: an error in the function can use every privilege of the role.',
@@ -269,7 +269,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-007',
     name: 'logins-keep-triggers-on',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'No login disables triggers through session_replication_role',
     inspects:
       'session_replication_role in the settings of roles, of the database and of the server; grants of the right to set it, except for administrators',

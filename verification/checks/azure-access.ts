@@ -6,7 +6,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-020',
     name: 'network-access',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Servers are reachable only from the networks of the settings',
     inspects: 'network.publicNetworkAccess, and the firewall rules of a public server',
     why: 'One click in the portal opens a server to the internet. The rule for "Azure services" opens it to every Azure customer.',
@@ -37,7 +37,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-021',
     name: 'private-endpoints-approved',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every private endpoint is approved',
     inspects: 'privateEndpointConnections of each server',
     why: 'The name of a rejected or disconnected endpoint resolves but does not answer; clients fail with timeouts.',
@@ -62,7 +62,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-022',
     name: 'login-methods',
-    severity: 'critical',
+    loses: 'control',
     title: 'Login methods match the settings',
     inspects: 'authConfig of the writer: password and Entra login',
     why: 'A leaked password works until somebody changes it. An Entra token expires within a day and obeys conditional access.',
@@ -86,7 +86,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-023',
     name: 'entra-administrators',
-    severity: 'high',
+    loses: 'control',
     title: 'The Entra administrators are those of the settings',
     inspects: 'object ids of the Entra administrators of the writer',
     why: 'An Entra administrator is a member of azure_pg_admin and reads every row of every tenant.',

@@ -66,7 +66,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-024',
     name: 'azure-parameters-match-settings',
-    severity: 'high',
+    loses: 'review',
     title: 'The parameters of every server match the settings',
     inspects:
       'parameters of each server, including those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*)',
@@ -98,7 +98,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-025',
     name: 'azure-parameters-need-no-restart',
-    severity: 'high',
+    loses: 'availability',
     title: 'No parameter of any server waits for a restart',
     inspects: 'isConfigPendingRestart of every parameter',
     why: 'The next failover or maintenance applies the value, at a time that nobody chose.',
@@ -109,7 +109,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-026',
     name: 'azure-parameters-known',
-    severity: 'medium',
+    loses: 'upkeep',
     title: 'Every parameter set by a user is in the settings',
     inspects: 'parameters whose source is user-override, except those that Azure sets itself',
     why: 'A value that was tried by hand stays. Nobody knows its reason, and a restored server does not have it.',
@@ -129,7 +129,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-038',
     name: 'azure-parameters-follow-size',
-    severity: 'medium',
+    loses: 'time',
     title: 'No default of any server is that of an earlier size',
     inspects:
       'parameters that Azure computes from the size at creation (shared_buffers, effective_cache_size, maintenance_work_mem, wal_buffers), if nobody set them',
@@ -147,7 +147,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-027',
     name: 'azure-extensions-allowed',
-    severity: 'medium',
+    loses: 'availability',
     title: 'The allowed extensions match the settings',
     inspects: 'parameter azure.extensions of each server',
     why: 'A missing extension fails the next deployment. Any administrator can create an extra one without a review.',
@@ -175,7 +175,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-028',
     name: 'replica-limits',
-    severity: 'high',
+    loses: 'availability',
     title: 'The replica has at least the limits of its primary',
     inspects: inherited.join(', '),
     why: 'A replica with a lower limit does not start again after its next restart.',

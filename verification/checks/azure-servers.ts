@@ -57,7 +57,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-001',
     name: 'servers-ready',
-    severity: 'critical',
+    loses: 'service',
     title: 'Every server is ready',
     inspects: 'properties.state of the servers',
     why: 'A server that is stopped, disabled because its key is gone, or being dropped serves no connections. A server that is updating refuses the next change.',
@@ -69,7 +69,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-002',
     name: 'high-availability-mode',
-    severity: 'high',
+    loses: 'recovery',
     title: 'High availability mode matches the settings',
     inspects: 'properties.highAvailability.mode of each server, by its role',
     why: 'Without a standby, the failure of a zone takes the database down until a restore has finished.',
@@ -86,7 +86,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-003',
     name: 'standby-healthy',
-    severity: 'high',
+    loses: 'recovery',
     title: 'Every standby is healthy',
     inspects: 'properties.highAvailability.state of each server that has a standby',
     why: 'A standby that is still copying data or has lost its connection cannot take over. The mode alone does not show this.',
@@ -102,7 +102,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-004',
     name: 'availability-zones',
-    severity: 'medium',
+    loses: 'recovery',
     title: 'Availability zones match the settings',
     inspects: 'availabilityZone and standbyAvailabilityZone, in either order: a failover exchanges them',
     why: 'Applications run in the zones of the settings. From a third zone every query crosses zones, and a standby in the zone of its server does not survive that zone.',
@@ -129,7 +129,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-005',
     name: 'backup-retention',
-    severity: 'high',
+    loses: 'recovery',
     title: 'Backup retention matches the settings',
     inspects: 'properties.backup.backupRetentionDays of the writer',
     why: 'Damage that is found after the retention period cannot be undone.',
@@ -145,7 +145,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-006',
     name: 'restore-point-reaches-back',
-    severity: 'high',
+    loses: 'recovery',
     title: 'The earliest restore point covers the backup retention',
     inspects: 'properties.backup.earliestRestoreDate of the writer, its retention and its age',
     why: 'The retention is a setting; the earliest restore point shows which backups exist.',
@@ -168,7 +168,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-007',
     name: 'recent-backup',
-    severity: 'high',
+    loses: 'recovery',
     title: `A backup completed within the last ${newestBackupDays} days`,
     inspects: `completion times of the writer's backups; a server younger than ${newestBackupDays} days needs none`,
     why: 'Azure takes a snapshot every day. Without one, a restore replays more and more log, or backups have stopped.',
@@ -194,7 +194,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-008',
     name: 'geo-redundant-backup',
-    severity: 'high',
+    loses: 'recovery',
     title: 'Geo-redundant backup matches the settings',
     inspects: 'properties.backup.geoRedundantBackup of the writer',
     why: 'It can only be chosen when a server is created. After the loss of a region it is too late.',
@@ -210,7 +210,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-009',
     name: 'server-size',
-    severity: 'high',
+    loses: 'availability',
     title: 'Compute tier and size match the settings',
     inspects: 'sku of each server',
     why: 'A server that was scaled down by hand is slower than planned; a larger one costs more than planned.',
@@ -225,7 +225,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-010',
     name: 'server-storage',
-    severity: 'high',
+    loses: 'availability',
     title: 'Storage size and auto-grow match the settings',
     inspects: 'properties.storage: autoGrow, and the size, which may be larger where auto-grow is on',
     why: 'A full disk makes the server read-only. A disk that has grown costs more than planned and never shrinks.',
@@ -251,7 +251,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-011',
     name: 'server-version',
-    severity: 'high',
+    loses: 'availability',
     title: 'The PostgreSQL version of every server matches the settings',
     inspects: 'properties.version of each server',
     why: 'The next deployment plans a replacement or an upgrade of a server whose version differs.',
@@ -266,7 +266,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-012',
     name: 'maintenance-window',
-    severity: 'low',
+    loses: 'upkeep',
     title: 'The maintenance window matches the settings',
     inspects: 'properties.maintenanceWindow of each server',
     why: 'Without a custom window Azure patches and restarts the server at a time of its own choice.',
@@ -282,7 +282,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-013',
     name: 'writer-is-primary',
-    severity: 'critical',
+    loses: 'service',
     title: 'The configured writer is the primary server',
     inspects: 'replicationRole and sourceServerResourceId of each server',
     why: 'After a switchover the settings still direct writes, backups and high availability to the wrong server. After a standalone promotion there are two writers.',
@@ -309,7 +309,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-014',
     name: 'replication-active',
-    severity: 'high',
+    loses: 'recovery',
     title: 'Replication to the replica is active',
     inspects: 'properties.replica.replicationState of the replica',
     why: 'A replica that is broken or catching up cannot take over, and the database does not show the cause.',
@@ -326,7 +326,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-015',
     name: 'pair-alike',
-    severity: 'high',
+    loses: 'recovery',
     title: 'The replica has the size, storage and version of the writer',
     inspects: 'tier, size, storage and version of both servers',
     why: 'Azure refuses a switchover between servers that differ, and a smaller replica falls behind as soon as it takes over.',
@@ -348,7 +348,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-016',
     name: 'virtual-endpoint',
-    severity: 'high',
+    loses: 'availability',
     title: 'The virtual endpoint routes to every server',
     inspects: 'members of the virtual endpoint of the writer',
     why: 'Applications know only the endpoint. Without it, or without the replica as its reader, Azure refuses a switchover.',

@@ -66,7 +66,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-030',
     name: 'metric-alerts',
-    severity: 'high',
+    loses: 'traces',
     title: 'Every metric alert of the environment exists and is enabled',
     inspects: 'metric alerts of the environment, by name',
     why: 'An alert that was disabled for a quiet weekend stays disabled.',
@@ -77,7 +77,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-031',
     name: 'activity-alerts',
-    severity: 'high',
+    loses: 'traces',
     title: 'Every activity log alert of the environment exists and is enabled',
     inspects: 'activity log alerts of the environment, by name',
     why: 'Nothing else reports deletions, opened firewalls, new administrators and removed locks.',
@@ -88,7 +88,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-032',
     name: 'alerts-notify-action-group',
-    severity: 'high',
+    loses: 'traces',
     title: "Every alert notifies the environment's action group",
     inspects: 'actions of the metric alerts and activity log alerts of the environment',
     why: 'An alert without an action group is only seen in the portal.',
@@ -104,7 +104,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-033',
     name: 'action-group-has-receivers',
-    severity: 'high',
+    loses: 'traces',
     title: 'The action group is enabled and has a receiver',
     inspects: 'the action group of the environment: its state and its receivers',
     why: 'Every alert goes through it. Without a receiver none of them reaches anybody.',
@@ -121,7 +121,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-034',
     name: 'diagnostic-settings',
-    severity: 'high',
+    loses: 'traces',
     title: 'Servers and key vault send all logs to the workspace',
     inspects:
       'diagnostic setting log-analytics of each server and of the vault: workspace and log categories',
@@ -150,7 +150,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-035',
     name: 'deletion-locks',
-    severity: 'high',
+    loses: 'recovery',
     title: 'Servers and key vault have the deletion locks of the settings',
     inspects: 'management locks on each server and on the vault',
     why: 'The backups of a deleted server are gone after five days. A lock that was lifted for one change is easily forgotten.',
@@ -174,7 +174,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-036',
     name: 'wrapping-key-rotates',
-    severity: 'high',
+    loses: 'availability',
     title: `The wrapping key is enabled, valid for ${keyValidityDays} days and rotates`,
     inspects: 'attributes and rotation policy of the field-encryption key, through Resource Manager',
     why: 'If the key is disabled or has expired, an application that starts can read and write no encrypted field.',
@@ -199,7 +199,7 @@ export const checks = azureChecks([
   {
     id: 'AZU-037',
     name: 'workspace-refuses-shared-keys',
-    severity: 'high',
+    loses: 'traces',
     title: 'The workspace accepts no shared key',
     inspects: 'features.disableLocalAuth of the Log Analytics workspace',
     why: "Terraform's state contains the shared keys of the workspace. If the workspace accepts them, every reader of the state can write records that look like the server's logs.",

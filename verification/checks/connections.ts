@@ -1,5 +1,5 @@
 import { checksOf, type Finding } from '../check.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 import type { Session, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Connections kept for deployments, maintenance and pg_cron. */
@@ -36,7 +36,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-001',
     name: 'pools-fit-server',
-    severity: 'high',
+    loses: 'availability',
     title: 'All pools at full size fit into max_connections',
     inspects: `pools of the deployment (size times instances) plus ${keptConnections} for deployments, maintenance and pg_cron, against max_connections minus the reserved connections`,
     why: 'The limit shows only when every instance is busy at once: at the peak, or when all clients reconnect after a failover.',
@@ -63,7 +63,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-002',
     name: 'connections-available',
-    severity: 'medium',
+    loses: 'availability',
     title: `At most ${usedShare * 100} % of the connections are in use`,
     inspects: 'sessions in pg_stat_activity, against max_connections minus the reserved connections',
     why: 'The next instance that starts gets no connection.',
@@ -71,6 +71,7 @@ export const checks = checksOf('connections', [
       'Look for a pool that leaks connections (pg_stat_activity by application_name), or use a larger server.',
     source: 'postgresai; pgdoctor connection-health',
     run: ({ snapshot }) => {
+      if (!snapshot.activity.complete) return blind(hidden);
       const { usable, text } = limit(snapshot);
       const used = snapshot.activity.sessions.length + 1;
       return judge(
@@ -84,14 +85,14 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-003',
     name: 'no-long-transaction',
-    severity: 'medium',
+    loses: 'time',
     title: 'No transaction is older than an hour',
     inspects: 'pg_stat_activity.xact_start',
     why: 'Vacuum cannot remove rows that are newer than the oldest transaction, and an index build waits for it.',
     remedy: 'Find out what it does, then SELECT pg_terminate_backend(pid).',
     source: 'pgdoctor connection-health; supabase inspect (locks)',
     run: ({ snapshot: { activity } }) => {
-      if (!activity.complete) return skip(hidden);
+      if (!activity.complete) return blind(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions
@@ -106,14 +107,14 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-004',
     name: 'no-idle-transaction',
-    severity: 'medium',
+    loses: 'time',
     title: 'No session is idle in a transaction for more than ten minutes',
     inspects: 'sessions in state "idle in transaction"',
     why: 'It holds its locks and its snapshot without working: the application forgot to commit.',
     remedy: 'Fix the application; idle_in_transaction_session_timeout ends such sessions.',
     source: 'postgresai G003',
     run: ({ snapshot: { activity } }) => {
-      if (!activity.complete) return skip(hidden);
+      if (!activity.complete) return blind(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions
@@ -131,7 +132,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-005',
     name: 'no-forgotten-prepared-transaction',
-    severity: 'high',
+    loses: 'availability',
     title: 'No prepared transaction is older than ten minutes',
     inspects: 'pg_prepared_xacts',
     why: 'It survives restarts and failovers with all its locks, and no client is connected to end it.',
@@ -151,14 +152,14 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-006',
     name: 'sessions-encrypted',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Every remote session is encrypted',
     inspects: 'pg_stat_ssl of every session from another machine',
     why: 'A client without TLS sends its login and rows in clear, even if this connection is encrypted.',
     remedy: 'Set require_secure_transport to on, and sslmode=verify-full in the client.',
     source: 'Microsoft Learn, TLS in Azure Database for PostgreSQL',
     run: ({ snapshot: { activity } }) => {
-      if (!activity.complete) return skip(hidden);
+      if (!activity.complete) return blind(hidden);
       const remote = activity.sessions.filter((session) => session.remote);
       return judge(
         counted(remote.length, 'other session'),
@@ -171,14 +172,14 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-007',
     name: 'no-long-lock-wait',
-    severity: 'medium',
+    loses: 'time',
     title: 'No session waits for a lock for more than a minute',
     inspects: 'pg_locks.waitstart of sessions that wait for a lock',
     why: 'Every later session queues behind one that waits for a strong lock: an outage begins like this.',
     remedy: 'SELECT pg_blocking_pids(pid) returns the sessions that hold the lock.',
     source: 'supabase inspect (locks over two minutes); pg_gather',
     run: ({ snapshot: { activity } }) => {
-      if (!activity.complete) return skip(hidden);
+      if (!activity.complete) return blind(hidden);
       return judge(
         counted(activity.sessions.length, 'other session'),
         activity.sessions.flatMap((session): Finding[] =>
@@ -192,7 +193,7 @@ export const checks = checksOf('connections', [
   {
     id: 'CON-008',
     name: 'pooler-fits-server',
-    severity: 'high',
+    loses: 'availability',
     title: 'All PgBouncer pools at full size fit into max_connections',
     inspects:
       'pgbouncer.default_pool_size times the logins of the environment, against max_connections minus the reserved connections',

@@ -61,7 +61,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-005',
     name: 'data-keys-least-privilege',
-    severity: 'critical',
+    loses: 'data',
     title: 'Only the application and administrators may use data keys, and no role may delete one',
     inspects: `privileges on ${keysTable} and its columns`,
     why: 'Without its data key all data of a tenant is lost. A role that may overwrite wrapped keys can substitute a key that it knows.',
@@ -89,7 +89,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-006',
     name: 'data-keys-use-wrapping-key',
-    severity: 'high',
+    loses: 'recovery',
     title: 'Every data key is wrapped by the wrapping key of the environment',
     inspects: `algorithm, length and wrapping key of every row of ${keysTable} that is not destroyed`,
     why: 'The application cannot unwrap a data key that another key wraps. A wrapping key in a local file opens it to anyone who has the file.',
@@ -100,7 +100,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-007',
     name: 'data-keys-avoid-expiring-version',
-    severity: 'medium',
+    loses: 'availability',
     title: 'No data key depends on a wrapping-key version that is about to expire',
     inspects: `wrapped_at in ${keysTable}, against the newest version in use and the lifetime of a version (two years)`,
     why: 'Key Vault creates a new version every year and lets old ones expire. Data keys that depend on an old version fail as soon as somebody disables it.',
@@ -131,7 +131,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-008',
     name: 'data-keys-rotated-in-time',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'Data keys are rotated in time',
     inspects: `created_at and values_reserved of active keys, state_since of replaced ones in ${keysTable}`,
     why: 'With random nonces a key may encrypt 2^32 values, and a leaked key exposes everything that it encrypted.',
@@ -156,7 +156,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-010',
     name: 'encryption-triggers-in-place',
-    severity: 'high',
+    loses: 'recovery',
     title: 'Triggers keep the column encrypted true and data-key states final',
     inspects: `the triggers of ${recordsTable} and ${keysTable} that call guard_sealed_record, guard_data_key, guard_erasure, guard_key_end and refuse_key_loss`,
     why: 'These triggers keep the column encrypted consistent with the row and reject values whose key is unknown or destroyed. They also keep destroyed keys destroyed, erased tenants without keys, and a key alive while a value names it.',
@@ -187,7 +187,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-019',
     name: 'erased-tenants-stay-erased',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'No erased tenant has a data key',
     inspects: `${keysTable}, and the erasures in ${auditTable}`,
     why: 'The erasure of a tenant was promised for good. A key that is restored makes everything readable again that backups and the trail still hold.',
@@ -216,7 +216,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-013',
     name: 'data-key-changes-audited-without-keys',
-    severity: 'high',
+    loses: 'barrier',
     title: 'The audit trail records changes of data keys without the keys',
     inspects: `functions that triggers of ${keysTable} call`,
     why: 'The trail is kept longer and read by more people than the keys. With a copy of a key in it, destroying the key has no effect.',

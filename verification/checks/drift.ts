@@ -1,10 +1,10 @@
 /** The database against the schema manifest: changes made by hand, and remains of a restore. */
-import type { Severity } from '../../core/severity.ts';
 import { manifestFile } from '../../database/migrator/files.ts';
 import { type Area, type Description, describeSchema } from '../../database/schema/describe.ts';
 import { type Check, type CheckInput, checksOf, type Outcome } from '../check.ts';
 import { type Difference, differences, sizeOf } from '../drift/compare.ts';
 import { expectation, manifestFor, noManifest, outdated } from '../drift/manifest.ts';
+import type { Loss } from '../losses.ts';
 import { owner, schema } from '../model.ts';
 import { counted, judge, skip } from '../outcome.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -84,7 +84,7 @@ interface Drift {
   readonly id: Check['id'];
   readonly name: string;
   readonly area: Area;
-  readonly severity: Severity;
+  readonly loses: Loss;
   readonly title: string;
   readonly inspects: string;
   readonly why: string;
@@ -104,7 +104,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-019',
     name: 'tables-and-columns-exist',
     area: 'columns',
-    severity: 'critical',
+    loses: 'service',
     title: 'Every table and column that the migrations make exists, with its type',
     inspects: `tables of schema ${schema}; type and NOT NULL of their columns`,
     why: 'A ledger records which files ran; only the catalogs show what exists. The application fails at its first use of a missing column.',
@@ -115,7 +115,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-001',
     name: 'objects-match-migrations',
     area: 'objects',
-    severity: 'high',
+    loses: 'review',
     title: 'Schema llama holds the objects that the migrations make, and no other',
     inspects: `tables, views, sequences, types, statistics and everything else in schema ${schema}`,
     why: 'A table that no migration makes has no policy, no trigger and no retention that anybody reviewed. A missing view or sequence fails when it is first used.',
@@ -126,7 +126,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-002',
     name: 'columns-match-migrations',
     area: 'columns',
-    severity: 'high',
+    loses: 'review',
     title: 'Every column is as the migrations make it, and no other exists',
     inspects: 'default, generation, identity, collation, storage and statistics target of columns',
     why: 'A missing default admits rows that nothing expects. A column that no migration makes may be in the way of the next one.',
@@ -137,7 +137,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-003',
     name: 'constraints-match-migrations',
     area: 'constraints',
-    severity: 'high',
+    loses: 'correctness',
     title: 'Every constraint is as the migrations make it',
     inspects: 'pg_get_constraintdef of keys, checks and exclusions',
     why: 'Without its constraint a table accepts values that the application never expects to read. An additional one rejects its writes.',
@@ -147,7 +147,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-018',
     name: 'indexes-of-migrations-exist',
     area: 'indexes',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every index that the migrations make exists as they make it',
     inspects: 'pg_get_indexdef of indexes on tables, partitioned tables and materialized views',
     why: 'IF NOT EXISTS accepts any index of that name. Queries over millions of rows need its columns, order and condition.',
@@ -159,10 +159,10 @@ const areas: readonly Drift[] = [
     id: 'DRI-004',
     name: 'no-unknown-index',
     area: 'indexes',
-    severity: 'medium',
+    loses: 'availability',
     title: 'No index exists that no migration makes',
     inspects: 'indexes on tables, partitioned tables and materialized views',
-    why: 'An index that was tried by hand and forgotten makes every write slower.',
+    why: 'A unique index rejects rows, one over an expression fails with it, and a B-tree refuses values longer than a third of a page. Every index makes writes slower.',
     noun: ['index', 'indexes'],
     find: foreign,
   },
@@ -170,7 +170,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-005',
     name: 'row-security-matches-migrations',
     area: 'policies',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Row-level security is as the migrations make it',
     inspects: 'pg_policy (kind, command, roles, USING, WITH CHECK), relrowsecurity and relforcerowsecurity',
     why: "A policy that was widened for one afternoon's work keeps its name and leaves the table open.",
@@ -180,7 +180,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-006',
     name: 'functions-match-migrations',
     area: 'functions',
-    severity: 'high',
+    loses: 'control',
     title: 'Every function is as the migrations make it',
     inspects: 'arguments, result, language, body, definer, volatility, settings and cost of functions',
     why: 'A SECURITY DEFINER function is production code. Replaced by hand it does something that no review has seen; dropped, it fails its callers.',
@@ -190,7 +190,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-007',
     name: 'triggers-match-migrations',
     area: 'triggers',
-    severity: 'high',
+    loses: 'evidence',
     title: 'Every trigger and rule is as the migrations make it',
     inspects: 'pg_get_triggerdef and state of triggers, pg_get_ruledef of rules',
     why: 'Triggers write the audit trail: one with another condition omits changes.',
@@ -200,7 +200,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-008',
     name: 'views-match-migrations',
     area: 'views',
-    severity: 'high',
+    loses: 'isolation',
     title: 'Every view is as the migrations make it',
     inspects: 'pg_get_viewdef and options of views and materialized views',
     why: "A view reads with its owner's rights: its condition keeps tenants apart.",
@@ -210,18 +210,18 @@ const areas: readonly Drift[] = [
     id: 'DRI-009',
     name: 'storage-matches-migrations',
     area: 'storage',
-    severity: 'medium',
+    loses: 'correctness',
     title: 'Tables and sequences are stored as the migrations define',
     inspects:
       'persistence, options, partition key, access method, replica identity, inheritance; bounds and step of sequences',
-    why: 'An unlogged table is empty after a crash. A sequence with another step gives numbers twice.',
+    why: 'A sequence with another step gives numbers twice, a table without replica identity stops replication, and one with another partition key or parent has other rows.',
     noun: ['table or sequence', 'tables and sequences'],
   },
   {
     id: 'DRI-010',
     name: 'grants-match-migrations',
     area: 'privileges',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Every grant comes from a migration, and none is missing',
     inspects:
       'privileges on relations, columns, functions, the schemas and this database, except those of owners and of Azure',
@@ -234,7 +234,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-011',
     name: 'owners-match-migrations',
     area: 'owners',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Every object has the owner that the migrations give it',
     inspects: 'owners of relations, functions and schemas',
     why: 'An owner may do anything with an object, and the next migration cannot alter what another role owns.',
@@ -245,7 +245,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-012',
     name: 'default-privileges-match-migrations',
     area: 'defaultPrivileges',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Default privileges are as the migrations make them',
     inspects: "pg_default_acl of schema llama and of the project's roles",
     why: 'They grant on objects that do not exist yet: the next table is open as soon as a migration creates it.',
@@ -255,7 +255,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-013',
     name: 'roles-match-migrations',
     area: 'roles',
-    severity: 'high',
+    loses: 'barrier',
     title: "The project's roles are as the migrations make them",
     inspects:
       "attributes, settings and memberships of the project's roles, and the settings of this database",
@@ -266,7 +266,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-014',
     name: 'extensions-match-migrations',
     area: 'extensions',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'Migrations and settings ask for every extension',
     inspects: 'pg_extension: names and schemas, not versions',
     why: 'An extension brings functions that PUBLIC may call and that no review has seen.',
@@ -278,7 +278,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-015',
     name: 'partitions-match-template',
     area: 'leaves',
-    severity: 'high',
+    loses: 'review',
     title: 'Every partition is as llama.create_monthly_partition makes it',
     inspects:
       'row-level security, owner, grants and policies of each leaf, and the columns, triggers, constraints, indexes and options in which it differs from its table',
@@ -290,7 +290,7 @@ const areas: readonly Drift[] = [
     id: 'DRI-016',
     name: 'comments-match-migrations',
     area: 'comments',
-    severity: 'low',
+    loses: 'clarity',
     title: 'Comments are as the migrations write them',
     inspects: 'pg_description of objects in schema llama',
     why: 'The engineer on call reads the comments and believes them.',
@@ -302,7 +302,7 @@ const areas: readonly Drift[] = [
 const describesMigrations = {
   id: 'DRI-017',
   name: 'manifest-describes-migrations',
-  severity: 'medium',
+  loses: 'upkeep',
   title: 'The schema manifest describes the migrations of this folder',
   inspects: `names of the migration files against those in ${manifestFile}`,
   why: 'A manifest of other migrations cannot show drift: the comparison is skipped.',

@@ -22,7 +22,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-014',
     name: 'registered-columns-countable',
-    severity: 'critical',
+    loses: 'data',
     title: 'Every registered column exists, is guarded, and shows all values to administrators',
     inspects: `${registry}; columns, primary keys, triggers, policies and grants of its tables`,
     why: 'Rotation cannot retire the data key of values that it cannot find, read or change. A column without its guard accepts plaintext and values without a key.',
@@ -43,7 +43,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-015',
     name: 'no-stray-ciphertext',
-    severity: 'critical',
+    loses: 'data',
     title: 'No encrypted value is outside the registered columns',
     inspects: `a sample (about ${samplePages} pages per table) of every column that can hold text or bytes, except in the audit trail`,
     why: 'Rotation encrypts only the values of registered columns again, and then destroys the old key. Other values become unreadable.',
@@ -67,7 +67,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-016',
     name: 'values-name-usable-keys',
-    severity: 'critical',
+    loses: 'data',
     title: 'Every encrypted value has a usable data key',
     inspects: `a sample (about ${samplePages} pages per table) of every registered column, and the data keys of its values`,
     why: 'A value whose key is unknown or destroyed is lost. A value whose key was retired weeks ago is lost when that key is destroyed.',
@@ -82,7 +82,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-017',
     name: 'tables-searchable-for-ciphertext',
-    severity: 'medium',
+    loses: 'upkeep',
     title: 'Every table can be searched for encrypted values',
     inspects: 'privileges and policies of every table with a column that can hold text or bytes',
     why: 'llama-db keys rotate destroys no key while a table that it cannot read may contain values of it. ENC-015 cannot read such a table either.',
@@ -101,7 +101,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-018',
     name: 'registry-least-privilege',
-    severity: 'critical',
+    loses: 'data',
     title: 'Only the owner may change the registry of encrypted columns',
     inspects: `privileges on ${registry}, and on the functions that write it`,
     why: 'A column that is removed from the registry loses its values when their key is destroyed.',

@@ -21,7 +21,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-009',
     name: 'encrypted-rows-hold-ciphertext',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'Every record that is marked as encrypted is encrypted',
     inspects: `a sample of ${recordsTable} (about ${samplePages} pages): rows with encrypted, and the form of their values`,
     why: 'A column that claims encryption over readable data misleads everybody.',
@@ -49,7 +49,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-011',
     name: 'encrypting-tenants-have-key',
-    severity: 'medium',
+    loses: 'promise',
     title: 'Every tenant with encryption enabled and records has a data key',
     inspects: `tenant_configs.encryption_enabled, records and ${keysTable}`,
     why: "The configuration promises encryption; without a key none of the tenant's rows was ever encrypted.",
@@ -74,7 +74,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-012',
     name: 'encrypting-tenants-have-no-plaintext',
-    severity: 'medium',
+    loses: 'promise',
     title: 'Tenants with encryption enabled have no plaintext records',
     inspects: `a sample of ${recordsTable} (about ${samplePages} pages): unencrypted rows of tenants with encryption_enabled`,
     why: 'A writer stores in clear what the tenant expects to be encrypted.',

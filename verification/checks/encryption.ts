@@ -3,7 +3,7 @@ import pg from 'pg';
 import { attempt, rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { groupRoles, modelOf, owner, schema, signatureOf } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 
 const breakGlass = ['encryption_key', 'encrypt_sensitive_data', 'decrypt_sensitive_data'] as const;
 const mayCall = 'admin_role';
@@ -15,7 +15,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-001',
     name: 'break-glass-functions-admin-only',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'Only administrators may call the break-glass encryption functions',
     inspects: `EXECUTE on ${breakGlass.map((name) => `${schema}.${name}`).join(', ')}`,
     why: 'Applications encrypt in Node, where keys never reach the server. A tenant that can call these functions can try keys and read the errors.',
@@ -46,7 +46,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-002',
     name: 'break-glass-functions-work',
-    severity: 'high',
+    loses: 'recovery',
     title: 'The break-glass functions encrypt, name their key and reject another key',
     inspects: 'a round trip with a random key, as admin_role, in a transaction that is rolled back',
     why: 'Functions that are only called in an emergency must be known to work before it.',
@@ -58,7 +58,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-003',
     name: 'no-key-in-settings',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'No role or database setting contains a key',
     inspects: 'names in pg_db_role_setting that look like a key, secret or password',
     why: 'Every role that can connect may read pg_db_role_setting, and every dump contains it.',
@@ -79,7 +79,7 @@ export const checks = checksOf('encryption', [
   {
     id: 'ENC-004',
     name: 'no-key-in-statement-statistics',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'Statement statistics contain no key',
     inspects:
       'SET, ALTER and DO statements in pg_stat_statements of this database that contain a key as a literal',
@@ -90,7 +90,7 @@ export const checks = checksOf('encryption', [
     run: async ({ snapshot, client }) => {
       const extension = snapshot.extensions.find(({ name }) => name === 'pg_stat_statements');
       if (!extension) return skip('extension pg_stat_statements is not created');
-      if (!snapshot.activity.complete) return skip('the login may not read the statements of others');
+      if (!snapshot.activity.complete) return blind('the login may not read the statements of others');
       return rolledBack(client, async () => {
         const { rows } = await client.query<{ found: number; seen: number }>(
           `SELECT count(*) FILTER (WHERE s.query ~* '^\\s*(set|alter|do)\\M.*\\mapp\\.\\w*(key|secret)\\w*''?\\s*(=|to|,)\\s*''')::int AS found,

@@ -8,14 +8,14 @@ import { newestSeals, sealsNumbered } from '../../database/audit/seals.ts';
 import { readOnly } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { adminRole, auditTable, fires, includes, modelOf, nameOf, schema, sealTable } from '../model.ts';
-import { counted, judge, listed, skip } from '../outcome.ts';
+import { blind, counted, judge, listed, unread } from '../outcome.ts';
 import type { Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
 const source = 'migrations/0012_audit_seals.sql';
 const evidence = 'migrations/0016_evidence.sql';
 
 function withSealing({ sealing }: Snapshot, assert: (sealing: Sealing) => Outcome | Promise<Outcome>) {
-  if ('unreadable' in sealing) return skip(`the seals cannot be read: ${sealing.unreadable}`);
+  if ('unreadable' in sealing) return unread(sealing, 'the seals cannot be read');
   return assert(sealing);
 }
 
@@ -26,7 +26,7 @@ function distorted(
   inspected: string,
 ): Outcome {
   if (!sealing.distortions) {
-    return skip(`the seals cannot be read: ${'unreadable' in sealing ? sealing.unreadable : 'no facts'}`);
+    return blind(`the seals cannot be read: ${'unreadable' in sealing ? sealing.unreadable : 'no facts'}`);
   }
   const found = sealing.distortions.filter((distortion) => distortion.kind === kind);
   return judge(
@@ -85,7 +85,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-020',
     name: 'months-closed-after-retention',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Every month of the audit trail was closed after its retention',
     inspects: `closing seals: their time, and their retention against the longest one that the seals record since the first row of the month, at least ${leastRetentionDays} days`,
     why: 'Someone who may close a month early may remove what happened in it.',
@@ -105,7 +105,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-021',
     name: 'recorded-heads-in-chain',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'The chain of seals contains every recorded head',
     inspects: `audit_head of llama.releases, and the heads of the file that ${headsVariable} names, against the seals of their numbers`,
     why: 'A chain that was made anew, or cut off, is consistent in itself: only a head recorded earlier contradicts it.',
@@ -126,7 +126,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-022',
     name: 'releases-match-audit-rows',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Every release is as the audit trail recorded it',
     inspects: 'llama.releases against the audit rows of its inserts, and the form of each audit_head',
     why: 'Releases hold the heads of the chain and the results of verification. Their own table proves nothing if it can be rewritten.',
@@ -145,7 +145,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-023',
     name: 'audit-reading-unfiltered',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Verification sees every row of the audit trail',
     inspects: `kind, rules and policies of ${auditTable}, its partitions, ${sealTable} and llama.releases, as they apply to ${adminRole}`,
     why: 'Everybody on Azure reads through policies. One that hides a forged row makes the trail look intact.',
@@ -158,7 +158,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-024',
     name: 'audit-columns-sealed',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Seals cover every column of the audit trail',
     inspects: `columns of ${auditTable} against those in the hash of a row`,
     why: 'Nobody could notice a change of a column outside the hash, and auditors would trust it.',
@@ -171,7 +171,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-025',
     name: 'truncate-refused',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Every table of tenants and every table of evidence refuses TRUNCATE',
     inspects: `enabled BEFORE TRUNCATE triggers that raise an error: on tables of schema ${schema} with a column tenant_id or an audit trigger, on their leaves, and on ${evidenceTables.join(', ')}; AUD-004 and AUD-013 inspect the trail and its seals`,
     why: 'Neither a row trigger nor pgaudit without class write sees a TRUNCATE: all rows of all tenants could be gone without a trace.',
@@ -200,7 +200,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-026',
     name: 'replicated-changes-audited',
-    severity: 'high',
+    loses: 'traces',
     title: 'Audit triggers do not depend on session_replication_role',
     inspects: `tables with audit triggers and their leaves: row triggers for INSERT, UPDATE and DELETE that are enabled ALWAYS or REPLICA and write ${auditTable}; triggers that refuse TRUNCATE: enabled ALWAYS`,
     why: 'Under session_replication_role = replica, and in the apply worker of a subscription, other triggers stay silent.',
@@ -242,7 +242,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-027',
     name: 'audit-rows-truthfully-dated',
-    severity: 'medium',
+    loses: 'traces',
     title: 'Audit rows have the time of their writing',
     inspects:
       'times of the rows of the newest seals against the instants at which their numbers and earlier ones were noted',
@@ -266,7 +266,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-028',
     name: 'removed-content-was-erased',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Content of audit rows was removed by erasures only',
     inspects:
       'the newest 10,000 audit rows without content, and the ERASE row that each names; llama-db audit verify compares all of them with the digest of their erasure',

@@ -2,7 +2,7 @@ import { extension } from '../../azure/extensions.ts';
 import { type CheckInput, checksOf, type Finding } from '../check.ts';
 import { createdExtensions } from '../drift/manifest.ts';
 import { schema } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 
 /** Created only in the database that holds the schedules. */
@@ -34,7 +34,7 @@ export const checks = checksOf('extensions', [
   {
     id: 'EXT-001',
     name: 'requested-extensions-created',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every requested extension is created',
     inspects:
       'pg_extension against the extensions of migrations and deployment; the checks of schedules cover pg_cron',
@@ -56,7 +56,7 @@ export const checks = checksOf('extensions', [
   {
     id: 'EXT-002',
     name: 'extensions-outside-public-and-llama',
-    severity: 'medium',
+    loses: 'barrier',
     title: `No extension is in schema public or ${schema}`,
     inspects: 'pg_extension.extnamespace',
     why: 'PUBLIC may execute the functions of an extension. In a schema that every role may use, tenants can call all of them.',
@@ -77,7 +77,7 @@ export const checks = checksOf('extensions', [
   {
     id: 'EXT-003',
     name: 'extensions-up-to-date',
-    severity: 'medium',
+    loses: 'upkeep',
     title: 'Every extension has the default version of the server',
     inspects: 'pg_extension.extversion against the default version of pg_available_extensions',
     why: 'After a server upgrade the SQL of an extension stays at its old version, without later fixes, until it is updated.',
@@ -97,7 +97,7 @@ export const checks = checksOf('extensions', [
   {
     id: 'EXT-004',
     name: 'requested-extensions-allowed',
-    severity: 'high',
+    loses: 'availability',
     title: 'azure.extensions allows every requested extension',
     inspects: 'server parameter azure.extensions',
     why: 'Azure refuses CREATE EXTENSION for an extension that is not in the list, even with IF NOT EXISTS for an existing one: the next deployment fails.',
@@ -117,7 +117,7 @@ export const checks = checksOf('extensions', [
   {
     id: 'EXT-005',
     name: 'extension-libraries-preloaded',
-    severity: 'high',
+    loses: 'availability',
     title: 'The libraries of all requested extensions are preloaded',
     inspects: 'server parameter shared_preload_libraries',
     why: 'Without its library an extension exists but records, audits or schedules nothing, and calls to it fail.',
@@ -125,7 +125,7 @@ export const checks = checksOf('extensions', [
     source: 'Microsoft Learn, Extensions (considerations)',
     run: (input) => {
       const loaded = listSetting(input.snapshot, 'shared_preload_libraries');
-      if (!loaded) return skip('the login may not read shared_preload_libraries');
+      if (!loaded) return blind('the login may not read shared_preload_libraries');
       const needed = wanted(input).filter((name) => libraryOf(name) !== undefined);
       return judge(
         `shared_preload_libraries has ${loaded.join(', ')}`,
@@ -141,7 +141,7 @@ export const checks = checksOf('extensions', [
   {
     id: 'EXT-006',
     name: 'no-outbound-extension',
-    severity: 'high',
+    loses: 'barrier',
     title: 'No extension reaches outside the database',
     inspects: `whether one of ${outbound.join(', ')} is created`,
     why: 'Such an extension opens connections or files with the rights of the server, and no policy applies. A major upgrade on Azure refuses some of them.',

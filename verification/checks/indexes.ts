@@ -24,7 +24,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-001',
     name: 'indexes-valid',
-    severity: 'high',
+    loses: 'correctness',
     title: 'Every index is valid',
     inspects: 'pg_index.indisvalid and indisready of every index that holds entries',
     why: 'A failed CREATE INDEX CONCURRENTLY leaves an index that every write maintains and no query uses. IF NOT EXISTS accepts it.',
@@ -45,7 +45,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-002',
     name: 'leaves-have-parent-indexes',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every leaf has every index of its parent',
     inspects: 'indexes of partitioned tables, and the index of each leaf that is attached to them',
     why: 'The index of a partitioned table stays invalid until every leaf has an attached one. Queries scan the leaves without it.',
@@ -87,7 +87,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-004',
     name: 'no-duplicate-index',
-    severity: 'low',
+    loses: 'time',
     title: 'No table has two equal indexes',
     inspects: 'method, columns, operator classes, order and condition of indexes of one table',
     why: 'Every write maintains both, and queries use only one.',
@@ -110,7 +110,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-005',
     name: 'foreign-keys-indexed',
-    severity: 'medium',
+    loses: 'time',
     title: 'Every foreign key has an index on its referencing side',
     inspects: 'foreign keys of schema llama, and indexes that start with their columns',
     why: 'Deleting or updating a referenced row scans the whole referencing table under a lock.',
@@ -145,7 +145,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-006',
     name: 'tables-have-primary-key',
-    severity: 'medium',
+    loses: 'traces',
     title: 'Every table has a primary key',
     inspects: 'tables of schema llama except leaves',
     why: 'Without one, logical replication refuses updates, and the audit trail has no key to record.',
@@ -172,7 +172,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-007',
     name: 'tenant-tables-indexed-by-tenant',
-    severity: 'medium',
+    loses: 'time',
     title: 'Every tenant table has an index that starts with the tenant',
     inspects: 'valid indexes of tenant tables whose first column is tenant_id, without a condition',
     why: 'Every query of the application role filters by tenant. Without such an index each query reads the rows of all tenants.',
@@ -197,7 +197,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-008',
     name: 'materialized-views-refresh-concurrently',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every materialized view can be refreshed concurrently',
     inspects: 'unique indexes without a condition or expression on materialized views',
     why: 'REFRESH … CONCURRENTLY needs one. Without it every refresh fails or blocks readers.',
@@ -230,7 +230,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-009',
     name: 'indexes-used',
-    severity: 'low',
+    loses: 'time',
     title: `Every index was used within ${unusedDays} days`,
     inspects: `pg_stat_user_indexes.idx_scan of indexes that enforce nothing, leaves counted with their parent, once the statistics cover ${unusedDays} days and the table was read`,
     why: 'Every write maintains the index, even if no query reads it.',
@@ -250,7 +250,7 @@ export const checks = checksOf('indexes', [
   {
     id: 'IDX-010',
     name: 'collations-current',
-    severity: 'high',
+    loses: 'correctness',
     title: 'Indexes on text were built with the collation version of the server',
     inspects:
       'recorded and actual collation version of the database, and of every collation that something depends on',

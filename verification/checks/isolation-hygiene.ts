@@ -15,7 +15,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-013',
     name: 'one-permissive-policy-per-command',
-    severity: 'low',
+    loses: 'clarity',
     title: 'One permissive policy decides per role and command',
     inspects: 'permissive policies of tenant tables, by role and command',
     why: 'Permissive policies are joined by OR: the server evaluates each of them for every row, and the widest one decides.',
@@ -50,7 +50,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-014',
     name: 'policies-read-own-table-only',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'No policy reads another table',
     inspects: 'tables in the conditions of policies',
     why: 'The other table then decides who sees a row: a role that may write it opens this table. Whether its own policies apply depends on the role that reads, and every row costs a lookup.',
@@ -78,7 +78,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-015',
     name: 'foreign-tables-closed-to-tenants',
-    severity: 'high',
+    loses: 'barrier',
     title: 'No tenant role has privileges on a foreign table',
     inspects: 'grants on foreign tables',
     why: 'Foreign tables have no row-level security: every tenant reads everything that the other server returns.',
@@ -97,7 +97,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-041',
     name: 'secret-columns-encrypted',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'Columns with the name of a secret are encrypted or readable by the owner only',
     inspects: `names of columns in schema ${schema} on whose table another role than the owner has SELECT`,
     why: 'Analysts, backups and logs see passwords, tokens and card numbers that are stored in clear.',

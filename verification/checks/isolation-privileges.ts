@@ -22,7 +22,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-027',
     name: 'structural-privileges-owner-only',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Only the owner may TRUNCATE, REFERENCE, put triggers on or MAINTAIN a table',
     inspects: 'privileges on tables of schema llama',
     why: 'Policies do not filter TRUNCATE. A foreign key probes rows that its author cannot see. A trigger runs with the rights of the next writer.',
@@ -50,7 +50,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-028',
     name: 'default-privileges-grant-nothing',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Default privileges grant nothing on new objects',
     inspects: 'pg_default_acl of every role that creates objects in schema llama',
     why: 'ALTER DEFAULT PRIVILEGES … GRANT … ON TABLES also opens every partition that maintenance creates later.',
@@ -79,7 +79,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-029',
     name: 'new-functions-closed-to-public',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'PUBLIC gets no EXECUTE on new functions of the owner',
     inspects: `default privileges of ${owner} on functions, in all schemas`,
     why: 'Without these default privileges PUBLIC may execute every function of a later migration until somebody revokes it.',
@@ -98,7 +98,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-030',
     name: 'schema-creation-owner-only',
-    severity: 'critical',
+    loses: 'control',
     title: 'Only owners create objects in a schema, and only administrators create schemas',
     inspects: `CREATE on every schema for PUBLIC, the group roles and tenant logins; on schema ${schema} and on the database for every role but administrators`,
     why: "A role that may create in a schema of somebody's search path can replace a function or table there. Azure leaves schema public open to PUBLIC.",
@@ -132,7 +132,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-031',
     name: 'tenants-create-no-temporary-objects',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'No tenant role may create temporary objects',
     inspects: `TEMPORARY on the database, for PUBLIC, ${tenantRole} and its logins`,
     why: 'A temporary table or function is the usual way to shadow a name that a privileged function looks up.',
@@ -148,7 +148,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-032',
     name: 'unique-keys-carry-tenant',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Every unique key of a tenant table contains the tenant',
     inspects: 'unique indexes of tenant tables',
     why: 'Uniqueness is checked over rows that the policies hide: "duplicate key" reveals to one tenant what another one has.',
@@ -176,7 +176,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-033',
     name: 'foreign-keys-carry-tenant',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Foreign keys between tenant tables contain the tenant',
     inspects: 'pg_constraint: columns of both sides',
     why: 'The check of a foreign key sees the rows of every tenant. A key without the tenant lets one tenant refer to a row of another, and so learn of it.',
@@ -206,7 +206,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-034',
     name: 'sequences-closed-to-tenants',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'No tenant role can read or set a sequence',
     inspects: `SELECT and UPDATE on sequences, for ${tenantRole}, its logins and PUBLIC`,
     why: 'A sequence counts the rows of every tenant, and setval() makes the next insert of any tenant fail.',
@@ -228,16 +228,18 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-037',
     name: 'publications-carry-no-tenant-rows',
-    severity: 'high',
-    title: 'No publication contains a tenant table without a row filter',
-    inspects: 'publications that contain a tenant table or a leaf',
-    why: 'Logical replication reads the write-ahead log, where no policy applies: a subscriber gets the rows of every tenant.',
+    loses: 'barrier',
+    title: 'No publication contains a table of schema llama without a row filter',
+    inspects: 'publications that contain a table of schema llama or a leaf',
+    why: 'Logical replication reads the write-ahead log, where no policy applies: a subscriber gets the rows of every tenant, and the seals, keys and registries.',
     remedy:
       'Drop a publication that nobody needs. Otherwise give the table a row filter, or accept this finding while data is being moved.',
     source: 'PostgreSQL manual, Logical Replication: Security',
     run: ({ snapshot }) => {
       const ours = new Set(
-        [...modelOf(snapshot).tenantTables, ...modelOf(snapshot).leaves].map((table) => nameOf(table)),
+        [...snapshot.relations.filter((table) => table.schema === schema), ...modelOf(snapshot).leaves].map(
+          (table) => nameOf(table),
+        ),
       );
       return judge(
         counted(snapshot.publications.length, 'publication'),
@@ -252,7 +254,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-038',
     name: 'no-tenant-rows-outside-schema',
-    severity: 'high',
+    loses: 'barrier',
     title: 'No table outside schema llama has a tenant column',
     inspects: 'tables and materialized views of other schemas with a column tenant_id',
     why: 'Copies made during an incident have no policies, no audit and no retention, and outlive the incident.',
@@ -280,7 +282,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-039',
     name: 'tenant-tables-granted-to-known-roles',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Only the documented group roles have privileges on tenant tables',
     inspects: 'grantees of every tenant table and its columns',
     why: 'A grant to a login or to PUBLIC does not show in the group roles, and remains when the login leaves them.',
@@ -305,7 +307,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-040',
     name: 'no-default-tenant',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'No role or database has a default tenant',
     inspects: 'app.current_tenant_id in the settings of roles, of the database and of the server',
     why: 'A forgotten tenant context must see nothing. With a default tenant it sees the rows of that tenant.',

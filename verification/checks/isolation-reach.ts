@@ -22,7 +22,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-020',
     name: 'no-role-bypasses-row-security',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'No role bypasses row-level security',
     inspects: "SUPERUSER and BYPASSRLS in pg_roles, except for the platform's own roles",
     why: 'BYPASSRLS is not inherited, but every member can SET ROLE to the role, and then no policy applies.',
@@ -45,7 +45,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-021',
     name: 'tenant-reaches-no-group-role',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'No tenant role can assume another group role',
     inspects: `roles that ${tenantRole} and its members reach by membership, except for administrators`,
     why: 'SET ROLE needs no password. A login that serves tenants and is also in admin_role has no isolation at all.',
@@ -67,7 +67,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-022',
     name: 'materialized-views-closed-to-tenants',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'No tenant role has privileges on a materialized view',
     inspects: 'privileges of the application role and its logins on materialized views and their columns',
     why: 'A materialized view cannot have row-level security: a role that may read it reads the rows of every tenant.',
@@ -86,7 +86,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-023',
     name: 'tenant-views-bind-tenant',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Every view that tenants can read is limited to their tenant',
     inspects: `views on which ${tenantRole}, its logins or PUBLIC have a privilege: security_invoker, or security_barrier with one relation and the tenant condition`,
     why: "A view reads with the rights of its owner. Without security_barrier a condition in the tenant's query can run before the filter and reveal rows in an error.",
@@ -116,7 +116,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-024',
     name: 'definer-functions-fix-search-path',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Every SECURITY DEFINER function sets search_path with pg_temp last',
     inspects: 'pg_proc.prosecdef and proconfig',
     why: 'pg_temp is searched first unless the path names it: a temporary table of the caller replaces the table that the function means, with the rights of its owner.',
@@ -140,7 +140,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-025',
     name: 'functions-closed-to-public',
-    severity: 'high',
+    loses: 'barrier',
     title: 'PUBLIC may not execute any function',
     inspects: 'EXECUTE for PUBLIC on functions outside extensions',
     why: 'PostgreSQL grants EXECUTE on a new function to PUBLIC, so tenants could call functions that are meant for maintenance.',
@@ -157,7 +157,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-026',
     name: 'tenant-definer-functions-bind-tenant',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'SECURITY DEFINER functions that tenants may call read the tenant of the transaction',
     inspects: `SECURITY DEFINER functions that ${tenantRole} or its logins may execute, and whether they read app.current_tenant_id`,
     why: 'Such a function runs with the policies of its owner. Unless it reads the tenant itself, the caller chooses the tenant.',
@@ -182,7 +182,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-035',
     name: 'functions-not-leakproof',
-    severity: 'high',
+    loses: 'barrier',
     title: 'No function is marked LEAKPROOF',
     inspects: 'pg_proc.proleakproof of functions outside extensions',
     why: 'A leakproof function may run before the condition of a policy, on rows of other tenants, and its errors and messages would reveal them.',
@@ -199,7 +199,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-036',
     name: 'tables-have-no-rewrite-rule',
-    severity: 'high',
+    loses: 'data',
     title: 'No table has a rewrite rule',
     inspects: 'pg_rewrite of tables',
     why: "Statements that a rule adds run with the rights of the rule's owner, without the caller's policies. Audit triggers do not see statements that it replaces.",

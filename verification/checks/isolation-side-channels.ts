@@ -12,7 +12,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-060',
     name: 'no-large-objects',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'The database has no large objects',
     inspects: 'pg_largeobject_metadata',
     why: 'Every role that can connect may create large objects, and every tenant of the same login can read them. Neither row-level security nor retention covers them.',
@@ -37,7 +37,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-061',
     name: 'release-has-row-security-fixes',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'The PostgreSQL release contains the known fixes of row-level security',
     inspects: 'server_version_num',
     why: 'Older releases reuse plans under another role (CVE-2024-10976) and reveal rows behind policies in statistics (CVE-2025-8713).',
@@ -57,7 +57,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-062',
     name: 'large-objects-closed',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Large object functions are as closed as the server allows',
     inspects: 'pg_proc, lo_compat_privileges',
     why: 'Tenants of one login share its large objects. lo_import and lo_export read and write files of the server, and lo_compat_privileges opens every object to every role.',

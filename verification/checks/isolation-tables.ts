@@ -35,7 +35,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-001',
     name: 'tenant-tables-enable-row-security',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Row-level security is enabled on every tenant table',
     inspects:
       'pg_class.relrowsecurity of every table and partitioned table of schema llama with a column tenant_id',
@@ -53,7 +53,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-002',
     name: 'tenant-tables-force-row-security',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Row-level security is forced on every tenant table',
     inspects: 'pg_class.relforcerowsecurity of every tenant table',
     why: 'Without FORCE the policies do not apply to the owner, so every SECURITY DEFINER function and view of the owner sees all tenants.',
@@ -73,7 +73,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-003',
     name: 'leaves-enable-row-security',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Row-level security is enabled on every leaf, including detached ones',
     inspects: 'pg_class.relrowsecurity of every partition and of every table that was one',
     why: 'The policies of a parent do not apply to a leaf that a query names directly. With one excess grant the rows of all tenants in that month are readable.',
@@ -91,7 +91,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-004',
     name: 'leaves-granted-to-owner-only',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Only the owner has privileges on a leaf',
     inspects: 'pg_class.relacl and pg_attribute.attacl of every leaf',
     why: 'Queries reach leaves through the parent and need no privilege on them. GRANT … ON ALL TABLES and default privileges grant them by accident.',
@@ -113,7 +113,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-005',
     name: 'leaves-have-no-policy',
-    severity: 'high',
+    loses: 'barrier',
     title: 'No leaf has its own policy',
     inspects: 'pg_policy of every leaf',
     why: 'Row-level security without a policy closes a leaf to direct access. A policy opens it again, in addition to the policies of the parent.',
@@ -135,7 +135,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-006',
     name: 'tenant-tables-have-floor-policy',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Every tenant table has a floor policy for the application role',
     inspects: `restrictive FOR ALL policies that apply to ${tenantRole}, and whether their conditions compare ${tenantColumn} with app.current_tenant_id`,
     why: 'Permissive policies are joined by OR, so one that is added later opens the table. A restrictive policy is joined by AND and cannot be widened.',
@@ -164,7 +164,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-007',
     name: 'tenant-policies-bind-tenant',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Every policy of the application role limits it to its tenant',
     inspects: `conditions of every permissive policy that applies to ${tenantRole}`,
     why: 'A policy that is always true, or has an OR beside the tenant, relies on the floor policy alone. The OR also prevents the use of an index.',
@@ -186,7 +186,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-008',
     name: 'policies-name-roles',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Every permissive policy names its roles',
     inspects: 'permissive policies of tenant tables without TO role',
     why: 'A policy for PUBLIC applies to every role that is ever granted the table, including the application role.',
@@ -207,7 +207,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-009',
     name: 'granted-tables-have-policy',
-    severity: 'high',
+    loses: 'correctness',
     title: 'Every role that may read a tenant table has a policy that shows it rows',
     inspects: 'roles with SELECT on a tenant table, and the permissive policies that apply to them',
     why: 'With the privilege but no policy a role reads no rows and gets no error: a job reports success over zero rows.',
@@ -242,7 +242,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-010',
     name: 'policies-read-tenant-once-per-query',
-    severity: 'medium',
+    loses: 'time',
     title: 'Policies read the tenant once per query',
     inspects: 'current_setting() outside a subquery in the conditions of policies',
     why: 'Without an index a query over two million rows took 450-800 ms instead of 80-170 ms, because the server read the setting for every row.',
@@ -263,7 +263,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-011',
     name: 'empty-tenant-matches-no-rows',
-    severity: 'high',
+    loses: 'barrier',
     title: 'An unset or empty tenant matches no rows',
     inspects: 'how policies and views read app.current_tenant_id',
     why: "After a transaction with SET LOCAL the setting is '' for the rest of the session, not NULL. Without missing_ok a new session gets an error instead of no rows.",
@@ -289,7 +289,7 @@ export const checks = checksOf('isolation', [
   {
     id: 'ISO-012',
     name: 'tenant-column-not-null',
-    severity: 'high',
+    loses: 'promise',
     title: 'The tenant column of every tenant table is NOT NULL',
     inspects: 'NOT NULL on the tenant column of every tenant table',
     why: 'No tenant sees a row without a tenant, and no retention or erasure finds it.',

@@ -2,7 +2,7 @@ import { listMigrations, migrationsDirectory } from '../../database/migrator/fil
 import { howEdited, type MigrationState, type Plan, plan } from '../../database/migrator/plan.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
 import { describeGrants, foreignGrants, modelOf, schema } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { counted, judge, skip, unread } from '../outcome.ts';
 
 /** Milliseconds after which a running attempt counts as stuck. */
 const stuckAfter = 3600 * 1000;
@@ -15,7 +15,7 @@ function comparePlan(
   find: (current: Plan) => readonly Finding[],
 ): Outcome {
   const { ledger } = snapshot;
-  if ('unreadable' in ledger) return skip(`llama.schema_migrations cannot be read: ${ledger.unreadable}`);
+  if ('unreadable' in ledger) return unread(ledger, 'llama.schema_migrations cannot be read');
   const files = listMigrations(migrationsDir ?? migrationsDirectory);
   return judge(
     `${counted(files.length, 'file')}, ${counted(ledger.rows.length, 'attempt')} in the ledger`,
@@ -33,7 +33,7 @@ export const checks = checksOf('ledger', [
   {
     id: 'LED-001',
     name: 'migrations-applied',
-    severity: 'critical',
+    loses: 'service',
     title: 'Every migration is applied',
     inspects: 'files of migrations/ against llama.schema_migrations',
     why: 'The application expects the schema of its own version.',
@@ -44,7 +44,7 @@ export const checks = checksOf('ledger', [
   {
     id: 'LED-002',
     name: 'applied-migrations-unedited',
-    severity: 'high',
+    loses: 'review',
     title: 'No applied migration was edited',
     inspects: 'checksums and names of the files against those in the ledger',
     why: 'The file no longer describes what ran here: a new environment is built from other statements than this one.',
@@ -63,7 +63,7 @@ export const checks = checksOf('ledger', [
   {
     id: 'LED-003',
     name: 'applied-migrations-have-files',
-    severity: 'high',
+    loses: 'review',
     title: 'Every applied migration has its file',
     inspects: 'rows of the ledger without a file',
     why: 'The database is ahead of these files: another version was deployed, and this one may undo it.',
@@ -75,7 +75,7 @@ export const checks = checksOf('ledger', [
   {
     id: 'LED-004',
     name: 'migrations-applied-in-order',
-    severity: 'high',
+    loses: 'review',
     title: 'No pending migration precedes an applied one',
     inspects: 'pending files with a lower index than an applied one',
     why: 'Environments would apply the same files in different orders and end with different schemas.',
@@ -89,7 +89,7 @@ export const checks = checksOf('ledger', [
   {
     id: 'LED-005',
     name: 'ledgers-agree',
-    severity: 'high',
+    loses: 'review',
     title: 'Both ledgers list the same applied migrations',
     inspects: "llama.schema_migrations against node-pg-migrate's own llama.pgmigrations",
     why: 'Somebody ran node-pg-migrate itself, or edited one of the ledgers: it is unclear what is applied.',
@@ -97,9 +97,8 @@ export const checks = checksOf('ledger', [
     source: 'docs/decisions.md, 12',
     run: ({ snapshot }) => {
       const { ledger, runnerNames } = snapshot;
-      if ('unreadable' in ledger) return skip(`llama.schema_migrations cannot be read: ${ledger.unreadable}`);
-      if ('unreadable' in runnerNames)
-        return skip(`llama.pgmigrations cannot be read: ${runnerNames.unreadable}`);
+      if ('unreadable' in ledger) return unread(ledger, 'llama.schema_migrations cannot be read');
+      if ('unreadable' in runnerNames) return unread(runnerNames, 'llama.pgmigrations cannot be read');
       const ours = new Set(
         ledger.rows
           .filter(({ direction, outcome }) => direction === 'up' && outcome === 'applied')
@@ -122,7 +121,7 @@ export const checks = checksOf('ledger', [
   {
     id: 'LED-006',
     name: 'no-unfinished-migration',
-    severity: 'medium',
+    loses: 'upkeep',
     title: 'No migration attempt is failed, interrupted or stuck',
     inspects: 'the latest attempt at each version: failed, interrupted, or running for more than an hour',
     why: 'A failed attempt outside a transaction may have done half of its work.',
@@ -130,7 +129,7 @@ export const checks = checksOf('ledger', [
     source: 'docs/decisions.md, 11 and 12',
     run: ({ snapshot }) => {
       const { ledger, server } = snapshot;
-      if ('unreadable' in ledger) return skip(`llama.schema_migrations cannot be read: ${ledger.unreadable}`);
+      if ('unreadable' in ledger) return unread(ledger, 'llama.schema_migrations cannot be read');
       const latest = new Map(ledger.rows.map((attempt) => [attempt.version, attempt]));
       const stuck = (since: Date) => server.now.getTime() - since.getTime() > stuckAfter;
       return judge(
@@ -152,7 +151,7 @@ export const checks = checksOf('ledger', [
   {
     id: 'LED-007',
     name: 'ledger-written-by-owner-only',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Only the owner may write the ledger',
     inspects: `privileges on ${tables.map((name) => `${schema}.${name}`).join(', ')}`,
     why: 'A role that may write the ledger decides what the next deployment does, and what a release record says.',

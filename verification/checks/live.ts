@@ -1,11 +1,11 @@
 /** Statements that the application role tries as two tenants, in a transaction that is rolled back. */
-import type { Check, CheckFacts, Outcome } from '../check.ts';
+import { type Check, type CheckFacts, checksOf, type Outcome } from '../check.ts';
 import { tenantRole } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 import { type PartName, probed } from '../probe.ts';
 import type { Part } from '../probing.ts';
 
-interface LiveCheck extends Omit<CheckFacts, 'source'> {
+interface LiveCheck extends Omit<CheckFacts, 'source' | 'severity'> {
   readonly part: PartName;
 }
 
@@ -18,7 +18,7 @@ const rows: readonly LiveCheck[] = [
     name: 'tenant-uses-own-rows',
     group: 'isolation',
     part: 'own',
-    severity: 'high',
+    loses: 'service',
     title: 'A tenant can use its own rows',
     inspects: `statements of ${tenantRole}: SELECT on the tenant tables; INSERT, UPDATE and DELETE on those that the design allows`,
     why: 'Isolation that locks tenants out is an outage, and somebody switches it off in a hurry.',
@@ -29,7 +29,7 @@ const rows: readonly LiveCheck[] = [
     name: 'tenant-reads-no-other-tenant',
     group: 'isolation',
     part: 'foreignReads',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'A tenant cannot read rows of another tenant',
     inspects: `SELECT of ${tenantRole} on the tenant tables, the summary and the view over it; errors raised on hidden rows; row locks`,
     why: 'Tenant isolation is the main purpose of the design.',
@@ -40,7 +40,7 @@ const rows: readonly LiveCheck[] = [
     name: 'unset-tenant-sees-nothing',
     group: 'isolation',
     part: 'withoutTenant',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'Without a tenant, no row can be read or written',
     inspects: `statements of ${tenantRole} with app.current_tenant_id unset, and set to ''`,
     why: "A forgotten tenant context must fail closed. After SET LOCAL the setting is '' for the rest of the session.",
@@ -52,7 +52,7 @@ const rows: readonly LiveCheck[] = [
     name: 'tenant-inserts-for-itself-only',
     group: 'isolation',
     part: 'foreignInserts',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'A tenant cannot insert rows for another tenant',
     inspects: `INSERT of ${tenantRole} with another tenant_id`,
     why: 'People and programs of the other tenant take a planted row for their own.',
@@ -63,7 +63,7 @@ const rows: readonly LiveCheck[] = [
     name: 'tenant-changes-own-rows-only',
     group: 'isolation',
     part: 'foreignChanges',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'A tenant cannot change, delete or give away rows across tenants',
     inspects: `UPDATE and DELETE of ${tenantRole} on rows of another tenant, and UPDATE of tenant_id`,
     why: 'A tenant that can change the rows of another one can destroy them.',
@@ -74,7 +74,7 @@ const rows: readonly LiveCheck[] = [
     name: 'leaves-unreachable-directly',
     group: 'isolation',
     part: 'leaves',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'The application role cannot access a partition directly',
     inspects: `SELECT, INSERT, DELETE and LOCK of ${tenantRole} on the current partition of each table`,
     why: 'A statement that names a partition does not apply the policies of its parent.',
@@ -85,7 +85,7 @@ const rows: readonly LiveCheck[] = [
     name: 'application-cannot-disable-protection',
     group: 'isolation',
     part: 'escapes',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'The application role cannot disable the protection',
     inspects: `TRUNCATE, ALTER TABLE, CREATE POLICY, FUNCTION, TABLE and TEMPORARY TABLE, session_replication_role and row_security as ${tenantRole}`,
     why: 'An SQL injection must not be able to remove the isolation first.',
@@ -96,7 +96,7 @@ const rows: readonly LiveCheck[] = [
     name: 'changes-leave-audit-rows',
     group: 'audit',
     part: 'auditRows',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Insert, update and delete write audit rows',
     inspects: `llama.audit_trail after three changes of ${tenantRole}: table, user, correlation id, address, user agent, old and new values`,
     why: 'A trigger can exist and be enabled, yet write nothing, or the name of the partition instead of the table.',
@@ -107,7 +107,7 @@ const rows: readonly LiveCheck[] = [
     name: 'audit-trail-rejects-rewrites',
     group: 'audit',
     part: 'auditChanges',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'No role can rewrite the audit trail',
     inspects: `INSERT, UPDATE and DELETE on llama.audit_trail as ${tenantRole}, admin_role and llama_owner`,
     why: 'An audit trail that can be edited proves nothing.',
@@ -115,12 +115,11 @@ const rows: readonly LiveCheck[] = [
   },
 ];
 
-export const checks: readonly Check[] = rows.map(({ part, ...facts }) => ({
-  ...facts,
-  source,
-  run: async (input) => judged(await probed(input, part)),
-}));
+export const checks: readonly Check[] = rows.flatMap(({ part, group, ...facts }) =>
+  checksOf(group, [{ ...facts, source, run: async (input) => judged(await probed(input, part)) }]),
+);
 
 function judged(part: Part): Outcome {
-  return 'skipped' in part ? skip(part.skipped) : judge(counted(part.tried, 'statement'), part.findings);
+  if ('skipped' in part) return (part.standby ? skip : blind)(part.skipped);
+  return judge(counted(part.tried, 'statement'), part.findings);
 }

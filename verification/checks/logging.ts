@@ -7,7 +7,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-004',
     name: 'statements-kept-out-of-log',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Statements with tenant data are kept out of the log',
     inspects: 'parameter log_statement, and settings of roles and the database that override it',
     why: 'mod and all write every INSERT with its values, and every key that is set, into a log that is kept for months and has other readers than the tenants.',
@@ -30,7 +30,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-005',
     name: 'parameters-kept-out-of-log',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Bound parameter values are kept out of the log',
     inspects: 'parameters log_parameter_max_length and log_parameter_max_length_on_error',
     why: 'By default Azure logs every bound value in full when a statement is slow or fails: rows of tenants, and keys for the encryption functions.',
@@ -49,7 +49,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-007',
     name: 'connections-logged',
-    severity: 'medium',
+    loses: 'traces',
     title: 'Connections and disconnections are logged',
     inspects: 'parameters log_connections and log_disconnections',
     why: 'Every investigation starts with the question which logins were connected.',
@@ -65,7 +65,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-008',
     name: 'slow-operations-logged',
-    severity: 'medium',
+    loses: 'time',
     title: 'Slow operations are logged',
     inspects:
       'parameters log_lock_waits, log_temp_files, log_autovacuum_min_duration, log_checkpoints, log_min_duration_statement',
@@ -90,7 +90,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-009',
     name: 'log-lines-identify-session',
-    severity: 'medium',
+    loses: 'traces',
     title: 'Every log line names the user, the database and the time',
     inspects: 'parameter log_line_prefix: user (%u), database (%d) and time (%t, %m or %n)',
     why: 'The default prefix of Azure has only time and session: a line names neither the login nor the database.',
@@ -114,7 +114,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-015',
     name: 'pgaudit-configured',
-    severity: 'high',
+    loses: 'traces',
     title: 'pgaudit records DDL and role changes, but no bound values',
     inspects: 'parameters pgaudit.log and pgaudit.log_parameter',
     why: 'Reads, role changes and DDL write no row into the audit trail; without a class pgaudit records none of them.',

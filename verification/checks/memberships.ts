@@ -2,7 +2,7 @@
 import { isPlatform } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { groupRoles, loginRoles, type Model, modelOf, owner, ownerRoles } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge } from '../outcome.ts';
 import type { Membership } from '../snapshot/roles.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 
@@ -61,7 +61,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-013',
     name: 'memberships-have-their-options',
-    severity: 'critical',
+    loses: 'control',
     title: 'Every role may become only the roles that it is meant to become',
     inspects: `pg_auth_members: ADMIN, INHERIT and SET of every membership in ${groupRoles.join(', ')}, in azure_pg_admin and in predefined roles, and every membership of the logins`,
     why: 'With SET a login of maintenance_role deletes under another name than its own, with ADMIN it passes its role on, with azure_pg_admin it is the administrator. A predefined role opens tables, files or sessions around every grant.',
@@ -74,7 +74,7 @@ export const checks = checksOf('roles', [
       const asBootstrap = snapshot.roles.some(({ name, bootstrap }) => bootstrap && name === login);
       // Any other login would find each administrator a stranger.
       if (!deployment && !asBootstrap && !model.reach(login).has('azure_pg_admin'))
-        return skip('no deployment names the administrators, and the login is none');
+        return blind('no deployment names the administrators, and the login is not an administrator');
       const isAdministrator = administratorsOf(
         snapshot,
         deployment
@@ -107,7 +107,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-014',
     name: 'owners-are-not-logged-in-as',
-    severity: 'critical',
+    loses: 'control',
     title: 'No object belongs to a role that anybody logs in as',
     inspects: `pg_shdepend: the owner of every object of every kind in this database, of the database and of objects of the whole server, against ${ownerRoles.join(', ')} and the platform's roles`,
     why: 'The owner of a view can put a rule on it, and the owner of a function can replace it: the next caller runs that with its own keys and rows. The owner of a schema can drop everything in it.',
@@ -129,7 +129,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-015',
     name: 'nothing-leads-out-of-the-database',
-    severity: 'high',
+    loses: 'barrier',
     title: 'No foreign server, user mapping, subscription or event trigger exists',
     inspects: 'objects of these kinds with an owner, in this database and on the server',
     why: 'A foreign server with a user mapping sends rows to another server under a stored password, a subscription writes rows past the policies, and an event trigger runs its code in every migration.',

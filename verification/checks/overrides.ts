@@ -2,7 +2,7 @@
 import { isAllowed, isPlatform, placeOf } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import { describeGrants, foreignGrants, groupRoles, loginRoles, modelOf, owner } from '../model.ts';
-import { counted, judge, listed } from '../outcome.ts';
+import { counted, hiddenSettings, judge, listed } from '../outcome.ts';
 import { sameValue } from '../parameters.ts';
 import { rolesOfTenants } from '../reach.ts';
 import type { Setting, Snapshot } from '../snapshot/snapshot.ts';
@@ -74,7 +74,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-020',
     name: 'roles-keep-settings-of-the-server',
-    severity: 'high',
+    loses: 'availability',
     title: 'No role and no database has a setting of its own',
     inspects:
       "every row of pg_db_role_setting, of roles, databases and pairs of them, except for the platform's roles and application_name",
@@ -97,7 +97,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-024',
     name: 'database-open-and-unlimited',
-    severity: 'high',
+    loses: 'availability',
     title: 'The database accepts connections, and has no attribute or privilege of its own',
     inspects:
       'pg_database: datallowconn, datconnlimit, datistemplate, dattablespace, and CONNECT and TEMPORARY in datacl',
@@ -150,7 +150,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-025',
     name: 'server-settings-neutral',
-    severity: 'high',
+    loses: 'correctness',
     title:
       'No parameter of the server changes results, or the code that sessions run, unless the environment sets it',
     inspects:
@@ -159,6 +159,8 @@ export const checks = checksOf('settings', [
     remedy: 'Reset the parameter in Azure, or set it in the environment file, where it is reviewed.',
     source: 'PostgreSQL manual, Client Connection Defaults; docs/decisions.md, 8',
     run: ({ snapshot, deployment }) => {
+      const hidden = hiddenSettings(snapshot);
+      if (hidden) return hidden;
       const judged = [...snapshot.settings].filter(
         ([name, { category, type }]) =>
           decisive.test(category) && decided.has(type) && !judgedElsewhere.has(name),
@@ -181,7 +183,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-026',
     name: 'logins-can-log-in',
-    severity: 'high',
+    loses: 'availability',
     title: 'Logins can log in, at any time and as often as they need',
     inspects:
       'pg_roles of the logins of the deployment, of every member of a group role and of the administrators: LOGIN, VALID UNTIL, CONNECTION LIMIT, INHERIT; of the group roles: VALID UNTIL, CONNECTION LIMIT',

@@ -3,7 +3,7 @@ import { type Bounds, leafName, month, monthName, parseBounds } from '../../data
 import { readOnly } from '../../database/transaction.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
 import { modelOf, nameOf, owner, schema } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { counted, judge, skip, unread } from '../outcome.ts';
 import { leastRetentionDays, shortRetentionLimit } from '../snapshot/maintenance.ts';
 import type { RegisteredTable, Relation, Snapshot } from '../snapshot/snapshot.ts';
 
@@ -46,6 +46,13 @@ function inspected(snapshot: Snapshot): string {
   return `${counted(partitioned.length, 'partitioned table')}, ${counted(leaves, 'leaf', 'leaves')}`;
 }
 
+/** First month that retention keeps. Every month is kept if the registry cannot be read or does not list the table. */
+function firstKeptMonth({ registry, server }: Snapshot, { name }: Relation): Date {
+  const days =
+    'rows' in registry ? registry.rows.find((table) => table.name === name)?.retentionDays : undefined;
+  return days === undefined ? new Date(0) : month(new Date(server.now.getTime() - days * day));
+}
+
 function forEachParent(snapshot: Snapshot, find: (parent: Relation) => readonly Finding[]): Outcome {
   return judge(inspected(snapshot), modelOf(snapshot).partitioned.flatMap(find));
 }
@@ -55,8 +62,7 @@ function forEachRegistered(
   find: (table: RegisteredTable, parent: Relation) => readonly Finding[],
 ): Outcome {
   const { registry } = snapshot;
-  if ('unreadable' in registry)
-    return skip(`llama.partitioned_tables cannot be read: ${registry.unreadable}`);
+  if ('unreadable' in registry) return unread(registry, 'llama.partitioned_tables cannot be read');
   const model = modelOf(snapshot);
   return judge(
     inspected(snapshot),
@@ -82,7 +88,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-001',
     name: 'current-month-has-partition',
-    severity: 'critical',
+    loses: 'service',
     title: 'Every partitioned table has a partition for the current month',
     inspects: 'bounds of the attached leaves against the clock of the server',
     why: 'Without a partition every insert fails with "no partition of relation found for row".',
@@ -99,7 +105,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-002',
     name: 'coming-months-have-partitions',
-    severity: 'high',
+    loses: 'availability',
     title: 'Partitions exist for all months ahead',
     inspects: `how far the leaves reach without a gap, against months_ahead of llama.partitioned_tables; maintenance has ${newMonthDays} days to create a new month`,
     why: 'If maintenance has stopped unnoticed, an outage follows on the first day of some later month.',
@@ -119,12 +125,13 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-003',
     name: 'months-have-no-gap',
-    severity: 'high',
+    loses: 'availability',
     title: 'Partitions cover all months without a gap',
-    inspects: 'upper bound of each leaf and lower bound of the next, from the oldest leaf to the newest',
+    inspects:
+      'upper bound of each leaf and lower bound of the next, from the oldest leaf to the newest; not a gap past retention, where retention has removed an empty month',
     why: 'Rows that fall into a gap are refused. A gap of hours comes from bounds that were written in another time zone.',
     remedy:
-      'SELECT llama.create_monthly_partition(table, first day of the month). For a gap within a month, attach a leaf with those bounds.',
+      'Run llama-db maintain, which fills months that are missing. For a gap within a month, attach a leaf with those bounds.',
     source: 'docs/decisions.md, 14; a five-hour gap reproduced with America/New_York',
     run: ({ snapshot }) =>
       forEachParent(snapshot, (parent) => {
@@ -132,6 +139,7 @@ export const checks = checksOf('partitions', [
         return all.flatMap(({ leaf, bounds }, place): Finding[] => {
           const next = all[place + 1];
           if (!next || next.bounds.from.getTime() === bounds.to.getTime()) return [];
+          if (next.bounds.from <= firstKeptMonth(snapshot, parent)) return [];
           const detail = `no partition covers ${bounds.to.toISOString()} to ${next.bounds.from.toISOString()}`;
           return [{ object: `${nameOf(parent)} after ${leaf.name}`, detail }];
         });
@@ -140,7 +148,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-004',
     name: 'leaves-span-one-utc-month',
-    severity: 'high',
+    loses: 'correctness',
     title: 'Every leaf holds one month in UTC and is named after it',
     inspects: 'kinds, schemas, bounds and names of leaves',
     why: 'Bounds without an offset are read in the time zone of the session. A name of another month leads retention to the wrong rows. Maintenance and index builds do not handle a leaf that is partitioned itself, foreign or in another schema.',
@@ -175,7 +183,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-005',
     name: 'no-default-partition',
-    severity: 'high',
+    loses: 'availability',
     title: 'No table has a default partition',
     inspects: 'leaves with bound DEFAULT',
     why: 'Creating a month scans the default partition under ACCESS EXCLUSIVE, and fails if it already holds rows of that month. DETACH CONCURRENTLY is refused while it exists.',
@@ -192,7 +200,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-006',
     name: 'no-pending-detach',
-    severity: 'high',
+    loses: 'correctness',
     title: 'No partition waits for the end of its detach',
     inspects: 'pg_inherits.inhdetachpending',
     why: 'After an interrupted DETACH CONCURRENTLY queries do not see the leaf, and every later detach from that table fails until this one is finalized.',
@@ -209,7 +217,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-007',
     name: 'registry-matches-partitioned-tables',
-    severity: 'high',
+    loses: 'availability',
     title: 'The registry lists exactly the partitioned tables',
     inspects: 'llama.partitioned_tables and the partitioned tables of schema llama, with their partition key',
     why: 'Maintenance reads the registry: a partitioned table that is not in it gets no new months.',
@@ -218,7 +226,7 @@ export const checks = checksOf('partitions', [
     run: ({ snapshot }) => {
       const { registry } = snapshot;
       if ('unreadable' in registry) {
-        return skip(`llama.partitioned_tables cannot be read: ${registry.unreadable}`);
+        return unread(registry, 'llama.partitioned_tables cannot be read');
       }
       const model = modelOf(snapshot);
       const registered = new Set(registry.rows.map(({ name }) => name));
@@ -240,7 +248,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-008',
     name: 'expired-partitions-removed',
-    severity: 'medium',
+    loses: 'promise',
     title: 'No partition outlives its retention without a reason',
     inspects: `upper bounds of leaves against retention_days plus ${retentionGraceDays} days; llama.partitions_past_retention() for rows that a tenant's own retention protects, and for a longer retention of the audit trail in its seals`,
     why: 'Data that is kept longer than promised breaks the promise and fills the storage.',
@@ -249,7 +257,7 @@ export const checks = checksOf('partitions', [
     run: async ({ snapshot, client }) => {
       const { registry } = snapshot;
       if ('unreadable' in registry) {
-        return skip(`llama.partitioned_tables cannot be read: ${registry.unreadable}`);
+        return unread(registry, 'llama.partitioned_tables cannot be read');
       }
       const retention = new Map(registry.rows.map(({ name, retentionDays }) => [name, retentionDays]));
       const late = modelOf(snapshot).partitioned.flatMap((parent) => {
@@ -276,7 +284,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-009',
     name: 'partitioned-tables-analyzed',
-    severity: 'medium',
+    loses: 'time',
     title: 'Partitioned tables have statistics',
     inspects: 'pg_class.reltuples of parents whose leaves have rows',
     why: 'Autovacuum analyzes leaves but never the parent, whose statistics the planner uses for queries over several months.',
@@ -300,34 +308,28 @@ export const checks = checksOf('partitions', [
   },
   {
     id: 'PAR-010',
-    name: 'leaves-logged-and-owned',
-    severity: 'high',
-    title: 'Leaves are logged and have the owner of their parent',
-    inspects: 'pg_class.relpersistence and relowner of leaves',
-    why: 'An unlogged leaf is empty after a crash or failover, and replicas never get its rows. Maintenance cannot detach a leaf of another owner.',
-    remedy: `ALTER TABLE … SET LOGGED; ALTER TABLE … OWNER TO ${owner}.`,
-    source: 'PostgreSQL manual, CREATE TABLE (UNLOGGED); docs/decisions.md, 11a',
+    name: 'leaves-owned-like-parent',
+    loses: 'availability',
+    title: 'Leaves have the owner of their parent',
+    inspects: 'pg_class.relowner of leaves; SCM-013 inspects whether they are logged',
+    why: 'Maintenance cannot detach a leaf of another owner.',
+    remedy: `ALTER TABLE … OWNER TO ${owner}.`,
+    source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) =>
       forEachParent(snapshot, (parent) =>
         modelOf(snapshot)
           .leavesOf(parent)
-          .flatMap((leaf): Finding[] => [
-            ...(leaf.persistence === 'p' ? [] : [{ object: nameOf(leaf), detail: 'is unlogged' }]),
-            ...(leaf.owner === parent.owner
-              ? []
-              : [
-                  {
-                    object: nameOf(leaf),
-                    detail: `is owned by ${leaf.owner}, its parent by ${parent.owner}`,
-                  },
-                ]),
-          ]),
+          .filter((leaf) => leaf.owner !== parent.owner)
+          .map((leaf) => ({
+            object: nameOf(leaf),
+            detail: `is owned by ${leaf.owner}, its parent by ${parent.owner}`,
+          })),
       ),
   },
   {
     id: 'PAR-011',
     name: 'no-forgotten-detached-partition',
-    severity: 'low',
+    loses: 'upkeep',
     title: 'No detached partition is left behind',
     inspects: 'tables of schema llama that are named like a leaf but not attached',
     why: 'Nobody queries, exports or erases its rows, and its name prevents a new leaf of that month.',
@@ -345,7 +347,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-012',
     name: 'partition-policy-matches-settings',
-    severity: 'high',
+    loses: 'promise',
     title: 'Months ahead and retention match the environment',
     inspects: 'llama.partitioned_tables against the settings of the deployment',
     why: 'Maintenance reads the table: a retention that was changed only in the settings is not in force.',
@@ -381,7 +383,7 @@ export const checks = checksOf('partitions', [
   {
     id: 'PAR-013',
     name: 'no-tenant-erases-at-once',
-    severity: 'high',
+    loses: 'data',
     title: `No tenant keeps its records for less than ${leastRetentionDays} days`,
     inspects: 'storage_retention_days of llama.tenant_configs; negative numbers and NULL keep records',
     why: 'With 0 days the next run of llama.apply_retention() erases every record of the tenant, and no backup of the database brings back a single tenant.',
@@ -390,7 +392,7 @@ export const checks = checksOf('partitions', [
     source: 'migrations/0011_maintenance.sql; environments/rules/capacity.ts',
     run: ({ snapshot: { shortRetention } }) => {
       if ('unreadable' in shortRetention) {
-        return skip(`llama.tenant_configs cannot be read: ${shortRetention.unreadable}`);
+        return unread(shortRetention, 'llama.tenant_configs cannot be read');
       }
       const more = shortRetention.length > shortRetentionLimit ? ' (and of further tenants)' : '';
       return judge(

@@ -1,5 +1,5 @@
 import { checksOf, type Finding } from '../check.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge, skip } from '../outcome.ts';
 
 const gigabyte = 2 ** 30;
 const lagBytesLimit = gigabyte;
@@ -14,7 +14,7 @@ export const checks = checksOf('replication', [
   {
     id: 'REP-001',
     name: 'server-is-writer',
-    severity: 'critical',
+    loses: 'service',
     title: 'The server is the writer',
     inspects: 'pg_is_in_recovery()',
     why: 'After a switchover the settings still name the old writer, and every write fails.',
@@ -33,7 +33,7 @@ export const checks = checksOf('replication', [
   {
     id: 'REP-002',
     name: 'replica-streams',
-    severity: 'high',
+    loses: 'recovery',
     title: 'The replica streams from the writer',
     inspects: 'pg_stat_replication: a streaming standby, if the deployment has a replica',
     why: 'Recovery in the other region needs an up-to-date replica, and nothing else reports that it stopped.',
@@ -43,7 +43,7 @@ export const checks = checksOf('replication', [
       if (!deployment) return skip('no deployment is known to compare with');
       if (!deployment.replica) return skip(`environment ${deployment.environment} has no replica`);
       if (!snapshot.server.isAzure) return skip(local);
-      if (!snapshot.activity.complete) return skip('the login may not see replication');
+      if (!snapshot.activity.complete) return blind('the login may not see replication');
       const streaming = snapshot.replication.standbys.filter(({ state }) => state === 'streaming');
       return judge(
         counted(snapshot.replication.standbys.length, 'standby'),
@@ -56,14 +56,14 @@ export const checks = checksOf('replication', [
   {
     id: 'REP-003',
     name: 'replica-lag-low',
-    severity: 'medium',
+    loses: 'recovery',
     title: 'Replicas are close behind the writer',
     inspects: `pg_stat_replication: at most ${inGigabytes(lagBytesLimit)} of WAL not replayed, and ${lagSecondsLimit} seconds`,
     why: 'Readers see old rows, and a failover loses the changes that have not arrived.',
     remedy: 'Look for a long query on the replica, or for more writes than its size can replay.',
     source: 'Microsoft Learn, Read replicas (lag)',
     run: ({ snapshot: { replication, activity } }) => {
-      if (!activity.complete) return skip('the login may not see replication');
+      if (!activity.complete) return blind('the login may not see replication');
       if (replication.standbys.length === 0) return skip('no standby replicates from this server');
       return judge(
         counted(replication.standbys.length, 'standby'),
@@ -78,7 +78,7 @@ export const checks = checksOf('replication', [
   {
     id: 'REP-004',
     name: 'no-inactive-slot-retains-wal',
-    severity: 'high',
+    loses: 'availability',
     title: 'No inactive replication slot retains WAL',
     inspects: `pg_replication_slots: inactive slots that retain more than ${inGigabytes(retainedBytesLimit)}, and slots that lose WAL`,
     why: 'The server keeps WAL until the slot advances: the disk fills up and the server stops accepting writes.',

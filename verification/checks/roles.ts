@@ -44,7 +44,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-001',
     name: 'group-roles-cannot-log-in',
-    severity: 'critical',
+    loses: 'control',
     title: 'Group roles exist, cannot log in and have no other attribute',
     inspects: `pg_roles: ${groupRoles.join(', ')}`,
     why: 'Policies and grants address them as groups. A group role that can log in or create roles bypasses the rules for its members.',
@@ -71,7 +71,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-002',
     name: 'objects-owned-by-group-roles',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Group roles that cannot log in own schema llama and its objects',
     inspects: `owners of the schema, its relations and functions: ${owner}; functions and views also ${ownerRoles.slice(1).join(', ')}`,
     why: 'An owner can drop policies and disable triggers. Objects of a person or an application disappear with it, and no other administrator can alter them.',
@@ -105,7 +105,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-003',
     name: 'owner-does-not-inherit',
-    severity: 'high',
+    loses: 'correctness',
     title: 'The owner does not inherit the roles that it grants',
     inspects: `inherit option of the memberships of ${owner} and the administrators in ${loginRoles.join(', ')}`,
     why: 'A policy for application_role applies to every role that inherits it. The owner would be limited by the floor policy, and its maintenance would see no rows and report success.',
@@ -129,7 +129,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-004',
     name: 'only-administrators-act-as-owner',
-    severity: 'critical',
+    loses: 'control',
     title: 'Only administrators may act as the owner',
     inspects: `every role that reaches ${owner}, and whether it is a member of azure_pg_admin`,
     why: 'The owner can drop every policy and every trigger.',
@@ -152,7 +152,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-005',
     name: 'logins-have-their-group-role',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every login of the environment exists and has exactly its group role',
     inspects: 'logins of the deployment, pg_roles and the group roles they inherit',
     why: 'A login without its role fails at its first query; a login with a second role sees more than the settings allow.',
@@ -182,7 +182,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-006',
     name: 'group-roles-have-known-members',
-    severity: 'critical',
+    loses: 'isolation',
     title: 'The group roles have only the members of the settings',
     inspects: `members of ${loginRoles.join(', ')} against the logins of the deployment`,
     why: 'A stranger in admin_role or analytics_role reads the rows of every tenant. Access that was granted by hand is not reviewed, and nobody removes it.',
@@ -212,7 +212,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-007',
     name: 'analytics-reads-only',
-    severity: 'high',
+    loses: 'barrier',
     title: 'The analytics role cannot change data',
     inspects: 'privileges of analytics_role on relations and columns of schema llama, other than SELECT',
     why: 'The role reads every tenant, so a write privilege applies to every tenant too.',
@@ -245,7 +245,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-008',
     name: 'grants-not-grantable',
-    severity: 'medium',
+    loses: 'barrier',
     title: 'No role may pass on its privileges',
     inspects: 'GRANT OPTION in schema llama, and ADMIN OPTION on group roles, except for administrators',
     why: 'Access spreads without a migration and without a review.',
@@ -275,7 +275,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-009',
     name: 'roles-reach-no-server-files',
-    severity: 'critical',
+    loses: 'control',
     title: 'No role reaches the files or programs of the server',
     inspects: `membership in ${fileRoles.join(', ')}`,
     why: 'The files of the server hold every row of every tenant, and no policy applies to them.',
@@ -291,7 +291,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-010',
     name: 'tenant-logins-lack-read-all-data',
-    severity: 'high',
+    loses: 'barrier',
     title: 'No login in a group role can read or write all data through a predefined role',
     inspects: `membership of every role in a group role in ${allData.join(', ')}`,
     why: 'pg_read_all_data opens every table that has no policy, including leaves and materialized views.',
@@ -305,7 +305,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-011',
     name: 'logins-have-no-rights-of-their-own',
-    severity: 'critical',
+    loses: 'control',
     title: 'No role has REPLICATION, and only administrators have CREATEROLE or CREATEDB',
     inspects: "attributes in pg_roles, except for the platform's own roles and the group roles (ROL-001)",
     why: 'REPLICATION reads the write-ahead log, which holds every row of every tenant and has no policies. A login that creates roles or databases is not bound by the grants here.',
@@ -334,7 +334,7 @@ export const checks = checksOf('roles', [
   {
     id: 'ROL-012',
     name: 'tenant-logins-see-no-sessions',
-    severity: 'high',
+    loses: 'barrier',
     title: 'No login in a group role can watch or end other sessions',
     inspects: `membership of every role in a group role in ${otherSessions.join(', ')}`,
     why: 'Statements of administrators and analysts contain data that tenants must not see, and a terminated session does not finish its work.',

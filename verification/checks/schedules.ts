@@ -1,6 +1,6 @@
 import { historyJob } from '../../database/schedules.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { counted, judge, unread } from '../outcome.ts';
 import type { Cron, ScheduledJob, Snapshot } from '../snapshot/snapshot.ts';
 
 /** Periods after which a job without a run is late. */
@@ -22,9 +22,8 @@ function compareJobs(
   find: (wanted: readonly ScheduledJob[], jobs: readonly Job[], cron: Cron) => readonly Finding[],
 ): Outcome {
   const { cron, scheduledJobs, server } = snapshot;
-  if ('unreadable' in cron) return skip(cron.unreadable);
-  if ('unreadable' in scheduledJobs)
-    return skip(`llama.scheduled_jobs() cannot be called: ${scheduledJobs.unreadable}`);
+  if ('unreadable' in cron) return unread(cron);
+  if ('unreadable' in scheduledJobs) return unread(scheduledJobs, 'llama.scheduled_jobs() cannot be called');
   const wanted = expectedJobs(scheduledJobs.rows);
   const jobs = cron.jobs.filter(
     ({ database, name }) => database === server.database || name === jobName(snapshot, historyJob),
@@ -48,7 +47,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-001',
     name: 'jobs-scheduled',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every maintenance job is scheduled as defined and active',
     inspects: `cron.job of this login against llama.scheduled_jobs(), and ${historyJob.name}`,
     why: 'Without its jobs the server creates no partitions, erases nothing and shows old figures, without any error.',
@@ -73,7 +72,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-002',
     name: 'latest-runs-succeeded',
-    severity: 'high',
+    loses: 'availability',
     title: 'The latest run of every job succeeded',
     inspects: 'cron.job_run_details: the latest ended run of each job',
     why: 'pg_cron does not notify anybody when a job fails.',
@@ -92,7 +91,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-003',
     name: 'jobs-run-on-time',
-    severity: 'high',
+    loses: 'availability',
     title: 'Every job has run on time',
     inspects: `age of the latest run of each job that has run before, against ${latePeriods} times its period`,
     why: 'A job that never starts (no free worker, no launcher) leaves no failed run.',
@@ -114,7 +113,7 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-004',
     name: 'no-unknown-job',
-    severity: 'medium',
+    loses: 'time',
     title: 'No unknown or duplicate job is scheduled in this database',
     inspects:
       'jobs of this login and database in cron.job that llama.scheduled_jobs() does not list, and commands that are scheduled more than once',
@@ -132,14 +131,14 @@ export const checks = checksOf('schedules', [
   {
     id: 'SCH-005',
     name: 'job-history-pruned',
-    severity: 'low',
+    loses: 'upkeep',
     title: `Job history is kept for at most ${historyDays} days`,
     inspects: 'the oldest run in cron.job_run_details',
     why: 'pg_cron never deletes a run: a job that runs every minute adds half a million rows per year.',
     remedy: `Run llama-db post-deploy, which schedules ${historyJob.name}; then check its latest run.`,
     source: 'supabase#50211; citusdata/pg_cron (job_run_details)',
     run: ({ snapshot: { cron, server } }) => {
-      if ('unreadable' in cron) return skip(cron.unreadable);
+      if ('unreadable' in cron) return unread(cron);
       const days = cron.oldestRun ? (server.now.getTime() - cron.oldestRun.getTime()) / 86_400_000 : 0;
       return judge(
         cron.oldestRun ? `oldest run ${cron.oldestRun.toISOString()}` : 'no runs',

@@ -16,7 +16,7 @@ export const checks = checksOf('schema', [
   {
     id: 'SCM-010',
     name: 'columns-survive-upgrade',
-    severity: 'medium',
+    loses: 'upkeep',
     title: 'No column has a type that a major upgrade refuses',
     inspects: 'columns of types regclass, regproc, regtype and the like',
     why: 'Their values are object ids of one cluster: pg_upgrade, which Azure uses for major upgrades, refuses a database that stores them.',
@@ -42,7 +42,7 @@ export const checks = checksOf('schema', [
   {
     id: 'SCM-011',
     name: 'identity-columns-bigint',
-    severity: 'low',
+    loses: 'upkeep',
     title: 'Numbered columns are bigint identity columns',
     inspects: 'integer and smallint columns with a sequence, and defaults that call nextval, in schema llama',
     why: 'Two billion numbers are exhausted in the busiest table first. The sequence of a serial column needs its own owner and grants.',
@@ -71,7 +71,7 @@ export const checks = checksOf('schema', [
   {
     id: 'SCM-012',
     name: 'names-not-truncated',
-    severity: 'low',
+    loses: 'clarity',
     title: 'No name was truncated',
     inspects: `names of ${longestName} bytes: relations, columns, policies, constraints and functions, except leaves`,
     why: 'PostgreSQL truncates a longer name with a notice that nobody reads: the object does not have the name in its migration, and the next name with the same beginning collides.',

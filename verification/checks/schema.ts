@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { rolledBack } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Outcome } from '../check.ts';
 import { fires, modelOf, nameOf, schema, signatureOf } from '../model.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, judge } from '../outcome.ts';
 
 /** Share of its range beyond which a sequence counts as running out. */
 const sequenceShare = 0.7;
@@ -13,7 +13,7 @@ export const checks = checksOf('schema', [
   {
     id: 'SCM-003',
     name: 'constraints-validated',
-    severity: 'high',
+    loses: 'correctness',
     title: 'Every constraint is validated',
     inspects: 'pg_constraint.convalidated',
     why: 'A NOT VALID constraint is checked only for new rows, but queries and people rely on it for all rows.',
@@ -35,7 +35,7 @@ export const checks = checksOf('schema', [
   {
     id: 'SCM-004',
     name: 'timestamps-have-time-zone',
-    severity: 'medium',
+    loses: 'correctness',
     title: 'Every timestamp column has a time zone',
     inspects:
       "columns of type timestamp without time zone in schema llama, except in node-pg-migrate's own table",
@@ -62,7 +62,7 @@ export const checks = checksOf('schema', [
   {
     id: 'SCM-006',
     name: 'performance-summary-filled',
-    severity: 'high',
+    loses: 'correctness',
     title: 'The performance summary is filled if there are records',
     inspects: `whether ${summary} is populated, and has a row if storage_records has one of the last six days that is older than an hour`,
     why: 'A refresh by a role without a policy fills it with nothing and reports success. An unpopulated view cannot be read at all.',
@@ -74,7 +74,7 @@ export const checks = checksOf('schema', [
   {
     id: 'SCM-007',
     name: 'updated-at-maintained',
-    severity: 'medium',
+    loses: 'correctness',
     title: 'A trigger maintains updated_at on every table that has it',
     inspects: 'enabled BEFORE UPDATE row triggers on tables with a column updated_at',
     why: 'Programs that copy changed rows by updated_at miss them.',
@@ -105,27 +105,44 @@ export const checks = checksOf('schema', [
   {
     id: 'SCM-008',
     name: 'sequences-not-exhausted',
-    severity: 'high',
+    loses: 'availability',
     title: `No sequence has used more than ${sequenceShare * 100} % of its range`,
     inspects: 'pg_sequences: last value against the limit',
     why: 'After the last value every insert fails.',
     remedy: 'Change the column to bigint, and ALTER SEQUENCE … AS bigint.',
     source: 'check_postgres sequence; squawk prefer-bigint-over-int',
-    run: ({ snapshot }) =>
-      judge(
-        counted(snapshot.activity.sequences.length, 'sequence in use', 'sequences in use'),
-        snapshot.activity.sequences
+    run: ({ snapshot: { activity } }) => {
+      if (!activity.sequencesVisible) return blind('the login may not read the position of every sequence');
+      return judge(
+        counted(activity.sequences.length, 'sequence in use', 'sequences in use'),
+        activity.sequences
           .filter(({ used }) => used > sequenceShare)
           .map(({ name, used }) => ({
             object: name,
             detail: `has used ${Math.round(used * 100)} % of its range`,
           })),
+      );
+    },
+  },
+  {
+    id: 'SCM-013',
+    name: 'relations-survive-a-crash',
+    loses: 'data',
+    title: 'Every relation of schema llama is logged',
+    inspects: `pg_class.relpersistence of tables, partitions, indexes, sequences and materialized views of schema ${schema}`,
+    why: 'An unlogged table is empty after a crash or failover, and no standby or backup of a standby has its rows. Without data keys every encrypted value is lost. An unlogged sequence starts again, and gives numbers twice.',
+    remedy: 'ALTER TABLE … SET LOGGED or ALTER SEQUENCE … SET LOGGED, at once: the next crash empties it.',
+    source: 'PostgreSQL manual, CREATE TABLE (UNLOGGED) and CREATE SEQUENCE',
+    run: ({ snapshot: { persistence } }) =>
+      judge(
+        counted(persistence.relations, 'relation'),
+        persistence.unlogged.map((object) => ({ object, detail: 'is unlogged' })),
       ),
   },
   {
     id: 'SCM-009',
     name: 'functions-pin-names',
-    severity: 'medium',
+    loses: 'time',
     title: 'Every function of schema llama sets its search_path',
     inspects: 'search_path of every function of schema llama that is not SECURITY DEFINER',
     why: 'From version 17 on, index builds, refreshes and analyses run with an empty search path: a function that relies on another path fails there.',
@@ -150,7 +167,7 @@ async function judgeSummary({ snapshot, client }: CheckInput): Promise<Outcome> 
   if (!view) return judge(summary, [{ object: summary, detail: 'does not exist' }]);
   if (!view.populated) return judge(summary, [{ object: summary, detail: 'was never filled' }]);
   const found = await rolledBack(client, () => recentRows(client));
-  if (!found) return skip('the login cannot act as the owner of the view');
+  if (!found) return blind('the login cannot act as the owner of the view');
   return judge(
     `${summary} and the records of the last days`,
     found.records && !found.rows ? [{ object: summary, detail: 'is empty although there are records' }] : [],

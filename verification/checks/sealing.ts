@@ -16,7 +16,7 @@ import {
   sealTable,
   signatureOf,
 } from '../model.ts';
-import { counted, judge, listed, skip } from '../outcome.ts';
+import { counted, judge, listed, skip, unread } from '../outcome.ts';
 import { grantsOn } from '../reach.ts';
 import type { Grant, Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
@@ -28,7 +28,7 @@ const source = 'migrations/0012_audit_seals.sql';
 
 function withSealing(snapshot: Snapshot, assert: (sealing: Sealing) => Outcome): Outcome {
   const { sealing } = snapshot;
-  if ('unreadable' in sealing) return skip(`the seals cannot be read: ${sealing.unreadable}`);
+  if ('unreadable' in sealing) return unread(sealing, 'the seals cannot be read');
   return assert(sealing);
 }
 
@@ -89,7 +89,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-010',
     name: 'audit-trail-sealed-in-time',
-    severity: 'high',
+    loses: 'traces',
     title: `The audit trail is sealed within ${sealDelayMinutes} minutes`,
     inspects: `age of the oldest row of ${auditTable} after the newest seal`,
     why: 'The owner of the database can change unsealed rows without a trace.',
@@ -108,7 +108,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-011',
     name: 'newest-seals-match-rows',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'The newest seals match their audit rows',
     inspects:
       'hashes and links of the newest 50 seals; rows of the newest 3 and of the newest one of each month; llama-db audit verify reads all of them',
@@ -127,7 +127,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-012',
     name: 'missing-months-were-closed',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Every removed month of the audit trail has a closing seal that counts',
     inspects:
       'months that have seals, their partitions, and whether the newest seal of each month is a closing after its retention',
@@ -151,7 +151,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-013',
     name: 'seals-append-only',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Seals can only be added, and only by the seal role',
     inspects: `grants, forced row-level security, policies and refusing triggers of ${sealTable}; grants of ${progressTable}`,
     why: 'A chain of seals that its subjects can rewrite proves nothing.',
@@ -197,7 +197,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-014',
     name: 'sealing-functions-run-as-sealer',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Sealing functions run as the seal role, which has no other privileges',
     inspects: `owner, SECURITY DEFINER and EXECUTE of the functions that use ${sealTable}; every privilege of ${sealRole}`,
     why: 'Another caller could delay or forge seals, and an error in the functions can use every privilege of the role.',
@@ -247,7 +247,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-015',
     name: 'sealing-scheduled-every-minute',
-    severity: 'high',
+    loses: 'traces',
     title: 'llama.scheduled_jobs() seals the audit trail every minute',
     inspects: 'llama.scheduled_jobs(); SCH-001 compares pg_cron with it',
     why: 'Without the job nothing seals the trail, and its owner can rewrite it.',
@@ -255,7 +255,7 @@ export const checks = checksOf('audit', [
     source: 'migrations/0011_maintenance.sql',
     run: ({ snapshot: { scheduledJobs } }) => {
       if ('unreadable' in scheduledJobs) {
-        return skip(`llama.scheduled_jobs() cannot be called: ${scheduledJobs.unreadable}`);
+        return unread(scheduledJobs, 'llama.scheduled_jobs() cannot be called');
       }
       const job = scheduledJobs.rows.find(({ command }) => command.includes('llama.seal_audit_trail('));
       const object = 'llama.scheduled_jobs()';
@@ -270,7 +270,7 @@ export const checks = checksOf('audit', [
   {
     id: 'AUD-016',
     name: 'audit-sequence-safe-for-sealing',
-    severity: 'critical',
+    loses: 'evidence',
     title: 'Audit rows get consecutive numbers that sealing cannot miss',
     inspects:
       'default of audit_trail.sequence; cache, step, cycle and last value of llama.audit_sequence; functions other than triggers that write the trail',

@@ -11,7 +11,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-021',
     name: 'query-store-keeps-no-values',
-    severity: 'high',
+    loses: 'barrier',
     title: 'The query store keeps no bound values',
     inspects: 'parameter pg_qs.parameters_capture_mode, if queries are recorded (pg_qs.query_capture_mode)',
     why: 'PUBLIC may read the views of the query store: the first sample of bound values shows rows of tenants to every role.',
@@ -37,7 +37,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-022',
     name: 'vacuum-keeps-up',
-    severity: 'medium',
+    loses: 'time',
     title: 'Vacuum keeps up with dead rows',
     inspects: `n_dead_tup and n_live_tup of tables and leaves with more than ${deadRows.toLocaleString('en')} dead rows`,
     why: 'Every scan reads dead rows, and they occupy the disk space that new rows need.',
@@ -57,7 +57,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-023',
     name: 'data-checksums-enabled',
-    severity: 'medium',
+    loses: 'recovery',
     title: 'Data checksums are enabled',
     inspects: 'parameter data_checksums',
     why: 'Without checksums a page that the disk damaged is read, copied to the standby and backed up like any other.',

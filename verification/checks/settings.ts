@@ -1,7 +1,7 @@
 import { majorVersion, majorVersions, supportedVersions } from '../../azure/versions.ts';
 import { placeOf } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
-import { counted, judge, skip } from '../outcome.ts';
+import { blind, counted, hiddenSettings, judge, skip } from '../outcome.ts';
 import { limited, parameters, sameValue } from '../parameters.ts';
 
 const day = 24 * 3600 * 1000;
@@ -18,13 +18,14 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-001',
     name: 'no-pending-restart',
-    severity: 'high',
+    loses: 'review',
     title: 'No parameter waits for a restart',
     inspects: 'pg_settings.pending_restart',
     why: 'The server runs with another value than the settings until the next restart, at a time that nobody chose.',
     remedy: 'Run llama-db post-deploy, which restarts once if a change is pending.',
     source: 'docs/decisions.md, 9',
     run: ({ snapshot }) =>
+      hiddenSettings(snapshot) ??
       judge(
         counted(snapshot.settings.size, 'parameter'),
         [...snapshot.settings]
@@ -35,7 +36,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-002',
     name: 'tls-1-2-required',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'The server accepts only TLS 1.2 or newer',
     inspects: 'parameters ssl, ssl_min_protocol_version, and require_secure_transport if the server has it',
     why: 'Without TLS, tokens of logins and rows of tenants travel in clear.',
@@ -45,7 +46,7 @@ export const checks = checksOf('settings', [
     run: ({ snapshot }) => {
       const value = (name: string) => snapshot.settings.get(name)?.value;
       const minimum = value('ssl_min_protocol_version');
-      if (minimum === undefined) return skip('the login may not read ssl_min_protocol_version');
+      if (minimum === undefined) return blind('the login may not read ssl_min_protocol_version');
       const findings: Finding[] = [];
       if (value('ssl') !== 'on') findings.push({ object: 'parameter ssl', detail: `is ${value('ssl')}` });
       if (!strongEnough(minimum)) {
@@ -61,7 +62,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-003',
     name: 'connection-encrypted',
-    severity: 'critical',
+    loses: 'secrets',
     title: 'The connection of the verification is encrypted',
     inspects: 'pg_stat_ssl of the session that verifies: the negotiated TLS, not the configured one',
     why: 'A proxy or a tunnel can end TLS before the server.',
@@ -79,7 +80,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-006',
     name: 'sessions-have-timeouts',
-    severity: 'high',
+    loses: 'availability',
     title: 'Statements, lock waits and idle transactions have a timeout',
     inspects: 'parameters statement_timeout, lock_timeout, idle_in_transaction_session_timeout',
     why: 'One forgotten transaction stops vacuum on the whole server, and one statement that waits for a lock makes every later one wait.',
@@ -94,7 +95,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-010',
     name: 'autovacuum-enabled',
-    severity: 'high',
+    loses: 'availability',
     title: 'Autovacuum is enabled on the server and on every table',
     inspects: 'parameters autovacuum and track_counts, and autovacuum_enabled of tables',
     why: 'Without it tables bloat, statistics age, and the server finally stops accepting writes to protect its transaction ids.',
@@ -119,7 +120,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-011',
     name: 'server-accepts-writes',
-    severity: 'critical',
+    loses: 'service',
     title: 'The server accepts writes',
     inspects:
       'parameter default_transaction_read_only of the server, and its values in pg_db_role_setting: of each role, database and pair of them',
@@ -147,7 +148,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-012',
     name: 'commits-durable',
-    severity: 'high',
+    loses: 'recovery',
     title: 'A confirmed commit survives a crash',
     inspects:
       'parameter synchronous_commit of the server, and settings of roles and the database that override it',
@@ -173,7 +174,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-013',
     name: 'encoding-utf8',
-    severity: 'high',
+    loses: 'correctness',
     title: 'The database encoding is UTF-8',
     inspects: 'pg_database.encoding',
     why: 'Any other encoding rejects characters that tenants send, or stores them unconverted, and it cannot be changed later.',
@@ -190,7 +191,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-014',
     name: 'passwords-scram',
-    severity: 'high',
+    loses: 'barrier',
     title: 'Passwords are stored as SCRAM verifiers',
     inspects: 'parameter password_encryption',
     why: 'Anyone who reads an md5 hash can log in with it.',
@@ -207,7 +208,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-016',
     name: 'parameters-match-settings',
-    severity: 'high',
+    loses: 'review',
     title: 'Every parameter has the value of the environment',
     inspects:
       'pg_settings against the parameters of the deployment; AZU-024 covers those that Azure keeps outside PostgreSQL (pgbouncer.*, metrics.*)',
@@ -218,6 +219,8 @@ export const checks = checksOf('settings', [
       if (!deployment) return skip('no deployment is known to compare with');
       if (!snapshot.server.isAzure)
         return skip("the server is not Azure's: the deployment does not set its parameters");
+      const hidden = hiddenSettings(snapshot);
+      if (hidden) return hidden;
       const names = Object.entries(deployment.parameters);
       const visible = names.filter(([name]) => snapshot.settings.has(name));
       return judge(
@@ -234,7 +237,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-017',
     name: 'version-supported',
-    severity: 'high',
+    loses: 'barrier',
     title: `The PostgreSQL version is supported for at least ${supportDays} days`,
     inspects: 'server_version_num, and the end-of-life dates of major versions',
     why: 'After its end of life a version gets no security fixes, and Azure charges for extended support without asking.',
@@ -259,7 +262,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-018',
     name: 'version-matches-settings',
-    severity: 'high',
+    loses: 'availability',
     title: 'The PostgreSQL version matches the environment',
     inspects: 'server_version_num against the version of the deployment',
     why: 'The next deployment plans the replacement of a server that was upgraded by hand.',
@@ -279,7 +282,7 @@ export const checks = checksOf('settings', [
   {
     id: 'SET-019',
     name: 'transaction-ids-not-exhausted',
-    severity: 'critical',
+    loses: 'service',
     title: 'Transaction ids are far from exhausted',
     inspects: 'age(pg_database.datfrozenxid), against one billion of the two billion ids',
     why: 'Before the ids are exhausted the server stops accepting writes, and only hours of vacuum restore it.',

@@ -2,7 +2,7 @@ import { type Severity, severities } from '../../core/severity.ts';
 import { duration } from '../../core/text.ts';
 import { type CheckResult, groups, type Report } from '../check.ts';
 import { counted } from '../outcome.ts';
-import type { Verdict } from '../verdict.ts';
+import { unreadChecks, type Verdict } from '../verdict.ts';
 import { groupTexts } from './groups.ts';
 import { style } from './html-style.ts';
 import { xml } from './junit.ts';
@@ -56,7 +56,7 @@ ${section('groups', 'Groups', sums(report))}
 ${section('passed', 'Passed checks', passedByGroup(passed))}
 </main>
 <footer>
-<p><b>How to read this.</b> A check that could not read its facts is <i>skipped</i>, never <i>passed</i>. Severities: <b>critical</b> means that tenant data is exposed or lost now; <b>high</b>, that one more failure exposes or loses it; <b>medium</b>, that it costs time or money; <b>low</b>, that it misleads somebody. <code>llama-db explain &lt;id or name&gt;</code> prints all texts of a check.</p>
+<p><b>How to read this.</b> A check that could not read its facts is <i>skipped</i>, never <i>passed</i>. Severities: <b>critical</b> means that data, keys, evidence, isolation or the service is lost now; <b>high</b>, that one more fault or a foreseeable event loses it; <b>medium</b>, that it costs time or money; <b>low</b>, that it misleads somebody. <code>llama-db explain &lt;id or name&gt;</code> prints all texts of a check.</p>
 </footer>
 </body>
 </html>
@@ -80,11 +80,13 @@ function moment(at: Date): string {
   return `${day}, ${at.toISOString().slice(11, 16)} UTC`;
 }
 
-function verdict({ counts }: Report, failed: readonly CheckResult[], given?: Verdict): string {
+function verdict(report: Report, failed: readonly CheckResult[], given?: Verdict): string {
+  const { counts } = report;
   const skipped =
     counts.skipped > 0 ? ` ${counted(counts.skipped, 'check')} skipped, with the reason below.` : '';
   const box = (kind: string, mark: string, headline: string, rest: string) =>
     `<section class="verdict ${kind}" aria-label="Verdict"><span class="mark" aria-hidden="true">${mark}</span><div><p class="headline">${headline}</p><p>${rest}</p></div></section>`;
+  const unread = unreadChecks(report).length;
   if (failed.length > 0) {
     const urgent = failed.filter(({ check }) => isUrgent(check.severity)).length;
     const objects = failed.reduce(
@@ -110,7 +112,9 @@ function verdict({ counts }: Report, failed: readonly CheckResult[], given?: Ver
     return box(
       'warn',
       '?',
-      'The result is incomplete: required checks were skipped.',
+      unread > 0
+        ? `The result is incomplete: ${counted(unread, 'check')} could not read what they inspect.`
+        : 'The result is incomplete: required checks were skipped.',
       xml(given.reasons.slice(0, 3).join(' · ')),
     );
   }

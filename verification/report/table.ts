@@ -4,6 +4,7 @@ import { type Severity, severities } from '../../core/severity.ts';
 import { duration, printable, wrapped } from '../../core/text.ts';
 import { type CheckFacts, type CheckResult, groups, type Outcome, type Report } from '../check.ts';
 import { counted } from '../outcome.ts';
+import { unreadChecks } from '../verdict.ts';
 
 export interface TableOptions {
   /** Colours for a terminal. @default false */
@@ -67,7 +68,12 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
         wrapped(`${'skipped'.padEnd(12)} ${reason}: ${checks.map(({ id }) => id).join(', ')}`, width, 13),
       );
   const { passed, skipped: left, failed: bad } = report.counts;
-  const verdict = bad === 0 ? green('nothing found') : red(`${bad} found`);
+  const unread = unreadChecks(report).length;
+  const clean =
+    unread === 0
+      ? green('nothing found')
+      : yellow(`incomplete, ${counted(unread, 'check')} could not read what they inspect`);
+  const verdict = bad === 0 ? clean : red(`${bad} found`);
   sections.push(
     `${verdict}: ${passed} passed, ${bad} failed, ${left} skipped of ${counted(report.checks.length, 'check')} (${duration(report.durationMs)})`,
   );

@@ -1,5 +1,5 @@
 /** Sessions, statistics and replication. */
-import { mapped, nested, row, rows } from './source.ts';
+import { mapped, nested, notOfExtension, row, rows, userSchema } from './source.ts';
 
 export interface Session {
   readonly pid: number;
@@ -39,6 +39,14 @@ export const activityFacts = {
     /** Prepared transactions and their age in seconds. */
     prepared: rows<{ readonly gid: string; readonly age: number }>(`
     SELECT gid, ${seconds('prepared')} AS age FROM pg_prepared_xacts WHERE database = current_database()`),
+    /** False if pg_sequences hides the position of a sequence from the login. */
+    sequencesVisible: mapped(
+      row<{ readonly visible: boolean }>(`
+    SELECT coalesce(bool_and(has_sequence_privilege(c.oid, 'SELECT, USAGE')), true) AS visible
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'S' AND ${userSchema('n.nspname')} AND ${notOfExtension('pg_class', 'c.oid')}`),
+      ({ visible }) => visible,
+    ),
     /** Share of its range that each sequence has used. */
     sequences: rows<{ readonly name: string; readonly used: number }>(`
     SELECT format('%I.%I', schemaname, sequencename) AS name,

@@ -59,20 +59,27 @@ const readCron = nested({
 /** Finds the database of the jobs. pg_settings omits what the login may not see; current_setting would raise an error. */
 const schedulerHome = row<{
   readonly home: string | null;
+  /** Whether the login may read the preloaded libraries. */
+  readonly visible: boolean;
   readonly loaded: boolean;
   readonly here: string;
   readonly created: boolean;
 }>(`
     SELECT (SELECT setting FROM pg_settings WHERE name = 'cron.database_name') AS home,
+      EXISTS (SELECT FROM pg_settings WHERE name = 'shared_preload_libraries') AS visible,
       EXISTS (SELECT FROM pg_settings WHERE name = 'shared_preload_libraries' AND setting ~ '\\mpg_cron\\M') AS loaded,
       current_database() AS here, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') AS created`);
 
 /** pg_cron keeps the jobs of all databases in the one that `cron.database_name` names. */
 async function readScheduler(reader: Reader): Promise<Cron | Unreadable> {
   const { client, openDatabase } = reader;
-  const { here, created, loaded, home: named } = await schedulerHome(reader);
+  const { here, created, visible, loaded, home: named } = await schedulerHome(reader);
   const home = named ?? (created ? here : loaded ? 'postgres' : undefined);
-  if (!home) return { unreadable: 'pg_cron is not on this server; llama-db maintain does its work' };
+  if (!home) {
+    return visible
+      ? { unreadable: 'pg_cron is not on this server; llama-db maintain does its work', absent: true }
+      : { unreadable: 'the login may not read shared_preload_libraries, so pg_cron may be on this server' };
+  }
   const read = (within: pg.Client) => readCron({ client: within, openDatabase });
   if (home !== here) {
     if (!openDatabase)

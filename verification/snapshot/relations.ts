@@ -4,7 +4,7 @@
  * Leaves are numerous (tables times months), so facts that their parents determine are not read for each of them.
  */
 import { type Grant, grantsOf } from './grants.ts';
-import { notOfExtension, rows, userSchema } from './source.ts';
+import { notOfExtension, row, rows, userSchema } from './source.ts';
 
 export interface Relation {
   readonly oid: number;
@@ -190,6 +190,12 @@ export const relationFacts = {
       substring(pg_get_triggerdef(t.oid) FROM 'WHEN \\(\\(CURRENT_USER = ''([^'']+)''::name\\)\\)') AS "onlyFor"
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT t.tgisinternal AND ${userSchema('n.nspname')}`),
+  /** Relations of every kind of schema llama, and those without WAL. A TOAST table is as its table. */
+  persistence: row<{ readonly relations: number; readonly unlogged: readonly string[] }>(`
+    SELECT count(*)::int AS relations, coalesce(array_agg(i.type || ' ' || i.identity ORDER BY i.identity)
+      FILTER (WHERE c.relpersistence <> 'p'), '{}') AS unlogged
+    FROM pg_class c, pg_identify_object('pg_class'::regclass, c.oid, 0) i
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'llama')`),
   publications: rows<Publication>(`
     SELECT p.pubname AS name, p.puballtables AS everything, coalesce((
       SELECT json_agg(json_build_object('schema', t.schemaname, 'name', t.tablename, 'filtered', t.rowfilter IS NOT NULL))

@@ -24,9 +24,11 @@ export type FactsOf<S extends Sources> = {
   readonly [Name in keyof S]: S[Name] extends Source<infer Value> ? Value : never;
 };
 
-/** A fact that the login may not read, and why. */
+/** A fact that was not read, and why. */
 export interface Unreadable {
   readonly unreadable: string;
+  /** It does not exist here. @default - the login may not read it */
+  readonly absent?: true;
 }
 
 /** Rows that only llama_owner sees, or the reason why they could not be read. */

@@ -29,7 +29,7 @@ async function keepHouse(options: Partial<MaintainOptions> = {}) {
 /** Actions that changed rows or partitions. */
 const changes = (actions: Awaited<ReturnType<typeof keepHouse>>['actions']) =>
   actions
-    .filter(({ step }) => !['statistics', 'summary', 'seals'].includes(step))
+    .filter(({ step }) => !['statistics', 'summary', 'seals', 'holes'].includes(step))
     .map(({ done, object }) => `${object} ${done}`);
 
 async function as(role: string, sql: string, values: unknown[] = []) {
