@@ -54,13 +54,15 @@ export async function readNames(client: pg.Client, login: string): Promise<Names
   };
 }
 
-// TOAST tables of catalogs and temporary schemas would only displace the others.
+// TOAST tables of catalogs and temporary schemas would only displace the others. Columns of erased content are NULL in every
+// row here: a condition on one makes a join empty, and the plan then decides whether an invalid cast of an own row fails.
 const relations = `
   SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname AS schema, c.relkind AS kind,
          has_any_column_privilege($1::name, c.oid, 'SELECT') AS readable,
          coalesce((SELECT json_agg(json_build_object('name', quote_ident(a.attname), 'type', format_type(a.atttypid, NULL))
                                    ORDER BY a.attnum)
-                     FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns
+                     FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                      AND a.attname NOT IN ('erased_by', 'erased_hash')), '[]') AS columns
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
    WHERE n.nspname !~ '^pg_(temp|toast_temp)'
      AND (n.nspname <> 'pg_toast' OR c.oid IN (SELECT t.reltoastrelid FROM pg_class AS t
