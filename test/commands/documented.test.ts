@@ -16,6 +16,7 @@ const runBy: Readonly<Record<string, string>> = {
   bootstrap: 'test/bootstrap/template.test.ts',
   erase: 'test/commands/erase.test.ts',
   explain: 'test/commands/verify.test.ts',
+  import: 'test/database/import/import.test.ts',
   'keys erase': 'test/commands/keys.test.ts',
   'keys rewrap': 'test/commands/keys.test.ts',
   'keys rotate': 'test/commands/keys.test.ts',
