@@ -9,10 +9,7 @@ import { type Connection, type ConnectOptions, withConnection } from './connecti
 import { sqlState } from './diagnosis.ts';
 import { tolerant } from './migrator/prepare.ts';
 import { isPlatform } from './overrides.ts';
-import { ownerRole, schemaRoles } from './schema/roles.ts';
-
-/** Azure's group of all administrators of a server, whether they log in by Entra or by password. */
-const everyAdministrator = 'azure_pg_admin';
+import { everyAdministrator, ownerRole, schemaRoles } from './schema/roles.ts';
 
 /** Names of the administrators of a deployment: Entra's, and the one with a password. */
 export function administratorNames({ target: { deployment } }: Pick<Connection, 'target'>): string[] {

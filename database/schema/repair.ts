@@ -20,7 +20,7 @@ import {
   type RepairStatement,
   roleStatements,
 } from './repair-statements.ts';
-import { ownerRole, schema, schemaRoles } from './roles.ts';
+import { everyAdministrator, ownerRole, schema, schemaRoles } from './roles.ts';
 
 export interface RepairOptions {
   readonly reporter: Reporter;
@@ -141,18 +141,35 @@ async function readAside({ client }: Connection): Promise<Aside> {
 /**
  * Memberships of the login in the roles that own something, for the time of a restore or of a repair. It must not inherit
  * application_role: the floor policies would then hide every row from a refresh of the summary.
+ *
+ * @param keep whether the login stays a member of the owner itself
  */
-function inheritance(expected: Description, on: boolean): readonly RepairStatement[] {
+function inheritance(
+  expected: Description,
+  on: boolean,
+  { keep = true }: { readonly keep?: boolean } = {},
+): readonly RepairStatement[] {
   const owners = new Set(expected.areas.owners.map(({ says }) => says['owner']));
   return schemaRoles
     .filter((role) => owners.has(role))
     .map((role) => ({
       object: `membership of the login in ${role}`,
       sql:
-        on || role === ownerRole
+        on || (keep && role === ownerRole)
           ? `GRANT ${role} TO CURRENT_USER WITH INHERIT ${on}, SET TRUE`
           : `REVOKE ${role} FROM CURRENT_USER GRANTED BY CURRENT_USER`,
     }));
+}
+
+/** Whether the login may become the owner as one of all administrators, without a membership of its own. */
+async function ownsThroughGroup({ client }: Connection): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS g ON g.oid = m.member
+      WHERE pg_catalog.pg_get_userbyid(m.roleid) = $1 AND m.set_option AND g.rolname = $2
+        AND pg_catalog.pg_has_role(SESSION_USER, g.oid, 'MEMBER')`,
+    [ownerRole, everyAdministrator],
+  );
+  return rowCount !== 0;
 }
 
 /** Whether the login inherits a role, as after `beforeRestore`. */
@@ -199,7 +216,10 @@ async function runWithRights(
     if (listed.has(object)) continue;
     remaining.push({ object, sql, reason: 'it still differs after the repair' });
   }
-  if (!connection.superuser) await run(connection, inheritance(expected, false));
+  if (!connection.superuser) {
+    const keep = !(await ownsThroughGroup(connection));
+    await run(connection, inheritance(expected, false, { keep }));
+  }
   return [...(remaining.length > 0 ? beforehand : []), ...remaining];
 }
 

@@ -60,3 +60,6 @@ export const auditTable = `${schema}.audit_trail`;
 export function writesAuditTrail(source: string): boolean {
   return /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(source);
 }
+
+/** Azure's group of all administrators of a server, whether they log in by Entra or by password. */
+export const everyAdministrator = 'azure_pg_admin';

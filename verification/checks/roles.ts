@@ -265,8 +265,12 @@ export const checks = checksOf('roles', [
         );
       const admins = snapshot.memberships
         .filter(
-          ({ role, member, admin }) =>
-            admin && loginRoles.some((name) => name === role) && !model.reach(member).has('azure_pg_admin'),
+          ({ role, member, admin, inherit }) =>
+            admin &&
+            loginRoles.some((name) => name === role) &&
+            !model.reach(member).has('azure_pg_admin') &&
+            // A former administrator stays the grantor of the others.
+            (inherit || model.isUsed(member)),
         )
         .map(({ role, member }) => ({ object: `role ${member}`, detail: `may grant ${role}` }));
       return judge('grant and admin options', [...grantable, ...admins]);
