@@ -552,4 +552,4 @@ DROP FUNCTION llama.remove_partition_past_retention(text, text);
 DROP FUNCTION llama.create_partitions_ahead();
 DROP FUNCTION llama.create_missing_partition(text, date);
 DROP FUNCTION llama.missing_partitions();
-REVOKE SELECT (table_name, months_ahead, retention_days) ON llama.partitioned_tables FROM maintenance_role;
+REVOKE SELECT (table_name, months_ahead, retention_days, append_only) ON llama.partitioned_tables FROM maintenance_role;

@@ -70,7 +70,7 @@ describe('llama-db schema', () => {
       + grants on llama.notes: SELECT to analytics_role
       + owner of llama.notes: llama_owner
       + llama.notes_note_id_seq: sequence
-      + storage of llama.notes_note_id_seq: bigint; cache 1; increment 1; maximum 9223372036854775807; minimum 1; start 1
+      + storage of llama.notes_note_id_seq: bigint; cache 1; increment 1; maximum 9223372036854775807; minimum 1; owned by llama.notes.note_id; start 1
       + owner of llama.notes_note_id_seq: llama_owner
       + column llama.tenant_configs.plan: text"
     `);
