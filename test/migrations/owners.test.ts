@@ -1,31 +1,35 @@
 /** Logins of the group roles and the objects that they could change as their owner. */
-import type pg from 'pg';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loginRoles } from '../../database/schema/roles.ts';
-import { migratedDatabase, randomName, type TestDatabase } from '../support/postgres.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
+import type { LocalPostgres } from '../../local/postgres/server.ts';
+import { migratedServer } from '../proof/migrated.ts';
+import { randomName } from '../support/postgres.ts';
 
-let database: TestDatabase;
-const logins = new Map<string, string>();
+/** Its own, because every other database of a server would have such logins too, and verification reports them. */
+let server: LocalPostgres;
 const clients = new Map<string, pg.Client>();
 
 beforeAll(async () => {
-  database = await migratedDatabase();
-  for (const role of loginRoles) {
-    const login = randomName('login');
-    logins.set(role, login);
-    // SET too: the worst membership that somebody can give it.
-    await database.query(
-      'superuser',
-      `CREATE ROLE ${login} LOGIN PASSWORD 'login-password'; GRANT ${role} TO ${login} WITH INHERIT TRUE, SET TRUE`,
-    );
-    clients.set(role, await database.connect({ user: login, password: 'login-password' }));
-  }
-});
+  server = await migratedServer({}, {});
+  await within(server.connection('superuser'), async (superuser) => {
+    for (const role of loginRoles) {
+      const login = { user: randomName('login'), password: 'login-password' };
+      // SET too: the worst membership that somebody can give it.
+      await superuser.query(
+        `CREATE ROLE ${login.user} LOGIN PASSWORD '${login.password}'; GRANT ${role} TO ${login.user} WITH INHERIT TRUE, SET TRUE`,
+      );
+      const client = new pg.Client(server.connection(login));
+      await client.connect();
+      clients.set(role, client);
+    }
+  });
+}, 60_000);
 afterAll(async () => {
-  const names = [...logins.values()];
   for (const client of clients.values()) await client.end();
-  await database.drop();
-  expect(names).toHaveLength(loginRoles.length);
+  await server.stop();
+  expect(clients.size).toBe(loginRoles.length);
 });
 
 const clientOf = (role: string): pg.Client => {
