@@ -4,6 +4,7 @@ import {
   schema,
   tenantColumn,
   applicationRole as tenantRole,
+  writesAuditTrail,
 } from '../database/schema/roles.ts';
 import type { Finding } from './check.ts';
 import type { Column, Grant, Index, Relation, Routine, Snapshot, Trigger } from './snapshot/snapshot.ts';
@@ -12,6 +13,8 @@ export {
   adminRole,
   applicationRole as tenantRole,
   auditRole,
+  auditTable,
+  everyAdministrator,
   loginRoles,
   maintenanceOwner,
   maintenanceRole,
@@ -23,8 +26,12 @@ export {
   tenantColumn,
 } from '../database/schema/roles.ts';
 
-export const auditTable = 'llama.audit_trail';
 export const sealTable = 'llama.audit_seals';
+
+/** Trigger functions that write the audit trail. */
+export function auditFunctions({ functions }: Snapshot): readonly Routine[] {
+  return functions.filter(({ returns, source }) => returns === 'trigger' && writesAuditTrail(source));
+}
 
 export interface Model {
   /** Tables of schema llama with a tenant column, without leaves and detached leaves. */

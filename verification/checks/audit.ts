@@ -1,7 +1,9 @@
 import { checksOf, type Finding } from '../check.ts';
 import {
+  auditFunctions,
   auditRole,
   auditTable,
+  everyAdministrator,
   fires,
   foreignGrants,
   granted,
@@ -13,16 +15,9 @@ import {
 import { counted, judge, listed, skip } from '../outcome.ts';
 import { grantsOn } from '../reach.ts';
 import type { ColumnGrant } from '../snapshot/relations.ts';
-import type { Grant, Relation, Routine, Snapshot, Trigger } from '../snapshot/snapshot.ts';
+import type { Grant, Relation, Snapshot, Trigger } from '../snapshot/snapshot.ts';
 
 const operations = ['insert', 'update', 'delete'] as const;
-
-/** Trigger functions that write the trail. */
-function writers(snapshot: Snapshot): readonly Routine[] {
-  return snapshot.functions.filter(
-    ({ returns, source }) => returns === 'trigger' && /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(source),
-  );
-}
 
 /** Tenant tables whose changes must be audited: all except the trail itself. */
 function audited(snapshot: Snapshot): readonly Relation[] {
@@ -30,7 +25,7 @@ function audited(snapshot: Snapshot): readonly Relation[] {
 }
 
 function auditTriggers(snapshot: Snapshot, table: Relation): readonly Trigger[] {
-  const functions = new Set(writers(snapshot).map(({ oid }) => oid));
+  const functions = new Set(auditFunctions(snapshot).map(({ oid }) => oid));
   return modelOf(snapshot)
     .triggersOf(table)
     .filter((trigger) => functions.has(trigger.function) && fires(trigger));
@@ -215,7 +210,7 @@ export const checks = checksOf('audit', [
     remedy: `ALTER FUNCTION … SECURITY DEFINER; ALTER FUNCTION … OWNER TO ${auditRole}.`,
     source: 'docs/decisions.md, 11a',
     run: ({ snapshot }) => {
-      const functions = writers(snapshot);
+      const functions = auditFunctions(snapshot);
       if (functions.length === 0) return skip('no trigger function writes llama.audit_trail');
       return judge(
         counted(functions.length, 'function'),
@@ -290,7 +285,8 @@ export const checks = checksOf('audit', [
       }
       const model = modelOf(snapshot);
       for (const { parameter, grantee } of snapshot.parameterGrants) {
-        if (parameter !== 'session_replication_role' || model.reach(grantee).has('azure_pg_admin')) continue;
+        if (parameter !== 'session_replication_role' || model.reach(grantee).has(everyAdministrator))
+          continue;
         findings.push({ object: grantee === 'PUBLIC' ? grantee : `role ${grantee}`, detail: 'may set it' });
       }
       return judge('settings of roles, database and server, and grants on parameters', findings);

@@ -7,9 +7,19 @@ import { leastRetentionDays } from '../../database/audit/retention.ts';
 import { newestSeals, sealsNumbered } from '../../database/audit/seals.ts';
 import { readOnly } from '../../database/transaction.ts';
 import { type CheckInput, checksOf, type Finding, type Outcome } from '../check.ts';
-import { adminRole, auditTable, fires, includes, modelOf, nameOf, schema, sealTable } from '../model.ts';
+import {
+  adminRole,
+  auditFunctions,
+  auditTable,
+  fires,
+  includes,
+  modelOf,
+  nameOf,
+  schema,
+  sealTable,
+} from '../model.ts';
 import { blind, counted, judge, listed, unread } from '../outcome.ts';
-import type { Relation, Routine, Sealing, Snapshot } from '../snapshot/snapshot.ts';
+import type { Relation, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
 const source = 'migrations/0012_audit_seals.sql';
 const evidence = 'migrations/0016_evidence.sql';
@@ -41,11 +51,8 @@ const evidenceTables = [
   'audit_sealing',
 ];
 
-const writesTrail = ({ returns, source: text }: Routine) =>
-  returns === 'trigger' && /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(text);
-
 const writersOf = (snapshot: Snapshot): ReadonlySet<number> =>
-  new Set(snapshot.functions.filter(writesTrail).map(({ oid }) => oid));
+  new Set(auditFunctions(snapshot).map(({ oid }) => oid));
 
 /** By the catalog: a new table of tenants, and a new table with an audit trigger, is one of them. */
 function protectedTables(snapshot: Snapshot): readonly Relation[] {

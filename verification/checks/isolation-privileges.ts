@@ -3,6 +3,7 @@ import { isPlatform } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import {
   auditRole,
+  everyAdministrator,
   foreignGrants,
   granted,
   groupRoles,
@@ -119,7 +120,8 @@ export const checks = checksOf('isolation', [
         {
           object: `database ${server.database}`,
           grants: created(server.databaseGrants, server.databaseOwner, true).filter(
-            ({ grantee }) => !isPlatform(grantee) && !modelOf(snapshot).reach(grantee).has('azure_pg_admin'),
+            ({ grantee }) =>
+              !isPlatform(grantee) && !modelOf(snapshot).reach(grantee).has(everyAdministrator),
           ),
         },
       ];

@@ -1,7 +1,15 @@
 /** Who may become whom, and who owns what. */
 import { isPlatform } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
-import { groupRoles, loginRoles, type Model, modelOf, owner, ownerRoles } from '../model.ts';
+import {
+  everyAdministrator,
+  groupRoles,
+  loginRoles,
+  type Model,
+  modelOf,
+  owner,
+  ownerRoles,
+} from '../model.ts';
 import { blind, counted, judge } from '../outcome.ts';
 import type { Membership } from '../snapshot/roles.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -29,13 +37,13 @@ function allowed(
 ): Options | undefined {
   const everything = { inherit: true, set: true, admin: true };
   if (isPlatform(member)) return everything;
-  if (role === 'azure_pg_admin') return isAdministrator(member) ? everything : undefined;
+  if (role === everyAdministrator) return isAdministrator(member) ? everything : undefined;
   if (member === owner)
     return groupRoles.includes(role) ? { inherit: false, set: true, admin: false } : undefined;
   if (groupRoles.includes(member)) return undefined;
   // The creator of a role administers it, also after it has left. Only as the owner it acts.
   const former = admin && !inherit && !model.isUsed(member);
-  if (groupRoles.includes(role) && (model.reach(member).has('azure_pg_admin') || former)) {
+  if (groupRoles.includes(role) && (model.reach(member).has(everyAdministrator) || former)) {
     return { inherit: false, set: true, admin: true };
   }
   if (ownerRoles.includes(role)) return undefined;
@@ -43,7 +51,7 @@ function allowed(
     // ROL-005 and ROL-006 compare the group roles of logins with the settings.
     return { inherit: true, set: false, admin: false };
   }
-  if (model.reach(member).has('azure_pg_admin')) return everything;
+  if (model.reach(member).has(everyAdministrator)) return everything;
   const ours = known?.has(member) ?? loginRoles.some((name) => model.reach(member).has(name));
   if (ours) return undefined;
   return isPlatform(role) && !monitoring.has(role) ? undefined : everything;
@@ -73,7 +81,7 @@ export const checks = checksOf('roles', [
       const { login } = snapshot.server;
       const asBootstrap = snapshot.roles.some(({ name, bootstrap }) => bootstrap && name === login);
       // Any other login would find each administrator a stranger.
-      if (!deployment && !asBootstrap && !model.reach(login).has('azure_pg_admin'))
+      if (!deployment && !asBootstrap && !model.reach(login).has(everyAdministrator))
         return blind('no deployment names the administrators, and the login is not an administrator');
       const isAdministrator = administratorsOf(
         snapshot,
@@ -120,7 +128,7 @@ export const checks = checksOf('roles', [
         snapshot.owned
           .filter(({ owner: by, ofExtension }) => {
             if (isPlatform(by) || ownerRoles.includes(by) || !model.isUsed(by)) return false;
-            return !(ofExtension && model.reach(by).has('azure_pg_admin'));
+            return !(ofExtension && model.reach(by).has(everyAdministrator));
           })
           .map(({ object, owner: by }) => ({ object, detail: `belongs to ${by}` })),
       );

@@ -1,7 +1,15 @@
 /** Settings and limits that somebody gave to roles, to the database or to the server. */
 import { isAllowed, isPlatform, placeOf } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
-import { describeGrants, foreignGrants, groupRoles, loginRoles, modelOf, owner } from '../model.ts';
+import {
+  describeGrants,
+  everyAdministrator,
+  foreignGrants,
+  groupRoles,
+  loginRoles,
+  modelOf,
+  owner,
+} from '../model.ts';
 import { counted, hiddenSettings, judge, listed } from '../outcome.ts';
 import { sameValue } from '../parameters.ts';
 import { rolesOfTenants } from '../reach.ts';
@@ -123,7 +131,7 @@ export const checks = checksOf('settings', [
       const excess = grants.filter(
         ({ privilege, grantee, grantable }) =>
           !isPlatform(grantee) &&
-          !model.reach(grantee).has('azure_pg_admin') &&
+          !model.reach(grantee).has(everyAdministrator) &&
           // ISO-031 reports TEMPORARY of tenants.
           (grantable ||
             (privilege === 'TEMPORARY' &&
@@ -206,7 +214,7 @@ export const checks = checksOf('settings', [
           !bootstrap &&
           !isPlatform(name) &&
           (declared.has(name) ||
-            [...groupRoles, owner, 'azure_pg_admin'].some((role) => model.reach(name).has(role))),
+            [...groupRoles, owner, everyAdministrator].some((role) => model.reach(name).has(role))),
       );
       return judge(
         counted(judged.length, 'role'),

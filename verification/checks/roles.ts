@@ -2,6 +2,7 @@ import { isPlatform } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import {
   describeGrants,
+  everyAdministrator,
   foreignGrants,
   groupRoles,
   loginRoles,
@@ -36,7 +37,7 @@ function inGroups(snapshot: Snapshot): Snapshot['roles'] {
   const model = modelOf(snapshot);
   return snapshot.roles.filter(({ name }) => {
     const reach = model.reach(name);
-    return loginRoles.some((role) => reach.has(role)) && !reach.has('azure_pg_admin') && !reach.has(owner);
+    return loginRoles.some((role) => reach.has(role)) && !reach.has(everyAdministrator) && !reach.has(owner);
   });
 }
 
@@ -141,7 +142,7 @@ export const checks = checksOf('roles', [
       return judge(
         counted(able.length, 'role'),
         able
-          .filter(({ name, superuser }) => !superuser && !model.reach(name).has('azure_pg_admin'))
+          .filter(({ name, superuser }) => !superuser && !model.reach(name).has(everyAdministrator))
           .map(({ name }) => ({
             object: `role ${name}`,
             detail: `reaches ${owner} but is not an administrator`,
@@ -268,7 +269,7 @@ export const checks = checksOf('roles', [
           ({ role, member, admin, inherit }) =>
             admin &&
             loginRoles.some((name) => name === role) &&
-            !model.reach(member).has('azure_pg_admin') &&
+            !model.reach(member).has(everyAdministrator) &&
             // A former administrator stays the grantor of the others.
             (inherit || model.isUsed(member)),
         )
@@ -324,7 +325,7 @@ export const checks = checksOf('roles', [
         counted(roles.length, 'role'),
         roles.flatMap(({ name, replication, createRole, createDatabase }) => {
           // A former administrator keeps its attributes and memberships as their grantor.
-          const administrator = model.reach(name).has('azure_pg_admin') || !model.isUsed(name);
+          const administrator = model.reach(name).has(everyAdministrator) || !model.isUsed(name);
           const held = [
             replication && 'REPLICATION',
             createRole && !administrator && 'CREATEROLE',

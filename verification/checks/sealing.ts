@@ -1,6 +1,7 @@
 /** Whether the audit trail is sealed, and whether its seals are intact. */
 import { hashOf } from '../../database/audit/canonical.ts';
 import { partitionOf } from '../../database/audit/months.ts';
+import { writesAuditTrail } from '../../database/schema/roles.ts';
 import { checksOf, type Finding, type Outcome } from '../check.ts';
 import {
   auditTable,
@@ -287,7 +288,7 @@ export const checks = checksOf('audit', [
         const early = snapshot.functions.filter(
           ({ returns, source: text }) =>
             returns !== 'trigger' &&
-            /\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(text) &&
+            writesAuditTrail(text) &&
             !/\bpg_current_xact_id\(\)[\s\S]*\bINSERT\s+INTO\s+llama\.audit_trail\b/i.test(text),
         );
         const findings: Finding[] = early.map((routine) => ({
