@@ -3,6 +3,7 @@
  * server restarts once, only if something is pending, and in the order in which the replica can still follow.
  */
 import { setTimeout } from 'node:timers/promises';
+import type pg from 'pg';
 import { parametersInheritedByStandby } from '../azure/parameters.ts';
 import { otherRole, type ServerRole } from '../azure/vocabulary.ts';
 import { Fault } from '../core/fault.ts';
@@ -200,31 +201,37 @@ const replaySeconds = 120;
 
 /** @throws Fault `restart/standby-behind` */
 async function awaitReplay(writer: Target, standby: Target, options: ConnectOptions): Promise<void> {
-  const on = async (target: Target, sql: string, values: readonly string[] = []) => {
+  const ask = async (target: Target, work: (client: pg.Client) => Promise<void>) => {
     const connection = await connect(target, { ...options, database: target.database, acceptStandby: true });
     try {
-      const { rows } = await connection.client.query<{ value: string }>(sql, [...values]);
-      return rows[0]?.value ?? '';
+      await work(connection.client);
     } finally {
       await connection.close();
     }
   };
-  const written = await on(writer, 'SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS value');
-  for (const end = Date.now() + replaySeconds * 1000; ; await setTimeout(500)) {
-    const replayed = await on(
-      standby,
-      `SELECT (pg_catalog.pg_last_wal_replay_lsn() >= $1::pg_catalog.pg_lsn)::text AS value`,
-      [written],
+  let written = '';
+  await ask(writer, async (client) => {
+    const { rows } = await client.query<{ lsn: string }>(
+      'SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn',
     );
-    if (replayed === 'true') return;
-    if (Date.now() < end) continue;
-    throw new Fault(
-      'restart/standby-behind',
-      `Replica ${standby.host} is not restarted`,
-      `it has not replayed the restart of its writer within ${replaySeconds} s, and would not start with a lower limit before that`,
-      'Wait until the replica has caught up (pg_stat_replication on the writer) and deploy again.',
-    );
-  }
+    written = rows[0]?.lsn ?? '';
+  });
+  await ask(standby, async (client) => {
+    for (const end = Date.now() + replaySeconds * 1000; ; await setTimeout(500)) {
+      const { rows } = await client.query<{ replayed: boolean }>(
+        'SELECT pg_catalog.pg_last_wal_replay_lsn() >= $1::pg_catalog.pg_lsn AS replayed',
+        [written],
+      );
+      if (rows[0]?.replayed) return;
+      if (Date.now() < end) continue;
+      throw new Fault(
+        'restart/standby-behind',
+        `Replica ${standby.host} is not restarted`,
+        `it has not replayed the restart of its writer within ${replaySeconds} s, and would not start with a lower limit before that`,
+        'Wait until the replica has caught up (pg_stat_replication on the writer) and deploy again.',
+      );
+    }
+  });
 }
 
 function names(parameters: readonly { readonly name: string }[]): string {
