@@ -122,7 +122,10 @@ async function migrate(client: pg.Client): Promise<void> {
   const older = Object.create(client) as pg.Client;
   older.query = ((text: string, values?: unknown[]) =>
     client.query(
-      text.replaceAll(/ WITH INHERIT FALSE, SET TRUE/g, '').replaceAll(/AND m\.set_option/g, ''),
+      text
+        .replaceAll(/ WITH INHERIT FALSE, SET TRUE/g, '')
+        .replaceAll(/AND m\.set_option/g, '')
+        .replaceAll(/ DEFAULT SYSTEM_USER/g, ''),
       values,
     )) as typeof client.query;
   await prepare(older);
