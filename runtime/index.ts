@@ -1,4 +1,5 @@
 /** Llama Mapper's database for applications. */
+export { fromEnvironment, type Variables } from './configuration/environment.ts';
 export type {
   BreakerOptions,
   CellOptions,
@@ -11,6 +12,7 @@ export type {
   SpreadOptions,
   TimeoutOptions,
 } from './configuration/options.ts';
+export { fromOutputs, fromOutputsFile, fromTerraform, type OutputOptions, type TerraformOptions } from './configuration/outputs.ts';
 export { Secret } from './configuration/secret.ts';
 export {
   CredentialError,

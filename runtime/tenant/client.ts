@@ -21,7 +21,7 @@ export interface TenantClient extends pg.PoolClient {
 
 /** Statements that end or begin a transaction. Savepoints stay allowed. */
 const transactionControl =
-  /^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b/i;
+  /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b/i;
 const endingTags = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'PREPARE TRANSACTION']);
 const rollbackTo = /\brollback\s+(?:work\s+|transaction\s+)?to\b/i;
 
