@@ -14,7 +14,10 @@ for (const project of ['tsconfig.json', 'tsconfig.cjs.json'])
 for (const file of readdirSync(here('dist'), { recursive: true })) {
   if (!file.endsWith('.d.ts')) continue;
   const path = here(`dist/${file}`);
-  writeFileSync(path, readFileSync(path, 'utf8').replace(/(from |import\()(['"])(\.[^'"]*)\.ts\2/g, '$1$2$3.js$2'));
+  writeFileSync(
+    path,
+    readFileSync(path, 'utf8').replace(/(from |import\()(['"])(\.[^'"]*)\.ts\2/g, '$1$2$3.js$2'),
+  );
 }
 // The package is of ES modules; this folder is not.
 writeFileSync(here('dist/cjs/package.json'), '{ "type": "commonjs" }\n');

@@ -86,11 +86,9 @@ export class TokenCache {
     }
   }
 
-  /** Forgets a token that a server has refused. @returns false if the next one would be the same */
-  forget(token: string): boolean {
-    if (this.#current?.token !== token) return this.#current !== undefined;
-    this.#current = undefined;
-    return true;
+  /** Forgets a token that a server has refused. */
+  forget(token: string): void {
+    if (this.#current?.token === token) this.#current = undefined;
   }
 
   async #renew(): Promise<Token> {

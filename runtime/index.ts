@@ -12,7 +12,13 @@ export type {
   SpreadOptions,
   TimeoutOptions,
 } from './configuration/options.ts';
-export { fromOutputs, fromOutputsFile, fromTerraform, type OutputOptions, type TerraformOptions } from './configuration/outputs.ts';
+export {
+  fromOutputs,
+  fromOutputsFile,
+  fromTerraform,
+  type OutputOptions,
+  type TerraformOptions,
+} from './configuration/outputs.ts';
 export { Secret } from './configuration/secret.ts';
 export {
   CredentialError,

@@ -129,7 +129,9 @@ function own(document: unknown): unknown {
 }
 
 function onlyOf(document: unknown): unknown {
-  const found = Object.values(Object(document)).map(own).filter((one) => one !== undefined);
+  const found = Object.values(Object(document))
+    .map(own)
+    .filter((one) => one !== undefined);
   return found.length === 1 ? found[0] : undefined;
 }
 
@@ -142,14 +144,18 @@ function onlyLogin(deployment: unknown): string {
   throw new ConfigurationError(
     'configuration/login-ambiguous',
     'The outputs do not determine the login',
-    names.length === 0 ? `no login has ${applicationRole}` : `these have ${applicationRole}: ${names.join(', ')}`,
+    names.length === 0
+      ? `no login has ${applicationRole}`
+      : `these have ${applicationRole}: ${names.join(', ')}`,
     'Give user.',
   );
 }
 
 function at(value: unknown, ...path: readonly string[]): unknown {
   return path.reduce<unknown>((inner, name) => {
-    return typeof inner === 'object' && inner !== null && Object.hasOwn(inner, name) ? Reflect.get(inner, name) : undefined;
+    return typeof inner === 'object' && inner !== null && Object.hasOwn(inner, name)
+      ? Reflect.get(inner, name)
+      : undefined;
   }, value);
 }
 

@@ -74,8 +74,10 @@ export class Connection {
           return password;
         });
       } catch (error) {
-        const isStale = isLoginFailure(error) && server.tokens?.forget(password) === true;
-        if (isStale && !isRepeated) continue;
+        if (server.tokens && isLoginFailure(error) && !isRepeated) {
+          server.tokens.forget(password);
+          continue;
+        }
         throw isConnectionFailure(error) ? notOpened(server, error) : error;
       }
     }

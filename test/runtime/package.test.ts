@@ -1,7 +1,15 @@
 // Duration: 40 s
 /** The packed package, as an application installs it: contents, both module systems, first example, public surface. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -56,7 +64,9 @@ it('contains its own modules and types, and neither sources nor tests', () => {
   expect(
     packed.filter(
       (file) =>
-        !/^(dist\/.*\.(js|d\.ts)|dist\/cjs\/package\.json|package\.json|README\.md|CHANGELOG\.md)$/.test(file),
+        !/^(dist\/.*\.(js|d\.ts)|dist\/cjs\/package\.json|package\.json|README\.md|CHANGELOG\.md)$/.test(
+          file,
+        ),
     ),
   ).toEqual([]);
 });
@@ -85,7 +95,8 @@ it('encrypts in an application that has only this package and pg', async () => {
 });
 
 it('runs the first example of its README, which has at most ten lines and ends by itself', async () => {
-  const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(installed, 'README.md'), 'utf8')) ?? [];
+  const [, example = ''] =
+    /```ts\n([\s\S]*?)```/.exec(readFileSync(join(installed, 'README.md'), 'utf8')) ?? [];
   expect(example.trim().split('\n').length).toBeLessThanOrEqual(10);
   // It has no types, so Node runs it as it stands.
   expect(await program('example.js', example)).toBe("[ { tenant_id: 'acme' } ]\n");
@@ -99,7 +110,13 @@ it('has types for applications of both module systems', async () => {
     // @ts-expect-error a tenant has no default
     db.tenant();`;
   for (const extension of ['mts', 'cts']) writeFileSync(join(application, `typed.${extension}`), text);
-  const options = ['--strict', '--noEmit', '--skipLibCheck', '--exactOptionalPropertyTypes', '--ignoreConfig'];
+  const options = [
+    '--strict',
+    '--noEmit',
+    '--skipLibCheck',
+    '--exactOptionalPropertyTypes',
+    '--ignoreConfig',
+  ];
   const compile = [...options, '--types', 'node', '--target', 'es2022', '--module', 'nodenext'];
   const tsc = join(project, 'node_modules/typescript/bin/tsc');
   const files = ['typed.mts', 'typed.cts'];
@@ -176,5 +193,7 @@ it.each(['index', 'encryption/index'])('has the public surface of runtime/api in
     },
   );
   expect(existsSync(join(reportFolder, reportFileName))).toBe(true);
-  expect(result.apiReportChanged, 'the public surface differs from runtime/api').toBe(localBuild && result.apiReportChanged);
+  expect(result.apiReportChanged, 'the public surface differs from runtime/api').toBe(
+    localBuild && result.apiReportChanged,
+  );
 });
