@@ -16,8 +16,8 @@ const networkCodes = new Set([
 /** Messages of `pg` for a lost connection, which has no code. */
 const lostMessages = /^(Connection terminated|timeout expired|Client has encountered a connection error)/;
 
-/** A server that accepts no writes although it should: it was the primary before a failover. */
-const readOnlyState = '25006';
+/** A write in recovery, and BEGIN READ WRITE in recovery. */
+const notWritableStates = new Set(['25006', '0A000']);
 
 const serializationStates = new Set(['40001', '40P01']);
 
@@ -26,13 +26,20 @@ export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (isDatabaseFailure(error)) return error.code.startsWith('connection/');
   const state = sqlStateOf(error);
-  if (state === readOnlyState) return true;
   if (state && connectionStates.test(state)) return Reflect.get(error, 'severity') !== 'ERROR';
   const code: unknown = Reflect.get(error, 'code');
   if (typeof code === 'string' && networkCodes.has(code)) return true;
   // An attempt to reach several addresses of a name.
   if (error instanceof AggregateError) return error.errors.some(isConnectionFailure);
   return lostMessages.test(error.message);
+}
+
+/**
+ * Whether a server accepts no writes. In a transaction that writes, it was the primary before a failover; in one that only reads,
+ * the application is mistaken.
+ */
+export function isNotWritable(error: unknown): boolean {
+  return notWritableStates.has(sqlStateOf(error) ?? '');
 }
 
 /** Whether the server rolled the transaction back because of another one, so that a repetition may succeed. */

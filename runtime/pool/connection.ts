@@ -105,6 +105,10 @@ export class Connection {
     }
   }
 
+  get server(): Server {
+    return this.#options.server;
+  }
+
   /** IP address of the server. */
   get address(): string {
     return this.#address;
@@ -144,7 +148,7 @@ export class Connection {
   /**
    * Runs one statement with a deadline, after which the connection is destroyed and the statement canceled on the server.
    *
-   * @throws DatabaseFailure `connection/statement-unanswered` after the deadline, `connection/lost` if the connection breaks
+   * @throws DatabaseFailure `statement/unanswered` after the deadline, `connection/lost` if the connection breaks
    */
   async run<Result>(deadlineMs: number, statement: () => Promise<Result>): Promise<Result> {
     if (this.#lost) throw this.lost(this.#lost);
@@ -170,7 +174,7 @@ export class Connection {
 
   #unanswered(deadlineMs: number): DatabaseFailure {
     return new DatabaseFailure(
-      'connection/statement-unanswered',
+      'statement/unanswered',
       `${describeServer(this.#options.server)} has not answered a statement`,
       `${deadlineMs} ms have passed; the connection was destroyed and the statement canceled`,
       'Raise timeouts.statement if statements may take longer.',
@@ -235,5 +239,16 @@ function notOpened(server: Server, error: unknown): DatabaseFailure {
     reasonOf(error),
     'Check that the server runs, its name resolves here, and the network permits the port.',
     { cause: error, retryable: true },
+  );
+}
+
+/** The failure of a writer that is in recovery. */
+export function notWritable(server: Server, cause?: unknown): DatabaseFailure {
+  return new DatabaseFailure(
+    'connection/not-writable',
+    `${describeServer(server)} accepts no writes`,
+    'it is a standby; after a failover, its name leads to the new primary in up to 30 seconds',
+    'Use the writer endpoint, which follows a failover.',
+    { retryable: true, ...(cause === undefined ? {} : { cause }) },
   );
 }

@@ -48,6 +48,14 @@ export class SilenceWatch {
     clearTimeout(this.#timer);
   }
 
+  /** Pings an address at which a statement was not answered in its time, because idle connections may lead there too. */
+  async suspect(address: string): Promise<void> {
+    for (let isGone = false; !isGone && !this.#isEnded; ) {
+      await this.#ping(address);
+      isGone = !this.#unanswered.has(address);
+    }
+  }
+
   async #look(): Promise<void> {
     const silent = this.#options.pool.lent.filter(({ silentMs }) => (silentMs ?? 0) > suspiciousMs);
     const addresses = new Set(silent.map(({ address }) => address));

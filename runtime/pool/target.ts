@@ -10,9 +10,9 @@ import {
 } from 'cockatiel';
 import type { BreakerOptions, PoolOptions, TimeoutOptions } from '../configuration/options.ts';
 import { describeServer, poolerPort, type Server } from '../configuration/server.ts';
-import { ConfigurationError, DatabaseFailure } from '../errors.ts';
+import { ConfigurationError, DatabaseFailure, isDatabaseFailure } from '../errors.ts';
 import { isConnectionFailure } from '../failures/classify.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, notWritable } from './connection.ts';
 import { ConnectionPool, type PoolGauges } from './pool.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
@@ -108,8 +108,10 @@ export class Target {
   }
 
   /** Takes note of a failure of work: after one of a connection, no idle connection is trusted any more. */
-  failed(error: unknown): void {
+  failed(error: unknown, { address }: Connection): void {
     if (isConnectionFailure(error)) this.#pool.dropIdle();
+    else if (isDatabaseFailure(error) && error.code === 'statement/unanswered')
+      void this.#watch.suspect(address);
   }
 
   async close(graceMs: number): Promise<void> {
@@ -128,15 +130,7 @@ export class Target {
   }
 
   async #admit(connection: Connection, max: number): Promise<void> {
-    if (this.kind === 'writer' && connection.inHotStandby) {
-      throw new DatabaseFailure(
-        'connection/not-writable',
-        `${describeServer(this.server)} is a standby`,
-        'it is in recovery and accepts no writes; after a failover, its name leads to the new primary in up to 30 seconds',
-        'Use the writer endpoint, which follows a failover.',
-        { retryable: true },
-      );
-    }
+    if (this.kind === 'writer' && connection.inHotStandby) throw notWritable(this.server);
     // Behind a pooler, sessions of the server are not connections of this pool.
     if (this.#isSizeChecked || this.isPooled) return;
     const { rows } = await connection.run(10_000, () =>

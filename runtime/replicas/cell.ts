@@ -109,7 +109,7 @@ export class Cell {
 
   async #measure(): Promise<void> {
     if (this.replicas.length === 0) return;
-    await this.#measureWriter().catch((error: unknown) => this.writer.failed(error));
+    await this.#measureWriter().catch(() => undefined);
     await Promise.all(this.replicas.map((replica) => replica.measure()));
   }
 
@@ -123,6 +123,9 @@ export class Cell {
         ),
       );
       if (rows[0]) this.#history.add(at, rows[0].position);
+    } catch (error) {
+      this.writer.failed(error, connection);
+      throw error;
     } finally {
       this.writer.release(connection);
     }

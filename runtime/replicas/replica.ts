@@ -1,5 +1,4 @@
 /** A read replica, with what was measured of it. */
-import { isConnectionFailure } from '../failures/classify.ts';
 import type { Target } from '../pool/target.ts';
 import type { LogHistory } from './log-history.ts';
 import { type Lsn, reaches } from './lsn.ts';
@@ -78,12 +77,14 @@ export class Replica {
           this.latencyMs === undefined ? latency : this.latencyMs + weight * (latency - this.latencyMs);
         this.state = rows[0]?.recovering ? 'following' : 'promoted';
         this.position = rows[0]?.position ?? undefined;
+      } catch (error) {
+        this.target.failed(error, connection);
+        throw error;
       } finally {
         this.target.release(connection);
       }
-    } catch (error) {
+    } catch {
       this.state = 'lost';
-      if (isConnectionFailure(error)) this.target.failed(error);
     }
     this.#measuredAt = performance.now();
   }

@@ -1,9 +1,9 @@
 /** The client that the work of a tenant transaction gets. */
 import { EventEmitter } from 'node:events';
 import pg from 'pg';
-import { DatabaseFailure } from '../errors.ts';
+import { DatabaseFailure, sqlStateOf } from '../errors.ts';
 import { isConnectionFailure, isSerializationFailure } from '../failures/classify.ts';
-import type { Connection } from '../pool/connection.ts';
+import { type Connection, notWritable } from '../pool/connection.ts';
 
 /**
  * A client of `pg` inside of a tenant's transaction. Statements pass unchanged. It accepts them only until the transaction ends,
@@ -128,8 +128,10 @@ export class TransactionClient extends EventEmitter {
       this.#requireOpen(text, result);
       return result;
     } catch (error) {
-      if (isConnectionFailure(error) || isSerializationFailure(error)) this.curable ??= error;
-      throw error;
+      const isFormerPrimary = !this.isReadOnly && sqlStateOf(error) === '25006';
+      const failure = isFormerPrimary ? notWritable(connection.server, error) : error;
+      if (isConnectionFailure(failure) || isSerializationFailure(failure)) this.curable ??= failure;
+      throw failure;
     }
   }
 

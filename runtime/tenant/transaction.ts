@@ -1,7 +1,7 @@
 /** One attempt of a tenant transaction on one server. */
 import { DatabaseFailure, reasonOf } from '../errors.ts';
-import { isConnectionFailure, isSerializationFailure } from '../failures/classify.ts';
-import type { Connection } from '../pool/connection.ts';
+import { isConnectionFailure, isNotWritable, isSerializationFailure } from '../failures/classify.ts';
+import { type Connection, notWritable } from '../pool/connection.ts';
 import { within } from '../pool/deadline.ts';
 import { aborted } from '../pool/pool.ts';
 import type { Target } from '../pool/target.ts';
@@ -120,7 +120,10 @@ async function start(connection: Connection, options: AttemptOptions): Promise<v
   await untilNotCanceled(
     { query: ((sql: string) => connection.run(limit, () => client.query(sql))) as never },
     `BEGIN; RESET ALL; COMMIT; ${begin}`,
-  );
+  ).catch((error: unknown) => {
+    // A pooler does not pass on that the server is in recovery.
+    throw !isReadOnly && isNotWritable(error) ? notWritable(target.server, error) : error;
+  });
   const { rows } = await connection.run(limit, () =>
     // Without a name, because a session can replace a named statement.
     client.query<{ tenant: string | null; replayed: string | null; recovering: boolean }>(context, [
@@ -249,7 +252,7 @@ async function failed(
 ): Promise<AttemptFailed> {
   // The work may have wrapped the error, or failed because of an earlier one.
   const reason = client.curable ?? error;
-  target.failed(reason);
+  target.failed(reason, connection);
   // A statement that the work did not await goes on.
   if (connection.isUsable)
     await within(graceMs, client.settled(), () => aborted(signal)).catch(() => connection.destroy());

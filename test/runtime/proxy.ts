@@ -9,6 +9,11 @@ export class NetworkProxy {
   /** Bytes of a connection after which it is cut, counted in both directions. @default - never */
   cutAfter: (() => number) | undefined;
 
+  /** Milliseconds by which each direction is delayed. */
+  delayMs = 0;
+  /** Bytes that were passed. */
+  bytes = 0;
+
   private constructor(to: number) {
     this.#to = to;
     this.#server = createServer({ pauseOnConnect: false }, (near) => this.#accept(near));
@@ -80,7 +85,9 @@ export class NetworkProxy {
           return;
         }
         left -= bytes.length;
-        to.write(bytes);
+        this.bytes += bytes.length;
+        if (this.delayMs === 0) to.write(bytes);
+        else setTimeout(() => to.write(bytes), this.delayMs);
       });
       from.on('close', () => {
         this.#pairs.delete(pair);

@@ -199,7 +199,7 @@ describe('the end of a transaction', () => {
   it('by the deadline of a statement cancels it on the server and leaves no session', async () => {
     const config = { text: 'SELECT pg_sleep(60)', query_timeout: 200 };
     await expect(db.tenant('alpha').transaction((tx) => tx.query(config))).rejects.toMatchObject({
-      code: 'connection/statement-unanswered',
+      code: 'statement/unanswered',
     });
     await until(async () => (await sessions()).length === 0, 2000);
   });
