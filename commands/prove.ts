@@ -94,6 +94,20 @@ export function register(program: Command): void {
       return proveRetention({ ...options, log });
     },
   });
+  add<{ readonly rate: number; readonly seconds: number; readonly stop: number }>(prove, {
+    name: 'runtime-failures',
+    description:
+      'restart, stop and kill a primary under writes of the runtime; no acknowledged write is lost, none doubled',
+    options: [
+      ['--rate <number>', 'writes per second', 200],
+      ['--seconds <number>', 'seconds of writes around each failure', 10],
+      ['--stop <seconds>', 'duration of the stop', 30],
+    ],
+    async prove(options) {
+      const { proveRuntimeFailures } = await import('../test/proof/runtime-failures.ts');
+      return proveRuntimeFailures({ ...options, log });
+    },
+  });
   add<object>(prove, {
     name: 'canaries',
     description: 'plant secrets and search everything a server writes for them, on each supported PostgreSQL',
