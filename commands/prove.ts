@@ -108,6 +108,34 @@ export function register(program: Command): void {
       return proveRuntimeFailures({ ...options, log });
     },
   });
+  add<{ readonly tenants: number; readonly connections: number }>(prove, {
+    name: 'runtime-tenants',
+    description:
+      'interleave tenants on few connections of the runtime, directly and through PgBouncer; none sees a row of another',
+    options: [
+      ['--tenants <number>', 'tenants at once', 1000],
+      ['--connections <number>', 'connections of the pool', 20],
+    ],
+    async prove(options, random) {
+      const [{ proveRuntimeTenants }, { replicatedServers }, { whyNoPgbouncer }] = await Promise.all([
+        import('../test/proof/runtime-tenants.ts'),
+        import('../test/runtime/servers.ts'),
+        import('../test/runtime/pgbouncer.ts'),
+      ]);
+      const servers = await replicatedServers();
+      const testbed = { server: servers.primary, login: servers.login, options: servers.options(0) };
+      const ways = ['nothing', ...(whyNoPgbouncer() ? [] : ['PgBouncer'])] as const;
+      if (ways.length === 1) log(`not through PgBouncer: ${whyNoPgbouncer()}`);
+      try {
+        const summaries: string[] = [];
+        for (const through of ways as readonly ('nothing' | 'PgBouncer')[])
+          summaries.push((await proveRuntimeTenants({ ...options, testbed, through, random, log })).summary);
+        return { summary: summaries.join('; ') };
+      } finally {
+        await servers.stop();
+      }
+    },
+  });
   add<object>(prove, {
     name: 'canaries',
     description: 'plant secrets and search everything a server writes for them, on each supported PostgreSQL',

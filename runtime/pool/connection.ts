@@ -34,6 +34,7 @@ export class Connection {
   #ended = false;
   #lost: Error | undefined;
   #busySince: number | undefined;
+  #isCommitting = false;
 
   private constructor(options: OpenOptions, address: string, password: () => Promise<string>) {
     const { server, applicationName } = options;
@@ -148,13 +149,15 @@ export class Connection {
   /**
    * Runs one statement with a deadline, after which the connection is destroyed and the statement canceled on the server.
    *
+   * @param isCommit never canceled on the server: a COMMIT that waits for a synchronous standby would become visible without it
    * @throws DatabaseFailure `statement/unanswered` after the deadline, `connection/lost` if the connection breaks
    */
-  async run<Result>(deadlineMs: number, statement: () => Promise<Result>): Promise<Result> {
+  async run<Result>(deadlineMs: number, statement: () => Promise<Result>, isCommit = false): Promise<Result> {
     if (this.#lost) throw this.lost(this.#lost);
     if (this.#ended) throw this.lost(new Error('the connection has ended'));
     this.#busySince = performance.now();
     this.#bytesSeen = this.#socket.bytesRead;
+    this.#isCommitting = isCommit;
     const answer = statement();
     try {
       return await within(deadlineMs, answer, () => {
@@ -176,7 +179,7 @@ export class Connection {
     return new DatabaseFailure(
       'statement/unanswered',
       `${describeServer(this.#options.server)} has not answered a statement`,
-      `${deadlineMs} ms have passed; the connection was destroyed and the statement canceled`,
+      `${deadlineMs} ms have passed, so the connection was destroyed`,
       'Raise timeouts.statement if statements may take longer.',
     );
   }
@@ -197,7 +200,8 @@ export class Connection {
   abandon(reason: Error): void {
     if (this.#ended) return;
     const { server, cancelMs } = this.#options;
-    void cancelBackend({ server, address: this.#address, client: this.client, withinMs: cancelMs });
+    if (!this.#isCommitting)
+      void cancelBackend({ server, address: this.#address, client: this.client, withinMs: cancelMs });
     this.#lost ??= reason;
     this.destroy(reason);
   }

@@ -191,11 +191,8 @@ async function commit(
   };
   client.on('notice', watch);
   try {
-    const answer = await connection.run(target.statementMs + graceMs, () =>
-      client.query(
-        isReadOnly ? 'COMMIT' : 'COMMIT; SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn',
-      ),
-    );
+    const text = isReadOnly ? 'COMMIT' : 'COMMIT; SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn';
+    const answer = await connection.run(target.statementMs + graceMs, () => client.query(text), true);
     const results = [answer].flat();
     if (results[0]?.command !== 'COMMIT') throw notCommitted();
     if (isUnreplicated) throw new Error('the wait for the synchronous standby was canceled');

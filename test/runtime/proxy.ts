@@ -11,6 +11,8 @@ export class NetworkProxy {
 
   /** Milliseconds by which each direction is delayed. */
   delayMs = 0;
+  /** Connections that were cut at their limit. */
+  cuts = 0;
   /** Bytes that were passed. */
   bytes = 0;
 
@@ -80,6 +82,7 @@ export class NetworkProxy {
         if (this.#swallows) return;
         if (bytes.length > left) {
           to.write(bytes.subarray(0, left));
+          this.cuts += 1;
           near.resetAndDestroy();
           far.resetAndDestroy();
           return;

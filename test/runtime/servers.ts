@@ -61,6 +61,8 @@ export async function replicatedServers(synchronous = false): Promise<Replicated
   const standby = await primary.standby();
   if (synchronous) {
     await query("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    // Local servers do not wait for their disk, and with it not for their standby.
+    await query("ALTER SYSTEM SET synchronous_commit = 'on'");
     await query('SELECT pg_reload_conf()');
     await until(async () => {
       const [row] = await query<{ state: string }>('SELECT sync_state AS state FROM pg_stat_replication');
