@@ -40,7 +40,8 @@ export class TransactionClient extends EventEmitter {
   readonly #options: ClientOptions;
   /** Statements run one after the other, because `pg` gives up its own queue. */
   #last: Promise<unknown> = Promise.resolve();
-  #closed: DatabaseFailure | undefined;
+  #isClosed = false;
+  #ending: DatabaseFailure | undefined;
   /** The first failure of a statement that a repetition of the transaction may cure. */
   curable: unknown;
 
@@ -142,7 +143,7 @@ export class TransactionClient extends EventEmitter {
   }
 
   #refuseIfClosed(): void {
-    if (this.#closed) throw this.#closed;
+    if (this.#isClosed) throw this.#ending ?? ended();
   }
 
   #controlled(text: string): DatabaseFailure {
@@ -178,15 +179,18 @@ export class TransactionClient extends EventEmitter {
 
   /** Accepts no more statements. */
   close(failure?: DatabaseFailure): void {
-    this.#closed ??=
-      failure ??
-      new DatabaseFailure(
-        'transaction/ended',
-        'A statement came after the end of its transaction',
-        'the client belongs to the transaction, and its connection may serve another tenant by now',
-        'Await every statement inside of the function.',
-      );
+    this.#isClosed = true;
+    this.#ending ??= failure;
   }
+}
+
+function ended(): DatabaseFailure {
+  return new DatabaseFailure(
+    'transaction/ended',
+    'A statement came after the end of its transaction',
+    'the client belongs to the transaction, and its connection may serve another tenant by now',
+    'Await every statement inside of the function.',
+  );
 }
 
 function isSubmittable(config: unknown): config is pg.Submittable {

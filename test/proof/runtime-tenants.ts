@@ -1,5 +1,5 @@
 /** Many tenants on few connections, while connections break: nobody sees a row of another tenant. */
-import { Database, type DatabaseOptions } from '../../runtime/index.ts';
+import { Database } from '../../runtime/index.ts';
 import type { ApplicationDatabase } from '../runtime/fixture.ts';
 import { startPgbouncer } from '../runtime/pgbouncer.ts';
 import { NetworkProxy } from '../runtime/proxy.ts';

@@ -12,8 +12,9 @@ beforeAll(async () => {
 });
 afterAll(() => testbed.drop());
 
-it.each(['nothing', 'PgBouncer'] as const)(
+it.for(['nothing', 'PgBouncer'] as const)(
   'tenants that share connections through %s see only their own rows while connections are cut',
+  { timeout: 120_000 },
   async (through, context) => {
     const missing = through === 'PgBouncer' ? whyNoPgbouncer() : undefined;
     if (missing) return context.skip(missing);
@@ -24,5 +25,4 @@ it.each(['nothing', 'PgBouncer'] as const)(
     });
     expect(summary).toMatch(/600 reads of own rows, with [1-9]\d* connections cut/);
   },
-  120_000,
 );
