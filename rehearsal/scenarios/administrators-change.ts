@@ -29,7 +29,8 @@ export const scenario: Scenario = {
   name: 'administrators-change',
   title:
     'Entra administrators are renamed, added, put first and replaced, each in one deployment, and those that left own nothing',
-  environments: ['development', 'staging'],
+  needs: ['passwordlessLogin'],
+  prefers: ['noReplica', 'burstable'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { directory } = sandbox.azure;

@@ -66,7 +66,8 @@ export const scenario: Scenario = {
   name: 'azure-answers-differently',
   title:
     'Display names of regions, unknown properties, empty texts, another spelling of identities, and a standby without a zone cause no change',
-  environments: ['production', 'staging', 'development'],
+  needs: [],
+  prefers: ['replica'],
   startsFrom: 'deployed',
   async run(sandbox) {
     sandbox.interceptAnswer = ({ method, host, path }, answer) =>

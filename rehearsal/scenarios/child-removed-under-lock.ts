@@ -11,7 +11,7 @@ export const scenario: Scenario = {
   name: 'child-removed-under-lock',
   title:
     'A child of a locked server can be removed only after the lock was lifted; the next deployment restores the lock',
-  environments: ['production'],
+  needs: ['replica', 'virtualEndpoint', 'lock'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { azure } = sandbox;

@@ -13,7 +13,7 @@ export const scenario: Scenario = {
   name: 'region-moved',
   title:
     'A region without capacity is left for another one under new names; under the old names the plan is refused and keeps everything',
-  environments: ['development'],
+  needs: ['unprotected', 'newGroup'],
   startsFrom: 'empty',
   async run(sandbox) {
     sandbox.intercept = ({ method, path, body }) =>

@@ -85,7 +85,7 @@ const edits: Readonly<Record<string, (document: string) => string>> = {
 export const scenario: Scenario = {
   name: 'replacement-refused',
   title: 'With the lock in place no change replaces or destroys data, and Azure is asked to change nothing',
-  environments: ['staging'],
+  needs: ['lock', 'noReplica', 'privateEndpoint'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { azure } = sandbox;

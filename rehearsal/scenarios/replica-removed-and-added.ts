@@ -7,7 +7,7 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'replica-removed-and-added',
   title: 'After its lock was lifted, a replica is removed with its endpoint, and created again with the lock',
-  environments: ['production'],
+  needs: ['replica', 'virtualEndpoint', 'lock'],
   startsFrom: 'deployed',
   waitSeconds: 300,
   async run(sandbox) {

@@ -18,7 +18,7 @@ function scaledSince(sandbox: Sandbox, from: number): string[] {
 export const scenario: Scenario = {
   name: 'scale-pair',
   title: 'A pair scales up from its replica and down from its primary, in one deployment each',
-  environments: ['production'],
+  needs: ['replica'],
   startsFrom: 'deployed',
   waitSeconds: 60,
   async run(sandbox) {

@@ -19,7 +19,7 @@ export const scenario: Scenario = {
   name: 'server-dropped',
   title:
     'A server that was deleted in Azure is not created again, empty, unless the lock is lifted; revived, it continues',
-  environments: ['staging'],
+  needs: ['lock', 'noReplica'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { state } = sandbox.azure;

@@ -5,7 +5,7 @@ export const scenario: Scenario = {
   name: 'standby-after-burstable',
   title:
     'A Burstable server gets a larger tier and then a standby; both at once, and another mode, are refused in the plan',
-  environments: ['development'],
+  needs: ['burstable', 'zones', 'noReplica'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const larger = ({ server }: EnvironmentInput) => {

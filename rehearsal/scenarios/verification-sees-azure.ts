@@ -12,7 +12,7 @@ export const scenario: Scenario = {
   name: 'verification-sees-azure',
   title:
     'llama-db verify finds changes made in Azure by hand, and those that the next deployment does not revert',
-  environments: ['production'],
+  needs: ['replica', 'lock'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const initial = await found(sandbox);

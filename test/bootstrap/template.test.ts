@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { federationOf } from '../../bootstrap/federation.ts';
 import { stableGuid } from '../../bootstrap/roles.ts';
 import { bootstrapTemplate, resourceProviders } from '../../bootstrap/template.ts';
-import { environments, parseEnvironments } from '../../environments/index.ts';
+import { parseEnvironments } from '../../environments/collection.ts';
 import { resolve } from '../../environments/resolved.ts';
+import { environments } from '../support/environments.ts';
 
 const run = promisify(execFile);
 const prefix = 'repo:acme@1234/database@5678';

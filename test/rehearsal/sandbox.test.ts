@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { environments, parseChanged } from '../../environments/index.ts';
+import { environments } from '../../environments/index.ts';
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { LeakSearch } from '../../rehearsal/sandbox/leaks.ts';
@@ -109,7 +109,7 @@ describe('a testbed with a replica', () => {
   }) => {
     skip(missing !== undefined, missing);
     const secrets = new Secrets();
-    const settings = parseChanged(environments.inputOf('production'));
+    const settings = environments.changed(environments.inputOf('production'));
     const name = settings.replica?.name ?? '';
     const testbed = await Testbed.build({ settings, secrets });
     try {

@@ -1,9 +1,14 @@
 // Duration: 405 s
-/** Every scenario of rehearsal/scenarios/, quick, on the first of its environments. */
+/** Every scenario of rehearsal/scenarios/, quick, on the first environment with the traits that it needs. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EnvironmentName, environments } from '../../environments/index.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
-import { runScenario, scenarios } from '../../rehearsal/sandbox/scenario.ts';
+import {
+  environmentsFor,
+  runScenario,
+  scenarios,
+  whyNoEnvironment,
+} from '../../rehearsal/sandbox/scenario.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();
@@ -51,7 +56,8 @@ describe('rehearsal', () => {
     { timeout },
     async (scenario, context) => {
       context.skip(missing !== undefined, missing);
-      const [environment] = scenario.environments;
+      const [environment] = environmentsFor(scenario);
+      if (environment === undefined) return context.skip(true, whyNoEnvironment(scenario));
       const sharesProvider = scenario.startsProvider !== true;
       const sandbox =
         scenario.startsFrom === 'deployed'
