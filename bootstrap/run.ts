@@ -5,7 +5,7 @@ import { resourceProviders } from './template.ts';
 
 export interface BootstrapTarget {
   readonly subscriptionId: string;
-  /** What it prepares: `llama-mapper-production`. */
+  /** The pipeline that it prepares: `llama-mapper-production`. */
   readonly pipeline: string;
   /** Region of the deployment's record. */
   readonly location: string;

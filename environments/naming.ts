@@ -2,7 +2,7 @@
 import { limited, limitedWord } from '../azure/resource-names.ts';
 
 /**
- * Names with the longest environment's name (32 characters) fit into a server's 63 and a network's 64, because a rule
+ * Names with the longest environment's name (32 characters) fit into the 63 of a virtual endpoint, because a rule
  * limits both names of the project (`names/project`). Names with a lower limit end in a digest if they are too long.
  */
 export function naming(project: { readonly name: string; readonly organization: string }) {

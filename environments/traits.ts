@@ -1,6 +1,7 @@
 /** Traits of environments. Rehearsals and tests choose an environment by its traits, and none by its name. */
 import { region } from '../azure/regions.ts';
 import { parseSku } from '../azure/skus.ts';
+import { majorVersions } from '../azure/versions.ts';
 import type { EnvironmentInput } from './settings.ts';
 
 interface TraitRule {
@@ -14,6 +15,10 @@ function defineTraits<const Name extends string>(
 ): Readonly<Record<Name, TraitRule>> {
   return rules;
 }
+
+const supported = majorVersions.filter((one) => one.supported).map((one) => one.version);
+const [oldest, newest] = [Math.min(...supported), Math.max(...supported)];
+const version = ({ version = 17 }: EnvironmentInput['server']) => version;
 
 export const traits = defineTraits({
   replica: { words: 'a replica', has: ({ replica }) => replica !== undefined },
@@ -54,6 +59,9 @@ export const traits = defineTraits({
   },
   newGroup: { words: 'a resource group of its own', has: ({ resourceGroup }) => !resourceGroup.existing },
   autoGrow: { words: 'storage.autoGrow', has: ({ server }) => server.storage.autoGrow !== false },
+  shrinkableDisk: { words: 'a disk above 32 GB', has: ({ server }) => server.storage.sizeGb > 32 },
+  upgradable: { words: 'a PostgreSQL before the newest', has: ({ server }) => version(server) < newest },
+  upgraded: { words: 'a PostgreSQL after the oldest', has: ({ server }) => version(server) > oldest },
   passwordlessLogin: {
     words: 'password login off',
     has: ({ server }) => server.authentication.passwordLogin !== true,

@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../core/fault.ts';
+import { firstEnvironment } from '../common/options.ts';
 import { exists, type Scaffold, Source } from './scaffold.ts';
 
 export interface Template {

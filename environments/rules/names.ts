@@ -71,7 +71,7 @@ function hostNames({ server, replica, virtualEndpoint, keyVault, state }: Candid
   };
 }
 
-const projectName = /^(?=.{2,22}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
+const projectName = /^(?=.{2,21}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
 export const nameRules = defineRules({
   'names/reserved-word': {
@@ -94,8 +94,8 @@ export const nameRules = defineRules({
   }),
 
   'names/project': {
-    rule: 'both names of the project are 2-22 lower-case letters, digits and single hyphens and start with a letter: the longest name made of one, that of a replica in an environment with a name of 32 characters, then fits into the 63 of a server',
-    source: `environments/naming.ts; ${urls.naming}; ${urls.provider}/validate/flexible_server_name.go`,
+    rule: 'both names of the project are 2-21 lower-case letters, digits and single hyphens and start with a letter: the longest name made of one, that of a virtual endpoint in an environment with a name of 32 characters, then fits into 63',
+    source: `environments/naming.ts; ${urls.endpoints}`,
     check: ({ project }) =>
       (['name', 'organization'] as const).flatMap((field) =>
         check(projectName.test(project[field]), `project.${field}`, project[field], {

@@ -31,6 +31,19 @@ export const surroundingRows: readonly Row[] = [
     source: /datatype-character/,
   },
   {
+    what: "a project's name of 22 characters",
+    id: 'names/project',
+    change: { 'project.name': 'a'.repeat(22) },
+    source: /environments\/naming\.ts/,
+    remedy: /environments\/project\.ts/,
+  },
+  {
+    what: "an organization's name with two hyphens in a row",
+    id: 'names/project',
+    change: { 'project.organization': 'acme--data' },
+    source: /environments\/naming\.ts/,
+  },
+  {
     what: "an environment's name that is not a stack id",
     id: 'names/environment',
     from: development,
