@@ -19,8 +19,8 @@ export function naming(project: { readonly name: string; readonly organization: 
     replica: `${name}-replica-${environment}`,
     virtualEndpoint: `${name}-endpoint-${environment}`,
     database: name.replaceAll('-', '_'),
-    /** @param what the purpose of an Entra group or identity, like `application` */
-    principal: (what: string) => `${name}-${what}-${environment}`,
+    /** @param what the purpose of an Entra group or identity, like `application`. PostgreSQL has a role of this name */
+    principal: (what: string) => limited(63, `${name}-${what}-${environment}`),
     keyVault: limited(24, `${organization}-kv-${environment}`),
     logAnalytics: limited(63, `${organization}-logs-${environment}`),
     actionGroup: `${name}-alerts-${environment}`,

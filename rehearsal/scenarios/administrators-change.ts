@@ -29,8 +29,8 @@ export const scenario: Scenario = {
   name: 'administrators-change',
   title:
     'Entra administrators are renamed, added, put first and replaced, each in one deployment, and those that left own nothing',
-  needs: ['passwordlessLogin'],
-  prefers: ['noReplica', 'burstable'],
+  needs: ['passwordlessLogin', 'noReplica'],
+  prefers: ['burstable'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { directory } = sandbox.azure;

@@ -3,37 +3,10 @@ import { resourceNames } from '../../azure/resource-names.ts';
 import { parseEnvironments } from '../../environments/collection.ts';
 import { naming } from '../../environments/naming.ts';
 import { describeTraits, namesWith, traits } from '../../environments/traits.ts';
+import { renamed } from '../support/acme.ts';
 import { environments } from '../support/environments.ts';
 
 const inputs = Object.fromEntries(environments.names.map((name) => [name, environments.inputOf(name)]));
-
-/** Production with every name of another project. */
-function renamed(project: { name: string; organization: string }, environment: string) {
-  const names = naming(project)(environment);
-  const input = environments.inputOf('production');
-  const { network, server, database, state } = input;
-  if (network.mode === 'public' || !network.recovery || !input.replica || state.backend !== 'azurerm')
-    throw new Error('production has a replica');
-  Object.assign(input, { name: environment, project, tags: names.tags, state: { ...state, ...names.state } });
-  input.resourceGroup.name = names.resourceGroup;
-  Object.assign(input, { recoveryResourceGroup: { name: names.recoveryResourceGroup } });
-  network.primary.virtualNetwork.name = names.virtualNetwork;
-  network.recovery.virtualNetwork.name = names.recoveryVirtualNetwork;
-  network.primary.endpointSubnet.name = names.endpointSubnet;
-  server.name = names.server;
-  input.replica.name = names.replica;
-  input.virtualEndpoint = { name: names.virtualEndpoint };
-  database.name = names.database;
-  input.keyVault.name = names.keyVault;
-  input.logAnalytics.name = names.logAnalytics;
-  Object.assign(input.monitoring.actionGroup, {
-    name: names.actionGroup,
-    shortName: names.actionGroupShortName,
-  });
-  if (input.longTermBackup) input.longTermBackup.vaultName = names.backupVault;
-  if (input.budget) input.budget.name = names.budget;
-  return { input, names };
-}
 
 const longest = 'a1234567890-123456789';
 
@@ -43,13 +16,16 @@ describe('names from the project and the environment', () => {
     ['a long environment alone', 'acme', 'e-1234567890-1234567890-12345678'],
     ['the shortest of both', 'ab', 'e'],
   ])('fit into every limit of Azure: %s', (_, name, environment) => {
-    const { input } = renamed({ name, organization: name }, environment);
+    const { input } = renamed('production', { name, organization: name }, environment);
     expect(parseEnvironments([input]).map((one) => one.name)).toEqual([environment]);
   });
 
   it('are those of the settings of the tests', () => {
-    const { names } = renamed({ name: 'llama-mapper', organization: 'comply-ai' }, 'production');
-    const { input } = renamed({ name: 'llama-mapper', organization: 'comply-ai' }, 'production');
+    const { input, names } = renamed(
+      'production',
+      { name: 'llama-mapper', organization: 'comply-ai' },
+      'production',
+    );
     expect({ ...input, monitoring: null }).toEqual({
       ...environments.inputOf('production'),
       tags: names.tags,

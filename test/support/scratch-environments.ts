@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { inputs } from '../../environments/list.ts';
 
 /** Names as identifiers: `pre-prod` is exported as `preProd`. */
-function identifier(name: string): string {
+export function identifier(name: string): string {
   return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
