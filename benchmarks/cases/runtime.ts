@@ -15,7 +15,7 @@ const write = `INSERT INTO llama.storage_records (tenant_id, source_data_hash, m
                VALUES ($1, 'h', '{}', 'm', 'd')`;
 const begin = (access: string) =>
   `BEGIN; RESET ALL; COMMIT; BEGIN ISOLATION LEVEL READ COMMITTED ${access} NOT DEFERRABLE`;
-/** What the runtime sends to begin a transaction of a tenant. */
+/** The statement with which the runtime begins a transaction of a tenant. */
 const context = `
   SELECT llama.set_tenant_context($1, $2, $3::uuid, $4::inet, $5),
          pg_catalog.set_config('statement_timeout', $6, true),

@@ -153,8 +153,7 @@ export class Connection {
    * @throws DatabaseFailure `statement/unanswered` after the deadline, `connection/lost` if the connection breaks
    */
   async run<Result>(deadlineMs: number, statement: () => Promise<Result>, isCommit = false): Promise<Result> {
-    if (this.#lost) throw this.lost(this.#lost);
-    if (this.#ended) throw this.lost(new Error('the connection has ended'));
+    this.requireUsable();
     this.#busySince = performance.now();
     this.#bytesSeen = this.#socket.bytesRead;
     this.#isCommitting = isCommit;
@@ -173,6 +172,11 @@ export class Connection {
     } finally {
       this.#busySince = undefined;
     }
+  }
+
+  /** @throws DatabaseFailure `connection/lost` if the connection broke or was ended */
+  requireUsable(): void {
+    if (!this.isUsable) throw this.lost(this.#lost ?? new Error('the connection has ended'));
   }
 
   #unanswered(deadlineMs: number): DatabaseFailure {

@@ -33,7 +33,7 @@ export interface ClientOptions {
   readonly deadlineMs: number;
 }
 
-/** What a transaction knows of its client beside the public interface. */
+/** The client as its transaction sees it, beside the public interface. */
 export class TransactionClient extends EventEmitter {
   readonly tenant: string;
   readonly isReadOnly: boolean;

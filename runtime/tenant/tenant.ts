@@ -57,7 +57,7 @@ export class Tenant {
 
   /**
    * Commits what `work` does, or nothing. It begins again, with `work`, after a failure that passes and left nothing behind.
-   * Inside of another transaction of the same tenant it joins that one.
+   * Inside of another transaction of the same tenant it joins that one, whose options apply.
    *
    * @throws DatabaseFailure; the errors of `work` and of its statements pass unchanged
    */

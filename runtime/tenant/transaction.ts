@@ -70,17 +70,20 @@ export async function attempt<Result>(
   }
   const client = new TransactionClient({ ...options, connection, deadlineMs: target.statementMs + graceMs });
   const stop = () => connection.abandon(aborted(signal));
+  let isInWork = false;
   try {
     if (signal?.aborted) throw aborted(signal);
     signal?.addEventListener('abort', stop, { once: true });
     await start(connection, options);
+    isInWork = true;
     const result = await worked(client, options, work);
+    isInWork = false;
     signal?.removeEventListener('abort', stop);
     if (signal?.aborted) throw aborted(signal);
     return { result, lsn: await commit(connection, options) };
   } catch (error) {
     client.close();
-    throw await failed(error, client, connection, options);
+    throw await failed(error, isInWork, client, connection, options);
   } finally {
     signal?.removeEventListener('abort', stop);
     client.close();
@@ -185,6 +188,8 @@ async function commit(
   { target, isReadOnly }: AttemptOptions,
 ): Promise<Lsn | undefined> {
   const { client } = connection;
+  // Nothing was sent yet, so the outcome is known.
+  connection.requireUsable();
   let isUnreplicated = false;
   const watch = (notice: { readonly routine?: string | undefined }) => {
     isUnreplicated ||= notice.routine === 'SyncRepWaitForLSN';
@@ -243,12 +248,14 @@ function unknownOutcome(cause: unknown): DatabaseFailure {
 
 async function failed(
   error: unknown,
+  isInWork: boolean,
   client: TransactionClient,
   connection: Connection,
   { target, signal }: AttemptOptions,
 ): Promise<AttemptFailed> {
-  // The work may have wrapped the error, or failed because of an earlier one.
-  const reason = client.curable ?? error;
+  // The work may have wrapped the error of a statement, or failed because of an earlier one. An error of its own, such as of a
+  // request to another service, says nothing about this connection.
+  const reason = client.curable ?? (isInWork ? undefined : error);
   target.failed(reason, connection);
   // A statement that the work did not await goes on.
   if (connection.isUsable)

@@ -1,5 +1,5 @@
 // Duration: 40 s
-/** What a network and a server do to connections, against a real primary with a synchronous standby. */
+/** Failures of the network and of a server, with a real primary with a synchronous standby. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -228,6 +228,84 @@ it('a transaction of which the outcome is unknown is not repeated, unless marked
   expect(runs).toBe(1);
   await losing(true);
   expect(runs).toBe(2);
+});
+
+it('a transaction whose connection ends while the work does something else is repeated', async () => {
+  const db = database(servers.primary.port);
+  let runs = 0;
+  await db.tenant('acme').transaction(async (tx) => {
+    runs += 1;
+    await tx.query(insertRecord, ['acme', randomUUID(), today]);
+    if (runs > 1) return;
+    const { rows } = await tx.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await servers.terminate(rows[0]?.pid ?? 0);
+    await until(async () => (await servers.sessions()) === 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  });
+  expect(runs).toBe(2);
+});
+
+it('a failure of another service in the work is neither repeated nor held against the server', async () => {
+  const db = database(servers.primary.port);
+  await Promise.all([write(db), write(db)]);
+  const idle = gauges(db)?.idle;
+  let runs = 0;
+  const failing = db.tenant('acme').transaction(async () => {
+    runs += 1;
+    throw Object.assign(new Error('connect ECONNREFUSED 192.0.2.1:443'), { code: 'ECONNREFUSED' });
+  });
+  await expect(failing).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  expect(runs).toBe(1);
+  expect(gauges(db)).toMatchObject({ idle, breaker: 'closed' });
+});
+
+it('a COMMIT that waits for its standby is not canceled by its signal', async () => {
+  const db = database(servers.primary.port);
+  await servers.query("ALTER SYSTEM SET synchronous_commit = 'on'");
+  await servers.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  await servers.query('SELECT pg_reload_conf()');
+  const controller = new AbortController();
+  const id = randomUUID();
+  try {
+    const committing = db
+      .tenant('acme')
+      .transaction((tx) => tx.query(insertRecord, ['acme', id, today]), { signal: controller.signal });
+    const waiting = "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    await until(async () => (await servers.query(waiting)).length === 1);
+    controller.abort();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await servers.query(waiting)).toHaveLength(1);
+    expect((await servers.stored([id])).size).toBe(0);
+    await servers.query('ALTER SYSTEM RESET synchronous_standby_names');
+    await servers.query('SELECT pg_reload_conf()');
+    await committing;
+    expect((await servers.stored([id])).size).toBe(1);
+  } finally {
+    await servers.query('ALTER SYSTEM RESET synchronous_standby_names');
+    await servers.query('ALTER SYSTEM RESET synchronous_commit');
+    await servers.query('SELECT pg_reload_conf()');
+  }
+});
+
+it('a canceled wait for the standby is not reported as a commit', async () => {
+  const db = database(servers.primary.port);
+  await servers.query("ALTER SYSTEM SET synchronous_commit = 'on'");
+  await servers.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  await servers.query('SELECT pg_reload_conf()');
+  try {
+    const committing = db
+      .tenant('acme')
+      .transaction((tx) => tx.query(insertRecord, ['acme', randomUUID(), today]));
+    committing.catch(() => undefined);
+    const waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    await until(async () => (await servers.query(waiting)).length === 1);
+    await servers.query(`SELECT pg_cancel_backend(pid) FROM (${waiting}) AS waiting`);
+    await expect(committing).rejects.toMatchObject({ code: 'transaction/outcome-unknown' });
+  } finally {
+    await servers.query('ALTER SYSTEM RESET synchronous_standby_names');
+    await servers.query('ALTER SYSTEM RESET synchronous_commit');
+    await servers.query('SELECT pg_reload_conf()');
+  }
 });
 
 it('a serialization failure is repeated', async () => {

@@ -93,7 +93,7 @@ export class NetworkProxy {
         else setTimeout(() => to.write(bytes), this.delayMs);
       });
       from.on('close', () => {
-        this.#pairs.delete(pair);
+        if (near.destroyed && far.destroyed) this.#pairs.delete(pair);
         // A server that is gone says nothing to the other side.
         if (!this.#swallows) to.destroy();
       });
