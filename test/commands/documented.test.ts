@@ -32,6 +32,8 @@ const runBy: Readonly<Record<string, string>> = {
   'prove kills': 'test/proof/deploying.test.ts',
   'prove partitions': 'test/proof/partitions.test.ts',
   'prove retention': 'test/proof/retention.test.ts',
+  'prove runtime-failures': 'test/proof/runtime-failures.test.ts',
+  'prove runtime-tenants': 'test/proof/runtime-tenants.test.ts',
   rehearse: 'test/rehearsal/report.test.ts',
   'rehearse-faults': 'test/rehearsal/faults.test.ts',
   repair: 'test/database/schema/repair.test.ts',

@@ -1,10 +1,10 @@
 // Duration: 20 s
 /** A short form of `llama-db prove runtime-tenants`. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Random } from '../proof/random.ts';
-import { proveRuntimeTenants } from '../proof/runtime-tenants.ts';
-import { type ApplicationDatabase, applicationDatabase } from './fixture.ts';
-import { whyNoPgbouncer } from './pgbouncer.ts';
+import { type ApplicationDatabase, applicationDatabase } from '../runtime/fixture.ts';
+import { whyNoPgbouncer } from '../runtime/pgbouncer.ts';
+import { Random } from './random.ts';
+import { proveRuntimeTenants } from './runtime-tenants.ts';
 
 let testbed: ApplicationDatabase;
 beforeAll(async () => {
