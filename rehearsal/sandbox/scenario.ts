@@ -24,6 +24,12 @@ export interface Scenario extends Wanted {
    */
   readonly waitSeconds?: number;
   /**
+   * Whether `npm test` leaves it out, because it waits for minutes or resembles another. `LLAMA_REHEARSAL=all` includes
+   * it.
+   * @default false
+   */
+  readonly isLong?: boolean;
+  /**
    * Whether Terraform starts the provider for each run in tests too, as in a rehearsal and in a real deployment.
    * Otherwise one process serves all runs of the scenario that it does not stop.
    * @default false

@@ -74,6 +74,7 @@ export const scenario: Scenario = {
     'Display names of regions, unknown properties, empty texts, another spelling of identities, and a standby without a zone cause no change',
   needs: [],
   prefers: ['replica'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     sandbox.interceptAnswer = ({ method, host, path }, answer) =>

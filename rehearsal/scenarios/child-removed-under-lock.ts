@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   title:
     'A child of a locked server can be removed only after the lock was lifted; the next deployment restores the lock',
   needs: ['replica', 'virtualEndpoint', 'lock'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const { azure } = sandbox;

@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   title:
     'Destroying an unprotected environment leaves nothing but the vault that Azure keeps for its retention period',
   needs: ['unprotected', 'noReplica'],
+  isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 120,
   endsWithEmptyPlan: false,

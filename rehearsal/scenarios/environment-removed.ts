@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   title:
     'A protected environment is destroyed only after a deployment has lifted its protection, and leaves nothing but its vault',
   needs: ['lock', 'noReplica'],
+  isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 120,
   endsWithEmptyPlan: false,

@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   title:
     'A region without capacity is left for another one under new names; under the old names the plan is refused and keeps everything',
   needs: ['unprotected', 'newGroup'],
+  isLong: true,
   startsFrom: 'empty',
   async run(sandbox) {
     const { location: from, resourceGroup } = sandbox.settings;

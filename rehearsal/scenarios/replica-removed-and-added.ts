@@ -9,6 +9,7 @@ export const scenario: Scenario = {
   name: 'replica-removed-and-added',
   title: 'After its lock was lifted, a replica is removed with its endpoint, and created again with the lock',
   needs: ['replica', 'virtualEndpoint', 'lock'],
+  isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 300,
   async run(sandbox) {

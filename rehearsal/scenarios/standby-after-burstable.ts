@@ -10,6 +10,7 @@ export const scenario: Scenario = {
   title:
     'A Burstable server gets a larger tier and then a standby; both at once, and another mode, are refused in the plan',
   needs: ['burstable', 'zones', 'noReplica'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const larger = ({ server }: EnvironmentInput) => {

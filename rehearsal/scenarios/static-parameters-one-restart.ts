@@ -13,6 +13,7 @@ export const scenario: Scenario = {
     'Changing several static parameters restarts the server once, at the end, and leaves no pending restart',
   needs: [],
   prefers: ['replica'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const moment = Date.now();

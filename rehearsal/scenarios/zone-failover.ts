@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   title: 'A failover to the standby exchanges the zones, keeps committed rows, and leaves an empty plan',
   needs: ['zoneRedundant'],
   prefers: ['replica'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const zones = () => {
