@@ -4,11 +4,10 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { azurermVersion } from '../../azure/provider.ts';
 import { Fault } from '../../core/fault.ts';
 
 const minimumVersion = [1, 11] as const;
-/** The version that this project's bindings pin (@cdktf/provider-azurerm 14.23.1). */
-export const azurermVersion = '4.55.0';
 
 const missing = { exitCode: 3 };
 

@@ -1,4 +1,6 @@
 /** A timeline as one self-contained page: no script, no font, no network. */
+
+import { azurermVersion } from '../../azure/provider.ts';
 import { nameOf } from '../../azure/resource-id.ts';
 import { duration } from '../../core/text.ts';
 import type { Timeline } from './model.ts';
@@ -73,7 +75,7 @@ function waitsTable({ figures }: Timeline): string {
     ({ type, count, longest, rule }) =>
       `<tr><td><code>${escaped(type)}</code></td><td class="number">${count}</td><td class="number">${duration(longest)}</td><td>${escaped(rule)}</td></tr>`,
   );
-  return `<section><h2>Hard-coded waits of azurerm 4.55.0</h2>
+  return `<section><h2>Hard-coded waits of azurerm ${azurermVersion}</h2>
 <table><thead><tr><th>resource</th><th class="number">count</th><th class="number">longest</th><th>rule in the provider's source</th></tr></thead>
 <tbody>${rows.join('')}</tbody></table></section>`;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TerraformStack } from 'cdktf';
 import { afterEach, describe, expect, it, type TestContext } from 'vitest';
+import { azurermVersion } from '../../azure/provider.ts';
 import { ActionGroup } from '../../constructs/action-group.ts';
 import { ActivityAlerts } from '../../constructs/activity-alerts.ts';
 import { KeyVaultAlerts, ServerAlerts } from '../../constructs/alerts.ts';
@@ -177,13 +178,13 @@ async function whatIsMissing(): Promise<string | undefined> {
   }
   const mirror = join(
     homedir(),
-    '.terraform.d/plugins/registry.terraform.io/hashicorp/azurerm/4.55.0',
+    `.terraform.d/plugins/registry.terraform.io/hashicorp/azurerm/${azurermVersion}`,
     `${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`,
   );
-  return existsSync(mirror) ? undefined : `needs the azurerm 4.55.0 provider in ${mirror}`;
+  return existsSync(mirror) ? undefined : `needs the azurerm ${azurermVersion} provider in ${mirror}`;
 }
 
-describe('terraform validate with azurerm 4.55.0', () => {
+describe(`terraform validate with azurerm ${azurermVersion}`, () => {
   it('finds no error and no warning in a stack of everything created', async (context) => {
     const validation = await validate(context, (stack) => {
       const vault = new KeyVault(stack, 'keyVault', {
