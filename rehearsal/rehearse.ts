@@ -46,11 +46,10 @@ export async function rehearse(options: RehearsalOptions): Promise<readonly Rehe
   await requireWritable(options, chosen);
   findTerraform();
   await findProvider();
-  const deployer = findCdktf() === undefined ? 'terraform' : 'cdktf';
-  if (deployer === 'terraform')
-    log(
-      'Note: cdktf-cli, an optional dependency, is not installed. Its steps (synthesis, terraform init, plan, apply) run one by one.',
-    );
+  const cdktf = findCdktf();
+  const deployer = 'program' in cdktf ? 'cdktf' : 'terraform';
+  if ('reason' in cdktf)
+    log(`Note: ${cdktf.reason}. Its steps (synthesis, terraform init, plan, apply) run one by one.`);
   const rehearsal = new Rehearsal(options, { environment, deployer });
   try {
     return await thenClose(
