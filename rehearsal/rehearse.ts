@@ -1,6 +1,6 @@
 /** A whole rehearsal: runs scenarios, writes their pages, and removes everything at the end. */
 import { Fault } from '../core/fault.ts';
-import { duration, messageOf } from '../core/text.ts';
+import { duration, messageOf, wrapped } from '../core/text.ts';
 import { environments } from '../environments/index.ts';
 import { NotClosed, thenClose } from '../local/closing.ts';
 import type { Line } from '../local/processes/program.ts';
@@ -161,12 +161,13 @@ async function choose({ environment, scenario, all }: RehearsalOptions): Promise
   return (await scenarios()).filter(({ environments }) => environments.includes(name));
 }
 
-/** One line per scenario: its name, its title and its environments. */
+/** Each scenario: its name, its environments, its title. */
 export async function describeScenarios(): Promise<string> {
   const known = await scenarios();
-  const width = Math.max(...known.map(({ name }) => name.length)) + 2;
   return known
-    .map(({ name, title, environments }) => `${name.padEnd(width)}${title} (${environments.join(', ')})\n`)
+    .map(
+      ({ name, title, environments }) => `${name} (${environments.join(', ')})\n  ${wrapped(title, 78, 2)}\n`,
+    )
     .join('');
 }
 

@@ -35,7 +35,7 @@ ${figureTiles(timeline)}
 </section>
 ${checks.length > 0 ? `<section><h2>Checks that held</h2><ol class="checks">${checks.map(({ claim }) => `<li>${escaped(claim)}</li>`).join('')}</ol></section>` : ''}
 ${waitsTable(timeline)}
-<section><details><summary>All ${figures.operations} operations</summary>${operationsTable(timeline)}</details></section>
+<section><details><summary>${figures.operations === 1 ? 'The operation' : `All ${figures.operations} operations`}</summary>${operationsTable(timeline)}</details></section>
 </body>
 </html>
 `;
