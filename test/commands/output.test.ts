@@ -52,6 +52,7 @@ it('control characters of names are shown, in texts and in the table of findings
   if (!first) throw new Error('the catalogue is empty');
   const { run: _, ...check } = first;
   const text = renderTable({
+    subject: { version: '17.10', login: name, auditHead: null },
     checks: [
       { check, outcome: { status: 'failed', inspected: name, findings: [{ object: name, detail: name }] } },
       { check, outcome: { status: 'skipped', reason: name } },
