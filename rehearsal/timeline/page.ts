@@ -18,7 +18,7 @@ export function page(timeline: Timeline): string {
 </head>
 <body>
 <header>
-<p class="kicker">Rehearsal on one machine of ${escaped(environment)} · ${new Date(startedAt).toISOString().slice(0, 16).replace('T', ' ')} UTC</p>
+<p class="kicker">Rehearsal of ${escaped(environment)} on one machine · ${new Date(startedAt).toISOString().slice(0, 16).replace('T', ' ')} UTC</p>
 <h1>${escaped(title)}</h1>
 <p class="played">Azure is played by a local program, and its durations are not Azure's. Terraform, azurerm, PostgreSQL and the requests are real.
 ${escaped(`llama-db ${made.version}, commit ${made.commit}.`)}</p>
@@ -134,8 +134,8 @@ svg .rule { stroke: var(--line); } svg .tick { stroke: var(--line); stroke-dasha
 svg .band { fill: var(--band); }
 svg .fold { fill: var(--fold); } svg .folded { fill: var(--fold-ink); text-anchor: middle; font-size: 10.5px; } svg .folded.strong { font-weight: 650; font-size: 11.5px; }
 svg rect.run { fill: var(--run); } svg rect.phase { fill: var(--phase); } svg rect.step { fill: var(--step); stroke: var(--card); stroke-width: .6; }
-svg rect.operation { fill: var(--operation); stroke: var(--card); stroke-width: .5; } svg.wide rect.wait { fill: url(#waiting-wide); } svg.narrow rect.wait { fill: url(#waiting-narrow); }
-svg.narrow { display: none; } svg.narrow .lane { text-anchor: start; }
+svg rect.operation { fill: var(--operation); stroke: var(--card); stroke-width: .5; } svg.wide rect.wait { fill: url(#waiting-wide); } svg.medium rect.wait { fill: url(#waiting-medium); }
+svg.narrow rect.wait { fill: url(#waiting-narrow); } svg.medium, svg.narrow { display: none; } svg.narrow .lane { text-anchor: start; }
 svg rect.refused, svg rect.failed { fill: var(--bad); } svg rect.abandoned { fill: var(--abandoned); }
 svg rect[class]:not(.band):not(.fold):hover { stroke: var(--ink); stroke-width: 1.5; }
 svg .label { fill: var(--on); font-size: 10.5px; pointer-events: none; }
@@ -148,9 +148,8 @@ th { text-align: left; color: var(--soft); font-weight: 550; } th, td { padding:
 tr:last-child td { border-bottom: 0; } .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.refused td, tr.failed td { color: var(--bad); } code { font-size: 12.5px; }
 details summary { cursor: pointer; font-weight: 650; margin-bottom: 8px; }
-@media (max-width: 900px) {
-  svg.wide { display: none; } svg.narrow { display: block; max-width: 620px; margin: 0 auto; }
-}
+@media (max-width: 1000px) { svg.wide { display: none; } svg.medium { display: block; } }
+@media (max-width: 600px) { svg.medium { display: none; } svg.narrow { display: block; } }
 @media (max-width: 700px) {
   body { padding: 18px 14px 32px; } h1 { font-size: 20px; } .checks { columns: 1; }
   .figures { grid-template-columns: 1fr 1fr; } .tile { padding: 8px 10px; } .tile strong { font-size: 18px; }

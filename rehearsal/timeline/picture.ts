@@ -5,7 +5,7 @@ import type { Bar, Timeline } from './model.ts';
 import { type Fold, foldWidth, scaleOf } from './scale.ts';
 
 interface Geometry {
-  readonly kind: 'wide' | 'narrow';
+  readonly kind: 'wide' | 'medium' | 'narrow';
   readonly width: number;
   /** Space on the left, for the names of the lanes. */
   readonly gutter: number;
@@ -16,6 +16,7 @@ interface Geometry {
 
 const geometries: readonly Geometry[] = [
   { kind: 'wide', width: 1320, gutter: 178, right: 24, above: 0 },
+  { kind: 'medium', width: 720, gutter: 130, right: 16, above: 0 },
   { kind: 'narrow', width: 360, gutter: 14, right: 14, above: 15 },
 ];
 const header = 58;
@@ -34,7 +35,7 @@ interface Lane {
   readonly height: number;
 }
 
-/** The picture for a wide screen and for a phone, of which the page shows one. */
+/** The picture for a screen, a tablet and a phone, of which the page shows one. */
 export function pictures(timeline: Timeline): string {
   return geometries.map((geometry) => picture(timeline, geometry)).join('\n');
 }
