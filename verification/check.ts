@@ -121,7 +121,7 @@ export interface Counts {
   readonly skipped: number;
 }
 
-/** What was verified, and as whom. */
+/** The verified server, and the login that read it. */
 export interface Subject {
   /** Major and minor version of PostgreSQL. */
   readonly version: string;
