@@ -10,7 +10,7 @@ export interface Scenario {
   readonly name: string;
   /** An assertion: the behaviour that it demonstrates. */
   readonly title: string;
-  /** Environments that it can run on. `npm test` runs it on the first. */
+  /** Environments that it can run on. Tests run it on the first. */
   readonly environments: readonly [EnvironmentName, ...EnvironmentName[]];
   /**
    * Whether it starts before the first deployment or after it. Scenarios that start `deployed` share one deployment:
@@ -22,6 +22,12 @@ export interface Scenario {
    * @default 0
    */
   readonly waitSeconds?: number;
+  /**
+   * Whether `npm test` leaves it out, because it waits for minutes or resembles another. `LLAMA_REHEARSAL=all` includes
+   * it.
+   * @default false
+   */
+  readonly isLong?: boolean;
   /**
    * Whether Terraform starts the provider for each run in tests too, as in a rehearsal and in a real deployment.
    * Otherwise one process serves all runs of the scenario that it does not stop.

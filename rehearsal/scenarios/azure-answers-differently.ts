@@ -67,6 +67,7 @@ export const scenario: Scenario = {
   title:
     'Display names of regions, unknown properties, empty texts, another spelling of identities, and a standby without a zone cause no change',
   environments: ['production', 'staging', 'development'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     sandbox.interceptAnswer = ({ method, host, path }, answer) =>

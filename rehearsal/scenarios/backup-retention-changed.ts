@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   title:
     'Another retention of the weekly backups gets a policy of its own, to which the backup of the server moves',
   environments: ['production'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const policies = () =>

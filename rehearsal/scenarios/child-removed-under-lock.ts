@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   title:
     'A child of a locked server can be removed only after the lock was lifted; the next deployment restores the lock',
   environments: ['production'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const { azure } = sandbox;

@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   name: 'destroy-development',
   title: 'Destroying development leaves nothing but the vault that Azure keeps for its retention period',
   environments: ['development'],
+  isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 120,
   endsWithEmptyPlan: false,

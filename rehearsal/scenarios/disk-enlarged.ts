@@ -5,6 +5,7 @@ export const scenario: Scenario = {
   name: 'disk-enlarged',
   title: 'The settings enlarge a disk with auto-grow in a deployment with resize: true',
   environments: ['staging'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const size = () => numberAt(sandbox.serverProperties('primary'), 'storage', 'storageSizeGB') ?? 0;

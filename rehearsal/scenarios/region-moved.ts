@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   title:
     'A region without capacity is left for another one under new names; under the old names the plan is refused and keeps everything',
   environments: ['development'],
+  isLong: true,
   startsFrom: 'empty',
   async run(sandbox) {
     sandbox.intercept = ({ method, path, body }) =>

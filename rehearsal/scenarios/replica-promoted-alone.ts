@@ -5,6 +5,7 @@ export const scenario: Scenario = {
   name: 'replica-promoted-alone',
   title: 'A plan does not replace a replica that an operator has promoted to a standalone server',
   environments: ['production'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     await new Operator(sandbox.azure).promoteAlone(sandbox.serverId('replica'));

@@ -8,6 +8,7 @@ export const scenario: Scenario = {
   name: 'replica-removed-and-added',
   title: 'After its lock was lifted, a replica is removed with its endpoint, and created again with the lock',
   environments: ['production'],
+  isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 300,
   async run(sandbox) {

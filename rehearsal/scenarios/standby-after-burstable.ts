@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   title:
     'A Burstable server gets a larger tier and then a standby; both at once, and another mode, are refused in the plan',
   environments: ['development'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const larger = ({ server }: EnvironmentInput) => {

@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   title:
     'Changing several static parameters restarts the server once, at the end, and leaves no pending restart',
   environments: ['production', 'staging', 'development'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const moment = Date.now();

@@ -4,6 +4,7 @@ export const scenario: Scenario = {
   name: 'tags-by-policy',
   title: 'A tag that a policy adds to every resource stays, and a plan that knows its name is empty',
   environments: ['development', 'staging', 'production'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     await sandbox.assertDeploys({ change: (input) => Object.assign(input, { policyTags: ['CostCentre'] }) });

@@ -8,6 +8,7 @@ export const scenario: Scenario = {
   title:
     'A token that expires during a deployment ends it with a clear error, and the next deployment converges',
   environments: ['development', 'staging', 'production'],
+  isLong: true,
   startsFrom: 'deployed',
   startsProvider: true,
   async run(sandbox) {

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   title:
     'A pair gets the next major version without its replica, which is created again; with it the plan is refused',
   environments: ['production'],
+  isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 120,
   // The local PostgreSQL keeps its version, so the post-deploy step fails at the end of each deployment after the upgrade.

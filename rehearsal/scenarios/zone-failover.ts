@@ -5,6 +5,7 @@ export const scenario: Scenario = {
   name: 'zone-failover',
   title: 'A failover to the standby exchanges the zones, keeps committed rows, and leaves an empty plan',
   environments: ['production'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const zones = () => {

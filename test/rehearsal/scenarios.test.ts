@@ -1,5 +1,5 @@
-// Duration: 405 s
-/** Every scenario of rehearsal/scenarios/, quick, on the first of its environments. */
+// Duration: 240 s
+/** The scenarios of rehearsal/scenarios/, on the first of their environments; quick unless complete. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EnvironmentName, environments } from '../../environments/index.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
@@ -7,7 +7,9 @@ import { runScenario, scenarios } from '../../rehearsal/sandbox/scenario.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();
-const isComplete = process.env['LLAMA_REHEARSAL'] === 'complete';
+const extent = process.env['LLAMA_REHEARSAL'];
+const isComplete = extent === 'complete';
+const includesLong = isComplete || extent === 'all';
 const timeout = isComplete ? 1_800_000 : 600_000;
 
 const all = await scenarios();
@@ -51,6 +53,7 @@ describe('rehearsal', () => {
     { timeout },
     async (scenario, context) => {
       context.skip(missing !== undefined, missing);
+      context.skip(scenario.isLong === true && !includesLong, 'takes minutes; LLAMA_REHEARSAL=all runs it');
       const [environment] = scenario.environments;
       const sharesProvider = scenario.startsProvider !== true;
       const sandbox =
