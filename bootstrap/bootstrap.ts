@@ -5,6 +5,7 @@ import { messageOf } from '../core/text.ts';
 import { environments } from '../environments/index.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { type FederationRequest, federationOf } from './federation.ts';
+import { pipelineName } from './roles.ts';
 import { type BootstrapResult, type PlannedChange, previewBootstrap, runBootstrap } from './run.ts';
 import { type BootstrapTemplate, bootstrapTemplate } from './template.ts';
 
@@ -30,7 +31,7 @@ export interface Bootstrapped {
 export async function bootstrap(request: BootstrapRequest, reporter: Reporter): Promise<Bootstrapped> {
   const settings = environments.named(request.environment);
   const { subscriptionId, template } = templateFor(settings, request);
-  const target = { subscriptionId, environment: settings.name, location: settings.location };
+  const target = { subscriptionId, pipeline: pipelineName(settings), location: settings.location };
   const about = { environment: settings.name, subscriptionId };
   if (request.mode === 'print') return { ...about, template };
   try {
@@ -108,7 +109,7 @@ function nextSteps(
     `Done: ${settings.name} is prepared. Set in the pipeline:`,
     `  ARM_SUBSCRIPTION_ID=${subscriptionId}`,
     ...Object.entries(outputs).map(([name, value]) => `  ${name}=${value}`),
-    `Then add the identity llama-mapper-${settings.name}-deploy to the Entra group ${group}. Deployments log in`,
+    `Then add the identity ${pipelineName(settings)}-deploy to the Entra group ${group}. Deployments log in`,
     'to the database under the name of that group (docs/bootstrap.md).',
   ];
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { environmentArgument, jsonOption, subscriptionOption } from './common/options.ts';
+import { environmentArgument, jsonOption, lastEnvironment, subscriptionOption } from './common/options.ts';
 import { printJson, print as printText, reporterFor } from './common/target.ts';
 
 interface BootstrapOptions {
@@ -34,7 +34,7 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Example: llama-db bootstrap production --subject-prefix repo:acme@1234/database@5678 --preview
+Example: llama-db bootstrap ${lastEnvironment} --subject-prefix repo:acme@1234/database@5678 --preview
 
 This prints the prefix of a GitHub repository:
   gh api repos/OWNER/REPOSITORY/actions/oidc/customization/sub --jq .sub_claim_prefix`,

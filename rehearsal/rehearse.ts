@@ -6,7 +6,14 @@ import { NotClosed, thenClose } from '../local/closing.ts';
 import type { Line } from '../local/processes/program.ts';
 import { type Rehearsed, report, requireWritable } from './report.ts';
 import { Sandbox, type SandboxEvent, type SandboxOptions } from './sandbox/sandbox.ts';
-import { runScenario, type Scenario, scenarioNamed, scenarios } from './sandbox/scenario.ts';
+import {
+  environmentsFor,
+  runScenario,
+  type Scenario,
+  scenarioNamed,
+  scenarios,
+  whyNoEnvironment,
+} from './sandbox/scenario.ts';
 import { findCdktf, findProvider, findTerraform } from './terraform/installation.ts';
 
 export interface RehearsalOptions {
@@ -158,16 +165,18 @@ async function choose({ environment, scenario, all }: RehearsalOptions): Promise
       { exitCode: 2 },
     );
   if (!all) return [await scenarioNamed(scenario ?? firstDeploy, name)];
-  return (await scenarios()).filter(({ environments }) => environments.includes(name));
+  return (await scenarios()).filter((one) => environmentsFor(one).includes(name));
 }
 
 /** Each scenario: its name, its environments, its title. */
 export async function describeScenarios(): Promise<string> {
   const known = await scenarios();
   return known
-    .map(
-      ({ name, title, environments }) => `${name} (${environments.join(', ')})\n  ${wrapped(title, 78, 2)}\n`,
-    )
+    .map((scenario) => {
+      const { name, title } = scenario;
+      const where = environmentsFor(scenario).join(', ') || whyNoEnvironment(scenario);
+      return `${wrapped(`${name} (${where})`, 78, 2)}\n  ${wrapped(title, 78, 2)}\n`;
+    })
     .join('');
 }
 
