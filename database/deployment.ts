@@ -107,6 +107,8 @@ export const deploymentSchema = z.object({
       role: z.enum(loginRoles),
     }),
   ),
+  /** Whether Azure Backup also keeps a weekly backup of the server. @default - false */
+  longTermBackup: z.boolean().optional(),
   pools: z.array(z.object({ name: z.string(), maxSize: z.number().int(), instances: z.number().int() })),
   partitions: z.object({
     monthsAhead: z.number().int(),

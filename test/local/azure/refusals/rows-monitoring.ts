@@ -103,6 +103,11 @@ export const monitoringRows: RefusedRows = {
     await put(local, backups, { properties: {} });
     return instance(local, local.server('absent'), 'weekly');
   },
+  'Long-term backup: vaultInAnotherRegion': async (local) => {
+    await local.create('main', { location: 'westus2' });
+    await put(local, backups, { properties: {} });
+    return instance(local, local.server('main'), 'weekly');
+  },
   'Long-term backup: policyNotFound': async (local) => {
     await local.create('main');
     await put(local, backups, { properties: {} });
