@@ -232,8 +232,8 @@ async function released(): Promise<unknown> {
   const { code, stdout, stderr } = await run(['post-deploy', '--url', server.url('migrator'), '--json']);
   expect(stderr).not.toMatch(/defect/);
   expect(code, stderr).toBe(0);
-  const { applied, findings } = JSON.parse(stdout);
-  return { code, applied, findings };
+  const { applied, restarted, schedules, outcome } = JSON.parse(stdout);
+  return { applied, restarted, schedules, outcome };
 }
 
 interface Check {
