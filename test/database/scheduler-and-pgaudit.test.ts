@@ -4,11 +4,11 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { roleChangeQuery } from '../../constructs/log-alerts.ts';
 import { synchronise } from '../../database/schedules.ts';
-import { environments } from '../../environments/index.ts';
 import { checks as scheduleChecks } from '../../verification/checks/schedules.ts';
 import { evaluate } from '../../verification/run.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
 import { type DebianPostgres, startDebianPostgres, whyNoDebianPostgres } from '../support/debian.ts';
+import { environments } from '../support/environments.ts';
 
 const reason = whyNoDebianPostgres();
 
