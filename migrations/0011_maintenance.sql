@@ -171,132 +171,60 @@ $$;
 COMMENT ON FUNCTION llama.erase_audit_content(text[], uuid[], timestamptz[], text) IS
   'Removes old_values and new_values of audit rows, and writes one ERASE row per tenant and month; returns the number of rows';
 
--- One month at a time, and in it only tenants that have rows there and whose retention can be over: each step finds the next
--- such tenant in both indexes. The product of all tenants and all months would take seconds for each batch.
 CREATE FUNCTION llama.erase_expired(batch_size integer, only_tenant text DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC'
-SET datestyle = 'ISO'
 AS $$
 DECLARE
   erased integer;
-  newest timestamptz;
-  months record;
-  missing integer;
-  batch record;
-  tenants text[] := '{}';
-  records uuid[] := '{}';
+  tenants text[];
+  records uuid[];
   due record;
 BEGIN
   -- Records of a tenant without a configuration, or with NULL days, are kept.
-  SELECT max(now() - make_interval(days => c.storage_retention_days)) INTO newest
-    FROM llama.tenant_configs AS c
-   WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant);
-  FOR months IN
-    SELECT i.inhparent = 'llama.storage_records'::regclass AS of_records,
-           coalesce((regexp_match(b.bound, 'FROM \(''([^'']+)''\)'))[1], '-infinity')::timestamptz AS lower,
-           coalesce((regexp_match(b.bound, 'TO \(''([^'']+)''\)'))[1], 'infinity')::timestamptz AS upper
-      FROM pg_inherits AS i
-      JOIN pg_class AS c ON c.oid = i.inhrelid
-     CROSS JOIN LATERAL pg_get_expr(c.relpartbound, c.oid) AS b (bound)
-     WHERE i.inhparent IN ('llama.storage_records'::regclass, 'llama.audit_trail'::regclass) AND NOT i.inhdetachpending
-     ORDER BY 1 DESC, 2
-  LOOP
-    CONTINUE WHEN months.of_records AND months.lower >= newest;
-    missing := batch_size - cardinality(records);
-    EXIT WHEN missing <= 0 OR newest IS NULL;
-    IF months.of_records THEN
-      WITH RECURSIVE present (tenant_id) AS (
-        SELECT ''::text
-        UNION ALL
-        SELECT s.tenant_id::text
-          FROM present AS p
-         CROSS JOIN LATERAL (
-           SELECT c.tenant_id FROM llama.tenant_configs AS c
-            WHERE c.tenant_id > p.tenant_id AND c.storage_retention_days >= 0
-              AND now() - make_interval(days => c.storage_retention_days) > months.lower
-              AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
-            ORDER BY c.tenant_id
-            LIMIT 1
-         ) AS c
-         CROSS JOIN LATERAL (
-           SELECT s.tenant_id FROM llama.storage_records AS s
-            WHERE s.tenant_id >= c.tenant_id AND s."timestamp" >= months.lower AND s."timestamp" < months.upper
-            ORDER BY s.tenant_id
-            LIMIT 1
-         ) AS s
-      ), expired AS (
-        SELECT r.tenant_id, r.id, r."timestamp"
-          FROM present AS p
-          JOIN llama.tenant_configs AS c ON c.tenant_id = p.tenant_id
-         CROSS JOIN LATERAL (
-           SELECT s.tenant_id, s.id, s."timestamp"
-             FROM llama.storage_records AS s
-            WHERE s.tenant_id = c.tenant_id AND s."timestamp" >= months.lower AND s."timestamp" < months.upper
-              AND s."timestamp" < now() - make_interval(days => c.storage_retention_days)
-            ORDER BY s."timestamp"
-            LIMIT missing
-              -- A lock on one row of one tenant must not delay the erasure for all.
-              FOR UPDATE SKIP LOCKED
-         ) AS r
-         WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
-         LIMIT missing
-      ), deleted AS (
-        DELETE FROM llama.storage_records AS s
-         USING expired AS e
-         WHERE s.tenant_id = e.tenant_id AND s.id = e.id AND s."timestamp" = e."timestamp"
-           AND s."timestamp" >= months.lower AND s."timestamp" < months.upper
-        RETURNING s.tenant_id, s.id
-      )
-      SELECT array_agg(d.tenant_id::text) AS tenants, array_agg(d.id) AS ids INTO batch FROM deleted AS d;
-    ELSE
-      -- A delete by another role copied the record into the trail. The copy has the retention of the record.
-      WITH RECURSIVE present (tenant_id) AS (
-        SELECT ''::text
-        UNION ALL
-        SELECT t.tenant_id::text
-          FROM present AS p
-         CROSS JOIN LATERAL (
-           SELECT c.tenant_id FROM llama.tenant_configs AS c
-            WHERE c.tenant_id > p.tenant_id AND c.storage_retention_days >= 0
-              AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
-            ORDER BY c.tenant_id
-            LIMIT 1
-         ) AS c
-         CROSS JOIN LATERAL (
-           SELECT t.tenant_id FROM llama.audit_trail AS t
-            WHERE t.table_name = 'storage_records' AND t.operation = 'DELETE' AND t.old_values IS NOT NULL AND t.erased_by IS NULL
-              AND t.tenant_id >= c.tenant_id AND t."timestamp" >= months.lower AND t."timestamp" < months.upper
-            ORDER BY t.tenant_id
-            LIMIT 1
-         ) AS t
-      )
-      SELECT array_agg(r.tenant_id::text) AS tenants, array_agg(r.record_id) AS ids INTO batch
-        FROM (
-          SELECT a.tenant_id, a.record_id
-            FROM present AS p
-            JOIN llama.tenant_configs AS c ON c.tenant_id = p.tenant_id
-           CROSS JOIN LATERAL (
-             SELECT t.tenant_id, t.record_id
-               FROM llama.audit_trail AS t
-              WHERE t.tenant_id = c.tenant_id AND t.table_name = 'storage_records' AND t.operation = 'DELETE'
-                AND t.old_values IS NOT NULL AND t.erased_by IS NULL
-                AND t."timestamp" >= months.lower AND t."timestamp" < months.upper
-                AND t.record_timestamp < now() - make_interval(days => c.storage_retention_days)
-                AND NOT EXISTS (SELECT FROM llama.storage_records AS s
-                                 WHERE s.tenant_id = t.tenant_id AND s.id = t.record_id AND s."timestamp" = t.record_timestamp)
-              ORDER BY t.record_timestamp
-              LIMIT missing
-           ) AS a
-           WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
-           LIMIT missing
-        ) AS r;
-    END IF;
-    tenants := tenants || batch.tenants;
-    records := records || batch.ids;
-  END LOOP;
-  erased := cardinality(records);
+  WITH expired AS (
+    SELECT r.tenant_id, r.id, r."timestamp"
+      FROM llama.tenant_configs AS c
+     CROSS JOIN LATERAL (
+       SELECT s.tenant_id, s.id, s."timestamp"
+         FROM llama.storage_records AS s
+        WHERE s.tenant_id = c.tenant_id
+          AND s."timestamp" < now() - make_interval(days => c.storage_retention_days)
+        ORDER BY s."timestamp"
+        LIMIT batch_size
+          -- A lock on one row of one tenant must not delay the erasure for all.
+          FOR UPDATE SKIP LOCKED
+     ) AS r
+     WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
+     LIMIT batch_size
+  ), deleted AS (
+    DELETE FROM llama.storage_records AS s
+     USING expired AS e
+     WHERE s.tenant_id = e.tenant_id AND s.id = e.id AND s."timestamp" = e."timestamp"
+    RETURNING s.tenant_id, s.id
+  )
+  SELECT array_agg(d.tenant_id), array_agg(d.id) INTO tenants, records FROM deleted AS d;
+
+  -- A delete by another role copied the record into the trail. The copy has the retention of the record.
+  SELECT tenants || array_agg(a.tenant_id::text), records || array_agg(a.record_id) INTO tenants, records
+    FROM (
+      SELECT a.tenant_id, a.record_id
+        FROM llama.tenant_configs AS c
+       CROSS JOIN LATERAL (
+         SELECT t.tenant_id, t.record_id
+           FROM llama.audit_trail AS t
+          WHERE t.tenant_id = c.tenant_id AND t.table_name = 'storage_records' AND t.operation = 'DELETE'
+            AND t.old_values IS NOT NULL AND t.erased_by IS NULL
+            AND t.record_timestamp < now() - make_interval(days => c.storage_retention_days)
+            AND NOT EXISTS (SELECT FROM llama.storage_records AS s
+                             WHERE s.tenant_id = t.tenant_id AND s.id = t.record_id AND s."timestamp" = t.record_timestamp)
+          ORDER BY t.record_timestamp
+          LIMIT batch_size
+       ) AS a
+       WHERE c.storage_retention_days >= 0 AND (only_tenant IS NULL OR c.tenant_id = only_tenant)
+       LIMIT batch_size
+    ) AS a;
+  erased := coalesce(cardinality(records), 0);
   IF erased = 0 THEN RETURN 0; END IF;
 
   -- Every copy of these records, but not of a record with the same id and another timestamp that is kept.
