@@ -84,6 +84,7 @@ function deployed(
       alertGroup: foundation.primary.resourceGroup.name,
       metricAlerts: [...observability.metricAlerts],
       activityAlerts: [...observability.activityAlerts],
+      logAlerts: [...observability.logAlerts],
       ...(vault.created && { vaultId: vault.vault.id }),
       keyId: vault.keyResourceId,
     },

@@ -15,6 +15,7 @@ import { DeletionLock } from '../../constructs/deletion-lock.ts';
 import { Diagnostics } from '../../constructs/diagnostics.ts';
 import { AdoptedKeyVault, type IKeyVault, KeyVault } from '../../constructs/key-vault.ts';
 import { KeyVaultKey } from '../../constructs/key-vault-key.ts';
+import { LogAlerts } from '../../constructs/log-alerts.ts';
 import { AdoptedLogAnalytics, type ILogAnalytics, LogAnalytics } from '../../constructs/log-analytics.ts';
 import { LongTermBackup } from '../../constructs/long-term-backup.ts';
 import { runnableStack } from './synthesized.ts';
@@ -95,6 +96,15 @@ function everything(stack: TerraformStack, vault: IKeyVault, logs: ILogAnalytics
       actionGroupId: actionGroup.id,
       serverIds: [server, `${server}-replica`],
       vaultIds: [vault.id],
+    }),
+    new LogAlerts(stack, 'logAlerts', {
+      ...inGroup,
+      location: 'eastus',
+      namePrefix: 'llama-mapper',
+      workspaceId: logs.id,
+      actionGroupId: actionGroup.id,
+      servers: ['llama-mapper'],
+      administrators: ['llama-mapper-administrators'],
     }),
   ].flatMap((each) => each.resources);
   const backup = new LongTermBackup(stack, 'longTermBackup', {
