@@ -186,7 +186,7 @@ export class Connection {
     });
   }
 
-  /** One timer per connection, because a new one per statement costs more than the rest of this library. */
+  /** One timer per connection: refreshing it is cheaper than a new one per statement. */
   #arm(ms: number, onLate: () => void): void {
     this.#onLate = onLate;
     if (this.#timer && this.#timerMs === ms) {
