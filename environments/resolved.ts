@@ -52,6 +52,10 @@ export interface ResolvedServer extends CandidateServer {
   readonly zones?: readonly string[];
   /** @default - keys managed by Azure */
   readonly customerManagedKey?: ServerKeys;
+  /** Who may read it in Azure. */
+  readonly access: ServerSettings['access'];
+  /** Second place of its logs, in its own region. @default - the workspace only */
+  readonly archive?: NonNullable<EnvironmentSettings['monitoring']['archive']>;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -227,6 +231,8 @@ function resolveServer(settings: EnvironmentSettings, candidate: CandidateServer
   const replicationRole = acceptsWrites ? 'primary' : 'replica';
   const standby = acceptsWrites ? server.highAvailability : undefined;
   const zones = zonesOf(candidate, standby);
+  const { archive, recoveryArchive } = settings.monitoring;
+  const ownArchive = candidate.location === settings.location ? archive : recoveryArchive;
   const customerManagedKey = server.customerManagedKey && keysOf(server.customerManagedKey, role);
   return {
     ...candidate,
@@ -238,6 +244,8 @@ function resolveServer(settings: EnvironmentSettings, candidate: CandidateServer
     ...(acceptsWrites && { backup: server.backup }),
     ...(zones && { zones }),
     ...(customerManagedKey && { customerManagedKey }),
+    access: server.access,
+    ...(ownArchive && { archive: ownArchive }),
     tags: replica ? { ...tags, Role: acceptsWrites ? 'primary' : 'read-replica' } : tags,
   };
 }

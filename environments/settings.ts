@@ -5,6 +5,7 @@
  * environment before it writes a file.
  */
 import { z } from 'zod';
+import { alertRoles, serverAccessRoles } from '../azure/built-in-roles.ts';
 import {
   deletionLockModes,
   highAvailabilityModes,
@@ -183,6 +184,15 @@ const server = z.strictObject({
     .default(['ddl', 'role']),
   /** Server parameters in addition to the project's own (`environments/parameters.ts`), in the parameter's own unit. */
   parameters: z.record(z.string(), parameterValue).default({}),
+  /**
+   * Who may read the servers and their metrics in Azure, which is not a login of the database. Bootstrap lets the
+   * deploying identity assign these roles only. @default - nobody beside those who have a role above the server
+   */
+  access: z
+    .array(
+      z.strictObject({ objectId: z.string(), type: z.enum(principalTypes), role: z.enum(serverAccessRoles) }),
+    )
+    .default([]),
   /** Record query texts, plans and waits. @default - true, except for Burstable, which has no query store */
   queryStore: z.boolean().optional(),
 });
@@ -224,13 +234,58 @@ const logAnalytics = adoptable.extend({
   dailyQuotaGb: z.number().optional(),
 });
 
+const telephone = z.strictObject({
+  name: z.string(),
+  /** Digits without `+`: '49'. */
+  countryCode: z.string(),
+  phoneNumber: z.string(),
+});
+
+/** A second place for logs and metrics, in the region of the resources that send them. At least one of the two. */
+const archive = z.strictObject({
+  /** Resource id of a storage account, in any subscription of the tenant. */
+  storageAccountId: z.string().optional(),
+  eventHub: z
+    .strictObject({
+      /** Resource id of a rule of the namespace with the rights Manage, Send and Listen. */
+      authorizationRuleId: z.string(),
+      /** @default - Azure makes one hub per category */
+      name: z.string().optional(),
+    })
+    .optional(),
+});
+
 const monitoring = z.strictObject({
   actionGroup: z.strictObject({
     name: z.string(),
     /** 1-12 characters: the sender's name in text messages. */
     shortName: z.string(),
     emails: z.array(z.strictObject({ name: z.string(), address: z.string() })),
+    /** Text messages. @default - none */
+    texts: z.array(telephone).default([]),
+    /** Calls with a spoken text. @default - none */
+    calls: z.array(telephone).default([]),
+    /**
+     * Addresses that get each alert as JSON. The state and the repository show them: without `application`, anyone who
+     * reads one can send to it. @default - none
+     */
+    webhooks: z
+      .array(
+        z.strictObject({
+          name: z.string(),
+          url: z.string(),
+          /** Object id of the Entra application that the receiver checks the sender's token for. @default - no token */
+          application: z.string().optional(),
+        }),
+      )
+      .default([]),
+    /** E-mail to everyone who has a role on the subscription. @default - none */
+    roles: z.array(z.strictObject({ name: z.string(), role: z.enum(alertRoles) })).default([]),
   }),
+  /** Logs and metrics in a second place, beside the workspace. @default - the workspace only */
+  archive: archive.optional(),
+  /** The same for a replica in the recovery region. @default - its workspace only */
+  recoveryArchive: archive.optional(),
   /** Whether the alerts are evaluated. @default true */
   enabled: z.boolean().default(true),
 });

@@ -42,9 +42,9 @@ export class EnvironmentStack extends TerraformStack {
       vault,
       observability: observability(this, context, { servers: pair, vault }),
     };
-    const everything = safeguards(this, context, parts);
+    const { resources: everything, weeklyBackupId } = safeguards(this, context, parts);
 
-    const deployment = deployed(context, parts, client.subscriptionId);
+    const deployment = deployed(context, parts, { subscriptionId: client.subscriptionId, weeklyBackupId });
     postDeploy(this, { deployment, database: pair.database, after: everything });
     outputs(this, { deployment, parts });
     warnOfIgnoredSettings(this, environment, pair);
@@ -64,10 +64,15 @@ export class EnvironmentStack extends TerraformStack {
   }
 }
 
+interface Ids {
+  readonly subscriptionId: string;
+  readonly weeklyBackupId: string | undefined;
+}
+
 function deployed(
   { environment, foundation }: StackContext,
   { servers: { primary, replica, virtualEndpoint }, vault, observability }: Parts,
-  subscriptionId: string,
+  { subscriptionId, weeklyBackupId }: Ids,
 ): Deployment {
   return deploymentDocument(environment, {
     subscriptionId,
@@ -87,6 +92,7 @@ function deployed(
       logAlerts: [...observability.logAlerts],
       ...(vault.created && { vaultId: vault.vault.id }),
       keyId: vault.keyResourceId,
+      ...(weeklyBackupId !== undefined && { weeklyBackupId }),
     },
   });
 }

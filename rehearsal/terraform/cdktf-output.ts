@@ -45,7 +45,10 @@ export function readCdktf(ended: Ended, stack: string, verb: string): Read {
 
 function withoutFrame(text: string, stack: string): string {
   const plain = stripVTControlCharacters(text).trimEnd();
-  const unframed = (plain.startsWith(`${stack} `) ? plain.slice(stack.length) : plain).replace(/^[\s│╷╵|]+/, '');
+  const unframed = (plain.startsWith(`${stack} `) ? plain.slice(stack.length) : plain).replace(
+    /^[\s│╷╵|]+/,
+    '',
+  );
   return unframed.replace(constructPath, '$1');
 }
 
@@ -58,9 +61,7 @@ function resourcesOf(lines: readonly Line[]): ResourceRun[] {
     const began = /^(\S+\.\S+): (Creating|Modifying|Destroying)\.\.\./.exec(text);
     if (began) open.set(began[1] ?? '', { action: actions[began[2] ?? ''] ?? '', at });
     const ended =
-      /^(\S+\.\S+): (Creation|Modifications|Destruction) complete after \S+(?: \[id=(.*)\])?/.exec(
-        text,
-      );
+      /^(\S+\.\S+): (Creation|Modifications|Destruction) complete after \S+(?: \[id=(.*)\])?/.exec(text);
     if (!ended) return [];
     const [, address = '', word = '', id] = ended;
     const start = open.get(address)?.at ?? at;
