@@ -96,6 +96,10 @@ export interface PrivateDnsZoneReference {
   readonly resourceGroup?: string;
   /** The zone exists already and is only referred to. */
   readonly existing: boolean;
+  /** Of an existing zone. @default - the environment's own */
+  readonly subscriptionId?: string | undefined;
+  /** An Azure Policy registers the endpoints: the stack has no zone. */
+  readonly byPolicy: boolean;
 }
 
 interface Networks<Regional extends RegionalNetwork> {
@@ -343,6 +347,12 @@ function resolveInjectedRegion(
 }
 
 function resolveZone(zone: NetworkSettings['keyVaultZone'], name: string): PrivateDnsZoneReference {
-  const { existing, resourceGroup } = zone;
-  return { name: zone.name ?? name, existing, ...(resourceGroup !== undefined && { resourceGroup }) };
+  const { existing, resourceGroup, subscriptionId, byPolicy } = zone;
+  return {
+    name: zone.name ?? name,
+    existing,
+    subscriptionId,
+    byPolicy,
+    ...(resourceGroup !== undefined && { resourceGroup }),
+  };
 }

@@ -26,14 +26,35 @@ const adoptable = z.strictObject({
   resourceGroup: z.string().optional(),
 });
 
-const subnet = z.strictObject({ name: z.string(), range: z.string() });
+/** The same where the resource may be in another subscription of the tenant, a hub for example. */
+const shareable = adoptable.extend({
+  /**
+   * Subscription of an existing resource. The stack then refers to it by its id and does not read it, so that the
+   * deploying identity needs no role there but to use it. @default - the environment's own
+   */
+  subscriptionId: z.string().optional(),
+});
 
-const virtualNetwork = adoptable.extend({
+const subnet = z.strictObject({
+  name: z.string(),
+  range: z.string(),
+  /**
+   * Refer to a subnet of an adopted network. Its owner has made it, with security group, route table and delegation.
+   * @default false - the project creates it with a security group
+   */
+  existing: z.boolean().default(false),
+});
+
+const virtualNetwork = shareable.extend({
   /** CIDR ranges. Repeat those of an adopted network, so that the rules can check its subnets. */
   addressSpace: z.array(z.string()).min(1),
 });
 
-const privateDnsZone = adoptable.omit({ name: true }).extend({
+const privateDnsZone = shareable.omit({ name: true }).extend({
+  /**
+   * Leave zone, links and records to an Azure Policy that registers private endpoints. @default false
+   */
+  byPolicy: z.boolean().default(false),
   /** @default - the zone of this network mode (`endpointZones` in `resolved.ts`) */
   name: z.string().optional(),
 });
@@ -227,7 +248,7 @@ const keyVault = adoptable.extend({
   }),
 });
 
-const logAnalytics = adoptable.extend({
+const logAnalytics = shareable.extend({
   /** Days, 30 to 730. */
   retentionDays: z.int(),
   /** Ingestion cap in GB per day. @default - no cap */

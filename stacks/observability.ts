@@ -127,6 +127,7 @@ function logAnalytics(scope: Construct, { environment, foundation }: StackContex
         name,
         resourceGroupName,
         minimumRetentionDays: retentionDays,
+        subscriptionId: given.subscriptionId,
       })
     : new LogAnalytics(scope, 'log_analytics', {
         name,

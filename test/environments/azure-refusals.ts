@@ -181,6 +181,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     subnetsOverlap: ['network/subnets-apart'],
     subnetIsFull: ['network/subnet-size'],
     endpointOfInjectedServer: ['network/delegated-subnet-is-used'],
+    overlappingZones: ['across/zone-of-network'],
     linkedTwice: ['across/private-dns-link', 'across/zone-of-network'],
   }),
   ...all('Networks', built, 'securityRuleConflict subnetDelegated privateLinkNotFound invalidGroupId'),
@@ -193,7 +194,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     nameTaken: ['across/key-vault-name'],
     hardwareKeyNeedsPremium: ['encryption/hardware-key'],
   }),
-  ...all('Key Vault', deployed, 'nameInDeletedState retentionImmutable'),
+  ...all('Key Vault', deployed, 'nameInDeletedState retentionImmutable recoveredElsewhere'),
   ...all('Key Vault', built, 'purgeProtectionIrreversible'),
   ...all('Key Vault', operation, 'deletedVaultNotFound purgeProtected'),
   ...all(
@@ -213,7 +214,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     'Monitoring and cost',
     built,
     'diagnosticsNotSupported categoryNotSupported alertScopeNotFound actionGroupNotFound metricNotFound ' +
-      'aggregationNotSupported budgetStartOutOfRange budgetStartNotFirstOfMonth',
+      'logWindowTooShort logMutedAndResolved logMutedTooShortly aggregationNotSupported budgetStartOutOfRange budgetStartNotFirstOfMonth',
   ),
   ...all(
     'Monitoring and cost',
@@ -225,7 +226,7 @@ export const answers: Readonly<Record<string, Answer>> = {
   ...all(
     'Long-term backup',
     built,
-    'redundancyNotOffered dataSourceNotFound policyNotFound missingPermissions',
+    'redundancyNotOffered dataSourceNotFound policyNotFound missingPermissions vaultInAnotherRegion',
   ),
   ...all('Long-term backup', built, 'policyInUse'),
   ...all('Long-term backup', deployed, 'vaultProtectsInstances'),
