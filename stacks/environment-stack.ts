@@ -1,6 +1,7 @@
 import { DataAzurermClientConfig } from '@cdktf/provider-azurerm/lib/data-azurerm-client-config/index.js';
 import { type TerraformElement, TerraformStack } from 'cdktf';
 import type { Construct, Node } from 'constructs';
+import { azurermVersion, majorOf } from '../azure/provider.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { Addresses } from './addresses.ts';
@@ -13,6 +14,7 @@ import { outputs } from './outputs.ts';
 import { leavePolicyTags } from './policy-tags.ts';
 import { postDeploy } from './post-deploy.ts';
 import { protect, protectionOf } from './protection.ts';
+import { writtenForMajor } from './provider-major.ts';
 import { type Parts, safeguards } from './safeguards.ts';
 import { servers } from './servers.ts';
 import { configureTerraform } from './terraform.ts';
@@ -57,6 +59,10 @@ export class EnvironmentStack extends TerraformStack {
    * other (docs/decisions.md, 1) and always has a backend, so that would only double the work.
    */
   override prepareStack(): void {}
+
+  override toTerraform() {
+    return writtenForMajor(super.toTerraform(), majorOf(azurermVersion));
+  }
 
   protected override allocateLogicalId(element: TerraformElement | Node): string {
     this.addresses ??= new Addresses();

@@ -1,3 +1,5 @@
+import { builtInRoles } from '../../azure/built-in-roles.ts';
+import { stableGuid } from '../../azure/guid.ts';
 import { objectsAt, textAt } from '../../core/json.ts';
 import { endpointZones } from '../../environments/resolved.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
@@ -38,6 +40,17 @@ export const scenario: Scenario = {
       [logs]: { ...properties, retentionInDays: 365, features: { disableLocalAuth: true } },
     };
     for (const [id, given] of Object.entries(owned)) state.put(id, { location, properties: given });
+    // The platform team lets the deploying identity use them.
+    for (const id of [subnetId, zone, logs])
+      state.put(`${id}/providers/Microsoft.Authorization/roleAssignments/${stableGuid(id)}`, {
+        properties: {
+          roleDefinitionId: `/subscriptions/${hub}/providers/Microsoft.Authorization/roleDefinitions/${builtInRoles.Contributor.id}`,
+          principalId: sandbox.azure.directory.options.client.objectId,
+          principalType: 'ServicePrincipal',
+          scope: id,
+          createdOn: new Date(0).toISOString(),
+        },
+      });
 
     await sandbox.assertDeploys(
       {

@@ -7,7 +7,11 @@ import type { Ended, Line } from '../../local/processes/program.ts';
 import type { Difference, Phase } from './deployer.ts';
 import type { Diagnostic, ResourceRun } from './stack.ts';
 
-type Read = Pick<Difference, 'diagnostics' | 'resources' | 'steps' | 'phases' | 'isEmpty' | 'changes'>;
+interface Read
+  extends Pick<Difference, 'diagnostics' | 'resources' | 'steps' | 'phases' | 'isEmpty' | 'changes'> {
+  /** Whether the diagnostics are Terraform's. Otherwise they are the last lines. */
+  readonly quotesTerraform: boolean;
+}
 
 const actions: Readonly<Record<string, string>> = {
   Creating: 'create',
@@ -39,6 +43,7 @@ export function readCdktf(ended: Ended, stack: string, verb: string): Read {
     changes: lines.flatMap(({ text }) => changeOf(text) ?? []),
     isEmpty: lines.some(({ text }) => text.startsWith('No changes. Your infrastructure matches')),
     diagnostics: diagnosticsOf(lines, ended.exitCode),
+    quotesTerraform: lines.some(({ text }) => text.startsWith('Error: ')),
     phases: phasesOf(lines, ended, verb),
   };
 }
