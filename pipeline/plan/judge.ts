@@ -19,6 +19,8 @@ export interface Verdict extends Judgement {
   /** `GP_Standard_D4s_v3 -> GP_Standard_D8s_v3`; sensitive values are masked. */
   readonly values?: string;
   readonly source?: Row['source'];
+  /** Fingerprint of the deciding values. @default - of the change at the address */
+  readonly fingerprint?: string;
 }
 
 export interface Judged {
