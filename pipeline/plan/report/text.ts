@@ -3,7 +3,7 @@ import { counted, wrapped } from '../../../core/text.ts';
 import type { GuardReport, Refusal } from '../guard.ts';
 import { impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
-import { costOf, headline, othersLine, rangeText, shortened, sumsOf, toDo } from './words.ts';
+import { costOf, headline, othersLine, rangeText, shortened, sourceText, sumsOf } from './words.ts';
 
 const width = 80;
 
@@ -48,9 +48,9 @@ function describe(verdict: Verdict): string[] {
     indented(`${says}${costOf(verdict)}${rangeText(verdict)}`, 4),
     ...(when === undefined ? [] : [indented(`only if ${when}`, 4)]),
     ...(controls === undefined ? [] : [indented(`fails afterwards: ${controls.join('; ')}`, 4)]),
-    ...(source === undefined || verdict.impact === 'nothing'
+    ...(source === undefined || ['nothing', 'cost'].includes(verdict.impact)
       ? []
-      : [indented(`${source.url} (${source.dated})`, 4)]),
+      : [indented(sourceText(source), 4)]),
   ];
 }
 
@@ -84,7 +84,7 @@ function refusals({ refusals: found, environment }: GuardReport): string[] {
 function refusal({ rule, address, impact, fingerprint, almost }: Refusal): string[] {
   return [
     indented(`${rule.id} ${rule.title}: ${address}`),
-    indented(toDo(rule.remedy), 4),
+    indented(rule.remedy, 4),
     ...(almost === undefined ? [] : [indented(almost, 4)]),
     indented(`waiver: impact ${impact}, fingerprint ${fingerprint}`, 4),
   ];

@@ -3,7 +3,7 @@ import { counted } from '../../../core/text.ts';
 import type { GuardReport } from '../guard.ts';
 import { impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
-import type { Range } from '../table/row.ts';
+import type { Range, Source } from '../table/row.ts';
 
 /** The result in one sentence. */
 export function headline(report: GuardReport): string {
@@ -64,6 +64,10 @@ export function shortened(word: string, longest: number): string {
   return `${word.slice(0, half)}…${word.slice(word.length - half)}`;
 }
 
-export function toDo(remedy: string): string {
-  return remedy;
+/** A source without what all addresses share: `learn.microsoft.com/azure/postgresql/…, 2026-07`. */
+export function sourceText({ url, dated }: Source): string {
+  const short = url
+    .replace('https://github.com/hashicorp/terraform-provider-azurerm/blob/v4.55.0/', 'azurerm ')
+    .replace(/^https:\/\//, '');
+  return `${short}, ${dated}`;
 }
