@@ -3,7 +3,7 @@
 import { lossOnDestruction } from '../../../azure/loss-on-destruction.ts';
 import { textAt } from '../../../core/json.ts';
 import { serverType } from '../context.ts';
-import { type About, fixed, type Judgement, type Row, sources } from './row.ts';
+import { type About, fateOf, fixed, type Judgement, type Row, sources } from './row.ts';
 
 const lostWith = (type: string) => lossOnDestruction[type] ?? 'its content';
 
@@ -124,6 +124,10 @@ const row = (id: string, type: string, on: Row['on'], source: Row['source'], jud
   judge,
 });
 
+/** A row about what goes with its server, if that is made, replaced or destroyed. */
+const ofServer: typeof row = (id, type, on, source, judge) =>
+  row(id, type, on, source, (about) => fateOf(about.server) ?? judge(about));
+
 export const childRows: readonly Row[] = [
   row('server/created', serverType, 'create', sources.provider, serverCreated),
   row('server/replaced', serverType, 'replace', sources.provider, (about) => serverLost(about, true)),
@@ -149,23 +153,19 @@ export const childRows: readonly Row[] = [
     ...underLock(about),
   ]),
 
-  row('administrator/added', administrator, 'create', sources.children, ({ context, server, change }) =>
-    context.isNew(server)
-      ? { impact: 'nothing', says: 'the server is new' }
-      : {
-          impact: 'security-weakened',
-          says: `${textAt(change.after, 'principal_name') ?? 'another principal'} becomes an administrator of the server`,
-          controls: ['MCSB PA-7'],
-        },
-  ),
-  row('administrator/removed', administrator, 'delete', sources.children, (about) => [
+  ofServer('administrator/added', administrator, 'create', sources.children, ({ change }) => ({
+    impact: 'security-weakened',
+    says: `${textAt(change.after, 'principal_name') ?? 'another principal'} becomes an administrator of the server`,
+    controls: ['MCSB PA-7'],
+  })),
+  ofServer('administrator/removed', administrator, 'delete', sources.children, (about) => [
     {
       impact: 'online',
       says: `${textAt(about.change.before, 'principal_name') ?? 'a principal'} can no longer log in as an administrator`,
     },
     ...underLock(about),
   ]),
-  row('administrator/replaced', administrator, 'replace', sources.children, (about) => [
+  ofServer('administrator/replaced', administrator, 'replace', sources.children, (about) => [
     {
       impact: 'security-weakened',
       says: `${textAt(about.change.after, 'principal_name') ?? 'another principal'} becomes an administrator; for a moment the server has one less`,
@@ -174,17 +174,21 @@ export const childRows: readonly Row[] = [
     ...underLock(about),
   ]),
 
-  row('firewall/added', firewall, 'create', sources.firewall, ({ context, server }) =>
-    context.isNew(server)
-      ? { impact: 'nothing', says: 'the server is new' }
-      : opened('more addresses reach the server'),
+  ofServer('firewall/added', firewall, 'create', sources.firewall, () =>
+    opened('more addresses reach the server'),
   ),
-  row('firewall/range', firewall, ['start_ip_address', 'end_ip_address'], sources.firewall, firewallChanged),
-  row('firewall/removed', firewall, 'delete', sources.firewall, (about) => [
+  ofServer(
+    'firewall/range',
+    firewall,
+    ['start_ip_address', 'end_ip_address'],
+    sources.firewall,
+    firewallChanged,
+  ),
+  ofServer('firewall/removed', firewall, 'delete', sources.firewall, (about) => [
     { impact: 'online', says: 'its addresses no longer reach the server' },
     ...underLock(about),
   ]),
-  row('firewall/replaced', firewall, 'replace', sources.firewall, (about) => [
+  ofServer('firewall/replaced', firewall, 'replace', sources.firewall, (about) => [
     opened('the rule is removed and made again, with its new addresses'),
     ...underLock(about),
   ]),

@@ -1,11 +1,12 @@
 /** Rows about server parameters. Static ones come from the catalogue of parameters. */
-import { isStatic, parameter, parametersInheritedByStandby } from '../../../azure/parameters.ts';
+import { isStatic, parameter, parametersInheritedByStandby, refusal } from '../../../azure/parameters.ts';
+import { effectOf } from '../../../azure/postgresql-settings.ts';
 import { Fault } from '../../../core/fault.ts';
 import { textAt } from '../../../core/json.ts';
 import { inOrder } from '../../../database/restart-order.ts';
 import { type Context, parameterType, type ServerFacts } from '../context.ts';
 import type { ResourceChange } from '../facts.ts';
-import { type About, type Judgement, type Row, sources } from './row.ts';
+import { type About, fateOf, type Judgement, type Row, sources } from './row.ts';
 
 const cis = (id: string) => `CIS Azure Database Services 2.0, ${id}`;
 
@@ -187,8 +188,9 @@ function valuesOf({ change, attribute }: About): {
 }
 
 function judge(about: About): Judgement[] {
-  const { change, context, server } = about;
-  if (context.isNew(server)) return [{ impact: 'nothing', says: 'the server is new' }];
+  const { change, server } = about;
+  const fate = fateOf(server);
+  if (fate) return [fate];
   const name = nameOf(change);
   const { before, after, isUnknown } = valuesOf(about);
   const found: Judgement[] = [];
@@ -207,32 +209,41 @@ function judge(about: About): Judgement[] {
         says: `${gone.join(', ')} can no longer be created; Azure refuses the change while one is installed`,
       });
   }
-  if (parameter(name) === undefined && !/[.]/.test(name))
-    found.push({
-      impact: 'unknown',
-      says: `${name} is not in the catalogue of parameters; it counts as static`,
-    });
+  const known = parameter(name);
+  const refused =
+    known && known.apply !== 'read-only' && after !== undefined && change.action !== 'delete'
+      ? refusal(known, name, after)
+      : undefined;
+  if (refused !== undefined)
+    found.push({ impact: 'refused-by-azure', says: `Azure refuses the value: it ${refused}` });
   return [...found, ...(server ? limits(about, server) : []), inForce(about, name)];
 }
 
 /** When the value takes effect. */
 function inForce({ context }: About, name: string): Judgement {
-  if (!isStatic(name))
+  const known = parameter(name);
+  if (known?.apply === 'read-only')
+    return { impact: 'refused-by-azure', says: `${name} is read-only: only Azure sets it` };
+  const effect = known ? (isStatic(name) ? 'restart' : 'online') : effectOf(name);
+  if (effect === undefined)
+    return {
+      impact: 'unknown',
+      says: `${name} is in no catalogue: the change may wait for a restart or make one`,
+    };
+  if (effect === 'online')
     return { impact: 'online', says: `${name} takes effect at once, in new sessions at the latest` };
+  const is = `${name} is static`;
   if (context.facts.restartsForParameters)
     return {
       impact: 'restart',
-      says: `${name} is static: the provider restarts the server at once, for this parameter alone`,
+      says: `${is}: the provider restarts the server at once, for this parameter alone`,
     };
   if (context.postDeploy)
     return {
       impact: 'restart',
-      says: `${name} is static: the post-deploy step restarts the server once for all such parameters`,
+      says: `${is}: the post-deploy step restarts the server once for all such parameters`,
     };
-  return {
-    impact: 'online',
-    says: `${name} is static: it waits for the next restart, which this plan does not make`,
-  };
+  return { impact: 'online', says: `${is}: it waits for the next restart, which this plan does not make` };
 }
 
 /** Limits that a standby needs at least as high as its primary has them. */

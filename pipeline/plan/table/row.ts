@@ -107,3 +107,16 @@ export const times = {
   /** Scaling without it. */
   scaling: { from: 120, to: 600 },
 } as const satisfies Readonly<Record<string, Range>>;
+
+/** Of what belongs to a server that is made, replaced or destroyed in the same plan: the server's own verdict says it. */
+export function fateOf(server: ServerFacts | undefined): Judgement | undefined {
+  switch (server?.change.action) {
+    case 'create':
+      return { impact: 'nothing', says: 'the server is new' };
+    case 'replace':
+    case 'delete':
+      return { impact: 'nothing', says: `it goes with ${server.address}` };
+    default:
+      return undefined;
+  }
+}

@@ -283,11 +283,13 @@ export const serverRows: readonly Row[] = [
       'on',
     ),
   ),
-  row(
-    'authentication',
-    ['authentication', 'authentication.tenant_id'],
-    sources.entra,
-    fixed('unknown', 'logins of another tenant are accepted, and those of the old one are not'),
+  row('authentication', ['authentication', 'authentication.tenant_id'], sources.entra, ({ attribute }) =>
+    attribute.before === undefined || attribute.before === ''
+      ? []
+      : {
+          impact: 'unknown',
+          says: 'logins of another tenant are accepted, and those of the old one are not',
+        },
   ),
   row(
     'administrator-login',

@@ -75,7 +75,7 @@ const parameter = (
 ): Row => ({
   name,
   impacts,
-  shape: 'alone',
+  shape: 'parameters',
   change(blocks, token) {
     at(blocks, `${type}_configuration`, `${token}_server_${parameterName.replaceAll('.', '_')}`)['value'] =
       value;
@@ -110,7 +110,7 @@ function remove(blocks: Blocks, resource: string, name: string): void {
 const removal = (name: string, impacts: string, kind: string, key: string, more: Partial<Row> = {}): Row => ({
   name,
   impacts,
-  shape: 'alone',
+  shape: kind === '_configuration' ? 'parameters' : 'alone',
   change: (blocks, token) => remove(blocks, `${type}${kind}`, `${token}_${key}`),
   ...more,
 });
@@ -236,7 +236,7 @@ export const changes: readonly Row[] = [
 
   server('a newer major version', 'long-outage', { version: '18' }),
   server('an older major version', 'data-loss', { version: '16' }),
-  server('another name', 'data-loss', { name: 'renamed-server' }),
+  server('another name', 'data-loss, nothing', { name: 'renamed-server' }),
   server('another region', 'data-loss', { location: 'westeurope' }),
   server('a subnet of its own', 'data-loss', { delegated_subnet_id: subnet }),
   server('public access', 'security-weakened', { public_network_access_enabled: true }),
@@ -251,7 +251,7 @@ export const changes: readonly Row[] = [
     'open',
   ),
   server('a new password', 'online', { administrator_password_wo_version: 2 }, 'open'),
-  server('another administrator login', 'data-loss', { administrator_login: 'other' }, 'open'),
+  server('another administrator login', 'data-loss, nothing', { administrator_login: 'other' }, 'open'),
   server('passwords', 'security-weakened', { 'authentication.password_auth_enabled': true }),
   server('tags', 'nothing', { tags: { Owner: 'platform' } }),
   server('a longer timeout', '', { timeouts: { update: '4h' } }),
@@ -277,7 +277,7 @@ export const changes: readonly Row[] = [
     {},
     { high_availability: { mode: 'SameZone' } },
   ),
-  pair('the replica in another region', 'long-outage', {}, { location: 'northeurope' }),
+  pair('the replica in another region', 'long-outage, online, nothing', {}, { location: 'northeurope' }),
   pair(
     'the virtual endpoint renamed',
     'long-outage',
@@ -340,7 +340,8 @@ export const changes: readonly Row[] = [
   ),
   parameter('fewer statements logged', 'security-weakened, online', 'log_statement', 'none'),
   parameter('more statements logged', 'online', 'log_statement', 'all'),
-  parameter('asynchronous commits', 'recovery-weakened, online', 'synchronous_commit', 'off'),
+  parameter('a read-only parameter', 'refused-by-azure, recovery-weakened', 'synchronous_commit', 'off'),
+  parameter('a value out of range', 'refused-by-azure, restart', 'max_connections', '6000'),
   removal('a parameter reset', 'online', '_configuration', 'server_work_mem'),
   removal(
     'a control reset to its default',

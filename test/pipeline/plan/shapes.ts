@@ -45,7 +45,7 @@ function parameters(
 export type Shape = (token: string) => Blocks;
 
 export const shapes = {
-  /** One server with parameters, a database and an administrator. */
+  /** One server with a database and an administrator. */
   alone: (token) => ({
     [type]: {
       [`${token}_server`]: {
@@ -68,6 +68,10 @@ export const shapes = {
         principal_type: 'Group',
       },
     },
+  }),
+  /** One server with parameters. */
+  parameters: (token) => ({
+    [type]: { [`${token}_server`]: { ...private_, name: `${token}-server`, authentication: entra } },
     [`${type}_configuration`]: parameters(
       token,
       'server',
@@ -83,7 +87,7 @@ export const shapes = {
         log_statement: 'ddl',
         synchronous_commit: 'on',
       },
-      [`${type}_active_directory_administrator.${token}_administrator`],
+      [],
     ),
   }),
   /** A server with a standby in another zone. */
