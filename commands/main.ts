@@ -10,6 +10,8 @@ import { messageOf, printable } from '../core/text.ts';
 
 export interface CommandModule {
   register(program: Command): void;
+  /** Exit status of every failure, bad usage included, if 2 is a result of the command. @default - 1 or 2 */
+  readonly failureStatus?: number;
 }
 
 /** Exit status for bad usage, and for a command that could not read its target. */
@@ -36,21 +38,27 @@ export async function main(argv: readonly string[]): Promise<number> {
     .addHelpText('after', exitCodes)
     .configureOutput({ outputError: (text, write) => write(inOneLine(text, args)) })
     .exitOverride();
+  let failure: number | undefined;
   try {
-    for (const name of wanted(args)) {
+    const names = wanted(args);
+    for (const name of names) {
       const module: CommandModule = await import(`./${name}.ts`);
       module.register(program);
+      if (names.length === 1) failure = module.failureStatus;
     }
     for (const command of program.commands) inherit(command, program);
     await program.parseAsync([...args], { from: 'user' });
-    return output.lost() ? usage : Number(process.exitCode ?? 0);
+    return output.lost() ? (failure ?? usage) : Number(process.exitCode ?? 0);
   } catch (error) {
     const json = args.includes('--json');
-    if (!(error instanceof CommanderError)) return fail(error, { debug, json });
+    if (!(error instanceof CommanderError)) {
+      const status = fail(error, { debug, json });
+      return failure ?? status;
+    }
     if (error.exitCode === 0) return 0;
     // Commander has already printed the text form.
     if (json) printError({ what: error.message });
-    return usage;
+    return failure ?? usage;
   }
 }
 

@@ -22,8 +22,12 @@ export function chainOf(facts: PlanFacts, verdicts: readonly Verdict[]): readonl
   const at = ({ address }: ResourceChange) => place.get(blockOf(address)) ?? 0;
   const acting = facts.resources.filter(({ action, mode }) => mode === 'managed' && action !== 'nothing');
   const byAddress = new Map<string, Verdict[]>();
-  for (const verdict of verdicts)
-    byAddress.set(verdict.address, [...(byAddress.get(verdict.address) ?? []), verdict]);
+  const step = acting.find(isPostDeploy)?.address;
+  for (const verdict of verdicts) {
+    const address =
+      step !== undefined && (verdict.later || verdict.type === 'migration') ? step : verdict.address;
+    byAddress.set(address, [...(byAddress.get(address) ?? []), verdict]);
+  }
   const ends = (one: ResourceChange) => Number(isPostDeploy(one));
   const removed = acting.filter(({ action }) => action === 'delete').sort((a, b) => at(b) - at(a));
   const others = acting

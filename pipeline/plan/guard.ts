@@ -100,7 +100,7 @@ export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
     openChecks: facts.openChecks,
     refusals,
     waived,
-    chain: chainOf(facts, verdicts),
+    chain: chainOf(facts, sorted),
     ...(migrations ? { migrations } : {}),
     exitCode: refusals.length > 0 ? exitStatus.refused : hasChanges ? exitStatus.changes : exitStatus.nothing,
   };

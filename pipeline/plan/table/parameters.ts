@@ -242,6 +242,7 @@ function inForce({ context }: About, name: string): Judgement {
     return {
       impact: 'restart',
       says: `${is}: the post-deploy step restarts the server once for all such parameters`,
+      later: true,
     };
   return { impact: 'online', says: `${is}: it waits for the next restart, which this plan does not make` };
 }

@@ -20,6 +20,8 @@ export interface Judgement {
   readonly when?: string;
   /** Factor of a part of the bill: `compute`, 2. */
   readonly factor?: { readonly of: 'compute' | 'storage' | 'server'; readonly by: number };
+  /** It happens in the post-deploy step, not when the resource is changed. @default false */
+  readonly later?: true;
   /** Controls of benchmarks and tools that pass before and fail afterwards. @default - none */
   readonly controls?: readonly string[];
 }
