@@ -1,7 +1,7 @@
 /** Relations between the resources of a plan, on which the impact of a change depends. */
 
 import { parseSku, type Sku } from '../../azure/skus.ts';
-import { isObject, numberAt, textAt } from '../../core/json.ts';
+import { isObject, type Json, numberAt, textAt } from '../../core/json.ts';
 import { blockOf, type PlanFacts, type ResourceChange } from './facts.ts';
 import { own } from './values.ts';
 
@@ -66,14 +66,21 @@ export class Context {
   readonly servers: readonly ServerFacts[];
   readonly #byId = new Map<string, ServerFacts>();
   readonly #reached = new Map<string, ReadonlySet<string>>();
+  readonly #secrets: readonly string[];
 
   constructor(readonly facts: PlanFacts) {
     this.servers = facts.resources
       .filter(({ type, mode }) => type === serverType && mode === 'managed')
       .map((change) => new ServerFacts(change));
+    this.#secrets = secretsOf(facts);
     for (const server of this.servers) {
       if (server.id !== undefined && !server.change.isDeposed) this.#byId.set(server.id, server);
     }
+  }
+
+  /** A sentence without the values that Terraform masks anywhere in the plan. */
+  masked(text: string): string {
+    return this.#secrets.reduce((masked, secret) => masked.replaceAll(secret, '(sensitive)'), text);
   }
 
   /** The server that a resource belongs to, by `server_id`, or by name and group. Undefined if the plan has none. */
@@ -197,3 +204,28 @@ const at = (side: ResourceChange['after']) => {
   const triggers = own(side, 'triggers_replace');
   return isObject(triggers) && isObject(own(triggers, 'migrations')) ? triggers : undefined;
 };
+
+/** Shorter values stand in sentences by chance. */
+const shortestSecret = 4;
+
+/** Texts and numbers at the masked places, longest first, so that none leaves a part of another. */
+function secretsOf({ resources, drift }: PlanFacts): readonly string[] {
+  const found = new Set<string>();
+  for (const { before, after, sensitive } of [...resources, ...drift]) {
+    collectMasked(before, sensitive.before, found);
+    collectMasked(after, sensitive.after, found);
+  }
+  return [...found].sort((a, b) => b.length - a.length);
+}
+
+function collectMasked(value: Json | undefined, mask: Json | undefined, into: Set<string>): void {
+  if (mask === undefined || mask === null || mask === false || value === undefined || value === null) return;
+  if (Array.isArray(value))
+    for (const [place, item] of value.entries())
+      collectMasked(item, mask === true ? true : Array.isArray(mask) ? mask[place] : undefined, into);
+  else if (isObject(value))
+    for (const [name, item] of Object.entries(value))
+      collectMasked(item, mask === true ? true : isObject(mask) ? own(mask, name) : undefined, into);
+  else if (mask === true && typeof value !== 'boolean' && String(value).length >= shortestSecret)
+    into.add(String(value));
+}

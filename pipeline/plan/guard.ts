@@ -90,7 +90,7 @@ export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
     verdicts: sorted,
     others,
     drift: facts.drift
-      .filter(({ action }) => action !== 'nothing')
+      .filter(({ action, changed }) => action !== 'nothing' && (action !== 'update' || changed.length > 0))
       .map(({ address, action, changed }) => ({
         address,
         action,

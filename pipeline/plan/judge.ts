@@ -159,7 +159,13 @@ function judged(
       },
     ];
   const judgements = [row.judge({ change, attribute, context, server: context.serverOf(change) })].flat();
-  return judgements.map((judgement) => ({ ...judgement, ...described, row: row.id, source: row.source }));
+  return judgements.map((judgement) => ({
+    ...judgement,
+    ...described,
+    row: row.id,
+    source: row.source,
+    says: context.masked(judgement.says),
+  }));
 }
 
 /** The worst impact of a judged plan. */

@@ -79,7 +79,7 @@ export function hasTrue(mask: Json | undefined): boolean {
   return isObject(mask) && Object.values(mask).some(hasTrue);
 }
 
-/** Whether two values are the same. Nothing, null and an empty list of blocks are. */
+/** Whether two values are the same. Nothing, null, an empty list of blocks and an empty map are. */
 export function equal(one: Json | undefined, other: Json | undefined): boolean {
   if (isNothing(one) && isNothing(other)) return true;
   if (Array.isArray(one) && Array.isArray(other))
@@ -92,7 +92,8 @@ export function equal(one: Json | undefined, other: Json | undefined): boolean {
 }
 
 function isNothing(value: Json | undefined): boolean {
-  return value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+  if (value === undefined || value === null) return true;
+  return Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0;
 }
 
 /** A value for a person: JSON, shortened. Sensitive and unknown ones are replaced by words. */

@@ -6,7 +6,7 @@ import type { GuardReport, Refusal } from '../guard.ts';
 import { type Impact, impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
 import { drawChain, pictureStyle } from './picture.ts';
-import { costOf, headline, othersLine, rangeText, sourceText, sumsOf } from './words.ts';
+import { costOf, driftLines, headline, othersLine, rangeText, sourceText, sumsOf } from './words.ts';
 
 const kinds = { 0: ['good', '✓'], 2: ['warn', '!'], 3: ['bad', '✕'] } as const;
 
@@ -37,7 +37,7 @@ ${section('order', 'In the order of the apply', drawChain(report.chain))}
 ${impacts.map((impact) => effects(report, impact)).join('\n')}
 ${section('migrations', 'Pending migrations', migrations(report))}
 ${section('others', 'Not judged', list(othersLine(report)))}
-${section('drift', 'Changed outside Terraform', list(report.drift.map(({ address, action, attributes }) => `${address}: ${action} ${attributes.join(', ')}`)))}
+${section('drift', 'Changed outside Terraform', list(driftLines(report, 200)))}
 ${section('checks', 'Decided during the apply', list(report.openChecks))}
 </main>
 <footer><p>Times are ranges of Azure's documentation. The order is one in which Terraform can run the operations.</p></footer>

@@ -3,7 +3,7 @@ import { counted } from '../../../core/text.ts';
 import type { GuardReport, Refusal } from '../guard.ts';
 import { type Impact, impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
-import { costOf, headline, othersLine, rangeText, sumsOf } from './words.ts';
+import { costOf, driftLines, headline, othersLine, rangeText, sumsOf } from './words.ts';
 
 /** Platforms refuse a comment of 65,536 characters. */
 export const longestComment = 60_000;
@@ -150,14 +150,7 @@ function others(report: GuardReport): string[] {
   return [
     ...othersLine(report).map((line) => `\n**Not judged:** ${text(line)}.`),
     ...(drift.length > 0
-      ? [
-          '\n**Changed outside Terraform**',
-          '',
-          ...drift.map(
-            ({ address, action, attributes }) =>
-              `- ${code(address)}: ${action} ${attributes.map(code).join(', ')}`,
-          ),
-        ]
+      ? ['\n**Changed outside Terraform**', '', ...driftLines(report, 10).map((line) => `- ${text(line)}`)]
       : []),
     ...(openChecks.length > 0 ? [`\n**Decided during the apply:** ${openChecks.map(code).join(', ')}`] : []),
   ];

@@ -3,7 +3,16 @@ import { counted, wrapped } from '../../../core/text.ts';
 import type { GuardReport, Refusal } from '../guard.ts';
 import { impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
-import { costOf, headline, othersLine, rangeText, shortened, sourceText, sumsOf } from './words.ts';
+import {
+  costOf,
+  driftLines,
+  headline,
+  othersLine,
+  rangeText,
+  shortened,
+  sourceText,
+  sumsOf,
+} from './words.ts';
 
 const width = 80;
 
@@ -13,10 +22,7 @@ export function renderText(report: GuardReport): string {
     wrapped(sumsOf(report), width),
     ...impacts.flatMap((impact) => section(report, impact)),
     ...list('Not judged', othersLine(report)),
-    ...list(
-      'Changed outside Terraform',
-      report.drift.map(({ address, action, attributes }) => `${address}: ${action} ${attributes.join(', ')}`),
-    ),
+    ...list('Changed outside Terraform', driftLines(report, 10)),
     ...list('Decided during the apply', report.openChecks),
     ...list(
       'Waived',

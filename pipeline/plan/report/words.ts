@@ -71,3 +71,14 @@ export function sourceText({ url, dated }: Source): string {
     .replace(/^https:\/\//, '');
   return `${short}, ${dated}`;
 }
+
+/** Changes that somebody made outside Terraform, one line per resource. */
+export function driftLines({ drift }: GuardReport, most: number): string[] {
+  const lines = drift
+    .slice(0, most)
+    .map(
+      ({ address, action, attributes }) =>
+        `${address}: ${[action, attributes.join(', ')].filter(Boolean).join(' ')}`,
+    );
+  return drift.length > most ? [...lines, `and ${drift.length - most} more`] : lines;
+}

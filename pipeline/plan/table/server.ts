@@ -19,15 +19,17 @@ function size({ server, context, attribute }: About): Judgement[] {
     (name) => typeof name === 'string' && small.test(name),
   );
   const paired = context.partnersOf(server).length > 0 || context.isReplica(server);
-  const slow = paired || isSmall;
-  const why = paired
-    ? 'a server of a pair is scaled without near-zero downtime'
-    : 'a smallest size is involved';
-  const standby =
-    server.standby('before') !== undefined ? 'The standby is scaled first, without a failover. ' : '';
+  const replica = context.isReplica(server);
+  const slow = replica || isSmall;
+  const details = [
+    'UNLOGGED tables lose their rows and max_connections stays',
+    ...(server.standby('before') !== undefined ? ['the standby is scaled first, without a failover'] : []),
+    ...(replica ? ['a replica is scaled without near-zero downtime'] : []),
+    ...(isSmall && !replica ? ['the smallest sizes are scaled without near-zero downtime'] : []),
+  ];
   found.push({
     impact: 'restart',
-    says: `the server restarts with another size: ${standby}UNLOGGED tables lose their rows and max_connections stays${slow ? `; ${why}` : ''}`,
+    says: `the server restarts with another size: ${details.join('; ')}`,
     seconds: slow ? times.scaling : times.nearZero,
   });
   if (server.isBurstable('after') && !server.isBurstable('before')) {
