@@ -14,6 +14,9 @@ import {
 } from './shape.ts';
 import { changesOf, equal, hasTrue, own } from './values.ts';
 
+/** Characters of a document. */
+const longest = 150_000_000;
+
 /** Levels of nesting. Terraform's own documents stay far below. */
 const deepest = 200;
 
@@ -69,6 +72,14 @@ function refuse(code: FaultCode, what: string, why: string, remedy: string): Fau
 }
 
 function parsed(text: string): JsonObject {
+  if (text.length > longest) {
+    throw refuse(
+      'plan/too-large',
+      'The plan is too large',
+      `it has ${text.length} characters, and a plan of 10,000 resources has fewer than ${longest}`,
+      'Split the stack, or review the plan by hand.',
+    );
+  }
   let document: Json;
   try {
     document = JSON.parse(text);

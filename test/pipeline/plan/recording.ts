@@ -63,6 +63,9 @@ const context = [
   'azurerm_postgresql_flexible_server_virtual_endpoint',
 ];
 
+/** The order of changes depends on those between them. */
+const ordered = /^azurerm_(?:postgresql_flexible_server|private_endpoint)/;
+
 /** The plan without unchanged resources, and without the parts that repeat them. */
 function shortened(plan: JsonObject): JsonObject {
   const { planned_values: _, prior_state: __, relevant_attributes: ___, variables: ____, ...rest } = plan;
@@ -72,7 +75,7 @@ function shortened(plan: JsonObject): JsonObject {
   const addresses = new Set(kept.map((one) => textAt(one, 'address')));
   const configuration = objectAt(plan, 'configuration');
   const resources = objectsAt(configuration, 'root_module', 'resources')
-    .filter((one) => addresses.has(textAt(one, 'address')))
+    .filter((one) => addresses.has(textAt(one, 'address')) || ordered.test(textAt(one, 'type') ?? ''))
     .map((one) => ({ ...one, expressions: referencesOnly(one['expressions']) ?? {} }));
   return {
     ...rest,
