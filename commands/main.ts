@@ -10,7 +10,7 @@ import { messageOf, printable } from '../core/text.ts';
 
 export interface CommandModule {
   register(program: Command): void;
-  /** Exit status of every failure, bad usage included, if 2 is a result of the command. @default - 1 or 2 */
+  /** Exit status of every failure, bad usage included, of a command with statuses of its own. @default - 1 or 2 */
   readonly failureStatus?: number;
 }
 
@@ -39,14 +39,17 @@ export async function main(argv: readonly string[]): Promise<number> {
     .configureOutput({ outputError: (text, write) => write(inOneLine(text, args)) })
     .exitOverride();
   let failure: number | undefined;
+  const own = new Set<string>();
   try {
     const names = wanted(args);
     for (const name of names) {
       const module: CommandModule = await import(`./${name}.ts`);
       module.register(program);
       if (names.length === 1) failure = module.failureStatus;
+      if (module.failureStatus !== undefined) own.add(name);
     }
-    for (const command of program.commands) inherit(command, program);
+    for (const command of program.commands)
+      inherit(command, program, own.has(command.name()) ? '' : exitCodes);
     await program.parseAsync([...args], { from: 'user' });
     return output.lost() ? (failure ?? usage) : Number(process.exitCode ?? 0);
   } catch (error) {
@@ -91,9 +94,9 @@ function wanted(args: readonly string[]): readonly string[] {
 }
 
 /** Copies settings and help to every command. Commander itself copies them only at the time of `command()`. */
-function inherit(command: Command, program: Command): void {
-  command.copyInheritedSettings(program).addHelpText('after', exitCodes);
-  for (const child of command.commands) inherit(child, program);
+function inherit(command: Command, program: Command, statuses: string): void {
+  command.copyInheritedSettings(program).addHelpText('after', statuses);
+  for (const child of command.commands) inherit(child, program, statuses);
 }
 
 function fail(error: unknown, how: { readonly debug: boolean; readonly json: boolean }): number {

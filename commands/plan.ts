@@ -46,7 +46,7 @@ export function register(program: Command): void {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nExit status of this command: 0 nothing changes; 1 error; 2 changes; 3 refused.\nExamples:\n  llama-db plan production\n  llama-db plan production --plan plan.json --out review',
+      '\nExit status: 0 nothing changes; 1 error; 2 changes; 3 refused.\nExamples:\n  llama-db plan production\n  llama-db plan production --plan plan.json --out review',
     )
     .action(run);
 }

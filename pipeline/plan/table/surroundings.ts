@@ -1,65 +1,9 @@
-/** Rows about what surrounds a server: networks, vault and keys, logs, alerts, backups, locks, roles. */
-import { lossOnDestruction } from '../../../azure/loss-on-destruction.ts';
-import { numberAt, textAt } from '../../../core/json.ts';
-import { equal } from '../values.ts';
+/** Rows about what surrounds a server: networks, vault and keys, backups, locks, roles. */
+import { textAt } from '../../../core/json.ts';
 import { underLock } from './children.ts';
-import { type About, fixed, type Judgement, type Row, type Source, sources, toggled } from './row.ts';
-
-const nothing = fixed('nothing', 'the database does not notice');
-const unjudged = (what: string) => fixed('unknown', what);
-
-interface Family {
-  /** First part of the ids. */
-  readonly id: string;
-  readonly types: readonly string[];
-  readonly source: Source;
-}
-
-/** Rows with the same judgement for several types. The first type has the id alone. */
-function rows(
-  { id, types, source }: Family,
-  entries: Readonly<Record<string, readonly [on: Row['on'], judge: Row['judge']]>>,
-): Row[] {
-  return types.flatMap((type, place) =>
-    Object.entries(entries).map(([name, [on, judge]]) => ({
-      id:
-        place === 0 ? `${id}/${name}` : `${id}/${name}-${type.replace(/^azurerm_/, '').replaceAll('_', '-')}`,
-      type,
-      on,
-      source,
-      judge,
-    })),
-  );
-}
-
-const lostWith = (type: string) => lossOnDestruction[type] ?? 'its content';
-
-const destroyed = (about: About): Judgement[] => [
-  {
-    impact: 'data-loss',
-    says: `the plan destroys it: ${lostWith(about.change.type)} ${about.change.type === 'azurerm_log_analytics_workspace' ? 'are' : 'is'} gone`,
-  },
-  ...underLock(about),
-];
-const replacedWithLoss = (about: About): Judgement[] => [
-  { impact: 'data-loss', says: `the plan destroys and creates it: ${lostWith(about.change.type)} is gone` },
-  ...underLock(about),
-];
-
-const weakened = (says: string, ...controls: string[]): Judgement => ({
-  impact: 'security-weakened',
-  says,
-  ...(controls.length > 0 ? { controls } : {}),
-});
-const calm = (says: string): Judgement => ({ impact: 'online', says });
-
-/** Names of elements of a list of blocks that are only in the first value. */
-function lostElements({ attribute: { before, after } }: About): number {
-  const [was, is] = [before, after].map((value) =>
-    Array.isArray(value) ? value : value === undefined ? [] : [value],
-  );
-  return (was ?? []).filter((one) => !(is ?? []).some((other) => equal(one, other))).length;
-}
+import { calm, destroyed, nothing, replacedWithLoss, rows, unjudged, weakened } from './families.ts';
+import { logRows } from './logs.ts';
+import { type About, fixed, type Judgement, type Row, sources, toggled } from './row.ts';
 
 const privateEndpoints: Row[] = rows(
   { id: 'private-endpoint', types: ['azurerm_private_endpoint'], source: sources.privateLink },
@@ -259,127 +203,6 @@ const vault: Row[] = [
   ),
 ];
 
-function workspaceRetention({ change, attribute }: About): Judgement {
-  const [was, is] = [
-    numberAt(change.before, 'retention_in_days'),
-    numberAt(change.after, 'retention_in_days'),
-  ];
-  return attribute.isUnknown || was === undefined || is === undefined || is < was
-    ? weakened('audit logs are kept for fewer days', 'MCSB LT-6')
-    : calm('audit logs are kept for more days');
-}
-
-const logs: Row[] = [
-  ...rows(
-    { id: 'workspace', types: ['azurerm_log_analytics_workspace'], source: sources.logs },
-    {
-      created: ['create', nothing],
-      tags: [
-        [
-          'tags',
-          'timeouts',
-          'allow_resource_only_permissions',
-          'data_collection_rule_id',
-          'reservation_capacity_in_gb_per_day',
-          'sku',
-          'identity',
-          'identity.type',
-          'identity.identity_ids',
-          'cmk_for_query_forced',
-          'workspace_id',
-          'primary_shared_key',
-          'secondary_shared_key',
-        ],
-        nothing,
-      ],
-      retention: [['retention_in_days', 'immediate_data_purge_on_30_days_enabled'], workspaceRetention],
-      quota: [
-        ['daily_quota_gb'],
-        ({ attribute: { after } }) =>
-          after === -1
-            ? calm('no log is dropped for its size')
-            : weakened('logs beyond the daily quota are dropped', 'MCSB LT-4'),
-      ],
-      access: [
-        [
-          'local_authentication_enabled',
-          'local_authentication_disabled',
-          'internet_ingestion_enabled',
-          'internet_query_enabled',
-        ],
-        () => weakened('the audit logs are reachable in another way', 'MCSB LT-5'),
-      ],
-      replaced: ['replace', replacedWithLoss],
-      removed: ['delete', destroyed],
-    },
-  ),
-  ...rows(
-    { id: 'diagnostics', types: ['azurerm_monitor_diagnostic_setting'], source: sources.monitor },
-    {
-      created: ['create', nothing],
-      tags: [['timeouts'], nothing],
-      logs: [
-        ['enabled_log', 'enabled_log.category', 'enabled_log.category_group', 'enabled_metric', 'metric'],
-        (about) =>
-          about.attribute.isUnknown || lostElements(about) > 0
-            ? weakened('fewer logs reach the workspace', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4')
-            : calm('more logs reach the workspace'),
-      ],
-      changed: [['*'], () => weakened('logs go elsewhere', 'MCSB LT-4')],
-      replaced: [
-        'replace',
-        () => weakened('no log is recorded until the setting is made again', 'MCSB LT-4'),
-      ],
-      removed: [
-        'delete',
-        () => weakened('no log is recorded any more', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4'),
-      ],
-    },
-  ),
-  ...rows(
-    {
-      id: 'alert',
-      types: [
-        'azurerm_monitor_metric_alert',
-        'azurerm_monitor_activity_log_alert',
-        'azurerm_monitor_scheduled_query_rules_alert_v2',
-        'azurerm_monitor_action_group',
-      ],
-      source: sources.monitor,
-    },
-    {
-      created: ['create', nothing],
-      enabled: [
-        ['enabled'],
-        toggled({ impact: 'nothing', says: 'the alert is on' }, weakened('the alert no longer fires'), 'off'),
-      ],
-      receivers: [
-        ['email_receiver', 'sms_receiver', 'webhook_receiver', 'action', 'action.action_group_id'],
-        (about) =>
-          about.attribute.isUnknown || lostElements(about) > 0
-            ? weakened('somebody no longer gets the alerts')
-            : { impact: 'nothing', says: 'somebody else gets the alerts too' },
-      ],
-      changed: [['*'], nothing],
-      replaced: ['replace', nothing],
-      removed: ['delete', () => weakened('nobody is alerted any more')],
-    },
-  ),
-  ...rows(
-    {
-      id: 'budget',
-      types: ['azurerm_consumption_budget_resource_group', 'azurerm_consumption_budget_subscription'],
-      source: sources.monitor,
-    },
-    {
-      created: ['create', nothing],
-      changed: [['*'], nothing],
-      replaced: ['replace', nothing],
-      removed: ['delete', nothing],
-    },
-  ),
-];
-
 const backupVault = 'azurerm_data_protection_backup_vault';
 const backups: Row[] = [
   ...rows(
@@ -485,7 +308,7 @@ export const surroundingRows: readonly Row[] = [
   ...privateEndpoints,
   ...networks,
   ...vault,
-  ...logs,
+  ...logRows,
   ...backups,
   ...protection,
   ...roles,
