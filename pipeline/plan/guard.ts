@@ -1,8 +1,9 @@
 /** The guard: a plan with its verdicts, the refusals and the waivers that cover them. */
 import { chainOf, type Operation } from './chain.ts';
+import { isPostDeploy } from './context.ts';
 import type { PlanFacts, ResourceChange } from './facts.ts';
 import { type Impact, worstOf } from './impacts.ts';
-import { judge, type Verdict } from './judge.ts';
+import { isOwnStep, judge, type Verdict } from './judge.ts';
 import type { PendingMigrations } from './pending.ts';
 import { isChange, readPlan } from './read.ts';
 import { type RefusalRule, refusalOf } from './rules.ts';
@@ -43,7 +44,10 @@ export interface GuardReport {
   readonly terraformVersion: string;
   readonly providers: readonly string[];
   readonly impact: Impact;
+  /** Without the post-deploy step and the records of what may not be removed. */
   readonly counts: Readonly<Record<ResourceChange['action'] | 'import' | 'move', number>>;
+  /** Whether the apply ends with this project's post-deploy step. */
+  readonly runsPostDeploy: boolean;
   /** Worst first. */
   readonly verdicts: readonly Verdict[];
   /** Changes of types that the table does not have, by type. */
@@ -86,7 +90,8 @@ export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
     terraformVersion: facts.terraformVersion,
     providers: facts.providers,
     impact: worstOf(sorted.map(({ impact }) => impact)),
-    counts: countsOf(changes),
+    counts: countsOf(changes.filter((one) => !isOwnStep(one))),
+    runsPostDeploy: changes.some((one) => isPostDeploy(one) && one.action !== 'delete'),
     verdicts: sorted,
     others,
     drift: facts.drift

@@ -65,7 +65,7 @@ const besideTerraform = /^(?:azapi_|azurerm_resource_group_template_deployment)/
 const isKnown = (type: string) => isJudged(type) || besideTerraform.test(type);
 
 /** The records of this project's stacks that guard removals, and its post-deploy step: see `migrations.ts`. */
-function isOwnStep(change: ResourceChange): boolean {
+export function isOwnStep(change: ResourceChange): boolean {
   return (
     isPostDeploy(change) ||
     (change.type === 'terraform_data' && /(?:^|\.)terraform_data\.protected_/.test(change.address))

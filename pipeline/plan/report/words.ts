@@ -16,7 +16,7 @@ export function headline(report: GuardReport): string {
 }
 
 /** The changes by action. A replacement destroys, so the sentence says so. */
-export function sumsOf({ counts, outputs }: GuardReport): string {
+export function sumsOf({ counts, outputs, runsPostDeploy }: GuardReport): string {
   const parts = [
     [counts.create, 'created'],
     [counts.update, 'changed in place'],
@@ -27,9 +27,9 @@ export function sumsOf({ counts, outputs }: GuardReport): string {
   ] as const;
   const named = parts.flatMap(([count, words]) => (count > 0 ? [`${count} ${words}`] : []));
   const changed = outputs.length > 0 ? [counted(outputs.length, 'output')] : [];
-  return named.length + changed.length > 0
-    ? `Resources: ${[...named, ...changed].join(', ')}.`
-    : 'Resources: none.';
+  const all = [...named, ...changed];
+  const step = runsPostDeploy ? ' The post-deploy step runs.' : '';
+  return `Resources: ${all.length > 0 ? all.join(', ') : 'none'}.${step}`;
 }
 
 /** The one line about types that the table does not have. */

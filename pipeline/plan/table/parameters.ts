@@ -6,6 +6,7 @@ import { textAt } from '../../../core/json.ts';
 import { inOrder } from '../../../database/restart-order.ts';
 import { type Context, parameterType, type ServerFacts } from '../context.ts';
 import type { ResourceChange } from '../facts.ts';
+import { shown } from '../values.ts';
 import { type About, fateOf, type Judgement, type Row, sources } from './row.ts';
 
 const cis = (id: string) => `CIS Azure Database Services 2.0, ${id}`;
@@ -220,7 +221,7 @@ function judge(about: About): Judgement[] {
 }
 
 /** When the value takes effect. */
-function inForce({ context }: About, name: string): Judgement {
+function inForce({ context, change }: About, name: string): Judgement {
   const known = parameter(name);
   if (known?.apply === 'read-only')
     return { impact: 'refused-by-azure', says: `${name} is read-only: only Azure sets it` };
@@ -230,9 +231,10 @@ function inForce({ context }: About, name: string): Judgement {
       impact: 'unknown',
       says: `${name} is in no catalogue: the change may wait for a restart or make one`,
     };
+  const set = change.action === 'create' ? ` = ${shown(change.after['value'])}` : '';
   if (effect === 'online')
-    return { impact: 'online', says: `${name} takes effect at once, in new sessions at the latest` };
-  const is = `${name} is static`;
+    return { impact: 'online', says: `${name}${set} takes effect at once, in new sessions at the latest` };
+  const is = `${name}${set} is static`;
   if (context.facts.restartsForParameters)
     return {
       impact: 'restart',
