@@ -6,7 +6,8 @@ export const scenario: Scenario = {
   name: 'backup-retention-changed',
   title:
     'Another retention of the weekly backups gets a policy of its own, to which the backup of the server moves',
-  environments: ['production'],
+  needs: ['longTermBackup', 'lock'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const policies = () =>

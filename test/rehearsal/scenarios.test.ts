@@ -1,13 +1,20 @@
-// Duration: 405 s
-/** Every scenario of rehearsal/scenarios/, quick, on the first of its environments. */
+// Duration: 240 s
+/** The scenarios of rehearsal/scenarios/, on the first environment with the traits that each needs; quick unless complete. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EnvironmentName, environments } from '../../environments/index.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
-import { runScenario, scenarios } from '../../rehearsal/sandbox/scenario.ts';
+import {
+  environmentsFor,
+  runScenario,
+  scenarios,
+  whyNoEnvironment,
+} from '../../rehearsal/sandbox/scenario.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();
-const isComplete = process.env['LLAMA_REHEARSAL'] === 'complete';
+const extent = process.env['LLAMA_REHEARSAL'];
+const isComplete = extent === 'complete';
+const includesLong = isComplete || extent === 'all';
 const timeout = isComplete ? 1_800_000 : 600_000;
 
 const all = await scenarios();
@@ -51,7 +58,9 @@ describe('rehearsal', () => {
     { timeout },
     async (scenario, context) => {
       context.skip(missing !== undefined, missing);
-      const [environment] = scenario.environments;
+      context.skip(scenario.isLong === true && !includesLong, 'takes minutes; LLAMA_REHEARSAL=all runs it');
+      const [environment] = environmentsFor(scenario);
+      if (environment === undefined) return context.skip(true, whyNoEnvironment(scenario));
       const sharesProvider = scenario.startsProvider !== true;
       const sandbox =
         scenario.startsFrom === 'deployed'

@@ -106,7 +106,7 @@ export class Leftovers {
       'SELECT * FROM pg_prepared_statements',
       'SELECT * FROM pg_cursors',
       'SELECT * FROM pg_locks',
-      'SELECT query, application_name FROM pg_stat_activity',
+      'SELECT query, application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()',
       'SELECT lastval()',
       'TABLE pg_temp.own',
       'TABLE own',

@@ -146,6 +146,7 @@ export class Queries {
     const random = this.#random;
     const [row] = scope.rows;
     const value = (type: (typeof types)[number]) => this.expressions.value(type, scope, 1);
+    const joined = value('text');
     const aggregate = random.pick([
       'count(*)',
       `count(DISTINCT ${value('text')})`,
@@ -153,7 +154,8 @@ export class Queries {
       `avg(${value('numeric')})`,
       `min(${value('text')})`,
       `max(${value('timestamp with time zone')})`,
-      `string_agg(${value('text')}, ',' ORDER BY ${value('text')})`,
+      // By its own value too: the order of equals is physical, and no answer.
+      `string_agg(${joined}, ',' ORDER BY ${value('text')}, ${joined})`,
       `bool_or(${this.expressions.condition(scope, 1)})`,
       `md5(string_agg(${row}::text, '' ORDER BY ${row}::text))`,
       `count(*) FILTER (WHERE ${this.expressions.condition(scope, 1)})`,
