@@ -178,7 +178,8 @@ const firstNumber = 3;
 function ofOthers(node: Node): TakenLock[] {
   const lock = is(node, 'LockStmt');
   const locked = lockModes[(lock?.mode ?? 0) - firstNumber];
-  if (lock && locked) return all(lock.relations, 'RangeVar').map((one) => ({ on: nameOf(one), mode: locked }));
+  if (lock && locked)
+    return all(lock.relations, 'RangeVar').map((one) => ({ on: nameOf(one), mode: locked }));
   const trigger = is(node, 'CreateTrigStmt');
   if (trigger) return [{ on: nameOf(trigger.relation), mode: 'SHARE ROW EXCLUSIVE' }];
   const policy = is(node, 'CreatePolicyStmt') ?? is(node, 'AlterPolicyStmt');

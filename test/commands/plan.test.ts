@@ -7,11 +7,14 @@ import type { Json } from '../../core/json.ts';
 import { migrationsDirectory } from '../../database/migrator/files.ts';
 import { guard } from '../../pipeline/plan/guard.ts';
 import { makePlan } from '../../pipeline/plan/make.ts';
+import { ownWith } from '../support/own.ts';
 import { terraform, whyNoTerraform } from '../support/terraform.ts';
 import { migrationsCopy, run as runWith } from './run.ts';
 
 const recorded = (name: string) => join(import.meta.dirname, '../pipeline/plan/recorded', `${name}.json`);
 const missing = await whyNoTerraform();
+const closed = ownWith('protected');
+const open = ownWith('unprotected');
 const run = (...args: string[]) => runWith(args);
 
 const folders: string[] = [];
@@ -47,22 +50,23 @@ it.each([
   ['restart', 2, 'the server restarts'],
   ['refused', 3, 'GRD-001'],
 ])('judges a recorded plan: %s exits %i', async (name, code, words) => {
-  const { code: ended, stdout } = await run('plan', 'production', '--plan', recorded(name));
+  const { code: ended, stdout } = await run('plan', '--plan', recorded(name));
   expect(ended).toBe(code);
   expect(stdout).toContain(words);
 });
 
 it('refuses the same plan of an environment without a name, and not of one without protection', async () => {
   expect((await run('plan', '--plan', recorded('refused'))).code).toBe(3);
-  expect((await run('plan', 'development', '--plan', recorded('refused'))).code).toBe(2);
+  if (closed !== undefined) expect((await run('plan', closed, '--plan', recorded('refused'))).code).toBe(3);
+  if (open !== undefined) expect((await run('plan', open, '--plan', recorded('refused'))).code).toBe(2);
 });
 
 it.each([
   ['an unknown option', ['plan', '--unknown']],
   ['an unknown environment', ['plan', 'nowhere', '--plan', recorded('online')]],
   ['nothing to judge', ['plan']],
-  ['a missing file', ['plan', 'production', '--plan', '/nowhere/plan.json']],
-  ['a file that is not a plan', ['plan', 'production', '--plan', 'package.json']],
+  ['a missing file', ['plan', '--plan', '/nowhere/plan.json']],
+  ['a file that is not a plan', ['plan', '--plan', 'package.json']],
 ])('exits 1, which is no result of it, for %s', async (_, args) => {
   const { code, stderr } = await run(...args);
   expect(code).toBe(1);
@@ -71,15 +75,7 @@ it.each([
 
 it('writes every report, and the result as JSON', async () => {
   const folder = join(scratch(), 'review');
-  const { code, stdout } = await run(
-    'plan',
-    'production',
-    '--plan',
-    recorded('restart'),
-    '--out',
-    folder,
-    '--json',
-  );
+  const { code, stdout } = await run('plan', '--plan', recorded('restart'), '--out', folder, '--json');
   expect(code).toBe(2);
   expect(JSON.parse(stdout)).toMatchObject({ ok: true, impact: 'restart', exitCode: 2 });
   expect(readdirSync(folder).sort()).toEqual([
@@ -100,15 +96,7 @@ it('lists pending migrations with their findings and locks', async () => {
     '-- Up Migration\nALTER TABLE llama.storage_records DROP COLUMN location;\nCREATE INDEX records_idx ON llama.model_metrics (id);\n-- Down Migration\nSELECT 1;\n',
   );
   const plan = planWith({ [file]: 'a', '0001_extensions.sql': 'edited' });
-  const { code, stdout } = await run(
-    'plan',
-    'production',
-    '--plan',
-    plan,
-    '--migrations',
-    copy.directory,
-    '--json',
-  );
+  const { code, stdout } = await run('plan', '--plan', plan, '--migrations', copy.directory, '--json');
   copy.drop();
   const report: {
     refusals: { address: string; impact: string }[];
@@ -138,15 +126,7 @@ it('compares with the schema of a release', async () => {
   delete released.common['table llama.releases'];
   const file = join(scratch(), 'schema.json');
   writeFileSync(file, JSON.stringify(released));
-  const { stdout } = await run(
-    'plan',
-    'production',
-    '--plan',
-    recorded('online'),
-    '--released',
-    file,
-    '--json',
-  );
+  const { stdout } = await run('plan', '--plan', recorded('online'), '--released', file, '--json');
   const report: { migrations: { files: { file: string }[]; schema: string[] } } = JSON.parse(stdout);
   expect(report.migrations.files.map((one) => one.file.replace(/\.(?:sql|ts)$/, ''))).toEqual([last]);
   expect(report.migrations.schema).toContain(`+ migration ${last}`);

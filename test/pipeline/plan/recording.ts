@@ -1,13 +1,14 @@
-/** Records plans of production by real Terraform and azurerm on a local Azure: `llama-db prove plans --record`. */
+/** Records plans of an environment with a replica by real Terraform and azurerm on a local Azure: `llama-db prove plans --record`. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { at, isObject, type Json, type JsonObject, objectAt, objectsAt, textAt } from '../../../core/json.ts';
 import type { EnvironmentInput } from '../../../environments/settings.ts';
 import { Sandbox } from '../../../rehearsal/sandbox/sandbox.ts';
+import { ownWith, whyNoOwn } from '../../support/own.ts';
 
 export const recordedFolder = join(import.meta.dirname, 'recorded');
 
-/** Changes of environments/production.ts, by the name of the record. */
+/** Changes of its settings, by the name of the record. */
 export const recordedChanges: Readonly<Record<string, (input: EnvironmentInput) => void>> = {
   online: ({ server }) => {
     server.parameters = { ...server.parameters, work_mem: 32_768 };
@@ -24,8 +25,10 @@ export const recordedChanges: Readonly<Record<string, (input: EnvironmentInput) 
 };
 
 export async function recordPlans(log: (line: string) => void): Promise<void> {
+  const environment = ownWith('replica', 'virtualEndpoint', 'protected');
+  if (environment === undefined) throw new Error(whyNoOwn('replica', 'virtualEndpoint', 'protected'));
   const sandbox = await Sandbox.open({
-    environment: 'production',
+    environment,
     quick: true,
     database: false,
     sharesProvider: true,
