@@ -94,8 +94,26 @@ export class Context {
       const byName = name === undefined ? undefined : this.servers.find((one) => one.name === name);
       if (byName) return byName;
     }
-    const needs = this.facts.needs.get(blockOf(change.address)) ?? [];
-    return this.servers.find((one) => needs.includes(blockOf(one.address)));
+    return this.#nearestServer(change);
+  }
+
+  /** The server that a resource refers to on the shortest path, other than itself. */
+  #nearestServer({ address }: ResourceChange): ServerFacts | undefined {
+    if (this.servers.length === 0) return undefined;
+    const start = blockOf(address);
+    const seen = new Set([start]);
+    for (let level: readonly string[] = [start]; level.length > 0; ) {
+      const next = level
+        .flatMap((block) => this.facts.needs.get(block) ?? [])
+        .filter((block) => !seen.has(block));
+      const found = this.servers.find(
+        (one) => blockOf(one.address) !== start && next.includes(blockOf(one.address)),
+      );
+      if (found) return found;
+      for (const block of next) seen.add(block);
+      level = [...new Set(next)];
+    }
+    return undefined;
   }
 
   /** The server that has an id; undefined if the plan does not manage it. */
@@ -108,8 +126,7 @@ export class Context {
     const byId = this.byId(source);
     if (byId) return byId;
     if (!this.isReplica(server)) return undefined;
-    const needs = this.facts.needs.get(blockOf(server.address)) ?? [];
-    return this.servers.find((one) => one !== server && needs.includes(blockOf(one.address)));
+    return this.#nearestServer(server.change);
   }
 
   isReplica(server: ServerFacts): boolean {

@@ -1,8 +1,17 @@
 /** Reads `terraform show -json` of a plan, and refuses whatever the guard could not judge. */
 
 import { Fault, type FaultCode } from '../../core/fault.ts';
-import { at, isObject, type Json, type JsonObject, objectAt, objectsAt, textAt } from '../../core/json.ts';
-import type { Action, PlanFacts, ResourceChange } from './facts.ts';
+import {
+  at,
+  isObject,
+  type Json,
+  type JsonObject,
+  objectAt,
+  objectsAt,
+  textAt,
+  textsAt,
+} from '../../core/json.ts';
+import { type Action, blockOf, type PlanFacts, type ResourceChange } from './facts.ts';
 import {
   changeKeys,
   knownKeys,
@@ -331,24 +340,37 @@ function restartsForParameters(document: JsonObject): boolean {
 
 const numbered = (step: string) => (/^\d+$/.test(step) ? Number(step) : step);
 
-/** Dependencies of each block of the configuration, in its module. */
+/**
+ * Dependencies of each block of the configuration, in its module. Variables and outputs of modules are blocks too, so that a
+ * path leads from one module to another; the document has no locals.
+ */
 function needsOf(module: JsonObject, prefix = ''): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, readonly string[]>();
+  const inModule = (names: Iterable<string>) => [...names].map((name) => `${prefix}${blockOf(name)}`);
   for (const one of objectsAt(module, 'resources')) {
     const address = textAt(one, 'address');
     if (address === undefined) continue;
-    const references = new Set<string>();
-    collectReferences(one['expressions'], references);
-    for (const name of Array.isArray(one['depends_on']) ? one['depends_on'] : [])
-      if (typeof name === 'string') references.add(name);
-    found.set(
-      `${prefix}${address}`,
-      [...references].map((name) => `${prefix}${name}`),
-    );
+    const references = referencesIn(one['expressions'], one['count_expression'], one['for_each_expression']);
+    for (const name of textsAt(one, 'depends_on')) references.add(name);
+    found.set(`${prefix}${address}`, inModule(references));
   }
-  for (const [name, call] of Object.entries(objectAt(module, 'module_calls')))
-    for (const [address, needs] of needsOf(objectAt(call, 'module'), `${prefix}module.${name}.`))
-      found.set(address, needs);
+  for (const [name, call] of Object.entries(objectAt(module, 'module_calls'))) {
+    const inner = `${prefix}module.${name}.`;
+    for (const [variable, expression] of Object.entries(objectAt(call, 'expressions')))
+      found.set(`${inner}var.${variable}`, inModule(referencesIn(expression)));
+    for (const [output, value] of Object.entries(objectAt(call, 'module', 'outputs')))
+      found.set(
+        `${inner}${output}`,
+        [...referencesIn(value)].map((one) => `${inner}${blockOf(one)}`),
+      );
+    for (const [address, needs] of needsOf(objectAt(call, 'module'), inner)) found.set(address, needs);
+  }
+  return found;
+}
+
+function referencesIn(...values: readonly (Json | undefined)[]): Set<string> {
+  const found = new Set<string>();
+  for (const value of values) collectReferences(value, found);
   return found;
 }
 

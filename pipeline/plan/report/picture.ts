@@ -4,7 +4,8 @@ import type { Operation } from '../chain.ts';
 import { type Impact, impactTexts } from '../impacts.ts';
 import { shortened, spanOf } from './words.ts';
 
-const width = 720;
+/** As wide as a phone, so that its text is readable there. */
+const width = 420;
 const height = 44;
 /** Operations that are drawn one by one. */
 const most = 80;
@@ -52,10 +53,10 @@ function draw({ operation, quiet }: Line, top: number): string {
     : `<circle class="${impact}" cx="20" cy="${middle}" r="8"/>`;
   const time = seconds === undefined ? '' : `, ${spanOf(seconds)}`;
   const title = `${impactTexts[impact].title}${time}`;
-  return `<g><title>${xml(`${words}: ${says}`)}</title>${mark}<text x="40" y="${middle + 1}">${xml(shortened(words, 84))}</text><text class="soft" x="40" y="${middle + 18}">${xml(shortened(title, 90))}</text></g>`;
+  return `<g><title>${xml(`${words}: ${says}`)}</title>${mark}<text x="40" y="${middle + 1}">${xml(shortened(words.replace('azurerm_postgresql_flexible_', ''), 56))}</text><text class="soft" x="40" y="${middle + 18}">${xml(shortened(title, 60))}</text></g>`;
 }
 
 export const pictureStyle = `
-svg.chain{width:100%;max-width:45rem;height:auto;margin:.5rem 0}svg.chain text{font:13px system-ui,sans-serif;fill:var(--ink)}svg.chain text.soft{fill:var(--soft);font-size:12px}
+svg.chain{width:100%;max-width:30rem;height:auto;margin:.5rem 0}svg.chain text{font:12px system-ui,sans-serif;fill:var(--ink)}svg.chain text.soft{fill:var(--soft);font-size:11px}
 .spine{stroke:var(--line);stroke-width:3}.chain circle,.chain rect{fill:var(--bar-skip);stroke:var(--ground);stroke-width:2}
 .chain .data-loss,.chain .refused-by-azure,.chain .long-outage{fill:var(--bad)}.chain .security-weakened,.chain .recovery-weakened,.chain .unknown,.chain .restart,.chain .failover,.chain .read-only{fill:var(--warn)}.chain .online,.chain .cost{fill:var(--good)}`;

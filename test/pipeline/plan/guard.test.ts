@@ -193,3 +193,52 @@ describe('the chain of operations', () => {
     ]);
   });
 });
+
+describe('a pair in two modules', () => {
+  const type = 'azurerm_postgresql_flexible_server';
+  const source = String(server['id']);
+  const pair = (primary: string, replica: string) => {
+    const own = (address: string, before: JsonObject) =>
+      resource({ address, before, after: { ...before, sku_name: 'GP_Standard_D8s_v3' } });
+    const module = (expressions: JsonObject): JsonObject => ({
+      outputs: {
+        id: { expression: { references: [`${type}.this[0].id`, `${type}.this[0]`, `${type}.this`] } },
+      },
+      resources: [{ address: `${type}.this`, expressions }],
+    });
+    return document(
+      [
+        own(`module.primary.${type}.this[0]`, server),
+        own(`module.replica.${type}.this[0]`, {
+          ...server,
+          id: `${source}-replica`,
+          name: 'two',
+          create_mode: 'Replica',
+          source_server_id: source,
+        }),
+      ],
+      {
+        configuration: {
+          root_module: {
+            module_calls: {
+              [primary]: { module: module({}) },
+              [replica]: {
+                expressions: { source_id: { references: [`module.${primary}.id`, `module.${primary}`] } },
+                module: module({ source_server_id: { references: ['var.source_id'] } }),
+              },
+            },
+          },
+        },
+      },
+    );
+  };
+
+  it('is changed in the order of their references', () => {
+    const wrong = guarded(pair('primary', 'replica'));
+    expect(wrong.refusals).toMatchObject([
+      { rule: { id: 'GRD-004' }, address: `module.primary.${type}.this[0]` },
+    ]);
+    expect(wrong.chain.map(({ address }) => address.split('.')[1])).toEqual(['primary', 'replica']);
+    expect(guarded(pair('replica', 'primary'))).toMatchObject({ refusals: [], impact: 'restart' });
+  });
+});
