@@ -12,6 +12,8 @@ export interface Operation {
   readonly impact: Impact;
   /** Seconds that Azure documents for its interruption. */
   readonly seconds?: Range;
+  /** It is this project's post-deploy step. @default false */
+  readonly isStep?: true;
   /** Words of the worst verdict. */
   readonly says?: string;
 }
@@ -36,7 +38,8 @@ export function chainOf(facts: PlanFacts, verdicts: readonly Verdict[]): readonl
   return [...removed, ...others].map((change) => operation(change, byAddress.get(change.address) ?? []));
 }
 
-function operation({ address, action }: ResourceChange, verdicts: readonly Verdict[]): Operation {
+function operation(change: ResourceChange, verdicts: readonly Verdict[]): Operation {
+  const { address, action } = change;
   const [worst] = verdicts;
   const timed = verdicts.find(({ seconds }) => seconds !== undefined);
   return {
@@ -44,6 +47,7 @@ function operation({ address, action }: ResourceChange, verdicts: readonly Verdi
     action,
     impact: worstOf(verdicts.map(({ impact }) => impact)),
     ...(timed?.seconds ? { seconds: timed.seconds } : {}),
+    ...(isPostDeploy(change) ? { isStep: true as const } : {}),
     ...(worst ? { says: worst.says } : {}),
   };
 }

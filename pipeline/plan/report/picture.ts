@@ -34,7 +34,8 @@ function linesOf(chain: readonly Operation[]): Line[] {
   const lines: Line[] = [];
   for (const operation of chain) {
     const last = lines.at(-1);
-    if (operation.impact !== 'nothing' && lines.length < most) lines.push({ operation, quiet: 0 });
+    if ((operation.impact !== 'nothing' || operation.isStep) && lines.length < most)
+      lines.push({ operation, quiet: 0 });
     else if (last && last.operation === undefined) lines[lines.length - 1] = { quiet: last.quiet + 1 };
     else lines.push({ quiet: 1 });
   }
@@ -45,8 +46,10 @@ function draw({ operation, quiet }: Line, top: number): string {
   const middle = top + 12;
   if (!operation)
     return `<circle class="quiet" cx="20" cy="${middle}" r="4"/><text class="soft" x="40" y="${middle + 5}">${quiet} ${quiet === 1 ? 'operation' : 'operations'} that the database does not notice</text>`;
-  const { address, action, impact, seconds, says = '' } = operation;
-  const words = `${action === 'replace' ? 'destroy and create' : action} ${address}`;
+  const { address, action, impact, seconds, says = '', isStep } = operation;
+  const words = isStep
+    ? 'run the post-deploy step'
+    : `${action === 'replace' ? 'destroy and create' : action} ${address}`;
   const window = windows.includes(impact);
   const mark = window
     ? `<rect class="${impact}" x="11" y="${middle - 9}" width="18" height="18" rx="3"/>`
