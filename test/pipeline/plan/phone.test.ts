@@ -23,7 +23,7 @@ it('is no wider than a phone', async ({ skip }) => {
   try {
     const file = join(folder, 'frame.html');
     const measure =
-      'const d = f.contentDocument.documentElement; document.title = `${d.scrollWidth} ${d.scrollHeight}`';
+      'const d = f.contentDocument.documentElement; document.title = d.scrollWidth + " " + d.scrollHeight';
     writeFileSync(
       file,
       `<!doctype html><iframe id="f" width="${width}" height="800" style="border:0" srcdoc="${xml(page)}" onload="${xml(measure)}"></iframe>`,
