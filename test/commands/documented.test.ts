@@ -27,6 +27,7 @@ const runBy: Readonly<Record<string, string>> = {
   new: 'test/commands/new.test.ts',
   plan: 'test/commands/plan.test.ts',
   'post-deploy': 'test/commands/faults.test.ts',
+  'prove acme': 'test/acme.test.ts',
   'prove canaries': 'test/runtime/encryption/canaries.test.ts',
   'prove deployments': 'test/proof/deploying.test.ts',
   'prove isolation': 'test/proof/isolation.test.ts',
