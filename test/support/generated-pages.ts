@@ -4,6 +4,7 @@ import { localAzurePage } from '../../local/azure/page.ts';
 import { documentChecks } from '../../verification/report/explain.ts';
 import { documentFaults } from '../core/fault-page.ts';
 import { publishedShapes } from './published-shapes.ts';
+import { reviewingPage } from './reviewing-page.ts';
 import { settingsPage } from './settings-page.ts';
 
 /** Documents that are generated from the code, by path from the project's root. */
@@ -12,6 +13,7 @@ export const generatedPages: Readonly<Record<string, () => string>> = {
   'docs/faults.md': () => documentFaults(),
   'docs/lint-rules.md': documentRules,
   'docs/local-azure.md': localAzurePage,
+  'docs/reviewing.md': reviewingPage,
   'docs/settings.md': settingsPage,
   'docs/settings-rules.md': settingsRulesPage,
   'local/azure/published/shapes.json': publishedShapes,
