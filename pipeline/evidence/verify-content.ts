@@ -1,0 +1,193 @@
+/** The content of a pack: pointers, values, verdicts, and the shapes of its documents. */
+import { z } from 'zod';
+import { at, isObject, type Json, type JsonObject, parseJson } from '../../core/json.ts';
+import { countsOf, verdictOf } from './assess.ts';
+import { controls as catalogue } from './catalogue/index.ts';
+import { headOf, sha256 } from './observations.ts';
+import { type AssessedControl, controlsOf, type Report, type Row, verdicts } from './report.ts';
+import { valueAt } from './stack.ts';
+import type { Files, PackFinding } from './verify.ts';
+
+interface Content {
+  readonly findings: readonly PackFinding[];
+  readonly remarks: readonly string[];
+  readonly auditHead: string | null;
+}
+
+const file = 'controls.json';
+
+/** @param changed files that are known to differ, of which nothing is read */
+export function contentFindings(files: Files, changed: ReadonlySet<string>): Content {
+  const found: PackFinding[] = [];
+  const remarks: string[] = [];
+  const read = (path: string): Json | undefined => {
+    if (changed.has(path)) return undefined;
+    const content = files.get(path);
+    const document = content && parseJson(content.toString('utf8'));
+    if (document === undefined) found.push({ file: path, detail: content ? 'is not JSON' : 'is missing' });
+    return document;
+  };
+  for (const [path, shape] of Object.entries(shapes)) {
+    const document = read(path);
+    if (document === undefined) continue;
+    const parsed = shape.safeParse(document);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      found.push({ file: path, detail: `is not of its schema: ${issue?.path.join('.')}: ${issue?.message}` });
+    }
+  }
+  const report = changed.has(file) ? undefined : reportIn(read(file));
+  const stack = read('cdk.tf.json');
+  if (!report) {
+    remarks.push(`pointers and verdicts were not compared: ${file} cannot be read`);
+    return { findings: found, remarks, auditHead: null };
+  }
+  if (stack !== undefined) {
+    const digest = sha256(files.get('cdk.tf.json') ?? '');
+    if (digest !== report.stack.sha256) found.push({ file, detail: 'names another digest of cdk.tf.json' });
+  }
+  for (const { file: path, sha256: digest } of report.observations) {
+    const content = files.get(path);
+    if (!changed.has(path) && (!content || sha256(content) !== digest)) {
+      found.push({ file, detail: `names another digest of ${path}` });
+    }
+  }
+  for (const control of controlsOf(report)) {
+    const problem = controlProblem(control, stack, remarks) ?? observedProblem(control, report, read);
+    if (problem) found.push({ file, detail: `${control.id}: ${problem}` });
+  }
+  const counts = countsOf(controlsOf(report));
+  if (verdicts.some((verdict) => counts[verdict] !== report.counts[verdict])) {
+    found.push({ file, detail: 'has other counts than its controls' });
+  }
+  found.push(...headFindings(report, read));
+  return { findings: found, remarks: [...new Set(remarks)], auditHead: report.auditHead };
+}
+
+function controlProblem(
+  control: AssessedControl,
+  stack: Json | undefined,
+  remarks: string[],
+): string | undefined {
+  if (verdictOf(control.rows) !== control.verdict)
+    return `is ${control.verdict}, but its evidence is ${verdictOf(control.rows)}`;
+  if (stack === undefined || !isObject(stack)) return undefined;
+  for (const row of control.rows.filter(({ kind }) => kind === 'stack')) {
+    if (row.remark === 'the stack has no such resource') continue;
+    const value = pointed(stack, row);
+    if (value === undefined) return `${row.place} leads nowhere`;
+    if (row.remark !== 'not set' && JSON.stringify(value) !== JSON.stringify(row.value)) {
+      return `${row.place} is ${JSON.stringify(value)}, not ${JSON.stringify(row.value)}`;
+    }
+  }
+  return judgedAgain(control, stack, remarks);
+}
+
+/** The value that a row claims. An object is shown by its keys. */
+function pointed(stack: JsonObject, { place, within }: Row): Json | undefined {
+  const outer = valueAt(stack, place);
+  const inner = typeof outer === 'string' && within !== undefined ? parseJson(outer) : outer;
+  const key = isObject(inner) && within !== undefined ? keyIn(inner) : inner;
+  const value = within === undefined || key === undefined ? key : valueAt(key, within);
+  return isObject(value) ? `{ ${Object.keys(value).join(', ')} }` : value;
+}
+
+function keyIn(template: JsonObject): Json | undefined {
+  const resources = template['resources'];
+  return Array.isArray(resources)
+    ? resources.find((one) => at(one, 'type') === 'Microsoft.KeyVault/vaults/keys')
+    : undefined;
+}
+
+/** Judges the stack again, if this version of the project has the control as the pack has it. */
+function judgedAgain(control: AssessedControl, stack: JsonObject, remarks: string[]): string | undefined {
+  const known = catalogue.find(({ id }) => id === control.id);
+  const rows = control.rows.filter(({ kind }) => kind === 'stack');
+  if (!known || known.title !== control.title) {
+    remarks.push('some controls were not judged again: this version of the project has other controls');
+    return undefined;
+  }
+  const again = known.stack.flatMap((expectation) => {
+    const places = expectation.find({ document: stack });
+    return places.length === 0
+      ? [expectation.ifNone]
+      : places.map(({ value }) => (expectation.holds(value) ? ('holds' as const) : ('violated' as const)));
+  });
+  const stated = rows.map(({ verdict }) => (verdict === 'waived' ? 'violated' : verdict));
+  return JSON.stringify(again) === JSON.stringify(stated)
+    ? undefined
+    : `its evidence in cdk.tf.json is ${again.join(', ')}, not ${stated.join(', ')}`;
+}
+
+/** A check that the pack counts as passed must have passed in the observation that the pack has. */
+function observedProblem(
+  control: AssessedControl,
+  report: Report,
+  read: (path: string) => Json | undefined,
+): string | undefined {
+  const rows = control.rows.filter(({ kind, verdict }) => kind === 'check' && verdict === 'holds');
+  if (rows.length === 0) return undefined;
+  const seen = report.observations.find(({ kind }) => kind === 'verification');
+  if (!seen) return `${rows[0]?.place} holds without a verification`;
+  const document = read(seen.file);
+  if (document === undefined) return undefined;
+  const checks = at(document, 'checks');
+  const passed = new Set(
+    Array.isArray(checks)
+      ? checks.filter((one) => at(one, 'status') === 'passed').map((one) => at(one, 'id'))
+      : [],
+  );
+  const wrong = rows.find(({ place, observedAt }) => !passed.has(place) || observedAt !== seen.at);
+  return wrong && `${wrong.place} did not pass in ${seen.file} at ${wrong.observedAt}`;
+}
+
+function headFindings(report: Report, read: (path: string) => Json | undefined): readonly PackFinding[] {
+  const seen = report.observations.find(({ kind }) => kind === 'audit');
+  if (!seen) {
+    return report.auditHead === null ? [] : [{ file, detail: 'has an audit head without its observation' }];
+  }
+  const document = read(seen.file);
+  if (!isObject(document)) return [];
+  return (headOf(document) ?? null) === report.auditHead
+    ? []
+    : [{ file, detail: `has another audit head than ${seen.file}` }];
+}
+
+const text = z.string();
+const uuid = z.uuid();
+const verdict = z.enum(verdicts);
+const row = z.object({
+  kind: z.enum(['stack', 'rule', 'check', 'record', 'person']),
+  place: text,
+  subject: text,
+  verdict,
+  observedAt: text.nullable(),
+});
+const controls = z.object({
+  format: z.literal(1),
+  environment: text,
+  commit: z.object({ hash: z.string().regex(/^[0-9a-f]{40}$/), time: text, changed: z.array(text) }),
+  stack: z.object({ file: z.literal('cdk.tf.json'), sha256: text }),
+  observations: z.array(z.object({ kind: text, file: text, sha256: text, at: text.nullable() })),
+  auditHead: z
+    .string()
+    .regex(/^\d+:[0-9a-f]{64}$/)
+    .nullable(),
+  counts: z.record(verdict, z.int()),
+  families: z.array(
+    z.object({
+      prefix: text,
+      title: text,
+      controls: z.array(z.object({ id: text, title: text, verdict, rows: z.array(row).min(1) })),
+    }),
+  ),
+});
+
+/** Required members of each document; the published schemas are compared in the project's tests. */
+const shapes: Readonly<Record<string, z.ZodType>> = { [file]: controls };
+
+function reportIn(document: Json | undefined): Report | undefined {
+  return controls.safeParse(document).success ? (document as unknown as Report) : undefined;
+}
+
+export const shapesOfFormats = { uuid };
