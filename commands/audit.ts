@@ -37,11 +37,16 @@ export function register(program: Command): void {
         restoredTo ? { ...head, restoredTo } : head,
       );
       const reporter = reporterFor(options);
-      const trail = await looking(async () =>
-        verifyTrail(await targetOf(environment, options), { reporter, expected }),
-      );
+      const { target, trail } = await looking(async () => {
+        const target = await targetOf(environment, options);
+        return { target, trail: await verifyTrail(target, { reporter, expected }) };
+      });
       for (const line of describeTrail(trail)) reporter.line(line);
-      if (options.json) printJson({ ...trail, intact: trail.findings.length === 0 });
+      if (options.json) {
+        const at = new Date().toISOString();
+        const observed = { environment: target.environment ?? null, at };
+        printJson({ ...observed, ...trail, intact: trail.findings.length === 0 });
+      }
       if (trail.findings.length > 0) process.exitCode = 1;
     });
 

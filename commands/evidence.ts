@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { resolve as absolute, dirname, join, relative } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { resolve as absolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { Fault } from '../core/fault.ts';
@@ -75,7 +75,7 @@ async function make(name: string, options: MakeOptions): Promise<void> {
     { writePack },
     { commitOf },
     { readObservation, sha256 },
-    { collectRules },
+    { collectSources },
   ] = await Promise.all([
     import('../environments/index.ts'),
     import('../pipeline/evidence/pack.ts'),
@@ -96,7 +96,8 @@ async function make(name: string, options: MakeOptions): Promise<void> {
       { exitCode: 2 },
     );
   }
-  const { stackText, rules, waivers } = await collectRules(environment);
+  const sources = collectSources(environment);
+  const { stackText } = sources;
   const given = (['verification', 'releases', 'guard', 'audit'] as const).flatMap((kind) => {
     const file = options[kind];
     return file === undefined ? [] : [{ kind, origin: file, text: readFileSync(file, 'utf8') }];
@@ -105,9 +106,7 @@ async function make(name: string, options: MakeOptions): Promise<void> {
     environment,
     commit,
     stack: { document: JSON.parse(stackText), sha256: sha256(stackText) },
-    stackText,
-    rules,
-    waivers,
+    ...sources,
     observations: given.map((one) => readObservation(one, environment)),
   });
   writePack(output, pack.files);

@@ -19,6 +19,10 @@ export interface Sources {
   readonly stackText: string;
   readonly rules: Readonly<Record<string, RuleResult>>;
   readonly waivers: readonly Waiver[];
+  /** The environment's file. */
+  readonly settingsText: string;
+  /** `package-lock.json`. */
+  readonly lockText: string;
 }
 
 /**
@@ -27,14 +31,20 @@ export interface Sources {
  * @throws SettingsError if a rule refuses the settings
  * @throws Fault (exit 2) if the stack in `cdktf.out` is not the one of these sources
  */
-export function collectRules(environment: EnvironmentName): Sources {
+export function collectSources(environment: EnvironmentName): Sources {
   const all = environments.settings();
   const folder = mkdtempSync(join(tmpdir(), 'llama-evidence-'));
   try {
     synthesize(all.map(resolve), folder);
     const stackText = readFileSync(join(folder, 'stacks', environment, 'cdk.tf.json'), 'utf8');
     requireSame(environment, stackText);
-    return { stackText, rules: rulesOf(environment), waivers: waiversOf(environment) };
+    return {
+      stackText,
+      rules: rulesOf(environment),
+      waivers: waiversOf(environment),
+      settingsText: readFileSync(join(projectDirectory, 'environments', `${environment}.ts`), 'utf8'),
+      lockText: readFileSync(join(projectDirectory, 'package-lock.json'), 'utf8'),
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,8 +1,11 @@
 /** A pack: the files that an auditor gets, as text by path, in a fixed order. */
 import { assess, type Collected } from './assess.ts';
 import { renderCsv } from './formats/csv.ts';
+import { cyclonedxOf } from './formats/cyclonedx.ts';
 import { renderHtml } from './formats/html.ts';
 import { renderMarkdown } from './formats/markdown.ts';
+import { oscalDocuments } from './formats/oscal.ts';
+import { sarifOf } from './formats/sarif.ts';
 import { statementFile, statementOf } from './formats/statement.ts';
 import { sha256 } from './observations.ts';
 import type { Report } from './report.ts';
@@ -10,6 +13,10 @@ import type { Report } from './report.ts';
 export interface PackInput extends Collected {
   /** `cdk.tf.json` as synthesized. */
   readonly stackText: string;
+  /** `environments/<environment>.ts`. */
+  readonly settingsText: string;
+  /** `package-lock.json`. */
+  readonly lockText: string;
 }
 
 export interface Pack {
@@ -24,12 +31,18 @@ export const sumsFile = 'SHA256SUMS';
 
 export function packOf(input: PackInput): Pack {
   const report = assess(input);
+  const controls = json(report);
   const files = new Map<string, string>([
     ['index.html', renderHtml(report)],
     ['evidence.md', renderMarkdown(report)],
-    ['controls.json', json(report)],
+    ['controls.json', controls],
     ['controls.csv', renderCsv(report)],
+    ['controls.sarif', json(sarifOf(report, input.settingsText))],
     ['cdk.tf.json', input.stackText],
+    ['bom.cdx.json', json(cyclonedxOf(report, input.lockText, input.stack.document))],
+    ...[...oscalDocuments({ report, digest: sha256(controls) })].map(
+      ([path, document]) => [path, json(document)] as const,
+    ),
     ...input.observations.map(({ file, text }) => [file, text] as const),
   ]);
   const digests = () => [...files].map(([path, text]) => [path, sha256(text)] as const);
