@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { counted } from '../core/text.ts';
-import { describeTrail } from '../database/audit/describe.ts';
+import { auditDocument, describeTrail } from '../database/audit/describe.ts';
 import { headsVariable, keptHeads, parseMoment } from '../database/audit/heads.ts';
 import { formatHead, parseHead, readHead, readingTrail, seal } from '../database/audit/seals.ts';
 import { verifyTrail } from '../database/audit/verify.ts';
@@ -43,9 +43,7 @@ export function register(program: Command): void {
       });
       for (const line of describeTrail(trail)) reporter.line(line);
       if (options.json) {
-        const at = new Date().toISOString();
-        const observed = { environment: target.environment ?? null, at };
-        printJson({ ...observed, ...trail, intact: trail.findings.length === 0 });
+        printJson(auditDocument(trail, target.environment));
       }
       if (trail.findings.length > 0) process.exitCode = 1;
     });

@@ -4,12 +4,20 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { Fault } from '../core/fault.ts';
 import { counted } from '../core/text.ts';
-import { environmentArgument, jsonOption, type TargetOptions } from './common/options.ts';
-import { printJson, reporterFor } from './common/target.ts';
+import {
+  environmentArgument,
+  hostAddressOption,
+  jsonOption,
+  type MigrationsOptions,
+  migrationsOption,
+  type TargetOptions,
+  urlOption,
+} from './common/options.ts';
+import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
 
 const projectDirectory = fileURLToPath(new URL('..', import.meta.url));
 
-interface MakeOptions extends TargetOptions {
+interface MakeOptions extends MigrationsOptions {
   readonly verification?: string;
   readonly releases?: string;
   readonly guard?: string;
@@ -32,6 +40,10 @@ export function register(program: Command): void {
     .option('--audit <file>', 'output of llama-db audit verify --json, or of audit head --json')
     .option('--releases <file>', 'release records as JSON')
     .option('--guard <file>', 'verdict of the guard about the plan, as JSON')
+    .option('--live', 'verify the database and its audit trail now, and read its release records')
+    .addOption(urlOption())
+    .addOption(hostAddressOption())
+    .addOption(migrationsOption())
     .option('--uncommitted', 'make a draft although files differ from the commit')
     .option('--output <folder>', 'folder of the pack; default: cdktf.out/evidence/<environment>')
     .addOption(jsonOption())
@@ -48,24 +60,72 @@ Examples:
   evidence
     .command('verify')
     .argument('<pack>', 'folder of a pack')
+    .argument('[environment]', 'compare the audit head with the database of this environment too')
     .description('compare digests, pointers, values, verdicts and documents of a pack; exit 1 if one differs')
     .option('--digest <sha256>', 'digest that named the pack when it was made')
+    .addOption(urlOption())
+    .addOption(hostAddressOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExample: llama-db evidence verify cdktf.out/evidence/production')
-    .action(async (pack: string, options: { readonly digest?: string; readonly json?: boolean }) => {
-      const { verifyPack } = await import('../pipeline/evidence/verify.ts');
-      const reporter = reporterFor(options);
-      const result = verifyPack(pack, options.digest);
-      for (const { file, detail } of result.findings) reporter.line(`${file} ${detail}`);
-      for (const remark of result.remarks) reporter.warn(remark);
-      reporter.line(
-        result.findings.length === 0
-          ? `${counted(result.files, 'file')} compared, nothing differs. The pack is ${result.digest}`
-          : `${counted(result.findings.length, 'finding')}: do not rely on this pack`,
-      );
-      if (options.json) printJson({ ...result, ok: result.findings.length === 0 });
-      if (result.findings.length > 0) process.exitCode = 1;
-    });
+    .action(verify);
+}
+
+interface VerifyOptions extends TargetOptions {
+  readonly digest?: string;
+}
+
+async function verify(
+  folder: string,
+  environment: string | undefined,
+  options: VerifyOptions,
+): Promise<void> {
+  const { verifyPack } = await import('../pipeline/evidence/verify.ts');
+  const reporter = reporterFor(options);
+  const pack = verifyPack(folder, options.digest);
+  const head = await headOf(pack.auditHead, environment, options);
+  const findings = [...pack.findings, ...head.findings.map((detail) => ({ file: 'controls.json', detail }))];
+  for (const { file, detail } of findings) reporter.line(`${file} ${detail}`);
+  for (const remark of [...pack.remarks, ...head.remarks]) reporter.warn(remark);
+  reporter.line(
+    findings.length === 0
+      ? `${counted(pack.files, 'file')} compared, nothing differs. The pack is ${pack.digest}`
+      : `${counted(findings.length, 'finding')}: do not rely on this pack`,
+  );
+  if (options.json) printJson({ ...pack, findings, ok: findings.length === 0 });
+  if (findings.length > 0) process.exitCode = 1;
+}
+
+/** Compares the head of the pack with a database, if one is named. */
+async function headOf(head: string | null, environment: string | undefined, options: VerifyOptions) {
+  const asked = environment !== undefined || options.url !== undefined;
+  if (head === null) {
+    return { findings: [], remarks: asked ? ['the pack has no audit head to compare'] : [] };
+  }
+  if (!asked)
+    return { findings: [], remarks: ['the audit head was not compared with a database: none was named'] };
+  const { compareHead } = await import('../pipeline/evidence/live.ts');
+  const reporter = reporterFor({ json: true });
+  const findings = await looking(async () =>
+    compareHead(await targetOf(environment, options), head, reporter),
+  );
+  return { findings, remarks: [] };
+}
+
+/** Observations of the running database. */
+async function observed(environment: string, options: MakeOptions) {
+  const [{ observeLive }, { keptHeads }] = await Promise.all([
+    import('../pipeline/evidence/live.ts'),
+    import('../database/audit/heads.ts'),
+  ]);
+  // A URL and LLAMA_DB_DEPLOYMENT together name the environment; then no Terraform output is read.
+  const named = options.url === undefined ? environment : undefined;
+  return looking(async () =>
+    observeLive(await targetOf(named, options), {
+      reporter: reporterFor({ json: true }),
+      migrationsDirectory: options.migrations,
+      keptHeads: keptHeads(process.env),
+    }),
+  );
 }
 
 async function make(name: string, options: MakeOptions): Promise<void> {
@@ -98,10 +158,12 @@ async function make(name: string, options: MakeOptions): Promise<void> {
   }
   const sources = collectSources(environment);
   const { stackText } = sources;
-  const given = (['verification', 'releases', 'guard', 'audit'] as const).flatMap((kind) => {
+  const files = (['verification', 'releases', 'guard', 'audit'] as const).flatMap((kind) => {
     const file = options[kind];
     return file === undefined ? [] : [{ kind, origin: file, text: readFileSync(file, 'utf8') }];
   });
+  const reporter = reporterFor(options);
+  const given = options.live ? [...(await observed(environment, options)), ...files] : files;
   const pack = packOf({
     environment,
     commit,
@@ -110,7 +172,6 @@ async function make(name: string, options: MakeOptions): Promise<void> {
     observations: given.map((one) => readObservation(one, environment)),
   });
   writePack(output, pack.files);
-  const reporter = reporterFor(options);
   const { counts } = pack.report;
   for (const [verdict, count] of Object.entries(counts)) if (count > 0) reporter.line(`${count} ${verdict}`);
   if (commit.changed.length > 0) reporter.warn('this is a draft: files differ from the commit');

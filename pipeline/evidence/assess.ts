@@ -1,5 +1,6 @@
 /** Judges the controls of the catalogue by what was collected. Nothing that was not collected counts as passed. */
 import { type Json, type JsonObject, objectAt, objectsAt, textAt } from '../../core/json.ts';
+import { catalogue as checks } from '../../verification/catalogue.ts';
 import { digestOfMigrations } from '../release/releases.ts';
 import { families } from './catalogue/index.ts';
 import type { Control, Expectation, RecordKind } from './control.ts';
@@ -68,6 +69,9 @@ export function countsOf(controls: readonly AssessedControl[]): Record<Verdict, 
   for (const { verdict } of controls) counts[verdict] += 1;
   return counts;
 }
+
+/** Titles of the checks of this version, for those that were not observed. */
+const titles: ReadonlyMap<string, string> = new Map(checks.map(({ id, title }) => [id, title]));
 
 const zero: Readonly<Record<Verdict, number>> = {
   violated: 0,
@@ -165,7 +169,7 @@ function checkRow(id: string, { observations }: Collected): Row {
   const row = {
     kind: 'check',
     place: id,
-    subject: (check && textAt(check, 'title')) ?? `check ${id}`,
+    subject: (check && textAt(check, 'title')) ?? titles.get(id) ?? `check ${id}`,
   } as const;
   if (!seen) {
     const remark = 'no verification was given';
@@ -248,16 +252,23 @@ function guardRow({ observations }: Collected): Row {
   const subject = 'verdict of the guard about the plan';
   const seen = observations.find(({ kind }) => kind === 'guard');
   if (!seen) return missing('guard', subject, 'no verdict of a guard was given');
-  const verdict = textAt(seen.document, 'verdict');
-  if (verdict === undefined) return missing('guard', subject, 'the document has no `verdict`');
+  const { exitCode } = seen.document;
+  const answer = exitCode === 0 ? 'no change' : exitCode === 2 ? 'changes, none refused' : 'refused';
+  if (exitCode !== 0 && exitCode !== 2 && exitCode !== 3) {
+    return missing('guard', subject, 'the document has no exit status of the guard');
+  }
+  const accepted = objectsAt(seen.document, 'waived').length;
   return {
     kind: 'record',
     place: 'guard',
     subject,
     requires: 'not refused',
-    value: verdict,
-    verdict: verdict === 'refused' ? 'violated' : 'holds',
+    value: answer,
+    verdict: exitCode === 3 ? 'violated' : 'holds',
     observedAt: seen.at,
+    ...(accepted > 0
+      ? { remark: `${accepted} refused changes were accepted by waivers of the repository` }
+      : {}),
   };
 }
 

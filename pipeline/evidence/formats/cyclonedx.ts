@@ -25,6 +25,9 @@ export function cyclonedxOf(report: Report, lock: string, stack: Json) {
   const name = textAt(root, 'name') ?? 'project';
   const rootRef = `pkg:npm/${encodeURIComponent(name)}@${textAt(root, 'version') ?? '0.0.0'}`;
   const byPath = new Map(components.map((one) => [one.path, one]));
+  // One package may be installed in several folders, where its dependencies may have different versions.
+  const places = new Map<string, Component[]>();
+  for (const one of components) places.set(one.ref, [...(places.get(one.ref) ?? []), one]);
   const refsOf = (path: string, block: JsonObject) =>
     Object.keys({ ...objectAt(block, 'dependencies'), ...objectAt(block, 'optionalDependencies') })
       .flatMap((dependency) => resolved(byPath, packages, path, dependency)?.ref ?? [])
@@ -50,10 +53,13 @@ export function cyclonedxOf(report: Report, lock: string, stack: Json) {
         ],
       },
     },
-    components: [...components.map(componentOf), ...providers],
+    components: [...[...places.values()].flatMap(([one]) => (one ? [componentOf(one)] : [])), ...providers],
     dependencies: [
       { ref: rootRef, dependsOn: [...new Set([...refsOf('', root), ...providerRefs])] },
-      ...components.map(({ ref, path, block }) => ({ ref, dependsOn: [...new Set(refsOf(path, block))] })),
+      ...[...places].map(([ref, installed]) => ({
+        ref,
+        dependsOn: [...new Set(installed.flatMap(({ path, block }) => refsOf(path, block)))].sort(),
+      })),
       ...providerRefs.map((ref) => ({ ref })),
     ],
   };

@@ -25,8 +25,8 @@ input[type=search]{width:16rem;max-width:100%}fieldset{border:0;padding:0;margin
 .choice{display:inline-flex;gap:.35rem;align-items:center;min-height:1.9rem;color:var(--ink)}button{font:inherit;padding:.35rem .8rem;min-height:2.4rem;border:1px solid var(--line);border-radius:.35rem;background:var(--ground);color:var(--ink);cursor:pointer}
 article{border:1px solid var(--line);border-left:.35rem solid var(--tone);border-radius:.6rem;padding:.9rem 1.1rem;margin:.8rem 0;background:var(--sheet);scroll-margin-top:9rem}
 .mapped{display:flex;flex-wrap:wrap;gap:.2rem 1rem;list-style:none;padding:0;margin:.5rem 0;font-size:.85rem;color:var(--soft)}.mapped b{font-weight:600}
-.rows{list-style:none;padding:0;margin:.6rem 0 0}.rows li{display:grid;grid-template-columns:minmax(10rem,17rem) 1fr auto;gap:.2rem 1rem;padding:.5rem 0;border-top:1px solid var(--line);font-size:.92rem}
-.kind{display:inline-block;font-size:.75rem;color:var(--soft);border:1px solid var(--line);border-radius:.3rem;padding:0 .35rem;margin-right:.2rem}
+.rows{list-style:none;padding:0;margin:.6rem 0 0}.rows li{display:grid;align-items:start;grid-template-columns:minmax(10rem,17rem) 1fr 9rem;gap:.2rem 1rem;padding:.5rem 0;border-top:1px solid var(--line);font-size:.92rem}
+.rows .badge{justify-self:end}.kind{display:inline-block;font-size:.75rem;color:var(--soft);border:1px solid var(--line);border-radius:.3rem;padding:0 .35rem;margin-right:.2rem}
 .facts>*{margin-right:.6rem}.place{display:block;color:var(--soft)}.value code{font-weight:600;background:var(--ground);border:1px solid var(--line);border-radius:.25rem;padding:0 .3rem}
 .waiver{display:block;color:var(--warn)}.facts time{display:block;font-size:.84rem}.plain{list-style:none;padding:0}.plain li{margin:.5rem 0}.plain span{display:block}
 footer{border-top:1px solid var(--line);margin-top:3rem;padding-top:1rem;font-size:.9rem;color:var(--soft)}

@@ -87,8 +87,11 @@ function summary(report: Report): string {
   const { counts } = report;
   const total = controlsOf(report).length;
   const present = verdicts.filter((verdict) => counts[verdict] > 0);
+  const rows = controlsOf(report).flatMap((one) => one.rows);
+  const held = rows.filter(({ verdict }) => verdict === 'holds');
   return `<section aria-label="Summary">
 <p class="headline">${counts.holds + counts.waived} of ${total - counts['not applicable']} applicable controls are shown in full by tools${counts.waived > 0 ? `, ${counts.waived} of them by a waiver` : ''}.</p>
+<p class="soft">${held.length} of ${rows.length} pieces of evidence hold${held.length < rows.length ? '; the others name what is missing' : ''}.</p>
 <div class="bar" aria-hidden="true">${present.map((verdict) => `<span class="${slug(verdict)}" style="flex-grow:${counts[verdict]}"></span>`).join('')}</div>
 <ul class="key">${verdicts.map((verdict) => `<li>${badge(verdict)} <b>${counts[verdict]}</b></li>`).join('')}</ul>
 </section>`;
