@@ -135,7 +135,7 @@ async function make(name: string, options: MakeOptions): Promise<void> {
     { writePack },
     { commitOf },
     { readObservation, sha256 },
-    { collectSources },
+    { collectSources, requireSameStack },
   ] = await Promise.all([
     import('../environments/index.ts'),
     import('../pipeline/evidence/pack.ts'),
@@ -158,6 +158,7 @@ async function make(name: string, options: MakeOptions): Promise<void> {
   }
   const sources = collectSources(environment);
   const { stackText } = sources;
+  requireSameStack(environment, stackText);
   const files = (['verification', 'releases', 'guard', 'audit'] as const).flatMap((kind) => {
     const file = options[kind];
     return file === undefined ? [] : [{ kind, origin: file, text: readFileSync(file, 'utf8') }];

@@ -29,7 +29,6 @@ export interface Sources {
  * Synthesizes the stack of an environment, and checks every rule about its settings.
  *
  * @throws SettingsError if a rule refuses the settings
- * @throws Fault (exit 2) if the stack in `cdktf.out` is not the one of these sources
  */
 export function collectSources(environment: EnvironmentName): Sources {
   const all = environments.settings();
@@ -37,7 +36,6 @@ export function collectSources(environment: EnvironmentName): Sources {
   try {
     synthesize(all.map(resolve), folder);
     const stackText = readFileSync(join(folder, 'stacks', environment, 'cdk.tf.json'), 'utf8');
-    requireSame(environment, stackText);
     return {
       stackText,
       rules: rulesOf(environment),
@@ -50,8 +48,12 @@ export function collectSources(environment: EnvironmentName): Sources {
   }
 }
 
-/** The stack that a deployment plans must be the one that the pack shows. */
-function requireSame(environment: EnvironmentName, stackText: string): void {
+/**
+ * The stack that a deployment plans must be the one that the pack shows.
+ *
+ * @throws Fault (exit 2) if the stack in `cdktf.out` is another one
+ */
+export function requireSameStack(environment: EnvironmentName, stackText: string): void {
   const output = process.env['CDKTF_OUTDIR'] ?? join(projectDirectory, 'cdktf.out');
   const file = join(output, 'stacks', environment, 'cdk.tf.json');
   if (!existsSync(file) || readFileSync(file, 'utf8') === stackText) return;

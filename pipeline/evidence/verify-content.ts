@@ -8,7 +8,7 @@ import { type AssessedControl, controlsOf, type Report, type Row, verdicts } fro
 import { valueAt } from './stack.ts';
 import type { Files, PackFinding } from './verify.ts';
 
-interface Content {
+export interface Content {
   readonly findings: readonly PackFinding[];
   readonly remarks: readonly string[];
   readonly auditHead: string | null;
@@ -16,12 +16,11 @@ interface Content {
 
 const file = 'controls.json';
 
-/** @param changed files that are known to differ, of which nothing is read */
-export function contentFindings(files: Files, changed: ReadonlySet<string>): Content {
+/** @param files all of whose digests agree */
+export function contentFindings(files: Files): Content {
   const found: PackFinding[] = [];
   const remarks: string[] = [];
   const read = (path: string): Json | undefined => {
-    if (changed.has(path)) return undefined;
     const content = files.get(path);
     const document = content && parseJson(content.toString('utf8'));
     if (document === undefined) found.push({ file: path, detail: content ? 'is not JSON' : 'is missing' });
@@ -36,7 +35,7 @@ export function contentFindings(files: Files, changed: ReadonlySet<string>): Con
       found.push({ file: path, detail: `is not of its schema: ${issue?.path.join('.')}: ${issue?.message}` });
     }
   }
-  const report = changed.has(file) ? undefined : reportIn(read(file));
+  const report = reportIn(read(file));
   const stack = read('cdk.tf.json');
   if (!report) {
     remarks.push(`pointers and verdicts were not compared: ${file} cannot be read`);
@@ -48,7 +47,7 @@ export function contentFindings(files: Files, changed: ReadonlySet<string>): Con
   }
   for (const { file: path, sha256: digest } of report.observations) {
     const content = files.get(path);
-    if (!changed.has(path) && (!content || sha256(content) !== digest)) {
+    if (!content || sha256(content) !== digest) {
       found.push({ file, detail: `names another digest of ${path}` });
     }
   }
@@ -183,11 +182,49 @@ const controls = z.object({
   ),
 });
 
-/** Required members of each document; the published schemas are compared in the project's tests. */
-const shapes: Readonly<Record<string, z.ZodType>> = { [file]: controls };
+const metadata = z.object({
+  title: text,
+  'last-modified': text,
+  version: text,
+  'oscal-version': z.literal('1.2.3'),
+});
+const oscal = <Shape extends z.ZodRawShape>(model: string, shape: Shape) =>
+  z.strictObject({ [model]: z.object({ uuid, metadata, ...shape }) });
+const some = z.array(z.looseObject({ uuid })).min(1);
+const href = z.object({ href: text });
+
+/** Required members of each document. The tests of the project compare with the published schemas. */
+const shapes: Readonly<Record<string, z.ZodType>> = {
+  [file]: controls,
+  'controls.sarif': z.object({
+    version: z.literal('2.1.0'),
+    runs: z.tuple([
+      z.object({
+        tool: z.object({ driver: z.object({ name: text }) }),
+        results: z.array(z.object({ ruleId: text })),
+      }),
+    ]),
+  }),
+  'bom.cdx.json': z.object({
+    bomFormat: z.literal('CycloneDX'),
+    specVersion: z.literal('1.7'),
+    serialNumber: z.string().regex(/^urn:uuid:[0-9a-f-]{36}$/),
+    components: z.array(z.object({ type: text, name: text, version: text, purl: text })).min(1),
+  }),
+  'statement.intoto.json': z.object({
+    _type: z.literal('https://in-toto.io/Statement/v1'),
+    predicateType: z.literal('https://in-toto.io/attestation/svr/v0.2'),
+    predicate: z.object({ verifier: z.object({ id: text }), timeCreated: text, properties: z.array(text) }),
+  }),
+  'oscal/catalog.json': oscal('catalog', { groups: z.array(z.object({ id: text })).min(1) }),
+  'oscal/assessment-plan.json': oscal('assessment-plan', {
+    'import-ssp': href,
+    'reviewed-controls': z.object({}),
+  }),
+  'oscal/assessment-results.json': oscal('assessment-results', { 'import-ap': href, results: some }),
+  'oscal/mapping-collection.json': oscal('mapping-collection', { provenance: z.object({}), mappings: some }),
+};
 
 function reportIn(document: Json | undefined): Report | undefined {
   return controls.safeParse(document).success ? (document as unknown as Report) : undefined;
 }
-
-export const shapesOfFormats = { uuid };
