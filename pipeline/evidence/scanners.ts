@@ -60,6 +60,11 @@ export const scannerRules: readonly ScannerRule[] = [
     ['CKV_AZURE_77', 'Network security group: no UDP from the internet', ['NET-4']],
     ['CKV_AZURE_160', 'Network security group: no HTTP from the internet', ['NET-4']],
     [
+      'CKV_AZURE_182, CKV_AZURE_183',
+      'Virtual network: two DNS servers, inside of it',
+      "the networks use Azure's own DNS, which private endpoints need; checkov passes them",
+    ],
+    [
       'CKV_AZURE_29, 30, 31, 32, 53, 68, 102, 128, 130, 146, 147',
       'TLS, logs, throttle and access of a server',
       `${singleServer}; NET-1, CRY-1, CRY-2, LOG-1 to LOG-3, ACC-4 and REC-2 read the same settings of Flexible Server`,
