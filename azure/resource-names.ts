@@ -65,10 +65,16 @@ const digestOf = (text: string): string =>
  * A name of at most `maximum` characters. A longer one keeps its beginning and ends with a digest of all of it, so that it
  * is the same in each synthesis, and two long names that begin alike stay two.
  */
-function limited(maximum: number, name: string): string {
+export function limited(maximum: number, name: string): string {
   if (name.length <= maximum) return name;
   const digest = digestOf(name);
   return `${name.slice(0, maximum - digestLength - 1).replace(/[^A-Za-z0-9]+$/, '')}-${digest}`;
+}
+
+/** The same for a name of lower-case letters and digits alone. Every other character is left out. */
+export function limitedWord(maximum: number, name: string): string {
+  const word = name.toLowerCase().replace(/[^a-z0-9]/g, '');
+  return word.length <= maximum ? word : `${word.slice(0, maximum - digestLength)}${digestOf(name)}`;
 }
 
 const injectedZone = '.private.postgres.database.azure.com';

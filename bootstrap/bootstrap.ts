@@ -4,6 +4,7 @@ import { messageOf } from '../core/text.ts';
 import { environments } from '../environments/index.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { type FederationRequest, federationOf } from './federation.ts';
+import { pipelineName } from './roles.ts';
 import { previewBootstrap, runBootstrap } from './run.ts';
 import { type BootstrapTemplate, bootstrapTemplate } from './template.ts';
 
@@ -22,7 +23,7 @@ export async function bootstrap(request: BootstrapRequest, print: (line: string)
     print(JSON.stringify(template, null, 2));
     return;
   }
-  const target = { subscriptionId, environment: settings.name, location: settings.location };
+  const target = { subscriptionId, pipeline: pipelineName(settings), location: settings.location };
   try {
     if (request.mode === 'preview') {
       for (const { change, resource } of await previewBootstrap(target, template))
@@ -86,7 +87,7 @@ function nextSteps(
     `${settings.name} is prepared. Set in the pipeline:`,
     `  ARM_SUBSCRIPTION_ID=${subscriptionId}`,
     ...Object.entries(outputs).map(([name, value]) => `  ${name}=${value}`),
-    `Then add the identity llama-mapper-${settings.name}-deploy to the Entra group ${group}. Deployments log in`,
+    `Then add the identity ${pipelineName(settings)}-deploy to the Entra group ${group}. Deployments log in`,
     'to the database under the name of that group (docs/bootstrap.md).',
   ];
 }

@@ -34,9 +34,21 @@ export const onlyTheStacksRoles = [
   )
   .join(' AND ');
 
+/** The environment that a pipeline deploys, and its project. */
+export interface PipelineOwner {
+  readonly project: { readonly name: string };
+  /** The environment's. */
+  readonly name: string;
+}
+
+/** Begins the names of what bootstrap creates: `llama-mapper-production`. */
+export function pipelineName({ project, name }: PipelineOwner): string {
+  return `${project.name}-${name}`;
+}
+
 interface CustomRole {
-  readonly roleName: (environment: string) => string;
-  readonly description: (environment: string) => string;
+  readonly roleName: (owner: PipelineOwner) => string;
+  readonly description: (owner: PipelineOwner) => string;
   readonly actions: readonly string[];
   /** Part of the name's GUID. */
   readonly seed: string;
@@ -45,37 +57,37 @@ interface CustomRole {
 /** One custom role per identity. */
 export const customRoles: Readonly<Record<Purpose, CustomRole>> = {
   plan: {
-    roleName: (environment) => `Llama Mapper plan (${environment})`,
-    description: (environment) =>
-      `Refreshes the ${environment} stack of Llama Mapper's database, together with the role Reader.`,
+    roleName: ({ project, name }) => `${project.name} plan (${name})`,
+    description: ({ project, name }) =>
+      `Refreshes the ${name} stack of ${project.name}, together with the role Reader.`,
     // A refresh of azurerm_resource_group_template_deployment exports the template, which is an action and not a read
     // (https://github.com/Azure/alz-terraform-accelerator/issues/33).
     actions: ['Microsoft.Resources/deployments/exportTemplate/action'],
     seed: 'plan-role',
   },
   deploy: {
-    roleName: (environment) => `Llama Mapper deployment (${environment})`,
-    description: (environment) =>
-      `Applies the ${environment} stack of Llama Mapper's database. Reads no secret or row, and no key that opens anything.`,
+    roleName: ({ project, name }) => `${project.name} deployment (${name})`,
+    description: ({ project, name }) =>
+      `Applies the ${name} stack of ${project.name}. Reads no secret or row, and no key that opens anything.`,
     actions: deployActions,
     seed: 'role',
   },
 };
 
-export function customRoleId(purpose: Purpose, subscriptionId: string, environment: string): string {
-  return stableGuid(customRoles[purpose].seed, subscriptionId, environment);
+export function customRoleId(purpose: Purpose, subscriptionId: string, owner: PipelineOwner): string {
+  return stableGuid(customRoles[purpose].seed, subscriptionId, pipelineName(owner));
 }
 
 /** The definition of an identity's custom role, for a template at the level of the subscription. */
-export function roleDefinition(purpose: Purpose, subscriptionId: string, environment: string) {
+export function roleDefinition(purpose: Purpose, subscriptionId: string, owner: PipelineOwner) {
   const { roleName, description, actions } = customRoles[purpose];
   return {
     type: 'Microsoft.Authorization/roleDefinitions',
     apiVersion: apiVersionOf('Microsoft.Authorization/roleDefinitions'),
-    name: customRoleId(purpose, subscriptionId, environment),
+    name: customRoleId(purpose, subscriptionId, owner),
     properties: {
-      roleName: roleName(environment),
-      description: description(environment),
+      roleName: roleName(owner),
+      description: description(owner),
       type: 'CustomRole',
       permissions: [{ actions: [...actions], notActions: [] }],
       assignableScopes: [`/subscriptions/${subscriptionId}`],

@@ -1,10 +1,12 @@
 /** Runs the bootstrap template in Azure as the signed-in identity, which must be an Owner of the subscription. */
+import { limited } from '../azure/resource-names.ts';
 import type { BootstrapTemplate } from './template.ts';
 import { resourceProviders } from './template.ts';
 
 export interface BootstrapTarget {
   readonly subscriptionId: string;
-  readonly environment: string;
+  /** The pipeline that it prepares: `llama-mapper-production`. */
+  readonly pipeline: string;
   /** Region of the deployment's record. */
   readonly location: string;
 }
@@ -28,7 +30,7 @@ async function clientFor(subscriptionId: string) {
   return new ResourceManagementClient(new DefaultAzureCredential(), subscriptionId);
 }
 
-const deploymentName = (target: BootstrapTarget) => `llama-mapper-${target.environment}-bootstrap`;
+const deploymentName = (target: BootstrapTarget) => limited(64, `${target.pipeline}-bootstrap`);
 
 /** The changes that a run would make, from Azure's what-if. */
 export async function previewBootstrap(

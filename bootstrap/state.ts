@@ -3,7 +3,7 @@ import { builtInRoles } from '../azure/built-in-roles.ts';
 import { redundancyOf } from '../azure/regions.ts';
 import { apiVersionOf, type ResourceTypeName } from '../azure/resource-types.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
-import { type Purpose, stableGuid } from './roles.ts';
+import { type Purpose, pipelineName, stableGuid } from './roles.ts';
 
 export type RemoteState = Extract<ResolvedEnvironment['state'], { backend: 'azurerm' }>;
 
@@ -113,7 +113,7 @@ function signIn({ location, tags }: ResolvedEnvironment, { name, credential, iss
 
 /** Plans run without taking the lease of the state, so reading is enough for them. */
 function stateAccess(
-  { name: environment }: ResolvedEnvironment,
+  owner: ResolvedEnvironment,
   state: RemoteState,
   { purpose, name }: Identity,
   subscriptionId: string,
@@ -123,7 +123,7 @@ function stateAccess(
     builtInRoles[purpose === 'plan' ? 'Storage Blob Data Reader' : 'Storage Blob Data Contributor'];
   return {
     ...typed('Microsoft.Authorization/roleAssignments'),
-    name: stableGuid('state', subscriptionId, environment, purpose),
+    name: stableGuid('state', subscriptionId, pipelineName(owner), purpose),
     scope: containerId,
     dependsOn: [idOf(identityType, name), containerId],
     properties: {

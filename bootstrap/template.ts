@@ -7,7 +7,14 @@ import { builtInRoles } from '../azure/built-in-roles.ts';
 import { apiVersionOf, namespaces } from '../azure/resource-types.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import type { Federation } from './federation.ts';
-import { customRoleId, onlyTheStacksRoles, roleDefinition, stableGuid } from './roles.ts';
+import {
+  customRoleId,
+  onlyTheStacksRoles,
+  type PipelineOwner,
+  pipelineName,
+  roleDefinition,
+  stableGuid,
+} from './roles.ts';
 import { type Identity, identityType, principalOf, type RemoteState, stateGroup } from './state.ts';
 
 export interface BootstrapOptions {
@@ -29,9 +36,9 @@ export const resourceProviders = namespaces.filter((namespace) => namespace !== 
  */
 export function bootstrapTemplate(settings: ResolvedEnvironment, options: BootstrapOptions) {
   if (settings.state.backend !== 'azurerm') return undefined;
-  const { state, name, location } = settings;
+  const { state, location } = settings;
   const { subscriptionId } = options;
-  const identities = identitiesOf(name, options.federation);
+  const identities = identitiesOf(settings, options.federation);
   return {
     $schema: 'https://schema.management.azure.com/schemas/2018-05-01/subscriptionDeploymentTemplate.json#',
     contentVersion: '1.0.0.0',
@@ -43,13 +50,13 @@ export function bootstrapTemplate(settings: ResolvedEnvironment, options: Bootst
         location,
         tags: { ...settings.tags },
       },
-      ...identities.map(({ purpose }) => roleDefinition(purpose, subscriptionId, name)),
+      ...identities.map(({ purpose }) => roleDefinition(purpose, subscriptionId, settings)),
       stateDeployment(settings, state, identities, subscriptionId),
-      ...identities.flatMap((identity) => subscriptionAccess(name, state, identity, subscriptionId)),
+      ...identities.flatMap((identity) => subscriptionAccess(settings, state, identity, subscriptionId)),
     ],
     outputs: clientIds(
       identities,
-      ({ purpose }) => `[reference('${deploymentName(name)}').outputs.${purpose}ClientId.value]`,
+      ({ purpose }) => `[reference('${deploymentName(settings)}').outputs.${purpose}ClientId.value]`,
     ),
   };
 }
@@ -57,19 +64,19 @@ export function bootstrapTemplate(settings: ResolvedEnvironment, options: Bootst
 export type BootstrapTemplate = NonNullable<ReturnType<typeof bootstrapTemplate>>;
 
 function identitiesOf(
-  environment: string,
+  owner: PipelineOwner,
   { credential, issuer, subjects }: Federation,
 ): readonly Identity[] {
   return (['plan', 'deploy'] as const).map((purpose) => ({
     purpose,
-    name: `llama-mapper-${environment}-${purpose}`,
+    name: `${pipelineName(owner)}-${purpose}`,
     credential,
     issuer,
     subject: subjects[purpose],
   }));
 }
 
-const deploymentName = (environment: string) => `llama-mapper-${environment}-state`;
+const deploymentName = (owner: PipelineOwner) => `${pipelineName(owner)}-state`;
 
 function stateDeployment(
   settings: ResolvedEnvironment,
@@ -80,7 +87,7 @@ function stateDeployment(
   return {
     type: 'Microsoft.Resources/deployments',
     apiVersion: apiVersionOf('Microsoft.Resources/deployments'),
-    name: deploymentName(settings.name),
+    name: deploymentName(settings),
     resourceGroup: state.resourceGroup,
     dependsOn: [`[subscriptionResourceId('Microsoft.Resources/resourceGroups', '${state.resourceGroup}')]`],
     properties: {
@@ -102,18 +109,18 @@ function stateDeployment(
 
 /** Roles for the whole subscription, because the environment's resource groups do not exist yet. */
 function subscriptionAccess(
-  environment: string,
+  owner: PipelineOwner,
   state: RemoteState,
   { purpose, name }: Identity,
   subscriptionId: string,
 ) {
-  const custom = customRoleId(purpose, subscriptionId, environment);
+  const custom = customRoleId(purpose, subscriptionId, owner);
   const assignment = (seed: string, role: string, dependsOn: readonly string[] = []) => ({
     type: 'Microsoft.Authorization/roleAssignments',
     apiVersion: apiVersionOf('Microsoft.Authorization/roleAssignments'),
-    name: stableGuid(seed, subscriptionId, environment, purpose),
+    name: stableGuid(seed, subscriptionId, pipelineName(owner), purpose),
     dependsOn: [
-      `[resourceId('${subscriptionId}', '${state.resourceGroup}', 'Microsoft.Resources/deployments', '${deploymentName(environment)}')]`,
+      `[resourceId('${subscriptionId}', '${state.resourceGroup}', 'Microsoft.Resources/deployments', '${deploymentName(owner)}')]`,
       ...dependsOn,
     ],
     properties: {

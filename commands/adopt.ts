@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { confirm } from './common/confirm.ts';
-import { environmentArgument, jsonOption, subscriptionOption } from './common/options.ts';
+import { environmentArgument, jsonOption, lastEnvironment, subscriptionOption } from './common/options.ts';
 import { print, printJson, reporterFor } from './common/target.ts';
 
 interface Options {
@@ -26,7 +26,7 @@ export function register(program: Command): void {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nChanges nothing in Azure except the lock.\nExamples:\n  llama-db adopt production\n  llama-db adopt production --break-lock 5f4e1c2a-… --yes',
+      `\nChanges nothing in Azure except the lock.\nExamples:\n  llama-db adopt ${lastEnvironment}\n  llama-db adopt ${lastEnvironment} --break-lock 5f4e1c2a-… --yes`,
     )
     .action(async (environment: string, options: Options) => {
       const [{ adopt }, { renderOutcome, renderReport }] = await Promise.all([

@@ -5,7 +5,7 @@ import { headsVariable, keptHeads, parseMoment } from '../database/audit/heads.t
 import { formatHead, parseHead, readHead, readingTrail, seal } from '../database/audit/seals.ts';
 import { verifyTrail } from '../database/audit/verify.ts';
 import { withConnection } from '../database/connection.ts';
-import { type TargetOptions, withTarget } from './common/options.ts';
+import { firstEnvironment, lastEnvironment, type TargetOptions, withTarget } from './common/options.ts';
 import { looking, print, printJson, reporterFor, targetOf } from './common/target.ts';
 
 interface VerifyOptions extends TargetOptions {
@@ -28,7 +28,7 @@ export function register(program: Command): void {
       '--restored-to <time>',
       'the database was restored to this moment: heads that were recorded later, or at an unknown time, may be missing',
     )
-    .addHelpText('after', '\nExample: llama-db audit verify production --expect 4711:9f86d081…')
+    .addHelpText('after', `\nExample: llama-db audit verify ${lastEnvironment} --expect 4711:9f86d081…`)
     .action(async (environment: string | undefined, options: VerifyOptions) => {
       const asked =
         options.expect === undefined ? [] : [{ ...parseHead(options.expect), origin: '--expect' }];
@@ -50,7 +50,7 @@ export function register(program: Command): void {
 
   withTarget(audit.command('head'))
     .description('print number:hash of the newest seal, unchecked, so that it can be stored elsewhere')
-    .addHelpText('after', '\nExample: llama-db audit head production >> heads.txt')
+    .addHelpText('after', `\nExample: llama-db audit head ${lastEnvironment} >> heads.txt`)
     .action(async (environment: string | undefined, options: TargetOptions) => {
       const reporter = reporterFor({ json: true });
       const connect = {
@@ -71,7 +71,7 @@ export function register(program: Command): void {
 
   withTarget(audit.command('seal'))
     .description('seal the rows that can be sealed now, as pg_cron does every minute on Azure')
-    .addHelpText('after', '\nExample: llama-db audit seal development')
+    .addHelpText('after', `\nExample: llama-db audit seal ${firstEnvironment}`)
     .action(async (environment: string | undefined, options: TargetOptions) => {
       const reporter = reporterFor(options);
       const connect = { reporter, applicationName: 'llama-db audit', session: 'maintenance' } as const;

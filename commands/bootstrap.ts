@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { printable } from '../core/text.ts';
-import { environmentArgument, subscriptionOption } from './common/options.ts';
+import { environmentArgument, lastEnvironment, subscriptionOption } from './common/options.ts';
 
 interface BootstrapOptions {
   readonly subjectPrefix?: string;
@@ -32,7 +32,7 @@ export function register(program: Command): void {
     .addHelpText(
       'after',
       `
-Example: llama-db bootstrap production --subject-prefix repo:acme@1234/database@5678 --preview
+Example: llama-db bootstrap ${lastEnvironment} --subject-prefix repo:acme@1234/database@5678 --preview
 
 This prints the prefix of a GitHub repository:
   gh api repos/OWNER/REPOSITORY/actions/oidc/customization/sub --jq .sub_claim_prefix`,

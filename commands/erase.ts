@@ -6,6 +6,7 @@ import { erasuresVariable, keptErasures } from '../database/erasure/list.ts';
 import { eraseTenant } from '../database/keys/erase.ts';
 import {
   type LockWaitOptions,
+  lastEnvironment,
   lockWaitOption,
   type TargetOptions,
   wholeNumber,
@@ -35,7 +36,7 @@ export function register(program: Command): void {
     .option('--batch-size <rows>', 'rows deleted in one transaction', wholeNumber, 1000)
     .option('--rewrite', 'rewrite the tables, which blocks them, so that free space holds no bytes either')
     .addOption(lockWaitOption())
-    .addHelpText('after', '\nExample: llama-db erase production --tenant acme --confirm acme')
+    .addHelpText('after', `\nExample: llama-db erase ${lastEnvironment} --tenant acme --confirm acme`)
     .action(async (environment: string | undefined, options: Options, command: Command) => {
       if ((options.tenant === undefined) === (options.again === undefined)) {
         command.error('error: give either --tenant or --again', { exitCode: 2 });

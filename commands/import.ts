@@ -5,6 +5,7 @@ import { counted } from '../core/text.ts';
 import { resolveTarget, type Target } from '../database/target.ts';
 import {
   type LockWaitOptions,
+  lastEnvironment,
   lockWaitOption,
   type TargetOptions,
   wholeNumber,
@@ -41,7 +42,7 @@ export function register(program: Command): void {
     .option('--stage', 'prepare a database on the target server that the source replicates to')
     .option('--rejects <file>', 'file for refused rows; default: llama-import-rejects-<time>.ndjson')
     .addOption(lockWaitOption())
-    .addHelpText('after', '\nExample: llama-db import production --from ./dump')
+    .addHelpText('after', `\nExample: llama-db import ${lastEnvironment} --from ./dump`)
     .action(async (environment: string | undefined, options: Options) => {
       const target = await targetOf(environment, options);
       await (options.stage ? stage(target, options) : copy(target, options));

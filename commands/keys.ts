@@ -4,6 +4,7 @@ import type { WrappingKey } from '../runtime/encryption/wrapping-key.ts';
 import {
   collected,
   type LockWaitOptions,
+  lastEnvironment,
   lockWaitOption,
   seconds,
   type TargetOptions,
@@ -50,7 +51,7 @@ function registerStatus(keys: Command): void {
       'count keys by state and by the version that wraps them, and say what is due; exit 1 when something is',
     )
     .option('--offline', 'do not ask the wrapping key for its newest version')
-    .addHelpText('after', '\nExample: llama-db keys status production --json')
+    .addHelpText('after', `\nExample: llama-db keys status ${lastEnvironment} --json`)
     .action(async (environment: string | undefined, options: Options & { readonly offline?: boolean }) => {
       const { describeKeys, isDue, keysStatus } = await import('../database/keys/status.ts');
       const status = await looking(async () => {
@@ -78,7 +79,7 @@ function registerRewrap(keys: Command): void {
       collected,
       [],
     )
-    .addHelpText('after', '\nExample: llama-db keys rewrap production')
+    .addHelpText('after', `\nExample: llama-db keys rewrap ${lastEnvironment}`)
     .action(async (environment: string | undefined, options: RewrapOptions) => {
       const { rewrap } = await import('../database/keys/rewrap.ts');
       const { wrappingKeyNamed } = await import('../database/keys/keeper.ts');
@@ -104,7 +105,7 @@ function registerRotate(keys: Command): void {
     .option('--batch-size <records>', 'records encrypted again in one transaction', wholeNumber, 500)
     .option('--seconds <seconds>', 'begin no batch after these; the next run goes on', seconds, 900)
     .option('--grace <seconds>', "how long applications' caches may still use a replaced key", seconds, 900)
-    .addHelpText('after', '\nExample: llama-db keys rotate production --tenant acme')
+    .addHelpText('after', `\nExample: llama-db keys rotate ${lastEnvironment} --tenant acme`)
     .action(async (environment: string | undefined, options: RotateOptions) => {
       const { rotate } = await import('../database/keys/rotate.ts');
       const target = await targetOf(environment, options);
@@ -129,7 +130,7 @@ function registerErase(keys: Command): void {
     .description('destroy the data keys of a tenant: what was encrypted for it can never be read again')
     .requiredOption('--tenant <id>', 'whom to erase')
     .option('--confirm <id>', "the tenant's id once more")
-    .addHelpText('after', '\nExample: llama-db keys erase production --tenant acme --confirm acme')
+    .addHelpText('after', `\nExample: llama-db keys erase ${lastEnvironment} --tenant acme --confirm acme`)
     .action(async (environment: string | undefined, options: EraseOptions) => {
       const { eraseTenant } = await import('../database/keys/erase.ts');
       const { keepErasure } = await import('../database/erasure/list.ts');

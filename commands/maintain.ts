@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { maintain } from '../database/maintain/maintain.ts';
 import {
   type LockWaitOptions,
+  lastEnvironment,
   lockWaitOption,
   seconds,
   type TargetOptions,
@@ -30,7 +31,7 @@ export function register(program: Command): void {
       3600,
     )
     .addOption(lockWaitOption())
-    .addHelpText('after', '\nExample: llama-db maintain production')
+    .addHelpText('after', `\nExample: llama-db maintain ${lastEnvironment}`)
     .action(async (environment: string | undefined, options: Options) => {
       const { keepDetached = false, detachWait: detachWaitSeconds, lockWait: lockWaitSeconds } = options;
       const done = await maintain(await targetOf(environment, options), {

@@ -4,6 +4,7 @@ import { dryRunDocument, reportDryRun } from '../database/migrator/describe.ts';
 import { withLock } from '../database/migrator/lock.ts';
 import { dryRun, migrate } from '../database/migrator/migrate.ts';
 import {
+  firstEnvironment,
   type LockWaitOptions,
   lockWaitOption,
   type MigrationsOptions,
@@ -29,7 +30,7 @@ export function register(program: Command): void {
       ),
     )
     .option('--sql', 'print the pending migrations as a script for psql, and change nothing')
-    .addHelpText('after', '\nExample: llama-db migrate staging --dry-run')
+    .addHelpText('after', `\nExample: llama-db migrate ${firstEnvironment} --dry-run`)
     .action(async (environment: string | undefined, options: Options) => {
       const reporter = reporterFor(options);
       const target = await targetOf(environment, options);

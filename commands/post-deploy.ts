@@ -5,6 +5,7 @@ import { postDeploy } from '../pipeline/release/post-deploy.ts';
 import {
   failOnOption,
   type LockWaitOptions,
+  lastEnvironment,
   lockWaitOption,
   type MigrationsOptions,
   withMigrations,
@@ -21,7 +22,7 @@ export function register(program: Command): void {
     .description('apply migrations and settings to the database, verify it, record the release')
     .addOption(lockWaitOption())
     .addOption(failOnOption('findings of at least this severity fail the step', 'high'))
-    .addHelpText('after', '\nExample: llama-db post-deploy production')
+    .addHelpText('after', `\nExample: llama-db post-deploy ${lastEnvironment}`)
     .action(async (environment: string | undefined, options: Options) => {
       const result = await postDeploy(await targetOf(environment, options), {
         reporter: reporterFor(options),

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../core/text.ts';
 import { faultKind, faultKinds } from '../rehearsal/faults/fault-kinds.ts';
 import { interruptible, terminal } from '../rehearsal/terminal.ts';
-import { environmentArgument, jsonOption } from './common/options.ts';
+import { environmentArgument, firstEnvironment, jsonOption } from './common/options.ts';
 import { printJson } from './common/target.ts';
 
 interface Options {
@@ -32,7 +32,7 @@ export function register(program: Command): void {
     )
     .option('--complete', 'include metric alerts and locks, which azurerm polls for two minutes each')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample: llama-db rehearse-faults staging --fault kill-middle,lost')
+    .addHelpText('after', `\nExample: llama-db rehearse-faults ${firstEnvironment} --fault kill-middle,lost`)
     .action(async (environment: string, { fault, json, ...options }: Options) => {
       const { rehearseFaults } = await import('../rehearsal/faults/rehearse-faults.ts');
       const { log } = terminal(json ? process.stderr : process.stdout);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { holdSandbox, interruptible, terminal } from '../rehearsal/terminal.ts';
-import { environmentArgument, jsonOption } from './common/options.ts';
+import { environmentArgument, jsonOption, lastEnvironment } from './common/options.ts';
 import { printJson } from './common/target.ts';
 
 interface Options {
@@ -20,7 +20,7 @@ export function register(program: Command): void {
     .description(
       'deploy an environment to a local Azure with the real Terraform and azurerm, and draw a timeline',
     )
-    .argument('[environment]', environmentArgument, 'production')
+    .argument('[environment]', environmentArgument, lastEnvironment)
     .option('--scenario <name>', 'run this scenario after the first deployment')
     .option('--list', 'describe each scenario')
     .option('--all', 'run every scenario of the environment, each on a copy of one deployment')
@@ -32,7 +32,7 @@ export function register(program: Command): void {
     )
     .option('--verbose', 'print everything that cdktf and Terraform write')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample: llama-db rehearse production --quick')
+    .addHelpText('after', `\nExample: llama-db rehearse ${lastEnvironment} --quick`)
     .action(async (environment: string, { list, keep, json, ...options }: Options) => {
       const { describeScenarios, rehearse } = await import('../rehearsal/rehearse.ts');
       if (list) return void process.stdout.write(await describeScenarios());

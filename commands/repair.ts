@@ -6,6 +6,7 @@ import { repair } from '../database/schema/repair.ts';
 import { confirm } from './common/confirm.ts';
 import {
   type LockWaitOptions,
+  lastEnvironment,
   lockWaitOption,
   type MigrationsOptions,
   withMigrations,
@@ -29,7 +30,7 @@ export function register(program: Command): void {
     .option('--dry-run', 'list the statements, and change nothing')
     .option('--yes', 'do not ask for confirmation')
     .addOption(lockWaitOption())
-    .addHelpText('after', '\nExample: llama-db repair production --dry-run')
+    .addHelpText('after', `\nExample: llama-db repair ${lastEnvironment} --dry-run`)
     .action(async (environment: string | undefined, options: Options) => {
       const reporter = reporterFor(options);
       const target = await targetOf(environment, options);

@@ -4,6 +4,7 @@ import { withLock } from '../database/migrator/lock.ts';
 import { rollback } from '../database/migrator/rollback.ts';
 import {
   collected,
+  firstEnvironment,
   type LockWaitOptions,
   lockWaitOption,
   type MigrationsOptions,
@@ -28,7 +29,7 @@ export function register(program: Command): void {
     .option('--count <n>', 'number of migrations to revert (default: 1)', wholeNumber)
     .option('--accept-data-loss <table>', 'a table whose rows may be lost; may be repeated', table)
     .addOption(lockWaitOption())
-    .addHelpText('after', '\nExample: llama-db rollback development --to 0007')
+    .addHelpText('after', `\nExample: llama-db rollback ${firstEnvironment} --to 0007`)
     .action(async (environment: string | undefined, options: Options, command: Command) => {
       if (options.to !== undefined && options.count !== undefined) {
         command.error('error: --to and --count exclude each other', { exitCode: 2 });

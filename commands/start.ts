@@ -15,7 +15,7 @@ import {
 } from '../rehearsal/start.ts';
 import { interruptible, redraws, untilAborted } from '../rehearsal/terminal.ts';
 import { type SynthesizedStack, synthesizeCheckout } from '../rehearsal/terraform/synthesis.ts';
-import { environmentArgument, jsonOption } from './common/options.ts';
+import { environmentArgument, jsonOption, lastEnvironment } from './common/options.ts';
 import { printJson } from './common/target.ts';
 
 /** The results of a run so far. */
@@ -39,7 +39,7 @@ export function register(program: Command): void {
   program
     .command('start')
     .description('try a deployment on this machine: synthesize, start a PostgreSQL, run the post-deploy step')
-    .argument('[environment]', environmentArgument, 'production')
+    .argument('[environment]', environmentArgument, lastEnvironment)
     .option('--keep', 'leave the server up until Ctrl-C and print how to connect')
     .addOption(jsonOption())
     .addHelpText('after', '\nExample: llama-db start --keep')

@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import { withConnection } from '../database/connection.ts';
 import { describeStatus, diverges, statusDocument } from '../database/migrator/describe.ts';
 import { status } from '../database/migrator/migrate.ts';
-import { type MigrationsOptions, withMigrations, withTarget } from './common/options.ts';
+import { lastEnvironment, type MigrationsOptions, withMigrations, withTarget } from './common/options.ts';
 import { looking, print, printJson, reporterFor, targetOf } from './common/target.ts';
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('status')))
     .description('compare the files with the ledger: applied, pending, edited, missing, out of order')
-    .addHelpText('after', '\nExample: llama-db status production --json')
+    .addHelpText('after', `\nExample: llama-db status ${lastEnvironment} --json`)
     .action(async (environment: string | undefined, options: MigrationsOptions) => {
       const reporter = reporterFor(options);
       const connect = {

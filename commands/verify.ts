@@ -8,6 +8,7 @@ import { isGroup, verdictOf } from '../verification/verdict.ts';
 import { type Format, formats, renderReport, verify } from '../verification/verify.ts';
 import {
   failOnOption,
+  lastEnvironment,
   type MigrationsOptions,
   seconds,
   withMigrations,
@@ -45,7 +46,7 @@ export function register(program: Command): void {
     .option('--time-limit <seconds>', 'end the run after this time', seconds, 300)
     .addHelpText(
       'after',
-      `\n${listed}\nExamples:\n  llama-db verify production\n  llama-db verify production --require isolation,audit --format html --output report.html`,
+      `\n${listed}\nExamples:\n  llama-db verify ${lastEnvironment}\n  llama-db verify ${lastEnvironment} --require isolation,audit --format html --output report.html`,
     )
     .action(async (environment: string | undefined, options: Options) => {
       const format = options.json ? 'json' : options.format;

@@ -133,7 +133,7 @@ function fromDeployment(
       'target/missing',
       environment ? `Environment ${environment} has no description` : 'No target is given',
       'a command needs an environment, --url, or LLAMA_DB_DEPLOYMENT (set by the apply)',
-      'Example: llama-db status production, or llama-db status --url postgresql://user@host/database.',
+      'Example: llama-db status <environment>, or llama-db status --url postgresql://user@host/database.',
       usage,
     );
   }

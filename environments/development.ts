@@ -1,4 +1,7 @@
+import { namesOf, project } from './project.ts';
 import type { EnvironmentInput } from './settings.ts';
+
+const names = namesOf('development');
 
 /**
  * The smallest environment that behaves like production: same network mode, same login mode, same extensions. It has no
@@ -8,25 +11,24 @@ import type { EnvironmentInput } from './settings.ts';
  * broken DNS and routes until staging.
  */
 export const development: EnvironmentInput = {
-  name: 'development',
+  name: names.environment,
+  project,
   location: 'eastus',
-  resourceGroup: { name: 'comply-ai-development-rg' },
+  resourceGroup: { name: names.resourceGroup },
   tags: {
-    Environment: 'development',
-    Project: 'llama-mapper',
+    ...names.tags,
     Owner: 'platform-engineering',
     DataClassification: 'synthetic',
-    ManagedBy: 'cdktf',
   },
   network: {
     mode: 'privateEndpoint',
     primary: {
-      virtualNetwork: { name: 'comply-ai-vnet-development', addressSpace: ['10.10.0.0/16'] },
-      endpointSubnet: { name: 'llama-mapper-endpoints', range: '10.10.1.0/24' },
+      virtualNetwork: { name: names.virtualNetwork, addressSpace: ['10.10.0.0/16'] },
+      endpointSubnet: { name: names.endpointSubnet, range: '10.10.1.0/24' },
     },
   },
   server: {
-    name: 'llama-mapper-development',
+    name: names.server,
     version: 17,
     sku: 'B_Standard_B2s',
     zone: '1',
@@ -37,7 +39,7 @@ export const development: EnvironmentInput = {
       // Example id: replace it with the object id of your tenant's own group (docs/bootstrap.md).
       administrators: [
         {
-          name: 'llama-mapper-database-admins-development',
+          name: names.principal('database-admins'),
           objectId: '3f0c6a52-7c1e-4f5b-9a64-0d8e5b1f2a01',
           type: 'Group',
         },
@@ -55,17 +57,17 @@ export const development: EnvironmentInput = {
     ],
   },
   database: {
-    name: 'llama_mapper',
+    name: names.database,
     // Example ids, as above.
     logins: [
       {
-        name: 'llama-mapper-application-development',
+        name: names.principal('application'),
         objectId: '3f0c6a52-7c1e-4f5b-9a64-0d8e5b1f2a02',
         type: 'ServicePrincipal',
         role: 'application_role',
       },
       {
-        name: 'llama-mapper-developers',
+        name: names.principal('developers'),
         objectId: '3f0c6a52-7c1e-4f5b-9a64-0d8e5b1f2a03',
         type: 'Group',
         role: 'admin_role',
@@ -85,16 +87,16 @@ export const development: EnvironmentInput = {
     },
   },
   keyVault: {
-    name: 'comply-ai-kv-development',
+    name: names.keyVault,
     sku: 'standard',
     softDeleteRetentionDays: 7,
     fieldEncryptionKey: { name: 'field-encryption', type: 'RSA' },
   },
-  logAnalytics: { name: 'comply-ai-logs-development', retentionDays: 30, dailyQuotaGb: 1 },
+  logAnalytics: { name: names.logAnalytics, retentionDays: 30, dailyQuotaGb: 1 },
   monitoring: {
     actionGroup: {
-      name: 'llama-mapper-alerts-development',
-      shortName: 'llama-dev',
+      name: names.actionGroup,
+      shortName: names.actionGroupShortName,
       // Example address: replace it with your own.
       emails: [{ name: 'platform', address: 'platform@comply-ai.example' }],
     },

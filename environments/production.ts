@@ -1,4 +1,7 @@
+import { namesOf, project } from './project.ts';
 import type { EnvironmentInput } from './settings.ts';
+
+const names = namesOf('production');
 
 /**
  * Production has resource groups, a vault and a workspace of its own, not the existing `comply-ai-rg`,
@@ -7,31 +10,30 @@ import type { EnvironmentInput } from './settings.ts';
  * `{ name: 'comply-ai-logs', resourceGroup: 'comply-ai-rg', existing: true }`.
  */
 export const production: EnvironmentInput = {
-  name: 'production',
+  name: names.environment,
+  project,
   location: 'eastus',
   recoveryLocation: 'westus2',
-  resourceGroup: { name: 'comply-ai-production-rg' },
-  recoveryResourceGroup: { name: 'comply-ai-production-dr-rg' },
+  resourceGroup: { name: names.resourceGroup },
+  recoveryResourceGroup: { name: names.recoveryResourceGroup },
   tags: {
-    Environment: 'production',
-    Project: 'llama-mapper',
+    ...names.tags,
     Owner: 'platform-engineering',
     DataClassification: 'confidential',
-    ManagedBy: 'cdktf',
   },
   network: {
     mode: 'privateEndpoint',
     primary: {
-      virtualNetwork: { name: 'comply-ai-vnet-production', addressSpace: ['10.30.0.0/16'] },
-      endpointSubnet: { name: 'llama-mapper-endpoints', range: '10.30.1.0/24' },
+      virtualNetwork: { name: names.virtualNetwork, addressSpace: ['10.30.0.0/16'] },
+      endpointSubnet: { name: names.endpointSubnet, range: '10.30.1.0/24' },
     },
     recovery: {
-      virtualNetwork: { name: 'comply-ai-vnet-production-dr', addressSpace: ['10.31.0.0/16'] },
-      endpointSubnet: { name: 'llama-mapper-endpoints', range: '10.31.1.0/24' },
+      virtualNetwork: { name: names.recoveryVirtualNetwork, addressSpace: ['10.31.0.0/16'] },
+      endpointSubnet: { name: names.endpointSubnet, range: '10.31.1.0/24' },
     },
   },
   server: {
-    name: 'llama-mapper-production',
+    name: names.server,
     version: 17,
     sku: 'GP_Standard_D4s_v3',
     zone: '1',
@@ -43,7 +45,7 @@ export const production: EnvironmentInput = {
       // Example id: replace it with the object id of your tenant's own group (docs/bootstrap.md).
       administrators: [
         {
-          name: 'llama-mapper-database-admins-production',
+          name: names.principal('database-admins'),
           objectId: 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d01',
           type: 'Group',
         },
@@ -64,35 +66,35 @@ export const production: EnvironmentInput = {
     auditClasses: ['ddl', 'role', 'read'],
   },
   replica: {
-    name: 'llama-mapper-replica-production',
+    name: names.replica,
     location: 'westus2',
     zone: '1',
   },
-  virtualEndpoint: { name: 'llama-mapper-endpoint-production' },
+  virtualEndpoint: { name: names.virtualEndpoint },
   database: {
-    name: 'llama_mapper',
+    name: names.database,
     // Example ids, as above.
     logins: [
       {
-        name: 'llama-mapper-application-production',
+        name: names.principal('application'),
         objectId: 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d02',
         type: 'ServicePrincipal',
         role: 'application_role',
       },
       {
-        name: 'llama-mapper-operators-production',
+        name: names.principal('operators'),
         objectId: 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d03',
         type: 'Group',
         role: 'admin_role',
       },
       {
-        name: 'llama-mapper-analysts-production',
+        name: names.principal('analysts'),
         objectId: 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d04',
         type: 'Group',
         role: 'analytics_role',
       },
       {
-        name: 'llama-mapper-maintenance-production',
+        name: names.principal('maintenance'),
         objectId: 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d05',
         type: 'ServicePrincipal',
         role: 'maintenance_role',
@@ -105,15 +107,15 @@ export const production: EnvironmentInput = {
     ],
   },
   keyVault: {
-    name: 'comply-ai-kv-production',
+    name: names.keyVault,
     sku: 'premium',
     fieldEncryptionKey: { name: 'field-encryption', type: 'RSA-HSM' },
   },
-  logAnalytics: { name: 'comply-ai-logs-production', retentionDays: 365 },
+  logAnalytics: { name: names.logAnalytics, retentionDays: 365 },
   monitoring: {
     actionGroup: {
-      name: 'llama-mapper-alerts-production',
-      shortName: 'llama-prod',
+      name: names.actionGroup,
+      shortName: names.actionGroupShortName,
       // Example addresses: replace them with your own.
       emails: [
         { name: 'on-call', address: 'database-on-call@comply-ai.example' },
@@ -123,20 +125,17 @@ export const production: EnvironmentInput = {
   },
   protection: { deletionLock: 'inPlace', preventDestroy: true },
   longTermBackup: {
-    vaultName: 'llama-mapper-backup-production',
+    vaultName: names.backupVault,
     retention: 'P7Y',
     firstRun: '2026-12-06T04:00:00Z',
   },
   budget: {
-    name: 'llama-mapper-budget-production',
+    name: names.budget,
     monthlyAmount: 2500,
     contacts: ['platform@comply-ai.example'],
   },
   state: {
     backend: 'azurerm',
-    resourceGroup: 'comply-ai-production-state-rg',
-    storageAccount: 'complyaistateproduction',
-    container: 'llama-mapper-production',
-    key: 'llama-mapper.tfstate',
+    ...names.state,
   },
 };

@@ -316,6 +316,8 @@ const database = z.strictObject({
 export const environmentSettings = z.strictObject({
   /** Stack id and name on the command line: `cdktf deploy production`. */
   name: z.string(),
+  /** Names that all environments share. Bootstrap names the identities of the pipeline and their roles by `name`. */
+  project: z.strictObject({ name: z.string(), organization: z.string() }),
   location: z.string(),
   /**
    * Region of a replica elsewhere and its network. Geo-redundant backups are elsewhere: in the paired region

@@ -1,4 +1,7 @@
+import { namesOf, project } from './project.ts';
 import type { EnvironmentInput } from './settings.ts';
+
+const names = namesOf('staging');
 
 /**
  * Production's shape on the smallest General Purpose size: standby in another zone, geo-redundant backup, pooler, premium
@@ -6,25 +9,24 @@ import type { EnvironmentInput } from './settings.ts';
  * its own recovery region.
  */
 export const staging: EnvironmentInput = {
-  name: 'staging',
+  name: names.environment,
+  project,
   location: 'eastus',
-  resourceGroup: { name: 'comply-ai-staging-rg' },
+  resourceGroup: { name: names.resourceGroup },
   tags: {
-    Environment: 'staging',
-    Project: 'llama-mapper',
+    ...names.tags,
     Owner: 'platform-engineering',
     DataClassification: 'synthetic',
-    ManagedBy: 'cdktf',
   },
   network: {
     mode: 'privateEndpoint',
     primary: {
-      virtualNetwork: { name: 'comply-ai-vnet-staging', addressSpace: ['10.20.0.0/16'] },
-      endpointSubnet: { name: 'llama-mapper-endpoints', range: '10.20.1.0/24' },
+      virtualNetwork: { name: names.virtualNetwork, addressSpace: ['10.20.0.0/16'] },
+      endpointSubnet: { name: names.endpointSubnet, range: '10.20.1.0/24' },
     },
   },
   server: {
-    name: 'llama-mapper-staging',
+    name: names.server,
     version: 17,
     sku: 'GP_Standard_D2s_v3',
     zone: '1',
@@ -36,7 +38,7 @@ export const staging: EnvironmentInput = {
       // Example id: replace it with the object id of your tenant's own group (docs/bootstrap.md).
       administrators: [
         {
-          name: 'llama-mapper-database-admins-staging',
+          name: names.principal('database-admins'),
           objectId: '8b7d1e94-2a63-4c0d-8f15-6e2c9d4a7b01',
           type: 'Group',
         },
@@ -57,29 +59,29 @@ export const staging: EnvironmentInput = {
     auditClasses: ['ddl', 'role', 'read'],
   },
   database: {
-    name: 'llama_mapper',
+    name: names.database,
     // Example ids, as above.
     logins: [
       {
-        name: 'llama-mapper-application-staging',
+        name: names.principal('application'),
         objectId: '8b7d1e94-2a63-4c0d-8f15-6e2c9d4a7b02',
         type: 'ServicePrincipal',
         role: 'application_role',
       },
       {
-        name: 'llama-mapper-operators-staging',
+        name: names.principal('operators'),
         objectId: '8b7d1e94-2a63-4c0d-8f15-6e2c9d4a7b03',
         type: 'Group',
         role: 'admin_role',
       },
       {
-        name: 'llama-mapper-analysts-staging',
+        name: names.principal('analysts'),
         objectId: '8b7d1e94-2a63-4c0d-8f15-6e2c9d4a7b04',
         type: 'Group',
         role: 'analytics_role',
       },
       {
-        name: 'llama-mapper-maintenance-staging',
+        name: names.principal('maintenance'),
         objectId: '8b7d1e94-2a63-4c0d-8f15-6e2c9d4a7b05',
         type: 'ServicePrincipal',
         role: 'maintenance_role',
@@ -91,15 +93,15 @@ export const staging: EnvironmentInput = {
     ],
   },
   keyVault: {
-    name: 'comply-ai-kv-staging',
+    name: names.keyVault,
     sku: 'premium',
     fieldEncryptionKey: { name: 'field-encryption', type: 'RSA-HSM' },
   },
-  logAnalytics: { name: 'comply-ai-logs-staging', retentionDays: 30 },
+  logAnalytics: { name: names.logAnalytics, retentionDays: 30 },
   monitoring: {
     actionGroup: {
-      name: 'llama-mapper-alerts-staging',
-      shortName: 'llama-stage',
+      name: names.actionGroup,
+      shortName: names.actionGroupShortName,
       // Example address: replace it with your own.
       emails: [{ name: 'platform', address: 'platform@comply-ai.example' }],
     },
@@ -107,9 +109,6 @@ export const staging: EnvironmentInput = {
   protection: { deletionLock: 'inPlace', preventDestroy: false },
   state: {
     backend: 'azurerm',
-    resourceGroup: 'comply-ai-staging-state-rg',
-    storageAccount: 'complyaistatestaging',
-    container: 'llama-mapper-staging',
-    key: 'llama-mapper.tfstate',
+    ...names.state,
   },
 };

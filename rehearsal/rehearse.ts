@@ -6,7 +6,14 @@ import { NotClosed, thenClose } from '../local/closing.ts';
 import type { Line } from '../local/processes/program.ts';
 import { type Rehearsed, report, requireWritable } from './report.ts';
 import { Sandbox, type SandboxEvent, type SandboxOptions } from './sandbox/sandbox.ts';
-import { runScenario, type Scenario, scenarioNamed, scenarios } from './sandbox/scenario.ts';
+import {
+  environmentsFor,
+  runScenario,
+  type Scenario,
+  scenarioNamed,
+  scenarios,
+  whyNoEnvironment,
+} from './sandbox/scenario.ts';
 import { findCdktf, findProvider, findTerraform } from './terraform/installation.ts';
 
 export interface RehearsalOptions {
@@ -159,7 +166,7 @@ async function choose({ environment, scenario, all }: RehearsalOptions): Promise
       { exitCode: 2 },
     );
   if (!all) return [await scenarioNamed(scenario ?? firstDeploy, name)];
-  return (await scenarios()).filter(({ environments }) => environments.includes(name));
+  return (await scenarios()).filter((one) => environmentsFor(one).includes(name));
 }
 
 /** One line per scenario: its name, its title and its environments. */
@@ -167,7 +174,10 @@ export async function describeScenarios(): Promise<string> {
   const known = await scenarios();
   const width = Math.max(...known.map(({ name }) => name.length)) + 2;
   return known
-    .map(({ name, title, environments }) => `${name.padEnd(width)}${title} (${environments.join(', ')})\n`)
+    .map((scenario) => {
+      const { name, title } = scenario;
+      return `${name.padEnd(width)}${title} (${environmentsFor(scenario).join(', ') || whyNoEnvironment(scenario)})\n`;
+    })
     .join('');
 }
 

@@ -62,7 +62,7 @@ const access = {
   secret_permissions: [],
   storage_permissions: [],
 };
-const contact = { contact: [{ email: 'other@comply-ai.example', name: 'Other', phone: '1' }] };
+const contact = { contact: [{ email: 'other@contoso.example', name: 'Other', phone: '1' }] };
 const identified = { identity: [{ type: 'UserAssigned', identity_ids: [`${identity}-before`] }] };
 const yearly = {
   name: 'yearly',
@@ -136,7 +136,7 @@ export const trials: Readonly<Record<string, readonly Trial[]>> = {
     tags,
     updated('access_policy', [access]),
     updated('contact', contact.contact),
-    updated('contact.email', 'another@comply-ai.example', contact),
+    updated('contact.email', 'another@contoso.example', contact),
     updated('contact.name', 'Another', contact),
     updated('contact.phone', '2', contact),
     updated('enabled_for_deployment', true),

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Severity, severities } from '../../core/severity.ts';
 import { migrationsDirectory } from '../../database/migrator/files.ts';
+import { inputs } from '../../environments/list.ts';
 
 export interface TargetOptions {
   readonly url?: string;
@@ -18,8 +19,14 @@ export interface LockWaitOptions {
   readonly lockWait: number;
 }
 
+const names = Object.keys(inputs);
+/** The first and the last environment in the order of promotion, for the examples of help texts. */
+export const firstEnvironment = names[0] ?? '<environment>';
+/** Commands that try something on this machine take it if none is named. */
+export const lastEnvironment = names.at(-1) ?? '<environment>';
+
 /** Description of an argument that names an environment. */
-export const environmentArgument = 'an environment of environments/, such as production';
+export const environmentArgument = `an environment of environments/list.ts: ${names.join(', ')}`;
 
 /** Adds `[environment]`, `--url`, `--host-address` and `--json`. */
 export function withTarget(command: Command): Command {

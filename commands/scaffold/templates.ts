@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../core/fault.ts';
+import { firstEnvironment } from '../common/options.ts';
 import { exists, type Scaffold, Source } from './scaffold.ts';
 
 export interface Template {
@@ -220,7 +221,7 @@ function scenario(_root: string, name: string): Scaffold {
 export const scenario: Scenario = {
   name: '${name}',
   title: 'State the behavior as an assertion',
-  environments: ['development'],
+  needs: [],
   startsFrom: 'deployed',
   async run(sandbox) {
     const run = await sandbox.assertDeploys();
@@ -232,8 +233,8 @@ export const scenario: Scenario = {
     files: { [file]: text },
     insertions: [],
     next: [
-      `Write ${file}: its title, its environments and run().`,
-      `npm run rehearse -- development --quick --scenario ${name}`,
+      `Write ${file}: its title, the traits that it needs and run().`,
+      `npm run rehearse -- ${firstEnvironment} --quick --scenario ${name}`,
     ],
   };
 }
@@ -241,13 +242,13 @@ export const scenario: Scenario = {
 function command(root: string, name: string): Scaffold {
   const readme = new Source(root, 'README.md');
   const text = `import type { Command } from 'commander';
-import { type TargetOptions, withTarget } from './common/options.ts';
+import { firstEnvironment, type TargetOptions, withTarget } from './common/options.ts';
 import { printJson, reporterFor, targetOf } from './common/target.ts';
 
 export function register(program: Command): void {
   withTarget(program.command('${name}'))
     .description('state its effect in the imperative')
-    .addHelpText('after', '\\nExample: llama-db ${name} development')
+    .addHelpText('after', \`\\nExample: llama-db ${name} \${firstEnvironment}\`)
     .action(async (environment: string | undefined, options: TargetOptions) => {
       const reporter = reporterFor(options);
       const { host, database } = await targetOf(environment, options);

@@ -71,6 +71,8 @@ function hostNames({ server, replica, virtualEndpoint, keyVault, state }: Candid
   };
 }
 
+const projectName = /^(?=.{2,21}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
+
 export const nameRules = defineRules({
   'names/reserved-word': {
     rule: 'a name that becomes a host name is no reserved word, has neither microsoft nor windows in it and does not start with login',
@@ -90,6 +92,17 @@ export const nameRules = defineRules({
     source: 'docs/decisions.md, 1',
     names: ({ name }) => ({ name }),
   }),
+
+  'names/project': {
+    rule: 'both names of the project are 2-21 lower-case letters, digits and single hyphens and start with a letter: the longest name made of one, that of a virtual endpoint in an environment with a name of 32 characters, then fits into 63',
+    source: `environments/naming.ts; ${urls.endpoints}`,
+    check: ({ project }) =>
+      (['name', 'organization'] as const).flatMap((field) =>
+        check(projectName.test(project[field]), `project.${field}`, project[field], {
+          remedy: 'It is in environments/project.ts.',
+        }),
+      ),
+  },
 
   'names/resource-group': nameRule({
     shape: resourceNames['Microsoft.Resources/resourceGroups'],

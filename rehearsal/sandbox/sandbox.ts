@@ -9,7 +9,7 @@ import type { ServerRole } from '../../azure/vocabulary.ts';
 import { Fault } from '../../core/fault.ts';
 import { type JsonObject, objectAt } from '../../core/json.ts';
 import type { Deployment } from '../../database/deployment.ts';
-import { type EnvironmentName, environments, parseChanged } from '../../environments/index.ts';
+import { type EnvironmentName, environments } from '../../environments/index.ts';
 import type { EnvironmentInput, EnvironmentSettings } from '../../environments/settings.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
@@ -112,7 +112,7 @@ export class Sandbox {
     const input = environments.inputOf(options.environment);
     options.change?.(input);
     const secrets = new Secrets();
-    const testbed = await Testbed.build({ ...options, settings: parseChanged(input), secrets });
+    const testbed = await Testbed.build({ ...options, settings: environments.changed(input), secrets });
     return new Sandbox(options, input, testbed, secrets);
   }
 
@@ -135,7 +135,7 @@ export class Sandbox {
 
   /** The settings of the next deployment. */
   get settings(): EnvironmentSettings {
-    return parseChanged(this.#input);
+    return environments.changed(this.#input);
   }
 
   get deployment(): Deployment {
@@ -351,7 +351,7 @@ export class Sandbox {
     if (change) {
       const next = structuredClone(this.#input);
       change(next);
-      parseChanged(next);
+      environments.changed(next);
       this.#input = next;
     }
     for (const type of include) this.#included.add(type);

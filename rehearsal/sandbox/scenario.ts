@@ -3,15 +3,16 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../../core/fault.ts';
 import type { EnvironmentName } from '../../environments/index.ts';
+import { inputs } from '../../environments/list.ts';
+import { describeTraits, namesWith, type Wanted } from '../../environments/traits.ts';
 import type { Sandbox } from './sandbox.ts';
 
-export interface Scenario {
+/** It runs on any environment with the traits that it needs. `npm test` runs it on the first of them. */
+export interface Scenario extends Wanted {
   /** Name of its file without the extension: `second-deploy-changes-nothing`. */
   readonly name: string;
   /** An assertion: the behaviour that it demonstrates. */
   readonly title: string;
-  /** Environments that it can run on. Tests run it on the first. */
-  readonly environments: readonly [EnvironmentName, ...EnvironmentName[]];
   /**
    * Whether it starts before the first deployment or after it. Scenarios that start `deployed` share one deployment:
    * each runs on a copy.
@@ -54,6 +55,18 @@ export async function scenarios(): Promise<readonly Scenario[]> {
   );
 }
 
+/** The environments of the project that a scenario can run on, the most suitable first. */
+export function environmentsFor(scenario: Scenario): readonly EnvironmentName[] {
+  return namesWith(inputs, scenario);
+}
+
+/** Why no environment of the project runs a scenario, or undefined. */
+export function whyNoEnvironment(scenario: Scenario): string | undefined {
+  return environmentsFor(scenario).length > 0
+    ? undefined
+    : `no environment of environments/list.ts has ${describeTraits(scenario.needs)}`;
+}
+
 /** @throws Fault with exit status 2 if no scenario has this name, or if it cannot run on this environment */
 export async function scenarioNamed(name: string, environment: EnvironmentName): Promise<Scenario> {
   const all = await scenarios();
@@ -66,12 +79,15 @@ export async function scenarioNamed(name: string, environment: EnvironmentName):
       'Name one of them; --list describes each.',
       { exitCode: 2 },
     );
-  if (found.environments.includes(environment)) return found;
+  const suitable = environmentsFor(found);
+  if (suitable.includes(environment)) return found;
   throw new Fault(
     'rehearsal/scenario-not-for-environment',
     `Scenario ${name} is not for ${environment}`,
-    `it needs features that only ${found.environments.join(', ')} has`,
-    `Run it there: npm run rehearse -- ${found.environments[0]} --scenario ${name}.`,
+    `it needs ${describeTraits(found.needs)}, which ${suitable.length > 0 ? `${suitable.join(', ')} has` : 'no environment has'}`,
+    suitable.length > 0
+      ? `Run it there: npm run rehearse -- ${suitable[0]} --scenario ${name}.`
+      : 'Leave it out, or add an environment of that kind (docs/adopting.md).',
     { exitCode: 2 },
   );
 }

@@ -6,8 +6,8 @@ import type { Scenario } from '../sandbox/scenario.ts';
 type Administrators = EnvironmentInput['server']['authentication']['administrators'];
 
 const second = {
-  name: 'llama-mapper-second-admins',
-  objectId: 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d01',
+  name: 'second-database-admins',
+  objectId: '7a1d0c4e-93b5-4f6a-8c2e-5b0f9d3e6a17',
   type: 'Group',
 } as const;
 
@@ -29,7 +29,8 @@ export const scenario: Scenario = {
   name: 'administrators-change',
   title:
     'Entra administrators are renamed, added, put first and replaced, each in one deployment, and those that left own nothing',
-  environments: ['development', 'staging'],
+  needs: ['passwordlessLogin', 'noReplica'],
+  prefers: ['burstable'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { directory } = sandbox.azure;

@@ -11,7 +11,7 @@ type Json = Readonly<Record<string, unknown>>;
 export const scenario: Scenario = {
   name: 'arguments-tried',
   title: 'With the lock in place no other value of any argument replaces a resource that holds data',
-  environments: ['production'],
+  needs: ['replica', 'virtualEndpoint', 'lock', 'preventDestroy', 'longTermBackup'],
   startsFrom: 'deployed',
   async run(sandbox) {
     if (sandbox.quick) await lockByHand(sandbox);

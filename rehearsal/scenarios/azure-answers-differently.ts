@@ -2,7 +2,13 @@ import { isObject, type Json, type JsonObject, objectAt } from '../../core/json.
 import type { AzureResponse } from '../../local/azure/core/http.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
-const displayNames: Readonly<Record<string, string>> = { eastus: 'East US', westus2: 'West US 2' };
+/** A region in the style of its display name, for example West US 2: azurerm compares without case and spaces. */
+function displayName(region: string): string {
+  return region
+    .replace(/(?=us\d*$)|(?=europe)|(?=\d+$)/g, ' ')
+    .replace(/\bus/, 'US')
+    .replace(/^./, (letter) => letter.toUpperCase());
+}
 
 /** The answer of another version of Azure: the same facts in another form. */
 function rephrase(path: string, answer: AzureResponse): AzureResponse {
@@ -20,7 +26,7 @@ function rephraseDocument(path: string, document: JsonObject): JsonObject {
     ...(Array.isArray(value)
       ? { value: value.map((one) => (isObject(one) ? rephraseDocument(path, one) : one)) }
       : {}),
-    ...(typeof location === 'string' ? { location: displayNames[location] ?? location } : {}),
+    ...(typeof location === 'string' ? { location: displayName(location) } : {}),
     ...(isObject(properties)
       ? { properties: { ...(isServer ? rephraseServer(properties) : properties), ...unknownProperties } }
       : {}),
@@ -66,7 +72,8 @@ export const scenario: Scenario = {
   name: 'azure-answers-differently',
   title:
     'Display names of regions, unknown properties, empty texts, another spelling of identities, and a standby without a zone cause no change',
-  environments: ['production', 'staging', 'development'],
+  needs: [],
+  prefers: ['replica'],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {

@@ -6,7 +6,7 @@ export const scenario: Scenario = {
   name: 'backup-retention-changed',
   title:
     'Another retention of the weekly backups gets a policy of its own, to which the backup of the server moves',
-  environments: ['production'],
+  needs: ['longTermBackup', 'lock'],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {

@@ -4,6 +4,7 @@ import { lockType } from '../../local/azure/core/locks.ts';
 import { lockByHand, withLocks } from '../sandbox/operator.ts';
 import type { DeployOptions } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
+import { lockCount } from '../sandbox/variants.ts';
 
 const endpointType = 'Microsoft.DBforPostgreSQL/flexibleServers/virtualEndpoints';
 
@@ -11,14 +12,18 @@ export const scenario: Scenario = {
   name: 'child-removed-under-lock',
   title:
     'A child of a locked server can be removed only after the lock was lifted; the next deployment restores the lock',
-  environments: ['production'],
+  needs: ['replica', 'virtualEndpoint', 'lock'],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const { azure } = sandbox;
     const locks = () => azure.state.ofType(lockType).length;
     if (sandbox.quick) await lockByHand(sandbox);
-    sandbox.check('servers and vault are locked', locks() === 3, () => `there are ${locks()} locks`);
+    sandbox.check(
+      'servers and vault are locked',
+      locks() === lockCount(sandbox.settings),
+      () => `there are ${locks()} locks`,
+    );
     const moment = Date.now();
     let endpoint: EnvironmentInput['virtualEndpoint'];
     await sandbox.assertRefused(
@@ -65,6 +70,10 @@ export const scenario: Scenario = {
     sandbox.check('the virtual endpoint no longer exists', azure.state.ofType(endpointType).length === 0);
     if (sandbox.quick) await lockByHand(sandbox, { ...mode('inPlace'), include: withLocks });
     else await sandbox.assertDeploys(mode('inPlace'), "deletionLock: 'inPlace' restores the locks");
-    sandbox.check('servers and vault are locked again', locks() === 3, () => `there are ${locks()} locks`);
+    sandbox.check(
+      'servers and vault are locked again',
+      locks() === lockCount(sandbox.settings),
+      () => `there are ${locks()} locks`,
+    );
   },
 };

@@ -5,7 +5,7 @@ export const scenario: Scenario = {
   name: 'credentials-expired',
   title:
     'With an expired client secret, a deployment ends with the reason from Entra before it changes anything',
-  environments: ['development', 'staging', 'production'],
+  needs: [],
   startsFrom: 'deployed',
   startsProvider: true,
   async run(sandbox) {

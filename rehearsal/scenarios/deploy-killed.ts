@@ -10,7 +10,8 @@ export const scenario: Scenario = {
   name: 'deploy-killed',
   title:
     'After a first deployment was killed while Azure created the server, and after llama-db adopt, the next one completes',
-  environments: ['staging', 'production', 'development'],
+  needs: [],
+  prefers: ['remoteState', 'noReplica'],
   startsFrom: 'empty',
   startsProvider: true,
   async run(sandbox) {

@@ -4,7 +4,7 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'disk-enlarged',
   title: 'The settings enlarge a disk with auto-grow in a deployment with resize: true',
-  environments: ['staging'],
+  needs: ['autoGrow', 'noReplica', 'protected'],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {

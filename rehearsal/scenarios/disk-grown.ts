@@ -4,7 +4,8 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'disk-grown',
   title: 'The next deployment neither shrinks nor replaces a disk that Azure has grown',
-  environments: ['production', 'staging'],
+  needs: ['autoGrow', 'protected'],
+  prefers: ['replica'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const which = sandbox.settings.replica ? (['primary', 'replica'] as const) : (['primary'] as const);

@@ -3,7 +3,8 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'first-deploy',
   title: 'A first deployment builds everything, ends with a verified database, and the next plan is empty',
-  environments: ['production', 'staging', 'development'],
+  needs: [],
+  prefers: ['replica'],
   startsFrom: 'empty',
   startsProvider: true,
   async run(sandbox) {

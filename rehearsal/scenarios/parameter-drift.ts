@@ -9,7 +9,7 @@ const address = `azurerm_postgresql_flexible_server_configuration.server_paramet
 export const scenario: Scenario = {
   name: 'parameter-drift',
   title: 'The plan shows a server parameter that was changed by hand, and the next deployment restores it',
-  environments: ['development', 'staging', 'production'],
+  needs: [],
   startsFrom: 'deployed',
   async run(sandbox) {
     const current = () =>

@@ -16,7 +16,7 @@ export const scenario: Scenario = {
   name: 'plan-identity',
   title:
     'With the roles that bootstrap gives, the deploy identity deploys, and the plan identity plans and changes nothing',
-  environments: ['staging', 'production'],
+  needs: ['remoteState'],
   startsFrom: 'empty',
   startsProvider: true,
   // The plan of the plan identity is that check.

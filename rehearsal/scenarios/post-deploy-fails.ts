@@ -7,7 +7,7 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'post-deploy-fails',
   title: 'A failing post-deploy step fails the deployment, and the next deployment only runs the step again',
-  environments: ['development', 'staging', 'production'],
+  needs: [],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { directory } = sandbox.azure;

@@ -3,7 +3,7 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'removal-refused',
   title: 'Removing the replica from the settings of a protected environment does not delete it',
-  environments: ['production'],
+  needs: ['replica', 'virtualEndpoint', 'lock', 'preventDestroy'],
   startsFrom: 'deployed',
   // Its last step checks the plan.
   endsWithEmptyPlan: false,

@@ -3,6 +3,7 @@ import { lockType } from '../../local/azure/core/locks.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import { lockByHand } from '../sandbox/operator.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
+import { anotherRegion, lockCount } from '../sandbox/variants.ts';
 
 type Change = (input: EnvironmentInput) => void;
 
@@ -15,17 +16,20 @@ const settings: Readonly<Record<string, Change>> = {
     server.name += '-new';
   },
   'PostgreSQL is a version older': ({ server }) => {
-    server.version = 16;
+    server.version = (server.version ?? 17) - 1;
   },
   'the disk is smaller': ({ server }) => {
-    server.storage = { sizeGb: 32, autoGrow: false };
+    server.storage = { sizeGb: server.storage.sizeGb / 2, autoGrow: false };
   },
   'the server is encrypted with another key': ({ server }) => {
     const key = (region: string) => ({
-      keyId: `https://comply-ai-${region}.vault.azure.net/keys/data`,
+      keyId: `https://${region}.vault.azure.net/keys/data`,
       identityId: `/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/keys/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${region}`,
     });
-    server.customerManagedKey = { primary: key('eastus'), geoBackup: key('westus') };
+    server.customerManagedKey = {
+      primary: key('primary'),
+      ...(server.backup.geoRedundant && { geoBackup: key('paired') }),
+    };
   },
   'the server is in a subnet of its own': (input) => {
     if (input.network.mode !== 'privateEndpoint') throw new Error('this scenario begins with endpoints');
@@ -33,11 +37,18 @@ const settings: Readonly<Record<string, Change>> = {
     input.network = {
       ...input.network,
       mode: 'virtualNetworkInjected',
-      primary: { ...primary, delegatedSubnet: { name: 'servers', range: '10.20.2.0/24' } },
+      primary: {
+        ...primary,
+        virtualNetwork: {
+          ...primary.virtualNetwork,
+          addressSpace: [...(primary.virtualNetwork.addressSpace ?? []), '172.31.254.0/24'],
+        },
+        delegatedSubnet: { name: 'servers', range: '172.31.254.0/24' },
+      },
     };
   },
   'everything is in another region': (input) => {
-    input.location = 'westus2';
+    input.location = anotherRegion(input);
   },
   'everything is in another resource group': ({ resourceGroup }) => {
     resourceGroup.name += '-new';
@@ -49,7 +60,7 @@ const settings: Readonly<Record<string, Change>> = {
     database.collation = 'de_DE.utf8';
   },
   'the vault has another name': ({ keyVault }) => {
-    keyVault.name += '2';
+    keyVault.name = `${keyVault.name.slice(0, -2)}zz`;
   },
   'the workspace has another name': ({ logAnalytics }) => {
     logAnalytics.name += '-new';
@@ -85,13 +96,17 @@ const edits: Readonly<Record<string, (document: string) => string>> = {
 export const scenario: Scenario = {
   name: 'replacement-refused',
   title: 'With the lock in place no change replaces or destroys data, and Azure is asked to change nothing',
-  environments: ['staging'],
+  needs: ['lock', 'noReplica', 'privateEndpoint', 'shrinkableDisk', 'upgraded'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { azure } = sandbox;
     if (sandbox.quick) await lockByHand(sandbox);
     const locks = () => azure.state.ofType(lockType).length;
-    sandbox.check('server and vault are locked', locks() === 2, () => `there are ${locks()} locks`);
+    sandbox.check(
+      'server and vault are locked',
+      locks() === lockCount(sandbox.settings),
+      () => `there are ${locks()} locks`,
+    );
     const [before] = azure.state.ofType(serverType);
     const begun = Date.now();
     let own: EnvironmentInput | undefined;
@@ -145,7 +160,11 @@ export const scenario: Scenario = {
 
     const changes = sandbox.changesSince(begun);
     sandbox.check('Azure was asked to change nothing', changes.length === 0, () => changes.join(', '));
-    sandbox.check('server and vault are still locked', locks() === 2, () => `there are ${locks()} locks`);
+    sandbox.check(
+      'server and vault are still locked',
+      locks() === lockCount(sandbox.settings),
+      () => `there are ${locks()} locks`,
+    );
     const [after] = azure.state.ofType(serverType);
     sandbox.check('the server is the one that there was', before !== undefined && after === before);
   },

@@ -4,7 +4,7 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'replica-promoted-alone',
   title: 'A plan does not replace a replica that an operator has promoted to a standalone server',
-  environments: ['production'],
+  needs: ['replica'],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {

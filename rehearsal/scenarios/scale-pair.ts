@@ -3,6 +3,7 @@ import type { ServerRole } from '../../azure/vocabulary.ts';
 import { textAt } from '../../core/json.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
+import { nextSize } from '../sandbox/variants.ts';
 
 /** Names of the servers that were scaled since operation number `from`, in order. */
 function scaledSince(sandbox: Sandbox, from: number): string[] {
@@ -18,7 +19,7 @@ function scaledSince(sandbox: Sandbox, from: number): string[] {
 export const scenario: Scenario = {
   name: 'scale-pair',
   title: 'A pair scales up from its replica and down from its primary, in one deployment each',
-  environments: ['production'],
+  needs: ['replica'],
   startsFrom: 'deployed',
   waitSeconds: 60,
   async run(sandbox) {
@@ -30,7 +31,7 @@ export const scenario: Scenario = {
         input.changeFirst = first;
       },
     });
-    const larger = 'GP_Standard_D8s_v3';
+    const { name: larger, maxConnectionsDefault } = nextSize(server.sku);
 
     const begun = Date.now();
     await sandbox.assertRefused(
@@ -55,7 +56,9 @@ export const scenario: Scenario = {
     const [primary, copy] = [connections('primary'), connections('replica')];
     sandbox.check(
       'both servers have the connections of the new size in force',
-      [primary.set, primary.inForce, copy.set, copy.inForce].every((one) => one === '3437'),
+      [primary.set, primary.inForce, copy.set, copy.inForce].every(
+        (one) => one === String(maxConnectionsDefault),
+      ),
       () => JSON.stringify({ primary, copy }),
     );
     await sandbox.assertEmptyPlan('another order of changes is not a change itself', size(larger, 'primary'));

@@ -3,7 +3,8 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'second-deploy-changes-nothing',
   title: 'A second deployment changes nothing in Azure and does not run the post-deploy step again',
-  environments: ['production', 'staging', 'development'],
+  needs: [],
+  prefers: ['replica'],
   startsFrom: 'deployed',
   startsProvider: true,
   async run(sandbox) {

@@ -19,7 +19,7 @@ export const scenario: Scenario = {
   name: 'server-dropped',
   title:
     'A server that was deleted in Azure is not created again, empty, unless the lock is lifted; revived, it continues',
-  environments: ['staging'],
+  needs: ['lock', 'noReplica', 'standby'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const { state } = sandbox.azure;
@@ -55,7 +55,7 @@ export const scenario: Scenario = {
         createMode: 'ReviveDropped',
         pointInTimeUTC: deletedAt,
         sourceServerResourceId: id,
-        backup: { geoRedundantBackup: 'Enabled' },
+        backup: { geoRedundantBackup: sandbox.settings.server.backup.geoRedundant ? 'Enabled' : 'Disabled' },
       },
     });
     sandbox.check('the revived server has the rows', (await ledger(sandbox)) === before);
@@ -63,7 +63,8 @@ export const scenario: Scenario = {
     sandbox.check('it kept the rows', (await ledger(sandbox)) === before);
     sandbox.check(
       'the server has its standby again',
-      textAt(sandbox.serverProperties('primary'), 'highAvailability', 'mode') === 'ZoneRedundant',
+      textAt(sandbox.serverProperties('primary'), 'highAvailability', 'mode') ===
+        sandbox.settings.server.highAvailability?.mode,
     );
   },
 };

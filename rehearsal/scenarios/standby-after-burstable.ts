@@ -1,21 +1,27 @@
+import { skus } from '../../azure/skus.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
+
+/** The first size with a standby. */
+const smallestGeneral = skus.find(({ tier }) => tier === 'GeneralPurpose')?.name ?? '';
 
 export const scenario: Scenario = {
   name: 'standby-after-burstable',
   title:
     'A Burstable server gets a larger tier and then a standby; both at once, and another mode, are refused in the plan',
-  environments: ['development'],
+  needs: ['burstable', 'zones', 'noReplica'],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const larger = ({ server }: EnvironmentInput) => {
-      server.sku = 'GP_Standard_D2s_v3';
+      server.sku = smallestGeneral;
     };
     const standby = (mode: 'ZoneRedundant' | 'SameZone' | undefined) => (input: EnvironmentInput) => {
       larger(input);
       if (mode === undefined) delete input.server.highAvailability;
-      else input.server.highAvailability = mode === 'SameZone' ? { mode } : { mode, standbyZone: '2' };
+      else
+        input.server.highAvailability =
+          mode === 'SameZone' ? { mode } : { mode, standbyZone: input.server.zone === '2' ? '1' : '2' };
     };
     const begun = Date.now();
     await sandbox.assertRefused(

@@ -6,7 +6,8 @@ export const scenario: Scenario = {
   name: 'state-locked',
   title:
     'While another run holds the state lock, a deployment ends at once, names the holder and changes nothing',
-  environments: ['production', 'staging'],
+  needs: ['remoteState'],
+  prefers: ['replica'],
   startsFrom: 'deployed',
   startsProvider: true,
   async run(sandbox) {

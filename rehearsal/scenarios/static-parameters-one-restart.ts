@@ -11,7 +11,8 @@ export const scenario: Scenario = {
   name: 'static-parameters-one-restart',
   title:
     'Changing several static parameters restarts the server once, at the end, and leaves no pending restart',
-  environments: ['production', 'staging', 'development'],
+  needs: [],
+  prefers: ['replica'],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {

@@ -69,7 +69,7 @@ export const scenario: Scenario = {
   name: 'switchover',
   title:
     'After a switchover to the replica and back, endpoints and settings follow, and no server is replaced',
-  environments: ['production'],
+  needs: ['replica', 'virtualEndpoint', 'zoneRedundant'],
   startsFrom: 'deployed',
   async run(sandbox) {
     await switchTo(sandbox, 'replica', 'primary');

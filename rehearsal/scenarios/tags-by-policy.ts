@@ -3,7 +3,7 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'tags-by-policy',
   title: 'A tag that a policy adds to every resource stays, and a plan that knows its name is empty',
-  environments: ['development', 'staging', 'production'],
+  needs: [],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {

@@ -7,7 +7,7 @@ export const scenario: Scenario = {
   name: 'token-expires-mid-deploy',
   title:
     'A token that expires during a deployment ends it with a clear error, and the next deployment converges',
-  environments: ['development', 'staging', 'production'],
+  needs: [],
   isLong: true,
   startsFrom: 'deployed',
   startsProvider: true,

@@ -12,7 +12,7 @@ export const scenario: Scenario = {
   name: 'verification-sees-azure',
   title:
     'llama-db verify finds changes made in Azure by hand, and those that the next deployment does not revert',
-  environments: ['production'],
+  needs: ['replica', 'lock'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const initial = await found(sandbox);
@@ -31,7 +31,7 @@ export const scenario: Scenario = {
     });
     await operator.setParameter(server, 'vacuum_cost_delay', '20');
     await operator.send('PATCH', server, {
-      properties: { backup: { backupRetentionDays: retentionDays - 1 } },
+      properties: { backup: { backupRetentionDays: retentionDays === 7 ? 8 : retentionDays - 1 } },
     });
     await operator.send('PATCH', server, { properties: { maintenanceWindow: { customWindow: 'Disabled' } } });
     await operator.send('DELETE', `${server}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`);

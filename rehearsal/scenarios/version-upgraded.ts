@@ -10,7 +10,7 @@ export const scenario: Scenario = {
   name: 'version-upgraded',
   title:
     'A pair gets the next major version without its replica, which is created again; with it the plan is refused',
-  environments: ['production'],
+  needs: ['replica', 'virtualEndpoint', 'upgradable'],
   isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 120,
@@ -18,12 +18,14 @@ export const scenario: Scenario = {
   endsWithEmptyPlan: false,
   async run(sandbox) {
     const kept: Pick<EnvironmentInput, 'replica' | 'virtualEndpoint'> = {};
+    const { version: own } = sandbox.settings.server;
+    const next = own + 1;
     const begun = Date.now();
     await sandbox.assertRefused(
-      /has another major version than 18, and Azure upgrades no server with a replica/,
+      new RegExp(`has another major version than ${next}, and Azure upgrades no server with a replica`),
       {
         change: ({ server }) => {
-          server.version = 18;
+          server.version = next;
         },
       },
       'an upgrade beside a replica is refused',
@@ -34,7 +36,7 @@ export const scenario: Scenario = {
     await sandbox.assertDeploys(
       {
         change: ({ server, protection }) => {
-          server.version = 17;
+          server.version = own;
           protection.deletionLock = 'lifted';
         },
       },
@@ -53,7 +55,7 @@ export const scenario: Scenario = {
           Object.assign(kept, { replica: input.replica, virtualEndpoint: input.virtualEndpoint });
           delete input.replica;
           delete input.virtualEndpoint;
-          input.server.version = 18;
+          input.server.version = next;
         },
       },
       'one deployment removes the replica and then upgrades the primary; only the version of the local PostgreSQL differs',
@@ -64,15 +66,15 @@ export const scenario: Scenario = {
       .map((line) => line.split(' ')[0]);
     sandbox.check('the replica went first', order.join() === 'DELETE,PATCH', () => order.join());
     const version = () => textAt(sandbox.serverProperties('primary'), 'version');
-    sandbox.check('the primary has version 18', version() === '18', () => String(version()));
+    sandbox.check(`the primary has version ${next}`, version() === `${next}`, () => String(version()));
     await sandbox.assertRefused(
       onlyVersion,
       { change: (input) => Object.assign(input, kept) },
       'a deployment creates the replica again',
     );
     sandbox.check(
-      'the replica has version 18',
-      textAt(sandbox.serverProperties('replica'), 'version') === '18',
+      `the replica has version ${next}`,
+      textAt(sandbox.serverProperties('replica'), 'version') === `${next}`,
     );
   },
 };

@@ -4,7 +4,8 @@ import type { Scenario } from '../sandbox/scenario.ts';
 export const scenario: Scenario = {
   name: 'zone-failover',
   title: 'A failover to the standby exchanges the zones, keeps committed rows, and leaves an empty plan',
-  environments: ['production'],
+  needs: ['zoneRedundant'],
+  prefers: ['replica'],
   isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {

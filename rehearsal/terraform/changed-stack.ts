@@ -1,7 +1,8 @@
 /** The stack of a rehearsal with changed settings, by the same code and under the same rules as that of `main.ts`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseChanged } from '../../environments/index.ts';
+
+import { environments } from '../../environments/index.ts';
 import { resolve } from '../../environments/resolved.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { synthesize } from '../../stacks/synthesis.ts';
@@ -18,7 +19,7 @@ export interface Synthesis extends Changes {
  * @throws Fault if the settings break a rule
  */
 export function writeChangedStack({ input, ...changes }: Synthesis, outputFolder?: string): void {
-  const folder = synthesize([resolve(parseChanged(input))], outputFolder);
+  const folder = synthesize([resolve(environments.changed(input))], outputFolder);
   const file = path.join(folder, 'stacks', input.name, 'cdk.tf.json');
   writeFileSync(file, changeDocument(readFileSync(file, 'utf8'), changes));
 }

@@ -62,7 +62,7 @@ export async function findProvider(version: string = azurermVersion): Promise<st
     'installation/provider-missing',
     'A rehearsal needs the azurerm provider',
     `version ${version} for ${platform()} is neither in ~/.terraform.d/plugins/${inside} nor in TF_PLUGIN_CACHE_DIR`,
-    'Put it there: npm run synth, then in cdktf.out/stacks/development: terraform providers mirror ~/.terraform.d/plugins',
+    'Put it there: npm run synth, then in cdktf.out/stacks/<environment>: terraform providers mirror ~/.terraform.d/plugins',
     missing,
   );
 }

@@ -4,8 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { federationOf } from '../../bootstrap/federation.ts';
 import { stableGuid } from '../../bootstrap/roles.ts';
 import { bootstrapTemplate, resourceProviders } from '../../bootstrap/template.ts';
-import { environments, parseEnvironments } from '../../environments/index.ts';
+import { parseEnvironments } from '../../environments/collection.ts';
+import { environments as own } from '../../environments/index.ts';
 import { resolve } from '../../environments/resolved.ts';
+import { environments } from '../support/environments.ts';
+import { ownWith, whyNoOwn } from '../support/own.ts';
 
 const run = promisify(execFile);
 const prefix = 'repo:acme@1234/database@5678';
@@ -22,7 +25,7 @@ function templateOf(name: string) {
 
 function customRole(purpose: 'plan' | 'deployment', name: string) {
   const role = everyResource(templateOf(name)).find(
-    (each) => each.properties?.['roleName'] === `Llama Mapper ${purpose} (${name})`,
+    (each) => each.properties?.['roleName'] === `llama-mapper ${purpose} (${name})`,
   );
   if (!role) throw new Error(`${name} defines no role for its ${purpose}`);
   const [permission] = role.properties['permissions'] as { actions: string[]; notActions: string[] }[];
@@ -184,19 +187,24 @@ describe('the bootstrap of a subscription', () => {
     expect(new Set([...names('production'), ...names('staging')]).size).toBe(10);
   });
 
-  it('prints the template, and refuses bad arguments in one line', async () => {
+  it('prints the template, and refuses bad arguments in one line', async ({ skip }) => {
     const llama = (...args: string[]) =>
       run(process.execPath, ['commands/llama-db.mjs', 'bootstrap', ...args, '--subject-prefix', prefix]);
-    const { stdout } = await llama('production', '--subscription', subscription, '--print');
-    expect(JSON.parse(stdout)).toEqual(templateOf('production'));
+    const [remote, local] = [ownWith('remoteState'), ownWith('localState')];
+    if (remote === undefined) return skip(true, whyNoOwn('remoteState'));
+    const { stdout } = await llama(remote, '--subscription', subscription, '--print');
+    const template = bootstrapTemplate(own.named(remote), {
+      subscriptionId: subscription,
+      federation: federationOf({ subjectPrefix: prefix }, remote),
+    });
+    expect(JSON.parse(stdout)).toEqual(JSON.parse(JSON.stringify(template)));
 
     for (const [args, message] of [
-      [['development', '--subscription', subscription], /^development .*\[bootstrap\/state-is-local\]/],
-      [['production', '--subscription', 'mine'], /"mine".*\[bootstrap\/subscription-malformed\]/],
-      [
-        ['prod', '--subscription', subscription],
-        /environment prod: .* development, .*production\..*\[environment\/unknown\]/,
-      ],
+      ...(local === undefined
+        ? []
+        : [[[local, '--subscription', subscription], /\[bootstrap\/state-is-local\]/] as const]),
+      [[remote, '--subscription', 'mine'], /"mine".*\[bootstrap\/subscription-malformed\]/],
+      [['moon', '--subscription', subscription], /environment moon: .*\[environment\/unknown\]/],
     ] as const) {
       const failure = await llama(...args).catch((error: { code: number; stderr: string }) => error);
       expect(failure).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });

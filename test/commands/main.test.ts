@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { redraws } from '../../rehearsal/terminal.ts';
+import { ownNearest } from '../support/own.ts';
 import { run } from './run.ts';
 
 describe('the command line', () => {
@@ -29,11 +30,11 @@ describe('the command line', () => {
   });
 
   it('prints the result of start as JSON, and its progress on stderr', async () => {
-    const { code, stdout, stderr } = await run(['start', 'development', '--json']);
+    const { code, stdout, stderr } = await run(['start', ownNearest(), '--json']);
     expect(JSON.parse(stdout)).toMatchObject({
       ok: true,
       outcome: 'verified',
-      stacks: expect.arrayContaining([expect.objectContaining({ name: 'development' })]),
+      stacks: expect.arrayContaining([expect.objectContaining({ name: ownNearest() })]),
       checks: { failed: 0 },
     });
     expect(stderr).toContain('is deployed, verified');

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
+import { ownNearest } from '../support/own.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -86,7 +87,7 @@ describe('after npm ci --omit=dev', () => {
   });
 
   it('adopt starts, and misses only the deployment', () => {
-    const { code, printed } = run('adopt', 'production');
+    const { code, printed } = run('adopt', ownNearest());
     expect(code).not.toBe(0);
     expect(printed).not.toMatch(/defect of llama-db|Cannot find (package|module)/);
   });

@@ -5,15 +5,15 @@ import { admitAdministrators } from '../../database/administrators.ts';
 import { withConnection } from '../../database/connection.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import { resolveTarget, type Target } from '../../database/target.ts';
-import { environments, parseChanged } from '../../environments/index.ts';
 import { resolve } from '../../environments/resolved.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { setPassword } from '../../local/postgres/password.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres/server.ts';
 import { postDeploy } from '../../pipeline/release/post-deploy.ts';
 import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts';
+import { environments } from '../support/environments.ts';
 
-const settings = resolve(parseChanged(environments.inputOf('development')));
+const settings = resolve(environments.changed(environments.inputOf('development')));
 const development = deploymentDocument(settings, localAttributes(settings));
 let server: LocalPostgres;
 

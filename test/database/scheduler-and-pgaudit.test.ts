@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { synchronise } from '../../database/schedules.ts';
-import { environments } from '../../environments/index.ts';
 import { checks as scheduleChecks } from '../../verification/checks/schedules.ts';
 import { evaluate } from '../../verification/run.ts';
 import { takeSnapshot } from '../../verification/snapshot/snapshot.ts';
 import { type DebianPostgres, startDebianPostgres, whyNoDebianPostgres } from '../support/debian.ts';
+import { environments } from '../support/environments.ts';
 
 const reason = whyNoDebianPostgres();
 

@@ -2,12 +2,16 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Fault } from '../../core/fault.ts';
 import { ruleFamilies, ruleTexts, warnings } from '../../environments/catalogue.ts';
-import { development } from '../../environments/development.ts';
-import { environments, parseEnvironments } from '../../environments/index.ts';
+import { environmentsOf, parseEnvironments } from '../../environments/collection.ts';
+import { environments as own } from '../../environments/index.ts';
 import { settingsRulesPage } from '../../environments/page.ts';
 import { describeProblem, SettingsError } from '../../environments/problems.ts';
-import { production } from '../../environments/production.ts';
-import { staging } from '../../environments/staging.ts';
+import { project } from '../../environments/project.ts';
+import type { EnvironmentSettings } from '../../environments/settings.ts';
+import { environments } from '../support/environments.ts';
+import { development } from '../support/settings/development.ts';
+import { production } from '../support/settings/production.ts';
+import { staging } from '../support/settings/staging.ts';
 import { acrossRows, changedEnvironment } from './refused/across.ts';
 import { changed } from './refused/row.ts';
 import { warningRows } from './refused/warnings.ts';
@@ -26,18 +30,25 @@ const where = (error: SettingsError) => error.problems.map((one) => `${one.envir
 
 describe('the environments', () => {
   it('have no problem and no warning, in the order of promotion', () => {
-    const all = environments.settings();
-    const order = ['development', 'staging', 'production'] as const;
-    expect(environments.names.filter((name) => order.some((one) => one === name))).toEqual(order);
-    expect(all.map(({ name }) => name)).toEqual(environments.names);
-    expect(all.flatMap(warnings)).toEqual([]);
+    for (const { settings, names } of [own, environments]) {
+      expect(settings().map(({ name }) => name)).toEqual(names);
+      expect(settings().flatMap(warnings)).toEqual([]);
+    }
   });
 
-  it('are one file each, listed in index.ts', () => {
-    const others = ['catalogue', 'duration', 'index', 'page', 'parameters', 'problems', 'ranges', 'resolved'];
+  it('are one file each, listed in list.ts', () => {
+    const others =
+      'catalogue collection duration index list naming page parameters problems project ranges resolved rule settings shape traits';
     const files = readdirSync('environments').filter((file) => file.endsWith('.ts'));
     expect(files.map((file) => file.replace(/\.ts$/, '')).sort()).toEqual(
-      [...environments.names, ...others, 'rule', 'settings', 'shape'].sort(),
+      [...own.names, ...others.split(' ')].sort(),
+    );
+  });
+
+  it('are refused under another key than their name', () => {
+    const input = environments.inputOf('staging');
+    expect(() => environmentsOf({ stage: input }).settings()).toThrow(
+      expect.objectContaining({ code: 'environment/name-differs', exitCode: 2 }),
     );
   });
 
@@ -68,8 +79,9 @@ describe('the environments', () => {
     expect(environments.inputOf('staging').server.name).toBe('llama-mapper-staging');
   });
 
-  it('have the values that the design asks for', () => {
-    const settings = new Map(environments.settings().map((one) => [one.name, one]));
+  it('have the values that the design asks for', ({ skip }) => {
+    skip(project.name !== 'llama-mapper', 'the settings are those of another project');
+    const settings = new Map<string, EnvironmentSettings>(own.settings().map((one) => [one.name, one]));
     const [dev, stage, prod] = ['development', 'staging', 'production'].map((name) => settings.get(name));
     expect(dev?.server).toMatchObject({
       name: 'llama-mapper-development',

@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { useTestEnvironments } from '../support/scratch-environments.ts';
 
 const project = join(import.meta.dirname, '../..');
 const parts = ['main.ts', 'package.json', 'tsconfig.json', 'cdktf.json', 'migrations'];
@@ -16,6 +17,7 @@ describe('synthesizing', () => {
     folder = mkdtempSync(join(tmpdir(), 'llama-mapper-synth-'));
     for (const part of [...parts, ...rooms])
       cpSync(join(project, part), join(folder, part), { recursive: true });
+    useTestEnvironments(folder);
     symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
   });
 

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { isStatic, parameter, refusal } from '../../azure/parameters.ts';
 import type { ServerRole } from '../../azure/vocabulary.ts';
-import { development } from '../../environments/development.ts';
-import { environments, parseEnvironments } from '../../environments/index.ts';
-import { production } from '../../environments/production.ts';
+import { parseEnvironments } from '../../environments/collection.ts';
 import { candidateOf, type ResolvedEnvironment, resolve } from '../../environments/resolved.ts';
 import { claimedConnections } from '../../environments/rules/capacity.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
+import { environments } from '../support/environments.ts';
+import { development } from '../support/settings/development.ts';
+import { production } from '../support/settings/production.ts';
 import { type Change, changed } from './refused/row.ts';
 
 function settings(from: EnvironmentInput, change: Change = {}) {

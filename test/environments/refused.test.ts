@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ruleTexts } from '../../environments/catalogue.ts';
-import { parseEnvironment } from '../../environments/index.ts';
+import { parseEnvironment } from '../../environments/collection.ts';
 import { describeProblem } from '../../environments/problems.ts';
-import { production } from '../../environments/production.ts';
+import { production } from '../support/settings/production.ts';
 import { acrossRows } from './refused/across.ts';
 import { databaseRows } from './refused/database.ts';
 import { identityRows } from './refused/identity.ts';

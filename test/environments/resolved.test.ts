@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { development } from '../../environments/development.ts';
-import { environments, parseEnvironments } from '../../environments/index.ts';
-import { production } from '../../environments/production.ts';
+import { parseEnvironments } from '../../environments/collection.ts';
 import { resolve } from '../../environments/resolved.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
-import { staging } from '../../environments/staging.ts';
+import { environments } from '../support/environments.ts';
+import { development } from '../support/settings/development.ts';
+import { production } from '../support/settings/production.ts';
+import { staging } from '../support/settings/staging.ts';
 import { type Change, changed, encrypted, injected, open, withPassword } from './refused/row.ts';
 
 function settings(from: EnvironmentInput, change: Change = {}) {

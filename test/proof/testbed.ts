@@ -2,7 +2,6 @@
 
 import type pg from 'pg';
 import type { Deployment } from '../../database/deployment.ts';
-import { environments } from '../../environments/index.ts';
 import {
   connectionOf,
   createDatabase,
@@ -16,6 +15,7 @@ import { applicationLogin, serverFor } from '../../rehearsal/start.ts';
 import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts';
 import { type Running, start } from '../commands/run.ts';
 import { roleLines } from '../support/catalog.ts';
+import { environments } from '../support/environments.ts';
 
 export interface Testbed {
   readonly server: ServerAddress;

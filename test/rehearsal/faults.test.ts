@@ -6,6 +6,7 @@ import { Injection } from '../../rehearsal/faults/injection.ts';
 import type { Operation } from '../../rehearsal/faults/operations.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+import { ownNearest } from '../support/own.ts';
 
 const missing = await whyNoTerraform();
 
@@ -21,13 +22,17 @@ const only = [
   'azurerm_role_assignment',
 ];
 
-/** Converges a small staging with faults. Its resource group exists already, which saves the provider's wait for it. */
+/** Converges a small environment with faults. Its resource group exists already, which saves the provider's wait for it. */
 async function convergeSmall(
   fault: string | ((sandbox: Sandbox) => FaultKind),
   wanted: (operation: Operation) => boolean,
   types = only,
 ) {
-  const sandbox = await Sandbox.open({ environment: 'staging', only: types, database: false });
+  const sandbox = await Sandbox.open({
+    environment: ownNearest('noReplica', 'newGroup', 'remoteState', 'standby'),
+    only: types,
+    database: false,
+  });
   try {
     const { azure, settings } = sandbox;
     const group = `/subscriptions/${azure.subscriptionId}/resourceGroups/${settings.resourceGroup.name}`;

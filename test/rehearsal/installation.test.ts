@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { ownNearest, ownWith } from '../support/own.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'llama-installation-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -29,6 +30,8 @@ function provider(root: string, ...inside: string[]): string {
   writeFileSync(file, '');
   return root;
 }
+
+const localState = ownWith('localState');
 
 describe('what a rehearsal needs', () => {
   it('finds the provider unpacked, packed, and in a plugin cache', () => {
@@ -63,7 +66,7 @@ describe('what a rehearsal needs', () => {
   it('ends the command with exit status 3 and one line if Terraform is missing', () => {
     const bin = path.join(folder, 'bin');
     mkdirSync(bin);
-    const ended = spawnSync(process.execPath, ['commands/llama-db.mjs', 'rehearse', 'development'], {
+    const ended = spawnSync(process.execPath, ['commands/llama-db.mjs', 'rehearse', ownNearest()], {
       cwd: project,
       encoding: 'utf8',
       env: { ...process.env, PATH: bin },
@@ -74,11 +77,18 @@ describe('what a rehearsal needs', () => {
     expect(ended.status).toBe(3);
   });
 
-  it.each([
-    [['nowhere'], '[environment/unknown]'],
-    [['production', '--scenario', 'nothing'], '[rehearsal/unknown-scenario]'],
-    [['development', '--scenario', 'state-locked'], '[rehearsal/scenario-not-for-environment]'],
-  ])('refuses %j as bad usage', (parameters, words) => {
+  it.each<{ parameters: readonly string[]; words: string }>([
+    { parameters: ['nowhere'], words: '[environment/unknown]' },
+    { parameters: [ownNearest(), '--scenario', 'nothing'], words: '[rehearsal/unknown-scenario]' },
+    ...(localState === undefined
+      ? []
+      : [
+          {
+            parameters: [localState, '--scenario', 'state-locked'],
+            words: '[rehearsal/scenario-not-for-environment]',
+          },
+        ]),
+  ])('refuses $parameters as bad usage', ({ parameters, words }) => {
     const ended = spawnSync(process.execPath, ['commands/llama-db.mjs', 'rehearse', ...parameters], {
       cwd: project,
       encoding: 'utf8',

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { environments, parseChanged } from '../../environments/index.ts';
+import { environments } from '../../environments/index.ts';
 import { administration } from '../../local/postgres/address.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { LeakSearch } from '../../rehearsal/sandbox/leaks.ts';
@@ -13,15 +13,18 @@ import { Secrets } from '../../rehearsal/sandbox/secrets.ts';
 import { Testbed } from '../../rehearsal/sandbox/testbed.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 import { tokenScope } from '../../runtime/credentials.ts';
+import { ownNearest, ownWith, whyNoOwn } from '../support/own.ts';
 
 const missing = await whyNoTerraform();
+const [shared, pair] = [ownWith('remoteState', 'noReplica'), ownWith('replica')];
 
 describe('a sandbox before its first deployment', () => {
   let sandbox: Sandbox;
-  beforeEach((context) => context.skip(missing !== undefined, missing));
+  const why = missing ?? whyNoOwn('remoteState', 'noReplica');
+  beforeEach((context) => context.skip(why !== undefined, why));
   beforeAll(async () => {
-    if (missing !== undefined) return;
-    sandbox = await Sandbox.open({ environment: 'staging', quick: true });
+    if (missing !== undefined || shared === undefined) return;
+    sandbox = await Sandbox.open({ environment: shared, quick: true });
   });
   afterAll(() => sandbox?.close());
 
@@ -31,7 +34,7 @@ describe('a sandbox before its first deployment', () => {
     const secret = azure.directory.options.clientSecret;
     await writeFile(path.join(scratch.root, 'cdktf.log'), `login with ${secret}`);
     const { state } = settings;
-    if (state.backend !== 'azurerm') throw new Error('staging keeps its state in a blob');
+    if (state.backend !== 'azurerm') throw new Error('this environment keeps its state in a blob');
     azure.blobs.container(state.storageAccount, state.container)?.set(state.key, {
       ...{ content: Buffer.from(JSON.stringify({ password: secret })), contentType: 'application/json' },
       ...{ metadata: { terraformlockid: Buffer.from(secret).toString('base64') }, lease: undefined },
@@ -54,7 +57,7 @@ describe('a sandbox before its first deployment', () => {
   it('finds a secret in an earlier version of a blob', async () => {
     const { azure, settings } = sandbox;
     const { state } = settings;
-    if (state.backend !== 'azurerm') throw new Error('staging keeps its state in a blob');
+    if (state.backend !== 'azurerm') throw new Error('this environment keeps its state in a blob');
     const write = async (content: string) => {
       const token = await azure.directory.issue('https://storage.azure.com');
       const { status } = await azure.azure.dispatch({
@@ -79,7 +82,7 @@ describe('a sandbox before its first deployment', () => {
   it('accepts a token as a password of a group only from its members, and only the latest', async () => {
     const { azure, postgres, settings } = sandbox;
     const [administrators] = settings.server.authentication.administrators;
-    if (!administrators) throw new Error('staging has administrators');
+    if (!administrators) throw new Error('this environment has administrators');
     const { name, objectId } = administrators;
     const server = `/subscriptions/${azure.subscriptionId}/resourceGroups/rg/providers/Microsoft.DBforPostgreSQL/flexibleServers/${settings.server.name}`;
     azure.state.put(`${server}/administrators/${objectId}`, { properties: { principalName: name } });
@@ -108,15 +111,16 @@ describe('a testbed with a replica', () => {
     skip,
   }) => {
     skip(missing !== undefined, missing);
+    if (pair === undefined) return skip(true, whyNoOwn('replica'));
     const secrets = new Secrets();
-    const settings = parseChanged(environments.inputOf('production'));
+    const settings = environments.changed(environments.inputOf(pair));
     const name = settings.replica?.name ?? '';
     const testbed = await Testbed.build({ settings, secrets });
     try {
       const { behind, azure } = testbed;
       behind.knowReplica(name, settings.server.name);
       const standby = await behind.serverOf(name);
-      if (!standby) throw new Error('production has a replica');
+      if (!standby) throw new Error('this environment has a replica');
       const secret = azure.directory.options.clientSecret;
       await within(administration(standby), (client) =>
         client.query(`SELECT ${pg.escapeLiteral(secret)}::int`),
@@ -134,7 +138,7 @@ describe('a testbed with a replica', () => {
 describe('a sandbox that is closed', () => {
   it('closes all other parts if one part does not close, and names that part', async ({ skip }) => {
     skip(missing !== undefined, missing);
-    const sandbox = await Sandbox.open({ environment: 'development', quick: true });
+    const sandbox = await Sandbox.open({ environment: ownNearest('noReplica'), quick: true });
     const { azure, postgres, project: scratch } = sandbox;
     const connection = administration(postgres);
     const stop = azure.stop;

@@ -1,9 +1,14 @@
 // Duration: 240 s
-/** The scenarios of rehearsal/scenarios/, on the first of their environments; quick unless complete. */
+/** The scenarios of rehearsal/scenarios/, on the first environment with the traits that each needs; quick unless complete. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EnvironmentName, environments } from '../../environments/index.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
-import { runScenario, scenarios } from '../../rehearsal/sandbox/scenario.ts';
+import {
+  environmentsFor,
+  runScenario,
+  scenarios,
+  whyNoEnvironment,
+} from '../../rehearsal/sandbox/scenario.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 
 const missing = await whyNoTerraform();
@@ -54,7 +59,8 @@ describe('rehearsal', () => {
     async (scenario, context) => {
       context.skip(missing !== undefined, missing);
       context.skip(scenario.isLong === true && !includesLong, 'takes minutes; LLAMA_REHEARSAL=all runs it');
-      const [environment] = scenario.environments;
+      const [environment] = environmentsFor(scenario);
+      if (environment === undefined) return context.skip(true, whyNoEnvironment(scenario));
       const sharesProvider = scenario.startsProvider !== true;
       const sandbox =
         scenario.startsFrom === 'deployed'

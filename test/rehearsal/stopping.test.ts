@@ -10,7 +10,9 @@ import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import type { DeployRun } from '../../rehearsal/terraform/deployer.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 import { processesAbout, showsProcesses } from '../support/left-behind.ts';
+import { ownNearest } from '../support/own.ts';
 
+const small = ownNearest('noReplica', 'unprotected');
 const missing = await whyNoTerraform();
 const project = path.join(import.meta.dirname, '../..');
 
@@ -28,7 +30,7 @@ describe('a deployment without cdktf that is stopped', () => {
   beforeAll(async () => {
     if (missing !== undefined) return;
     sandbox = await Sandbox.open({
-      environment: 'development',
+      environment: small,
       quick: true,
       onOutput: (line) => onOutput?.(line),
     });
@@ -130,7 +132,7 @@ describe('a rehearsal that is interrupted', () => {
     skip(missing !== undefined, missing);
     const child = spawn(
       process.execPath,
-      ['commands/llama-db.mjs', 'rehearse', 'development', '--quick', '--verbose'],
+      ['commands/llama-db.mjs', 'rehearse', small, '--quick', '--verbose'],
       { cwd: project, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     let printed = '';

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { deploymentSchema } from '../../database/deployment.ts';
-import { environments, parseEnvironments } from '../../environments/index.ts';
+import { parseEnvironments } from '../../environments/collection.ts';
 import { resolve } from '../../environments/resolved.ts';
 import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts';
 import { withPassword } from '../environments/refused/row.ts';
+import { environments } from '../support/environments.ts';
 import { expression, stackOf } from './stack.ts';
 
 /** The paths of all fields. */

@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { derivedNames, isResourceName, resourceNames } from '../../azure/resource-names.ts';
 import { resourceTypes } from '../../azure/resource-types.ts';
-import { parseEnvironments } from '../../environments/index.ts';
-import { production } from '../../environments/production.ts';
+import { parseEnvironments } from '../../environments/collection.ts';
 import { resolve } from '../../environments/resolved.ts';
-import { staging } from '../../environments/staging.ts';
 import { synthesize } from '../../stacks/synthesis.ts';
 import { changed, injected } from '../environments/refused/row.ts';
+import { production } from '../support/settings/production.ts';
+import { staging } from '../support/settings/staging.ts';
 import { longest, random } from './longest-names.ts';
 import { type Block, Stack } from './stack.ts';
 

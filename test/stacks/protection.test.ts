@@ -2,13 +2,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseEnvironments } from '../../environments/index.ts';
+import { parseEnvironments } from '../../environments/collection.ts';
 import { SettingsError } from '../../environments/problems.ts';
-import { production as productionInput } from '../../environments/production.ts';
 import type { EnvironmentInput, EnvironmentSettings } from '../../environments/settings.ts';
-import { staging as stagingInput } from '../../environments/staging.ts';
 import { trials } from '../../rehearsal/replacements.ts';
 import { protectedTypes, protectionOf } from '../../stacks/protection.ts';
+import { production as productionInput } from '../support/settings/production.ts';
+import { staging as stagingInput } from '../support/settings/staging.ts';
 import { expression, type Stack, stackOf } from './stack.ts';
 
 const environments = ['development', 'staging', 'production'] as const;

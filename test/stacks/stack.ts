@@ -2,10 +2,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EnvironmentName, environments, parseEnvironments } from '../../environments/index.ts';
+import { parseEnvironments } from '../../environments/collection.ts';
 import { resolve } from '../../environments/resolved.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { synthesize } from '../../stacks/synthesis.ts';
+import { type EnvironmentName, environments } from '../support/environments.ts';
 
 export type Block = Readonly<Record<string, unknown>>;
 type Blocks = Readonly<Record<string, Readonly<Record<string, Block>>>>;

@@ -15,6 +15,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { environments } from '../../environments/index.ts';
+import { ownNearest } from '../support/own.ts';
+import { useTestEnvironments } from '../support/scratch-environments.ts';
 
 const cli = resolve('node_modules/cdktf-cli/bundle/bin/cdktf');
 
@@ -92,6 +94,8 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(scratch, { recursive: true }));
 
+const first = ownNearest();
+
 describe('synthesis', () => {
   it('writes one stack per environment, and a manifest', () => {
     expect(Object.keys(written)).toEqual([
@@ -123,7 +127,7 @@ describe('synthesis', () => {
   it('removes the stacks of an earlier run that no longer exist', async () => {
     const folder = join(scratch, 'stale');
     cpSync(join(scratch, 'first'), folder, { recursive: true });
-    cpSync(join(folder, 'stacks/staging'), join(folder, 'stacks/preview'), { recursive: true });
+    cpSync(join(folder, 'stacks', first), join(folder, 'stacks/preview'), { recursive: true });
     await node(process.cwd(), main, { CDKTF_OUTDIR: folder });
     expect(files(folder)).toEqual(written);
   });
@@ -139,15 +143,16 @@ describe('synthesis', () => {
   it("keeps Terraform's files beside an existing stack", async () => {
     const folder = join(scratch, 'used');
     cpSync(join(scratch, 'first'), folder, { recursive: true });
-    writeFileSync(join(folder, 'stacks/staging/.terraform.lock.hcl'), 'locked');
+    writeFileSync(join(folder, 'stacks', first, '.terraform.lock.hcl'), 'locked');
     await node(process.cwd(), main, { CDKTF_OUTDIR: folder });
-    expect(files(folder)).toEqual({ ...written, 'stacks/staging/.terraform.lock.hcl': 'locked' });
+    expect(files(folder)).toEqual({ ...written, [`stacks/${first}/.terraform.lock.hcl`]: 'locked' });
   });
 });
 
 describe('synthesis of invalid settings', () => {
   it('reports every problem of every environment, one per line, and writes nothing', async () => {
     const project = clone('wrong-settings');
+    useTestEnvironments(project);
     edit(join(project, 'environments/production.ts'), 'retentionDays: 35', 'retentionDays: 99');
     edit(join(project, 'environments/production.ts'), 'GP_Standard_D4s_v3', 'GP_Standard_D5s_v3');
     edit(join(project, 'environments/staging.ts'), 'version: 17', 'version: 14');
@@ -168,11 +173,13 @@ describe('synthesis of invalid settings', () => {
 
   it('leaves the output of an earlier run unchanged', async () => {
     const project = clone('wrong-later');
+    useTestEnvironments(project);
     expect((await node(project, main)).status).toBe(0);
+    const before = files(join(project, 'cdktf.out'));
     edit(join(project, 'environments/production.ts'), 'retentionDays: 35', 'retentionDays: 99');
     edit(join(project, 'environments/development.ts'), "sku: 'standard'", "sku: 'premium'");
     expect((await node(project, main)).status).toBe(1);
-    expect(files(join(project, 'cdktf.out'))).toEqual(written);
+    expect(files(join(project, 'cdktf.out'))).toEqual(before);
   });
 
   it('names the migration that it cannot read, in one line', async () => {

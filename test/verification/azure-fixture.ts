@@ -3,7 +3,6 @@
 import type { JsonObject } from '../../core/json.ts';
 import type { AzureAccess } from '../../database/azure-access.ts';
 import type { Deployment } from '../../database/deployment.ts';
-import { environments } from '../../environments/index.ts';
 import { type LocalAzure, startLocalAzure } from '../../local/azure/index.ts';
 import { deploymentDocument, localAttributes } from '../../stacks/deployment.ts';
 import { readAzure } from '../../verification/azure/read.ts';
@@ -12,6 +11,7 @@ import type { CheckResult } from '../../verification/check.ts';
 import { evaluate } from '../../verification/run.ts';
 import type { Snapshot } from '../../verification/snapshot/snapshot.ts';
 import { AzureClient } from '../support/azure-client.ts';
+import { environments } from '../support/environments.ts';
 
 type HttpClient = NonNullable<NonNullable<AzureAccess['options']>['httpClient']>;
 type Answer = Awaited<ReturnType<HttpClient['sendRequest']>>;

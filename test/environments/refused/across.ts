@@ -1,5 +1,5 @@
-import { production } from '../../../environments/production.ts';
-import { staging } from '../../../environments/staging.ts';
+import { production } from '../../support/settings/production.ts';
+import { staging } from '../../support/settings/staging.ts';
 import type { Row } from './row.ts';
 
 /** Changes of one environment that take what another one has. The problem names the later of the two. */

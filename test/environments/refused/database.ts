@@ -1,4 +1,4 @@
-import { development } from '../../../environments/development.ts';
+import { development } from '../../support/settings/development.ts';
 import type { Row } from './row.ts';
 
 const parameters = /concepts-server-parameters/;

@@ -1,4 +1,4 @@
-import { development } from '../../../environments/development.ts';
+import { development } from '../../support/settings/development.ts';
 import { encrypted, type Row, withPassword } from './row.ts';
 
 const entra = /security-entra-concepts/;

@@ -1,7 +1,7 @@
-import { development } from '../../../environments/development.ts';
 import type { RuleId } from '../../../environments/problems.ts';
-import { production } from '../../../environments/production.ts';
 import type { EnvironmentInput } from '../../../environments/settings.ts';
+import { development } from '../../support/settings/development.ts';
+import { production } from '../../support/settings/production.ts';
 
 /** Settings by their path (`server.backup.retentionDays`). Undefined removes one. */
 export type Change = Readonly<Record<string, unknown>>;

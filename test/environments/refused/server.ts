@@ -1,5 +1,5 @@
-import { development } from '../../../environments/development.ts';
-import { production } from '../../../environments/production.ts';
+import { development } from '../../support/settings/development.ts';
+import { production } from '../../support/settings/production.ts';
 import type { Row } from './row.ts';
 
 const sku = /flexible_server_sku_name\.go/;

@@ -1,4 +1,4 @@
-import { development } from '../../../environments/development.ts';
+import { development } from '../../support/settings/development.ts';
 import type { Row } from './row.ts';
 
 const naming = /resource-name-rules/;
@@ -29,6 +29,19 @@ export const surroundingRows: readonly Row[] = [
     id: 'texts/no-control-character',
     change: { 'tags.Owner': 'a\u001b[2J' },
     source: /datatype-character/,
+  },
+  {
+    what: "a project's name of 22 characters",
+    id: 'names/project',
+    change: { 'project.name': 'a'.repeat(22) },
+    source: /environments\/naming\.ts/,
+    remedy: /environments\/project\.ts/,
+  },
+  {
+    what: "an organization's name with two hyphens in a row",
+    id: 'names/project',
+    change: { 'project.organization': 'acme--data' },
+    source: /environments\/naming\.ts/,
   },
   {
     what: "an environment's name that is not a stack id",

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { environments } from '../../../environments/index.ts';
 
 const project = join(import.meta.dirname, '../../..');
 const folder = mkdtempSync(join(tmpdir(), 'start-test-'));
@@ -46,16 +47,19 @@ class Run {
   }
 }
 
+const last = environments.all().at(-1);
+const database = last?.database.name;
+
 describe('npm start', () => {
-  it('builds the database of production, prints the paths, and leaves nothing running', async () => {
+  it('builds the database of the last environment, prints the paths, and leaves nothing running', async () => {
     const run = new Run([]);
     const status = await run.ended;
     expect(status, run.output).toBe(0);
-    for (const environment of ['development', 'staging', 'production']) {
+    for (const environment of environments.names) {
       const [, path] = new RegExp(`^${environment} +(\\S+)$`, 'm').exec(run.output) ?? [];
       expect(JSON.parse(readFileSync(resolve(project, path ?? ''), 'utf8'))).toHaveProperty('resource');
     }
-    expect(run.output).toMatch(/over TLS as llama-mapper-production\.postgres\.database\.azure\.com/);
+    expect(run.output).toContain(`over TLS as ${last?.writer.name}.postgres.database.azure.com`);
     expect(run.output).toMatch(/Applied 0001_extensions/);
     expect(run.output).toMatch(/logs in over TLSv1\.3, reads [1-9]\d* tables/);
     expect(run.output).toMatch(
@@ -65,7 +69,7 @@ describe('npm start', () => {
   }, 90_000);
 
   it('with --keep prints how to connect, and serves until it is interrupted', async () => {
-    const run = new Run(['staging', '--keep']);
+    const run = new Run([last?.name ?? '', '--keep']);
     await run.prints(/Ctrl-C ends it/);
     const urls = new Map(
       [...run.output.matchAll(/^(superuser|migrations|application) +(postgresql:\S+)$/gm)].map(
@@ -76,9 +80,9 @@ describe('npm start', () => {
     const answers = [];
     for (const [, url] of urls) answers.push(await ask(url, who));
     expect(answers).toEqual([
-      { name: 'azuresu', database: 'llama_mapper' },
-      { name: expect.stringMatching(/admins-staging$/), database: 'llama_mapper' },
-      { name: expect.stringMatching(/application-staging$/), database: 'llama_mapper' },
+      { name: 'azuresu', database },
+      { name: last?.authentication.administrators[0].name, database },
+      { name: last?.database.logins.find(({ role }) => role === 'application_role')?.name, database },
     ]);
     expect(await ask(urls.get('superuser') ?? '', 'SHOW fsync')).toEqual({ fsync: 'on' });
     const authority = new URL(urls.get('superuser') ?? '').searchParams.get('sslrootcert') ?? '';
@@ -106,7 +110,9 @@ describe('npm start', () => {
     const run = new Run(['moon']);
     expect(await run.ended).toBe(2);
     expect(run.output).toMatch(
-      /^There is no environment moon: .* development, .*\[environment\/unknown\]\n$/,
+      new RegExp(
+        `^There is no environment moon: .* ${environments.names.join(', ')}.*\\[environment/unknown\\]\\n$`,
+      ),
     );
   });
 

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { environments } from '../../../environments/index.ts';
 import { importsFile, readImports, removeImports, writeImports } from '../../../pipeline/adopt/imports.ts';
 import { synthesize } from '../../../stacks/synthesis.ts';
+import { environments } from '../../support/environments.ts';
 
 describe('import blocks beside a stack', () => {
   const imports = [{ address: 'azurerm_key_vault.key_vault', importId: '/subscriptions/s/…/vaults/vault' }];

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { federationOf } from '../../../../bootstrap/federation.ts';
 import { bootstrapTemplate } from '../../../../bootstrap/template.ts';
-import { environments } from '../../../../environments/index.ts';
 import { workflowToken } from '../../../../local/azure/index.ts';
 import { AzureClient } from '../../../support/azure-client.ts';
 import { serverDocument, useLocalAzure } from '../../../support/azure-fixture.ts';
+import { environments } from '../../../support/environments.ts';
 
 const prefix = 'repo:acme@1234/database@5678';
 const owner = '8e3af657-a8ff-443c-a75c-2fe8c4bcb635';

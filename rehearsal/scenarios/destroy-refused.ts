@@ -2,9 +2,10 @@ import { reasonOf } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
-  name: 'destroy-production-refused',
+  name: 'destroy-refused',
   title: 'Terraform refuses to destroy a protected environment before anything is deleted',
-  environments: ['production', 'staging'],
+  needs: ['protected'],
+  prefers: ['replica'],
   startsFrom: 'deployed',
   async run(sandbox) {
     const moment = Date.now();

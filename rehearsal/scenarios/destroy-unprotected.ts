@@ -4,9 +4,10 @@ import { reasonOf } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
 export const scenario: Scenario = {
-  name: 'destroy-development',
-  title: 'Destroying development leaves nothing but the vault that Azure keeps for its retention period',
-  environments: ['development'],
+  name: 'destroy-unprotected',
+  title:
+    'Destroying an unprotected environment leaves nothing but the vault that Azure keeps for its retention period',
+  needs: ['unprotected', 'noReplica'],
   isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 120,
