@@ -8,6 +8,7 @@ import {
   environmentArgument,
   hostAddressOption,
   jsonOption,
+  lastEnvironment,
   type MigrationsOptions,
   migrationsOption,
   type TargetOptions,
@@ -51,9 +52,9 @@ export function register(program: Command): void {
       'after',
       `
 Examples:
-  llama-db verify production --json --output verification.json
-  llama-db evidence production --verification verification.json
-  llama-db evidence verify cdktf.out/evidence/production`,
+  llama-db verify ${lastEnvironment} --json --output verification.json
+  llama-db evidence ${lastEnvironment} --verification verification.json
+  llama-db evidence verify cdktf.out/evidence/${lastEnvironment}`,
     )
     .action(make);
 
@@ -66,7 +67,7 @@ Examples:
     .addOption(urlOption())
     .addOption(hostAddressOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample: llama-db evidence verify cdktf.out/evidence/production')
+    .addHelpText('after', `\nExample: llama-db evidence verify cdktf.out/evidence/${lastEnvironment}`)
     .action(verify);
 }
 
@@ -156,7 +157,7 @@ async function make(name: string, options: MakeOptions): Promise<void> {
       { exitCode: 2 },
     );
   }
-  const sources = collectSources(environment);
+  const sources = collectSources(environments, environment);
   const { stackText } = sources;
   requireSameStack(environment, stackText);
   const files = (['verification', 'releases', 'guard', 'audit'] as const).flatMap((kind) => {

@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { Fault } from '../../core/fault.ts';
 import { acceptedControls } from '../../environments/accepted.ts';
 import { problemsWithin, ruleTexts, warnings } from '../../environments/catalogue.ts';
-import { type EnvironmentName, environments } from '../../environments/index.ts';
+import type { Environments } from '../../environments/collection.ts';
 import { resolve } from '../../environments/resolved.ts';
+import type { EnvironmentSettings } from '../../environments/settings.ts';
 import type { RuleResult } from '../../pipeline/evidence/assess.ts';
 import type { Waiver } from '../../pipeline/evidence/report.ts';
 import { synthesize } from '../../stacks/synthesis.ts';
@@ -28,9 +29,15 @@ export interface Sources {
 /**
  * Synthesizes the stack of an environment, and checks every rule about its settings.
  *
+ * @param settingsFolder folder of the environment's file, from the project's root
+ *
  * @throws SettingsError if a rule refuses the settings
  */
-export function collectSources(environment: EnvironmentName): Sources {
+export function collectSources<Name extends string>(
+  environments: Environments<Name>,
+  environment: Name,
+  settingsFolder = 'environments',
+): Sources {
   const all = environments.settings();
   const folder = mkdtempSync(join(tmpdir(), 'llama-evidence-'));
   try {
@@ -38,9 +45,9 @@ export function collectSources(environment: EnvironmentName): Sources {
     const stackText = readFileSync(join(folder, 'stacks', environment, 'cdk.tf.json'), 'utf8');
     return {
       stackText,
-      rules: rulesOf(environment),
+      rules: rulesOf(all, environment),
       waivers: waiversOf(environment),
-      settingsText: readFileSync(join(projectDirectory, 'environments', `${environment}.ts`), 'utf8'),
+      settingsText: readFileSync(join(projectDirectory, settingsFolder, `${environment}.ts`), 'utf8'),
       lockText: readFileSync(join(projectDirectory, 'package-lock.json'), 'utf8'),
     };
   } finally {
@@ -53,7 +60,7 @@ export function collectSources(environment: EnvironmentName): Sources {
  *
  * @throws Fault (exit 2) if the stack in `cdktf.out` is another one
  */
-export function requireSameStack(environment: EnvironmentName, stackText: string): void {
+export function requireSameStack(environment: string, stackText: string): void {
   const output = process.env['CDKTF_OUTDIR'] ?? join(projectDirectory, 'cdktf.out');
   const file = join(output, 'stacks', environment, 'cdk.tf.json');
   if (!existsSync(file) || readFileSync(file, 'utf8') === stackText) return;
@@ -67,8 +74,11 @@ export function requireSameStack(environment: EnvironmentName, stackText: string
 }
 
 /** Every rule with the fields that break it. Settings that break one are refused; a warning is allowed and shown. */
-function rulesOf(environment: EnvironmentName): Readonly<Record<string, RuleResult>> {
-  const settings = environments.settings().find(({ name }) => name === environment);
+function rulesOf(
+  all: readonly EnvironmentSettings[],
+  environment: string,
+): Readonly<Record<string, RuleResult>> {
+  const settings = all.find(({ name }) => name === environment);
   const problems = settings ? [...problemsWithin(settings, environment), ...warnings(settings)] : [];
   return Object.fromEntries(
     Object.entries(ruleTexts).map(([id, { rule }]) => {
@@ -80,8 +90,8 @@ function rulesOf(environment: EnvironmentName): Readonly<Record<string, RuleResu
   );
 }
 
-function waiversOf(environment: EnvironmentName): readonly Waiver[] {
+function waiversOf(environment: string): readonly Waiver[] {
   return acceptedControls
-    .filter((one) => one.environments.includes(environment))
+    .filter((one) => one.environments?.includes(environment) ?? true)
     .map(({ control, reason, owner, expires }) => ({ control, reason, owner, expires }));
 }

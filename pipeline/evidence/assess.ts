@@ -3,7 +3,7 @@ import { type Json, type JsonObject, objectAt, objectsAt, textAt } from '../../c
 import { catalogue as checks } from '../../verification/catalogue.ts';
 import { digestOfMigrations } from '../release/releases.ts';
 import { families } from './catalogue/index.ts';
-import type { Control, Expectation, RecordKind } from './control.ts';
+import type { Control, RecordKind } from './control.ts';
 import { headOf, type Read } from './observations.ts';
 import {
   type AssessedControl,
@@ -15,7 +15,7 @@ import {
   verdicts,
   type Waiver,
 } from './report.ts';
-import type { Stack } from './stack.ts';
+import type { Expectation, Stack } from './stack.ts';
 
 /** A rule about settings, and the result of checking it. */
 export interface RuleResult {

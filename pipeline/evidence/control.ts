@@ -1,20 +1,6 @@
 /** The form of a control. `catalogue/` has one file per family; the files are data and judge nothing. */
-import type { Json } from '../../core/json.ts';
 import type { FrameworkId } from './frameworks.ts';
-import type { Place, Stack } from './stack.ts';
-
-/** Values in the synthesized stack that a control needs. */
-export interface Expectation {
-  /** The places to inspect. None means that the stack has no such resource. */
-  readonly find: (stack: Stack) => readonly Place[];
-  /** Required value in words, as it follows "is": `false`, `at least 35`. */
-  readonly requires: string;
-  readonly holds: (value: Json | undefined) => boolean;
-  /** Verdict if nothing is found: the thing is required, is forbidden, or does not concern this environment. */
-  readonly ifNone: 'violated' | 'holds' | 'not applicable';
-  /** Name of the inspected thing, for messages: `public_network_access_enabled of every Flexible Server`. */
-  readonly subject: string;
-}
+import type { Expectation } from './stack.ts';
 
 /** Kinds of documents beside stack and verification that a control needs. */
 export type RecordKind = 'release' | 'guard' | 'audit head';

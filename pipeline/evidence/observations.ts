@@ -73,7 +73,7 @@ function checkVerification(document: JsonObject, origin: string): void {
   }
   if (textAt(document, 'environment') === undefined) {
     throw new Fault(
-      'evidence/environment-unnamed',
+      'evidence/verification-unnamed',
       `The verification in ${origin} names no environment`,
       'it ran against a URL alone, so nothing shows which database it saw',
       'Run llama-db verify with the name of the environment, or with LLAMA_DB_DEPLOYMENT.',

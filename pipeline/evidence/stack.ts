@@ -1,6 +1,5 @@
 /** The synthesized stack as controls read it: values with their JSON pointers (RFC 6901). */
 import { at, isObject, type Json, type JsonObject, objectAt, textAt } from '../../core/json.ts';
-import type { Expectation } from './control.ts';
 
 export interface Place {
   /** RFC 6901. Names the resource if the attribute is not there. */
@@ -13,6 +12,19 @@ export interface Place {
 
 export interface Stack {
   readonly document: JsonObject;
+}
+
+/** Values in the synthesized stack that a control needs. */
+export interface Expectation {
+  /** The places to inspect. None means that the stack has no such resource. */
+  readonly find: (stack: Stack) => readonly Place[];
+  /** Required value in words, as it follows "is": `false`, `at least 35`. */
+  readonly requires: string;
+  readonly holds: (value: Json | undefined) => boolean;
+  /** Verdict if nothing is found: the thing is required, is forbidden, or does not concern this environment. */
+  readonly ifNone: 'violated' | 'holds' | 'not applicable';
+  /** Name of the inspected thing, for messages: `public_network_access_enabled of every Flexible Server`. */
+  readonly subject: string;
 }
 
 const server = 'azurerm_postgresql_flexible_server';

@@ -6,7 +6,16 @@ import { controls as catalogue } from './catalogue/index.ts';
 import { headOf, sha256 } from './observations.ts';
 import { type AssessedControl, controlsOf, type Report, type Row, verdicts } from './report.ts';
 import { valueAt } from './stack.ts';
-import type { Files, PackFinding } from './verify.ts';
+
+/** Content by path in the pack. */
+export type Files = ReadonlyMap<string, Buffer>;
+
+export interface PackFinding {
+  /** Path in the pack. */
+  readonly file: string;
+  /** Continues a sentence that starts with the file. */
+  readonly detail: string;
+}
 
 export interface Content {
   readonly findings: readonly PackFinding[];

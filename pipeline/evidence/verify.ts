@@ -6,14 +6,7 @@ import { messageOf } from '../../core/text.ts';
 import { statementFile, subjectsOf } from './formats/statement.ts';
 import { sha256 } from './observations.ts';
 import { listedIn, sumsFile, sumsOf } from './pack.ts';
-import { type Content, contentFindings } from './verify-content.ts';
-
-export interface PackFinding {
-  /** Path in the pack. */
-  readonly file: string;
-  /** Continues a sentence that starts with the file. */
-  readonly detail: string;
-}
+import { type Content, contentFindings, type Files, type PackFinding } from './verify-content.ts';
 
 export interface VerifiedPack {
   readonly findings: readonly PackFinding[];
@@ -66,8 +59,6 @@ const unread: Content = {
   remarks: ['pointers, values and verdicts were not compared, because the files are not those of the pack'],
   auditHead: null,
 };
-
-export type Files = ReadonlyMap<string, Buffer>;
 
 /** @throws Fault (exit 2) if the folder cannot be read */
 function readPack(directory: string): Files {

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lastEnvironment as name } from '../../commands/common/options.ts';
 import { verification } from '../pipeline/evidence/fixture.ts';
 import { run } from './run.ts';
 
@@ -18,10 +19,9 @@ const evidence = (...args: readonly string[]) =>
 describe('llama-db evidence', () => {
   it('makes a pack twice with the same digest, and verifies it', async () => {
     const file = join(folder, 'verification.json');
-    writeFileSync(file, verification('production').text);
+    writeFileSync(file, verification(name).text);
     const pack = join(folder, 'pack');
-    const make = () =>
-      evidence('production', '--uncommitted', '--verification', file, '--output', pack, '--json');
+    const make = () => evidence(name, '--uncommitted', '--verification', file, '--output', pack, '--json');
     const first = await make();
     const made = JSON.parse(first.stdout);
     expect(made).toMatchObject({ ok: true, folder: pack, digest: expect.stringMatching(/^[0-9a-f]{64}$/) });
@@ -44,15 +44,15 @@ describe('llama-db evidence', () => {
     ['an unknown environment', ['elsewhere'], 'environment/unknown'],
     [
       'a verification of another environment',
-      ['staging', '--uncommitted', '--verification', 'FILE'],
+      [name, '--uncommitted', '--verification', 'FILE'],
       'evidence/other-environment',
     ],
     ['a folder that is not a pack', ['verify', 'docs'], 'evidence/not-a-pack'],
   ])(
     'refuses %s',
     async (_, args, code) => {
-      const file = join(folder, 'production.json');
-      writeFileSync(file, verification('production').text);
+      const file = join(folder, 'other.json');
+      writeFileSync(file, verification(name).text);
       const { code: status, stderr } = await evidence(...args.map((one) => (one === 'FILE' ? file : one)));
       expect(stderr).toContain(`[${code}]`);
       expect(status).toBe(2);
@@ -62,15 +62,12 @@ describe('llama-db evidence', () => {
 
   it('refuses a stack that is not the one of the sources', async () => {
     const output = mkdtempSync(join(folder, 'stale-'));
-    const place = join(output, 'stacks/production');
+    const place = join(output, 'stacks', name);
     mkdirSync(place, { recursive: true });
     writeFileSync(join(place, 'cdk.tf.json'), '{}');
-    const { code, stderr } = await run(
-      ['evidence', 'production', '--uncommitted', '--output', join(folder, 'no')],
-      {
-        CDKTF_OUTDIR: output,
-      },
-    );
+    const { code, stderr } = await run(['evidence', name, '--uncommitted', '--output', join(folder, 'no')], {
+      CDKTF_OUTDIR: output,
+    });
     expect(stderr).toContain('[evidence/stack-differs]');
     expect(code).toBe(2);
   }, 60_000);

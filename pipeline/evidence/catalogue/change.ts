@@ -1,6 +1,7 @@
 /** Change: what reached the database, who approved it, and whether it is still so. */
 import { at, textAt } from '../../../core/json.ts';
-import type { Expectation, Family } from '../control.ts';
+import type { Family } from '../control.ts';
+import type { Expectation } from '../stack.ts';
 import { anything, attribute, equal, matching, pointerOf } from '../stack.ts';
 
 const fromDocument = (

@@ -1,6 +1,7 @@
 /** Encryption on the wire and at rest, and the keys. */
 import { at, isObject, type Json, objectsAt, parseJson, textAt } from '../../../core/json.ts';
-import type { Expectation, Family } from '../control.ts';
+import type { Family } from '../control.ts';
+import type { Expectation } from '../stack.ts';
 import {
   attribute,
   equal,

@@ -1,6 +1,7 @@
 /** Logs and alerts: what is recorded, where it goes, who is notified. */
 import { objectsAt, textAt } from '../../../core/json.ts';
-import type { Control, Expectation, Family } from '../control.ts';
+import type { Control, Family } from '../control.ts';
+import type { Expectation } from '../stack.ts';
 import {
   anything,
   atLeast,

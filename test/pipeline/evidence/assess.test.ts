@@ -1,11 +1,11 @@
 /** Verdicts: what a tool saw, what it did not, and what an environment accepts. */
 import { describe, expect, it } from 'vitest';
-import { environments } from '../../../environments/index.ts';
 import { assess } from '../../../pipeline/evidence/assess.ts';
 import { readObservation } from '../../../pipeline/evidence/observations.ts';
 import { controlsOf } from '../../../pipeline/evidence/report.ts';
 import { valueAt } from '../../../pipeline/evidence/stack.ts';
 import { expression } from '../../stacks/stack.ts';
+import { environments } from '../../support/environments.ts';
 import { assessed, audit, guard, head, inputOf, observedAt, releases, verification } from './fixture.ts';
 
 const network = (changes = {}) => assessed('production', 'NET-1', changes);
@@ -260,7 +260,7 @@ describe('an observation', () => {
     [
       'without an environment',
       { kind: 'verification', origin: 'v', text: '{"checks":[],"at":"2026-11-27T20:00:00Z"}' },
-      'evidence/environment-unnamed',
+      'evidence/verification-unnamed',
     ],
     [
       'without a time',

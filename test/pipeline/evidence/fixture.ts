@@ -1,12 +1,12 @@
 /** Packs of the real stacks, with observations in which every check of the catalogue has an outcome. */
 import { collectSources } from '../../../commands/common/evidence.ts';
 import { parseJson } from '../../../core/json.ts';
-import type { EnvironmentName } from '../../../environments/index.ts';
 import { assess, migrationsDigestOf } from '../../../pipeline/evidence/assess.ts';
 import { type Given, readObservation, sha256 } from '../../../pipeline/evidence/observations.ts';
 import { type PackInput, packOf } from '../../../pipeline/evidence/pack.ts';
 import { type AssessedControl, controlsOf } from '../../../pipeline/evidence/report.ts';
 import { catalogue } from '../../../verification/catalogue.ts';
+import { type EnvironmentName, environments } from '../../support/environments.ts';
 
 export const observedAt = '2026-11-27T20:00:00Z';
 export const head = `4711:${'9f'.repeat(32)}`;
@@ -16,7 +16,8 @@ const commit = { hash: 'c0ffee'.padEnd(40, '0'), time: '2026-11-27T12:00:00Z', c
 const sources = new Map<EnvironmentName, ReturnType<typeof collectSources>>();
 
 function sourcesOf(environment: EnvironmentName) {
-  const found = sources.get(environment) ?? collectSources(environment);
+  const found =
+    sources.get(environment) ?? collectSources(environments, environment, 'test/support/settings');
   sources.set(environment, found);
   return found;
 }

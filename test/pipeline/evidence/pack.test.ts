@@ -264,7 +264,7 @@ describe('documents', () => {
     expect(validate.errors).toBeNull();
     validate({ ...log, version: '2.0.0' });
     expect(validate.errors).not.toBeNull();
-    const settings = readFileSync('environments/production.ts', 'utf8').split('\n');
+    const settings = readFileSync('test/support/settings/production.ts', 'utf8').split('\n');
     const [run] = log.runs;
     expect(run.results.length).toBeGreaterThan(0);
     for (const { locations, ruleId } of run.results) {
