@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve as absolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { Fault } from '../core/fault.ts';
 import { counted } from '../core/text.ts';
 import {
@@ -15,6 +15,9 @@ import {
   urlOption,
 } from './common/options.ts';
 import { looking, printJson, reporterFor, targetOf } from './common/target.ts';
+
+/** Documents that were observed earlier, each by its option. */
+const kinds = ['verification', 'releases', 'guard', 'audit'] as const;
 
 const projectDirectory = fileURLToPath(new URL('..', import.meta.url));
 
@@ -41,7 +44,12 @@ export function register(program: Command): void {
     .option('--audit <file>', 'output of llama-db audit verify --json, or of audit head --json')
     .option('--releases <file>', 'release records as JSON')
     .option('--guard <file>', 'verdict of the guard about the plan, as JSON')
-    .option('--live', 'verify the database and its audit trail now, and read its release records')
+    .addOption(
+      new Option(
+        '--live',
+        'verify the database and its audit trail now, and read its release records',
+      ).conflicts(['verification', 'audit', 'releases']),
+    )
     .addOption(urlOption())
     .addOption(hostAddressOption())
     .addOption(migrationsOption())
@@ -147,31 +155,33 @@ async function make(name: string, options: MakeOptions): Promise<void> {
   ]);
   const environment = environments.nameOf(name);
   const output = absolute(options.output ?? join(projectDirectory, 'cdktf.out/evidence', environment));
-  const commit = commitOf(projectDirectory, output);
+  const given = kinds.flatMap((kind) => (options[kind] === undefined ? [] : [absolute(options[kind])]));
+  const commit = commitOf(projectDirectory, [output, ...given]);
   if (commit.changed.length > 0 && !options.uncommitted) {
     throw new Fault(
       'evidence/uncommitted',
-      `${counted(commit.changed.length, 'file')} differ from commit ${commit.hash.slice(0, 12)}: ${commit.changed.slice(0, 3).join(', ')}`,
+      `${counted(commit.changed.length, 'changed file')} since commit ${commit.hash.slice(0, 12)}: ${commit.changed.slice(0, 3).join(', ')}`,
       'a pack describes a commit, and nobody else has these files',
       'Commit them, or make a draft with --uncommitted.',
       { exitCode: 2 },
     );
   }
+  const files = kinds.flatMap((kind) => {
+    const file = options[kind];
+    if (file === undefined) return [];
+    return [readObservation({ kind, origin: file, text: readFileSync(file, 'utf8') }, environment)];
+  });
   const sources = collectSources(environments, environment);
   const { stackText } = sources;
   requireSameStack(environment, stackText);
-  const files = (['verification', 'releases', 'guard', 'audit'] as const).flatMap((kind) => {
-    const file = options[kind];
-    return file === undefined ? [] : [{ kind, origin: file, text: readFileSync(file, 'utf8') }];
-  });
   const reporter = reporterFor(options);
-  const given = options.live ? [...(await observed(environment, options)), ...files] : files;
+  const live = options.live ? await observed(environment, options) : [];
   const pack = packOf({
     environment,
     commit,
     stack: { document: JSON.parse(stackText), sha256: sha256(stackText) },
     ...sources,
-    observations: given.map((one) => readObservation(one, environment)),
+    observations: [...live.map((one) => readObservation(one, environment)), ...files],
   });
   writePack(output, pack.files);
   const { counts } = pack.report;

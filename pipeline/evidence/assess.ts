@@ -1,10 +1,10 @@
 /** Judges the controls of the catalogue by what was collected. Nothing that was not collected counts as passed. */
-import { type Json, type JsonObject, objectAt, objectsAt, textAt } from '../../core/json.ts';
+import { type Json, objectAt, objectsAt, textAt } from '../../core/json.ts';
 import { catalogue as checks } from '../../verification/catalogue.ts';
 import { digestOfMigrations } from '../release/releases.ts';
 import { families } from './catalogue/index.ts';
 import type { Control, RecordKind } from './control.ts';
-import { headOf, type Read } from './observations.ts';
+import { headOf, type Read, releasesIn } from './observations.ts';
 import {
   type AssessedControl,
   type Commit,
@@ -22,6 +22,12 @@ export interface RuleResult {
   readonly rule: string;
   /** Fields that break it, each with its value. Empty if it holds. */
   readonly broken: readonly string[];
+}
+
+/** The parts of a pack that records are judged by. */
+export interface Observed {
+  readonly observations: readonly Read[];
+  readonly stack: Stack;
 }
 
 export interface Collected {
@@ -51,6 +57,7 @@ export function assess(collected: Collected): Report {
   }));
   const all = assessed.flatMap(({ controls }) => controls);
   const audit = observations.find(({ kind }) => kind === 'audit');
+  const released = observations.find(({ kind }) => kind === 'releases');
   return {
     format: 1,
     environment,
@@ -58,6 +65,7 @@ export function assess(collected: Collected): Report {
     stack: { file: 'cdk.tf.json', sha256: stack.sha256 },
     observations: listed,
     auditHead: (audit && headOf(audit.document)) ?? null,
+    releases: released ? releasesIn(released.document) : [],
     counts: countsOf(all),
     families: assessed,
     unusedWaivers: waivers.filter((one) => !used.has(one)),
@@ -163,7 +171,7 @@ function ruleRow(id: string, { rules, commit, environment }: Collected): Row {
   };
 }
 
-function checkRow(id: string, { observations }: Collected): Row {
+export function checkRow(id: string, { observations }: Pick<Collected, 'observations'>): Row {
   const seen = observations.find(({ kind }) => kind === 'verification');
   const check = seen && objectsAt(seen.document, 'checks').find((one) => one['id'] === id);
   const row = {
@@ -193,10 +201,12 @@ function checkRow(id: string, { observations }: Collected): Row {
   return { ...row, value: null, verdict: 'not collected', observedAt: null, remark };
 }
 
-function recordRow(kind: RecordKind, collected: Collected): Row {
+export function recordRow(kind: RecordKind, collected: Observed): Row {
   switch (kind) {
     case 'release':
       return releaseRow(collected);
+    case 'release chain':
+      return chainRow(collected);
     case 'guard':
       return guardRow(collected);
     case 'audit head':
@@ -210,23 +220,20 @@ function missing(kind: RecordKind, subject: string, remark: string): Row {
 }
 
 /** The newest release must be verified, and of the migrations that the stack lists. */
-function releaseRow({ observations, stack }: Collected): Row {
+function releaseRow({ observations, stack }: Observed): Row {
   const subject = 'newest release record of the environment';
   const seen = observations.find(({ kind }) => kind === 'releases');
   if (!seen) return missing('release', subject, 'no release record was given');
-  const newest = objectsAt(seen.document, 'releases').reduce<JsonObject | undefined>(
-    (best, one) => (best && String(best['at']) >= String(one['at']) ? best : one),
-    undefined,
-  );
+  const newest = releasesIn(seen.document).at(-1);
   if (!newest) return missing('release', subject, 'the environment has no release record');
-  const outcome = textAt(newest, 'outcome') ?? 'unknown';
-  const sameMigrations = textAt(newest, 'migrationsDigest') === migrationsDigestOf(stack.document);
+  const { outcome, at, executor } = newest;
+  const sameMigrations = newest.migrationsDigest === migrationsDigestOf(stack.document);
   return {
     kind: 'record',
     place: 'release',
     subject,
     requires: 'verified, with the migrations of the stack',
-    value: `${outcome}, at ${textAt(newest, 'at')}, by ${textAt(newest, 'executor') ?? 'an unnamed login'}`,
+    value: `${outcome}, at ${at}, by ${executor}`,
     verdict: outcome === 'verified' && sameMigrations ? 'holds' : 'violated',
     observedAt: seen.at,
     ...(sameMigrations ? {} : { remark: 'it released other migrations than those of the stack' }),
@@ -248,7 +255,37 @@ export function migrationsDigestOf(document: Json): string {
   );
 }
 
-function guardRow({ observations }: Collected): Row {
+/** Each release records the newest seal of its time. A chain that was made anew would have a lower number. */
+function chainRow({ observations }: Observed): Row {
+  const subject = 'audit heads of the release records, in the order of their times';
+  const seen = observations.find(({ kind }) => kind === 'releases');
+  if (!seen) return missing('release chain', subject, 'no release record was given');
+  const audit = observations.find(({ kind }) => kind === 'audit');
+  const current = audit && headOf(audit.document);
+  const heads = [...releasesIn(seen.document).map(({ auditHead }) => auditHead), current ?? null].filter(
+    (one) => one !== null,
+  );
+  if (heads.length === 0) return missing('release chain', subject, 'no release recorded a head');
+  const fallen = heads.find((head, index) => index > 0 && isBefore(head, heads[index - 1] ?? head));
+  return {
+    kind: 'record',
+    place: 'release chain',
+    subject,
+    requires: 'numbers that never fall, with one hash per number',
+    value:
+      fallen === undefined ? `${heads.length} heads up to ${heads.at(-1)}` : `${fallen} follows a later one`,
+    verdict: fallen === undefined ? 'holds' : 'violated',
+    observedAt: seen.at,
+  };
+}
+
+function isBefore(head: string, earlier: string): boolean {
+  const [number, hash] = head.split(':');
+  const [before, other] = earlier.split(':');
+  return Number(number) < Number(before) || (number === before && hash !== other);
+}
+
+function guardRow({ observations }: Observed): Row {
   const subject = 'verdict of the guard about the plan';
   const seen = observations.find(({ kind }) => kind === 'guard');
   if (!seen) return missing('guard', subject, 'no verdict of a guard was given');
@@ -272,7 +309,7 @@ function guardRow({ observations }: Collected): Row {
   };
 }
 
-function headRow({ observations }: Collected): Row {
+function headRow({ observations }: Observed): Row {
   const subject = 'newest seal of the audit trail';
   const seen = observations.find(({ kind }) => kind === 'audit');
   if (!seen) return missing('audit head', subject, 'no head of the audit trail was given');

@@ -3,7 +3,8 @@ import type { FrameworkId } from './frameworks.ts';
 import type { Expectation } from './stack.ts';
 
 /** Kinds of documents beside stack and verification that a control needs. */
-export type RecordKind = 'release' | 'guard' | 'audit head';
+export const recordKinds = ['release', 'release chain', 'guard', 'audit head'] as const;
+export type RecordKind = (typeof recordKinds)[number];
 
 export interface Control {
   /** Stable, and never reused for another control: `NET-1`. */

@@ -2,8 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '../../core/fault.ts';
 import { isObject, type JsonObject, objectsAt, parseJson, textAt } from '../../core/json.ts';
-import type { Observation } from './report.ts';
-import { utc } from './report.ts';
+import { type Observation, type Release, utc } from './report.ts';
 
 export interface Given {
   readonly kind: Observation['kind'];
@@ -100,6 +99,19 @@ function otherEnvironment(kind: string, origin: string, named: string, environme
     `Give the document of ${environment}.`,
     { exitCode: 2 },
   );
+}
+
+/** Release records of the environment, oldest first. */
+export function releasesIn(document: JsonObject): readonly Release[] {
+  return objectsAt(document, 'releases')
+    .map((one) => ({
+      at: utc(one['at']) ?? '',
+      outcome: textAt(one, 'outcome') ?? 'unknown',
+      executor: textAt(one, 'executor') ?? '',
+      migrationsDigest: textAt(one, 'migrationsDigest') ?? '',
+      auditHead: textAt(one, 'auditHead') ?? null,
+    }))
+    .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 }
 
 /** `number:hash` of the head in the output of `llama-db audit head` or `audit verify`. */

@@ -86,6 +86,16 @@ export interface Observation {
   readonly at: string | null;
 }
 
+/** One release of the environment, from its record. */
+export interface Release {
+  readonly at: string;
+  readonly outcome: string;
+  readonly executor: string;
+  readonly migrationsDigest: string;
+  /** Newest seal of the audit trail at that time; null if nothing was sealed. */
+  readonly auditHead: string | null;
+}
+
 export interface Report {
   /** Raised if a member changes its meaning or disappears. */
   readonly format: 1;
@@ -95,6 +105,8 @@ export interface Report {
   readonly observations: readonly Observation[];
   /** `number:hash` of the newest seal of the audit trail. */
   readonly auditHead: string | null;
+  /** Oldest first. */
+  readonly releases: readonly Release[];
   readonly counts: Readonly<Record<Verdict, number>>;
   readonly families: readonly AssessedFamily[];
   /** Waivers that cover nothing in this pack: remove them. */

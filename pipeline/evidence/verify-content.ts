@@ -1,9 +1,11 @@
 /** The content of a pack: pointers, values, verdicts, and the shapes of its documents. */
 import { z } from 'zod';
+import { Fault } from '../../core/fault.ts';
 import { at, isObject, type Json, type JsonObject, parseJson } from '../../core/json.ts';
-import { countsOf, verdictOf } from './assess.ts';
+import { checkRow, countsOf, type Observed, recordRow, verdictOf } from './assess.ts';
 import { controls as catalogue } from './catalogue/index.ts';
-import { headOf, sha256 } from './observations.ts';
+import { recordKinds } from './control.ts';
+import { headOf, type Read, readObservation, sha256 } from './observations.ts';
 import { type AssessedControl, controlsOf, type Report, type Row, verdicts } from './report.ts';
 import { valueAt } from './stack.ts';
 
@@ -60,15 +62,17 @@ export function contentFindings(files: Files): Content {
       found.push({ file, detail: `names another digest of ${path}` });
     }
   }
+  const observations = observationsIn(report, files, found);
+  const observed = { observations, stack: { document: isObject(stack) ? stack : {} } };
   for (const control of controlsOf(report)) {
-    const problem = controlProblem(control, stack, remarks) ?? observedProblem(control, report, read);
+    const problem = controlProblem(control, stack, remarks) ?? observedProblem(control, observed);
     if (problem) found.push({ file, detail: `${control.id}: ${problem}` });
   }
   const counts = countsOf(controlsOf(report));
   if (verdicts.some((verdict) => counts[verdict] !== report.counts[verdict])) {
     found.push({ file, detail: 'has other counts than its controls' });
   }
-  found.push(...headFindings(report, read));
+  found.push(...headFindings(report, observations));
   return { findings: found, remarks: [...new Set(remarks)], auditHead: report.auditHead };
 }
 
@@ -127,38 +131,38 @@ function judgedAgain(control: AssessedControl, stack: JsonObject, remarks: strin
     : `its evidence in cdk.tf.json is ${again.join(', ')}, not ${stated.join(', ')}`;
 }
 
-/** A check that the pack counts as passed must have passed in the observation that the pack has. */
-function observedProblem(
-  control: AssessedControl,
-  report: Report,
-  read: (path: string) => Json | undefined,
-): string | undefined {
-  const rows = control.rows.filter(({ kind, verdict }) => kind === 'check' && verdict === 'holds');
-  if (rows.length === 0) return undefined;
-  const seen = report.observations.find(({ kind }) => kind === 'verification');
-  if (!seen) return `${rows[0]?.place} holds without a verification`;
-  const document = read(seen.file);
-  if (document === undefined) return undefined;
-  const checks = at(document, 'checks');
-  const passed = new Set(
-    Array.isArray(checks)
-      ? checks.filter((one) => at(one, 'status') === 'passed').map((one) => at(one, 'id'))
-      : [],
-  );
-  const wrong = rows.find(({ place, observedAt }) => !passed.has(place) || observedAt !== seen.at);
-  return wrong && `${wrong.place} did not pass in ${seen.file} at ${wrong.observedAt}`;
+/** Judges live checks and records again, by the observations in the pack. */
+function observedProblem(control: AssessedControl, observed: Observed): string | undefined {
+  for (const row of control.rows) {
+    if (row.kind !== 'check' && row.kind !== 'record') continue;
+    const kind = recordKinds.find((one) => one === row.place);
+    const again = row.kind === 'check' ? checkRow(row.place, observed) : kind && recordRow(kind, observed);
+    if (!again) return `${row.place} is not a record`;
+    const facts = ({ verdict, value, observedAt }: Row) => JSON.stringify({ verdict, value, observedAt });
+    if (facts(again) !== facts(row))
+      return `${row.place} is ${facts(row)}, but its observation is ${facts(again)}`;
+  }
+  return undefined;
 }
 
-function headFindings(report: Report, read: (path: string) => Json | undefined): readonly PackFinding[] {
-  const seen = report.observations.find(({ kind }) => kind === 'audit');
-  if (!seen) {
-    return report.auditHead === null ? [] : [{ file, detail: 'has an audit head without its observation' }];
-  }
-  const document = read(seen.file);
-  if (!isObject(document)) return [];
-  return (headOf(document) ?? null) === report.auditHead
-    ? []
-    : [{ file, detail: `has another audit head than ${seen.file}` }];
+/** The observations in the pack, as they were read when it was made. */
+function observationsIn(report: Report, files: Files, found: PackFinding[]): readonly Read[] {
+  return report.observations.flatMap(({ kind, file: path }) => {
+    try {
+      const text = files.get(path)?.toString('utf8') ?? '';
+      return [readObservation({ kind, text, origin: path }, report.environment)];
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      found.push({ file: path, detail: error.why });
+      return [];
+    }
+  });
+}
+
+function headFindings(report: Report, observations: readonly Read[]): readonly PackFinding[] {
+  const seen = observations.find(({ kind }) => kind === 'audit');
+  const head = (seen && headOf(seen.document)) ?? null;
+  return head === report.auditHead ? [] : [{ file, detail: 'has another audit head than its observation' }];
 }
 
 const text = z.string();
@@ -176,7 +180,14 @@ const controls = z.object({
   environment: text,
   commit: z.object({ hash: z.string().regex(/^[0-9a-f]{40}$/), time: text, changed: z.array(text) }),
   stack: z.object({ file: z.literal('cdk.tf.json'), sha256: text }),
-  observations: z.array(z.object({ kind: text, file: text, sha256: text, at: text.nullable() })),
+  observations: z.array(
+    z.object({
+      kind: z.enum(['verification', 'releases', 'guard', 'audit']),
+      file: text,
+      sha256: text,
+      at: text.nullable(),
+    }),
+  ),
   auditHead: z
     .string()
     .regex(/^\d+:[0-9a-f]{64}$/)

@@ -52,7 +52,7 @@ describe('llama-db evidence', () => {
     'refuses %s',
     async (_, args, code) => {
       const file = join(folder, 'other.json');
-      writeFileSync(file, verification(name).text);
+      writeFileSync(file, verification('elsewhere').text);
       const { code: status, stderr } = await evidence(...args.map((one) => (one === 'FILE' ? file : one)));
       expect(stderr).toContain(`[${code}]`);
       expect(status).toBe(2);

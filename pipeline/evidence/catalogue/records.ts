@@ -37,7 +37,7 @@ export const family: Family = {
         'AUD-024',
         'AUD-051',
       ],
-      records: ['audit head'],
+      records: ['audit head', 'release chain'],
       mapped: {
         'mcsb-v1': ['LT-3', 'LT-6'],
         'mcsb-v2': ['LT-3', 'LT-6'],

@@ -45,6 +45,7 @@ ${
 <main>
 ${summary(report)}
 ${sources(report)}
+${releases(report)}
 ${filters(report)}
 <p id="shown" class="soft" role="status"></p>
 ${families.map(({ prefix, title, controls }) => `<section class="family" aria-labelledby="f-${xml(prefix)}"><h2 id="f-${xml(prefix)}">${xml(title)}</h2>\n${controls.map(control).join('\n')}\n</section>`).join('\n')}
@@ -90,7 +91,7 @@ function summary(report: Report): string {
   const rows = controlsOf(report).flatMap((one) => one.rows);
   const held = rows.filter(({ verdict }) => verdict === 'holds');
   return `<section aria-label="Summary">
-<p class="headline">${counts.holds + counts.waived} of ${total - counts['not applicable']} applicable controls are shown in full by tools${counts.waived > 0 ? `, ${counts.waived} of them by a waiver` : ''}.</p>
+<p class="headline">${counts.holds} of ${total - counts['not applicable']} applicable controls hold in full${counts.waived > 0 ? `; ${counts.waived} more ${counts.waived === 1 ? 'is' : 'are'} waived` : ''}.</p>
 <p class="soft">${held.length} of ${rows.length} pieces of evidence hold${held.length < rows.length ? '; the others name what is missing' : ''}.</p>
 <div class="bar" aria-hidden="true">${present.map((verdict) => `<span class="${slug(verdict)}" style="flex-grow:${counts[verdict]}"></span>`).join('')}</div>
 <ul class="key">${verdicts.map((verdict) => `<li>${badge(verdict)} <b>${counts[verdict]}</b></li>`).join('')}</ul>
@@ -113,6 +114,17 @@ function sources({ observations, stack, auditHead }: Report): string {
 ${rows.join('\n')}
 <dt>audit head</dt><dd>${auditHead === null ? badge('not collected') : `<code>${xml(auditHead)}</code>`}</dd>
 </dl></section>`;
+}
+
+function releases({ releases: list }: Report): string {
+  if (list.length === 0) return '';
+  const rows = [...list]
+    .reverse()
+    .map(
+      ({ at, outcome, executor, migrationsDigest, auditHead }) =>
+        `<li><b>${xml(outcome)}</b> <time datetime="${xml(at)}">${moment(at)}</time> by ${xml(executor)}<span class="soft small">migrations <code>${xml(migrationsDigest.slice(0, 12))}</code>, audit head ${auditHead === null ? 'none' : `<code>${xml(auditHead.slice(0, 24))}</code>`}</span></li>`,
+    );
+  return `<section aria-labelledby="releases"><h2 id="releases">Releases</h2><ul class="plain">${rows.join('\n')}</ul></section>`;
 }
 
 function filters(report: Report): string {

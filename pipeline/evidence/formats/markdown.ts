@@ -20,6 +20,7 @@ export function renderMarkdown(report: Report): string {
       .filter((kind) => !observations.some((one) => one.kind === kind))
       .map((kind) => `| ${kind} | not collected | |`),
     '',
+    ...releaseLines(report),
     `| verdict | controls of ${controlsOf(report).length} |`,
     '|---|---|',
     ...verdicts.map((verdict) => `| ${verdict} | ${counts[verdict]} |`),
@@ -43,6 +44,17 @@ export function renderMarkdown(report: Report): string {
           '',
         ]),
   ].join('\n');
+}
+
+function releaseLines({ releases }: Report): readonly string[] {
+  if (releases.length === 0) return [];
+  const lines = [...releases]
+    .reverse()
+    .map(
+      ({ at, outcome, executor, migrationsDigest, auditHead }) =>
+        `| ${at} | ${cell(outcome)} | ${cell(executor)} | ${code(migrationsDigest)} | ${auditHead === null ? '' : code(auditHead)} |`,
+    );
+  return ['| release | outcome | by | migrations | audit head |', '|---|---|---|---|---|', ...lines, ''];
 }
 
 function section(control: AssessedControl): readonly string[] {

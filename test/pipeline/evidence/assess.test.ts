@@ -229,6 +229,18 @@ describe('records', () => {
     expect(rowOf('CHG-1', 'release', { given: [none] })).toMatchObject({ verdict: 'not collected' });
   });
 
+  it('of releases form a chain: the number of the audit head never falls', () => {
+    const chain = (auditHead: string) =>
+      rowOf('TRL-2', 'release chain', {
+        given: [releases('production', { auditHead }), audit('production')],
+      });
+    const [number, hash] = head.split(':');
+    expect(chain(head)).toMatchObject({ verdict: 'holds', value: `3 heads up to ${head}` });
+    expect(chain(`${Number(number) + 1}:${hash}`)).toMatchObject({ verdict: 'violated' });
+    expect(chain(`${number}:${'0'.repeat(64)}`)).toMatchObject({ verdict: 'violated' });
+    expect(rowOf('TRL-2', 'release chain', {})).toMatchObject({ verdict: 'not collected' });
+  });
+
   it.each([
     [0, 'holds'],
     [2, 'holds'],

@@ -175,7 +175,7 @@ describe('verification', () => {
       'controls.json',
       (text: string) =>
         text.replace('"observedAt": "2026-11-27T20:00:00Z"', '"observedAt": "2026-11-28T20:00:00Z"'),
-      'NET-1: AZU-020 did not pass',
+      'NET-1: AZU-020 is ',
     ],
     [
       'a check that failed',
@@ -188,6 +188,12 @@ describe('verification', () => {
       'controls.json',
       (text: string) => text.replace('"auditHead": "4711', '"auditHead": "4712'),
       'has another audit head',
+    ],
+    [
+      'a release that was not verified',
+      'controls.json',
+      (text: string) => text.replace('"value": "verified, at', '"value": "Verified, at'),
+      'CHG-1: release is ',
     ],
     [
       'a count',
