@@ -26,6 +26,7 @@ export interface RuleResult {
 
 /** The parts of a pack that records are judged by. */
 export interface Observed {
+  readonly commit: Pick<Commit, 'hash'>;
   readonly observations: readonly Read[];
   readonly stack: Stack;
 }
@@ -171,7 +172,7 @@ function ruleRow(id: string, { rules, commit, environment }: Collected): Row {
   };
 }
 
-export function checkRow(id: string, { observations }: Pick<Collected, 'observations'>): Row {
+export function checkRow(id: string, { observations, commit }: Observed): Row {
   const seen = observations.find(({ kind }) => kind === 'verification');
   const check = seen && objectsAt(seen.document, 'checks').find((one) => one['id'] === id);
   const row = {
@@ -181,6 +182,12 @@ export function checkRow(id: string, { observations }: Pick<Collected, 'observat
   } as const;
   if (!seen) {
     const remark = 'no verification was given';
+    return { ...row, value: null, verdict: 'not collected', observedAt: null, remark };
+  }
+  // `+` marks a checkout with changes, which a draft may have.
+  const verified = (textAt(seen.document, 'sources', 'commit') ?? 'unknown').replace(/\+$/, '');
+  if (verified !== 'unknown' && !commit.hash.startsWith(verified)) {
+    const remark = `the verification compared with the sources of commit ${verified}`;
     return { ...row, value: null, verdict: 'not collected', observedAt: null, remark };
   }
   if (!check) {

@@ -63,7 +63,7 @@ export function contentFindings(files: Files): Content {
     }
   }
   const observations = observationsIn(report, files, found);
-  const observed = { observations, stack: { document: isObject(stack) ? stack : {} } };
+  const observed = { commit: report.commit, observations, stack: { document: isObject(stack) ? stack : {} } };
   for (const control of controlsOf(report)) {
     const problem = controlProblem(control, stack, remarks) ?? observedProblem(control, observed);
     if (problem) found.push({ file, detail: `${control.id}: ${problem}` });

@@ -1,3 +1,4 @@
+import { sources } from '../../core/sources.ts';
 import type { Report } from '../check.ts';
 import type { Verdict } from '../verdict.ts';
 
@@ -17,12 +18,14 @@ export function reportDocument(
   verdict: Verdict,
   { environment, at = new Date() }: Observed = {},
 ) {
-  const { counts, durationMs, checks } = report;
+  const { subject, counts, durationMs, checks } = report;
   return {
     ok: verdict.exitCode === 0,
     format,
     environment: environment ?? null,
     at: at.toISOString(),
+    ...subject,
+    sources: sources(),
     reasons: verdict.reasons,
     counts,
     durationMs: Math.round(durationMs),

@@ -141,6 +141,19 @@ describe('a control', () => {
     expect(skipped.rows.at(-1)?.remark).toBe('skipped: nobody is signed in');
   });
 
+  it('does not hold by a verification that compared with other sources', () => {
+    const of = (commit: string) => {
+      const { text, ...rest } = verification('production');
+      return { given: [{ ...rest, text: JSON.stringify({ ...JSON.parse(text), sources: { commit } }) }] };
+    };
+    expect(network(of('deadbee')).rows.at(-1)).toMatchObject({
+      verdict: 'not collected',
+      remark: 'the verification compared with the sources of commit deadbee',
+    });
+    for (const commit of ['c0ffee0', 'c0ffee0+', 'unknown'])
+      expect(network(of(commit)).verdict).toBe('holds');
+  });
+
   it('is violated by a live check that failed', () => {
     const findings = [{ object: 'server a', detail: 'admits 0.0.0.0' }];
     const { verdict, rows } = network({
