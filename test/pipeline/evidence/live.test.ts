@@ -1,5 +1,6 @@
 /** A pack of a running database: what it shows there, and its audit head compared later. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseJson, textAt } from '../../../core/json.ts';
 import { seal } from '../../../database/audit/seals.ts';
 import { withConnection } from '../../../database/connection.ts';
 import { migrationsDirectory } from '../../../database/migrator/files.ts';
@@ -7,7 +8,7 @@ import { resolveTarget, type Target } from '../../../database/target.ts';
 import { migrationsDigestOf } from '../../../pipeline/evidence/assess.ts';
 import { compareHead, observeLive } from '../../../pipeline/evidence/live.ts';
 import type { Given } from '../../../pipeline/evidence/observations.ts';
-import { controlsOf } from '../../../pipeline/evidence/report.ts';
+import { type Commit, controlsOf } from '../../../pipeline/evidence/report.ts';
 import { recordRelease } from '../../../pipeline/release/releases.ts';
 import { migratedDatabase, type TestDatabase } from '../../support/postgres.ts';
 import { inputOf, packed } from './fixture.ts';
@@ -17,6 +18,7 @@ const reporter = { line: () => {}, warn: () => {} };
 let database: TestDatabase;
 let target: Target;
 let given: readonly Given[];
+let commit: Commit;
 beforeAll(async () => {
   database = await migratedDatabase();
   target = { ...(await resolveTarget({ url: database.url('migrator') }, {})), environment: 'production' };
@@ -36,12 +38,16 @@ beforeAll(async () => {
     },
   );
   given = await observeLive(target, { reporter, migrationsDirectory });
+  // A pack accepts checks of its own commit only.
+  const verified = textAt(parseJson(given[0]?.text ?? ''), 'sources', 'commit') ?? '';
+  commit = { hash: verified.replace('+', '').padEnd(40, '0'), time: '2026-11-27T12:00:00Z', changed: [] };
 }, 120_000);
 afterAll(() => database.drop());
 
 describe('a pack of a running database', () => {
   const rowsOf = (id: string) =>
-    controlsOf(packed('production', { given }).report).find((one) => one.id === id)?.rows ?? [];
+    controlsOf(packed('production', { given, overrides: { commit } }).report).find((one) => one.id === id)
+      ?.rows ?? [];
 
   it('has the answers of the checks with their time, and the skipped ones as not collected', () => {
     const checks = rowsOf('ACC-5').filter(({ kind }) => kind === 'check');
@@ -64,7 +70,7 @@ describe('a pack of a running database', () => {
   });
 
   it('has the audit head, which the chain contains as long as nobody rewrites it', async () => {
-    const { auditHead } = packed('production', { given }).report;
+    const { auditHead } = packed('production', { given, overrides: { commit } }).report;
     expect(auditHead).toMatch(/^\d+:[0-9a-f]{64}$/);
     expect(rowsOf('TRL-2').find(({ kind }) => kind === 'record')).toMatchObject({
       verdict: 'holds',
