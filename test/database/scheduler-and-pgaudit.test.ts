@@ -129,6 +129,14 @@ describe('pg_cron and pgaudit', () => {
     expect(reported(lines, [])).toEqual([]);
   });
 
+  it('log no password of a role', async (context) => {
+    if (reason) return context.skip(reason);
+    const before = server.log().length;
+    const lines = await logged(() => app.query("ALTER ROLE mapper PASSWORD 'never in a log'"));
+    expect(lines.join()).toContain('ALTER ROLE');
+    expect(server.log().slice(before)).not.toContain('never in a log');
+  });
+
   it('log no change of tenant data, which the trail records', async (context) => {
     if (reason) return context.skip(reason);
     const count = async () =>

@@ -128,6 +128,7 @@ export const settingRows: readonly Row[] = [
   { breaks: 'SET-003', ...server({ tls: null }) },
   { breaks: 'SET-003', ...server({ tls: { version: 'TLSv1.1', cipher: 'AES' } }) },
   setting('SET-004', { log_statement: 'all' }),
+  setting('SET-004', { log_statement: 'ddl' }),
   { breaks: 'SET-004', also: ['SET-020'], sql: "ALTER ROLE verify_app SET log_statement = 'mod'" },
   setting('SET-005', { log_parameter_max_length: '-1' }),
   setting('SET-005', { log_parameter_max_length_on_error: '1024' }),
