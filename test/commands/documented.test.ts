@@ -15,6 +15,8 @@ const runBy: Readonly<Record<string, string>> = {
   bench: 'test/benchmarks/benchmark.test.ts',
   bootstrap: 'test/bootstrap/template.test.ts',
   erase: 'test/commands/erase.test.ts',
+  'evidence make': 'test/commands/evidence.test.ts',
+  'evidence verify': 'test/commands/evidence.test.ts',
   explain: 'test/commands/verify.test.ts',
   import: 'test/database/import/import.test.ts',
   'keys erase': 'test/commands/keys.test.ts',
