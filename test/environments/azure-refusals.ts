@@ -181,8 +181,8 @@ export const answers: Readonly<Record<string, Answer>> = {
     subnetsOverlap: ['network/subnets-apart'],
     subnetIsFull: ['network/subnet-size'],
     endpointOfInjectedServer: ['network/delegated-subnet-is-used'],
-    overlappingZones: ['across/zone-of-network'],
     linkedTwice: ['across/private-dns-link', 'across/zone-of-network'],
+    overlappingZones: ['across/zone-of-network'],
   }),
   ...all('Networks', built, 'securityRuleConflict subnetDelegated privateLinkNotFound invalidGroupId'),
   // An adopted network or zone may be absent.
@@ -194,7 +194,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     nameTaken: ['across/key-vault-name'],
     hardwareKeyNeedsPremium: ['encryption/hardware-key'],
   }),
-  ...all('Key Vault', deployed, 'nameInDeletedState retentionImmutable recoveredElsewhere'),
+  ...all('Key Vault', deployed, 'nameInDeletedState recoveredElsewhere retentionImmutable'),
   ...all('Key Vault', built, 'purgeProtectionIrreversible'),
   ...all('Key Vault', operation, 'deletedVaultNotFound purgeProtected'),
   ...all(
@@ -214,7 +214,8 @@ export const answers: Readonly<Record<string, Answer>> = {
     'Monitoring and cost',
     built,
     'diagnosticsNotSupported categoryNotSupported alertScopeNotFound actionGroupNotFound metricNotFound ' +
-      'logWindowTooShort logMutedAndResolved logMutedTooShortly aggregationNotSupported budgetStartOutOfRange budgetStartNotFirstOfMonth',
+      'aggregationNotSupported budgetStartOutOfRange budgetStartNotFirstOfMonth logMutedAndResolved ' +
+      'logMutedTooShortly logWindowTooShort',
   ),
   ...all(
     'Monitoring and cost',
