@@ -1,4 +1,4 @@
-/** What azurerm 5 names otherwise. No 5.x has bindings yet, so the arguments are compared with its source's names. */
+/** The arguments that azurerm 5 renames. No 5.x has bindings yet, so they are compared with the names in its source. */
 import { expect, it } from 'vitest';
 import { isAtLeast, majorOf } from '../../azure/provider.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';

@@ -296,10 +296,10 @@ describe('a subnet in an adopted network', () => {
   });
 
   it.each([
-    ['a security group', groupNamed('hub-nsg'), /security group hub-nsg/],
-    ['a route table', { routeTable: { id: `${network()}/routeTables/to-hub` } }, /routeTable/],
+    ['a security group', () => groupNamed('hub-nsg'), /security group hub-nsg/],
+    ['a route table', () => ({ routeTable: { id: `${network()}/routeTables/to-hub` } }), /routeTable/],
   ])('is not taken if its owner has given it %s', async (_, properties, what) => {
-    there(subnet(), properties);
+    there(subnet(), properties());
     const { adoptable, obstacles } = await look(stateWith({}), adopted);
     expect(adoptable).toEqual([]);
     expect(obstacles).toContainEqual({
