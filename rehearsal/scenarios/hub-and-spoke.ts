@@ -18,6 +18,7 @@ export const scenario: Scenario = {
   title:
     'Subnets, zones and workspace of a platform team in another subscription are used, and nothing of them is changed',
   needs: ['unprotected', 'noReplica'],
+  isLong: true,
   startsFrom: 'empty',
   async run(sandbox) {
     const { state } = sandbox.azure;

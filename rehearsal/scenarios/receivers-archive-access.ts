@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   title:
     'Receivers beside e-mail, an archive of the logs and access to the servers are deployed, verified and taken back',
   needs: ['unprotected', 'noReplica'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const { state } = sandbox.azure;
