@@ -137,6 +137,16 @@ export function register(program: Command): void {
     },
   });
   add<object>(prove, {
+    name: 'acme',
+    description:
+      'run all tests and a rehearsal in a copy of this project with other environments, regions and names',
+    options: [],
+    async prove() {
+      const { proveAcme } = await import('../test/proof/acme.ts');
+      return proveAcme({ log });
+    },
+  });
+  add<object>(prove, {
     name: 'canaries',
     description: 'plant secrets and search everything a server writes for them, on each supported PostgreSQL',
     options: [],

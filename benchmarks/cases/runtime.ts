@@ -8,7 +8,7 @@ import type { Benchmark } from '../benchmark.ts';
 import { durableServer, migrateServer, onServer, versionOf } from '../subject.ts';
 
 const clients = 8;
-const transactions = 400;
+const transactions = 1600;
 
 const read = 'SELECT id FROM llama.storage_records LIMIT 1';
 const write = `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type)

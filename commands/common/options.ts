@@ -37,7 +37,7 @@ export function withTarget(command: Command): Command {
     )
     .option(
       '--url <url>',
-      'the target itself: postgresql://user@host:5432/database (with PGPASSWORD, or an Entra token); the process list shows a password in the URL',
+      'the target itself: postgresql://user@host:5432/database; the password is in PGPASSWORD or a file named by PGPASSFILE, or an Entra token is used. The process list shows a password in the URL. DATABASE_URL has the same form',
     )
     .option(
       '--host-address <ip>',

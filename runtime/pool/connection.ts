@@ -35,6 +35,9 @@ export class Connection {
   #lost: Error | undefined;
   #busySince: number | undefined;
   #isCommitting = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerMs = 0;
+  #onLate: (() => void) | undefined;
 
   private constructor(options: OpenOptions, address: string, password: () => Promise<string>) {
     const { server, applicationName } = options;
@@ -152,26 +155,49 @@ export class Connection {
    * @param isCommit never canceled on the server: a COMMIT that waits for a synchronous standby would become visible without it
    * @throws DatabaseFailure `statement/unanswered` after the deadline, `connection/lost` if the connection breaks
    */
-  async run<Result>(deadlineMs: number, statement: () => Promise<Result>, isCommit = false): Promise<Result> {
-    this.requireUsable();
-    this.#busySince = performance.now();
-    this.#bytesSeen = this.#socket.bytesRead;
-    this.#isCommitting = isCommit;
-    const answer = statement();
-    try {
-      return await within(deadlineMs, answer, () => {
+  run<Result>(deadlineMs: number, statement: () => Promise<Result>, isCommit = false): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.requireUsable();
+      this.#busySince = performance.now();
+      this.#bytesSeen = this.#socket.bytesRead;
+      this.#isCommitting = isCommit;
+      const end = () => {
+        this.#busySince = undefined;
+        this.#onLate = undefined;
+      };
+      this.#arm(deadlineMs, () => {
+        end();
         const failure = this.#unanswered(deadlineMs);
-        answer.catch(() => undefined);
         this.abandon(failure);
-        return failure;
+        reject(failure);
       });
-    } catch (error) {
-      if (this.#lost) throw this.lost(this.#lost);
-      if (isConnectionFailure(error)) throw this.lost(error);
-      throw error;
-    } finally {
-      this.#busySince = undefined;
+      // A statement that is malformed may throw at once.
+      new Promise<Result>((sent) => sent(statement())).then(
+        (result) => {
+          end();
+          resolve(result);
+        },
+        (error: unknown) => {
+          end();
+          if (this.#lost) reject(this.lost(this.#lost));
+          else reject(isConnectionFailure(error) ? this.lost(error) : error);
+        },
+      );
+    });
+  }
+
+  /** One timer per connection: refreshing it is cheaper than a new one per statement. */
+  #arm(ms: number, onLate: () => void): void {
+    this.#onLate = onLate;
+    if (this.#timer && this.#timerMs === ms) {
+      this.#timer.refresh();
+      return;
     }
+    clearTimeout(this.#timer);
+    this.#timerMs = ms;
+    this.#timer = setTimeout(() => this.#onLate?.(), ms);
+    // The socket keeps the process alive while a statement runs.
+    this.#timer.unref();
   }
 
   /** @throws DatabaseFailure `connection/lost` if the connection broke or was ended */
@@ -213,6 +239,7 @@ export class Connection {
   /** Closes the socket at once. */
   destroy(reason?: Error): void {
     this.#ended = true;
+    clearTimeout(this.#timer);
     this.#socket.destroy(reason);
   }
 
@@ -220,6 +247,7 @@ export class Connection {
   async end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    clearTimeout(this.#timer);
     const closing = this.client.end();
     await within(farewellMs, closing, () => new Error('no farewell')).catch(() => {
       closing.catch(() => undefined);
@@ -230,6 +258,7 @@ export class Connection {
   #break(reason: Error): void {
     const isNews = this.#lost === undefined && !this.#ended;
     this.#lost ??= reason;
+    clearTimeout(this.#timer);
     if (!isNews) return;
     this.#socket.destroy();
     this.#options.onLost(this, reason);

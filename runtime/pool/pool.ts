@@ -88,11 +88,16 @@ export class ConnectionPool {
   async acquire(signal?: AbortSignal): Promise<Connection> {
     if (this.#isClosed) throw closed(this.#name);
     if (signal?.aborted) throw aborted(signal);
+    return this.takeIdle() ?? this.#wait(signal);
+  }
+
+  /** Lends an idle connection, if there is one. */
+  takeIdle(): Connection | undefined {
     for (let one = this.#idle.pop(); one; one = this.#idle.pop()) {
       if (this.#isFit(one)) return one;
       this.#retire(one);
     }
-    return this.#wait(signal);
+    return undefined;
   }
 
   #wait(signal: AbortSignal | undefined): Promise<Connection> {

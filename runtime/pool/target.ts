@@ -94,7 +94,10 @@ export class Target {
    */
   async acquire(signal?: AbortSignal): Promise<Connection> {
     try {
-      const connection = await this.#breaker.execute(() => this.#pool.acquire(signal));
+      // An idle connection says nothing about whether another one could be opened, so the breaker does not count it.
+      const idle =
+        this.#breaker.state === CircuitState.Closed && !signal?.aborted ? this.#pool.takeIdle() : undefined;
+      const connection = idle ?? (await this.#breaker.execute(() => this.#pool.acquire(signal)));
       this.#watch.begin();
       return connection;
     } catch (error) {

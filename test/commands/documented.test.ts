@@ -27,6 +27,7 @@ const runBy: Readonly<Record<string, string>> = {
   migrate: 'test/commands/migrations.test.ts',
   new: 'test/commands/new.test.ts',
   'post-deploy': 'test/commands/faults.test.ts',
+  'prove acme': 'test/acme.test.ts',
   'prove canaries': 'test/runtime/encryption/canaries.test.ts',
   'prove deployments': 'test/proof/deploying.test.ts',
   'prove isolation': 'test/proof/isolation.test.ts',

@@ -76,6 +76,18 @@ describe('a transaction', () => {
     expect(() => db.tenant(id as string)).toThrow(expect.objectContaining({ code: 'tenant/missing' }));
   });
 
+  it('outlives a malformed call, whose deadline does not end the connection later', async () => {
+    const brief = new Database({ ...testbed.options, timeouts: { statement: 100 }, retry: { forMs: 0 } });
+    try {
+      const calling = brief.tenant('alpha').transaction((tx) => tx.query(null as never));
+      await expect(calling).rejects.toThrow(TypeError);
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      expect(brief.gauges['default']?.writer).toMatchObject({ total: 1, idle: 1 });
+    } finally {
+      await brief.close();
+    }
+  });
+
   it('passes the errors of statements unchanged', async () => {
     const failing = db.tenant('alpha').transaction((tx) => tx.query('SELECT 1 / 0'));
     await expect(failing).rejects.toMatchObject({ code: '22012', severity: 'ERROR' });

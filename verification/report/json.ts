@@ -1,3 +1,4 @@
+import { sources } from '../../core/sources.ts';
 import type { Report } from '../check.ts';
 import type { Verdict } from '../verdict.ts';
 
@@ -6,10 +7,12 @@ const format = 2;
 
 /** A report for programs: every check with its texts, its outcome and all findings. */
 export function reportDocument(report: Report, verdict: Verdict) {
-  const { counts, durationMs, checks } = report;
+  const { subject, counts, durationMs, checks } = report;
   return {
     ok: verdict.exitCode === 0,
     format,
+    ...subject,
+    sources: sources(),
     reasons: verdict.reasons,
     counts,
     durationMs: Math.round(durationMs),
