@@ -10,6 +10,8 @@ import { messageOf, printable } from '../core/text.ts';
 
 export interface CommandModule {
   register(program: Command): void;
+  /** Exit status of every failure, bad usage included, of a command with statuses of its own. @default - 1 or 2 */
+  readonly failureStatus?: number;
 }
 
 /** Exit status for bad usage, and for a command that could not read its target. */
@@ -39,21 +41,30 @@ export async function main(argv: readonly string[]): Promise<number> {
     .configureHelp({ minWidthToWrap: 30 })
     .configureOutput({ outputError: (text, write) => write(inOneLine(text, args)) })
     .exitOverride();
+  let failure: number | undefined;
+  const own = new Set<string>();
   try {
-    for (const name of wanted(args)) {
+    const names = wanted(args);
+    for (const name of names) {
       const module: CommandModule = await import(`./${name}.ts`);
       module.register(program);
+      if (names.length === 1) failure = module.failureStatus;
+      if (module.failureStatus !== undefined) own.add(name);
     }
-    for (const command of program.commands) inherit(command, program);
+    for (const command of program.commands)
+      inherit(command, program, own.has(command.name()) ? '' : exitCodes);
     await program.parseAsync([...args], { from: 'user' });
-    return output.lost() ? usage : Number(process.exitCode ?? 0);
+    return output.lost() ? (failure ?? usage) : Number(process.exitCode ?? 0);
   } catch (error) {
     const json = args.includes('--json');
-    if (!(error instanceof CommanderError)) return fail(error, { debug, json });
+    if (!(error instanceof CommanderError)) {
+      const status = fail(error, { debug, json });
+      return failure ?? status;
+    }
     if (error.exitCode === 0) return 0;
     // Commander has already printed the text form.
     if (json) printError({ what: error.message });
-    return usage;
+    return failure ?? usage;
   }
 }
 
@@ -86,9 +97,9 @@ function wanted(args: readonly string[]): readonly string[] {
 }
 
 /** Copies settings and help to every command. Commander itself copies them only at the time of `command()`. */
-function inherit(command: Command, program: Command): void {
-  command.copyInheritedSettings(program).addHelpText('after', exitCodes);
-  for (const child of command.commands) inherit(child, program);
+function inherit(command: Command, program: Command, statuses: string): void {
+  command.copyInheritedSettings(program).addHelpText('after', statuses);
+  for (const child of command.commands) inherit(child, program, statuses);
 }
 
 function fail(error: unknown, how: { readonly debug: boolean; readonly json: boolean }): number {

@@ -136,6 +136,27 @@ export function register(program: Command): void {
       }
     },
   });
+  add<{ readonly mutants: number; readonly record: number }>(prove, {
+    name: 'plans',
+    description:
+      'change recorded plans at random; the guard crashes on none, and finds nothing only where nothing changes',
+    options: [
+      ['--mutants <number>', 'changed plans', 20_000],
+      [
+        '--record <number>',
+        '1 first records the plans again, with Terraform and azurerm on a local Azure',
+        0,
+      ],
+    ],
+    async prove({ mutants, record }, random) {
+      const [{ provePlans }, { recordPlans }] = await Promise.all([
+        import('../test/proof/plans.ts'),
+        import('../test/pipeline/plan/recording.ts'),
+      ]);
+      if (record > 0) await recordPlans(log);
+      return provePlans({ mutants, random, log });
+    },
+  });
   add<object>(prove, {
     name: 'acme',
     description:

@@ -1,5 +1,6 @@
 /** Decides for the whole stack which plans may destroy data (docs/decisions.md, 8a and 8d). */
 import { TerraformResource, type TerraformStack } from 'cdktf';
+import { lossOnDestruction } from '../azure/loss-on-destruction.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 
 /** Plans that Terraform refuses. */
@@ -21,20 +22,6 @@ export function protectionOf({ protection }: Pick<ResolvedEnvironment, 'protecti
   return { againstDestruction, againstRemoval: againstDestruction && deletionLock !== 'lifted' };
 }
 
-/** Resource types whose destruction loses data, each with what would be lost. */
-export const protectedTypes: Readonly<Record<string, string>> = {
-  azurerm_postgresql_flexible_server: 'every database of the server, and its backups with it',
-  azurerm_postgresql_flexible_server_database: 'every row of the database',
-  azurerm_key_vault: 'the keys without which no encrypted field can be read',
-  azurerm_log_analytics_workspace: 'the audit logs',
-  azurerm_data_protection_backup_vault: 'every weekly backup',
-  azurerm_data_protection_backup_policy_postgresql_flexible_server:
-    'the retention of the weekly backups that were taken under it',
-  azurerm_data_protection_backup_instance_postgresql_flexible_server: 'the weekly backups of its server',
-  azurerm_resource_group: 'everything in the group, also what this stack does not know',
-  azurerm_management_lock: 'what keeps people and other programs from deleting any of this',
-};
-
 /**
  * Gives every resource of a protected type its `prevent_destroy`, so that no construct can forget it. Terraform accepts
  * only a constant there, and refuses the whole plan if one resource that has it would be destroyed.
@@ -42,7 +29,7 @@ export const protectedTypes: Readonly<Record<string, string>> = {
 export function protect(stack: TerraformStack, { againstDestruction }: Protection): void {
   for (const element of stack.node.findAll()) {
     if (!(element instanceof TerraformResource)) continue;
-    if (!Object.hasOwn(protectedTypes, element.terraformResourceType)) continue;
+    if (!Object.hasOwn(lossOnDestruction, element.terraformResourceType)) continue;
     const { preventDestroy = false, ...rest } = element.lifecycle ?? {};
     element.lifecycle = { ...rest, preventDestroy: preventDestroy || againstDestruction };
   }

@@ -141,7 +141,7 @@ describe('the house', () => {
     expect(circles).toEqual([]);
   });
 
-  it.each(['adopt', 'migrate', 'post-deploy', 'rollback', 'status', 'verify'])(
+  it.each(['adopt', 'migrate', 'plan', 'post-deploy', 'rollback', 'status', 'verify'])(
     'starts no server for %s: a pipeline installs none',
     (command) => {
       const reached = new Set([`commands/${command}.ts`]);

@@ -57,6 +57,13 @@ export const scenario: Scenario = {
     });
     moment = Date.now();
     await sandbox.assertEmptyPlan('the plan of the plan identity is empty');
+    // Resources that a quick rehearsal leaves out are changes of the whole stack, which the command synthesizes.
+    const judged = await sandbox.command('plan', environment, '--json');
+    sandbox.check(
+      'llama-db plan judges the plan as the plan identity, and refuses nothing',
+      judged.exitCode === (sandbox.quick ? 2 : 0),
+      () => judged.output,
+    );
     sandbox.check(
       'it read everything but the shared key of the workspace',
       refusedSince(sandbox, moment).every((line) => sharedKeys.test(line)),

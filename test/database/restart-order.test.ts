@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inOrder, refuseUnknownStandby } from '../../database/restart.ts';
+import { inOrder, refuseUnknownStandby } from '../../database/restart-order.ts';
 
 const pending = (...names: readonly string[]) =>
   (['primary', 'replica'] as const).map((which) => ({

@@ -2,11 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { lossOnDestruction } from '../../azure/loss-on-destruction.ts';
 import { parseEnvironments } from '../../environments/collection.ts';
 import { SettingsError } from '../../environments/problems.ts';
 import type { EnvironmentInput, EnvironmentSettings } from '../../environments/settings.ts';
 import { trials } from '../../rehearsal/replacements.ts';
-import { protectedTypes, protectionOf } from '../../stacks/protection.ts';
+import { protectionOf } from '../../stacks/protection.ts';
 import { production as productionInput } from '../support/settings/production.ts';
 import { staging as stagingInput } from '../support/settings/staging.ts';
 import { expression, type Stack, stackOf } from './stack.ts';
@@ -91,7 +92,7 @@ const removals: readonly (readonly [string, (input: EnvironmentInput) => void])[
 /** Every resource of a stack that holds data, by address. */
 function holders(stack: Stack): ReadonlyMap<string, unknown> {
   return new Map(
-    Object.keys(protectedTypes).flatMap((type) =>
+    Object.keys(lossOnDestruction).flatMap((type) =>
       Object.entries(stack.all(type)).map(
         ([name, block]) => [`${type}.${name}`, block['lifecycle']] as const,
       ),
@@ -126,7 +127,7 @@ describe('what holds data', () => {
       );
     expect(types.length).toBeGreaterThan(25);
     expect([...new Set(types)].sort()).toEqual(
-      [...Object.keys(protectedTypes), ...Object.keys(holdNoData)].sort(),
+      [...Object.keys(lossOnDestruction), ...Object.keys(holdNoData)].sort(),
     );
     for (const environment of environments)
       for (const type of Object.keys(stackOf(environment).document.resource))
@@ -134,7 +135,7 @@ describe('what holds data', () => {
   });
 
   it('has each of its arguments tried by a scenario', () => {
-    expect(Object.keys(trials).sort()).toEqual(Object.keys(protectedTypes).sort());
+    expect(Object.keys(trials).sort()).toEqual(Object.keys(lossOnDestruction).sort());
     for (const [type, each] of Object.entries(trials))
       expect(
         each.some(({ replaces }) => replaces),

@@ -171,6 +171,11 @@ describe('the other formats', () => {
     const document = reportDocument(report, verdictOf(report));
     expect(document).toMatchObject({ ok: false, format: 2, counts: report.counts, durationMs: 123 });
     expect(document.reasons).toEqual(['ISO-002 (high): Owners are bound']);
+    const observed = { environment: 'production', at: new Date('2026-11-27T20:00:00Z') };
+    expect(reportDocument(report, verdictOf(report), observed)).toMatchObject({
+      environment: 'production',
+      at: '2026-11-27T20:00:00.000Z',
+    });
     expect(document.checks[1]).toEqual({
       ...facts,
       id: 'PAR-009',

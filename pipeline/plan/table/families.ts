@@ -1,0 +1,61 @@
+/** Rows with the same judgement for several types, and judgements that they share. */
+import { lossOnDestruction } from '../../../azure/loss-on-destruction.ts';
+import { equal } from '../values.ts';
+import { underLock } from './children.ts';
+import { type About, fixed, type Judgement, type Row, type Source } from './row.ts';
+
+export const nothing = fixed('nothing', 'the database does not notice');
+export const unjudged = (what: string) => fixed('unknown', what);
+
+interface Family {
+  /** First part of the ids. */
+  readonly id: string;
+  readonly types: readonly string[];
+  readonly source: Source;
+}
+
+/** Rows with the same judgement for several types. The first type has the id alone. */
+export function rows(
+  { id, types, source }: Family,
+  entries: Readonly<Record<string, readonly [on: Row['on'], judge: Row['judge']]>>,
+): Row[] {
+  return types.flatMap((type, place) =>
+    Object.entries(entries).map(([name, [on, judge]]) => ({
+      id:
+        place === 0 ? `${id}/${name}` : `${id}/${name}-${type.replace(/^azurerm_/, '').replaceAll('_', '-')}`,
+      type,
+      on,
+      source,
+      judge,
+    })),
+  );
+}
+
+export const lostWith = (type: string) => lossOnDestruction[type] ?? 'its content';
+
+export const destroyed = (about: About): Judgement[] => [
+  {
+    impact: 'data-loss',
+    says: `the plan destroys it: ${lostWith(about.change.type)} ${about.change.type === 'azurerm_log_analytics_workspace' ? 'are' : 'is'} gone`,
+  },
+  ...underLock(about),
+];
+export const replacedWithLoss = (about: About): Judgement[] => [
+  { impact: 'data-loss', says: `the plan destroys and creates it: ${lostWith(about.change.type)} is gone` },
+  ...underLock(about),
+];
+
+export const weakened = (says: string, ...controls: string[]): Judgement => ({
+  impact: 'security-weakened',
+  says,
+  ...(controls.length > 0 ? { controls } : {}),
+});
+export const calm = (says: string): Judgement => ({ impact: 'online', says });
+
+/** Number of elements of a list that are only in the value before. */
+export function lostElements({ attribute: { before, after } }: About): number {
+  const [was, is] = [before, after].map((value) =>
+    Array.isArray(value) ? value : value === undefined ? [] : [value],
+  );
+  return (was ?? []).filter((one) => !(is ?? []).some((other) => equal(one, other))).length;
+}

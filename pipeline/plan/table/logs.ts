@@ -1,0 +1,125 @@
+/** Rows about logs, alerts and the budget. */
+import { numberAt } from '../../../core/json.ts';
+import { calm, destroyed, lostElements, nothing, replacedWithLoss, rows, weakened } from './families.ts';
+import { type About, type Judgement, type Row, sources, toggled } from './row.ts';
+
+function workspaceRetention({ change, attribute }: About): Judgement {
+  const [was, is] = [
+    numberAt(change.before, 'retention_in_days'),
+    numberAt(change.after, 'retention_in_days'),
+  ];
+  return attribute.isUnknown || was === undefined || is === undefined || is < was
+    ? weakened('audit logs are kept for fewer days', 'MCSB LT-6')
+    : calm('audit logs are kept for more days');
+}
+
+export const logRows: readonly Row[] = [
+  ...rows(
+    { id: 'workspace', types: ['azurerm_log_analytics_workspace'], source: sources.logs },
+    {
+      created: ['create', nothing],
+      tags: [
+        [
+          'tags',
+          'timeouts',
+          'allow_resource_only_permissions',
+          'data_collection_rule_id',
+          'reservation_capacity_in_gb_per_day',
+          'sku',
+          'identity',
+          'identity.type',
+          'identity.identity_ids',
+          'cmk_for_query_forced',
+          'workspace_id',
+          'primary_shared_key',
+          'secondary_shared_key',
+        ],
+        nothing,
+      ],
+      retention: [['retention_in_days', 'immediate_data_purge_on_30_days_enabled'], workspaceRetention],
+      quota: [
+        ['daily_quota_gb'],
+        ({ attribute: { after } }) =>
+          after === -1
+            ? calm('no log is dropped for its size')
+            : weakened('logs beyond the daily quota are dropped', 'MCSB LT-4'),
+      ],
+      access: [
+        [
+          'local_authentication_enabled',
+          'local_authentication_disabled',
+          'internet_ingestion_enabled',
+          'internet_query_enabled',
+        ],
+        () => weakened('the audit logs are reachable in another way', 'MCSB LT-5'),
+      ],
+      replaced: ['replace', replacedWithLoss],
+      removed: ['delete', destroyed],
+    },
+  ),
+  ...rows(
+    { id: 'diagnostics', types: ['azurerm_monitor_diagnostic_setting'], source: sources.monitor },
+    {
+      created: ['create', nothing],
+      tags: [['timeouts'], nothing],
+      logs: [
+        ['enabled_log', 'enabled_log.category', 'enabled_log.category_group', 'enabled_metric', 'metric'],
+        (about) =>
+          about.attribute.isUnknown || lostElements(about) > 0
+            ? weakened('fewer logs reach the workspace', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4')
+            : calm('more logs reach the workspace'),
+      ],
+      changed: [['*'], () => weakened('logs go elsewhere', 'MCSB LT-4')],
+      replaced: [
+        'replace',
+        () => weakened('no log is recorded until the setting is made again', 'MCSB LT-4'),
+      ],
+      removed: [
+        'delete',
+        () => weakened('no log is recorded any more', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4'),
+      ],
+    },
+  ),
+  ...rows(
+    {
+      id: 'alert',
+      types: [
+        'azurerm_monitor_metric_alert',
+        'azurerm_monitor_activity_log_alert',
+        'azurerm_monitor_scheduled_query_rules_alert_v2',
+        'azurerm_monitor_action_group',
+      ],
+      source: sources.monitor,
+    },
+    {
+      created: ['create', nothing],
+      enabled: [
+        ['enabled'],
+        toggled({ impact: 'nothing', says: 'the alert is on' }, weakened('the alert no longer fires'), 'off'),
+      ],
+      receivers: [
+        ['email_receiver', 'sms_receiver', 'webhook_receiver', 'action', 'action.action_group_id'],
+        (about) =>
+          about.attribute.isUnknown || lostElements(about) > 0
+            ? weakened('somebody no longer gets the alerts')
+            : { impact: 'nothing', says: 'somebody else gets the alerts too' },
+      ],
+      changed: [['*'], nothing],
+      replaced: ['replace', nothing],
+      removed: ['delete', () => weakened('nobody is alerted any more')],
+    },
+  ),
+  ...rows(
+    {
+      id: 'budget',
+      types: ['azurerm_consumption_budget_resource_group', 'azurerm_consumption_budget_subscription'],
+      source: sources.monitor,
+    },
+    {
+      created: ['create', nothing],
+      changed: [['*'], nothing],
+      replaced: ['replace', nothing],
+      removed: ['delete', nothing],
+    },
+  ),
+];

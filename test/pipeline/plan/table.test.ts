@@ -1,0 +1,370 @@
+/** Each row of the impact table has a row here: a change that the row judges, with its impact. */
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../../core/json.ts';
+import { rows } from '../../../pipeline/plan/table/index.ts';
+import { type ChangeInput, document, guarded, resource, server } from './documents.ts';
+
+/** Impacts of rows about a whole resource. The same for each type of a family. */
+const ofActions: Readonly<Record<string, string>> = {
+  'server/created': 'nothing',
+  'server/replaced': 'data-loss',
+  'server/destroyed': 'data-loss',
+  'database/created': 'online',
+  'database/replaced': 'data-loss',
+  'database/destroyed': 'data-loss',
+  'administrator/added': 'security-weakened',
+  'administrator/removed': 'online',
+  'administrator/replaced': 'security-weakened',
+  'firewall/added': 'security-weakened',
+  'firewall/removed': 'online',
+  'firewall/replaced': 'security-weakened',
+  'virtual-endpoint/created': 'nothing',
+  'virtual-endpoint/replaced': 'long-outage',
+  'virtual-endpoint/removed': 'long-outage',
+  'backup/taken': 'online',
+  'backup/removed': 'recovery-weakened',
+  'backup/replaced': 'recovery-weakened',
+  'parameter/set': 'online',
+  'parameter/reset': 'online',
+  'parameter/replaced': 'online',
+  'private-endpoint/created': 'nothing',
+  'private-endpoint/replaced': 'long-outage',
+  'private-endpoint/removed': 'long-outage',
+  'network/created': 'nothing',
+  'network/replaced': 'long-outage',
+  'network/removed': 'long-outage',
+  'security-group/created': 'nothing',
+  'security-group/replaced': 'security-weakened',
+  'security-group/removed': 'security-weakened',
+  'vault/created': 'nothing',
+  'vault/replaced': 'data-loss',
+  'vault/removed': 'data-loss',
+  'key/created': 'nothing',
+  'key/replaced': 'data-loss',
+  'key/removed': 'data-loss',
+  'template/created': 'nothing',
+  'template/replaced': 'unknown',
+  'template/removed': 'unknown',
+  'workspace/created': 'nothing',
+  'workspace/replaced': 'data-loss',
+  'workspace/removed': 'data-loss',
+  'diagnostics/created': 'nothing',
+  'diagnostics/replaced': 'security-weakened',
+  'diagnostics/removed': 'security-weakened',
+  'alert/created': 'nothing',
+  'alert/replaced': 'nothing',
+  'alert/removed': 'security-weakened',
+  'budget/created': 'nothing',
+  'budget/replaced': 'nothing',
+  'budget/removed': 'nothing',
+  'long-term-backup/created': 'nothing',
+  'long-term-backup/replaced': 'data-loss',
+  'long-term-backup/removed': 'data-loss',
+  'lock/created': 'nothing',
+  'lock/replaced': 'security-weakened',
+  'lock/removed': 'security-weakened',
+  'resource-group/created': 'nothing',
+  'resource-group/replaced': 'data-loss',
+  'resource-group/removed': 'data-loss',
+  'identity/created': 'nothing',
+  'identity/replaced': 'unknown',
+  'identity/removed': 'unknown',
+  'role/granted': 'online',
+  'role/replaced': 'long-outage',
+  'role/revoked': 'long-outage',
+};
+
+type Values = JsonObject;
+type Attribute = readonly [before: Values, after: Values, impact: string];
+
+/** Values of an update before and after, with the worst impact. */
+const ofAttributes: Readonly<Record<string, Attribute>> = {
+  'server/size': [{ sku_name: 'GP_Standard_D4s_v3' }, { sku_name: 'GP_Standard_D8s_v3' }, 'restart'],
+  'server/disk': [{ storage_mb: 524288 }, { storage_mb: 1048576 }, 'cost'],
+  'server/storage-tier': [{ storage_tier: 'P20' }, { storage_tier: 'P30' }, 'cost'],
+  'server/auto-grow': [{ auto_grow_enabled: true }, { auto_grow_enabled: false }, 'online'],
+  'server/version': [{ version: '16' }, { version: '17' }, 'long-outage'],
+  'server/standby': [
+    { high_availability: [{ mode: 'SameZone' }] },
+    { high_availability: [] },
+    'recovery-weakened',
+  ],
+  'server/standby-mode': [
+    { high_availability: [{ mode: 'SameZone' }] },
+    { high_availability: [{ mode: 'ZoneRedundant' }] },
+    'refused-by-azure',
+  ],
+  'server/zone': [{ zone: '1' }, { zone: '2' }, 'refused-by-azure'],
+  'server/standby-zone': [
+    { high_availability: [{ mode: 'ZoneRedundant', standby_availability_zone: '2' }] },
+    { high_availability: [{ mode: 'ZoneRedundant', standby_availability_zone: '3' }] },
+    'refused-by-azure',
+  ],
+  'server/backup-retention': [
+    { backup_retention_days: 14 },
+    { backup_retention_days: 7 },
+    'recovery-weakened',
+  ],
+  'server/maintenance-window': [
+    { maintenance_window: [{ start_hour: 1 }] },
+    { maintenance_window: [{ start_hour: 2 }] },
+    'nothing',
+  ],
+  'server/entra-login': [
+    { authentication: [{ active_directory_auth_enabled: true }] },
+    { authentication: [{ active_directory_auth_enabled: false }] },
+    'security-weakened',
+  ],
+  'server/password-login': [
+    { authentication: [{ password_auth_enabled: true }] },
+    { authentication: [{ password_auth_enabled: false }] },
+    'unknown',
+  ],
+  'server/authentication': [
+    { authentication: [{ tenant_id: 'a' }] },
+    { authentication: [{ tenant_id: 'b' }] },
+    'unknown',
+  ],
+  'server/administrator-login': [{}, { administrator_login: 'llama' }, 'unknown'],
+  'server/administrator-password': [
+    { administrator_password_wo_version: 1 },
+    { administrator_password_wo_version: 2 },
+    'online',
+  ],
+  'server/encryption-key': [
+    { customer_managed_key: [{ key_vault_key_id: 'a' }] },
+    { customer_managed_key: [{ key_vault_key_id: 'b' }] },
+    'online',
+  ],
+  'server/encryption-identity': [
+    { customer_managed_key: [{ primary_user_assigned_identity_id: 'a' }] },
+    { customer_managed_key: [{ primary_user_assigned_identity_id: 'b' }] },
+    'unknown',
+  ],
+  'server/identity': [
+    { identity: [{ type: 'UserAssigned', identity_ids: ['a'] }] },
+    { identity: [{ type: 'UserAssigned', identity_ids: ['b'] }] },
+    'unknown',
+  ],
+  'server/public-network': [
+    { public_network_access_enabled: false },
+    { public_network_access_enabled: true },
+    'security-weakened',
+  ],
+  'server/dns-zone': [{ private_dns_zone_id: 'a' }, { private_dns_zone_id: 'b' }, 'unknown'],
+  'server/replica-promoted': [{}, { replication_role: 'None' }, 'recovery-weakened'],
+  'server/create-mode': [{ create_mode: 'Default' }, { create_mode: 'GeoRestore' }, 'refused-by-azure'],
+  'server/cluster': [{ cluster: [{ size: 2 }] }, { cluster: [{ size: 4 }] }, 'cost'],
+  'server/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'parameter/value': [{ name: 'work_mem', value: '1' }, { name: 'work_mem', value: '8192' }, 'online'],
+  'firewall/range': [
+    { start_ip_address: '10.0.0.1', end_ip_address: '10.0.0.9' },
+    { start_ip_address: '10.0.0.1', end_ip_address: '10.0.0.10' },
+    'security-weakened',
+  ],
+  'virtual-endpoint/replica': [{ replica_server_id: 'a' }, { replica_server_id: 'b' }, 'online'],
+  'private-endpoint/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'private-endpoint/dns-zone-group': [
+    { private_dns_zone_group: [{ name: 'a' }] },
+    { private_dns_zone_group: [] },
+    'long-outage',
+  ],
+  'network/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'network/changed': [{ address_space: ['10.0.0.0/16'] }, { address_space: ['10.1.0.0/16'] }, 'unknown'],
+  'security-group/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'security-group/changed': [
+    { security_rule: [] },
+    { security_rule: [{ access: 'Allow' }] },
+    'security-weakened',
+  ],
+  'vault/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'vault/public-network': [
+    { public_network_access_enabled: false },
+    { public_network_access_enabled: true },
+    'security-weakened',
+  ],
+  'vault/firewall': [
+    { network_acls: [{ default_action: 'Deny' }] },
+    { network_acls: [{ default_action: 'Allow' }] },
+    'security-weakened',
+  ],
+  'vault/purge-protection': [
+    { purge_protection_enabled: true },
+    { purge_protection_enabled: false },
+    'recovery-weakened',
+  ],
+  'vault/roles': [
+    { rbac_authorization_enabled: true },
+    { rbac_authorization_enabled: false },
+    'security-weakened',
+  ],
+  'vault/uses': [{ enabled_for_deployment: false }, { enabled_for_deployment: true }, 'security-weakened'],
+  'vault/tier': [{ sku_name: 'premium' }, { sku_name: 'standard' }, 'security-weakened'],
+  'key/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'key/changed': [{ key_opts: ['wrapKey', 'unwrapKey'] }, { key_opts: ['wrapKey'] }, 'unknown'],
+  'template/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'template/changed': [{ template_content: 'a' }, { template_content: 'b' }, 'unknown'],
+  'workspace/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'workspace/retention': [{ retention_in_days: 365 }, { retention_in_days: 90 }, 'security-weakened'],
+  'workspace/quota': [{ daily_quota_gb: -1 }, { daily_quota_gb: 1 }, 'security-weakened'],
+  'workspace/access': [
+    { internet_query_enabled: false },
+    { internet_query_enabled: true },
+    'security-weakened',
+  ],
+  'diagnostics/tags': [{}, { timeouts: { read: '1h' } }, 'nothing'],
+  'diagnostics/logs': [
+    { enabled_log: [{ category: 'a' }, { category: 'b' }] },
+    { enabled_log: [{ category: 'a' }] },
+    'security-weakened',
+  ],
+  'diagnostics/changed': [
+    { log_analytics_workspace_id: 'a' },
+    { log_analytics_workspace_id: 'b' },
+    'security-weakened',
+  ],
+  'alert/enabled': [{ enabled: true }, { enabled: false }, 'security-weakened'],
+  'alert/receivers': [
+    { email_receiver: [{ name: 'a' }, { name: 'b' }] },
+    { email_receiver: [{ name: 'a' }] },
+    'security-weakened',
+  ],
+  'alert/changed': [{ description: 'a' }, { description: 'b' }, 'nothing'],
+  'budget/changed': [{ amount: 1 }, { amount: 2 }, 'nothing'],
+  'long-term-backup/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'long-term-backup/changed': [{ soft_delete: 'On' }, { soft_delete: 'Off' }, 'recovery-weakened'],
+  'resource-group/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+  'resource-group/owner': [{}, { managed_by: 'x' }, 'unknown'],
+  'identity/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
+};
+
+const types = new Set(rows.map(({ type }) => type));
+
+/** `network/removed-subnet` has the row of `network/removed`. */
+function familyOf(id: string): string {
+  const [family = '', name = ''] = id.split('/');
+  const known = Object.keys({ ...ofActions, ...ofAttributes }).filter((one) => one.startsWith(`${family}/`));
+  const found = known.filter(
+    (one) => name === one.slice(family.length + 1) || name.startsWith(`${one.slice(family.length + 1)}-`),
+  );
+  return found.sort((a, b) => b.length - a.length)[0] ?? id;
+}
+
+const actions = {
+  create: ['create'],
+  replace: ['delete', 'create'],
+  delete: ['delete'],
+  update: ['update'],
+} as const;
+const exists: JsonObject = { name: 'work_mem', value: '4096', role_definition_name: 'Key Vault Crypto User' };
+
+function inputOf({ type, on }: (typeof rows)[number], attribute: Attribute | undefined): ChangeInput {
+  const address = `${type}.tried`;
+  if (typeof on === 'string')
+    return {
+      type,
+      address,
+      actions: actions[on],
+      before: on === 'create' ? null : exists,
+      after: on === 'delete' ? null : { ...exists, value: '8192' },
+    };
+  const [before, after] = attribute ?? [{}, {}];
+  return { type, address, before, after };
+}
+
+describe('a row of the impact table', () => {
+  it.each(rows.map((row) => [row.id, row] as const))('%s', (id, row) => {
+    const attribute = ofAttributes[familyOf(id)];
+    const expected = typeof row.on === 'string' ? ofActions[familyOf(id)] : attribute?.[2];
+    const report = guarded(document([resource(inputOf(row, attribute))]));
+    const verdict = report.verdicts[0];
+    expect(verdict?.row).toBe(id);
+    expect(verdict?.impact).toBe(expected);
+    expect(verdict?.says).not.toMatch(/[.]$|undefined|\[object/);
+    expect(row.source.url).toMatch(/^https:\/\/(?:learn\.microsoft\.com|github\.com\/hashicorp)\//);
+    expect(row.source.dated).toMatch(/^(?:20\d\d-\d\d|v4\.55\.0)$/);
+  });
+
+  it('has an id of its own', () => {
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length);
+  });
+
+  it('has a row here that no other needs', () => {
+    const used = new Set(rows.map(({ id }) => familyOf(id)));
+    expect([...Object.keys(ofActions), ...Object.keys(ofAttributes)].filter((id) => !used.has(id))).toEqual(
+      [],
+    );
+  });
+});
+
+describe('what the table does not have', () => {
+  it('an attribute of a known type is unknown, and refused', () => {
+    const report = guarded(document([resource({ before: server, after: { ...server, brand_new: 1 } })]));
+    expect(report).toMatchObject({ impact: 'unknown', exitCode: 3, refusals: [{ rule: { id: 'GRD-005' } }] });
+  });
+
+  it('a value that is known only after the apply has the worst impact of its attribute', () => {
+    const unknown = (name: string) =>
+      guarded(document([resource({ before: server, after: server, unknown: { [name]: true } })])).impact;
+    expect(unknown('backup_retention_days')).toBe('recovery-weakened');
+    expect(unknown('storage_mb')).toBe('restart');
+    expect(unknown('public_network_access_enabled')).toBe('security-weakened');
+    expect(unknown('storage_tier')).toBe('refused-by-azure');
+    expect(unknown('version')).toBe('long-outage');
+  });
+
+  it('other types are one line with a count, and their destruction is refused', () => {
+    const type = 'azurerm_kubernetes_cluster';
+    const calm = ['a', 'b', 'c'].map((name) =>
+      resource({ type, address: `module.x.${type}.${name}`, before: { a: 1 }, after: { a: 2 } }),
+    );
+    const report = guarded(document(calm));
+    expect(report).toMatchObject({ exitCode: 2, others: { [type]: 3 }, verdicts: [], refusals: [] });
+    const destroyed = resource({
+      type,
+      address: `${type}.d`,
+      actions: ['delete'],
+      before: { a: 1 },
+      after: null,
+    });
+    expect(guarded(document([...calm, destroyed]))).toMatchObject({
+      exitCode: 3,
+      others: { [type]: 4 },
+      impact: 'unknown',
+    });
+  });
+
+  it('a request of another provider to a server is unknown', () => {
+    const azapi = (kind: string) =>
+      guarded(
+        document([
+          resource({
+            type: 'azapi_update_resource',
+            before: { type: kind, body: 1 },
+            after: { type: kind, body: 2 },
+          }),
+        ]),
+      ).impact;
+    expect(azapi('Microsoft.DBforPostgreSQL/flexibleServers@2025-08-01')).toBe('unknown');
+    expect(azapi('Microsoft.Web/sites@2024-01-01')).toBe('nothing');
+  });
+
+  it('no type of this project is outside the table', async () => {
+    const { resourceTypes } = await import('../../../azure/resource-types.ts');
+    const own = Object.values(resourceTypes).flatMap((one) =>
+      'terraform' in one ? [one.terraform.type] : [],
+    );
+    expect(own.filter((type) => !types.has(type))).toEqual([]);
+  });
+
+  it('no argument of the servers and databases is without a row', async () => {
+    const { trials } = await import('../../../rehearsal/replacements.ts');
+    const { rowOfAttribute } = await import('../../../pipeline/plan/table/index.ts');
+    const missing = Object.entries(trials).flatMap(([type, each]) =>
+      each
+        .filter(({ replaces, argument }) => !replaces && argument !== 'administrator_password_wo')
+        .flatMap(({ argument }) => (rowOfAttribute(type, argument) ? [] : [`${type}.${argument}`])),
+    );
+    expect(missing).toEqual([]);
+  });
+});

@@ -1,0 +1,122 @@
+/** The page docs/reviewing.md: its comments are those of recorded plans. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { guard } from '../../pipeline/plan/guard.ts';
+import { impacts, impactTexts } from '../../pipeline/plan/impacts.ts';
+import { renderComment } from '../../pipeline/plan/report/markdown.ts';
+import { refusalRules } from '../../pipeline/plan/rules.ts';
+import { longestDays } from '../../pipeline/plan/waivers.ts';
+
+const folder = join(import.meta.dirname, '../pipeline/plan/recorded');
+
+function commentOf(name: string): string {
+  const report = guard(readFileSync(join(folder, `${name}.json`), 'utf8'), {
+    environment: 'production',
+    isProtected: true,
+    waivers: [],
+    now: new Date('2026-11-27T12:00:00Z'),
+  });
+  // In a quotation, a heading is not one of this page.
+  return renderComment(report)
+    .trim()
+    .split('\n')
+    .map((line) => `> ${line.replace(/^#+ (.*)$/, '**$1**')}`.trimEnd())
+    .join('\n');
+}
+
+export function reviewingPage(): string {
+  return `# Reviewing a change of an environment
+
+\`llama-db plan\` says what a change does to the database before anybody approves it: a restart, an empty server, a control
+that fails afterwards. It reads Terraform's plan, so it knows what Terraform will do; a table with a source and a date per row says
+what Azure does then. It does not guess: an attribute without a row is *unknown*.
+
+\`\`\`
+npx llama-db plan production                          # synthesize, plan with Terraform, judge
+npx llama-db plan production --plan plan.json         # judge the output of terraform show -json
+npx llama-db plan production --out review             # also write the reports
+\`\`\`
+
+The command changes nothing and takes no lease on the state, so the plan identity of [bootstrap.md](bootstrap.md) suffices. With
+\`--plan\` it needs neither Azure nor Terraform.
+
+| exit status | meaning |
+|---|---|
+| 0 | nothing changes |
+| 1 | an error, or a plan that cannot be judged whole |
+| 2 | changes |
+| 3 | refused |
+
+\`--out\` writes \`comment.md\`, \`guard.html\` (one page with the chain of operations), \`guard.sarif\`, \`guard.json\` and \`plan.json\`.
+The plan holds values of the state, and the reports hold none that Terraform masks. Publish the reports, and not the plan.
+
+Pending migrations are those that the plan's post-deploy step would run. Each has its lint findings and its locks. With
+\`--released <file>\`, the schema manifest of the deployed release (\`git show <tag>:migrations/schema.json\`), the report also has the
+changes of the schema.
+
+## Impacts
+
+Worst first. A change has all impacts that apply.
+
+| impact | meaning |
+|---|---|
+${impacts.map((impact) => `| ${impactTexts[impact].title} | ${impactTexts[impact].means} |`).join('\n')}
+
+A plan of later Terraform, with an error, deferred changes, a failed check, an unknown key or an unknown action is refused with
+status 1 and a code of [faults.md](faults.md).
+
+## An online change
+
+\`work_mem\` in \`environments/production.ts\`:
+
+${commentOf('online')}
+
+## A restart
+
+\`server.sku\` one size larger, the replica first:
+
+${commentOf('restart')}
+
+## A refused replacement
+
+Another \`database.collation\`, with the lock lifted and \`preventDestroy\` off:
+
+${commentOf('refused')}
+
+## Refusals and waivers
+
+In an environment that its settings protect (\`protection.deletionLock\` or \`protection.preventDestroy\`), these rules refuse a plan:
+
+| rule | assertion | why |
+|---|---|---|
+${refusalRules.map(({ id, title, why }) => `| ${id} | ${title} | ${why} |`).join('\n')}
+
+A waiver in \`environments/waivers.json\` accepts one change. It is reviewed with the change itself:
+
+\`\`\`json
+{
+  "waivers": [
+    {
+      "environment": "production",
+      "address": "azurerm_postgresql_flexible_server_database.database",
+      "impact": "data-loss",
+      "fingerprint": "0123456789abcdef",
+      "reason": "The database is empty until the first import.",
+      "by": "name of the person who accepts it",
+      "expires": "2026-12-31"
+    }
+  ]
+}
+\`\`\`
+
+The refusal prints impact and fingerprint. The fingerprint covers the deciding values before and after, so the waiver does not cover
+the next change of the same address. A waiver reaches at most ${longestDays} days ahead.
+
+## In a pull request
+
+\`llama-db plan <environment> --post\` posts the comment on GitHub, with \`GITHUB_TOKEN\` and \`GITHUB_REPOSITORY\` of the job and the number
+from \`PULL_REQUEST\` or \`GITHUB_REF\`. It edits its earlier comment, which begins with a marker of the environment, and posts none
+if nothing changes. A fork gets no token: the command then fails with \`plan/comment-not-configured\`. For another platform, post
+\`comment.md\` by a step of its own.
+`;
+}
