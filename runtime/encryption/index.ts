@@ -25,4 +25,5 @@ export {
   sealRecord,
   sourceIndex,
 } from './records.ts';
+export { keyStoreFor, type ServerKeyStore } from './server-store.ts';
 export type { WrappingKey } from './wrapping-key.ts';
