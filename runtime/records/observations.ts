@@ -205,7 +205,7 @@ function textOrNull(value: unknown): string | null {
   return value === null ? null : String(value);
 }
 
-/** What administrators and the tenant have configured. */
+/** The configuration of a tenant, by administrators and by the tenant itself. */
 export interface TenantConfiguration {
   readonly tenantId: string;
   readonly confidenceThreshold: string | null;

@@ -1,4 +1,4 @@
-/** What the lists of all tables share: their options, their order, their pages. */
+/** The parts that the lists of all tables share: their options, their order, their pages. */
 
 import { cursorOf, type Page, type PageOptions, type Place, placeOf } from './cursor.ts';
 import { refuse } from './error.ts';

@@ -103,7 +103,7 @@ it('lists and searches what a client has written, on the replica', async () => {
   expect(row?.n).toBeGreaterThan(0);
 });
 
-it('has metrics, and refuses strangers and bad input', async () => {
+it('has metrics, and refuses unknown callers and bad input', async () => {
   const { status, body } = await call('/metrics', 'nobody');
   expect(status).toBe(200);
   expect(body).toMatch(/^llama_replica_following\{cell="default",target="near"\} 1$/m);

@@ -37,7 +37,7 @@ beforeAll(async () => {
   installed = join(application, 'node_modules/@llama-mapper/database');
   mkdirSync(installed, { recursive: true });
   await run('tar', ['-xzf', join(application, filename), '-C', installed, '--strip-components=1']);
-  for (const name of ['pg', 'cockatiel', '@types'])
+  for (const name of ['pg', 'cockatiel', '@opentelemetry', '@types'])
     symlinkSync(join(project, 'node_modules', name), join(application, 'node_modules', name));
   writeFileSync(join(application, 'package.json'), '{ "type": "module" }');
 }, 120_000);
@@ -92,6 +92,26 @@ it('encrypts in an application that has only this package and pg', async () => {
   `,
   );
   expect(JSON.parse(stdout)).toEqual({ equal: true, code: 'wrapping-key/unusable-file', type: 'function' });
+});
+
+it('stores records, and makes test databases, without the packages that only metrics need', async () => {
+  const stdout = await program(
+    'records.cjs',
+    `const { Database, fromEnvironment } = require('@llama-mapper/database');
+    const { StorageRecords } = require('@llama-mapper/database/records');
+    const { processCollector } = require('@llama-mapper/database/monitoring');
+    require('@llama-mapper/database/testing');
+    (async () => {
+      const db = new Database(fromEnvironment());
+      const records = new StorageRecords(db.tenant('packed'), { encryption: 'off' });
+      const record = { sourceDataHash: 'a'.repeat(64), mappedData: 1n, modelVersion: 'm', detectorType: 'd' };
+      const { mappedData } = await records.get(await records.insert(record));
+      const samples = await processCollector(db).collect();
+      await db.close();
+      process.stdout.write(typeof mappedData + ' ' + (samples.length > 0));
+    })();`,
+  );
+  expect(stdout).toBe('bigint true');
 });
 
 it('runs the first example of its README, which has at most ten lines and ends by itself', async () => {
@@ -155,7 +175,7 @@ it('keeps the tenant if an ES module and a CommonJS module load it in one proces
   });
 });
 
-it.each(['index', 'encryption/index'])('has the public surface of runtime/api in %s', (entry) => {
+it.each(['index', 'encryption/index', 'monitoring/index', 'records/index', 'testing/index'])('has the public surface of runtime/api in %s', (entry) => {
   const reportFolder = join(project, 'runtime/api');
   const reportFileName = `${entry.replace('/index', '')}.api.md`;
   // LLAMA_API_REPORT=write npx vitest run test/runtime/package.test.ts writes the reports anew.
