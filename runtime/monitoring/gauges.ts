@@ -3,6 +3,7 @@ import type { Database } from '../database.ts';
 import type { TargetGauges } from '../pool/target.ts';
 import type { Collector, Sample } from './families.ts';
 
+/** The collector of a Database object. */
 export function processCollector(db: Pick<Database, 'gauges'>): Collector {
   return {
     name: 'process',

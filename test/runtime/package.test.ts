@@ -175,45 +175,56 @@ it('keeps the tenant if an ES module and a CommonJS module load it in one proces
   });
 });
 
-it.each(['index', 'encryption/index', 'monitoring/index', 'records/index', 'testing/index'])('has the public surface of runtime/api in %s', (entry) => {
-  const reportFolder = join(project, 'runtime/api');
-  const reportFileName = `${entry.replace('/index', '')}.api.md`;
-  // LLAMA_API_REPORT=write npx vitest run test/runtime/package.test.ts writes the reports anew.
-  const localBuild = process.env['LLAMA_API_REPORT'] === 'write';
-  if (localBuild) mkdirSync(reportFolder, { recursive: true });
-  const result = Extractor.invoke(
-    ExtractorConfig.prepare({
-      configObject: {
-        projectFolder: join(project, 'runtime'),
-        // Declarations below node_modules would count as those of another package.
-        mainEntryPointFilePath: join(project, `runtime/dist/${entry}.d.ts`),
-        newlineKind: 'lf',
-        apiReport: { enabled: true, reportFolder, reportTempFolder: application, reportFileName },
-        docModel: { enabled: false },
-        dtsRollup: { enabled: false },
-        tsdocMetadata: { enabled: false },
-        compiler: {
-          overrideTsconfig: {
-            compilerOptions: {
-              ...{ target: 'es2022', lib: ['es2022'], module: 'nodenext', moduleResolution: 'nodenext' },
-              ...{ strict: true, skipLibCheck: true, types: ['node'] },
+it.each(['index', 'encryption/index', 'monitoring/index', 'records/index', 'testing/index'])(
+  'has the public surface of runtime/api in %s',
+  (entry) => {
+    const reportFolder = join(project, 'runtime/api');
+    const reportFileName = `${entry.replace('/index', '')}.api.md`;
+    // LLAMA_API_REPORT=write npx vitest run test/runtime/package.test.ts writes the reports anew.
+    const localBuild = process.env['LLAMA_API_REPORT'] === 'write';
+    if (localBuild) mkdirSync(reportFolder, { recursive: true });
+    const result = Extractor.invoke(
+      ExtractorConfig.prepare({
+        configObject: {
+          projectFolder: join(project, 'runtime'),
+          // Declarations below node_modules would count as those of another package.
+          mainEntryPointFilePath: join(project, `runtime/dist/${entry}.d.ts`),
+          newlineKind: 'lf',
+          apiReport: { enabled: true, reportFolder, reportTempFolder: application, reportFileName },
+          docModel: { enabled: false },
+          dtsRollup: { enabled: false },
+          tsdocMetadata: { enabled: false },
+          compiler: {
+            overrideTsconfig: {
+              compilerOptions: {
+                ...{ target: 'es2022', lib: ['es2022'], module: 'nodenext', moduleResolution: 'nodenext' },
+                ...{ strict: true, skipLibCheck: true, types: ['node'] },
+              },
+              include: [join(project, 'runtime/dist/**/*.d.ts')],
             },
-            include: [join(project, 'runtime/dist/**/*.d.ts')],
           },
         },
+        configObjectFullPath: undefined,
+        packageJsonFullPath: join(project, 'runtime/package.json'),
+      }),
+      {
+        localBuild,
+        messageCallback: (message) => {
+          message.handled = true;
+        },
       },
-      configObjectFullPath: undefined,
-      packageJsonFullPath: join(project, 'runtime/package.json'),
-    }),
-    {
-      localBuild,
-      messageCallback: (message) => {
-        message.handled = true;
-      },
-    },
-  );
-  expect(existsSync(join(reportFolder, reportFileName))).toBe(true);
-  expect(result.apiReportChanged, 'the public surface differs from runtime/api').toBe(
-    localBuild && result.apiReportChanged,
-  );
-});
+    );
+    expect(existsSync(join(reportFolder, reportFileName))).toBe(true);
+    expect(result.apiReportChanged, 'the public surface differs from runtime/api').toBe(
+      localBuild && result.apiReportChanged,
+    );
+  },
+);
+
+it('has a reference in which every public type is explained', async () => {
+  // Warnings count as errors: a type that the surface names and no entry exports, a link that leads nowhere.
+  const checking = run('npm', ['run', '--silent', 'reference', '--', '--emit', 'none'], {
+    cwd: join(project, 'runtime'),
+  });
+  expect((await checking.catch((error) => error)).stderr).toBe('');
+}, 60_000);
