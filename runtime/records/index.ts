@@ -21,5 +21,5 @@ export {
   type StorageRecord,
   serializeRecord,
 } from './record.ts';
-export { type RecordPlace, type RecordsOptions, StorageRecords } from './records.ts';
+export { type InsertOptions, type RecordPlace, type RecordsOptions, StorageRecords } from './records.ts';
 export { Timestamp } from './timestamp.ts';

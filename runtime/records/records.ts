@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { FieldEncryption } from '../encryption/field-encryption.ts';
 import { clearRecord, findableBy, openRecord, sealRecord, wantsEncryption } from '../encryption/records.ts';
 import type { TenantClient } from '../tenant/client.ts';
-import type { ReadOptions, Tenant } from '../tenant/tenant.ts';
+import type { ReadOptions, Tenant, TransactionOptions } from '../tenant/tenant.ts';
 import type { Page, PageOptions } from './cursor.ts';
 import { RecordError, refuse } from './error.ts';
 import { Fields } from './fields.ts';
@@ -21,6 +21,9 @@ export interface RecordsOptions {
   /** Fields of the metadata that `search` can find although they are encrypted. Their values are texts. @default - none */
   readonly searchable?: readonly string[];
 }
+
+/** As for `Tenant.transaction`. */
+export type InsertOptions = Pick<TransactionOptions, 'signal'>;
 
 /** Where a record is. With the time, only one partition is searched. */
 export interface RecordPlace {
@@ -79,6 +82,8 @@ const insertion = `
 
 /** Records of one insertion. Its parameters stay far below the limit of a message. */
 const largestBatch = 10_000;
+/** Each claim is a lock in the memory that all sessions of the server share. */
+const mostClaims = 1000;
 
 /** Reads and writes of a tenant's storage records. It is cheap: make one per request. */
 export class StorageRecords {
@@ -93,20 +98,20 @@ export class StorageRecords {
   }
 
   /** Inserts a record. @returns its id. @throws RecordError, EncryptionError, DatabaseFailure */
-  async insert(record: NewRecord): Promise<string> {
-    const [id = ''] = await this.insertAll([record]);
+  async insert(record: NewRecord, options: InsertOptions = {}): Promise<string> {
+    const [id = ''] = await this.insertAll([record], options);
     return id;
   }
 
   /**
-   * Inserts records with one statement, all or none. A record whose id exists already stays as it is, so a call with ids can be
-   * repeated.
+   * Inserts records with one statement, all or none. A record that exists already stays as it is, so a call with ids can be
+   * repeated: id and timestamp identify a record, and an id alone is looked for at all times.
    *
-   * @param records at most 10,000
+   * @param records at most 10,000, and at most 1,000 with an id alone
    * @returns their ids, in the same order
    * @throws RecordError with the problems of every record; EncryptionError, DatabaseFailure
    */
-  async insertAll(records: readonly NewRecord[]): Promise<string[]> {
+  async insertAll(records: readonly NewRecord[], { signal }: InsertOptions = {}): Promise<string[]> {
     const checked = checkAll(records);
     if (checked.length === 0) return [];
     const now = new Timestamp(Date.now()).toISOString();
@@ -123,7 +128,7 @@ export class StorageRecords {
         const fresh = complete.filter(({ id }) => !known.has(id));
         if (fresh.length > 0) await this.#insert(tx, fresh);
       },
-      { idempotent: true },
+      { idempotent: true, ...(signal ? { signal } : {}) },
     );
     return complete.map(({ id }) => id);
   }
@@ -324,9 +329,14 @@ function checkAll(records: readonly NewRecord[]): CheckedRecord[] {
   const fields = new Fields();
   fields.integer('the number of records', records.length, 0, largestBatch);
   refuse('batch', fields.problems);
+  const ids = new Set<string>();
   const checked = records.flatMap((record, index) => {
     try {
-      return [checkRecord(record)];
+      const found = checkRecord(record);
+      if (found.id !== undefined && ids.has(found.id))
+        fields.problems.push({ field: `records[${index}].id`, rule: 'is used once' });
+      if (found.id !== undefined) ids.add(found.id);
+      return [found];
     } catch (error) {
       if (!(error instanceof RecordError) || records.length === 1) throw error;
       fields.problems.push(
@@ -335,6 +345,8 @@ function checkAll(records: readonly NewRecord[]): CheckedRecord[] {
       return [];
     }
   });
+  const claims = checked.filter(({ id, timestamp }) => id !== undefined && timestamp === undefined);
+  fields.integer('the number of records with an id and without a timestamp', claims.length, 0, mostClaims);
   refuse('batch', fields.problems);
   return checked;
 }

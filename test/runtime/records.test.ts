@@ -118,6 +118,35 @@ describe('serialisation', () => {
     );
   });
 
+  it.each(['open', 'sealed'])(
+    'of records of the tenant %s loses nothing between insertion and reading',
+    async (tenant) => {
+      const now = Date.now();
+      const given = fc.record({
+        mappedData: tree,
+        metadata: object,
+        confidenceScore: fc.integer({ min: 0, max: 10_000 }).map((one) => (one / 10_000).toFixed(4)),
+        timestamp: fc.integer({ min: 0, max: 999 }).map((more) => new Timestamp(now, more)),
+      });
+      const records = sealed(tenant);
+      await fc.assert(
+        fc.asyncProperty(fc.array(given, { minLength: 1, maxLength: 10 }), async (all) => {
+          // A searchable field would have to be a text.
+          const wanted = all.map(({ metadata: { email: _, ...metadata }, ...one }) => ({ ...one, metadata }));
+          const ids = await records.insertAll(wanted.map((one) => record(one)));
+          for (const [place, id] of ids.entries()) {
+            const { mappedData, metadata, confidenceScore, timestamp } = (await records.get(id)) ?? {};
+            expect(
+              isDeepStrictEqual({ mappedData, metadata, confidenceScore, timestamp }, { ...wanted[place] }),
+            ).toBe(true);
+          }
+        }),
+        { numRuns: 8 },
+      );
+    },
+    60_000,
+  );
+
   it('of a whole record is the inverse of parsing', () => {
     const nullable = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: null });
     const short = (longest: number) => text.filter((one) => one !== '' && [...one].length <= longest);
@@ -318,6 +347,42 @@ describe('a batch', () => {
   });
 });
 
+describe('a batch of records with ids', () => {
+  it('uses each id once', async () => {
+    const id = randomUUID();
+    await expect(
+      clear('batch').insertAll([record({ id }), record({ id: id.toUpperCase() })]),
+    ).rejects.toMatchObject({
+      problems: [{ field: 'records[1].id', rule: 'is used once' }],
+    });
+  });
+
+  it('can be repeated as a whole', async () => {
+    const given = Array.from({ length: 50 }, (_, n) =>
+      record({ id: randomUUID(), ...(n % 2 === 0 ? { timestamp: new Date() } : {}) }),
+    );
+    for (let n = 0; n < 2; n += 1) await clear('again').insertAll(given);
+    expect((await clear('again').list()).rows).toHaveLength(50);
+  });
+
+  it('claims no more than the server has locks for', async () => {
+    const given = Array.from({ length: 1001 }, () => record({ id: randomUUID() }));
+    await expect(clear('batch').insertAll(given)).rejects.toMatchObject({ code: 'record/invalid' });
+    await clear('many').insertAll(given.slice(1));
+    await clear('many').insertAll(given.map((one) => ({ ...one, timestamp: new Date() })));
+  }, 60_000);
+
+  it('is given up with its signal', async () => {
+    const id = randomUUID();
+    await expect(
+      clear('batch').insert(record({ id }), { signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({
+      code: 'transaction/aborted',
+    });
+    expect(await clear('batch').get(id)).toBeUndefined();
+  });
+});
+
 describe('a list', () => {
   it('has every row once, in pages, although rows share a time and others are inserted meanwhile', async () => {
     const records = clear('paged');
@@ -416,6 +481,40 @@ describe('a search of metadata', () => {
     const { rows } = await clear('t3').search({ serial: 10_003 });
     expect(rows).toHaveLength(1);
     expect((await clear('t4').search({ serial: 10_003 })).rows).toEqual([]);
+  });
+});
+
+describe('llama.find_records', () => {
+  const call = (sql: string, tenant: string, values: readonly unknown[] = []) =>
+    db.tenant(tenant).read((tx) => tx.query(sql, [...values]));
+
+  it('needs a tenant', async () => {
+    const [one] = await Promise.all([testbed.connect(testbed.login)]);
+    await expect(
+      one.query("SELECT llama.find_records('{}', '-infinity', 'infinity', NULL, NULL, 1)"),
+    ).rejects.toMatchObject({ code: '22023' });
+  });
+
+  it('follows the tenant of the transaction, which a plan of another one does not change', async () => {
+    for (const tenant of ['t0', 't1', 't0', 't2', 't3', 't1', 't0']) {
+      const { rows } = await call(
+        `SELECT DISTINCT r.tenant_id AS tenant FROM llama.find_records('{}', '-infinity', 'infinity', NULL, NULL, 20) AS f
+           JOIN llama.storage_records AS r ON r.id = f.record_id`,
+        tenant,
+      );
+      expect(rows).toEqual([{ tenant }]);
+    }
+  });
+
+  it('is not for other roles', async () => {
+    for (const role of ['analytics_role', 'maintenance_role', 'import_writer']) {
+      const { rows } = await superuser.query(
+        `SELECT has_function_privilege($1, p.oid, 'EXECUTE') AS may FROM pg_proc AS p
+          WHERE p.oid = 'llama.find_records'::regproc`,
+        [role],
+      );
+      expect([role, rows[0]?.may]).toEqual([role, false]);
+    }
   });
 });
 
