@@ -6,7 +6,7 @@ import { RecordError, refuse } from './error.ts';
 import { type DecimalInput, Fields } from './fields.ts';
 import { decode, type JsonObject, type StoredJson } from './json.ts';
 import { objectOf, score } from './record.ts';
-import { pageOf, pageQuery, rangeOf, timeColumn, timeOf } from './rows.ts';
+import { pageOf, pageQuery, rangeOf, textColumn, timeOf } from './rows.ts';
 import { Timestamp } from './timestamp.ts';
 
 export interface NewExecution {
@@ -93,6 +93,8 @@ const metricColumns: readonly Column[] = [
     ['metadata', 'jsonb'],
   ] as const),
 ];
+/** Types that are read as text: the application may have replaced the parsers of the driver. */
+const texts: ReadonlySet<string> = new Set(['timestamptz', 'jsonb', 'numeric']);
 const metricValue = { whole: 4, places: 6 } as const;
 const longestInteger = 2 ** 31 - 1;
 const optional = <Result>(value: unknown, check: () => Result): Result | null =>
@@ -154,7 +156,7 @@ export class Observations {
       metricType: String(row['metric_type']),
       metricValue: String(row['metric_value']),
       timestamp: timeOf(row.timestamp),
-      metadata: decode((row['metadata'] ?? {}) as StoredJson) as JsonObject,
+      metadata: jsonOf(row['metadata']),
     }));
   }
 
@@ -190,15 +192,17 @@ export class Observations {
     open: (row: Row) => Result,
   ): Promise<Page<Result>> {
     const range = rangeOf(options);
-    const selected = columns
-      .map(([name, type]) => (type === 'timestamptz' ? timeColumn(name) : name))
-      .join(', ');
+    const selected = columns.map(([name, type]) => (texts.has(type) ? textColumn(name) : name)).join(', ');
     const rows = await this.#tenant.read(
       async (tx) => (await tx.query<Row>(pageQuery(table, selected, this.#tenant.id, range))).rows,
       options,
     );
     return pageOf(rows.map(open), range.limit);
   }
+}
+
+function jsonOf(value: unknown): JsonObject {
+  return decode(JSON.parse(String(value ?? '{}')) as StoredJson) as JsonObject;
 }
 
 function textOrNull(value: unknown): string | null {
@@ -237,7 +241,7 @@ export async function tenantConfiguration(
   const { rows } = await tenant.read(
     (tx) =>
       tx.query<Row>(
-        `SELECT *, ${timeColumn('created_at')}, ${timeColumn('updated_at')} FROM llama.tenant_configs WHERE tenant_id = $1`,
+        `SELECT *, ${['confidence_threshold', 'custom_taxonomy_mappings', 'created_at', 'updated_at'].map(textColumn).join(', ')} FROM llama.tenant_configs WHERE tenant_id = $1`,
         [tenant.id],
       ),
     options,
@@ -252,7 +256,7 @@ export async function tenantConfiguration(
     storageRetentionDays: row['storage_retention_days'] as number | null,
     encryptionEnabled: row['encryption_enabled'] === true,
     auditLevel: row['audit_level'] as TenantConfiguration['auditLevel'],
-    customTaxonomyMappings: decode((row['custom_taxonomy_mappings'] ?? {}) as StoredJson) as JsonObject,
+    customTaxonomyMappings: jsonOf(row['custom_taxonomy_mappings']),
     createdAt: timeOf(String(row['created_at'])),
     updatedAt: timeOf(String(row['updated_at'])),
   };

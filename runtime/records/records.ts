@@ -9,7 +9,7 @@ import { RecordError, refuse } from './error.ts';
 import { Fields } from './fields.ts';
 import { decode, type JsonObject, type StoredJson } from './json.ts';
 import { type CheckedRecord, checkRecord, type NewRecord, objectOf, type StorageRecord } from './record.ts';
-import { pageOf, pageQuery, rangeOf, timeColumn, timeOf } from './rows.ts';
+import { pageOf, pageQuery, rangeOf, textColumn, timeOf } from './rows.ts';
 import { Timestamp } from './timestamp.ts';
 
 export interface RecordsOptions {
@@ -36,12 +36,12 @@ interface Row {
   readonly id: string;
   readonly tenant_id: string;
   readonly source_data_hash: string;
-  readonly mapped_data: StoredJson;
+  readonly mapped_data: string;
   readonly model_version: string;
   readonly detector_type: string;
   readonly confidence_score: string | null;
   readonly timestamp: string;
-  readonly metadata: { readonly [key: string]: StoredJson } | null;
+  readonly metadata: string | null;
   readonly s3_key: string | null;
   readonly encrypted: boolean | null;
   readonly correlation_id: string | null;
@@ -52,9 +52,10 @@ interface Row {
 }
 
 const table = 'llama.storage_records';
-const columns = `id, tenant_id, source_data_hash, mapped_data, model_version, detector_type,
-  confidence_score::text AS confidence_score, ${timeColumn('timestamp')}, metadata, s3_key, encrypted, correlation_id,
-  ${timeColumn('created_at')}, ${timeColumn('updated_at')}, azure_region, backup_status`;
+// JSON as text: the application may have replaced the parsers of the driver.
+const columns = `id, tenant_id, source_data_hash, mapped_data::text AS mapped_data, model_version, detector_type,
+  confidence_score::text AS confidence_score, ${textColumn('timestamp')}, metadata::text AS metadata, s3_key, encrypted, correlation_id,
+  ${textColumn('created_at')}, ${textColumn('updated_at')}, azure_region, backup_status`;
 
 /** Columns of an insertion with the types of their arrays, in the order of the statement. */
 const inserted = {
@@ -300,9 +301,14 @@ export class StorageRecords {
 
   /** @throws EncryptionError for an encrypted record that cannot be decrypted */
   async #open(row: Row): Promise<StorageRecord> {
+    const stored = {
+      ...{ tenant_id: row.tenant_id, id: row.id },
+      mapped_data: JSON.parse(row.mapped_data),
+      metadata: row.metadata === null ? null : JSON.parse(row.metadata),
+    };
     const content = this.#encryption
-      ? await openRecord(this.#encryption, row)
-      : { mappedData: row.mapped_data, metadata: row.metadata };
+      ? await openRecord(this.#encryption, stored)
+      : { mappedData: stored.mapped_data, metadata: stored.metadata };
     return {
       id: row.id,
       tenantId: row.tenant_id,

@@ -57,8 +57,8 @@ export function pageOf<Row extends { readonly id: string; readonly timestamp: Ti
   return { rows: page, next: last && cursorOf(last) };
 }
 
-/** A column as text with its microseconds; the driver's Date would lose them. */
-export const timeColumn = (name: string) => `"${name}"::text AS "${name}"`;
+/** A column as text: a time with its microseconds, which the driver's Date would lose. */
+export const textColumn = (name: string) => `"${name}"::text AS "${name}"`;
 
 /** @throws RecordError for a time that no Date has, such as infinity */
 export function timeOf(text: string): Timestamp {

@@ -279,6 +279,17 @@ describe('a record', () => {
     expect(found?.timestamp.toISOString()).toBe(given.timestamp.toISOString());
   });
 
+  it('comes back the same if the application has replaced the parsers of the driver', async () => {
+    const id = await clear('open').insert(record({ confidenceScore: '0.5', metadata: { n: 1 } }));
+    const before = await clear('open').get(id);
+    const types = [1114, 1184, 1700, 3802];
+    const parsers = types.map((type) => pg.types.getTypeParser(type));
+    for (const type of types) pg.types.setTypeParser(type, () => 'replaced');
+    const after = await clear('open').get(id);
+    for (const [place, type] of types.entries()) pg.types.setTypeParser(type, parsers[place] as never);
+    expect(after).toEqual(before);
+  });
+
   it('is found by id and time, to the microsecond or by the millisecond of a Date', async () => {
     const records = clear('open');
     const day = new Date().toISOString().slice(0, 10);
