@@ -2,11 +2,11 @@ import { createServer } from 'node:http';
 import { isIP } from 'node:net';
 import { type Command, InvalidArgumentError } from 'commander';
 import { Fault } from '../core/fault.ts';
+import { interruptible, untilAborted } from '../core/interrupts.ts';
 import type { Reporter } from '../core/report.ts';
 import { messageOf } from '../core/text.ts';
 import { type Connection, connect } from '../database/connection.ts';
 import type { Target } from '../database/target.ts';
-import { interruptible, untilAborted } from '../rehearsal/terminal.ts';
 import {
   AzureMonitor,
   type Collector,
