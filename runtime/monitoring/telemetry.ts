@@ -5,6 +5,8 @@
  */
 import {
   type Attributes,
+  context,
+  createNoopMeter,
   type Histogram,
   type MeterProvider,
   metrics,
@@ -37,40 +39,54 @@ export interface Trace {
   attempt(server: TracedServer): void;
 }
 
+/** A proxy: it becomes the tracer of an SDK that is registered later. */
+const tracer = trace.getTracer(scope);
+const silent: Trace = { attempt: () => undefined };
+
 /** Reports `work`, all its attempts together, as one INTERNAL span, which surrounds the spans of its statements. */
-export function traced<Result>(
-  { tenant, isReadOnly, cell }: Traced,
+export function traced<Result>(about: Traced, work: (trace: Trace) => Promise<Result>): Promise<Result> {
+  const attributes = {
+    'db.system.name': 'postgresql',
+    'llama.cell': about.cell,
+    'llama.transaction.read_only': about.isReadOnly,
+  };
+  const name = about.isReadOnly ? 'llama.read' : 'llama.transaction';
+  const span = tracer.startSpan(name, {
+    kind: SpanKind.INTERNAL,
+    attributes: { ...attributes, 'llama.tenant': about.tenant },
+  });
+  const measured = durations();
+  // Without an SDK, a transaction costs nothing more.
+  if (!measured && !span.isRecording()) return work(silent);
+  const within = trace.setSpan(context.active(), span);
+  return context.with(within, () => reported(span, measured, attributes, work));
+}
+
+async function reported<Result>(
+  span: Span,
+  measured: Histogram | undefined,
+  attributes: Attributes,
   work: (trace: Trace) => Promise<Result>,
 ): Promise<Result> {
   const start = performance.now();
-  let shared: Attributes = {
-    'db.system.name': 'postgresql',
-    'llama.cell': cell,
-    'llama.transaction.read_only': isReadOnly,
-  };
+  let shared = attributes;
   let attempts = 0;
-  const attributes = { ...shared, 'llama.tenant': tenant };
-  const name = isReadOnly ? 'llama.read' : 'llama.transaction';
-  return trace
-    .getTracer(scope)
-    .startActiveSpan(name, { kind: SpanKind.INTERNAL, attributes }, async (span) => {
-      const attempt = ({ host, port, database }: TracedServer) => {
-        attempts += 1;
-        const server = { 'server.address': host, 'server.port': port, 'db.namespace': database };
-        shared = { ...shared, ...server };
-        span.setAttributes({ ...server, 'llama.transaction.attempts': attempts });
-      };
-      try {
-        return await work({ attempt });
-      } catch (error) {
-        shared = { ...shared, 'error.type': errorType(error) };
-        fail(span, error);
-        throw error;
-      } finally {
-        span.end();
-        durations()?.record((performance.now() - start) / 1000, shared);
-      }
-    });
+  const attempt = ({ host, port, database }: TracedServer) => {
+    attempts += 1;
+    const server = { 'server.address': host, 'server.port': port, 'db.namespace': database };
+    shared = { ...shared, ...server };
+    span.setAttributes({ ...server, 'llama.transaction.attempts': attempts });
+  };
+  try {
+    return await work({ attempt });
+  } catch (error) {
+    shared = { ...shared, 'error.type': errorType(error) };
+    fail(span, error);
+    throw error;
+  } finally {
+    span.end();
+    measured?.record((performance.now() - start) / 1000, shared);
+  }
 }
 
 /** The message stays out: an error of the application can contain data of the tenant. */
@@ -89,12 +105,16 @@ function errorType(error: unknown): string {
 }
 
 let histogram: { readonly provider: MeterProvider; readonly made: Histogram } | undefined;
+/** The provider of this interface itself, which records nothing. */
+const nothing = createNoopMeter().constructor;
 
 /** An SDK can be registered later than this module is loaded, and the interface has no proxy for meters. */
 function durations(): Histogram | undefined {
   const provider = metrics.getMeterProvider();
   if (histogram?.provider !== provider) {
-    const made = provider.getMeter(scope).createHistogram('llama.transaction.duration', {
+    const meter = provider.getMeter(scope);
+    if (meter.constructor === nothing) return undefined;
+    const made = meter.createHistogram('llama.transaction.duration', {
       unit: 's',
       description: 'Duration of a transaction of a tenant, with all its attempts',
       advice: { explicitBucketBoundaries: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10] },
