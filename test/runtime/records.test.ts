@@ -1,255 +1,25 @@
-// Duration: 12 s
+// Duration: 8 s
 /** Storage records, observations and configurations of tenants, on a real server. */
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
-import fc from 'fast-check';
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FieldEncryption, keyStoreOf, LocalKey } from '../../runtime/encryption/index.ts';
-import { Database } from '../../runtime/index.ts';
 import {
   configureTenant,
-  type JsonValue,
-  type NewRecord,
   Observations,
-  parseRecord,
-  RecordError,
-  StorageRecords,
   serializeRecord,
   Timestamp,
   tenantConfiguration,
 } from '../../runtime/records/index.ts';
-import { decode, encode } from '../../runtime/records/json.ts';
-import { type ApplicationDatabase, applicationDatabase } from './fixture.ts';
+import { hash, type RecordsFixture, record, startRecords } from './record-fixture.ts';
 
-let testbed: ApplicationDatabase;
-let db: Database;
-let superuser: pg.Client;
-let keys: pg.Pool;
-let encryption: FieldEncryption;
+let on: RecordsFixture;
+const clear = (tenant: string) => on.clear(tenant);
+const sealed = (tenant: string) => on.sealed(tenant);
 
 beforeAll(async () => {
-  testbed = await applicationDatabase();
-  db = new Database(testbed.options);
-  superuser = await testbed.connect('superuser');
-  await superuser.query("SET TimeZone = 'UTC'");
-  keys = new pg.Pool({ ...testbed.connection(testbed.login), max: 2 });
-  encryption = new FieldEncryption({ store: keyStoreOf(keys), wrapping: new LocalKey([randomBytes(32)]) });
-  await superuser.query(
-    `INSERT INTO llama.tenant_configs (tenant_id, encryption_enabled)
-     VALUES ('open', false), ('sealed', true), ('configured', false)`,
-  );
+  on = await startRecords();
 });
-
-afterAll(async () => {
-  encryption?.close();
-  await keys?.end();
-  await db?.close();
-  await testbed?.drop();
-});
-
-const hash = (text: string) => createHash('sha256').update(text).digest('hex');
-const record = (more: Partial<NewRecord> = {}): NewRecord => ({
-  sourceDataHash: hash('source'),
-  mappedData: { category: 'pii', count: 10n ** 30n },
-  modelVersion: 'mapper-1',
-  detectorType: 'email',
-  ...more,
-});
-const clear = (tenant: string) => new StorageRecords(db.tenant(tenant), { encryption: 'off' });
-const sealed = (tenant: string) =>
-  new StorageRecords(db.tenant(tenant), { encryption, searchable: ['email'] });
-
-describe('serialisation', () => {
-  const text = fc.string({ unit: 'binary' }).filter((one) => !one.includes('\0'));
-  const key = fc.oneof(
-    text,
-    fc.constantFrom('$bigint', '$date', '$enc', '$search', '$$x', '__proto__', 'constructor'),
-  );
-  const time = fc
-    .tuple(
-      fc.date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true }),
-      fc.integer({ min: 0, max: 999 }),
-    )
-    .map(([date, more]) => new Timestamp(date.getTime(), more));
-  const { tree } = fc.letrec<{ tree: JsonValue }>((tie) => ({
-    tree: fc.oneof(
-      { depthSize: 'small' },
-      fc.constant(null),
-      fc.boolean(),
-      fc.double({ noNaN: true, noDefaultInfinity: true }).map((one) => (one === 0 ? 0 : one)),
-      text,
-      fc.bigInt(),
-      time.filter(({ microseconds }) => microseconds > 0),
-      time.map((one) => new Date(one.getTime())),
-      fc.array(tie('tree')),
-      fc.dictionary(key, tie('tree'), { noNullPrototype: true }),
-    ),
-  }));
-  const object = fc.dictionary(key, tree, { noNullPrototype: true });
-
-  it('of JSON columns loses nothing', () => {
-    fc.assert(
-      fc.property(tree, (value) => {
-        const problems: never[] = [];
-        const stored = JSON.stringify(encode(value, 'value', problems));
-        expect(problems).toEqual([]);
-        expect(isDeepStrictEqual(decode(JSON.parse(stored)), value)).toBe(true);
-      }),
-      { numRuns: 500 },
-    );
-  });
-
-  it('of JSON columns loses nothing in the server either', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(object, { maxLength: 20 }), async (values) => {
-        const stored = values.map((value) => JSON.stringify(encode(value, 'value', [])));
-        const { rows } = await superuser.query('SELECT v::jsonb AS v FROM unnest($1::text[]) AS u (v)', [
-          stored,
-        ]);
-        expect(
-          isDeepStrictEqual(
-            rows.map(({ v }) => decode(v)),
-            values,
-          ),
-        ).toBe(true);
-      }),
-      { numRuns: 50 },
-    );
-  });
-
-  it.each(['open', 'sealed'])(
-    'of records of the tenant %s loses nothing between insertion and reading',
-    async (tenant) => {
-      const now = Date.now();
-      const given = fc.record({
-        mappedData: tree,
-        metadata: object,
-        confidenceScore: fc.integer({ min: 0, max: 10_000 }).map((one) => (one / 10_000).toFixed(4)),
-        timestamp: fc.integer({ min: 0, max: 999 }).map((more) => new Timestamp(now, more)),
-      });
-      const records = sealed(tenant);
-      await fc.assert(
-        fc.asyncProperty(fc.array(given, { minLength: 1, maxLength: 10 }), async (all) => {
-          // A searchable field would have to be a text.
-          const wanted = all.map(({ metadata: { email: _, ...metadata }, ...one }) => ({ ...one, metadata }));
-          const ids = await records.insertAll(wanted.map((one) => record(one)));
-          for (const [place, id] of ids.entries()) {
-            const { mappedData, metadata, confidenceScore, timestamp } = (await records.get(id)) ?? {};
-            expect(
-              isDeepStrictEqual({ mappedData, metadata, confidenceScore, timestamp }, { ...wanted[place] }),
-            ).toBe(true);
-          }
-        }),
-        { numRuns: 8 },
-      );
-    },
-    60_000,
-  );
-
-  it('of a whole record is the inverse of parsing', () => {
-    const nullable = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: null });
-    const short = (longest: number) => text.filter((one) => one !== '' && [...one].length <= longest);
-    const whole = fc.record({
-      id: fc.uuid(),
-      tenantId: short(100),
-      sourceDataHash: fc
-        .uint8Array({ minLength: 32, maxLength: 32 })
-        .map((one) => Buffer.from(one).toString('hex')),
-      mappedData: tree,
-      modelVersion: short(100),
-      detectorType: short(50),
-      confidenceScore: nullable(fc.integer({ min: 0, max: 10_000 }).map((one) => (one / 10_000).toFixed(4))),
-      timestamp: time,
-      metadata: object,
-      s3Key: nullable(short(500)),
-      encrypted: fc.boolean(),
-      correlationId: nullable(fc.uuid()),
-      createdAt: time,
-      updatedAt: time,
-      azureRegion: nullable(short(50)),
-      backupStatus: fc.constantFrom('pending' as const, 'completed' as const, 'failed' as const),
-    });
-    fc.assert(
-      fc.property(whole, (one) => {
-        const parsed = parseRecord(JSON.parse(JSON.stringify(serializeRecord(one))));
-        expect(isDeepStrictEqual(parsed, { ...one })).toBe(true);
-      }),
-      { numRuns: 200 },
-    );
-  });
-
-  it.each([
-    ['2026-02-30T00:00:00Z'],
-    ['2026-01-31T12:00:00'],
-    ['2026-13-01T00:00:00Z'],
-    ['2026-01-31T12:00:00.1234567Z'],
-    ['infinity'],
-    ['0000-01-01T00:00:00Z'],
-  ])('refuses %s as a time', (text) => {
-    expect(() => Timestamp.of(text)).toThrow(expect.objectContaining({ code: 'record/not-a-time' }));
-  });
-});
-
-describe('validation', () => {
-  const problemsOf = async (more: object) => {
-    const error = await clear('open')
-      .insert(record(more))
-      .catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(RecordError);
-    return (error as RecordError).problems.map(({ field }) => field);
-  };
-  const circle: Record<string, unknown> = {};
-  circle['self'] = circle;
-
-  it.each([
-    ['an id that is not a uuid', { id: 'x' }, ['id']],
-    ['a short hash', { sourceDataHash: 'abc' }, ['sourceDataHash']],
-    ['no model version', { modelVersion: '' }, ['modelVersion']],
-    ['a long detector type', { detectorType: 'd'.repeat(51) }, ['detectorType']],
-    ['a score above 1', { confidenceScore: 1.01 }, ['confidenceScore']],
-    ['a negative score', { confidenceScore: '-0.1' }, ['confidenceScore']],
-    ['a decimal that the column would round', { confidenceScore: '0.12345' }, ['confidenceScore']],
-    ['NaN', { confidenceScore: Number.NaN }, ['confidenceScore']],
-    ['an impossible time', { timestamp: new Date(Number.NaN) }, ['timestamp']],
-    ['metadata that is a list', { metadata: [] }, ['metadata']],
-    ['metadata that is a date', { metadata: new Date() }, ['metadata']],
-    ['content without JSON form', { mappedData: { a: [() => 1] } }, ['mappedData.a[0]']],
-    ['content with a Map', { mappedData: new Map() }, ['mappedData']],
-    ['no content', { mappedData: undefined }, ['mappedData']],
-    ['an infinite number', { mappedData: { a: Number.POSITIVE_INFINITY } }, ['mappedData.a']],
-    ['a NUL character', { mappedData: { a: 'x\0' } }, ['mappedData.a']],
-    ['half a surrogate pair', { metadata: { a: '\ud800' } }, ['metadata.a']],
-    [
-      'several at once',
-      { id: 1, correlationId: 'c', azureRegion: '' },
-      ['id', 'correlationId', 'azureRegion'],
-    ],
-  ])('refuses %s before the server sees it', async (_, more, fields) => {
-    expect(await problemsOf(more)).toEqual(fields);
-  });
-
-  it('refuses a circle', async () => {
-    expect(await problemsOf({ mappedData: circle })).toHaveLength(1);
-  });
-
-  it('names the record of a batch, and writes none of it', async () => {
-    const id = randomUUID();
-    const all = [record({ id }), record({ modelVersion: '' })];
-    await expect(clear('open').insertAll(all)).rejects.toMatchObject({
-      code: 'record/invalid',
-      problems: [{ field: 'records[1].modelVersion' }],
-    });
-    expect(await clear('open').get(id)).toBeUndefined();
-  });
-
-  it('quotes no value', async () => {
-    const error = await clear('open')
-      .insert(record({ sourceDataHash: 'secret of a tenant' }))
-      .catch((reason: unknown) => String(reason));
-    expect(error).not.toContain('secret');
-  });
-});
+afterAll(() => on?.stop());
 
 describe('a record', () => {
   it('comes back with every field', async () => {
@@ -309,7 +79,7 @@ describe('a record', () => {
     const other = randomUUID();
     for (const modelVersion of ['first', 'second'])
       await clear('open').insert(record({ id: other, timestamp, modelVersion }));
-    const { rows } = await superuser.query(
+    const { rows } = await on.superuser.query(
       'SELECT model_version FROM llama.storage_records WHERE id = ANY ($1)',
       [[id, other]],
     );
@@ -317,7 +87,7 @@ describe('a record', () => {
   });
 
   it('has the region of the column if it has none of its own', async () => {
-    const { rows } = await superuser.query(
+    const { rows } = await on.superuser.query(
       `SELECT column_default AS usual FROM information_schema.columns
         WHERE table_schema = 'llama' AND table_name = 'storage_records' AND column_name = 'azure_region'`,
     );
@@ -326,7 +96,7 @@ describe('a record', () => {
   });
 
   it('has a field for every column of the table', async () => {
-    const { rows } = await superuser.query(
+    const { rows } = await on.superuser.query(
       `SELECT column_name AS name FROM information_schema.columns
         WHERE table_schema = 'llama' AND table_name = 'storage_records' ORDER BY 1`,
     );
@@ -337,9 +107,9 @@ describe('a record', () => {
 
 describe('a batch', () => {
   it('is one statement', async () => {
-    await superuser.query('SELECT extensions.pg_stat_statements_reset()').catch(() => undefined);
+    await on.superuser.query('SELECT extensions.pg_stat_statements_reset()').catch(() => undefined);
     const statements: string[] = [];
-    await db.tenant('batch').transaction(async (tx) => {
+    await on.db.tenant('batch').transaction(async (tx) => {
       const query = tx.query.bind(tx);
       Object.assign(tx, {
         query: (...given: Parameters<typeof query>) => {
@@ -351,7 +121,7 @@ describe('a batch', () => {
       await clear('batch').insertAll(Array.from({ length: 1000 }, () => record()));
     });
     expect(statements.filter((one) => /insert/i.test(one))).toHaveLength(1);
-    const { rows } = await superuser.query(
+    const { rows } = await on.superuser.query(
       "SELECT count(*)::int AS n FROM llama.storage_records WHERE tenant_id = 'batch'",
     );
     expect(rows).toEqual([{ n: 1000 }]);
@@ -438,97 +208,6 @@ describe('a list', () => {
   });
 });
 
-describe('a search of metadata', () => {
-  it('finds what contains the fields, of this tenant alone, in pages', async () => {
-    const given = Array.from({ length: 5 }, (_, n) =>
-      record({ metadata: { kind: 'rare', n, deep: { x: [1, 2] } } }),
-    );
-    await clear('open').insertAll(given);
-    await clear('other').insertAll(given);
-    const first = await clear('open').search({ kind: 'rare', deep: { x: [2] } }, { limit: 3 });
-    expect(first.rows).toHaveLength(3);
-    const { next = '' } = first;
-    const rest = await clear('open').search({ kind: 'rare' }, { after: next });
-    expect(rest.rows).toHaveLength(2);
-    const all = [...first.rows, ...rest.rows];
-    expect(all.map(({ metadata }) => metadata['n']).sort()).toEqual([0, 1, 2, 3, 4]);
-    expect(all.every(({ tenantId }) => tenantId === 'open')).toBe(true);
-    expect((await clear('open').search({ kind: 'common' })).rows).toEqual([]);
-  });
-
-  it('uses the index of the metadata as the application, under row-level security', async () => {
-    await superuser.query('SET session_replication_role = replica');
-    await superuser.query(
-      `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type, metadata)
-       SELECT 't' || n % 5, 'h', '{}', 'm', 'd', jsonb_build_object('serial', n, 'kind', 'k' || n % 7)
-         FROM generate_series(1, 15000) AS n`,
-    );
-    await superuser.query('RESET session_replication_role');
-    await superuser.query('ANALYZE llama.storage_records');
-    await superuser.query(
-      `LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on;
-       SET auto_explain.log_level = notice`,
-    );
-    await superuser.query(`SET SESSION AUTHORIZATION ${testbed.login.user}`);
-    const plans: string[] = [];
-    superuser.on('notice', ({ message }) => plans.push(String(message)));
-    const planOf = async (sql: string) => {
-      plans.length = 0;
-      await superuser.query(`BEGIN; SET LOCAL app.current_tenant_id = 't3'`);
-      const { rowCount } = await superuser.query(sql);
-      await superuser.query('COMMIT');
-      return { rowCount, plan: plans.join('\n') };
-    };
-    const direct = await planOf(
-      `SELECT id FROM llama.storage_records WHERE tenant_id = 't3' AND metadata @> '{"serial": 10003}'`,
-    );
-    const search = await planOf(
-      `SELECT record_id FROM llama.find_records('{"serial": 10003}', '-infinity', 'infinity', NULL, NULL, 101)`,
-    );
-    await superuser.query('RESET SESSION AUTHORIZATION');
-    expect([direct.rowCount, search.rowCount]).toEqual([1, 1]);
-    expect(direct.plan).not.toMatch(/metadata_(gin|idx)/);
-    expect(search.plan).toMatch(/Bitmap Index Scan on \w*metadata\w*/);
-    const { rows } = await clear('t3').search({ serial: 10_003 });
-    expect(rows).toHaveLength(1);
-    expect((await clear('t4').search({ serial: 10_003 })).rows).toEqual([]);
-  });
-});
-
-describe('llama.find_records', () => {
-  const call = (sql: string, tenant: string, values: readonly unknown[] = []) =>
-    db.tenant(tenant).read((tx) => tx.query(sql, [...values]));
-
-  it('needs a tenant', async () => {
-    const [one] = await Promise.all([testbed.connect(testbed.login)]);
-    await expect(
-      one.query("SELECT llama.find_records('{}', '-infinity', 'infinity', NULL, NULL, 1)"),
-    ).rejects.toMatchObject({ code: '22023' });
-  });
-
-  it('follows the tenant of the transaction, which a plan of another one does not change', async () => {
-    for (const tenant of ['t0', 't1', 't0', 't2', 't3', 't1', 't0']) {
-      const { rows } = await call(
-        `SELECT DISTINCT r.tenant_id AS tenant FROM llama.find_records('{}', '-infinity', 'infinity', NULL, NULL, 20) AS f
-           JOIN llama.storage_records AS r ON r.id = f.record_id`,
-        tenant,
-      );
-      expect(rows).toEqual([{ tenant }]);
-    }
-  });
-
-  it('is not for other roles', async () => {
-    for (const role of ['analytics_role', 'maintenance_role', 'import_writer']) {
-      const { rows } = await superuser.query(
-        `SELECT has_function_privilege($1, p.oid, 'EXECUTE') AS may FROM pg_proc AS p
-          WHERE p.oid = 'llama.find_records'::regproc`,
-        [role],
-      );
-      expect([role, rows[0]?.may]).toEqual([role, false]);
-    }
-  });
-});
-
 describe('encryption', () => {
   it('is invisible to the caller, and complete in the database', async () => {
     const given = record({
@@ -539,7 +218,7 @@ describe('encryption', () => {
     const id = await sealed('sealed').insert(given);
     const found = await sealed('sealed').get(id);
     expect(found).toMatchObject({ mappedData: given.mappedData, metadata: given.metadata, encrypted: true });
-    const { rows } = await superuser.query(
+    const { rows } = await on.superuser.query(
       'SELECT r::text AS r FROM llama.storage_records AS r WHERE id = $1',
       [id],
     );
@@ -576,7 +255,7 @@ describe('encryption', () => {
 
 describe('observations', () => {
   it('come back with every field, in pages', async () => {
-    const observations = new Observations(db.tenant('observed'));
+    const observations = new Observations(on.db.tenant('observed'));
     const at = Timestamp.of(`${new Date().toISOString().slice(0, 10)}T05:00:00.000001Z`);
     const execution = {
       id: randomUUID(),
@@ -609,7 +288,7 @@ describe('observations', () => {
   it.each([['10000'], ['1.0000001'], ['1e3']])(
     'refuse the value %s, which the column would change',
     async (metricValue) => {
-      const adding = new Observations(db.tenant('observed')).addMetrics([
+      const adding = new Observations(on.db.tenant('observed')).addMetrics([
         { modelVersion: 'm', metricType: 't', metricValue },
       ]);
       await expect(adding).rejects.toMatchObject({ problems: [{ field: 'metricValue' }] });
@@ -619,7 +298,7 @@ describe('observations', () => {
 
 describe('a configuration', () => {
   it('is read, and changed as far as tenants may', async () => {
-    const tenant = db.tenant('configured');
+    const tenant = on.db.tenant('configured');
     await configureTenant(tenant, {
       confidenceThreshold: '0.75',
       detectorWhitelist: ['email', 'phone'],
@@ -638,8 +317,8 @@ describe('a configuration', () => {
   });
 
   it('that is missing is reported', async () => {
-    expect(await tenantConfiguration(db.tenant('nobody'))).toBeUndefined();
-    await expect(configureTenant(db.tenant('nobody'), { detectorBlacklist: null })).rejects.toMatchObject({
+    expect(await tenantConfiguration(on.db.tenant('nobody'))).toBeUndefined();
+    await expect(configureTenant(on.db.tenant('nobody'), { detectorBlacklist: null })).rejects.toMatchObject({
       code: 'record/no-configuration',
     });
   });
