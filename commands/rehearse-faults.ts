@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { interruptible } from '../core/interrupts.ts';
 import { messageOf } from '../core/text.ts';
 import { faultKind, faultKinds } from '../rehearsal/faults/fault-kinds.ts';
-import { interruptible, terminal } from '../rehearsal/terminal.ts';
+import { terminal } from '../rehearsal/terminal.ts';
 import { environmentArgument, firstEnvironment, jsonOption } from './common/options.ts';
 import { printJson } from './common/target.ts';
 

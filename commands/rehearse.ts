@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { holdSandbox, interruptible, terminal } from '../rehearsal/terminal.ts';
+import { interruptible } from '../core/interrupts.ts';
+import { holdSandbox, terminal } from '../rehearsal/terminal.ts';
 import { environmentArgument, jsonOption, lastEnvironment } from './common/options.ts';
 import { printJson } from './common/target.ts';
 

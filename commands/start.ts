@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { Listr, type ListrTask } from 'listr2';
 import { Fault } from '../core/fault.ts';
+import { interruptible, untilAborted } from '../core/interrupts.ts';
 import { counted } from '../core/text.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { LocalPostgres } from '../local/postgres/server.ts';
@@ -13,7 +14,7 @@ import {
   runPostDeploy,
   serverFor,
 } from '../rehearsal/start.ts';
-import { interruptible, redraws, untilAborted } from '../rehearsal/terminal.ts';
+import { redraws } from '../rehearsal/terminal.ts';
 import { type SynthesizedStack, synthesizeCheckout } from '../rehearsal/terraform/synthesis.ts';
 import { environmentArgument, jsonOption, lastEnvironment } from './common/options.ts';
 import { printJson } from './common/target.ts';

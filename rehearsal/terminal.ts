@@ -1,7 +1,8 @@
-/** The terminal of a rehearsal: its output, its interruption, and the state that --keep leaves up. */
+/** The terminal of a rehearsal: its output, and the state that --keep leaves up. */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { WriteStream } from 'node:tty';
+import { untilAborted } from '../core/interrupts.ts';
 import { scratchFolderVariable } from '../local/processes/process-tree.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 
@@ -23,28 +24,6 @@ export function terminal(stream: WriteStream | NodeJS.WriteStream): Screen {
     log: (line) => void stream.write(`${clear}${line}\n`),
     progress: redrawn ? (text) => void stream.write(`${clear}${text}`) : undefined,
   };
-}
-
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** Does work with an AbortSignal that Ctrl-C, SIGTERM or a closed terminal aborts. */
-export async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const interrupted = new AbortController();
-  const interrupt = () => interrupted.abort();
-  for (const signal of signals) process.on(signal, interrupt);
-  try {
-    await work(interrupted.signal);
-  } finally {
-    for (const signal of signals) process.off(signal, interrupt);
-  }
-}
-
-/** Waits until the signal is aborted, and keeps this process alive meanwhile. */
-export async function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const alive = setInterval(() => {}, 60_000);
-  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  clearInterval(alive);
 }
 
 /** Prints how to use a sandbox from another shell, and waits for Ctrl-C. */

@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import type { DatabaseOptions, SpreadOptions } from './configuration/options.ts';
 import { ConfigurationError, DatabaseFailure } from './errors.ts';
+import { PoolObserver } from './monitoring/telemetry.ts';
 import { Cell, type CellGauges } from './replicas/cell.ts';
 import { Tenant } from './tenant/tenant.ts';
 import type { Actor } from './tenant/transaction.ts';
@@ -24,6 +25,7 @@ export class Database {
   readonly #cells: ReadonlyMap<string, Cell>;
   readonly #cellOf: (tenant: string) => string | Promise<string>;
   readonly #options: DatabaseOptions | SpreadOptions;
+  readonly #observer: PoolObserver;
   #closing: Promise<void> | undefined;
 
   /** @throws ConfigurationError if the configuration is unusable */
@@ -32,6 +34,11 @@ export class Database {
     const cells = 'cells' in options ? Object.entries(options.cells) : ([['default', options]] as const);
     this.#cells = new Map(cells.map(([name, cell]) => [name, new Cell(name, cell, options)]));
     this.#cellOf = 'cellOf' in options ? options.cellOf : () => 'default';
+    const targets = [...this.#cells.values()].flatMap(({ writer, replicas }) => [
+      writer,
+      ...replicas.map(({ target }) => target),
+    ]);
+    this.#observer = new PoolObserver(() => new Map(targets.map(({ name, gauges }) => [name, gauges])));
   }
 
   /**
@@ -44,6 +51,7 @@ export class Database {
   tenant(id: string, actor: Actor = {}): Tenant {
     if (typeof id !== 'string' || id === '' || id.length > longestTenant || id.includes('\0'))
       throw noTenant();
+    this.#observer.begin();
     return new Tenant(id, actor, () => this.#cell(id), this.#options.retry ?? {});
   }
 
@@ -63,6 +71,7 @@ export class Database {
 
   /** Ends all connections and timers. Nothing of this object keeps the process alive afterwards. */
   close({ graceMs = 10_000 }: CloseOptions = {}): Promise<void> {
+    this.#observer.end();
     this.#closing ??= Promise.all([...this.#cells.values()].map((cell) => cell.close(graceMs))).then(
       () => undefined,
     );

@@ -31,6 +31,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'core',
     'runtime',
   ],
+  // It imports the runtime by the name of its package, as an application does.
+  examples: [],
   commands: [
     'core',
     'azure',

@@ -28,7 +28,7 @@ export const analyticsRole = 'analytics_role';
 /** Calls the functions that refresh views, erase expired rows and report partitions past retention. */
 export const maintenanceRole = 'maintenance_role';
 
-/** Owns those functions, the performance views and `set_backup_status`. No login is a member of it. */
+/** Owns those functions, the performance views, `find_records` and `set_backup_status`. No login is a member of it. */
 export const maintenanceOwner = 'maintenance_owner';
 
 /** Owns the functions that write the audit trail, and alone may insert into it. */

@@ -10,7 +10,15 @@ export {
   type Opened,
 } from './field-encryption.ts';
 export type { CacheOptions } from './key-cache.ts';
-export { type KeyStore, keyStoreOf, type RegisteredColumn, type StoredKey } from './key-store.ts';
+export {
+  type KeyState,
+  type KeyStore,
+  keyStoreOf,
+  type NewKey,
+  type Pool,
+  type RegisteredColumn,
+  type StoredKey,
+} from './key-store.ts';
 export { type KeyVaultOptions, KeyVaultWrappingKey } from './key-vault.ts';
 export { LocalKey } from './local-key.ts';
 export {
@@ -25,4 +33,5 @@ export {
   sealRecord,
   sourceIndex,
 } from './records.ts';
-export type { WrappingKey } from './wrapping-key.ts';
+export { keyStoreFor, type ServerKeyStore } from './server-store.ts';
+export type { Purpose, Wrapped, WrappingAlgorithm, WrappingKey } from './wrapping-key.ts';

@@ -130,7 +130,7 @@ export async function insertRecord(
   if (record.id !== undefined && (await isWritten(client, record.tenantId, id))) return id;
   const content = (await wantsEncryption(client, record.tenantId))
     ? await sealRecord(encryption, { ...record, id })
-    : await clear(encryption, record);
+    : await clearRecord(encryption, record);
   const columns: Record<string, unknown> = {
     id,
     tenant_id: record.tenantId,
@@ -288,8 +288,8 @@ function sealedText(value: Json): string | undefined {
   return typeof text === 'string' ? text : undefined;
 }
 
-/** @throws TypeError for content that looks like an encrypted record */
-async function clear(encryption: FieldEncryption, record: PlainRecord): Promise<StoredContent> {
+/** The stored form of a record in clear. @throws TypeError for content that looks like an encrypted record */
+export async function clearRecord(encryption: FieldEncryption, record: PlainRecord): Promise<StoredContent> {
   const { mappedData, metadata = {}, sourceDataHash } = record;
   for (const [column, value] of Object.entries({ mapped_data: mappedData, metadata })) {
     for (const key of [sealedKey, searchKey]) {
@@ -353,8 +353,8 @@ function requireColumns(
   }
 }
 
-/** A tenant without a configuration gets the column's default, true. */
-async function wantsEncryption(client: pg.ClientBase, tenant: string): Promise<boolean> {
+/** The tenant's choice. A tenant without a configuration gets the column's default, true. */
+export async function wantsEncryption(client: pg.ClientBase, tenant: string): Promise<boolean> {
   const { rows } = await client.query<{ wanted: boolean }>(
     `SELECT coalesce((SELECT c.encryption_enabled FROM llama.tenant_configs AS c WHERE c.tenant_id = $1), true) AS wanted`,
     [tenant],

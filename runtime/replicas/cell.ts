@@ -30,6 +30,7 @@ const measureMs = 2000;
 const longestName = 50;
 
 export class Cell {
+  readonly name: string;
   /** Server, database and login, by which nested transactions recognise each other. */
   readonly key: string;
   readonly writer: Target;
@@ -58,6 +59,7 @@ export class Cell {
       );
     }
     const server = resolveServer(options);
+    this.name = name;
     this.key = `${describeServer(server)} ${server.user}`;
     this.writer = new Target({
       ...{ server, kind: 'writer', name: `${name} writer`, applicationName: `${applicationName}_write` },

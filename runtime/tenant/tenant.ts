@@ -2,6 +2,7 @@
 import type { RetryOptions } from '../configuration/options.ts';
 import { DatabaseFailure, isDatabaseFailure } from '../errors.ts';
 import { repeated } from '../failures/repeat.ts';
+import { type Trace, traced } from '../monitoring/telemetry.ts';
 import type { Target } from '../pool/target.ts';
 import type { Cell } from '../replicas/cell.ts';
 import { type Lsn, reaches } from '../replicas/lsn.ts';
@@ -69,7 +70,8 @@ export class Tenant {
     const joined = this.#joined(cell, false, work);
     if (joined) return joined;
     const options = this.#attemptOptions(cell, { signal, isolation, target: cell.writer });
-    const { result, lsn } = await repeated(this.#retry, signal, async () => {
+    const once = async (trace: Trace) => {
+      trace.attempt(cell.writer.server);
       try {
         return await attempt({ ...options, isReadOnly: false, atLeast: undefined }, work);
       } catch (error) {
@@ -78,7 +80,10 @@ export class Tenant {
         }
         throw error;
       }
-    });
+    };
+    const { result, lsn } = await traced({ tenant: this.id, isReadOnly: false, cell: cell.name }, (trace) =>
+      repeated(this.#retry, signal, () => once(trace)),
+    );
     if (lsn !== undefined && (this.#lsn === undefined || reaches(lsn, this.#lsn))) this.#lsn = lsn;
     return result;
   }
@@ -97,7 +102,9 @@ export class Tenant {
     const joined = this.#joined(cell, true, work);
     if (joined) return joined;
     if (atLeast !== undefined) reaches(atLeast, atLeast);
-    return repeated(this.#retry, signal, () => this.#readOnce(cell, work, { signal, maxLagMs, atLeast }));
+    return traced({ tenant: this.id, isReadOnly: true, cell: cell.name }, (trace) =>
+      repeated(this.#retry, signal, () => this.#readOnce(cell, work, { signal, maxLagMs, atLeast, trace })),
+    );
   }
 
   /** Tries the replicas that fit, then the primary. */
@@ -108,11 +115,13 @@ export class Tenant {
       signal,
       maxLagMs,
       atLeast,
-    }: { signal: AbortSignal | undefined; maxLagMs: number; atLeast: Lsn | undefined },
+      trace,
+    }: { signal: AbortSignal | undefined; maxLagMs: number; atLeast: Lsn | undefined; trace: Trace },
   ): Promise<Result> {
     const excluded = new Set<Target>();
     for (;;) {
       const target = await cell.reader({ maxLagMs, atLeast }, excluded);
+      trace.attempt(target.server);
       try {
         const options = this.#attemptOptions(cell, { signal, isolation: 'read committed', target });
         return (await attempt({ ...options, isReadOnly: true, atLeast }, work)).result;

@@ -25,6 +25,7 @@ const runBy: Readonly<Record<string, string>> = {
   'keys status': 'test/commands/keys.test.ts',
   lint: 'test/commands/lint.test.ts',
   maintain: 'test/database/maintain/maintain.test.ts',
+  metrics: 'test/runtime/monitoring.test.ts',
   migrate: 'test/commands/migrations.test.ts',
   new: 'test/commands/new.test.ts',
   plan: 'test/commands/plan.test.ts',

@@ -222,6 +222,7 @@ describe('the schema that all migrations make', () => {
       { name: 'erase_audit_of_month', owner: 'maintenance_owner' },
       { name: 'erase_audit_of_tenant', owner: 'maintenance_owner' },
       { name: 'erase_expired', owner: 'maintenance_owner' },
+      { name: 'find_records', owner: 'maintenance_owner' },
       { name: 'partitions_past_retention', owner: 'maintenance_owner' },
       { name: 'refresh_performance_views', owner: 'maintenance_owner' },
       { name: 'set_backup_status', owner: 'maintenance_owner' },

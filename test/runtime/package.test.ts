@@ -37,7 +37,7 @@ beforeAll(async () => {
   installed = join(application, 'node_modules/@llama-mapper/database');
   mkdirSync(installed, { recursive: true });
   await run('tar', ['-xzf', join(application, filename), '-C', installed, '--strip-components=1']);
-  for (const name of ['pg', 'cockatiel', '@types'])
+  for (const name of ['pg', 'cockatiel', '@opentelemetry', '@types'])
     symlinkSync(join(project, 'node_modules', name), join(application, 'node_modules', name));
   writeFileSync(join(application, 'package.json'), '{ "type": "module" }');
 }, 120_000);
@@ -92,6 +92,26 @@ it('encrypts in an application that has only this package and pg', async () => {
   `,
   );
   expect(JSON.parse(stdout)).toEqual({ equal: true, code: 'wrapping-key/unusable-file', type: 'function' });
+});
+
+it('stores records, and makes test databases, without the packages that only metrics need', async () => {
+  const stdout = await program(
+    'records.cjs',
+    `const { Database, fromEnvironment } = require('@llama-mapper/database');
+    const { StorageRecords } = require('@llama-mapper/database/records');
+    const { processCollector } = require('@llama-mapper/database/monitoring');
+    require('@llama-mapper/database/testing');
+    (async () => {
+      const db = new Database(fromEnvironment());
+      const records = new StorageRecords(db.tenant('packed'), { encryption: 'off' });
+      const record = { sourceDataHash: 'a'.repeat(64), mappedData: 1n, modelVersion: 'm', detectorType: 'd' };
+      const { mappedData } = await records.get(await records.insert(record));
+      const samples = await processCollector(db).collect();
+      await db.close();
+      process.stdout.write(typeof mappedData + ' ' + (samples.length > 0));
+    })();`,
+  );
+  expect(stdout).toBe('bigint true');
 });
 
 it('runs the first example of its README, which has at most ten lines and ends by itself', async () => {
@@ -155,45 +175,56 @@ it('keeps the tenant if an ES module and a CommonJS module load it in one proces
   });
 });
 
-it.each(['index', 'encryption/index'])('has the public surface of runtime/api in %s', (entry) => {
-  const reportFolder = join(project, 'runtime/api');
-  const reportFileName = `${entry.replace('/index', '')}.api.md`;
-  // LLAMA_API_REPORT=write npx vitest run test/runtime/package.test.ts writes the reports anew.
-  const localBuild = process.env['LLAMA_API_REPORT'] === 'write';
-  if (localBuild) mkdirSync(reportFolder, { recursive: true });
-  const result = Extractor.invoke(
-    ExtractorConfig.prepare({
-      configObject: {
-        projectFolder: join(project, 'runtime'),
-        // Declarations below node_modules would count as those of another package.
-        mainEntryPointFilePath: join(project, `runtime/dist/${entry}.d.ts`),
-        newlineKind: 'lf',
-        apiReport: { enabled: true, reportFolder, reportTempFolder: application, reportFileName },
-        docModel: { enabled: false },
-        dtsRollup: { enabled: false },
-        tsdocMetadata: { enabled: false },
-        compiler: {
-          overrideTsconfig: {
-            compilerOptions: {
-              ...{ target: 'es2022', lib: ['es2022'], module: 'nodenext', moduleResolution: 'nodenext' },
-              ...{ strict: true, skipLibCheck: true, types: ['node'] },
+it.each(['index', 'encryption/index', 'monitoring/index', 'records/index', 'testing/index'])(
+  'has the public surface of runtime/api in %s',
+  (entry) => {
+    const reportFolder = join(project, 'runtime/api');
+    const reportFileName = `${entry.replace('/index', '')}.api.md`;
+    // LLAMA_API_REPORT=write npx vitest run test/runtime/package.test.ts writes the reports anew.
+    const localBuild = process.env['LLAMA_API_REPORT'] === 'write';
+    if (localBuild) mkdirSync(reportFolder, { recursive: true });
+    const result = Extractor.invoke(
+      ExtractorConfig.prepare({
+        configObject: {
+          projectFolder: join(project, 'runtime'),
+          // Declarations below node_modules would count as those of another package.
+          mainEntryPointFilePath: join(project, `runtime/dist/${entry}.d.ts`),
+          newlineKind: 'lf',
+          apiReport: { enabled: true, reportFolder, reportTempFolder: application, reportFileName },
+          docModel: { enabled: false },
+          dtsRollup: { enabled: false },
+          tsdocMetadata: { enabled: false },
+          compiler: {
+            overrideTsconfig: {
+              compilerOptions: {
+                ...{ target: 'es2022', lib: ['es2022'], module: 'nodenext', moduleResolution: 'nodenext' },
+                ...{ strict: true, skipLibCheck: true, types: ['node'] },
+              },
+              include: [join(project, 'runtime/dist/**/*.d.ts')],
             },
-            include: [join(project, 'runtime/dist/**/*.d.ts')],
           },
         },
+        configObjectFullPath: undefined,
+        packageJsonFullPath: join(project, 'runtime/package.json'),
+      }),
+      {
+        localBuild,
+        messageCallback: (message) => {
+          message.handled = true;
+        },
       },
-      configObjectFullPath: undefined,
-      packageJsonFullPath: join(project, 'runtime/package.json'),
-    }),
-    {
-      localBuild,
-      messageCallback: (message) => {
-        message.handled = true;
-      },
-    },
-  );
-  expect(existsSync(join(reportFolder, reportFileName))).toBe(true);
-  expect(result.apiReportChanged, 'the public surface differs from runtime/api').toBe(
-    localBuild && result.apiReportChanged,
-  );
-});
+    );
+    expect(existsSync(join(reportFolder, reportFileName))).toBe(true);
+    expect(result.apiReportChanged, 'the public surface differs from runtime/api').toBe(
+      localBuild && result.apiReportChanged,
+    );
+  },
+);
+
+it('has a reference in which every public type is explained', async () => {
+  // Warnings count as errors: a type that the surface names and no entry exports, a link that leads nowhere.
+  const checking = run('npm', ['run', '--silent', 'reference', '--', '--emit', 'none'], {
+    cwd: join(project, 'runtime'),
+  });
+  expect((await checking.catch((error) => error)).stderr).toBe('');
+}, 60_000);

@@ -1,0 +1,56 @@
+/** A database with tenants of both choices about encryption, for tests of records. */
+import { createHash, randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { FieldEncryption, keyStoreOf, LocalKey } from '../../runtime/encryption/index.ts';
+import { Database } from '../../runtime/index.ts';
+import { type NewRecord, StorageRecords } from '../../runtime/records/index.ts';
+import { type ApplicationDatabase, applicationDatabase } from './fixture.ts';
+
+export interface RecordsFixture {
+  readonly testbed: ApplicationDatabase;
+  readonly db: Database;
+  readonly superuser: pg.Client;
+  stop(): Promise<void>;
+  /** Records without encryption. */
+  clear(tenant: string): StorageRecords;
+  /** Records with encryption, searchable by `email`. */
+  sealed(tenant: string): StorageRecords;
+}
+
+/** Tenants `open` and `configured` want no encryption, `sealed` wants it. */
+export async function startRecords(): Promise<RecordsFixture> {
+  const testbed = await applicationDatabase();
+  const db = new Database(testbed.options);
+  const superuser = await testbed.connect('superuser');
+  await superuser.query("SET TimeZone = 'UTC'");
+  const keys = new pg.Pool({ ...testbed.connection(testbed.login), max: 2 });
+  const encryption = new FieldEncryption({
+    store: keyStoreOf(keys),
+    wrapping: new LocalKey([randomBytes(32)]),
+  });
+  await superuser.query(
+    `INSERT INTO llama.tenant_configs (tenant_id, encryption_enabled)
+     VALUES ('open', false), ('sealed', true), ('configured', false)`,
+  );
+  return {
+    ...{ testbed, db, superuser },
+    clear: (tenant) => new StorageRecords(db.tenant(tenant), { encryption: 'off' }),
+    sealed: (tenant) => new StorageRecords(db.tenant(tenant), { encryption, searchable: ['email'] }),
+    async stop() {
+      encryption.close();
+      await keys.end();
+      await db.close();
+      await testbed.drop();
+    },
+  };
+}
+
+export const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+
+export const record = (more: Partial<NewRecord> = {}): NewRecord => ({
+  sourceDataHash: hash('source'),
+  mappedData: { category: 'pii', count: 10n ** 30n },
+  modelVersion: 'mapper-1',
+  detectorType: 'email',
+  ...more,
+});
