@@ -116,7 +116,11 @@ async function planText(environment: string | undefined, options: Options): Prom
   ]);
   const name = environments.nameOf(environment);
   const output = synthesize(environments.all(), process.env['CDKTF_OUTDIR'] ?? join(project, 'cdktf.out'));
-  return makePlan({ directory: join(output, 'stacks', name), reporter: reporterFor({ json: true }) });
+  return makePlan({
+    directory: join(output, 'stacks', name),
+    reporter: reporterFor({ json: true }),
+    alternative: 'or give --plan <file>',
+  });
 }
 
 function contentOf(file: string, remedy: string): string {

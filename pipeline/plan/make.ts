@@ -10,18 +10,26 @@ export interface MakePlanOptions {
   /** Folder of the synthesized stack. */
   readonly directory: string;
   readonly reporter: Reporter;
+  /** Keeps the binary plan, which holds the state, in this file. @default - it is removed */
+  readonly file?: string;
+  /** A way to do without Terraform, appended to the remedy: `or give --plan <file>`. @default - none */
+  readonly alternative?: string;
+  /** Only compares the state with Azure, and plans no change. @default false */
+  readonly refreshOnly?: boolean;
 }
 
 /**
- * @returns the output of `terraform show -json` of a new plan. The binary plan, which holds the state, is removed.
+ * @returns the output of `terraform show -json` of a new plan
  * @throws Fault `terraform/…` if Terraform is missing or does not plan
  */
-export async function makePlan({ directory, reporter }: MakePlanOptions): Promise<string> {
+export async function makePlan(options: MakePlanOptions): Promise<string> {
+  const { directory, reporter, refreshOnly = false, alternative } = options;
+  const or = alternative === undefined ? {} : { alternative };
   const run = (purpose: string, ...parameters: string[]) =>
-    runTerraform({ directory, parameters, purpose, exitCode: 1, alternative: 'or give --plan <file>' });
+    runTerraform({ directory, parameters, purpose, exitCode: 1, ...or });
   const folder = await mkdtemp(join(tmpdir(), 'llama-plan-'));
   try {
-    const file = join(folder, 'plan');
+    const file = options.file ?? join(folder, 'plan');
     await step(
       reporter,
       () => run('initialise the stack', 'init', '-input=false', '-no-color'),
@@ -30,10 +38,19 @@ export async function makePlan({ directory, reporter }: MakePlanOptions): Promis
     return await step(
       reporter,
       async () => {
-        await run('plan the stack', 'plan', '-input=false', '-no-color', '-lock=false', `-out=${file}`);
+        const kind = refreshOnly ? ['-refresh-only'] : [];
+        await run(
+          'plan the stack',
+          'plan',
+          '-input=false',
+          '-no-color',
+          '-lock=false',
+          ...kind,
+          `-out=${file}`,
+        );
         return run('print the plan', 'show', '-json', file);
       },
-      () => 'Planned the stack',
+      () => (refreshOnly ? 'Compared the state with Azure' : 'Planned the stack'),
     );
   } finally {
     await rm(folder, { recursive: true, force: true });

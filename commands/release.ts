@@ -1,0 +1,249 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { Fault } from '../core/fault.ts';
+import { messageOf } from '../core/text.ts';
+import { migrationsDirectory } from '../database/migrator/files.ts';
+import { inputs } from '../environments/list.ts';
+import { readWaivers } from '../pipeline/plan/waivers.ts';
+import type { MakeOptions, Planned } from '../pipeline/release/make.ts';
+import type { ReleaseRecord } from '../pipeline/release/verify-release.ts';
+import { environmentArgument, jsonOption, lastEnvironment, wholeNumber } from './common/options.ts';
+import { print, printJson, reporterFor, targetOf } from './common/target.ts';
+
+export const project = resolve(fileURLToPath(new URL('..', import.meta.url)));
+export const waiversPath = 'environments/waivers.json';
+
+export interface PlanOptions {
+  readonly waivers: string;
+  readonly out?: string;
+  readonly encryptTo?: string;
+  readonly json?: boolean;
+}
+
+interface ApplyOptions {
+  readonly release: string;
+  readonly approved?: string;
+  readonly maxAge: number;
+  readonly waivers: string;
+  readonly record?: string;
+  readonly json?: boolean;
+}
+
+interface VerifyOptions {
+  readonly record?: string;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  const release = program
+    .command('release')
+    .description('make the release of a commit, apply exactly that, or verify it again (docs/promoting.md)');
+
+  withPlanOptions(release.command('plan'))
+    .argument('<environment>', environmentArgument)
+    .description('plan an environment and bind the plan to this commit: code, migrations, providers, verdict')
+    .addHelpText(
+      'after',
+      `\nExample: llama-db release plan ${lastEnvironment} --out release\nThe digest that it prints names the release: approve that.`,
+    )
+    .action(plan);
+
+  release
+    .command('apply')
+    .argument('<environment>', environmentArgument)
+    .description(
+      'apply a release, verify the environment and record both; refuses anything that was not approved',
+    )
+    .requiredOption('--release <file>', 'release.json in the folder that release plan wrote')
+    .option('--approved <digest>', 'the approved digest, at least 12 digits: refuse any other release')
+    .option('--max-age <hours>', 'refuse an older plan', wholeNumber, 24)
+    .option('--waivers <file>', 'accepted changes of today', join(project, waiversPath))
+    .option('--record <file>', 'also write the release record, for llama-db evidence')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `\nExample: llama-db release apply ${lastEnvironment} --release release/release.json --approved 9f86d081884c`,
+    )
+    .action(apply);
+
+  release
+    .command('verify')
+    .argument('<environment>', environmentArgument)
+    .description('verify an environment with every check, and record that for its newest release')
+    .option('--record <file>', 'also write the release record, for llama-db evidence')
+    .addOption(jsonOption())
+    .addHelpText('after', `\nExample: llama-db release verify ${lastEnvironment}`)
+    .action(verifyAgain);
+}
+
+/** Options of a command that makes a release. */
+export function withPlanOptions(command: Command): Command {
+  return command
+    .option('--out <folder>', 'folder of the release; default: release-<environment>')
+    .option('--encrypt-to <file>', 'public RSA key as PEM: encrypt the plan to the job that deploys')
+    .option('--waivers <file>', 'accepted changes', join(project, waiversPath))
+    .addOption(jsonOption());
+}
+
+/** Paths that concern single environments. Their digest is that of the whole tree, not that of the artifact. */
+export const ofEnvironments = [...Object.keys(inputs).map((name) => `environments/${name}.ts`), waiversPath];
+
+async function plan(environment: string, options: PlanOptions): Promise<void> {
+  const planned = await plannedOf(environment, options);
+  if (planned) await write(planned, options);
+}
+
+/** Options of the functions that make and judge a release. @throws Fault `environment/unknown` (exit 2) */
+export async function placeOf(environment: string, waivers: string): Promise<Omit<MakeOptions, 'reporter'>> {
+  const [{ environments }, { isProtected }] = await Promise.all([
+    import('../environments/index.ts'),
+    import('../environments/rule.ts'),
+  ]);
+  return {
+    project,
+    environment: environments.nameOf(environment),
+    output: process.env['CDKTF_OUTDIR'],
+    isProtected: isProtected(environments.named(environment)),
+    waivers: readWaivers(waivers),
+    ofEnvironments,
+    waiversPath,
+    now: new Date(),
+  };
+}
+
+/** Undefined, with exit status 3, if the guard refuses the plan. */
+async function plannedOf(environment: string, options: PlanOptions): Promise<Planned | undefined> {
+  const [{ planRelease }, { renderText }, place] = await Promise.all([
+    import('../pipeline/release/make.ts'),
+    import('../pipeline/plan/report/text.ts'),
+    placeOf(environment, options.waivers),
+  ]);
+  const planned = await planRelease({ ...place, reporter: reporterFor({ json: true }) });
+  if (planned.guard.exitCode !== 3) {
+    if (!options.json) print(renderText(planned.guard));
+    return planned;
+  }
+  if (options.json) printJson({ ok: false, guard: planned.guard });
+  else print(renderText(planned.guard));
+  process.exitCode = 3;
+  return undefined;
+}
+
+/** Writes a release, and prints its digest. */
+export async function write(
+  planned: Planned,
+  options: PlanOptions,
+  promotion?: Parameters<typeof import('../pipeline/release/make.ts').writeRelease>[1]['promotion'],
+): Promise<void> {
+  const [{ writeRelease }, { digestOfArtifact, digestOfRelease }] = await Promise.all([
+    import('../pipeline/release/make.ts'),
+    import('../pipeline/release/document.ts'),
+  ]);
+  const folder = options.out ?? `release-${planned.release.environment}`;
+  const encryptTo =
+    options.encryptTo === undefined ? undefined : contentOf(options.encryptTo, 'Name a public key as PEM.');
+  const release = await writeRelease(planned, { folder, encryptTo, promotion });
+  const file = join(folder, 'release.json');
+  const [digest, artifact] = [digestOfRelease(release), digestOfArtifact(release.artifact)];
+  if (options.json) return printJson({ digest, artifact, file, release });
+  print(
+    `\nRelease ${digest}\nof commit ${release.commit}, artifact ${artifact.slice(0, 12)}, in ${folder}\nApply it: llama-db release apply ${release.environment} --release ${file} --approved ${digest.slice(0, 12)}\n`,
+  );
+}
+
+async function apply(environment: string, options: ApplyOptions): Promise<void> {
+  const [{ applyRelease }, { digestOfArtifact }, { verifyAndRecord }, { keyVariable }, place] =
+    await Promise.all([
+      import('../pipeline/release/apply.ts'),
+      import('../pipeline/release/document.ts'),
+      import('../pipeline/release/verify-release.ts'),
+      import('../pipeline/release/sealing.ts'),
+      placeOf(environment, options.waivers),
+    ]);
+  const reporter = reporterFor(options);
+  const { release, digest, startedAt } = await applyRelease({
+    ...place,
+    ...{ reporter, file: options.release, approved: options.approved, maxAge: options.maxAge },
+    key: process.env[keyVariable],
+    stream: options.json ? process.stderr : process.stdout,
+  });
+  const { impact, counts, migrations } = release.plan;
+  const record = await verifyAndRecord(
+    await targetOf(environment, options),
+    {
+      environment: place.environment,
+      migrationsDigest: release.artifact.migrations,
+      releaseDigest: digest,
+      artifactDigest: digestOfArtifact(release.artifact),
+      commit: release.commit,
+      startedAt,
+      plan: {
+        madeAt: release.madeAt,
+        digest: release.plan.digest,
+        impact,
+        counts,
+        migrations,
+        waived: release.guard.waived,
+      },
+    },
+    { reporter, migrationsDirectory },
+  );
+  finish(record, options);
+}
+
+async function verifyAgain(environment: string, options: VerifyOptions): Promise<void> {
+  const [{ newestRelease }, { verifyAndRecord }, { withConnection }] = await Promise.all([
+    import('../pipeline/release/releases.ts'),
+    import('../pipeline/release/verify-release.ts'),
+    import('../database/connection.ts'),
+  ]);
+  const reporter = reporterFor(options);
+  const target = await targetOf(environment, options);
+  const connect = { reporter, applicationName: 'llama-db release' } as const;
+  const newest = await withConnection(target, connect, newestRelease);
+  if (!newest)
+    throw new Fault(
+      'release/none',
+      `${environment} has no release`,
+      'llama-db release apply never ended there',
+      `Make one: llama-db release plan ${environment}.`,
+      { exitCode: 2 },
+    );
+  const { migrationsDigest, releaseDigest, artifactDigest, commit, startedAt, plan } = newest;
+  const release = { environment, migrationsDigest, releaseDigest, artifactDigest, commit, startedAt, plan };
+  finish(await verifyAndRecord(target, release, { reporter, migrationsDirectory }), options);
+}
+
+/** @throws Fault `release/findings`, `release/not-verified` after the record was written */
+function finish(record: ReleaseRecord, options: { readonly record?: string; readonly json?: boolean }): void {
+  if (options.record !== undefined) {
+    mkdirSync(dirname(resolve(options.record)), { recursive: true });
+    writeFileSync(options.record, `${JSON.stringify({ releases: [record] }, undefined, 2)}\n`);
+  }
+  const { environment, outcome, verification } = record;
+  if (outcome === 'findings')
+    throw new Fault(
+      'release/findings',
+      `${environment} has the release, and its verification failed`,
+      `failed: ${verification.failed.join(', ')}`,
+      `Run llama-db verify ${environment} for the details, correct them, and run llama-db release verify ${environment}.`,
+    );
+  if (outcome === 'not verified')
+    throw new Fault(
+      'release/not-verified',
+      `${environment} has the release, and was not verified whole`,
+      `a check could not read its facts in ${verification.skippedGroups.join(', ')}`,
+      `Give the identity the missing access, and run llama-db release verify ${environment}.`,
+    );
+  if (options.json) printJson(record);
+}
+
+function contentOf(file: string, remedy: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Fault('release/unreadable', `File ${file}`, messageOf(error), remedy, { exitCode: 2 });
+  }
+}
