@@ -76,6 +76,14 @@ export function register(program: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', `\nExample: llama-db release verify ${lastEnvironment}`)
     .action(verifyAgain);
+
+  release
+    .command('inspect')
+    .argument('<environment>', environmentArgument)
+    .description('write what promotion asks of an environment: its release, ledger, verification and seals')
+    .option('--out <file>', 'file of the facts; default: stdout')
+    .addHelpText('after', `\nExample: llama-db release inspect ${lastEnvironment} --out facts.json`)
+    .action(inspect);
 }
 
 /** Options of a command that makes a release. */
@@ -214,6 +222,14 @@ async function verifyAgain(environment: string, options: VerifyOptions): Promise
   const { migrationsDigest, releaseDigest, artifactDigest, commit, startedAt, plan } = newest;
   const release = { environment, migrationsDigest, releaseDigest, artifactDigest, commit, startedAt, plan };
   finish(await verifyAndRecord(target, release, { reporter, migrationsDirectory }), options);
+}
+
+async function inspect(environment: string, options: { readonly out?: string }): Promise<void> {
+  const { readAt } = await import('./common/released.ts');
+  const { facts } = await readAt(environment, reporterFor({ json: true }));
+  const text = `${JSON.stringify(facts, undefined, 2)}\n`;
+  if (options.out === undefined) print(text);
+  else writeFileSync(options.out, text);
 }
 
 /** @throws Fault `release/findings`, `release/not-verified` after the record was written */
