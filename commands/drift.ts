@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { Fault } from '../core/fault.ts';
 import { environmentArgument, jsonOption, lastEnvironment } from './common/options.ts';
+import { placeOf } from './common/releasing.ts';
 import { print, printJson, reporterFor } from './common/target.ts';
-import { placeOf, waiversPath } from './release.ts';
 
 /** Status of every failure: 2 is a result of this command. */
 export const failureStatus = 1;
@@ -40,7 +40,7 @@ async function run(environment: string, options: { readonly json?: boolean }): P
     import('../pipeline/plan/make.ts'),
     import('../pipeline/release/stack.ts'),
     import('./common/released.ts'),
-    placeOf(environment, waiversPath),
+    placeOf(environment),
   ]);
   const reporter = reporterFor({ json: true });
   const directory = await synthesizeApp(place);

@@ -3,8 +3,8 @@ import { Fault } from '../core/fault.ts';
 import { migrationsDirectory } from '../database/migrator/files.ts';
 import { firstEnvironment, lastEnvironment, wholeNumber } from './common/options.ts';
 import { readAt } from './common/released.ts';
+import { type PlanOptions, placeOf, project, withPlanOptions, write } from './common/releasing.ts';
 import { print, printJson, reporterFor } from './common/target.ts';
-import { type PlanOptions, placeOf, project, withPlanOptions, write } from './release.ts';
 
 interface Options extends PlanOptions {
   readonly dryRun?: boolean;

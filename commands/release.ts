@@ -1,26 +1,13 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Fault } from '../core/fault.ts';
-import { messageOf } from '../core/text.ts';
 import { migrationsDirectory } from '../database/migrator/files.ts';
-import { inputs } from '../environments/list.ts';
-import { readWaivers } from '../pipeline/plan/waivers.ts';
-import type { MakeOptions, Planned } from '../pipeline/release/make.ts';
+import type { Planned } from '../pipeline/release/make.ts';
 import type { ReleaseRecord } from '../pipeline/release/verify-release.ts';
 import { environmentArgument, jsonOption, lastEnvironment, wholeNumber } from './common/options.ts';
+import { type PlanOptions, placeOf, waiversFile, withPlanOptions, write } from './common/releasing.ts';
 import { print, printJson, reporterFor, targetOf } from './common/target.ts';
-
-export const project = resolve(fileURLToPath(new URL('..', import.meta.url)));
-export const waiversPath = 'environments/waivers.json';
-
-export interface PlanOptions {
-  readonly waivers: string;
-  readonly out?: string;
-  readonly encryptTo?: string;
-  readonly json?: boolean;
-}
 
 interface ApplyOptions {
   readonly release: string;
@@ -59,7 +46,7 @@ export function register(program: Command): void {
     .requiredOption('--release <file>', 'release.json in the folder that release plan wrote')
     .option('--approved <digest>', 'the approved digest, at least 12 digits: refuse any other release')
     .option('--max-age <hours>', 'refuse an older plan', wholeNumber, 24)
-    .option('--waivers <file>', 'accepted changes of today', join(project, waiversPath))
+    .option('--waivers <file>', 'accepted changes of today', waiversFile)
     .option('--record <file>', 'also write the release record, for llama-db evidence')
     .addOption(jsonOption())
     .addHelpText(
@@ -86,39 +73,9 @@ export function register(program: Command): void {
     .action(inspect);
 }
 
-/** Options of a command that makes a release. */
-export function withPlanOptions(command: Command): Command {
-  return command
-    .option('--out <folder>', 'folder of the release; default: release-<environment>')
-    .option('--encrypt-to <file>', 'public RSA key as PEM: encrypt the plan to the job that deploys')
-    .option('--waivers <file>', 'accepted changes', join(project, waiversPath))
-    .addOption(jsonOption());
-}
-
-/** Paths that concern single environments. Their digest is that of the whole tree, not that of the artifact. */
-export const ofEnvironments = [...Object.keys(inputs).map((name) => `environments/${name}.ts`), waiversPath];
-
 async function plan(environment: string, options: PlanOptions): Promise<void> {
   const planned = await plannedOf(environment, options);
   if (planned) await write(planned, options);
-}
-
-/** Options of the functions that make and judge a release. @throws Fault `environment/unknown` (exit 2) */
-export async function placeOf(environment: string, waivers: string): Promise<Omit<MakeOptions, 'reporter'>> {
-  const [{ environments }, { isProtected }] = await Promise.all([
-    import('../environments/index.ts'),
-    import('../environments/rule.ts'),
-  ]);
-  return {
-    project,
-    environment: environments.nameOf(environment),
-    output: process.env['CDKTF_OUTDIR'],
-    isProtected: isProtected(environments.named(environment)),
-    waivers: readWaivers(waivers),
-    ofEnvironments,
-    waiversPath,
-    now: new Date(),
-  };
 }
 
 /** Undefined, with exit status 3, if the guard refuses the plan. */
@@ -137,28 +94,6 @@ async function plannedOf(environment: string, options: PlanOptions): Promise<Pla
   else print(renderText(planned.guard));
   process.exitCode = 3;
   return undefined;
-}
-
-/** Writes a release, and prints its digest. */
-export async function write(
-  planned: Planned,
-  options: PlanOptions,
-  promotion?: Parameters<typeof import('../pipeline/release/make.ts').writeRelease>[1]['promotion'],
-): Promise<void> {
-  const [{ writeRelease }, { digestOfArtifact, digestOfRelease }] = await Promise.all([
-    import('../pipeline/release/make.ts'),
-    import('../pipeline/release/document.ts'),
-  ]);
-  const folder = options.out ?? `release-${planned.release.environment}`;
-  const encryptTo =
-    options.encryptTo === undefined ? undefined : contentOf(options.encryptTo, 'Name a public key as PEM.');
-  const release = await writeRelease(planned, { folder, encryptTo, promotion });
-  const file = join(folder, 'release.json');
-  const [digest, artifact] = [digestOfRelease(release), digestOfArtifact(release.artifact)];
-  if (options.json) return printJson({ digest, artifact, file, release });
-  print(
-    `\nRelease ${digest}\nof commit ${release.commit}, artifact ${artifact.slice(0, 12)}, in ${folder}\nApply it: llama-db release apply ${release.environment} --release ${file} --approved ${digest.slice(0, 12)}\n`,
-  );
 }
 
 async function apply(environment: string, options: ApplyOptions): Promise<void> {
@@ -254,12 +189,4 @@ function finish(record: ReleaseRecord, options: { readonly record?: string; read
       `Give the identity the missing access, and run llama-db release verify ${environment}.`,
     );
   if (options.json) printJson(record);
-}
-
-function contentOf(file: string, remedy: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new Fault('release/unreadable', `File ${file}`, messageOf(error), remedy, { exitCode: 2 });
-  }
 }

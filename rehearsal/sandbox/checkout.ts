@@ -43,10 +43,10 @@ export class Checkout {
     const file = path.join(this.root, 'cdktf.json');
     const settings = JSON.parse(await readFile(file, 'utf8'));
     const app = synthesis
-      ? 'node --import tsx rehearsal/terraform/app.ts synthesis.json'
+      ? 'node --import tsx rehearsal/terraform/app.ts rehearsed.json'
       : 'node --import tsx main.ts';
     await this.write('cdktf.json', `${JSON.stringify({ ...settings, app }, undefined, 2)}\n`);
-    if (synthesis) await this.write('synthesis.json', JSON.stringify(synthesis, undefined, 2));
+    if (synthesis) await this.write('rehearsed.json', JSON.stringify(synthesis, undefined, 2));
   }
 
   read(name: string): Promise<string> {
