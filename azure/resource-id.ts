@@ -54,3 +54,23 @@ export function sameId(one: string | undefined, other: string | undefined): bool
 export function isWithin(id: string, scope: string): boolean {
   return idKey(id) === idKey(scope) || idKey(id).startsWith(`${idKey(scope)}/`);
 }
+
+/**
+ * Id of a user-assigned identity with the fixed parts as azurerm and Azure write them: ids are compared without regard to
+ * case by Azure, but letter by letter by a plan.
+ */
+export function canonicalIdentityId(id: string): string {
+  return id
+    .replace(/\/+$/, '')
+    .replace(/^\/subscriptions\//i, '/subscriptions/')
+    .replace(/\/resourceGroups\//i, '/resourceGroups/')
+    .replace(
+      /\/providers\/Microsoft\.ManagedIdentity\/userAssignedIdentities\//i,
+      '/providers/Microsoft.ManagedIdentity/userAssignedIdentities/',
+    );
+}
+
+/** Id of a key with its host in lower case, as Key Vault answers. */
+export function canonicalKeyId(id: string): string {
+  return id.replace(/^https:\/\/[^/]+\/keys\//i, (start) => start.toLowerCase());
+}

@@ -29,6 +29,7 @@ export const resourceNames = {
   'Microsoft.Insights/actionGroups': /^[^:<>+/&%\\?|\s.](?:[^:<>+/&%\\?|]{0,258}[^:<>+/&%\\?|\s.])?$/,
   'Microsoft.Insights/activityLogAlerts': ofMonitor,
   'Microsoft.Insights/metricAlerts': ofMonitor,
+  'Microsoft.Insights/scheduledQueryRules': ofMonitor,
   'Microsoft.KeyVault/vaults': /^(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*$/,
   'Microsoft.KeyVault/vaults/keys': /^[A-Za-z0-9-]{1,127}$/,
   'Microsoft.ManagedIdentity/userAssignedIdentities': /^[A-Za-z0-9][A-Za-z0-9_-]{2,127}$/,

@@ -151,6 +151,19 @@ export const resourceTypes = {
   'Microsoft.Insights/metricDefinitions': { versions: ['2024-02-01', '2023-10-01', '2018-01-01'] },
   'Microsoft.Insights/metrics': { versions: ['2024-02-01', '2023-10-01', '2018-01-01'] },
 
+  'Microsoft.Insights/scheduledQueryRules': {
+    versions: ['2023-03-15-preview'],
+    terraform: { type: 'azurerm_monitor_scheduled_query_rules_alert_v2' },
+    deployActions: [
+      ...all('Microsoft.Insights/scheduledQueryRules'),
+      // A rule without an identity of its own queries with the rights of the identity that wrote it
+      // (https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule).
+      'Microsoft.OperationalInsights/workspaces/query/read',
+      'Microsoft.OperationalInsights/workspaces/query/PGSQLServerLogs/read',
+    ],
+    lane: { group: 'Monitoring', name: 'log alerts' },
+  },
+
   'Microsoft.KeyVault/vaults': {
     versions: ['2023-02-01', '2023-07-01'],
     terraform: { type: 'azurerm_key_vault' },

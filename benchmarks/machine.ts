@@ -1,6 +1,6 @@
 /** The facts without which a measured figure cannot be compared: the commit and the machine. */
-import { execFileSync } from 'node:child_process';
 import os from 'node:os';
+import { sources } from '../core/sources.ts';
 
 export interface Circumstances {
   /** Commit of the measured sources; with `+` if the checkout has changes. */
@@ -18,7 +18,7 @@ export interface Circumstances {
 
 export function circumstances(): Circumstances {
   return {
-    commit: commit(),
+    commit: sources().commit,
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     processor: os.cpus()[0]?.model ?? 'unknown',
@@ -27,14 +27,4 @@ export function circumstances(): Circumstances {
     load: os.loadavg()[0] ?? 0,
     at: new Date().toISOString(),
   };
-}
-
-function commit(): string {
-  const git = (...parameters: string[]) =>
-    execFileSync('git', parameters, { cwd: import.meta.dirname, encoding: 'utf8', stdio: 'pipe' }).trim();
-  try {
-    return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain') === '' ? '' : '+'}`;
-  } catch {
-    return 'unknown';
-  }
 }

@@ -1,11 +1,12 @@
 /** `llama-db bootstrap`: checks the request, and prints, previews or runs the template of an environment. */
 import { Fault } from '../core/fault.ts';
+import type { Reporter } from '../core/report.ts';
 import { messageOf } from '../core/text.ts';
 import { environments } from '../environments/index.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { type FederationRequest, federationOf } from './federation.ts';
 import { pipelineName } from './roles.ts';
-import { previewBootstrap, runBootstrap } from './run.ts';
+import { type BootstrapResult, type PlannedChange, previewBootstrap, runBootstrap } from './run.ts';
 import { type BootstrapTemplate, bootstrapTemplate } from './template.ts';
 
 export interface BootstrapRequest extends FederationRequest {
@@ -16,22 +17,33 @@ export interface BootstrapRequest extends FederationRequest {
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-export async function bootstrap(request: BootstrapRequest, print: (line: string) => void): Promise<void> {
+export interface Bootstrapped {
+  readonly environment: string;
+  readonly subscriptionId: string;
+  /** Of a preview: the changes that Azure predicts. */
+  readonly changes?: readonly PlannedChange[];
+  /** Of a run: client ids for the pipeline. */
+  readonly outputs?: BootstrapResult['outputs'];
+  /** Of `print`: the ARM template. */
+  readonly template?: BootstrapTemplate;
+}
+
+export async function bootstrap(request: BootstrapRequest, reporter: Reporter): Promise<Bootstrapped> {
   const settings = environments.named(request.environment);
   const { subscriptionId, template } = templateFor(settings, request);
-  if (request.mode === 'print') {
-    print(JSON.stringify(template, null, 2));
-    return;
-  }
   const target = { subscriptionId, pipeline: pipelineName(settings), location: settings.location };
+  const about = { environment: settings.name, subscriptionId };
+  if (request.mode === 'print') return { ...about, template };
   try {
     if (request.mode === 'preview') {
-      for (const { change, resource } of await previewBootstrap(target, template))
-        print(`${change}  ${resource}`);
-      return;
+      const changes = await previewBootstrap(target, template);
+      for (const { change, resource } of changes) reporter.line(`Would ${verbOf(change)} ${resource}`);
+      if (changes.length === 0) reporter.line('Nothing to change');
+      return { ...about, changes };
     }
-    const { outputs } = await runBootstrap(target, template, print);
-    for (const line of nextSteps(settings, subscriptionId, outputs)) print(line);
+    const { outputs } = await runBootstrap(target, template, reporter);
+    for (const line of nextSteps(settings, subscriptionId, outputs)) reporter.line(line);
+    return { ...about, outputs };
   } catch (error) {
     throw new Fault(
       'bootstrap/refused-by-azure',
@@ -41,6 +53,16 @@ export async function bootstrap(request: BootstrapRequest, print: (line: string)
       { cause: error },
     );
   }
+}
+
+/** The verb of a change of what-if: https://learn.microsoft.com/azure/azure-resource-manager/templates/deploy-what-if */
+function verbOf(change: string): string {
+  const verbs: Readonly<Record<string, string>> = {
+    NoChange: 'keep',
+    Ignore: 'leave alone',
+    Deploy: 'deploy, with changes that Azure cannot predict,',
+  };
+  return verbs[change] ?? change.toLowerCase();
 }
 
 /**
@@ -84,7 +106,7 @@ function nextSteps(
 ): readonly string[] {
   const group = settings.authentication.administrators[0].name;
   return [
-    `${settings.name} is prepared. Set in the pipeline:`,
+    `Done: ${settings.name} is prepared. Set in the pipeline:`,
     `  ARM_SUBSCRIPTION_ID=${subscriptionId}`,
     ...Object.entries(outputs).map(([name, value]) => `  ${name}=${value}`),
     `Then add the identity ${pipelineName(settings)}-deploy to the Entra group ${group}. Deployments log in`,

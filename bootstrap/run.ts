@@ -1,5 +1,6 @@
 /** Runs the bootstrap template in Azure as the signed-in identity, which must be an Owner of the subscription. */
 import { limited } from '../azure/resource-names.ts';
+import { type Reporter, step } from '../core/report.ts';
 import type { BootstrapTemplate } from './template.ts';
 import { resourceProviders } from './template.ts';
 
@@ -56,22 +57,23 @@ export async function previewBootstrap(
 export async function runBootstrap(
   target: BootstrapTarget,
   template: BootstrapTemplate,
-  progress: (line: string) => void,
+  reporter: Reporter,
 ): Promise<BootstrapResult> {
   const client = await clientFor(target.subscriptionId);
   for (const namespace of resourceProviders) {
     const { registrationState } = await client.providers.get(namespace);
     if (registrationState === 'Registered') continue;
-    progress(`registering ${namespace}`);
     await client.providers.register(namespace);
+    reporter.line(`Registered ${namespace}`);
   }
-  progress(`deploying ${deploymentName(target)}`);
-  const deployed = await client.deployments.beginCreateOrUpdateAtSubscriptionScopeAndWait(
-    deploymentName(target),
-    {
-      location: target.location,
-      properties: { mode: 'Incremental', template },
-    },
+  const deployed = await step(
+    reporter,
+    () =>
+      client.deployments.beginCreateOrUpdateAtSubscriptionScopeAndWait(deploymentName(target), {
+        location: target.location,
+        properties: { mode: 'Incremental', template },
+      }),
+    () => `Deployed ${deploymentName(target)}`,
   );
   const outputs: unknown = deployed.properties?.outputs ?? {};
   return { outputs: stringOutputs(outputs) };

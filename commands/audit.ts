@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { counted } from '../core/text.ts';
-import { describeTrail } from '../database/audit/describe.ts';
+import { auditDocument, describeTrail } from '../database/audit/describe.ts';
 import { headsVariable, keptHeads, parseMoment } from '../database/audit/heads.ts';
 import { formatHead, parseHead, readHead, readingTrail, seal } from '../database/audit/seals.ts';
 import { verifyTrail } from '../database/audit/verify.ts';
@@ -37,11 +37,14 @@ export function register(program: Command): void {
         restoredTo ? { ...head, restoredTo } : head,
       );
       const reporter = reporterFor(options);
-      const trail = await looking(async () =>
-        verifyTrail(await targetOf(environment, options), { reporter, expected }),
-      );
+      const { target, trail } = await looking(async () => {
+        const target = await targetOf(environment, options);
+        return { target, trail: await verifyTrail(target, { reporter, expected }) };
+      });
       for (const line of describeTrail(trail)) reporter.line(line);
-      if (options.json) printJson({ ...trail, intact: trail.findings.length === 0 });
+      if (options.json) {
+        printJson(auditDocument(trail, target.environment));
+      }
       if (trail.findings.length > 0) process.exitCode = 1;
     });
 

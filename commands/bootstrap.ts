@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { printable } from '../core/text.ts';
-import { environmentArgument, lastEnvironment, subscriptionOption } from './common/options.ts';
+import { environmentArgument, jsonOption, lastEnvironment, subscriptionOption } from './common/options.ts';
+import { printJson, print as printText, reporterFor } from './common/target.ts';
 
 interface BootstrapOptions {
   readonly subjectPrefix?: string;
@@ -10,6 +10,7 @@ interface BootstrapOptions {
   readonly subscription?: string;
   readonly print?: true;
   readonly preview?: true;
+  readonly json?: true;
 }
 
 export function register(program: Command): void {
@@ -29,6 +30,7 @@ export function register(program: Command): void {
     .addOption(subscriptionOption())
     .option('--print', 'print the ARM template and change nothing')
     .option('--preview', "print the changes that Azure's what-if predicts, and change nothing")
+    .addOption(jsonOption())
     .addHelpText(
       'after',
       `
@@ -37,11 +39,11 @@ Example: llama-db bootstrap ${lastEnvironment} --subject-prefix repo:acme@1234/d
 This prints the prefix of a GitHub repository:
   gh api repos/OWNER/REPOSITORY/actions/oidc/customization/sub --jq .sub_claim_prefix`,
     )
-    .action(async (environment: string, { print, preview, ...options }: BootstrapOptions) => {
+    .action(async (environment: string, { print, preview, json, ...options }: BootstrapOptions) => {
       const { bootstrap } = await import('../bootstrap/bootstrap.ts');
       const mode = print ? 'print' : preview ? 'preview' : 'run';
-      await bootstrap({ environment, mode, ...options }, (line) =>
-        process.stdout.write(printable(`${line}\n`)),
-      );
+      const result = await bootstrap({ environment, mode, ...options }, reporterFor({ json: json ?? false }));
+      if (json) printJson(result);
+      else if (result.template) printText(`${JSON.stringify(result.template, null, 2)}\n`);
     });
 }

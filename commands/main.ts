@@ -18,7 +18,8 @@ export interface CommandModule {
 const usage = 2;
 
 const exitCodes = `
-Exit status: 0 success; 1 failure, or findings; 2 bad usage, or the target could not be read.`;
+Exit status: 0 success; 1 failure, or findings;
+  2 bad usage, or the target could not be read.`;
 
 /**
  * Runs one command.
@@ -36,6 +37,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     .version(version(), '--version', 'print the version')
     .option('--debug', 'print the stack of an error')
     .addHelpText('after', exitCodes)
+    // Commander's 40 would leave the descriptions of the list of commands in one line each.
+    .configureHelp({ minWidthToWrap: 30 })
     .configureOutput({ outputError: (text, write) => write(inOneLine(text, args)) })
     .exitOverride();
   let failure: number | undefined;

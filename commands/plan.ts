@@ -4,7 +4,13 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { Fault } from '../core/fault.ts';
 import { messageOf } from '../core/text.ts';
-import { environmentArgument, jsonOption, type MigrationsOptions, withMigrations } from './common/options.ts';
+import {
+  environmentArgument,
+  jsonOption,
+  lastEnvironment,
+  type MigrationsOptions,
+  withMigrations,
+} from './common/options.ts';
 import { print, printJson, reporterFor } from './common/target.ts';
 
 interface Options extends MigrationsOptions {
@@ -46,7 +52,7 @@ export function register(program: Command): void {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nExit status: 0 nothing changes; 1 error; 2 changes; 3 refused.\nExamples:\n  llama-db plan production\n  llama-db plan production --plan plan.json --out review',
+      `\nExit status: 0 nothing changes; 1 error; 2 changes; 3 refused.\nExamples:\n  llama-db plan ${lastEnvironment}\n  llama-db plan ${lastEnvironment} --plan plan.json --out review`,
     )
     .action(run);
 }

@@ -94,6 +94,48 @@ export function register(program: Command): void {
       return proveRetention({ ...options, log });
     },
   });
+  add<{ readonly rate: number; readonly seconds: number; readonly stop: number }>(prove, {
+    name: 'runtime-failures',
+    description:
+      'restart, stop and kill a primary under writes of the runtime; no acknowledged write is lost, none doubled',
+    options: [
+      ['--rate <number>', 'writes per second', 200],
+      ['--seconds <number>', 'seconds of writes around each failure', 10],
+      ['--stop <seconds>', 'duration of the stop', 30],
+    ],
+    async prove(options) {
+      const { proveRuntimeFailures } = await import('../test/proof/runtime-failures.ts');
+      return proveRuntimeFailures({ ...options, log });
+    },
+  });
+  add<{ readonly tenants: number; readonly connections: number }>(prove, {
+    name: 'runtime-tenants',
+    description:
+      'interleave tenants on few connections of the runtime, directly and through PgBouncer; none sees a row of another',
+    options: [
+      ['--tenants <number>', 'tenants at once', 1000],
+      ['--connections <number>', 'connections of the pool', 20],
+    ],
+    async prove(options, random) {
+      const [{ proveRuntimeTenants }, { replicatedServers }, { whyNoPgbouncer }] = await Promise.all([
+        import('../test/proof/runtime-tenants.ts'),
+        import('../test/runtime/servers.ts'),
+        import('../test/runtime/pgbouncer.ts'),
+      ]);
+      const servers = await replicatedServers();
+      const testbed = { server: servers.primary, login: servers.login, options: servers.options(0) };
+      const ways = ['nothing', ...(whyNoPgbouncer() ? [] : ['PgBouncer'])] as const;
+      if (ways.length === 1) log(`not through PgBouncer: ${whyNoPgbouncer()}`);
+      try {
+        const summaries: string[] = [];
+        for (const through of ways as readonly ('nothing' | 'PgBouncer')[])
+          summaries.push((await proveRuntimeTenants({ ...options, testbed, through, random, log })).summary);
+        return { summary: summaries.join('; ') };
+      } finally {
+        await servers.stop();
+      }
+    },
+  });
   add<{ readonly mutants: number; readonly record: number }>(prove, {
     name: 'plans',
     description:
@@ -113,6 +155,16 @@ export function register(program: Command): void {
       ]);
       if (record > 0) await recordPlans(log);
       return provePlans({ mutants, random, log });
+    },
+  });
+  add<object>(prove, {
+    name: 'acme',
+    description:
+      'run all tests and a rehearsal in a copy of this project with other environments, regions and names',
+    options: [],
+    async prove() {
+      const { proveAcme } = await import('../test/proof/acme.ts');
+      return proveAcme({ log });
     },
   });
   add<object>(prove, {

@@ -38,7 +38,7 @@ export function register(program: Command): void {
       if (list) return void process.stdout.write(await describeScenarios());
       const screen = terminal(json ? process.stderr : process.stdout);
       await interruptible(async (signal) => {
-        const hold = keep ? holdSandbox(screen.log, signal) : undefined;
+        const hold = keep ? holdSandbox(screen.log, signal, options.quick) : undefined;
         const done = await rehearse({ environment, ...options, ...screen, signal, hold });
         if (json) printJson({ environment, rehearsed: done });
       });

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Severity } from '../core/severity.ts';
+import { wrapped } from '../core/text.ts';
 import { keptHeads } from '../database/audit/heads.ts';
 import { type Group, groups } from '../verification/check.ts';
 import { requireWritable } from '../verification/report/place.ts';
@@ -27,7 +28,7 @@ interface Options extends MigrationsOptions {
   readonly timeLimit: number;
 }
 
-const listed = `Groups: ${groups.join(', ')}.`;
+const listed = wrapped(`Groups: ${groups.join(', ')}.`, 80, 8);
 
 export function register(program: Command): void {
   withMigrations(withTarget(program.command('verify')))
@@ -46,7 +47,7 @@ export function register(program: Command): void {
     .option('--time-limit <seconds>', 'end the run after this time', seconds, 300)
     .addHelpText(
       'after',
-      `\n${listed}\nExamples:\n  llama-db verify ${lastEnvironment}\n  llama-db verify ${lastEnvironment} --require isolation,audit --format html --output report.html`,
+      `\n${listed}\nExamples:\n  llama-db verify ${lastEnvironment}\n  llama-db verify ${lastEnvironment} --format html --output report.html`,
     )
     .action(async (environment: string | undefined, options: Options) => {
       const format = options.json ? 'json' : options.format;

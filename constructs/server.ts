@@ -8,6 +8,7 @@ import {
 import { UserAssignedIdentity } from '@cdktf/provider-azurerm/lib/user-assigned-identity/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { canonicalIdentityId, canonicalKeyId } from '../azure/resource-id.ts';
 import { derivedNames } from '../azure/resource-names.ts';
 import type { HighAvailabilityMode, NetworkMode } from '../azure/vocabulary.ts';
 import { type Condition, preconditions } from './present.ts';
@@ -154,7 +155,7 @@ function serverConfig(
   identityId: string,
   role: RoleConfig,
 ): PostgresqlFlexibleServerConfig {
-  const { customerManagedKey: key } = props;
+  const key = props.customerManagedKey && canonical(props.customerManagedKey);
   const { resize = false } = props.storage;
   const identityIds = [identityId, key?.primary.identityId, key?.geoBackup?.identityId];
   const after = [
@@ -210,6 +211,15 @@ function ignoredChanges(paired: boolean, disk: boolean): string[] {
       : []),
     ...(disk ? ['storage_mb', 'storage_tier'] : []),
   ];
+}
+
+/** With ids as Azure answers them: another spelling would plan a change for ever. */
+function canonical({ primary, geoBackup }: ServerCustomerManagedKey): ServerCustomerManagedKey {
+  const spelled = ({ keyId, identityId }: ServerKey): ServerKey => ({
+    keyId: canonicalKeyId(keyId),
+    identityId: canonicalIdentityId(identityId),
+  });
+  return { primary: spelled(primary), ...(geoBackup && { geoBackup: spelled(geoBackup) }) };
 }
 
 /** Set in every mode: the provider's default is an open server, which Azure refuses for an injected one. */

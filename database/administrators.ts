@@ -9,7 +9,7 @@ import { type Connection, type ConnectOptions, withConnection } from './connecti
 import { sqlState } from './diagnosis.ts';
 import { tolerant } from './migrator/prepare.ts';
 import { isPlatform } from './overrides.ts';
-import { everyAdministrator, ownerRole, schemaRoles } from './schema/roles.ts';
+import { databaseOwner, everyAdministrator, ownerRole, schemaRoles } from './schema/roles.ts';
 
 /** Names of the administrators of a deployment: Entra's, and the one with a password. */
 export function administratorNames({ target: { deployment } }: Pick<Connection, 'target'>): string[] {
@@ -118,31 +118,61 @@ async function mayActAsOwner({ client }: Connection): Promise<boolean> {
 }
 
 /**
- * Gives the database to `azure_pg_admin`. With password login, Azure gives a new database to the administrator with the
- * password, and then no other administrator could change its privileges.
+ * Gives the database to a role that every administrator acts as. With password login, Azure gives a new database to the
+ * administrator with the password, and then no other administrator could change its privileges. The role is
+ * `azure_pg_admin`, or `llama_database` if Azure Backup keeps a weekly backup.
  *
- * @throws Fault if it belongs to a login other than this one
+ * @throws Fault if it belongs to a login other than this one, or to a superuser of Azure
  */
 export async function shareDatabase(connection: Connection, reporter: Reporter): Promise<void> {
-  const { client, circumstances, superuser } = connection;
-  const { rows } = await client.query<{ owner: string; own: boolean; on_azure: boolean }>(
-    `SELECT o.rolname AS owner, o.rolname = SESSION_USER AS own,
+  const { client, circumstances, superuser, target } = connection;
+  const wanted = target.deployment?.longTermBackup ? databaseOwner : everyAdministrator;
+  const { rows } = await client.query<{
+    owner: string;
+    usable: boolean;
+    creates: boolean;
+    on_azure: boolean;
+  }>(
+    `SELECT o.rolname AS owner, pg_catalog.pg_has_role(SESSION_USER, o.oid, 'USAGE') AS usable,
+            pg_catalog.has_database_privilege(SESSION_USER, d.oid, 'CREATE') AS creates,
             pg_catalog.to_regrole($1) IS NOT NULL AS on_azure
        FROM pg_catalog.pg_database AS d JOIN pg_catalog.pg_roles AS o ON o.oid = d.datdba
       WHERE d.datname = pg_catalog.current_database()`,
     [everyAdministrator],
   );
   const [found] = rows;
-  if (!found?.on_azure || superuser || isPlatform(found.owner)) return;
-  const database = pg.escapeIdentifier(circumstances.database);
-  const statement = `ALTER DATABASE ${database} OWNER TO ${everyAdministrator}`;
-  if (!found.own)
+  if (!found?.on_azure || superuser || found.owner === wanted) return;
+  const name = circumstances.database;
+  const where = `Database ${name} on ${circumstances.target} belongs to ${found.owner}`;
+  const statement = `ALTER DATABASE ${pg.escapeIdentifier(name)} OWNER TO ${wanted}`;
+  if (isPlatform(found.owner) && !found.usable) {
+    if (found.creates) return;
+    throw new Fault(
+      'database/owned-by-azure',
+      where,
+      `Azure gives a database to its superuser if the server has no administrator yet (azurerm #27895), and ${circumstances.user} can create nothing in it`,
+      `It is empty: delete it with az postgres flexible-server db delete --database-name ${name}, and deploy again, which creates it after the administrators.`,
+    );
+  }
+  if (!found.usable)
     throw new Fault(
       'database/owned-by-another',
-      `Database ${circumstances.database} on ${circumstances.target} belongs to ${found.owner}`,
+      where,
       `Azure gives a new database to the administrator with the password, and ${circumstances.user} cannot change the privileges of a database that it does not own`,
       `Deploy once with PGPASSWORD set to the password of ${found.owner}, which hands it over, or run as that login: ${statement}.`,
     );
+  if (wanted === databaseOwner && !(await makeDatabaseOwner(connection, reporter))) return;
   await client.query(statement);
-  reporter.line(`Database ${circumstances.database} belongs to ${everyAdministrator} now`);
+  reporter.line(`Database ${name} belongs to ${wanted} now`);
+}
+
+/** @returns false, with a warning, if the server refuses it: verification then reports the backup without the database */
+async function makeDatabaseOwner(connection: Connection, reporter: Reporter): Promise<boolean> {
+  const { client } = connection;
+  const { rowCount } = await client.query('SELECT FROM pg_catalog.pg_roles WHERE rolname = $1', [
+    databaseOwner,
+  ]);
+  if (rowCount === 0) await client.query(`CREATE ROLE ${databaseOwner} NOLOGIN`);
+  const options = 'WITH ADMIN TRUE, INHERIT TRUE, SET TRUE';
+  return granted(connection, `GRANT ${databaseOwner} TO ${everyAdministrator} ${options}`, reporter);
 }

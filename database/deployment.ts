@@ -70,6 +70,8 @@ const surroundings = z.object({
   alertGroup: z.string(),
   metricAlerts: z.array(z.string()),
   activityAlerts: z.array(z.string()),
+  /** With the query in Kusto's language. */
+  logAlerts: z.array(z.object({ name: z.string(), query: z.string() })),
   /** Resource id of the vault; absent for an adopted vault, which others monitor and lock. */
   vaultId: z.string().optional(),
   /** Resource id of the field-encryption key. */
@@ -107,6 +109,8 @@ export const deploymentSchema = z.object({
       role: z.enum(loginRoles),
     }),
   ),
+  /** Whether Azure Backup also keeps a weekly backup of the server. @default - false */
+  longTermBackup: z.boolean().optional(),
   pools: z.array(z.object({ name: z.string(), maxSize: z.number().int(), instances: z.number().int() })),
   partitions: z.object({
     monthsAhead: z.number().int(),

@@ -33,12 +33,18 @@ export const overridesQuery = `
 /** Settings that a role or database may have: they change neither results nor limits. */
 const harmless = new Set(['application_name']);
 
+/**
+ * Settings that every role can give itself and that only a superuser can take away, which nobody is on Azure, with the value
+ * that means nothing. PostgreSQL refuses RESET and RESET ALL (SQLSTATE 0A000).
+ */
+const unresettable: Readonly<Record<string, string>> = { transaction_read_only: 'off' };
+
 /** Roles of the platform: Azure's own, one of which is called replication, and PostgreSQL's predefined ones. */
 export const isPlatform = (name: string): boolean => /^(azure|pg_)|^replication$/.test(name);
 
 /** Whether the project accepts a setting: one of a platform role, or a harmless one. */
-export function isAllowed({ role, name }: Override): boolean {
-  return (role !== null && isPlatform(role)) || harmless.has(name);
+export function isAllowed({ role, name, value }: Override): boolean {
+  return (role !== null && isPlatform(role)) || harmless.has(name) || unresettable[name] === value;
 }
 
 /** `role app in database llama`, `database llama`, `all roles`. */
@@ -66,13 +72,15 @@ export async function resetOverrides({ client }: Connection, reporter: Reporter)
   return changed;
 }
 
-/** The statement that removes one setting. */
+/** The statement that removes one setting, or makes it mean nothing. */
 export function resetting({ role, database, name }: Override): string {
   const parameter = name.split('.').map(pg.escapeIdentifier).join('.');
+  const harmlessValue = unresettable[name];
+  const change = harmlessValue === undefined ? `RESET ${parameter}` : `SET ${parameter} = ${harmlessValue}`;
   const within = database === null ? '' : pg.escapeIdentifier(database);
-  if (role === null && within) return `ALTER DATABASE ${within} RESET ${parameter}`;
+  if (role === null && within) return `ALTER DATABASE ${within} ${change}`;
   const whom = role === null ? 'ALL' : pg.escapeIdentifier(role);
-  return `ALTER ROLE ${whom}${within ? ` IN DATABASE ${within}` : ''} RESET ${parameter}`;
+  return `ALTER ROLE ${whom}${within ? ` IN DATABASE ${within}` : ''} ${change}`;
 }
 
 /** Runs one correction and reports it; a refused one becomes a warning. @returns whether it was done */
@@ -86,7 +94,8 @@ export async function corrected(
     reporter.line(what);
     return true;
   } catch (error) {
-    if (sqlState(error) !== '42501') throw error;
+    // 0A000: PostgreSQL does not reset the parameter. One setting must not keep the others.
+    if (!['42501', '0A000'].includes(sqlState(error) ?? '')) throw error;
     reporter.warn(`${what}: refused, ${messageOf(error)}`);
     return false;
   }

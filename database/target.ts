@@ -7,6 +7,7 @@ import { otherRole } from '../azure/vocabulary.ts';
 import { Fault, type FaultCode } from '../core/fault.ts';
 import { messageOf } from '../core/text.ts';
 import { type Deployment, deploymentSchema } from './deployment.ts';
+import { passwordFromFile } from './password-file.ts';
 
 export interface Target {
   /** Absent for a target given by URL alone. */
@@ -40,17 +41,33 @@ const usage = { exitCode: 2 };
 
 /**
  * Resolves the target of a command. A URL takes precedence, then LLAMA_DB_DEPLOYMENT, which the apply sets, then
- * the Terraform outputs of the named environment.
+ * the Terraform outputs of the named environment, then DATABASE_URL. A password comes from the URL, then from PGPASSWORD,
+ * then from the file that PGPASSFILE names.
  *
  * @throws Fault (exit 2) if no source names a target, or if the source is malformed or unsafe.
  */
 export async function resolveTarget(request: TargetRequest, variables: Variables): Promise<Target> {
   const deployment = await resolveDeployment(request, variables);
-  const target = request.url
-    ? fromUrl(request.url, variables, deployment)
-    : fromDeployment(deployment, request.environment, variables);
+  const fallback = deployment || request.environment ? undefined : variables['DATABASE_URL'];
+  const resolved = request.url
+    ? fromUrl(request.url, '--url', variables, deployment)
+    : fallback
+      ? fromUrl(fallback, 'DATABASE_URL', variables, undefined)
+      : fromDeployment(deployment, request.environment, variables);
+  const target = await withPasswordOfFile(resolved, variables['PGPASSFILE']);
   const address = request.hostAddress ?? target.address ?? variables['PGHOSTADDR'];
   return checkTarget(address ? { ...target, address } : target);
+}
+
+/** With password login, a line of the file for that administrator makes it the login. */
+async function withPasswordOfFile(target: Target, file: string | undefined): Promise<Target> {
+  if (!file || target.password) return target;
+  const users = [target.environment ? target.deployment?.passwordAdministrator : undefined, target.user];
+  for (const user of users) {
+    const password = user && (await passwordFromFile(file, { ...target, user }));
+    if (user && password) return { ...target, user, password };
+  }
+  return target;
 }
 
 /**
@@ -132,7 +149,7 @@ function fromDeployment(
     throw new Fault(
       'target/missing',
       environment ? `Environment ${environment} has no description` : 'No target is given',
-      'a command needs an environment, --url, or LLAMA_DB_DEPLOYMENT (set by the apply)',
+      'a command needs an environment, --url, DATABASE_URL, or LLAMA_DB_DEPLOYMENT (set by the apply)',
       'Example: llama-db status <environment>, or llama-db status --url postgresql://user@host/database.',
       usage,
     );
@@ -168,19 +185,25 @@ function userOf({ administrator, passwordAdministrator }: Deployment, password: 
 
 const urlParameters = new Set(['sslmode', 'sslrootcert', 'hostaddr']);
 
-function fromUrl(text: string, variables: Variables, deployment: Deployment | undefined): Target {
+function fromUrl(
+  text: string,
+  source: UrlSource,
+  variables: Variables,
+  deployment: Deployment | undefined,
+): Target {
   const example = 'Example: postgresql://user@host:5432/database?sslmode=verify-full.';
   // Messages never quote the URL, because it may contain a password.
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^postgres(ql)?:$/.test(url.protocol))
-    throw refuse('target/url-not-postgresql', 'its scheme is not postgresql://', example);
-  const { host, port, user, password, database } = urlParts(url);
-  if (!host) throw refuse('target/url-without-host', 'it names no host', example);
-  if (!user) throw refuse('target/url-without-user', 'it names no user', example);
-  if (!database) throw refuse('target/url-without-database', 'it names no database', example);
+    throw refuse(source, 'target/url-not-postgresql', 'its scheme is not postgresql://', example);
+  const { host, port, user, password, database } = urlParts(url, source);
+  if (!host) throw refuse(source, 'target/url-without-host', 'it names no host', example);
+  if (!user) throw refuse(source, 'target/url-without-user', 'it names no user', example);
+  if (!database) throw refuse(source, 'target/url-without-database', 'it names no database', example);
   for (const name of url.searchParams.keys()) {
     if (!urlParameters.has(name)) {
       throw refuse(
+        source,
         'target/url-parameter-unknown',
         `its parameter ${name} is unknown`,
         `Use only these parameters: ${[...urlParameters].join(', ')}.`,
@@ -190,6 +213,7 @@ function fromUrl(text: string, variables: Variables, deployment: Deployment | un
   const mode = url.searchParams.get('sslmode') ?? 'verify-full';
   if (mode !== 'verify-full') {
     throw refuse(
+      source,
       'target/url-sslmode-unsafe',
       `sslmode=${mode} does not authenticate the server, so an impostor could receive the login`,
       'Use sslmode=verify-full (the default); sslrootcert=<file> names the authority to trust.',
@@ -218,16 +242,18 @@ interface UrlParts {
   readonly database: string;
 }
 
-function refuse(code: FaultCode, why: string, remedy: string): Fault {
-  return new Fault(code, '--url cannot be used', why, remedy, usage);
+type UrlSource = '--url' | 'DATABASE_URL';
+
+function refuse(source: UrlSource, code: FaultCode, why: string, remedy: string): Fault {
+  return new Fault(code, `${source} cannot be used`, why, remedy, usage);
 }
 
-function urlParts(url: URL): UrlParts {
+function urlParts(url: URL, source: UrlSource): UrlParts {
   try {
     const password = decodeURIComponent(url.password);
     return {
       host: decodeURIComponent(url.hostname).replace(/^\[|\]$/g, ''),
-      port: parsePort(url.port || '5432', '--url'),
+      port: parsePort(url.port || '5432', source),
       user: decodeURIComponent(url.username),
       ...(password ? { password } : {}),
       database: decodeURIComponent(url.pathname.slice(1)),
@@ -235,6 +261,7 @@ function urlParts(url: URL): UrlParts {
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw refuse(
+      source,
       'target/url-escape-malformed',
       'it contains a % that starts no escape',
       'Write a % inside a name or password as %25.',

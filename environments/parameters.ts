@@ -98,10 +98,11 @@ function extensionParameters(server: ServerSettings, databaseName: string): [str
 
 /**
  * The log records events on the server, not data: statement parameters stay out of it, because they carry the tenants'
- * data. `log_statement = all`, as in the original design, would log all of it.
+ * data. `log_statement = all`, as in the original design, would log all of it, and `ddl` the password of an ALTER ROLE.
+ * pgaudit logs both classes of statement without passwords.
  */
 const logging: readonly [string, ParameterInput][] = [
-  ['log_statement', 'ddl'],
+  ['log_statement', 'none'],
   ['log_min_duration_statement', 1000],
   ['log_parameter_max_length', 0],
   ['log_parameter_max_length_on_error', 0],

@@ -72,32 +72,38 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON llama.audit_seals
 -- version; instants are seconds since 1970 as exact decimals. database/audit/canonical.ts implements the same text again, so
 -- that the check is independent of this function. No trigger writes a row whose timestamp no partition can hold
 -- (llama.create_monthly_partition). Such a row belongs to no month and is never sealed; llama-db audit verify reports it.
-CREATE FUNCTION llama.audit_content(month date, after_sequence bigint, last_sequence bigint)
-RETURNS TABLE (content_month date, row_count bigint, content_hash bytea)
+-- Hashes are made before the rows are sorted, so that no content is sorted with them.
+CREATE FUNCTION llama.audit_content(month date, after_sequence bigint, last_sequence bigint, firsts bigint[] DEFAULT NULL)
+RETURNS TABLE (content_month date, part integer, row_count bigint, content_hash bytea)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT date_trunc('month', a."timestamp" AT TIME ZONE 'UTC')::date, count(*),
-         sha256(string_agg(sha256(convert_to(jsonb_build_array(
-           a.sequence, a.id, a.tenant_id, a.table_name, a.record_id, a.operation, a.user_id,
-           extract(epoch FROM a."timestamp")::text,
-           -- The hash of erased content counts only if there is no other content.
-           CASE WHEN a.erased_hash IS NOT NULL AND a.old_values IS NULL AND a.new_values IS NULL THEN a.erased_hash
-                ELSE encode(sha256(convert_to(jsonb_build_array(a.old_values, a.new_values)::text, 'UTF8')), 'hex') END,
-           a.correlation_id, a.ip_address::text,
-           a.user_agent, a.record_key, extract(epoch FROM a.record_timestamp)::text, a.content_hash, a.login::text,
-           a.authenticated_as, a.backend_pid
-         )::text, 'UTF8')), ''::bytea ORDER BY a.sequence, a.id))
-    FROM llama.audit_trail AS a
-   WHERE a.sequence > audit_content.after_sequence AND a.sequence <= audit_content.last_sequence
-     AND a."timestamp" >= coalesce(audit_content.month::timestamp AT TIME ZONE 'UTC', '1970-01-01 00:00:00+00')
-     AND a."timestamp" < coalesce((audit_content.month::timestamp + interval '1 month') AT TIME ZONE 'UTC', '9999-12-01 00:00:00+00')
-   GROUP BY 1
-   ORDER BY 1
+  SELECT r.month, r.part, count(*), sha256(string_agg(r.digest, ''::bytea ORDER BY r.sequence, r.id))
+    FROM (
+      SELECT date_trunc('month', a."timestamp" AT TIME ZONE 'UTC')::date AS month,
+             width_bucket(a.sequence, audit_content.firsts) AS part, a.sequence, a.id,
+             sha256(convert_to(jsonb_build_array(
+               a.sequence, a.id, a.tenant_id, a.table_name, a.record_id, a.operation, a.user_id,
+               extract(epoch FROM a."timestamp")::text,
+               -- The hash of erased content counts only if there is no other content.
+               CASE WHEN a.erased_hash IS NOT NULL AND a.old_values IS NULL AND a.new_values IS NULL THEN a.erased_hash
+                    ELSE encode(sha256(convert_to(jsonb_build_array(a.old_values, a.new_values)::text, 'UTF8')), 'hex') END,
+               a.correlation_id, a.ip_address::text,
+               a.user_agent, a.record_key, extract(epoch FROM a.record_timestamp)::text, a.content_hash, a.login::text,
+               a.authenticated_as, a.backend_pid
+             )::text, 'UTF8')) AS digest
+        FROM llama.audit_trail AS a
+       WHERE a.sequence > audit_content.after_sequence AND a.sequence <= audit_content.last_sequence
+         AND a."timestamp" >= coalesce(audit_content.month::timestamp AT TIME ZONE 'UTC', '1970-01-01 00:00:00+00')
+         AND a."timestamp" < coalesce((audit_content.month::timestamp + interval '1 month') AT TIME ZONE 'UTC', '9999-12-01 00:00:00+00')
+      OFFSET 0
+    ) AS r
+   GROUP BY 1, 2
+   ORDER BY 1, 2
 $$;
 
-COMMENT ON FUNCTION llama.audit_content(date, bigint, bigint) IS
-  'Hash per month of the rows numbered after one sequence and up to another; of one month only if it is given';
+COMMENT ON FUNCTION llama.audit_content(date, bigint, bigint, bigint[]) IS
+  'Hash per month of the rows numbered after one sequence and up to another; of one month only if it is given; one per part if the first numbers of the parts are given';
 
 -- Every seal carries the retention in force, so that nobody can shorten the life of a month afterwards: the chain remembers
 -- the longest one. 90 days are the least (llama.partitioned_tables has the same constraint).
@@ -274,15 +280,25 @@ BEGIN
             HINT = 'Its seals record the longest retention since its first row. A lower one applies to later months only.';
   END IF;
 
-  FOR seal IN
-    SELECT * FROM llama.audit_seals AS s WHERE s.month = first_day AND s.kind = 'rows' ORDER BY s.number
-  LOOP
-    SELECT * INTO content FROM llama.audit_content(first_day, seal.first_sequence - 1, seal.last_sequence);
-    IF content.row_count IS DISTINCT FROM seal.row_count OR content.content_hash IS DISTINCT FROM seal.content_hash THEN
-      RAISE EXCEPTION 'the audit partition of % differs from seal %', to_char(first_day, 'YYYY-MM'), seal.number
-        USING ERRCODE = 'data_corrupted', HINT = 'Run llama-db audit verify. The partition stays until the difference is explained.';
-    END IF;
-  END LOOP;
+  -- One pass over the month: a scan for each of its seals would take hours, because there may be one per minute. A row
+  -- belongs to the last seal that begins at its number or before it, so that a seal whose range overlaps another one differs.
+  WITH seals AS MATERIALIZED (
+    SELECT s.number, s.first_sequence, s.last_sequence, s.row_count, s.content_hash,
+           row_number() OVER (ORDER BY s.first_sequence, s.number)::integer AS part
+      FROM llama.audit_seals AS s WHERE s.month = first_day AND s.kind = 'rows'
+  )
+  -- FULL JOIN excludes nested loops, whose time grows with the square of the seals.
+  SELECT count(*) AS differing, min(s.number) AS number INTO seal
+    FROM seals AS s
+    FULL JOIN llama.audit_content(
+           first_day, (SELECT min(w.first_sequence) - 1 FROM seals AS w), (SELECT max(w.last_sequence) FROM seals AS w),
+           (SELECT array_agg(w.first_sequence ORDER BY w.part) FROM seals AS w)
+         ) AS c ON c.part = s.part
+   WHERE c.row_count IS DISTINCT FROM s.row_count OR c.content_hash IS DISTINCT FROM s.content_hash;
+  IF seal.differing > 0 THEN
+    RAISE EXCEPTION 'the audit partition of % differs from seal %', to_char(first_day, 'YYYY-MM'), seal.number
+      USING ERRCODE = 'data_corrupted', HINT = 'Run llama-db audit verify. The partition stays until the difference is explained.';
+  END IF;
 
   SELECT count(*) INTO found_rows
     FROM llama.audit_trail AS a
@@ -359,13 +375,13 @@ COMMENT ON FUNCTION llama.audit_month_state(date) IS
   'unsealed: no seal; open: sealed, without a closing that counts; extended: rows were written after the closing; closed';
 
 REVOKE ALL ON FUNCTION llama.audit_month_state(date) FROM PUBLIC;
-REVOKE ALL ON FUNCTION llama.audit_content(date, bigint, bigint),
+REVOKE ALL ON FUNCTION llama.audit_content(date, bigint, bigint, bigint[]),
                        llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea, integer, timestamptz),
                        llama.seal_audit_trail(integer, integer), llama.close_audit_partition(date),
                        llama.is_audit_partition_closed(date), llama.audit_retention_of(date) FROM PUBLIC;
 
 GRANT CREATE ON SCHEMA llama TO audit_sealer;
-ALTER FUNCTION llama.audit_content(date, bigint, bigint) OWNER TO audit_sealer;
+ALTER FUNCTION llama.audit_content(date, bigint, bigint, bigint[]) OWNER TO audit_sealer;
 ALTER FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea, integer, timestamptz) OWNER TO audit_sealer;
 ALTER FUNCTION llama.seal_audit_trail(integer, integer) OWNER TO audit_sealer;
 ALTER FUNCTION llama.close_audit_partition(date) OWNER TO audit_sealer;
@@ -389,7 +405,7 @@ DROP FUNCTION llama.close_audit_partition(date);
 DROP FUNCTION llama.audit_retention_of(date);
 DROP FUNCTION llama.seal_audit_trail(integer, integer);
 DROP FUNCTION llama.append_audit_seal(text, date, bigint, bigint, bigint, bytea, integer, timestamptz);
-DROP FUNCTION llama.audit_content(date, bigint, bigint);
+DROP FUNCTION llama.audit_content(date, bigint, bigint, bigint[]);
 SET LOCAL ROLE llama_owner;
 
 DROP POLICY seal_read_audit ON llama.audit_trail;

@@ -1,6 +1,6 @@
 /** A whole rehearsal: runs scenarios, writes their pages, and removes everything at the end. */
 import { Fault } from '../core/fault.ts';
-import { duration, messageOf } from '../core/text.ts';
+import { duration, messageOf, wrapped } from '../core/text.ts';
 import { environments } from '../environments/index.ts';
 import { NotClosed, thenClose } from '../local/closing.ts';
 import type { Line } from '../local/processes/program.ts';
@@ -53,11 +53,10 @@ export async function rehearse(options: RehearsalOptions): Promise<readonly Rehe
   await requireWritable(options, chosen);
   findTerraform();
   await findProvider();
-  const deployer = findCdktf() === undefined ? 'terraform' : 'cdktf';
-  if (deployer === 'terraform')
-    log(
-      'Note: cdktf-cli, an optional dependency, is not installed. Its steps (synthesis, terraform init, plan, apply) run one by one.',
-    );
+  const cdktf = findCdktf();
+  const deployer = 'program' in cdktf ? 'cdktf' : 'terraform';
+  if ('reason' in cdktf)
+    log(`Note: ${cdktf.reason}. Its steps (synthesis, terraform init, plan, apply) run one by one.`);
   const rehearsal = new Rehearsal(options, { environment, deployer });
   try {
     return await thenClose(
@@ -169,14 +168,14 @@ async function choose({ environment, scenario, all }: RehearsalOptions): Promise
   return (await scenarios()).filter((one) => environmentsFor(one).includes(name));
 }
 
-/** One line per scenario: its name, its title and its environments. */
+/** Each scenario: its name, its environments, its title. */
 export async function describeScenarios(): Promise<string> {
   const known = await scenarios();
-  const width = Math.max(...known.map(({ name }) => name.length)) + 2;
   return known
     .map((scenario) => {
       const { name, title } = scenario;
-      return `${name.padEnd(width)}${title} (${environmentsFor(scenario).join(', ') || whyNoEnvironment(scenario)})\n`;
+      const where = environmentsFor(scenario).join(', ') || whyNoEnvironment(scenario);
+      return `${wrapped(`${name} (${where})`, 78, 2)}\n  ${wrapped(title, 78, 2)}\n`;
     })
     .join('');
 }

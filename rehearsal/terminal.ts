@@ -48,25 +48,49 @@ export async function untilAborted(signal: AbortSignal): Promise<void> {
 }
 
 /** Prints how to use a sandbox from another shell, and waits for Ctrl-C. */
-export function holdSandbox(log: Screen['log'], signal: AbortSignal): (sandbox: Sandbox) => Promise<void> {
+export function holdSandbox(
+  log: Screen['log'],
+  signal: AbortSignal,
+  quick = false,
+): (sandbox: Sandbox) => Promise<void> {
   return async (sandbox) => {
-    const { project, postgres, settings, variables } = sandbox;
-    const file = path.join(project.root, 'environment.sh');
-    const quoted = (value: string) => `'${value.replaceAll("'", String.raw`'\''`)}'`;
-    const lines = Object.entries(variables)
-      // The scratch folder's mark would end the user's shell together with the rehearsal's processes.
-      .filter(([name]) => !['PATH', 'HOME', 'USER', 'TMPDIR', scratchFolderVariable].includes(name))
-      .map(([name, value]) => `export ${name}=${quoted(value)}\n`);
-    await writeFile(file, lines.join(''), { mode: 0o600 });
+    const file = path.join(sandbox.project.root, 'environment.sh');
+    await writeFile(file, shellOf(sandbox), { mode: 0o600 });
+    const { name } = sandbox.settings;
     log(
       [
-        'Everything is still up. In another shell:',
+        `Everything is still up: ${name} in the local Azure, with its PostgreSQL. In another shell:`,
         `  . ${file}`,
-        `  cd ${path.join(project.root, 'cdktf.out/stacks', settings.name)} && terraform plan`,
-        `  psql ${quoted(postgres.url('superuser', { database: settings.database.name }))}`,
-        'Ctrl-C ends it and removes everything.',
+        'Then, as an operator of the real environment does:',
+        `  terraform plan                   # nothing to change: Azure is as the settings say`,
+        `  llama-db verify ${name.padEnd(17)}# every check, in Azure and in the database`,
+        `  psql "$DATABASE_URL"             # the database, as its superuser`,
+        `Change something in psql, and verify reports it.${quick ? ' Its finding AZU-030 is about the alerts that --quick leaves out.' : ''}`,
+        'Ctrl-C here ends it and removes everything.',
       ].join('\n'),
     );
     await untilAborted(signal);
   };
+}
+
+/** Variables and commands with which a shell uses a sandbox; it ends in the folder of the stack. */
+function shellOf({ project, postgres, settings, variables }: Sandbox): string {
+  const quoted = (value: string) => `'${value.replaceAll("'", String.raw`'\''`)}'`;
+  const output = path.join(project.root, 'cdktf.out');
+  const exported = {
+    ...variables,
+    // llama-db reads the outputs of the stack here, and not in the checkout.
+    CDKTF_OUTDIR: output,
+    DATABASE_URL: postgres.url('superuser', { database: settings.database.name }),
+  };
+  const lines = Object.entries(exported)
+    // The scratch folder's mark would end the user's shell together with the rehearsal's processes.
+    .filter(([name]) => !['PATH', 'HOME', 'USER', 'TMPDIR', scratchFolderVariable].includes(name))
+    .map(([name, value]) => `export ${name}=${quoted(value)}`);
+  return [
+    ...lines,
+    `llama-db() { ${quoted(process.execPath)} ${quoted(path.join(project.root, 'commands/llama-db.mjs'))} "$@"; }`,
+    `cd ${quoted(path.join(output, 'stacks', settings.name))}`,
+    '',
+  ].join('\n');
 }

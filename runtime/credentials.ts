@@ -55,36 +55,73 @@ export interface EntraPasswordOptions {
 }
 
 const fiveMinutes = 5 * 60_000;
+/** A request without an answer must not stop all later connections. */
+const longestRequestMs = 30_000;
+
+/** Tokens of one credential: shared by connections, requested once at a time, replaced before they expire. */
+export class TokenCache {
+  readonly #credential: TokenCredential;
+  readonly #refreshBeforeMs: number;
+  #current: Token | undefined;
+  #request: Promise<Token> | undefined;
+
+  constructor(credential: TokenCredential, { refreshBeforeMs = fiveMinutes }: EntraPasswordOptions = {}) {
+    this.#credential = credential;
+    this.#refreshBeforeMs = refreshBeforeMs;
+  }
+
+  /**
+   * A token that is valid now. If its replacement fails while it is still valid, it stays in use.
+   *
+   * @throws CredentialError if Entra issues no valid token
+   */
+  async token(): Promise<string> {
+    const known = this.#current;
+    if (known && known.expiresOnTimestamp - this.#refreshBeforeMs > Date.now()) return known.token;
+    try {
+      return (await this.#renew()).token;
+    } catch (error) {
+      if (known && known.expiresOnTimestamp > Date.now()) return known.token;
+      throw error;
+    }
+  }
+
+  /** Forgets a token that a server has refused. */
+  forget(token: string): void {
+    if (this.#current?.token === token) this.#current = undefined;
+  }
+
+  async #renew(): Promise<Token> {
+    this.#request ??= withinRequestLimit(requestToken(this.#credential)).finally(() => {
+      this.#request = undefined;
+    });
+    this.#current = await this.#request;
+    return this.#current;
+  }
+}
+
+function withinRequestLimit(request: Promise<Token>): Promise<Token> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new CredentialError('no-token', `Entra issued no token within ${longestRequestMs} ms`)),
+      longestRequestMs,
+    );
+    timer.unref();
+    request.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
 
 /**
- * The `password` option of `pg.Client` and `pg.Pool`, which call it for each new connection. Connections share one
- * token. If its replacement fails while it is still valid, it stays in use.
+ * The `password` option of `pg.Client` and `pg.Pool`, which call it for each new connection: `TokenCache` as a function.
  *
  * The returned function throws CredentialError if Entra issues no valid token.
  */
 export function entraPassword(
   credential: TokenCredential,
-  { refreshBeforeMs = fiveMinutes }: EntraPasswordOptions = {},
+  options: EntraPasswordOptions = {},
 ): () => Promise<string> {
-  let current: Token | undefined;
-  let request: Promise<Token> | undefined;
-  const renew = async (): Promise<Token> => {
-    request ??= requestToken(credential).finally(() => {
-      request = undefined;
-    });
-    current = await request;
-    return current;
-  };
-  return async () => {
-    const known = current;
-    if (known && known.expiresOnTimestamp - refreshBeforeMs > Date.now()) return known.token;
-    try {
-      return (await renew()).token;
-    } catch (error) {
-      if (known && known.expiresOnTimestamp > Date.now()) return known.token;
-      throw error;
-    }
-  };
+  const tokens = new TokenCache(credential, options);
+  return () => tokens.token();
 }
 
 /** Claim `oid` of a token: the object id of the identity. The server, not this function, verifies the signature. */

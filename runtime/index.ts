@@ -1,4 +1,25 @@
 /** Llama Mapper's database for applications. */
+export { fromEnvironment, type Variables } from './configuration/environment.ts';
+export type {
+  BreakerOptions,
+  CellOptions,
+  DatabaseOptions,
+  PoolOptions,
+  ReplicaOptions,
+  RetryOptions,
+  ServerOptions,
+  SharedOptions,
+  SpreadOptions,
+  TimeoutOptions,
+} from './configuration/options.ts';
+export {
+  fromOutputs,
+  fromOutputsFile,
+  fromTerraform,
+  type OutputOptions,
+  type TerraformOptions,
+} from './configuration/outputs.ts';
+export { Secret } from './configuration/secret.ts';
 export {
   CredentialError,
   type CredentialProblem,
@@ -7,5 +28,21 @@ export {
   type Token,
   type TokenCredential,
 } from './credentials.ts';
-export { ConfigurationError, ExplainedError } from './errors.ts';
-export { asApplication, type TransactionOptions, transaction } from './tenant.ts';
+export { type CloseOptions, Database, type DatabaseGauges } from './database.ts';
+export {
+  ConfigurationError,
+  DatabaseFailure,
+  ExplainedError,
+  type FailureOptions,
+  isDatabaseFailure,
+  type Outcome,
+} from './errors.ts';
+export type { PoolGauges } from './pool/pool.ts';
+export type { BreakerState, TargetGauges } from './pool/target.ts';
+export type { CellGauges, ReplicaGauges } from './replicas/cell.ts';
+export type { Lsn } from './replicas/lsn.ts';
+export type { ReplicaState } from './replicas/replica.ts';
+export type { TenantClient } from './tenant/client.ts';
+export { asApplication, type SessionOptions, transaction } from './tenant/on-client.ts';
+export type { ReadOptions, Tenant, TransactionOptions } from './tenant/tenant.ts';
+export type { Actor, Isolation } from './tenant/transaction.ts';

@@ -32,6 +32,7 @@ export function deploymentDocument(
     extensions: [...environment.extensions],
     parameters: Object.fromEntries(writer.parameters),
     logins: database.logins.map(({ name, objectId, type, role }) => ({ name, objectId, type, role })),
+    ...(environment.longTermBackup && { longTermBackup: true }),
     pools: database.pools.map(({ name, maxSize, instances }) => ({ name, maxSize, instances })),
     partitions: {
       monthsAhead: database.partitions.monthsAhead,

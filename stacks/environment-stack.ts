@@ -7,6 +7,7 @@ import { Addresses } from './addresses.ts';
 import type { StackContext } from './context.ts';
 import { deploymentDocument } from './deployment.ts';
 import { foundation } from './foundation.ts';
+import { warnOfIgnoredSettings } from './in-force.ts';
 import { observability } from './observability.ts';
 import { outputs } from './outputs.ts';
 import { leavePolicyTags } from './policy-tags.ts';
@@ -46,6 +47,7 @@ export class EnvironmentStack extends TerraformStack {
     const deployment = deployed(context, parts, client.subscriptionId);
     postDeploy(this, { deployment, database: pair.database, after: everything });
     outputs(this, { deployment, parts });
+    warnOfIgnoredSettings(this, environment, pair);
     leavePolicyTags(this, environment.policyTags);
     protect(this, protectionOf(environment));
   }
@@ -82,6 +84,7 @@ function deployed(
       alertGroup: foundation.primary.resourceGroup.name,
       metricAlerts: [...observability.metricAlerts],
       activityAlerts: [...observability.activityAlerts],
+      logAlerts: [...observability.logAlerts],
       ...(vault.created && { vaultId: vault.vault.id }),
       keyId: vault.keyResourceId,
     },

@@ -5,6 +5,7 @@ import { ActionGroup } from '../constructs/action-group.ts';
 import { ActivityAlerts } from '../constructs/activity-alerts.ts';
 import { KeyVaultAlerts, ServerAlerts } from '../constructs/alerts.ts';
 import { Diagnostics } from '../constructs/diagnostics.ts';
+import { LogAlerts } from '../constructs/log-alerts.ts';
 import { AdoptedLogAnalytics, type ILogAnalytics, LogAnalytics } from '../constructs/log-analytics.ts';
 import type { IFlexibleServer } from '../constructs/server.ts';
 import type { ResolvedServer } from '../environments/resolved.ts';
@@ -18,6 +19,7 @@ export interface Observability {
   /** Names of the alerts in Azure. */
   readonly metricAlerts: readonly string[];
   readonly activityAlerts: readonly string[];
+  readonly logAlerts: LogAlerts['alerts'];
   readonly resources: readonly ITerraformDependable[];
 }
 
@@ -83,12 +85,29 @@ export function observability(
     serverIds: [primary.id, ...(replica ? [replica.id] : [])],
     vaultIds: vault.created ? [vault.vault.id] : [],
   });
+  const { passwordLogin } = environment.authentication;
+  const logAlerts = recordsRoleChanges(environment.servers.primary)
+    ? [
+        new LogAlerts(scope, 'log_alerts', {
+          ...common,
+          namePrefix: environment.servers.primary.name,
+          location: environment.location,
+          workspaceId: workspace.id,
+          servers: Object.values(environment.servers).map(({ name }) => name),
+          administrators: [
+            ...environment.authentication.administrators.map(({ name }) => name),
+            ...(passwordLogin ? [passwordLogin.login] : []),
+          ],
+        }),
+      ]
+    : [];
   return {
     workspace,
     actionGroupId: actionGroup.id,
     metricAlerts: all.flatMap(({ alerts }) => alerts),
     activityAlerts: activity.names,
-    resources: [...all.flatMap(({ resources }) => resources), ...activity.resources],
+    logAlerts: logAlerts.flatMap(({ alerts }) => alerts),
+    resources: [...all, activity, ...logAlerts].flatMap(({ resources }) => resources),
   };
 }
 
@@ -115,6 +134,12 @@ function logAnalytics(scope: Construct, { environment, foundation }: StackContex
         ...(dailyQuotaGb !== undefined && { dailyQuotaGb }),
         tags,
       });
+}
+
+/** Whether pgaudit writes the lines that the alert on roles reads. */
+function recordsRoleChanges({ parameters }: ResolvedServer): boolean {
+  const classes = (parameters.get('pgaudit.log') ?? '').split(',');
+  return ['role', 'ddl'].every((needed) => classes.includes(needed));
 }
 
 /** The values in force on the server, which thresholds are measured against. */

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import util from 'node:util';
 import { App } from 'cdktf';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { EnvironmentStack } from './environment-stack.ts';
@@ -27,6 +28,9 @@ function withoutTokenTraces<T>(work: () => T): T {
     Error.captureStackTrace = captureStackTrace;
   }
 }
+
+// cdktf calls `util.isArray`, which Node deprecates (DEP0044). The replacement is the one that Node's warning names.
+Object.assign(util, { isArray: Array.isArray });
 
 function write(environments: readonly ResolvedEnvironment[], outputFolder?: string): string {
   // Options are set here, not in the context of cdktf.json, which a run without the command line does not read.

@@ -1,6 +1,7 @@
 /** Terraform's own configuration: its version, the backend of the state, and the provider's features. */
 import { AzurermProvider } from '@cdktf/provider-azurerm/lib/provider/index.js';
 import { AzurermBackend, LocalBackend, type TerraformStack } from 'cdktf';
+import { azurermVersion } from '../azure/provider.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 
 /** The first version with write-only arguments. Ephemeral variables exist from 1.10 on. */
@@ -29,6 +30,7 @@ export function configureTerraform(
     new LocalBackend(stack, { path: `../../../${stack.node.id}.tfstate` });
   }
   configureProvider(stack);
+  stack.addOverride('terraform.required_providers.azurerm.version', azurermVersion);
 }
 
 function configureProvider(stack: TerraformStack): void {

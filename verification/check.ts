@@ -121,7 +121,17 @@ export interface Counts {
   readonly skipped: number;
 }
 
+/** The verified server, and the login that read it. */
+export interface Subject {
+  /** Major and minor version of PostgreSQL. */
+  readonly version: string;
+  readonly login: string;
+  /** `number:hash` of the newest seal of the audit trail; null without one, or if it could not be read. */
+  readonly auditHead: string | null;
+}
+
 export interface Report {
+  readonly subject: Subject;
   readonly checks: readonly CheckResult[];
   readonly counts: Counts;
   readonly durationMs: number;

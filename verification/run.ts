@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { Fault } from '../core/fault.ts';
 import { type Severity, severities } from '../core/severity.ts';
+import { formatHead } from '../database/audit/seals.ts';
 import { isConnectionError, sqlState } from '../database/diagnosis.ts';
 import { loadParser } from '../database/schema/policy.ts';
 import { catalogue } from './catalogue.ts';
@@ -14,10 +15,11 @@ import type {
   Outcome,
   Report,
   RunOptions,
+  Subject,
 } from './check.ts';
 import { modelOf } from './model.ts';
 import { blind, skip } from './outcome.ts';
-import { takeSnapshot } from './snapshot/snapshot.ts';
+import { type Snapshot, takeSnapshot } from './snapshot/snapshot.ts';
 
 const { DatabaseError } = pg;
 
@@ -34,11 +36,25 @@ export async function runChecks(context: CheckContext, options: RunOptions = {})
   // The parser loads while the server answers.
   const [snapshot] = await Promise.all([takeSnapshot(context.client, context.openDatabase), loadParser()]);
   const checks = await evaluate({ ...context, snapshot }, chosen(options));
-  return { checks, counts: count(checks), durationMs: performance.now() - started };
+  return {
+    subject: subjectOf(snapshot),
+    checks,
+    counts: count(checks),
+    durationMs: performance.now() - started,
+  };
+}
+
+function subjectOf({ server, sealing }: Snapshot): Subject {
+  const newest = 'head' in sealing ? sealing.head.at(-1) : undefined;
+  return {
+    version: `${Math.floor(server.version / 10_000)}.${server.version % 10_000}`,
+    login: server.login,
+    auditHead: newest ? formatHead(newest) : null,
+  };
 }
 
 /** Failed checks of `severity` or worse. */
-export function failing(report: Report, severity: Severity = 'high'): readonly CheckResult[] {
+export function failing(report: Pick<Report, 'checks'>, severity: Severity = 'high'): readonly CheckResult[] {
   const limit = severities.indexOf(severity);
   return report.checks.filter(
     ({ check, outcome }) => outcome.status === 'failed' && severities.indexOf(check.severity) <= limit,

@@ -146,7 +146,7 @@ export async function renderReport(report: Report, options: RenderOptions): Prom
       return renderTable(report, options);
     case 'json': {
       const { reportDocument } = await import('./report/json.ts');
-      return `${JSON.stringify(reportDocument(report, verdict))}\n`;
+      return `${JSON.stringify(reportDocument(report, verdict, target))}\n`;
     }
     case 'junit': {
       const { renderJunit } = await import('./report/junit.ts');

@@ -35,21 +35,33 @@ export function withTarget(command: Command): Command {
       '[environment]',
       `${environmentArgument}; its Terraform outputs name the server. Inside an apply, LLAMA_DB_DEPLOYMENT names it`,
     )
-    .option(
-      '--url <url>',
-      'the target itself: postgresql://user@host:5432/database (with PGPASSWORD, or an Entra token); the process list shows a password in the URL',
-    )
-    .option(
-      '--host-address <ip>',
-      'connect to this address, as through a tunnel; TLS still checks the host name',
-    )
+    .addOption(urlOption())
+    .addOption(hostAddressOption())
     .addOption(jsonOption());
+}
+
+export function urlOption(): Option {
+  return new Option(
+    '--url <url>',
+    'the target itself: postgresql://user@host:5432/database; the password is in PGPASSWORD or a file named by PGPASSFILE, or an Entra token is used. The process list shows a password in the URL. DATABASE_URL has the same form',
+  );
+}
+
+export function hostAddressOption(): Option {
+  return new Option(
+    '--host-address <ip>',
+    'connect to this address, as through a tunnel; TLS still checks the host name',
+  );
 }
 
 /** Adds `--migrations`. */
 export function withMigrations(command: Command): Command {
+  return command.addOption(migrationsOption());
+}
+
+export function migrationsOption(): Option {
   const option = new Option('--migrations <folder>', 'folder of the migration files');
-  return command.addOption(option.default(migrationsDirectory, "the project's own"));
+  return option.default(migrationsDirectory, "the project's own");
 }
 
 export function jsonOption(): Option {

@@ -13,7 +13,7 @@ export function targetOf(environment: string | undefined, options: TargetOptions
   // The process list shows arguments to every user of the machine, and not the environment.
   if (options.url !== undefined && URL.canParse(options.url) && new URL(options.url).password !== '') {
     process.stderr.write(
-      'Note: the process list shows the password in --url. Set PGPASSWORD and leave it out of the URL.\n',
+      'Note: the process list shows the password in --url. Put the URL into DATABASE_URL, or the password into PGPASSWORD or a file named by PGPASSFILE.\n',
     );
   }
   return resolveTarget(

@@ -46,3 +46,13 @@ function describeErasures({ erasures }: VerifiedTrail): readonly string[] {
     ([of, { rows, last }]) => `Content erased: ${counted(rows, 'row')} of ${of}, last at ${last}`,
   );
 }
+
+/** The result of `llama-db audit verify`, with the place and the time of the observation. */
+export function auditDocument(trail: VerifiedTrail, environment: string | undefined, at = new Date()) {
+  return {
+    environment: environment ?? null,
+    at: at.toISOString(),
+    ...trail,
+    intact: trail.findings.length === 0,
+  };
+}

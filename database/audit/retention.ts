@@ -1,5 +1,7 @@
 /** The retention of the trail, as its chain of seals proves it. */
+
 import type pg from 'pg';
+import { counted } from '../../core/text.ts';
 import type { Seal } from './canonical.ts';
 import { boundsOf, isMonth } from './months.ts';
 
@@ -31,15 +33,14 @@ export function whyClosingFails(closing: Closing, required: number, now: number)
   if (!isMonth(month)) return undefined;
   const least = Math.max(required, leastRetentionDays);
   if (!(retentionDays >= least)) {
-    return `claims a retention of ${retentionDays} days, but ${least} days were in force for the month`;
+    return `claims a retention of ${counted(retentionDays, 'day')}, but ${least} days were in force for the month`;
   }
   const sealedAt = Number(closing.sealedAt);
   if (!(sealedAt <= now + clockTolerance))
     return `claims to be of ${instantOf(closing.sealedAt)}, in the future`;
   const missing = Math.ceil((endOf(month) + retentionDays * day - sealedAt) / day);
   if (missing > 0) {
-    const days = missing === 1 ? '1 day' : `${missing} days`;
-    return `is of ${instantOf(closing.sealedAt)}, ${days} before the end of ${retentionDays} days of retention`;
+    return `is of ${instantOf(closing.sealedAt)}, ${counted(missing, 'day')} before the end of ${counted(retentionDays, 'day')} of retention`;
   }
   return undefined;
 }

@@ -13,7 +13,7 @@ import { counted, duration } from '../../core/text.ts';
 import { FieldEncryption, makeDataKey } from '../../runtime/encryption/field-encryption.ts';
 import { keyStoreWithin, valuesPerKey } from '../../runtime/encryption/key-store.ts';
 import type { WrappingKey } from '../../runtime/encryption/wrapping-key.ts';
-import { transaction } from '../../runtime/tenant.ts';
+import { transaction } from '../../runtime/tenant/on-client.ts';
 import type { Connection } from '../connection.ts';
 import { sqlState } from '../diagnosis.ts';
 import type { Target } from '../target.ts';

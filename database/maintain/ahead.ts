@@ -40,7 +40,7 @@ export async function followSettings(
       throw new Fault(
         'maintain/settings-differ',
         `Months ahead or retention of ${table} are not those of the settings`,
-        `the database has ${now.monthsAhead} months and ${now.retentionDays} days, the settings ${monthsAhead} and ${days}; only the login of deployments may change them`,
+        `the database has ${counted(now.monthsAhead, 'month')} and ${counted(now.retentionDays, 'day')}, the settings ${monthsAhead} and ${days}; only the login of deployments may change them`,
         'Run llama-db post-deploy, which writes them.',
       );
     }

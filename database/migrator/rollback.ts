@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
+import { counted } from '../../core/text.ts';
 import type { Connection } from '../connection.ts';
 import { listMigrations, type MigrationFile } from './files.ts';
 import { plan } from './plan.ts';
@@ -107,7 +108,8 @@ async function refuseDataLoss(
   const full: string[] = [];
   for (const table of losing.filter((name) => !accepted.includes(name))) {
     const rows = await countRows(connection, table);
-    if (rows > 0) full.push(`${table} (${rows > countLimit ? `more than ${countLimit}` : rows} rows)`);
+    if (rows > 0)
+      full.push(`${table} (${rows > countLimit ? `more than ${countLimit} rows` : counted(rows, 'row')})`);
   }
   if (full.length === 0) return;
   throw new Fault(

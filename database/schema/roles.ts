@@ -9,6 +9,13 @@ export const tenantColumn = 'tenant_id';
 /** Owns schema `llama` and its tables. Deployments log in under another name and `SET ROLE` to it. */
 export const ownerRole = 'llama_owner';
 
+/**
+ * Owns the database if Azure Backup keeps a weekly backup of it, which leaves out databases of `azuresu` and
+ * `azure_pg_admin`. Every administrator has its rights. Nobody logs in as it, and it owns nothing else.
+ * https://learn.microsoft.com/azure/backup/backup-azure-database-postgresql-flex-support-matrix
+ */
+export const databaseOwner = 'llama_database';
+
 /** Works for one tenant at a time: the floor policies apply to it. */
 export const applicationRole = 'application_role';
 

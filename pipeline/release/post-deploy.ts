@@ -193,7 +193,7 @@ async function verify(
     import('../../verification/databases.ts'),
   ]);
   const { deployment } = connection.target;
-  const { checks, counts, durationMs } = await runChecks({
+  const report = await runChecks({
     client: connection.client,
     migrationsDir: directory,
     openDatabase: otherDatabases(connection),
@@ -201,6 +201,7 @@ async function verify(
     ...(deployment ? { deployment } : {}),
   });
   await connection.restoreSession();
+  const { checks, counts, durationMs } = report;
   const { passed, failed, skipped } = counts;
   reporter.line(`Verified: ${passed} passed, ${failed} failed, ${skipped} skipped (${duration(durationMs)})`);
   for (const { check, outcome } of checks) {
@@ -208,7 +209,6 @@ async function verify(
     const objects = outcome.findings.map(({ object, detail }) => `${object}: ${detail}`).join('; ');
     reporter.warn(`${check.id} (${check.severity}) ${check.title}: ${objects}`);
   }
-  const report = { checks, counts, durationMs };
   const unread = unreadReasons(report);
   for (const reason of unread) reporter.warn(reason);
   const bad = failing(report, failOn);

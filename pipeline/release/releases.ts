@@ -99,7 +99,7 @@ export async function newestRelease(connection: Connection): Promise<RecordedRel
 }
 
 /** SHA-256 (hex) over the names and checksums of migrations, in order. */
-export function digestOfMigrations(files: readonly MigrationFile[]): string {
+export function digestOfMigrations(files: readonly Pick<MigrationFile, 'name' | 'checksum'>[]): string {
   return digest(files.map(({ name, checksum }) => `${name} ${checksum}\n`).join(''));
 }
 

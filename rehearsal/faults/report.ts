@@ -1,5 +1,5 @@
-/** The recoveries of operations from their faults, as a table with one row per kind of operation. */
-import Table from 'cli-table3';
+/** The recoveries of operations from their faults, one paragraph per kind of operation. */
+import { wrapped } from '../../core/text.ts';
 import type { Case, Recovery } from './convergence.ts';
 import { faultKinds } from './fault-kinds.ts';
 
@@ -8,12 +8,16 @@ const words: readonly Recovery[] = ['retried', 'kept', 'next deployment', 'adopt
 export function renderCases(cases: readonly Case[]): string {
   const faults = faultKinds.map(({ name }) => name).filter((name) => cases.some((one) => one.fault === name));
   const kinds = [...new Set(cases.map(kindOf))];
-  const table = new Table({ head: ['operation', ...faults], style: { head: [], border: [] } });
-  for (const kind of kinds) {
-    const own = cases.filter((one) => kindOf(one) === kind);
-    table.push([kind, ...faults.map((fault) => cellOf(own.filter((one) => one.fault === fault)))]);
-  }
-  return table.toString();
+  return kinds
+    .map((kind) => {
+      const own = cases.filter((one) => kindOf(one) === kind);
+      const outcomes = faults.flatMap((fault) => {
+        const recovered = recoveriesOf(own.filter((one) => one.fault === fault));
+        return recovered === '' ? [] : [`${fault}: ${recovered}`];
+      });
+      return `${kind}\n  ${wrapped(outcomes.join('; '), 78, 2)}`;
+    })
+    .join('\n');
 }
 
 /** The method and the resource types, without names: `PUT flexibleServers/databases`. */
@@ -26,11 +30,10 @@ function kindOf({ operation }: Case): string {
   return `${method} ${types.join('/')}${remark}`;
 }
 
-function cellOf(cases: readonly Case[]): string {
-  if (cases.length === 0) return '';
+function recoveriesOf(cases: readonly Case[]): string {
   return words
     .map((word) => [word, cases.filter(({ recovery }) => recovery === word).length] as const)
     .filter(([, count]) => count > 0)
     .map(([word, count]) => (count === 1 && cases.length === 1 ? word : `${word} ${count}`))
-    .join('\n');
+    .join(', ');
 }

@@ -4,6 +4,7 @@ import { type Trial, trials } from '../replacements.ts';
 import { lockByHand } from '../sandbox/operator.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
+import { anotherRegion } from '../sandbox/variants.ts';
 import type { TerraformStack } from '../terraform/stack.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -92,6 +93,7 @@ async function copied(sandbox: Sandbox) {
     const { depends_on: _, timeouts: __, lifecycle, ...own } = block;
     return each.map((trial, number): Copy => {
       const copy = `trial_${number}`;
+      const to = trial.argument === 'location' ? anotherRegion(sandbox.settings) : trial.to;
       // A write-only argument is in no state.
       const { administrator_password_wo: ___, ...had } = trial.had;
       const attributes = { ...instance.attributes, ...had };
@@ -100,7 +102,7 @@ async function copied(sandbox: Sandbox) {
       return {
         address: `${type}.${copy}`,
         trial,
-        block: withValue(before, trial.argument.split('.'), trial.to),
+        block: withValue(before, trial.argument.split('.'), to),
         lifecycle: { prevent_destroy: Object(lifecycle).prevent_destroy },
       };
     });

@@ -14,6 +14,13 @@ export const scenario: Scenario = {
       change: (input: { server: { storage: object } }) =>
         Object.assign(input.server.storage, { sizeGb, resize }),
     });
+    const ignored = await sandbox.diff(to(wanted, false));
+    sandbox.check(
+      'without resize, the plan warns that Terraform ignores the size',
+      ignored.isEmpty &&
+        /With autoGrow, Terraform leaves its size/.test(ignored.output.replace(/[\s│]+/g, ' ')),
+      () => ignored.output,
+    );
     const run = await sandbox.assertDeploys(
       to(wanted, true),
       'the deployment that enlarges the disk succeeds',

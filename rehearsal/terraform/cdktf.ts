@@ -36,10 +36,11 @@ export class CdktfDeployer implements Deployer {
     stop: StopSignals | undefined,
   ): Promise<Difference> {
     const { project, name, environment, onOutput } = this.#options;
+    const cdktf = findCdktf();
     const app = ['node', ...(await appFor(project, synthesis))].join(' ');
     const ended = await runProgram(
       process.execPath,
-      [findCdktf() ?? 'cdktf', verb, name, '--app', app, '--no-color', ...parameters],
+      ['program' in cdktf ? cdktf.program : 'cdktf', verb, name, '--app', app, '--no-color', ...parameters],
       {
         cwd: project.root,
         // Without CI, cdktf redraws its progress twelve times per second.

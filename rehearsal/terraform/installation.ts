@@ -4,11 +4,10 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { azurermVersion } from '../../azure/provider.ts';
 import { Fault } from '../../core/fault.ts';
 
 const minimumVersion = [1, 11] as const;
-/** The version that this project's bindings pin (@cdktf/provider-azurerm 14.23.1). */
-export const azurermVersion = '4.55.0';
 
 const missing = { exitCode: 3 };
 
@@ -79,14 +78,30 @@ export async function whyNoTerraform(providerVersion = azurermVersion): Promise<
   }
 }
 
-/** The program of cdktf-cli, an optional dependency; undefined if it is not installed. */
-export function findCdktf(): string | undefined {
+const terminalModule = '@cdktf/node-pty-prebuilt-multiarch';
+
+/**
+ * The program of cdktf-cli, an optional dependency, or why it cannot run. Its terminal module has prebuilt binaries for
+ * some versions of Node only, and loading fails with a stack trace in the others.
+ */
+export function findCdktf(): { readonly program: string } | { readonly reason: string } {
+  let description: string;
   try {
-    const description = createRequire(import.meta.url).resolve('cdktf-cli/package.json');
-    return path.join(path.dirname(description), 'bundle/bin/cdktf.js');
+    description = createRequire(import.meta.url).resolve('cdktf-cli/package.json');
   } catch {
-    return undefined;
+    return { reason: 'cdktf-cli, an optional dependency, is not installed' };
   }
+  const folder = path.dirname(description);
+  const loads = spawnSync(process.execPath, ['-e', `require('${terminalModule}')`], {
+    cwd: folder,
+    stdio: 'ignore',
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  if (loads.status !== 0)
+    return {
+      reason: `the terminal module of cdktf-cli, ${terminalModule}, does not load in Node ${process.version}`,
+    };
+  return { program: path.join(folder, 'bundle/bin/cdktf.js') };
 }
 
 /** Writes a Terraform CLI configuration that installs the provider from `mirror` and replaces the user's own. */

@@ -6,9 +6,10 @@ import { cp, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } 
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { azurermVersion } from '../../azure/provider.ts';
 import { Guardian } from '../../local/processes/guardian.ts';
 import { killProcessesOf, scratchFolderVariable } from '../../local/processes/process-tree.ts';
-import { azurermVersion, findProvider, writeConfiguration } from './installation.ts';
+import { findProvider, writeConfiguration } from './installation.ts';
 
 const source = fileURLToPath(new URL('../..', import.meta.url));
 

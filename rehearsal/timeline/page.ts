@@ -1,11 +1,15 @@
 /** A timeline as one self-contained page: no script, no font, no network. */
+
+import { azurermVersion } from '../../azure/provider.ts';
 import { nameOf } from '../../azure/resource-id.ts';
+import { sources } from '../../core/sources.ts';
 import { duration } from '../../core/text.ts';
 import type { Timeline } from './model.ts';
-import { escaped, picture } from './picture.ts';
+import { escaped, pictures } from './picture.ts';
 
 export function page(timeline: Timeline): string {
   const { title, environment, figures, checks, startedAt } = timeline;
+  const made = sources();
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -16,8 +20,10 @@ export function page(timeline: Timeline): string {
 </head>
 <body>
 <header>
-<p class="kicker">Rehearsal of ${escaped(environment)} · ${new Date(startedAt).toISOString().slice(0, 16).replace('T', ' ')} UTC</p>
+<p class="kicker">Rehearsal of ${escaped(environment)} on one machine · ${new Date(startedAt).toISOString().slice(0, 16).replace('T', ' ')} UTC</p>
 <h1>${escaped(title)}</h1>
+<p class="played">Azure is played by a local program, and its durations are not Azure's. Terraform, azurerm, PostgreSQL and the requests are real.
+${escaped(`llama-db ${made.version}, commit ${made.commit}.`)}</p>
 </header>
 <section class="figures">
 ${figureTiles(timeline)}
@@ -30,12 +36,12 @@ ${figureTiles(timeline)}
 <li><span class="swatch wait"></span>the provider waits</li>
 <li><span class="swatch refused"></span>refused or failed</li>
 </ul>
-<div class="scroll">${picture(timeline)}</div>
-<p class="note">Point at a bar to read its details. Intervals with only hard-coded waits of the provider are folded.</p>
+<div class="pictures">${pictures(timeline)}</div>
+<p class="note">Point at a bar, or read the list below, for its details. Intervals with only hard-coded waits of the provider are folded.</p>
 </section>
 ${checks.length > 0 ? `<section><h2>Checks that held</h2><ol class="checks">${checks.map(({ claim }) => `<li>${escaped(claim)}</li>`).join('')}</ol></section>` : ''}
 ${waitsTable(timeline)}
-<section><details><summary>All ${figures.operations} operations</summary>${operationsTable(timeline)}</details></section>
+<section><details><summary>${figures.operations === 1 ? 'The operation' : `All ${figures.operations} operations`}</summary>${operationsTable(timeline)}</details></section>
 </body>
 </html>
 `;
@@ -73,7 +79,7 @@ function waitsTable({ figures }: Timeline): string {
     ({ type, count, longest, rule }) =>
       `<tr><td><code>${escaped(type)}</code></td><td class="number">${count}</td><td class="number">${duration(longest)}</td><td>${escaped(rule)}</td></tr>`,
   );
-  return `<section><h2>Hard-coded waits of azurerm 4.55.0</h2>
+  return `<section><h2>Hard-coded waits of azurerm ${azurermVersion}</h2>
 <table><thead><tr><th>resource</th><th class="number">count</th><th class="number">longest</th><th>rule in the provider's source</th></tr></thead>
 <tbody>${rows.join('')}</tbody></table></section>`;
 }
@@ -105,7 +111,7 @@ const style = `
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1440px; padding: 28px 32px 48px; background: var(--ground); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 24px; line-height: 1.25; margin: 2px 0 18px; font-weight: 650; max-width: 60em; }
 h2 { font-size: 16px; margin: 0 0 8px; font-weight: 650; }
 .kicker { margin: 0; color: var(--soft); font-size: 13px; }
@@ -120,8 +126,8 @@ section { margin: 0 0 26px; }
 .swatch.run { background: var(--run); } .swatch.step { background: var(--step); } .swatch.operation { background: var(--operation); }
 .swatch.wait { background: repeating-linear-gradient(45deg, var(--wait) 0 1.5px, var(--wait-ground) 1.5px 5px); }
 .swatch.refused { background: var(--bad); }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
-svg { display: block; width: 100%; min-width: 1080px; height: auto; font: 11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+.pictures { background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+svg { display: block; width: 100%; height: auto; font: 11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 svg text { fill: var(--ink); }
 svg .group { font-size: 12.5px; font-weight: 650; }
 svg .lane { fill: var(--soft); text-anchor: end; font-size: 11.5px; }
@@ -130,11 +136,13 @@ svg .rule { stroke: var(--line); } svg .tick { stroke: var(--line); stroke-dasha
 svg .band { fill: var(--band); }
 svg .fold { fill: var(--fold); } svg .folded { fill: var(--fold-ink); text-anchor: middle; font-size: 10.5px; } svg .folded.strong { font-weight: 650; font-size: 11.5px; }
 svg rect.run { fill: var(--run); } svg rect.phase { fill: var(--phase); } svg rect.step { fill: var(--step); stroke: var(--card); stroke-width: .6; }
-svg rect.operation { fill: var(--operation); stroke: var(--card); stroke-width: .5; } svg rect.wait { fill: url(#waiting); }
+svg rect.operation { fill: var(--operation); stroke: var(--card); stroke-width: .5; } svg.wide rect.wait { fill: url(#waiting-wide); } svg.medium rect.wait { fill: url(#waiting-medium); }
+svg.narrow rect.wait { fill: url(#waiting-narrow); } svg.medium, svg.narrow { display: none; } svg.narrow .lane { text-anchor: start; }
 svg rect.refused, svg rect.failed { fill: var(--bad); } svg rect.abandoned { fill: var(--abandoned); }
 svg rect[class]:not(.band):not(.fold):hover { stroke: var(--ink); stroke-width: 1.5; }
 svg .label { fill: var(--on); font-size: 10.5px; pointer-events: none; }
 svg .hatch { stroke: var(--wait); stroke-width: 2.5; } svg .hatch-ground { fill: var(--wait-ground); }
+.played { margin: -8px 0 18px; color: var(--soft); font-size: 14px; max-width: 70em; }
 .note { color: var(--soft); font-size: 13px; margin: 8px 0 0; }
 .checks { margin: 0; padding-left: 22px; columns: 2; column-gap: 40px; } .checks li { break-inside: avoid; padding: 1px 0; } .checks li::marker { color: var(--step); }
 table { border-collapse: collapse; width: 100%; font-size: 13px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
@@ -142,5 +150,12 @@ th { text-align: left; color: var(--soft); font-weight: 550; } th, td { padding:
 tr:last-child td { border-bottom: 0; } .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.refused td, tr.failed td { color: var(--bad); } code { font-size: 12.5px; }
 details summary { cursor: pointer; font-weight: 650; margin-bottom: 8px; }
-@media (max-width: 700px) { body { padding: 18px 14px 32px; } .checks { columns: 1; } }
+@media (max-width: 1000px) { svg.wide { display: none; } svg.medium { display: block; } }
+@media (max-width: 600px) { svg.medium { display: none; } svg.narrow { display: block; } }
+@media (max-width: 700px) {
+  body { padding: 18px 14px 32px; } h1 { font-size: 20px; } .checks { columns: 1; }
+  .figures { grid-template-columns: 1fr 1fr; } .tile { padding: 8px 10px; } .tile strong { font-size: 18px; }
+  table, tbody, tr, td { display: block; width: auto; } thead { display: none; }
+  tr { padding: 6px 10px; border-bottom: 1px solid var(--line); } td, td.number { display: inline; padding: 0 8px 0 0; border: 0; white-space: normal; }
+}
 `;

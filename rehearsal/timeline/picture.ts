@@ -4,9 +4,21 @@ import { groupOrder } from './lanes.ts';
 import type { Bar, Timeline } from './model.ts';
 import { type Fold, foldWidth, scaleOf } from './scale.ts';
 
-const width = 1320;
-const gutter = 178;
-const right = 24;
+interface Geometry {
+  readonly kind: 'wide' | 'medium' | 'narrow';
+  readonly width: number;
+  /** Space on the left, for the names of the lanes. */
+  readonly gutter: number;
+  readonly right: number;
+  /** Height of a name above its lane, if it does not stand in the gutter. */
+  readonly above: number;
+}
+
+const geometries: readonly Geometry[] = [
+  { kind: 'wide', width: 1320, gutter: 178, right: 24, above: 0 },
+  { kind: 'medium', width: 720, gutter: 130, right: 16, above: 0 },
+  { kind: 'narrow', width: 360, gutter: 14, right: 14, above: 15 },
+];
 const header = 58;
 const groupHeight = 24;
 /** Overlapping bars of a lane take several rows. A lane with at most this many is drawn large. */
@@ -23,7 +35,12 @@ interface Lane {
   readonly height: number;
 }
 
-export function picture(timeline: Timeline): string {
+/** The picture for a screen, a tablet and a phone, of which the page shows one. */
+export function pictures(timeline: Timeline): string {
+  return geometries.map((geometry) => picture(timeline, geometry)).join('\n');
+}
+
+function picture(timeline: Timeline, { kind, width, gutter, right, above }: Geometry): string {
   const scale = scaleOf(timeline, timeline.idle, gutter, width - gutter - right);
   const parts: string[] = [];
   let y = header;
@@ -32,13 +49,17 @@ export function picture(timeline: Timeline): string {
     parts.push(`<line class="rule" x1="0" x2="${width}" y1="${y}" y2="${y}"/>`);
     y += groupHeight;
     for (const [index, lane] of lanes.entries()) {
+      if (above > 0)
+        parts.push(`<text class="lane" x="${gutter}" y="${y + 12}">${escaped(lane.name)}</text>`);
+      y += above;
       if (index % 2 === 0)
         parts.push(
           `<rect class="band" x="${gutter}" y="${y}" width="${width - gutter - right}" height="${lane.height}"/>`,
         );
-      parts.push(
-        `<text class="lane" x="${gutter - 10}" y="${y + lane.height / 2 + 4}">${escaped(lane.name)}</text>`,
-      );
+      if (above === 0)
+        parts.push(
+          `<text class="lane" x="${gutter - 10}" y="${y + lane.height / 2 + 4}">${escaped(lane.name)}</text>`,
+        );
       for (const [row, bars] of lane.rows.entries()) {
         const top = y + 4 + row * (lane.size.bar + lane.size.gap);
         for (const [place, bar] of bars.entries())
@@ -50,8 +71,8 @@ export function picture(timeline: Timeline): string {
   }
   const total = timeline.endedAt - timeline.startedAt;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 10}" role="img" aria-label="Timeline of ${escaped(timeline.title)}, ${duration(total)} in all">`,
-    '<defs><pattern id="waiting" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-ground" width="6" height="6"/><line class="hatch" x1="0" y1="0" x2="0" y2="6"/></pattern></defs>',
+    `<svg class="${kind}" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y + 10}" role="img" aria-label="Timeline of ${escaped(timeline.title)}, ${duration(total)} in all">`,
+    `<defs><pattern id="waiting-${kind}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="hatch-ground" width="6" height="6"/><line class="hatch" x1="0" y1="0" x2="0" y2="6"/></pattern></defs>`,
     ...scale.ticks.map(
       ({ x, seconds }) =>
         `<line class="tick" x1="${x.toFixed(1)}" x2="${x.toFixed(1)}" y1="${header - 8}" y2="${y}"/><text class="time" x="${x.toFixed(1)}" y="${header - 14}">${clock(seconds)}</text>`,

@@ -3,7 +3,7 @@
  * (llama.encrypted_columns), accessed as the application role.
  */
 import type pg from 'pg';
-import { asApplication, transaction } from '../tenant.ts';
+import { asApplication, transaction } from '../tenant/on-client.ts';
 import type { Purpose, WrappingAlgorithm } from './wrapping-key.ts';
 
 export type KeyState = 'active' | 'retiring' | 'retired' | 'destroyed' | 'erased';

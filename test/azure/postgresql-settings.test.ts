@@ -8,7 +8,7 @@ it('knows when each setting of PostgreSQL takes effect', async () => {
   try {
     const rows = await database.query<{ name: string; context: string }>(
       'migrator',
-      String.raw`SELECT name, context FROM pg_settings WHERE name !~ '[.]' AND context <> 'internal'
+      `SELECT name, context FROM pg_settings WHERE name !~ '[.]' AND context <> 'internal'
         AND name !~ '^(debug_|trace_|wal_consistency|jit_|ignore_|zero_damaged|allow_|optimize_bounded|backtrace_)'`,
     );
     const wrong = rows.filter(

@@ -210,7 +210,7 @@ describe('the bootstrap of a subscription', () => {
       expect(failure).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
       expect('stderr' in failure && failure.stderr.trim().split('\n').length).toBe(1);
     }
-  });
+  }, 60_000);
 });
 
 describe("the state's account", () => {

@@ -52,6 +52,7 @@ it('control characters of names are shown, in texts and in the table of findings
   if (!first) throw new Error('the catalogue is empty');
   const { run: _, ...check } = first;
   const text = renderTable({
+    subject: { version: '17.10', login: name, auditHead: null },
     checks: [
       { check, outcome: { status: 'failed', inspected: name, findings: [{ object: name, detail: name }] } },
       { check, outcome: { status: 'skipped', reason: name } },
@@ -62,3 +63,15 @@ it('control characters of names are shown, in texts and in the table of findings
   expect(text).not.toMatch(new RegExp(`[${String.fromCharCode(27, 7, 13)}\u009b\u202e]`));
   expect(text.replace(/\s/g, '')).toContain('a\\u001b]0;title');
 });
+
+it.each(['', 'verify', 'bootstrap', 'rehearse'])(
+  'help of %s fits in 80 columns, except for examples',
+  (command) => {
+    const { stdout } = sh(`node "$PROGRAM" ${command} --help`);
+    const wide = stdout
+      .split('\n')
+      .filter((line) => line.length > 80 && !/^(?:Example: | {2})(?:llama-db|gh) /.test(line));
+    expect(wide).toEqual([]);
+  },
+  60_000,
+);

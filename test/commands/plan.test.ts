@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import type { Json } from '../../core/json.ts';
-import { migrationsDirectory } from '../../database/migrator/files.ts';
+import { at, isObject, type Json, objectAt, objectsAt } from '../../core/json.ts';
+import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
 import { guard } from '../../pipeline/plan/guard.ts';
 import { makePlan } from '../../pipeline/plan/make.ts';
 import { ownWith } from '../support/own.ts';
@@ -28,18 +28,17 @@ function scratch(): string {
   return folder;
 }
 
-function planWith(migrations: Readonly<Record<string, string>>): string {
-  const plan: {
-    resource_changes: {
-      address: string;
-      change: { before: Record<string, Json>; after: Record<string, Json> };
-    }[];
-  } = JSON.parse(readFileSync(recorded('online'), 'utf8'));
-  const step = plan.resource_changes.find(({ address }) => address === 'terraform_data.post_deploy');
-  if (!step) throw new Error('the recorded plan has a post-deploy step');
-  const before = step.change.before['triggers_replace'] as { migrations: Json };
-  const after = step.change.after['triggers_replace'] as { migrations: Json };
-  after.migrations = { ...(before.migrations as object), ...migrations };
+/** A recorded plan with the migrations of this checkout, which have all run, and others. @returns the file */
+function planOf(name: string, migrations: Readonly<Record<string, string>> = {}): string {
+  const plan: Json = JSON.parse(readFileSync(recorded(name), 'utf8'));
+  const step = objectsAt(plan, 'resource_changes').find((one) =>
+    isObject(at(one, 'change', 'after', 'triggers_replace', 'migrations')),
+  );
+  const ran = Object.fromEntries(
+    listMigrations(migrationsDirectory).map(({ file, checksum }) => [file, checksum]),
+  );
+  objectAt(step, 'change', 'before', 'triggers_replace')['migrations'] = ran;
+  objectAt(step, 'change', 'after', 'triggers_replace')['migrations'] = { ...ran, ...migrations };
   const file = join(scratch(), 'plan.json');
   writeFileSync(file, JSON.stringify(plan));
   return file;
@@ -50,15 +49,15 @@ it.each([
   ['restart', 2, 'the server restarts'],
   ['refused', 3, 'GRD-001'],
 ])('judges a recorded plan: %s exits %i', async (name, code, words) => {
-  const { code: ended, stdout } = await run('plan', '--plan', recorded(name));
+  const { code: ended, stdout } = await run('plan', '--plan', planOf(name));
   expect(ended).toBe(code);
   expect(stdout).toContain(words);
 });
 
 it('refuses the same plan of an environment without a name, and not of one without protection', async () => {
-  expect((await run('plan', '--plan', recorded('refused'))).code).toBe(3);
-  if (closed !== undefined) expect((await run('plan', closed, '--plan', recorded('refused'))).code).toBe(3);
-  if (open !== undefined) expect((await run('plan', open, '--plan', recorded('refused'))).code).toBe(2);
+  expect((await run('plan', '--plan', planOf('refused'))).code).toBe(3);
+  if (closed !== undefined) expect((await run('plan', closed, '--plan', planOf('refused'))).code).toBe(3);
+  if (open !== undefined) expect((await run('plan', open, '--plan', planOf('refused'))).code).toBe(2);
 });
 
 it.each([
@@ -75,7 +74,7 @@ it.each([
 
 it('writes every report, and the result as JSON', async () => {
   const folder = join(scratch(), 'review');
-  const { code, stdout } = await run('plan', '--plan', recorded('restart'), '--out', folder, '--json');
+  const { code, stdout } = await run('plan', '--plan', planOf('restart'), '--out', folder, '--json');
   expect(code).toBe(2);
   expect(JSON.parse(stdout)).toMatchObject({ ok: true, impact: 'restart', exitCode: 2 });
   expect(readdirSync(folder).sort()).toEqual([
@@ -95,7 +94,7 @@ it('lists pending migrations with their findings and locks', async () => {
     file,
     '-- Up Migration\nALTER TABLE llama.storage_records DROP COLUMN location;\nCREATE INDEX records_idx ON llama.model_metrics (id);\n-- Down Migration\nSELECT 1;\n',
   );
-  const plan = planWith({ [file]: 'a', '0001_extensions.sql': 'edited' });
+  const plan = planOf('online', { [file]: 'a', '0001_extensions.sql': 'edited' });
   const { code, stdout } = await run('plan', '--plan', plan, '--migrations', copy.directory, '--json');
   copy.drop();
   const report: {
@@ -126,7 +125,7 @@ it('compares with the schema of a release', async () => {
   delete released.common['table llama.releases'];
   const file = join(scratch(), 'schema.json');
   writeFileSync(file, JSON.stringify(released));
-  const { stdout } = await run('plan', '--plan', recorded('online'), '--released', file, '--json');
+  const { stdout } = await run('plan', '--plan', planOf('online'), '--released', file, '--json');
   const report: { migrations: { files: { file: string }[]; schema: string[] } } = JSON.parse(stdout);
   expect(report.migrations.files.map((one) => one.file.replace(/\.(?:sql|ts)$/, ''))).toEqual([last]);
   expect(report.migrations.schema).toContain(`+ migration ${last}`);

@@ -40,7 +40,7 @@ function withoutPassword(args: readonly string[]): {
 export function start(given: readonly string[], environment: Record<string, string> = {}): Running {
   const { args, variables } = withoutPassword(given);
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(PG|LLAMA_DB|AZURE|ARM|VITEST)/.test(name),
+    ([name]) => !/^(PG|LLAMA_DB|AZURE|ARM|VITEST|DATABASE_URL)/.test(name),
   );
   const lines: string[] = [];
   let pid: number | undefined;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TerraformStack } from 'cdktf';
 import { afterEach, describe, expect, it, type TestContext } from 'vitest';
+import { azurermVersion } from '../../azure/provider.ts';
 import { ActionGroup } from '../../constructs/action-group.ts';
 import { ActivityAlerts } from '../../constructs/activity-alerts.ts';
 import { KeyVaultAlerts, ServerAlerts } from '../../constructs/alerts.ts';
@@ -14,6 +15,7 @@ import { DeletionLock } from '../../constructs/deletion-lock.ts';
 import { Diagnostics } from '../../constructs/diagnostics.ts';
 import { AdoptedKeyVault, type IKeyVault, KeyVault } from '../../constructs/key-vault.ts';
 import { KeyVaultKey } from '../../constructs/key-vault-key.ts';
+import { LogAlerts } from '../../constructs/log-alerts.ts';
 import { AdoptedLogAnalytics, type ILogAnalytics, LogAnalytics } from '../../constructs/log-analytics.ts';
 import { LongTermBackup } from '../../constructs/long-term-backup.ts';
 import { runnableStack } from './synthesized.ts';
@@ -94,6 +96,15 @@ function everything(stack: TerraformStack, vault: IKeyVault, logs: ILogAnalytics
       actionGroupId: actionGroup.id,
       serverIds: [server, `${server}-replica`],
       vaultIds: [vault.id],
+    }),
+    new LogAlerts(stack, 'logAlerts', {
+      ...inGroup,
+      location: 'eastus',
+      namePrefix: 'llama-mapper',
+      workspaceId: logs.id,
+      actionGroupId: actionGroup.id,
+      servers: ['llama-mapper'],
+      administrators: ['llama-mapper-administrators'],
     }),
   ].flatMap((each) => each.resources);
   const backup = new LongTermBackup(stack, 'longTermBackup', {
@@ -177,13 +188,13 @@ async function whatIsMissing(): Promise<string | undefined> {
   }
   const mirror = join(
     homedir(),
-    '.terraform.d/plugins/registry.terraform.io/hashicorp/azurerm/4.55.0',
+    `.terraform.d/plugins/registry.terraform.io/hashicorp/azurerm/${azurermVersion}`,
     `${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`,
   );
-  return existsSync(mirror) ? undefined : `needs the azurerm 4.55.0 provider in ${mirror}`;
+  return existsSync(mirror) ? undefined : `needs the azurerm ${azurermVersion} provider in ${mirror}`;
 }
 
-describe('terraform validate with azurerm 4.55.0', () => {
+describe(`terraform validate with azurerm ${azurermVersion}`, () => {
   it('finds no error and no warning in a stack of everything created', async (context) => {
     const validation = await validate(context, (stack) => {
       const vault = new KeyVault(stack, 'keyVault', {

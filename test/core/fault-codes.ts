@@ -17,7 +17,7 @@ export interface FaultSite {
 export const unreadable = 'unreadable/code';
 
 /** Classes of explained errors; the runtime package has its own. */
-const faultClass = /^(Fault|ConfigurationError|EncryptionError)$/;
+const faultClass = /^(Fault|ConfigurationError|EncryptionError|DatabaseFailure)$/;
 
 type FaultExpression = ts.NewExpression | ts.CallExpression;
 

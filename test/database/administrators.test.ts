@@ -150,6 +150,49 @@ describe('a database of the administrator with the password', () => {
   });
 });
 
+describe('a database that Azure Backup keeps', () => {
+  const owner = () =>
+    within(server.connection('superuser', { database: 'llama' }), async (client) => {
+      const { rows } = await client.query<{ owner: string }>(
+        'SELECT datdba::regrole::text AS owner FROM pg_database WHERE datname = current_database()',
+      );
+      return rows[0]?.owner;
+    });
+
+  it('belongs to neither azuresu nor azure_pg_admin, and every administrator deploys it', async () => {
+    const backed = { longTermBackup: true };
+    const { lines } = await deploy('first', [...everybody, 'fourth'], backed);
+    expect(lines).toContain('Database llama belongs to llama_database now');
+    expect(await owner()).toBe('llama_database');
+    for (const login of ['second', 'first']) {
+      const again = await deploy(login, [...everybody, 'fourth'], backed);
+      expect(again.lines.filter((line) => /belongs to|refused/.test(line))).toEqual([]);
+      expect(again.lines.filter((line) => line.includes('ROL-016'))).toEqual([]);
+    }
+    await within(
+      server.connection({ user: 'second', password: server.passwords.migrator }, { database: 'llama' }),
+      async (client) => {
+        await client.query('CREATE SCHEMA later; DROP SCHEMA later');
+        await client.query('GRANT TEMPORARY ON DATABASE llama TO llama_owner');
+      },
+    );
+  });
+
+  it('goes back to azure_pg_admin without long-term backup', async () => {
+    const { lines } = await deploy('second', [...everybody, 'fourth']);
+    expect(lines).toContain('Database llama belongs to azure_pg_admin now');
+  });
+
+  it('is refused if Azure made it before the first administrator', async () => {
+    await asSuperuser('ALTER DATABASE llama OWNER TO azuresu');
+    await expect(deploy('first', everybody)).rejects.toMatchObject({
+      code: 'database/owned-by-azure',
+      remedy: expect.stringContaining('--database-name llama'),
+    });
+    await asSuperuser('ALTER DATABASE llama OWNER TO azure_pg_admin');
+  });
+});
+
 describe('a server without azure_pg_admin', () => {
   it('admits each administrator of the deployment', async () => {
     await asSuperuser('ALTER ROLE azure_pg_admin RENAME TO administrators');

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { roleChangeQuery } from '../../constructs/log-alerts.ts';
 import { synchronise } from '../../database/schedules.ts';
 import { checks as scheduleChecks } from '../../verification/checks/schedules.ts';
 import { evaluate } from '../../verification/run.ts';
@@ -17,9 +18,23 @@ function productionLogging(): Record<string, string> {
   return Object.fromEntries(
     [...parameters].filter(
       ([name]) =>
-        name.startsWith('pgaudit.') || /^log_(statement|min_duration_statement|parameter)/.test(name),
+        name.startsWith('pgaudit.') ||
+        /^log_(statement|min_duration_statement|parameter|line_prefix)/.test(name),
     ),
   );
+}
+
+/** Applies the operators of the alert's query to lines of the log: the logins that it reports. */
+function reported(lines: readonly string[], administrators: readonly string[]): string[] {
+  const query = roleChangeQuery({ servers: ['production'], administrators });
+  const text = (pattern: RegExp) => JSON.parse(pattern.exec(query)?.[1] ?? '""');
+  const message = new RegExp(text(/matches regex (".*")/));
+  const login = new RegExp(text(/extract\((".*"), 1/));
+  const excepted: string[] = JSON.parse(`[${/!in \((.*)\)/.exec(query)?.[1]}]`);
+  return lines
+    .filter((line) => message.test(line))
+    .map((line) => login.exec(line)?.[1] ?? '')
+    .filter((name) => !excepted.includes(name));
 }
 
 describe('pg_cron and pgaudit', () => {
@@ -83,6 +98,43 @@ describe('pg_cron and pgaudit', () => {
     expect(lines[0]).toContain('AUDIT: SESSION,');
     expect(lines[0]).toContain(',READ,SELECT,,,SELECT mapped_data FROM llama.storage_records WHERE');
     expect(server.log()).not.toContain('canary-');
+  });
+
+  it.each([
+    'ALTER ROLE CURRENT_USER SET row_security = off',
+    "ALTER USER mapper SET local_preload_libraries = ''",
+    "alter role mapper in database llama set statement_timeout = '1ms'",
+    '/* ALTER */ ALTER ROLE SESSION_USER RESET ALL',
+    "ALTER ROLE mapper PASSWORD 'another'",
+    "DO $$ BEGIN EXECUTE 'ALTER ' || 'ROLE mapper SET work_mem = 64'; END $$",
+    'PREPARE nothing AS SELECT 1; ALTER ROLE mapper RESET work_mem; DEALLOCATE nothing',
+    "SET application_name = 'user=deployer,db=x'; ALTER ROLE mapper RESET ALL",
+    'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC',
+    'DROP OWNED BY mapper',
+  ])('the alert reports %s of the application, and not of an administrator', async (statement) => {
+    if (reason) return;
+    const lines = await logged(() => app.query(statement));
+    expect(reported(lines, ['deployer'])).toEqual(['mapper']);
+    expect(reported(lines, ['mapper'])).toEqual([]);
+  });
+
+  it('the alert reports no ordinary statement', async (context) => {
+    if (reason) return context.skip(reason);
+    const lines = await logged(async () => {
+      await app.query("SELECT 'AUDIT: ALTER ROLE', mapped_data FROM llama.storage_records");
+      await deployer.query('SET ROLE maintenance_role; SELECT llama.seal_audit_trail(); RESET ROLE');
+      await app.query('CREATE TEMPORARY TABLE scratch (a int); DROP TABLE scratch').catch(() => undefined);
+    });
+    expect(lines.length).toBeGreaterThan(0);
+    expect(reported(lines, [])).toEqual([]);
+  });
+
+  it('log no password of a role', async (context) => {
+    if (reason) return context.skip(reason);
+    const before = server.log().length;
+    const lines = await logged(() => app.query("ALTER ROLE mapper PASSWORD 'never in a log'"));
+    expect(lines.join()).toContain('ALTER ROLE');
+    expect(server.log().slice(before)).not.toContain('never in a log');
   });
 
   it('log no change of tenant data, which the trail records', async (context) => {

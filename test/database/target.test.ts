@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import { Fault } from '../../core/fault.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import { describeTarget, resolveTarget, standbyTarget } from '../../database/target.ts';
@@ -88,6 +91,71 @@ describe('a target', () => {
       user: 'a b',
       password: 'p@ss',
       rootCertificateFile: '/x/ca.pem',
+    });
+  });
+
+  it('comes from DATABASE_URL if nothing else names one', async () => {
+    const variables = { DATABASE_URL: 'postgresql://u:hunter2@h/d' };
+    expect(await resolveTarget({}, variables)).toMatchObject({ host: 'h', user: 'u', password: 'hunter2' });
+    const given = await resolveTarget({ url: 'postgresql://v@i/e' }, variables);
+    expect(given).toMatchObject({ host: 'i', user: 'v' });
+    expect(given.password).toBeUndefined();
+    expect((await resolveTarget({}, { ...variables, ...described() })).environment).toBe('production');
+    const fault = await refused(resolveTarget({}, { DATABASE_URL: 'mysql://u:hunter2@h/d' }));
+    expect(fault).toMatchObject({ code: 'target/url-not-postgresql', what: 'DATABASE_URL cannot be used' });
+    expect(fault.message).not.toContain('hunter2');
+  });
+
+  describe('with a password file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'llama-db-'));
+    afterAll(() => rmSync(folder, { recursive: true }));
+    const file = (text: string, mode = 0o600) => {
+      const path = join(folder, `pass-${Math.random()}`);
+      writeFileSync(path, text, { mode });
+      return path;
+    };
+    const password = async (text: string, url = 'postgresql://u@h/d') =>
+      (await resolveTarget({ url }, { PGPASSFILE: file(text) })).password;
+
+    it.each([
+      ['h:5432:d:u:hunter2', 'hunter2'],
+      ['# a comment\n\nother:*:*:*:wrong\n*:*:*:u:first\nh:5432:d:u:second\n', 'first'],
+      ['h:5432:d:u:with:colon\\:s\\\\', 'with:colon:s\\'],
+      ['h:5432:d:u:hunter2\r\n', 'hunter2'],
+      ['h:5433:d:u:hunter2', undefined],
+      ['\\*:5432:d:u:hunter2', undefined],
+      ['h:5432:d:u', undefined],
+      ['', undefined],
+    ])('%j gives %j', async (text, expected) => {
+      expect(await password(text)).toBe(expected);
+    });
+
+    it('finds names with colons, and an address as libpq writes it', async () => {
+      expect(await password('h:5432:d:a\\:b:x', 'postgresql://a%3Ab@h/d')).toBe('x');
+    });
+
+    it('takes the password of the URL and PGPASSWORD first', async () => {
+      const PGPASSFILE = file('*:*:*:*:of-the-file');
+      const of = async (url: string, variables = {}) =>
+        (await resolveTarget({ url }, { PGPASSFILE, ...variables })).password;
+      expect(await of('postgresql://u:mine@h/d', { PGPASSWORD: 'variable' })).toBe('mine');
+      expect(await of('postgresql://u@h/d', { PGPASSWORD: 'variable' })).toBe('variable');
+      expect(await of('postgresql://u@h/d')).toBe('of-the-file');
+    });
+
+    it('logs in as the administrator with a password if a line has it', async () => {
+      const changes = described({ passwordAdministrator: 'llama_admin' });
+      const user = async (text: string) =>
+        (await resolveTarget({}, { ...changes, PGPASSFILE: file(text) })).user;
+      expect(await user('*:*:*:llama_admin:x')).toBe('llama_admin');
+      expect(await user('*:*:*:another:x')).toBe('Database Admins');
+    });
+
+    it('refuses a missing one, and one that others may read', async () => {
+      const url = 'postgresql://u@h/d';
+      const code = async (PGPASSFILE: string) => (await refused(resolveTarget({ url }, { PGPASSFILE }))).code;
+      expect(await code(join(folder, 'absent'))).toBe('target/password-file-unreadable');
+      expect(await code(file('h:5432:d:u:x', 0o644))).toBe('target/password-file-open');
     });
   });
 

@@ -37,7 +37,7 @@ describe('server parameters', () => {
 
   it("record no tenants' data", () => {
     expect(values(resolved(production))).toMatchObject({
-      log_statement: 'ddl',
+      log_statement: 'none',
       log_parameter_max_length: '0',
       log_parameter_max_length_on_error: '0',
       'pgaudit.log': 'ddl,role,read',
@@ -118,13 +118,13 @@ describe('server parameters', () => {
     const one = resolved(production, {
       'server.parameters': {
         work_mem: 16_384,
-        log_statement: 'none',
+        log_statement: 'ddl',
         jit: true,
         hot_standby_feedback: false,
       },
       'replica.parameters': { hot_standby_feedback: true, max_standby_streaming_delay: 300_000 },
     });
-    expect(values(one)).toMatchObject({ work_mem: '16384', log_statement: 'none', jit: 'on' });
+    expect(values(one)).toMatchObject({ work_mem: '16384', log_statement: 'ddl', jit: 'on' });
     expect(values(one)).toMatchObject({ hot_standby_feedback: 'off' });
     expect(values(one)).not.toHaveProperty('max_standby_streaming_delay');
     expect(values(one, 'replica')).toMatchObject({

@@ -146,7 +146,12 @@ function replacement(parent: Json, key: string | number, random: Random): readon
     ['an empty list', []],
     ['an empty object', {}],
     ['a huge text', 'x'.repeat(20_000)],
-    ['many', Array.from({ length: 200 }, () => structuredClone(own))],
+    [
+      'many',
+      Array.from({ length: Math.ceil(2_000_000 / (10_000 + JSON.stringify(own).length)) }, () =>
+        structuredClone(own),
+      ),
+    ],
     ['deep', deep(150)],
     ['too deep', deep(1000)],
     ['a prototype', JSON.parse('{"__proto__": {"actions": ["no-op"]}, "constructor": 1}')],

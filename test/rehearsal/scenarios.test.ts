@@ -1,5 +1,5 @@
 // Duration: 240 s
-/** The scenarios of rehearsal/scenarios/, on the first environment with the traits that each needs; quick unless complete. */
+/** The scenarios of rehearsal/scenarios/, on the first environment with their traits; quick unless complete. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EnvironmentName, environments } from '../../environments/index.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';

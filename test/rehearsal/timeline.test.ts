@@ -118,8 +118,9 @@ const timeline: Timeline = {
 describe('a timeline', () => {
   it('has one line per operation, then the figures', () => {
     const text = timelineText(timeline);
-    expect(text).toMatch(/21\.10 s +2\.80 s +Succeeded +PUT +DBforPostgreSQL\/flexibleServers llama/);
-    expect(text).toMatch(/24\.00 s +0\.00 s +Refused \(ScopeLocked\) +DELETE/);
+    expect(text).toMatch(/21\.10 s +2\.80 s +PUT +flexibleServers llama$/m);
+    expect(text).toMatch(/24\.00 s +0\.00 s +DELETE +flexibleServers llama Refused \(ScopeLocked\)$/m);
+    expect(text.split('\n').filter((line) => line.length > 80 || line.endsWith(' '))).toEqual([]);
     expect(text).toMatch(/without them +5\.1 s/);
     expect(text).toMatch(/memory .* 150 MB/);
   });
@@ -130,5 +131,7 @@ describe('a timeline', () => {
     expect(html).toContain('A &lt;title&gt; &amp; more');
     expect(html).toContain('locked &lt;by&gt; somebody');
     expect(html).toMatch(/<rect class="operation refused"/);
+    expect(html).toContain('Azure is played by a local program');
+    expect(html).toMatch(/llama-db \d+\.\d+\.\d+, commit [0-9a-f]{7,}/);
   });
 });

@@ -50,6 +50,7 @@ const holdNoData: Readonly<Record<string, string>> = {
   azurerm_monitor_activity_log_alert: 'a rule',
   azurerm_monitor_diagnostic_setting: 'a route; what was sent is in the workspace',
   azurerm_monitor_metric_alert: 'a rule',
+  azurerm_monitor_scheduled_query_rules_alert_v2: 'a rule',
   azurerm_network_security_group: 'rules, which the settings have',
   azurerm_postgresql_flexible_server_active_directory_administrator:
     'who may log in, which the settings have',

@@ -15,9 +15,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { environments } from '../../environments/index.ts';
+import { findCdktf } from '../../rehearsal/terraform/installation.ts';
 import { ownNearest } from '../support/own.ts';
 import { useTestEnvironments } from '../support/scratch-environments.ts';
 
+const cdktf = findCdktf();
 const cli = resolve('node_modules/cdktf-cli/bundle/bin/cdktf');
 
 interface Run {
@@ -117,7 +119,7 @@ describe('synthesis', () => {
   });
 
   it('writes the same bytes under cdktf synth', async (context) => {
-    context.skip(!existsSync(cli), 'needs cdktf-cli, an optional dependency');
+    context.skip('reason' in cdktf, `needs cdktf-cli: ${'reason' in cdktf ? cdktf.reason : ''}`);
     const project = clone('under-the-command-line');
     const { status, stderr } = await node(project, [cli, 'synth'], { CI: '1' });
     expect({ status, stderr }).toMatchObject({ status: 0 });

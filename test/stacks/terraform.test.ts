@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { azurermVersion } from '../../azure/provider.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { terraform, whyNoAzurerm } from '../support/terraform.ts';
 import { longest, random } from './longest-names.ts';
@@ -78,7 +79,7 @@ const variants: readonly [
   ['a pair in a region without zones', 'production', inRegionWithoutZones],
 ];
 
-describe('terraform validate with azurerm 4.55.0', () => {
+describe(`terraform validate with azurerm ${azurermVersion}`, () => {
   it.for(variants)(
     'finds no error and no warning: %s',
     { timeout: 120_000 },

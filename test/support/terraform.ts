@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { azurermVersion } from '../../azure/provider.ts';
 
 const run = promisify(execFile);
 
@@ -31,10 +32,10 @@ export async function whyNoAzurerm(): Promise<string | undefined> {
   if (terraformMissing !== undefined) return terraformMissing;
   const mirror = join(
     homedir(),
-    '.terraform.d/plugins/registry.terraform.io/hashicorp/azurerm/4.55.0',
+    `.terraform.d/plugins/registry.terraform.io/hashicorp/azurerm/${azurermVersion}`,
     `${process.platform === 'win32' ? 'windows' : process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`,
   );
-  return existsSync(mirror) ? undefined : `needs the azurerm 4.55.0 provider in ${mirror}`;
+  return existsSync(mirror) ? undefined : `needs the azurerm ${azurermVersion} provider in ${mirror}`;
 }
 
 /** Without a CLI configuration that does not exist, which would stop Terraform. */

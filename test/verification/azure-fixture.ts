@@ -100,6 +100,7 @@ export async function deployedAzure(): Promise<DeployedAzure> {
       alertGroup: 'comply-ai-production-rg',
       metricAlerts: ['llama-mapper-production-cpu', 'comply-ai-kv-production-availability'],
       activityAlerts: ['llama-mapper-production-server-deleted', 'llama-mapper-production-server-health'],
+      logAlerts: [{ name: 'llama-mapper-production-role-changed', query: 'PGSQLServerLogs' }],
       vaultId: vault,
       keyId: ids.key,
     },
@@ -235,6 +236,17 @@ function surroundings(
         scopes: [ids['server'] ?? ''],
         condition: { allOf: [] },
         actions: { actionGroups: [{ actionGroupId: actionGroup }] },
+      },
+    });
+  }
+  for (const { name, query } of around?.logAlerts ?? []) {
+    state.put(`${insights}/scheduledQueryRules/${name}`, {
+      location: 'eastus',
+      properties: {
+        enabled: true,
+        scopes: [workspace],
+        criteria: { allOf: [{ query, operator: 'GreaterThan', threshold: 0 }] },
+        actions: { actionGroups: [actionGroup] },
       },
     });
   }

@@ -39,6 +39,7 @@ const gone =
   ({ azure, ids }: DeployedAzure) =>
     azure.state.delete(`${ids[what]}${tail}`);
 const insights = '/providers/Microsoft.Insights';
+const roleChanged = `${insights}/scheduledQueryRules/llama-mapper-production-role-changed`;
 
 const parameter =
   (what: string, name: string, changed: JsonObject) =>
@@ -282,6 +283,26 @@ const rows: readonly AzureRow[] = [
       change(azure, `${ids['group']}${insights}/activityLogAlerts/llama-mapper-production-server-health`, {
         actions: { actionGroups: [] },
       }),
+  },
+  { breaks: 'AZU-039', because: 'removed', change: gone('group', roleChanged) },
+  {
+    breaks: 'AZU-039',
+    because: 'disabled',
+    change: ({ azure, ids }) => change(azure, `${ids['group']}${roleChanged}`, { enabled: false }),
+  },
+  {
+    breaks: 'AZU-039',
+    because: 'a query that finds nothing',
+    change: ({ azure, ids }) =>
+      change(azure, `${ids['group']}${roleChanged}`, {
+        criteria: { allOf: [{ query: 'PGSQLServerLogs | where false' }] },
+      }),
+  },
+  {
+    breaks: 'AZU-032',
+    because: 'a log alert without an action group',
+    change: ({ azure, ids }) =>
+      change(azure, `${ids['group']}${roleChanged}`, { actions: { actionGroups: [] } }),
   },
   {
     breaks: 'AZU-033',

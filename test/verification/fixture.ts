@@ -128,7 +128,7 @@ const azureParameters: Readonly<Record<string, string>> = {
   'pgaudit.log': 'ddl,role,write',
   'pgaudit.log_parameter': 'off',
   require_secure_transport: 'on',
-  log_statement: 'ddl',
+  log_statement: 'none',
   log_parameter_max_length: '0',
   log_parameter_max_length_on_error: '0',
   statement_timeout: '900000',

@@ -26,7 +26,10 @@ function result(change: Partial<CheckFacts>, outcome: Outcome): CheckResult {
   return { check: { ...facts, ...change }, outcome };
 }
 
+const subject = { version: '17.10', login: 'reviewer', auditHead: '12:abc' };
+
 const report: Report = {
+  subject,
   durationMs: 123.4,
   counts: { passed: 1, failed: 2, skipped: 2 },
   checks: [
@@ -74,13 +77,14 @@ const report: Report = {
 };
 
 const clean: Report = {
+  subject,
   durationMs: 50,
   counts: { passed: 1, failed: 0, skipped: 0 },
   checks: report.checks.slice(0, 1),
 };
 
 describe('the table', () => {
-  it('lists findings with their remedy, worst first, then sums, then skipped checks by their reason', () => {
+  it('lists findings with their remedy, worst first, then sums, the verdict, and skipped checks by their reason', () => {
     expect(renderTable(report, { width: 76 })).toMatchInlineSnapshot(`
       "┌─────────┬──────────┬─────────────────────────────────────────────────────┐
       │ found   │ severity │ check, objects and remedy                           │
@@ -97,8 +101,8 @@ describe('the table', () => {
       isolation    1 passed, 1 failed
       partitions   0 passed, 1 failed
       schedules    0 passed, 2 skipped
-      skipped      there is no pg_cron: SCH-001, SCH-002
       2 found: 1 passed, 2 failed, 2 skipped of 5 checks (123 ms)
+      skipped      there is no pg_cron: SCH-001, SCH-002
       "
     `);
   });
@@ -167,6 +171,11 @@ describe('the other formats', () => {
     const document = reportDocument(report, verdictOf(report));
     expect(document).toMatchObject({ ok: false, format: 2, counts: report.counts, durationMs: 123 });
     expect(document.reasons).toEqual(['ISO-002 (high): Owners are bound']);
+    const observed = { environment: 'production', at: new Date('2026-11-27T20:00:00Z') };
+    expect(reportDocument(report, verdictOf(report), observed)).toMatchObject({
+      environment: 'production',
+      at: '2026-11-27T20:00:00.000Z',
+    });
     expect(document.checks[1]).toEqual({
       ...facts,
       id: 'PAR-009',

@@ -69,6 +69,17 @@ export const roleRows: readonly Row[] = [
   { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT verify_role TO verify_app' },
   { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT maintenance_owner TO verify_role' },
   { breaks: 'ROL-013', sql: 'CREATE ROLE verify_role; GRANT import_writer TO verify_role' },
+  {
+    breaks: 'ROL-016',
+    because: 'Azure Backup leaves out databases of azure_pg_admin',
+    deployment: { longTermBackup: true },
+  },
+  {
+    breaks: 'ROL-016',
+    because: 'and those of azuresu',
+    sql: 'ALTER DATABASE llama_mapper OWNER TO azuresu',
+    deployment: { longTermBackup: true },
+  },
   { breaks: 'ROL-014', sql: 'ALTER SCHEMA public OWNER TO verify_app' },
   {
     breaks: 'ROL-014',
@@ -117,6 +128,7 @@ export const settingRows: readonly Row[] = [
   { breaks: 'SET-003', ...server({ tls: null }) },
   { breaks: 'SET-003', ...server({ tls: { version: 'TLSv1.1', cipher: 'AES' } }) },
   setting('SET-004', { log_statement: 'all' }),
+  setting('SET-004', { log_statement: 'ddl' }),
   { breaks: 'SET-004', also: ['SET-020'], sql: "ALTER ROLE verify_app SET log_statement = 'mod'" },
   setting('SET-005', { log_parameter_max_length: '-1' }),
   setting('SET-005', { log_parameter_max_length_on_error: '1024' }),

@@ -126,7 +126,8 @@ describe('a check that fails with an error', () => {
       reason: expect.stringContaining('permission denied for function pg_ls_dir'),
       blind: true,
     });
-    const report = { checks, counts: { passed: 0, failed: 0, skipped: 1 }, durationMs: 1 };
+    const subject = { version: '17.10', login: 'reviewer', auditHead: null };
+    const report = { subject, checks, counts: { passed: 0, failed: 0, skipped: 1 }, durationMs: 1 };
     expect(verdictOf(report)).toEqual({
       exitCode: 2,
       reasons: [
@@ -139,7 +140,8 @@ describe('a check that fails with an error', () => {
     const checks = await answered(() => {
       throw new TypeError('x is not a function');
     });
-    const report = { checks, counts: { passed: 0, failed: 0, skipped: 1 }, durationMs: 1 };
+    const subject = { version: '17.10', login: 'reviewer', auditHead: null };
+    const report = { subject, checks, counts: { passed: 0, failed: 0, skipped: 1 }, durationMs: 1 };
     expect(verdictOf(report)).toEqual({
       exitCode: 2,
       reasons: [

@@ -75,6 +75,10 @@ export interface Alert {
   readonly actionGroups: readonly string[];
 }
 
+export interface LogAlert extends Alert {
+  readonly query: string;
+}
+
 /** All facts of one run. */
 export interface AzureFacts {
   readonly now: Date;
@@ -85,6 +89,7 @@ export interface AzureFacts {
   readonly virtualEndpoints: Read<readonly { readonly name: string; readonly members: readonly string[] }[]>;
   readonly metricAlerts: Read<readonly Alert[]>;
   readonly activityAlerts: Read<readonly Alert[]>;
+  readonly logAlerts: Read<readonly LogAlert[]>;
   readonly actionGroup: Read<{ readonly enabled: boolean; readonly receivers: number }>;
   readonly workspace: Read<{ readonly sharedKeys: boolean }>;
   readonly vaultDiagnostics: Read<Diagnostics | undefined>;

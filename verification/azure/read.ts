@@ -9,10 +9,10 @@ import type { PostgreSQLManagementFlexibleServerClient, Server } from '@azure/ar
 import type { GenericResource, ResourceManagementClient } from '@azure/arm-resources';
 import { versionFor } from '../../azure/resource-types.ts';
 import { serverRoles } from '../../azure/vocabulary.ts';
-import { at, type JsonObject, numberAt, objectsAt, textAt } from '../../core/json.ts';
+import { at, type JsonObject, numberAt, objectsAt, textAt, textsAt } from '../../core/json.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../database/azure-access.ts';
 import type { Deployment } from '../../database/deployment.ts';
-import type { Alert, AzureFacts, Diagnostics, Read, ServerFacts, ServerReadings } from './facts.ts';
+import type { Alert, AzureFacts, Diagnostics, LogAlert, Read, ServerFacts, ServerReadings } from './facts.ts';
 
 /** Limit for all requests together; a part without an answer by then is unreadable. */
 const timeoutSeconds = 60;
@@ -154,6 +154,7 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
     return {
       metricAlerts: absent,
       activityAlerts: absent,
+      logAlerts: absent,
       actionGroup: absent,
       workspace: absent,
       vaultDiagnostics: { value: undefined },
@@ -164,7 +165,7 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
   const { monitor, resources, abortSignal } = control;
   const { alertGroup, actionGroupId, workspaceId, vaultId, keyId } = surroundings;
   const abort = { abortSignal };
-  const [metricAlerts, activityAlerts, actionGroup, workspace, vaultDiagnostics, vaultLocks, key] =
+  const [metricAlerts, activityAlerts, logAlerts, actionGroup, workspace, vaultDiagnostics, vaultLocks, key] =
     await Promise.all([
       list(
         control,
@@ -186,6 +187,7 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
           actionGroups: (actions?.actionGroups ?? []).map((action) => action.actionGroupId),
         }),
       ),
+      readLogAlerts(control, surroundings),
       read(control, 'the action group', async () => {
         const { group = '', name = '' } = parseResourceId(actionGroupId) ?? {};
         const one = await monitor.actionGroups.get(group, name, abort);
@@ -209,7 +211,42 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
         keyFacts(await resources.resources.getById(withoutSlash(keyId), versionFor(keyId), abort)),
       ),
     ]);
-  return { metricAlerts, activityAlerts, actionGroup, workspace, vaultDiagnostics, vaultLocks, key };
+  return {
+    metricAlerts,
+    activityAlerts,
+    logAlerts,
+    actionGroup,
+    workspace,
+    vaultDiagnostics,
+    vaultLocks,
+    key,
+  };
+}
+
+/** The client for Azure Monitor has an older version of the type, which does not list these rules. */
+function readLogAlerts(
+  control: Control,
+  { alertGroup, logAlerts, actionGroupId }: NonNullable<Deployment['surroundings']>,
+): Promise<Read<readonly LogAlert[]>> {
+  const { resources, abortSignal } = control;
+  const { subscription = '' } = parseResourceId(actionGroupId) ?? {};
+  return read(control, 'log alerts', async () => {
+    const found = logAlerts.map(({ name }) =>
+      unlessMissing(async (): Promise<LogAlert> => {
+        const id = `subscriptions/${subscription}/resourceGroups/${alertGroup}/providers/Microsoft.Insights/scheduledQueryRules/${name}`;
+        const properties = propertiesOf(
+          await resources.resources.getById(id, versionFor(`/${id}`), { abortSignal }),
+        );
+        return {
+          name,
+          enabled: at(properties, 'enabled') !== false,
+          actionGroups: textsAt(properties, 'actions', 'actionGroups'),
+          query: textAt(objectsAt(properties, 'criteria', 'allOf')[0], 'query') ?? '',
+        };
+      }),
+    );
+    return (await Promise.all(found)).filter((alert) => alert !== undefined);
+  });
 }
 
 function readLocks(control: Control, id: string): Promise<Read<readonly string[]>> {

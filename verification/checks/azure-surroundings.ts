@@ -38,14 +38,17 @@ function serversAndVault<Value>(
 
 /** The assertion about every alert of the environment; `detail` gets undefined for an alert that does not exist. */
 function eachAlert(
-  kinds: readonly ('metricAlerts' | 'activityAlerts')[],
+  kinds: readonly ('metricAlerts' | 'activityAlerts' | 'logAlerts')[],
   detail: (alert: Alert | undefined, azure: AzureInput) => string | undefined,
 ): AzureCheck['assert'] {
   return (azure) => {
     const surroundings = surroundingsOf(azure);
     const alerts = kinds.flatMap((kind) => {
-      const found = new Map(factOf(azure.facts[kind]).map((alert) => [alert.name, alert]));
-      return surroundings[kind].map((name) => ({ name, alert: found.get(name) }));
+      const found = new Map<string, Alert>(factOf(azure.facts[kind]).map((alert) => [alert.name, alert]));
+      return surroundings[kind].map((expected) => {
+        const name = typeof expected === 'string' ? expected : expected.name;
+        return { name, alert: found.get(name) };
+      });
     });
     return judge(
       counted(alerts.length, 'alert'),
@@ -86,15 +89,40 @@ export const checks = azureChecks([
     assert: eachAlert(['activityAlerts'], missingOrOff),
   },
   {
+    id: 'AZU-039',
+    name: 'log-alerts',
+    loses: 'traces',
+    title: 'Every log alert of the environment exists, is enabled and has its query',
+    inspects: 'log alerts (scheduled query rules) of the environment, by name, with their queries',
+    why: 'Nothing else reports at once that a login changed its own settings or password, which no privilege prevents.',
+    remedy: 'Deploy the environment.',
+    source: 'docs/isolation.md, "Changes of a login by itself"',
+    assert: (azure) => {
+      const { logAlerts } = surroundingsOf(azure);
+      const expected = required(logAlerts.length > 0 ? logAlerts : undefined, 'log alert');
+      const found = new Map(factOf(azure.facts.logAlerts).map((alert) => [alert.name, alert]));
+      return judge(
+        counted(expected.length, 'alert'),
+        expected.flatMap(({ name, query }): readonly Finding[] => {
+          const alert = found.get(name);
+          const detail =
+            missingOrOff(alert, azure) ??
+            (alert?.query === query ? undefined : 'has another query than deployed');
+          return detail ? [{ object: `alert ${name}`, detail }] : [];
+        }),
+      );
+    },
+  },
+  {
     id: 'AZU-032',
     name: 'alerts-notify-action-group',
     loses: 'traces',
     title: "Every alert notifies the environment's action group",
-    inspects: 'actions of the metric alerts and activity log alerts of the environment',
+    inspects: 'actions of the metric alerts, activity log alerts and log alerts of the environment',
     why: 'An alert without an action group is only seen in the portal.',
     remedy: 'Deploy the environment.',
     source: 'Azure Monitor Baseline Alerts',
-    assert: eachAlert(['metricAlerts', 'activityAlerts'], (alert, azure) => {
+    assert: eachAlert(['metricAlerts', 'activityAlerts', 'logAlerts'], (alert, azure) => {
       const { actionGroupId } = surroundingsOf(azure);
       return !alert || alert.actionGroups.some((id) => sameText(id, actionGroupId))
         ? undefined

@@ -77,7 +77,7 @@ export const checks = checksOf('connections', [
       return judge(
         `${used} of ${usable}`,
         used > usable * usedShare
-          ? [{ object: 'server', detail: `${used} sessions, ${text} leave ${usable}` }]
+          ? [{ object: 'server', detail: `${counted(used, 'session')}, ${text} leave ${usable}` }]
           : [],
       );
     },

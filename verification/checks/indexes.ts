@@ -243,7 +243,10 @@ export const checks = checksOf('indexes', [
         `${counted(activity.indexUse.length, 'index', 'indexes')} over ${days} days`,
         activity.indexUse
           .filter(({ scans, tableReads }) => scans === 0 && tableReads > leastTableReads)
-          .map(({ name }) => ({ object: `index ${name}`, detail: `was not used in ${days} days` })),
+          .map(({ name }) => ({
+            object: `index ${name}`,
+            detail: `was not used in ${counted(days, 'day')}`,
+          })),
       );
     },
   },

@@ -105,7 +105,7 @@ export const checks = checksOf('ledger', [
           .map(({ version, description }) => `${version}_${description}`),
       );
       const theirs = new Set(runnerNames.rows);
-      return judge(`${ours.size} and ${theirs.size} migrations`, [
+      return judge(`${ours.size} and ${counted(theirs.size, 'migration')}`, [
         ...[...ours]
           .filter((name) => !theirs.has(name))
           .map((name) => ({ object: `migration ${name}`, detail: 'is missing in llama.pgmigrations' })),

@@ -8,18 +8,18 @@ export const checks = checksOf('settings', [
     id: 'SET-004',
     name: 'statements-kept-out-of-log',
     loses: 'barrier',
-    title: 'Statements with tenant data are kept out of the log',
+    title: 'Statements with passwords or tenant data are kept out of the log',
     inspects: 'parameter log_statement, and settings of roles and the database that override it',
-    why: 'mod and all write every INSERT with its values, and every key that is set, into a log that is kept for months and has other readers than the tenants.',
-    remedy: 'Set log_statement to ddl. The audit trail records changes, pgaudit records reads.',
+    why: 'ddl writes the password of every ALTER ROLE, and mod and all every INSERT with its values and every key that is set, into a log that is kept for months and has other readers.',
+    remedy:
+      'Set log_statement to none. The audit trail records changes; pgaudit records reads and, without passwords, DDL.',
     source: 'docs/seed-corrections.md (log_statement)',
     run: ({ snapshot }) => {
-      const fine = (value: string) => value === 'none' || value === 'ddl';
       const value = snapshot.settings.get('log_statement')?.value ?? 'none';
       return judge(`log_statement = ${value}`, [
-        ...(fine(value) ? [] : [{ object: 'parameter log_statement', detail: `is ${value}` }]),
+        ...(value === 'none' ? [] : [{ object: 'parameter log_statement', detail: `is ${value}` }]),
         ...snapshot.roleSettings
-          .filter((setting) => setting.name === 'log_statement' && !fine(setting.value))
+          .filter((setting) => setting.name === 'log_statement' && setting.value !== 'none')
           .map((setting) => ({
             object: setting.role ? `role ${setting.role}` : 'database',
             detail: `sets log_statement to ${setting.value}`,

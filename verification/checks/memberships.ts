@@ -1,5 +1,6 @@
 /** Who may become whom, and who owns what. */
 import { isPlatform } from '../../database/overrides.ts';
+import { databaseOwner } from '../../database/schema/roles.ts';
 import { checksOf, type Finding } from '../check.ts';
 import {
   everyAdministrator,
@@ -126,7 +127,9 @@ export const checks = checksOf('roles', [
       return judge(
         counted(snapshot.owned.length, 'object'),
         snapshot.owned
-          .filter(({ owner: by, ofExtension }) => {
+          .filter(({ object, owner: by, ofExtension }) => {
+            // Every administrator has its rights, and it owns nothing but the database.
+            if (by === databaseOwner && object.startsWith('database ')) return false;
             if (isPlatform(by) || ownerRoles.includes(by) || !model.isUsed(by)) return false;
             return !(ofExtension && model.reach(by).has(everyAdministrator));
           })

@@ -143,7 +143,7 @@ export const checks = checksOf('schedules', [
       return judge(
         cron.oldestRun ? `oldest run ${cron.oldestRun.toISOString()}` : 'no runs',
         days > historyDays
-          ? [{ object: 'cron.job_run_details', detail: `keeps runs for ${Math.floor(days)} days` }]
+          ? [{ object: 'cron.job_run_details', detail: `keeps runs for ${counted(Math.floor(days), 'day')}` }]
           : [],
       );
     },

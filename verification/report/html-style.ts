@@ -33,6 +33,7 @@ article.critical,article.high{border-left-color:var(--bad)}article.low{border-le
 background:var(--warn-ground);color:var(--warn);border:1px solid currentColor;vertical-align:.1em}
 .critical .badge,.high .badge{background:var(--bad-ground);color:var(--bad)}.low .badge{background:none;color:var(--soft)}
 dl{display:grid;grid-template-columns:8.5rem 1fr;gap:.35rem 1rem;margin:.8rem 0 0}dt{color:var(--soft)}dd{margin:0}
+.origin{font-size:.9rem;margin:.6rem 0 0;gap:.1rem 1rem}
 article .state{color:var(--warn)}article.critical .state,article.high .state{color:var(--bad)}.where{font-size:1.02rem;margin:0 0 .15rem}
 h1{text-wrap:balance}
 .reason{border-left:.25rem solid var(--bar-skip);padding:.1rem 0 .1rem .9rem;margin:.9rem 0}

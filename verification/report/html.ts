@@ -1,4 +1,5 @@
 import { type Severity, severities } from '../../core/severity.ts';
+import { sources } from '../../core/sources.ts';
 import { duration } from '../../core/text.ts';
 import { type CheckResult, groups, type Report } from '../check.ts';
 import { counted } from '../outcome.ts';
@@ -45,6 +46,7 @@ export function renderHtml(report: Report, options: HtmlOptions): string {
 <h1>${xml(environment ?? subject)}</h1>
 ${environment ? `<p class="where">${xml(subject)}</p>` : ''}
 <p class="soft"><time datetime="${at.toISOString()}">${moment(at)}</time> · ${counted(report.checks.length, 'check')} in ${duration(report.durationMs)}</p>
+${origin(report)}
 </header>
 <main>
 ${verdict(report, failed, options.verdict)}
@@ -61,6 +63,17 @@ ${section('passed', 'Passed checks', passedByGroup(passed))}
 </body>
 </html>
 `;
+}
+
+/** Which server, login and state of the audit trail the report is of, and which sources made it. */
+function origin({ subject: { version, login, auditHead } }: Report): string {
+  const made = sources();
+  return `<dl class="origin">
+<dt>Server</dt><dd>PostgreSQL ${xml(version)}</dd>
+<dt>Login</dt><dd>${xml(login)}</dd>
+<dt>Audit head</dt><dd>${auditHead ? `<code>${xml(auditHead)}</code>` : 'none was read'}</dd>
+<dt>llama-db</dt><dd>${xml(made.version)}, commit <code>${xml(made.commit)}</code></dd>
+</dl>`;
 }
 
 function withStatus({ checks }: Report, status: Status): CheckResult[] {

@@ -1,3 +1,4 @@
+import { sources } from '../../core/sources.ts';
 import type { CheckResult, Report } from '../check.ts';
 
 /** A report as JUnit XML, for pipelines that show test results: one suite per group, one case per check. */
@@ -8,14 +9,25 @@ export function renderJunit(report: Report): string {
     group.push(result);
     groups.set(result.check.group, group);
   }
-  const { counts, checks, durationMs } = report;
+  const { subject, counts, checks, durationMs } = report;
+  const { version, commit } = sources();
+  const about = {
+    server: `PostgreSQL ${subject.version}`,
+    login: subject.login,
+    'audit head': subject.auditHead ?? 'none',
+    'llama-db': version,
+    commit,
+  };
+  const properties = Object.entries(about).map(
+    ([name, value]) => `    <property name="${name}" value="${xml(value)}"/>`,
+  );
   const suites = [...groups].map(([group, results]) => {
     const number = (status: string) => results.filter(({ outcome }) => outcome.status === status).length;
     const attributes = `name="${group}" tests="${results.length}" failures="${number('failed')}" skipped="${number('skipped')}"`;
     return `  <testsuite ${attributes}>\n${results.map(testcase).join('\n')}\n  </testsuite>`;
   });
   const sums = `tests="${checks.length}" failures="${counts.failed}" skipped="${counts.skipped}" time="${(durationMs / 1000).toFixed(3)}"`;
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="llama-db verify" ${sums}>\n${suites.join('\n')}\n</testsuites>\n`;
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="llama-db verify" ${sums}>\n  <properties>\n${properties.join('\n')}\n  </properties>\n${suites.join('\n')}\n</testsuites>\n`;
 }
 
 function testcase({ check, outcome }: CheckResult): string {

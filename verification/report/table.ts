@@ -25,8 +25,8 @@ const painted =
 const plain: Paint = (text) => text;
 
 /**
- * A report for a terminal: findings with their remedy, worst first; sums by group; ids of skipped checks by their reason;
- * the verdict. With `all`, also a table each of the skipped and the passed checks.
+ * A report for a terminal: findings with their remedy, worst first; sums by group; the verdict; ids of skipped checks by
+ * their reason. With `all`, also a table each of the skipped and the passed checks.
  */
 export function renderTable(report: Report, options: TableOptions = {}): string {
   const { colour = false, all = false, width = 110 } = options;
@@ -62,11 +62,6 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
     if (rows.length > 0) sections.push(table(['passed', 'check and inspected facts'], rows, width, [9]));
   }
   sections.push(sums(report));
-  if (!all)
-    for (const [reason, checks] of skipped)
-      sections.push(
-        wrapped(`${'skipped'.padEnd(12)} ${reason}: ${checks.map(({ id }) => id).join(', ')}`, width, 13),
-      );
   const { passed, skipped: left, failed: bad } = report.counts;
   const unread = unreadChecks(report).length;
   const clean =
@@ -77,6 +72,11 @@ export function renderTable(report: Report, options: TableOptions = {}): string 
   sections.push(
     `${verdict}: ${passed} passed, ${bad} failed, ${left} skipped of ${counted(report.checks.length, 'check')} (${duration(report.durationMs)})`,
   );
+  if (!all)
+    for (const [reason, checks] of skipped)
+      sections.push(
+        wrapped(`${'skipped'.padEnd(12)} ${reason}: ${checks.map(({ id }) => id).join(', ')}`, width, 13),
+      );
   return `${sections.join('\n')}\n`;
 }
 

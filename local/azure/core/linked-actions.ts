@@ -59,6 +59,12 @@ const links: Readonly<Record<string, Links>> = {
   ],
   'microsoft.insights/metricalerts': (document) => readOf(textsAt(document, 'properties', 'scopes')),
   'microsoft.insights/activitylogalerts': (document) => readOf(textsAt(document, 'properties', 'scopes')),
+  // The rule queries as the identity that wrote it (alerts-create-log-alert-rule).
+  'microsoft.insights/scheduledqueryrules': (document) =>
+    textsAt(document, 'properties', 'scopes').flatMap((id) => [
+      [`${typeOf(id)}/read`, id] as const,
+      [`${typeOf(id)}/query/read`, id] as const,
+    ]),
 };
 
 function readOf(ids: readonly string[]) {

@@ -10,12 +10,23 @@ export interface Resource {
   body: JsonObject;
 }
 
+const diagnosticSettings = 'microsoft.insights/diagnosticsettings';
+
 /** Every resource that exists, by ARM id without regard to case. */
 export class ResourceStore {
   readonly #resources: Map<string, Resource>;
+  /** Diagnostic settings of deleted resources. */
+  readonly #outliving: Map<string, Resource>;
+  readonly #deletions = new Map<string, (resource: Resource) => void>();
 
   constructor(memory: Memory) {
     this.#resources = memory.map('resources');
+    this.#outliving = memory.map('diagnosticSettingsOfDeleted');
+  }
+
+  /** Calls `note` before each resource of a type goes, alone or with its group. */
+  beforeDeletion(type: string, note: (resource: Resource) => void): void {
+    this.#deletions.set(type.toLowerCase(), note);
   }
 
   get(id: string | undefined): Resource | undefined {
@@ -28,12 +39,30 @@ export class ResourceStore {
     const resource: Resource = existing ?? { id, name: nameOf(id), type: typeOf(id), body };
     resource.body = body;
     this.#resources.set(idKey(id), resource);
+    if (!existing) this.#takeBack(id);
     return resource;
   }
 
-  /** Removes a resource and everything below it. */
+  /**
+   * Removes a resource and everything below it. Its diagnostic settings apply to a later resource of the same id:
+   * https://learn.microsoft.com/azure/azure-monitor/platform/diagnostic-settings
+   */
   delete(id: string): void {
-    for (const [key, resource] of this.#resources) if (isWithin(resource.id, id)) this.#resources.delete(key);
+    const gone = [...this.#resources].filter(([, resource]) => isWithin(resource.id, id));
+    for (const [, resource] of gone) this.#deletions.get(resource.type.toLowerCase())?.(resource);
+    for (const [key, resource] of gone) {
+      this.#resources.delete(key);
+      const asked = idKey(resource.id) === idKey(id);
+      if (!asked && resource.type.toLowerCase() === diagnosticSettings) this.#outliving.set(key, resource);
+    }
+  }
+
+  #takeBack(id: string): void {
+    for (const [key, setting] of this.#outliving)
+      if (idKey(parentOf(setting.id)) === idKey(id)) {
+        this.#outliving.delete(key);
+        this.#resources.set(key, setting);
+      }
   }
 
   list(): Resource[] {

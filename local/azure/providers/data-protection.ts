@@ -4,11 +4,11 @@
  */
 
 import { redundancyOf } from '../../../azure/regions.ts';
-import { parentOf, resourceGroupOf, sameId, typeOf } from '../../../azure/resource-id.ts';
+import { nameOf, parentOf, resourceGroupOf, sameId, typeOf } from '../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, objectsAt, textAt } from '../../../core/json.ts';
 import { holdsRole } from '../core/access.ts';
 import type { Azure } from '../core/context.ts';
-import { canonicalLocation } from '../core/locations.ts';
+import { canonicalLocation, isSameRegion } from '../core/locations.ts';
 import { keep, registerResourceType, withPrincipal } from '../core/resource-types.ts';
 import { dataProtectionShapes } from '../core/shapes.ts';
 import { backup as refusals } from '../refusals/backup.ts';
@@ -73,6 +73,8 @@ function refuseInstance(azure: Azure, sent: JsonObject, vault: string): void {
   const source = textAt(sent, 'properties', 'dataSourceInfo', 'resourceID') ?? '';
   if (typeOf(source).toLowerCase() !== serverType.toLowerCase() || !azure.store.get(source))
     throw refusals.dataSourceNotFound(source);
+  if (!isSameRegion(azure.store.get(source)?.body, azure.store.get(vault)?.body))
+    throw refusals.vaultInAnotherRegion(nameOf(vault), source);
   const policy = textAt(sent, 'properties', 'policyInfo', 'policyId');
   if (!azure.store.get(policy)) throw refusals.policyNotFound(policy ?? '');
   const principal = String(objectAt(azure.store.get(vault)?.body, 'identity')['principalId'] ?? '');

@@ -33,6 +33,13 @@ export const backup = defineRefusals('Long-term backup', {
     source: overview,
     message: (source: string) => `The data source '${source}' was not found.`,
   },
+  vaultInAnotherRegion: {
+    status: 400,
+    code: 'UserErrorCrossRegionBackupNotSupported',
+    rule: 'A backup vault is in the region of the server that it protects',
+    source: `${learn}/backup/backup-azure-database-postgresql-flex-support-matrix`,
+    message: (vault: string, source: string) => `Vault '${vault}' is in another region than '${source}'.`,
+  },
   policyNotFound: {
     status: 400,
     code: 'UserErrorPolicyNotFound',

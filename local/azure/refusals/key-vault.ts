@@ -15,6 +15,14 @@ export const keyVault = defineRefusals('Key Vault', {
     message: (name: string) =>
       `A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault. (${name})`,
   },
+  recoveredElsewhere: {
+    status: 400,
+    code: 'SoftDeletedVaultDoesNotExist',
+    rule: 'A deleted vault is recovered in its own resource group',
+    source: `${softDelete}; azurerm #12972`,
+    message: (name: string, group: string) =>
+      `A soft deleted vault with the given name does not exist. Ensure that the name for the vault that is being attempted to recover is in a recoverable state. (${name} was in ${group})`,
+  },
   nameNotValid: {
     status: 400,
     code: 'VaultNameNotValid',

@@ -2,6 +2,7 @@
 import { defineRefusals, learn } from '../core/refusal.ts';
 
 const diagnostics = `${learn}/azure-monitor/platform/diagnostic-settings`;
+const logAlerts = 'https://learn.microsoft.com/rest/api/monitor/scheduled-query-rules/create-or-update';
 const metrics = `${learn}/azure-monitor/reference/supported-metrics/microsoft-dbforpostgresql-flexibleservers-metrics`;
 
 export const monitoring = defineRefusals('Monitoring and cost', {
@@ -48,6 +49,30 @@ export const monitoring = defineRefusals('Monitoring and cost', {
     source: `${learn}/azure-monitor/alerts/action-groups`,
     message: (group: string, alert: string) =>
       `The action group '${group}' of alert '${alert}' does not exist.`,
+  },
+  logWindowTooShort: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'The window of a log alert is at least its frequency',
+    source: logAlerts,
+    message: (window: string, frequency: string, alert: string) =>
+      `WindowSize ${window} cannot be smaller than EvaluationFrequency ${frequency} (alert '${alert}').`,
+  },
+  logMutedAndResolved: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'A log alert that resolves itself mutes no actions',
+    source: 'https://github.com/Azure/azure-powershell/issues/22583',
+    message: (alert: string) =>
+      `Auto mitigation must be disabled when action suppression is set (alert '${alert}').`,
+  },
+  logMutedTooShortly: {
+    status: 400,
+    code: 'InvalidRequestContent',
+    rule: 'A log alert mutes its actions for at least its frequency',
+    source: 'https://github.com/Azure/azure-cli/issues/26581',
+    message: (muted: string, frequency: string, alert: string) =>
+      `EvaluationFrequency cannot be greater than MuteActionsDuration (${frequency}, ${muted}; alert '${alert}').`,
   },
   metricNotFound: {
     status: 400,

@@ -18,10 +18,10 @@ export const network = defineRefusals('Networks', {
   referenceNotFound: {
     status: 400,
     code: 'InvalidResourceReference',
-    rule: 'The network of a peering and the subnet of a private endpoint exist',
-    source: `${rest}/virtualnetwork`,
+    rule: 'The network of a peering exists; the subnet of a private endpoint and the security group of a subnet exist in the same region',
+    source: `${endpoints}; ${learn}/azure-resource-manager/troubleshooting/error-not-found`,
     message: (missing: string, id: string) =>
-      `Resource ${missing} referenced by resource ${id} was not found.`,
+      `Resource ${missing} referenced by resource ${id} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region.`,
   },
   subnetOutsideNetwork: {
     status: 400,
@@ -122,5 +122,13 @@ export const network = defineRefusals('Networks', {
     source: dns,
     message: (linked: string, link: string) =>
       `A virtual network cannot be linked to a zone twice: ${linked} is linked by ${link}.`,
+  },
+  overlappingZones: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'Two private DNS zones of one name are not linked to one network',
+    source: `${learn}/private-link/private-link-faq; azure-aks-docs #212`,
+    message: (linked: string, zone: string) =>
+      `A virtual network cannot be linked to multiple zones with overlapping namespaces. You tried to link virtual network with '${zone}' and '${zone}' zones. (${linked})`,
   },
 });

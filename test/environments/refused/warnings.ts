@@ -12,6 +12,7 @@ export const warningRows: readonly WarningRow[] = (
   [
     ['warnings/log-statement', 'log_statement', 'all'],
     ['warnings/log-statement', 'log_statement', 'mod'],
+    ['warnings/log-statement', 'log_statement', 'ddl'],
     ['warnings/log-parameters', 'log_parameter_max_length', -1],
     ['warnings/log-parameters-on-error', 'log_parameter_max_length_on_error', 100],
     ['warnings/audit-parameters', 'pgaudit.log_parameter', true],

@@ -43,6 +43,7 @@ const expected: Readonly<Record<string, string>> = {
   'azurerm_monitor_action_group.action_group': `${group}/providers/Microsoft.Insights/actionGroups/llama-mapper-alerts-production`,
   'azurerm_monitor_metric_alert.key_vault_alerts_saturated': `${group}/providers/Microsoft.Insights/metricAlerts/comply-ai-kv-production-saturated`,
   'azurerm_monitor_activity_log_alert.activity_alerts_server-deleted': `${group}/providers/Microsoft.Insights/activityLogAlerts/llama-mapper-production-server-deleted`,
+  'azurerm_monitor_scheduled_query_rules_alert_v2.log_alerts_role-changed': `${group}/providers/Microsoft.Insights/scheduledQueryRules/llama-mapper-production-role-changed`,
   'azurerm_monitor_diagnostic_setting.key_vault_diagnostics': `${vault}|log-analytics`,
   'azurerm_management_lock.deletion_lock_replica': `${replica}/providers/Microsoft.Authorization/locks/do-not-delete`,
   'azurerm_role_assignment.field_encryption_key_c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d02': `${vault}/keys/field-encryption/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-000000000001`,

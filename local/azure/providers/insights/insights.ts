@@ -8,6 +8,7 @@ import { registerList, registerResourceType } from '../../core/resource-types.ts
 import { monitoring } from '../../refusals/monitoring.ts';
 import { vaultType } from '../key-vault/control.ts';
 import { serverType, skuOf } from '../postgresql/server.ts';
+import { registerLogAlerts } from './log-alerts.ts';
 import { registerMetrics } from './metrics.ts';
 
 const diagnosticType = 'Microsoft.Insights/diagnosticSettings';
@@ -40,6 +41,11 @@ export function registerInsights(azure: Azure): void {
   registerDiagnostics(azure);
   registerActionGroups(azure);
   registerAlerts(azure);
+  registerLists(azure, 'Microsoft.Insights/scheduledQueryRules');
+  registerLogAlerts(azure, {
+    scopes: (sent, alert) => requireScopes(azure, sent, alert),
+    actionGroups: (groups, alert) => requireActionGroups(azure, groups, alert),
+  });
   registerMetrics(azure);
 }
 

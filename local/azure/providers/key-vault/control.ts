@@ -4,10 +4,11 @@
  * Keys: https://learn.microsoft.com/rest/api/keyvault/keys/keys/create-if-not-exist (control plane)
  */
 import { randomBytes } from 'node:crypto';
-import { parentOf, sameId } from '../../../../azure/resource-id.ts';
+import { parentOf, resourceGroupOf, sameId } from '../../../../azure/resource-id.ts';
 import { at, type JsonObject, numberAt, objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { isTakenElsewhere, refuseReservedName } from '../../core/names.ts';
+import type { Resource } from '../../core/resource-store.ts';
 import { keep, registerList, registerResourceType } from '../../core/resource-types.ts';
 import { vaultShapes } from '../../core/shapes.ts';
 import { general } from '../../refusals/general.ts';
@@ -20,6 +21,8 @@ const keyType = `${vaultType}/keys` as const;
 interface DeletedVault {
   readonly id: string;
   readonly body: JsonObject;
+  /** They come back with the vault. */
+  readonly keys: readonly Resource[];
   readonly deletedAt: number;
 }
 
@@ -42,16 +45,23 @@ function registerVaults(azure: Azure, deleted: Map<string, DeletedVault>): void 
       const gone = stillDeleted(azure, deleted, name);
       if (!existing && gone) {
         if (createMode !== 'recover') throw keyVault.nameInDeletedState(name);
+        if (!sameId(gone.id, id)) throw keyVault.recoveredElsewhere(name, resourceGroupOf(gone.id) ?? '');
         deleted.delete(name.toLowerCase());
+        for (const key of gone.keys) azure.store.put(key.id, key.body);
         return gone.body;
       }
       refuseName(azure, name, id);
       refuseIrreversible(existing?.body, properties);
       return vaultOf(name, { ...sent, properties }, existing?.body);
     },
-    deleted: ({ id, name, body }) => {
-      deleted.set(name.toLowerCase(), { id, body, deletedAt: azure.clock.now() });
-    },
+  });
+  // Role assignments and private endpoints are not kept:
+  // https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview
+  azure.store.beforeDeletion(vaultType, ({ id, name, body }) => {
+    const keys = azure.store.children(id, keyType);
+    const { privateEndpointConnections: _connections, ...properties } = objectAt(body, 'properties');
+    const kept = { id, body: { ...body, properties }, keys, deletedAt: azure.clock.now() };
+    deleted.set(name.toLowerCase(), structuredClone(kept));
   });
   registerList(azure, vaultType, {
     template: '/subscriptions/{s}/providers/Microsoft.KeyVault/vaults',

@@ -3,6 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
+import { isSameRegion } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { toDocument } from '../../core/resource-store.ts';
 import { type Change, keep, registerResourceType } from '../../core/resource-types.ts';
@@ -64,6 +65,10 @@ function registerNetworks(azure: Azure): void {
     change: 'polled',
     accept: (sent, change) => {
       refuseForeignRange(azure, sent, change);
+      const group = textAt(sent, 'properties', 'networkSecurityGroup', 'id');
+      const virtualNetwork = store.get(parentOf(change.id));
+      if (group !== undefined && !isSameRegion(store.get(group)?.body, virtualNetwork?.body))
+        throw network.referenceNotFound(group, change.id);
       return subnetDocument(sent);
     },
     mayDelete: ({ id, name }) => {

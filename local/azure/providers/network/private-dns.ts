@@ -1,6 +1,6 @@
 /** Private DNS zones: zones, links to networks, records. */
 
-import { parentOf, sameId } from '../../../../azure/resource-id.ts';
+import { nameOf, parentOf, sameId } from '../../../../azure/resource-id.ts';
 import { objectAt, textAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
 import { keep, registerResourceType } from '../../core/resource-types.ts';
@@ -61,6 +61,16 @@ export function registerPrivateDns(azure: Azure): void {
             !sameId(link.id, id) && sameId(textAt(link.body, 'properties', 'virtualNetwork', 'id'), linked),
         );
       if (twin) throw network.linkedTwice(linked ?? '', twin.name);
+      const zone = nameOf(parentOf(id)).toLowerCase();
+      const other = store
+        .ofType(linkType)
+        .find(
+          (link) =>
+            nameOf(parentOf(link.id)).toLowerCase() === zone &&
+            !sameId(parentOf(link.id), parentOf(id)) &&
+            sameId(textAt(link.body, 'properties', 'virtualNetwork', 'id'), linked),
+        );
+      if (other) throw network.overlappingZones(linked ?? '', zone);
       return keep(sent, { virtualNetworkLinkState: 'Completed' });
     },
   });

@@ -3,6 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { nameOf, parentOf, resourceGroupOf, sameId, typeOf } from '../../../../azure/resource-id.ts';
 import { at, type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
+import { isSameRegion } from '../../core/locations.ts';
 import type { Resource } from '../../core/resource-store.ts';
 import { keep, registerList, registerResourceType } from '../../core/resource-types.ts';
 import { network } from '../../refusals/network.ts';
@@ -93,7 +94,9 @@ function acceptEndpoint(
   existing: Resource | undefined,
 ): JsonObject {
   const subnet = azure.store.get(textAt(sent, 'properties', 'subnet', 'id'));
-  if (!subnet) throw network.referenceNotFound(textAt(sent, 'properties', 'subnet', 'id') ?? '', id);
+  const virtualNetwork = subnet && azure.store.get(parentOf(subnet.id));
+  if (!subnet || !isSameRegion(virtualNetwork?.body, sent))
+    throw network.referenceNotFound(textAt(sent, 'properties', 'subnet', 'id') ?? '', id);
   if (objectsAt(subnet.body, 'properties', 'delegations').length > 0)
     throw network.subnetDelegated(name, subnet.id);
   const [connection] = connectionsOf(sent);

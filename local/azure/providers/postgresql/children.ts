@@ -54,6 +54,17 @@ function everywhere(azure: Azure, server: Resource, change: (server: Resource) =
   for (const one of [server, ...replicasOf(azure, server.id)]) change(one);
 }
 
+/**
+ * The owner of a new database: the administrator with the password, or with Entra login alone the group of administrators.
+ * If there is no administrator yet, it is Azure's superuser. https://github.com/hashicorp/terraform-provider-azurerm/issues/27895,
+ * https://github.com/cyrilgdn/terraform-provider-postgresql/issues/500
+ */
+function ownerOfNew(azure: Azure, server: Resource): string {
+  const administrators = azure.store.children(server.id, administratorType);
+  const group = administrators.length > 0 ? 'azure_pg_admin' : 'azuresu';
+  return property(server.body, 'administratorLogin') ?? group;
+}
+
 function registerDatabases(azure: Azure, events: ServerEvents): void {
   const { store } = azure;
   registerResourceType(azure, {
@@ -71,13 +82,12 @@ function registerDatabases(azure: Azure, events: ServerEvents): void {
     },
     completed: async ({ name, body }, change) => {
       const server = serverOf(azure, change);
-      const administrator = property(server.body, 'administratorLogin');
       if (!change.existing)
         await events({
           kind: 'databaseCreated',
           server: server.id,
           database: name,
-          ...(administrator === undefined ? {} : { administrator }),
+          owner: ownerOfNew(azure, server),
         });
       everywhere(azure, server, (one) => store.put(`${one.id}/databases/${name}`, structuredClone(body)));
     },

@@ -27,8 +27,8 @@ export type ServerEvent =
       readonly kind: 'databaseCreated' | 'databaseDeleted';
       readonly server: string;
       readonly database: string;
-      /** The administrator with a password. @default - password login is off */
-      readonly administrator?: string;
+      /** Role that a new database belongs to. @default - it is deleted */
+      readonly owner?: string;
     }
   /** The administrator with a password exists, with this password. */
   | {

@@ -212,16 +212,12 @@ async function passwordAdministrator(
   });
 }
 
-/**
- * With password login, Azure gives a new database to that administrator.
- * https://github.com/cyrilgdn/terraform-provider-postgresql/issues/500
- */
 async function database(
   postgres: LocalPostgres,
   {
     kind,
     database: name,
-    administrator,
+    owner,
   }: Extract<ServerEvent, { readonly kind: 'databaseCreated' | 'databaseDeleted' }>,
 ): Promise<void> {
   const wanted = kind === 'databaseCreated';
@@ -230,9 +226,9 @@ async function database(
     return rows.length > 0;
   });
   if (wanted && !there) await postgres.createDatabase(name);
-  if (wanted && administrator !== undefined)
+  if (wanted && owner !== undefined)
     await administer(postgres, [
-      `ALTER DATABASE ${pg.escapeIdentifier(name)} OWNER TO ${pg.escapeIdentifier(administrator)}`,
+      `ALTER DATABASE ${pg.escapeIdentifier(name)} OWNER TO ${pg.escapeIdentifier(owner)}`,
     ]);
   if (!wanted && there)
     await administer(postgres, [`DROP DATABASE ${pg.escapeIdentifier(name)} WITH (FORCE)`]);

@@ -66,12 +66,14 @@ function registerServers(azure: Azure, events: ServerEvents): void {
       // https://learn.microsoft.com/azure/postgresql/read-replica/concepts-read-replicas: replicas go first.
       const [replica] = replicasOf(azure, server.id);
       if (replica) throw refusals.primaryDeletedFirst(server.name, replica.name);
-      if (!isReplica(server)) noteDropped(azure, server);
     },
     deleted: async (server) => {
       await events({ kind: 'deleted', server: server.id });
     },
     toResponse,
+  });
+  azure.store.beforeDeletion(serverType, (server) => {
+    if (!isReplica(server)) noteDropped(azure, server);
   });
   for (const template of [
     '/subscriptions/{s}/providers/Microsoft.DBforPostgreSQL/flexibleServers',

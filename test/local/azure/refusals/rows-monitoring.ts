@@ -22,6 +22,18 @@ function alert(local: AzureFixture, criterion: object, more: object = {}) {
   });
 }
 
+function logAlert(local: AzureFixture, times: object) {
+  return put(local, 'Microsoft.Insights/scheduledQueryRules/one', {
+    kind: 'LogAlert',
+    properties: {
+      scopes: [local.group.replace(/\/resourceGroups.*/, '')],
+      evaluationFrequency: 'PT15M',
+      windowSize: 'PT15M',
+      ...times,
+    },
+  });
+}
+
 async function metrics(local: AzureFixture, query: Readonly<Record<string, string>>) {
   await local.create('main');
   const version = new URLSearchParams({ 'api-version': '2024-02-01', ...query });
@@ -68,6 +80,10 @@ export const monitoringRows: RefusedRows = {
     const actionGroupId = local.resource('Microsoft.Insights/actionGroups/absent');
     return alert(local, { metricName: 'cpu_percent' }, { actions: [{ actionGroupId }] });
   },
+  'Monitoring and cost: logWindowTooShort': (local) => logAlert(local, { windowSize: 'PT5M' }),
+  'Monitoring and cost: logMutedAndResolved': (local) =>
+    logAlert(local, { autoMitigate: true, muteActionsDuration: 'PT1H' }),
+  'Monitoring and cost: logMutedTooShortly': (local) => logAlert(local, { muteActionsDuration: 'PT5M' }),
   'Monitoring and cost: metricNotFound': async (local) => {
     await local.create('main');
     return alert(local, { metricName: 'io_consumption_percent', timeAggregation: 'Average' });
@@ -102,6 +118,11 @@ export const monitoringRows: RefusedRows = {
   'Long-term backup: dataSourceNotFound': async (local) => {
     await put(local, backups, { properties: {} });
     return instance(local, local.server('absent'), 'weekly');
+  },
+  'Long-term backup: vaultInAnotherRegion': async (local) => {
+    await local.create('main', { location: 'westus2' });
+    await put(local, backups, { properties: {} });
+    return instance(local, local.server('main'), 'weekly');
   },
   'Long-term backup: policyNotFound': async (local) => {
     await local.create('main');

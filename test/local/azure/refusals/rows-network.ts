@@ -76,6 +76,18 @@ export const networkRows: RefusedRows = {
     await put(local, zone, { location: 'global' });
     return link(local, 'one');
   },
+  'Networks: overlappingZones': async (local) => {
+    await network(local);
+    await local.client.arm('PUT', `${local.group}-two`, { location: 'eastus' });
+    const other = `${local.group}-two/providers/${zone}`;
+    await local.client.done('PUT', other, { location: 'global' });
+    await local.client.done('PUT', `${other}/virtualNetworkLinks/one`, {
+      location: 'global',
+      properties: { virtualNetwork: { id: local.resource(net) }, registrationEnabled: false },
+    });
+    await put(local, zone, { location: 'global' });
+    return link(local, 'one');
+  },
   'Networks: linkedTwice': async (local) => {
     await network(local);
     await put(local, zone, { location: 'global' });

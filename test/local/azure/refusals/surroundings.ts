@@ -1,6 +1,8 @@
 /** Refusals around a server: locks, roles, vaults, workspaces, networks, logins. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { keyVersions, rotateKey } from '../../../../local/azure/providers/key-vault/data.ts';
 import { serverDocument, useLocalAzure } from '../../../support/azure-fixture.ts';
+import { network } from './rows.ts';
 
 describe('refusals around a server', () => {
   const fixture = useLocalAzure();
@@ -58,6 +60,52 @@ describe('refusals around a server', () => {
       expect((await put({ createMode: 'recover' })).body.properties.enablePurgeProtection).toBe(true);
     });
 
+    it.each(['alone', 'with its group'])(
+      'comes back with its keys and their versions, deleted %s',
+      async (how) => {
+        const { client, azure, group } = fixture;
+        await put({ enablePurgeProtection: true });
+        const key = () => client.arm('GET', `${vault()}/keys/llama`);
+        await client.arm('PUT', `${vault()}/keys/llama`, { properties: { kty: 'RSA' } });
+        rotateKey(azure.azure, `${vault()}/keys/llama`);
+        const before = await key();
+        const versions = keyVersions(azure.azure, `${vault()}/keys/llama`);
+        await client.done('DELETE', how === 'alone' ? vault() : group);
+        expect((await key()).status).toBe(404);
+        await client.arm('PUT', group, { location: 'eastus' });
+        expect((await put({ createMode: 'recover' })).status).toBe(201);
+        expect((await key()).body).toEqual(before.body);
+        expect(keyVersions(azure.azure, `${vault()}/keys/llama`)).toEqual(versions);
+      },
+    );
+
+    it('is recovered in its own group', async () => {
+      const { client, group } = fixture;
+      await put();
+      await client.arm('DELETE', vault());
+      await client.arm('PUT', `${group}-two`, { location: 'eastus' });
+      const elsewhere = `${group}-two/providers/Microsoft.KeyVault/vaults/secrets`;
+      const recover = (id: string) =>
+        client.arm('PUT', id, { location: 'eastus', properties: { createMode: 'recover' } });
+      expect((await recover(elsewhere)).body.error.code).toBe('SoftDeletedVaultDoesNotExist');
+      expect(
+        (await recover(vault().toUpperCase().replace('/VAULTS/SECRETS', '/vaults/secrets'))).status,
+      ).toBe(201);
+    });
+
+    it('loses its role assignments and private endpoints when it is deleted', async () => {
+      const { azure } = fixture;
+      await put();
+      const assignment = `${vault()}/providers/Microsoft.Authorization/roleAssignments/reader`;
+      azure.state.put(assignment, { properties: {} });
+      const kept = azure.state.get(vault());
+      if (kept) kept.body = { ...kept.body, properties: { privateEndpointConnections: [{ id: 'one' }] } };
+      await fixture.client.arm('DELETE', vault());
+      await put({ createMode: 'recover' });
+      expect(azure.state.get(assignment)).toBeUndefined();
+      expect(azure.state.get(vault())?.body['properties']).not.toHaveProperty('privateEndpointConnections');
+    });
+
     it('frees its name after its retention', async () => {
       await put({ softDeleteRetentionInDays: 7 });
       await fixture.client.arm('DELETE', vault());
@@ -76,6 +124,65 @@ describe('refusals around a server', () => {
       const again = await key('soft', 'RSA');
       expect(again.body.properties.keyUriWithVersion).toBe(first.body.properties.keyUriWithVersion);
       expect((await fixture.client.arm('DELETE', `${vault()}/keys/soft`)).status).toBe(501);
+    });
+  });
+
+  describe('a diagnostic setting', () => {
+    const setting = () => `${fixture.server('main')}/providers/Microsoft.Insights/diagnosticSettings/logs`;
+
+    it.each(['server', 'group'])(
+      'applies to a new server of the name after its %s was deleted',
+      async (what) => {
+        const { client, group } = fixture;
+        const logs = [{ category: 'PostgreSQLLogs', enabled: true }];
+        await fixture.create('main');
+        await client.arm('PUT', setting(), { properties: { logs } });
+        await client.done('DELETE', what === 'group' ? group : fixture.server('main'));
+        expect((await client.arm('GET', setting())).status).toBe(404);
+        await client.arm('PUT', group, { location: 'eastus' });
+        await fixture.create('main');
+        expect((await client.arm('GET', setting())).body.properties['logs']).toEqual(logs);
+        await client.arm('DELETE', setting());
+        await client.done('DELETE', fixture.server('main'));
+        await fixture.create('main');
+        expect((await client.arm('GET', setting())).status).toBe(404);
+      },
+    );
+  });
+
+  describe('what belongs to a region', () => {
+    const endpoint = (location: string) =>
+      fixture.client.done('PUT', fixture.resource('Microsoft.Network/privateEndpoints/main'), {
+        location,
+        properties: {
+          subnet: { id: fixture.resource('Microsoft.Network/virtualNetworks/net/subnets/one') },
+          privateLinkServiceConnections: [
+            {
+              name: 'one',
+              properties: { privateLinkServiceId: fixture.server('main'), groupIds: ['postgresqlServer'] },
+            },
+          ],
+        },
+      });
+
+    it('is a private endpoint, which is in the region of its network and not of its server', async () => {
+      await network(fixture);
+      await fixture.create('main', { location: 'westus2' });
+      expect((await endpoint('westus2')).body.error.code).toBe('InvalidResourceReference');
+      expect((await endpoint('East US')).body.status).toBe('Succeeded');
+    });
+
+    it('is a security group, which is in the region of the network of its subnet', async () => {
+      await network(fixture);
+      const group = (name: string) => fixture.resource(`Microsoft.Network/networkSecurityGroups/${name}`);
+      const subnet = (name: string) =>
+        fixture.client.done('PUT', fixture.resource('Microsoft.Network/virtualNetworks/net/subnets/two'), {
+          properties: { addressPrefix: '10.0.2.0/24', networkSecurityGroup: { id: group(name) } },
+        });
+      for (const location of ['eastus', 'westus2'])
+        await fixture.client.done('PUT', group(location), { location, properties: { securityRules: [] } });
+      expect((await subnet('westus2')).body.error.code).toBe('InvalidResourceReference');
+      expect((await subnet('eastus')).body.status).toBe('Succeeded');
     });
   });
 

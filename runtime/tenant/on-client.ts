@@ -1,7 +1,7 @@
 /** Transactions that act for one tenant. */
 import type pg from 'pg';
 
-export interface TransactionOptions {
+export interface SessionOptions {
   /** For an administrator's connection, whose session settings and acting user stay. @default - the session's own */
   readonly role?: 'application_role' | 'admin_role';
   /** Tenant whose rows row-level security shows. @default - none */
@@ -25,7 +25,7 @@ export interface TransactionOptions {
  */
 export async function transaction<Result>(
   client: pg.ClientBase,
-  { role, tenant, user, correlationId, clientAddress, userAgent }: TransactionOptions,
+  { role, tenant, user, correlationId, clientAddress, userAgent }: SessionOptions,
   work: () => Promise<Result>,
 ): Promise<Result> {
   const shared = tenant !== undefined && role === undefined;
@@ -69,7 +69,7 @@ export function asApplication<Result>(
 const attempts = 20;
 
 /** A busy server takes longer for the message than a timeout that an earlier tenant left in the session. */
-async function untilNotCanceled(client: pg.ClientBase, sql: string): Promise<void> {
+export async function untilNotCanceled(client: Pick<pg.ClientBase, 'query'>, sql: string): Promise<void> {
   for (let left = attempts; ; left -= 1) {
     try {
       await client.query(sql);

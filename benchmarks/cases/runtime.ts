@@ -1,0 +1,168 @@
+/** The cost of the runtime's transactions, beside `pg` and postgres.js with the same statements. */
+import pg from 'pg';
+import postgres from 'postgres';
+import { within } from '../../local/postgres/bootstrap.ts';
+import { randomPassword } from '../../local/postgres/server.ts';
+import { Database, type TenantClient } from '../../runtime/index.ts';
+import type { Benchmark } from '../benchmark.ts';
+import { durableServer, migrateServer, onServer, versionOf } from '../subject.ts';
+
+const clients = 8;
+const transactions = 1600;
+
+const read = 'SELECT id FROM llama.storage_records LIMIT 1';
+const write = `INSERT INTO llama.storage_records (tenant_id, source_data_hash, mapped_data, model_version, detector_type)
+               VALUES ($1, 'h', '{}', 'm', 'd')`;
+const begin = (access: string) =>
+  `BEGIN; RESET ALL; COMMIT; BEGIN ISOLATION LEVEL READ COMMITTED ${access} NOT DEFERRABLE`;
+/** The statement with which the runtime begins a transaction of a tenant. */
+const context = `
+  SELECT llama.set_tenant_context($1, $2, $3::uuid, $4::inet, $5),
+         pg_catalog.set_config('statement_timeout', $6, true),
+         pg_catalog.set_config('idle_in_transaction_session_timeout', $7, true),
+         pg_catalog.set_config('application_name', $8, true),
+         pg_catalog.set_config('TimeZone', 'UTC', true),
+         pg_catalog.current_setting('app.current_tenant_id') AS tenant,
+         pg_catalog.pg_is_in_recovery() AS recovering,
+         pg_catalog.pg_last_wal_replay_lsn()::text AS replayed`;
+const contextOf = (tenant: string) => [tenant, null, null, null, null, '60000', '60000', 'bench'];
+const commit = 'COMMIT; SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn';
+
+/** A transaction of a tenant, by one of the libraries. */
+type Way = (tenant: string) => Promise<unknown>;
+
+export const benchmark: Benchmark = {
+  name: 'runtime',
+  description: `reads and writes of tenants per second from ${clients} callers: the runtime, and pg and postgres.js with its statements`,
+  rounds: 5,
+  run: ({ rounds, log }) =>
+    onServer({ ...durableServer, databases: ['llama_mapper'] }, async (server) => {
+      await migrateServer(server);
+      const login = { user: 'bench_app', password: randomPassword() };
+      await within(server.connection('superuser'), (client) =>
+        client.query(
+          `CREATE ROLE ${login.user} LOGIN PASSWORD '${login.password}';
+           GRANT application_role TO ${login.user} WITH INHERIT TRUE, SET FALSE`,
+        ),
+      );
+      const { ssl, host, port, database } = server.connection(login);
+      const roots = typeof ssl === 'object' ? String(ssl.ca) : '';
+      const db = new Database({
+        ...login,
+        ...{ host: 'localhost', address: '127.0.0.1', port: server.port, rootCertificates: roots },
+        ...{ database: database ?? '', pool: { max: clients } },
+      });
+      const pool = new pg.Pool({ ...server.connection(login), max: clients });
+      const other = postgres({
+        ...{
+          host: host ?? '',
+          port: port ?? 0,
+          database: database ?? '',
+          username: login.user,
+          password: login.password,
+        },
+        ...{ max: clients, ssl: { ca: roots, servername: 'localhost' }, onnotice: () => {} },
+      });
+      const rates: Record<string, number[]> = {};
+      try {
+        for (let round = 1; round <= rounds; round += 1) {
+          for (const [name, way] of Object.entries({
+            ...ofRuntime(db),
+            ...ofPg(pool),
+            ...ofPostgresJs(other),
+          }))
+            rates[name] = [...(rates[name] ?? []), await perSecond(way)];
+          log(
+            `round ${round}: reads ${ratio(rates, 'reads').toFixed(2)}, writes ${ratio(rates, 'writes').toFixed(2)} of pg`,
+          );
+        }
+      } finally {
+        await Promise.all([db.close(), pool.end(), other.end()]);
+      }
+      return {
+        serverVersion: await versionOf(server),
+        figures: {
+          ...Object.fromEntries(
+            Object.entries(rates).map(([name, found]) => [name, { value: Math.max(...found), unit: '/s' }]),
+          ),
+          'reads, ratio': { value: ratio(rates, 'reads'), unit: '' },
+          'writes, ratio': { value: ratio(rates, 'writes'), unit: '' },
+        },
+      };
+    }),
+};
+
+/** Median over the rounds of the runtime's rate in that of `pg`. */
+function ratio(rates: Readonly<Record<string, readonly number[]>>, kind: string): number {
+  const pairs = (rates[`${kind}, runtime`] ?? []).map(
+    (rate, round) => rate / (rates[`${kind}, pg`]?.[round] ?? rate),
+  );
+  return pairs.sort((one, other) => one - other)[Math.floor(pairs.length / 2)] ?? 0;
+}
+
+function ofRuntime(db: Database): Record<string, Way> {
+  const reading = (tx: TenantClient) => tx.query(read);
+  return {
+    'reads, runtime': (tenant) => db.tenant(tenant).read(reading),
+    'writes, runtime': (tenant) => db.tenant(tenant).transaction((tx) => tx.query(write, [tenant])),
+  };
+}
+
+function ofPg(pool: pg.Pool): Record<string, Way> {
+  const transaction = async (
+    access: string,
+    end: string,
+    tenant: string,
+    statement: string,
+    values?: string[],
+  ) => {
+    const client = await pool.connect();
+    try {
+      await client.query(begin(access));
+      await client.query(context, contextOf(tenant));
+      await client.query(statement, values);
+      await client.query(end);
+    } finally {
+      client.release();
+    }
+  };
+  return {
+    'reads, pg': (tenant) => transaction('READ ONLY', 'COMMIT', tenant, read),
+    'writes, pg': (tenant) => transaction('READ WRITE', commit, tenant, write, [tenant]),
+  };
+}
+
+function ofPostgresJs(sql: postgres.Sql): Record<string, Way> {
+  const transaction = async (
+    access: string,
+    end: string,
+    tenant: string,
+    statement: string,
+    values?: string[],
+  ) => {
+    const client = await sql.reserve();
+    try {
+      await client.unsafe(begin(access));
+      await client.unsafe(context, contextOf(tenant));
+      await client.unsafe(statement, values);
+      await client.unsafe(end);
+    } finally {
+      client.release();
+    }
+  };
+  return {
+    'reads, postgres.js': (tenant) => transaction('READ ONLY', 'COMMIT', tenant, read),
+    'writes, postgres.js': (tenant) => transaction('READ WRITE', commit, tenant, write, [tenant]),
+  };
+}
+
+/** Transactions per second of several callers. */
+async function perSecond(way: Way): Promise<number> {
+  const start = performance.now();
+  await Promise.all(
+    Array.from({ length: clients }, async (_, caller) => {
+      for (let nth = 0; nth < transactions / clients; nth += 1) await way(`tenant-${caller}`);
+    }),
+  );
+  return transactions / ((performance.now() - start) / 1000);
+}

@@ -1,0 +1,15 @@
+// Duration: 40 s
+import { expect, it } from 'vitest';
+import { proveRuntimeFailures } from './runtime-failures.ts';
+
+it('writes survive a restart, a stop, and a killed primary whose standby is promoted', async () => {
+  const lines: string[] = [];
+  const { summary } = await proveRuntimeFailures({
+    rate: 50,
+    seconds: 1,
+    stop: 2,
+    log: (line) => lines.push(line),
+  });
+  expect(lines).toHaveLength(3);
+  expect(summary).toMatch(/none lost or doubled/);
+}, 180_000);
