@@ -46,7 +46,7 @@ async function run(environment: string, options: { readonly json?: boolean }): P
   const directory = await synthesizeApp(place);
   const plan = await makePlan({ directory, reporter, refreshOnly: true });
   const stack = await readFile(join(directory, 'cdk.tf.json'), 'utf8');
-  const report = await readAt(environment, reporter, { plan, stack }).then(
+  const report = await readAt(environment, reporter, { plan, stack, kind: 'refresh' }).then(
     ({ drift }) => drift,
     (error: unknown) => {
       if (!(error instanceof Fault)) throw error;

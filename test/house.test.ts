@@ -53,6 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const besideTheRooms = [
   '.checkov.yaml',
   '.ci',
+  '.github',
   '.gitignore',
   'README.md',
   'CHANGELOG.md',
@@ -64,6 +65,7 @@ const besideTheRooms = [
   'docs',
   'package-lock.json',
   'package.json',
+  'pipelines',
   'test',
   'tsconfig.json',
   'vitest.config.ts',

@@ -16,6 +16,8 @@ const project = fileURLToPath(new URL('../..', import.meta.url));
 export interface Compared {
   readonly plan: string;
   readonly stack: string;
+  /** @default 'plan' */
+  readonly kind?: 'plan' | 'refresh';
 }
 
 /**

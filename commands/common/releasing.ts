@@ -1,5 +1,5 @@
 /** What the commands that make a release share. */
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
@@ -8,6 +8,7 @@ import { messageOf } from '../../core/text.ts';
 import { inputs } from '../../environments/list.ts';
 import { readWaivers } from '../../pipeline/plan/waivers.ts';
 import type { MakeOptions, Planned, WriteOptions } from '../../pipeline/release/make.ts';
+import { publicKeyVariable } from '../../pipeline/release/sealing.ts';
 import { jsonOption } from './options.ts';
 import { print, printJson } from './target.ts';
 
@@ -27,7 +28,10 @@ export interface PlanOptions {
 export function withPlanOptions(command: Command): Command {
   return command
     .option('--out <folder>', 'folder of the release; default: release-<environment>')
-    .option('--encrypt-to <file>', 'public RSA key as PEM: encrypt the plan to the job that deploys')
+    .option(
+      '--encrypt-to <file>',
+      `public RSA key as PEM: encrypt the plan to the job that deploys; default: the key in ${publicKeyVariable}`,
+    )
     .option('--waivers <file>', 'accepted changes', waiversFile)
     .addOption(jsonOption());
 }
@@ -68,14 +72,24 @@ export async function write(
   ]);
   const folder = options.out ?? `release-${planned.release.environment}`;
   const encryptTo =
-    options.encryptTo === undefined ? undefined : contentOf(options.encryptTo, 'Name a public key as PEM.');
+    options.encryptTo === undefined
+      ? process.env[publicKeyVariable] || undefined
+      : contentOf(options.encryptTo, 'Name a public key as PEM.');
   const release = await writeRelease(planned, { folder, encryptTo, promotion });
   const file = join(folder, 'release.json');
   const [digest, artifact] = [digestOfRelease(release), digestOfArtifact(release.artifact)];
+  handOver(digest, options.json ? process.stderr : process.stdout);
   if (options.json) return printJson({ digest, artifact, file, release });
   print(
     `\nRelease ${digest}\nof commit ${release.commit}, artifact ${artifact.slice(0, 12)}, in ${folder}\nApply it: llama-db release apply ${release.environment} --release ${file} --approved ${digest.slice(0, 12)}\n`,
   );
+}
+
+/** Gives the digest to the later jobs of a pipeline: output `digest` of the step. */
+function handOver(digest: string, stream: NodeJS.WritableStream): void {
+  const { GITHUB_OUTPUT: file, TF_BUILD: isAzureDevOps } = process.env;
+  if (file) appendFileSync(file, `digest=${digest}\n`);
+  if (isAzureDevOps) stream.write(`##vso[task.setvariable variable=digest;isOutput=true]${digest}\n`);
 }
 
 function contentOf(file: string, remedy: string): string {

@@ -42,6 +42,8 @@ export interface DriftInput {
   readonly environment: string;
   /** Output of `terraform show -json` of a plan. @default - Azure was not compared, and `unread` has the reason */
   readonly plan?: string;
+  /** @default 'plan' */
+  readonly kind?: 'plan' | 'refresh';
   /** Text of `cdk.tf.json`. @default - no attribute is left to Azure */
   readonly stack?: string;
   /** @default - the database was not compared, and `unread` has the reason */
@@ -50,8 +52,9 @@ export interface DriftInput {
 }
 
 /** @throws Fault `plan/…` for a plan that cannot be read whole */
-export function driftOf({ environment, plan, stack, report, unread = [] }: DriftInput): DriftReport {
-  const { resources, expected } = plan === undefined ? noResources : driftedResources(readPlan(plan), stack);
+export function driftOf({ environment, plan, kind, stack, report, unread = [] }: DriftInput): DriftReport {
+  const { resources, expected } =
+    plan === undefined ? noResources : driftedResources(readPlan(plan, kind), stack);
   const checks = (report?.checks ?? []).flatMap(({ check, outcome }) =>
     outcome.status === 'failed'
       ? [

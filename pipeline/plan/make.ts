@@ -1,7 +1,8 @@
 /** Plans a synthesized stack with Terraform, as the plan identity may: it takes no lease on the state. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { step } from '../../core/report.ts';
 import { runTerraform } from '../../core/terraform.ts';
@@ -35,6 +36,7 @@ export async function makePlan(options: MakePlanOptions): Promise<string> {
       () => run('initialise the stack', 'init', '-input=false', '-no-color'),
       () => 'Initialised the stack',
     );
+    await refuseOtherProviders(directory);
     return await step(
       reporter,
       async () => {
@@ -55,4 +57,22 @@ export async function makePlan(options: MakePlanOptions): Promise<string> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A plan runs the code of its providers with the access of the plan identity, so their list is closed. */
+const providers: readonly string[] = ['registry.terraform.io/hashicorp/azurerm'];
+
+/** @throws Fault `plan/provider-unlisted` before any provider has run */
+async function refuseOtherProviders(directory: string): Promise<void> {
+  const lock = await readFile(join(directory, '.terraform.lock.hcl'), 'utf8').catch(() => '');
+  const other = [...lock.matchAll(/^provider "([^"]+)"/gm)].flatMap(([, name = '']) =>
+    providers.includes(name) ? [] : [name],
+  );
+  if (other.length === 0) return;
+  throw new Fault(
+    'plan/provider-unlisted',
+    `The stack needs ${other.join(', ')}`,
+    `a plan runs its providers with the access of this identity, and pipeline/plan/make.ts lists ${providers.join(', ')}`,
+    'Take the provider out of the stack, or review it and add it to the list.',
+  );
 }

@@ -19,6 +19,9 @@ import { messageOf } from '../../core/text.ts';
 export const keyVariable = 'LLAMA_DB_RELEASE_KEY';
 
 const magic = Buffer.from('llama-plan-1\n');
+/** Environment variable with the public key as PEM. */
+export const publicKeyVariable = 'LLAMA_DB_RELEASE_PUBLIC_KEY';
+
 const smallestModulus = 3072;
 const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
 
