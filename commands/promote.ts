@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { Fault } from '../core/fault.ts';
+import { objectsAt, parseJson } from '../core/json.ts';
 import { migrationsDirectory } from '../database/migrator/files.ts';
 import { firstEnvironment, lastEnvironment, wholeNumber } from './common/options.ts';
 import { readAt } from './common/released.ts';
@@ -76,7 +77,9 @@ async function promote(source: string, target: string, options: Options): Promis
       ? await readAt(source, reporter).then(({ facts }) => facts)
       : factsIn(options.source, source);
   const stack = files.stack.toString();
-  const exists = release.plan.lineage !== '';
+  // Terraform creates an empty state at init.
+  const exists =
+    objectsAt(parseJson(planText), 'prior_state', 'values', 'root_module', 'resources').length > 0;
   const to = exists ? await readAt(target, reporter, { plan: planText, stack }) : undefined;
   const difference = (ledger: typeof from.ledger) => compareLedger(ledger, migrationsDirectory);
   const answers = answersOf({
