@@ -1,4 +1,4 @@
-/** What the commands that make a release share. */
+/** Options and steps that the commands which make a release share. */
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -96,6 +96,8 @@ function contentOf(file: string, remedy: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new Fault('release/unreadable', `File ${file}`, messageOf(error), remedy, { exitCode: 2 });
+    throw new Fault('release/key-unreadable', `Public key ${file}`, messageOf(error), remedy, {
+      exitCode: 2,
+    });
   }
 }

@@ -1,4 +1,4 @@
-/** What somebody changed beside the deployments: in Azure against the state, in the database against its release. */
+/** Changes that somebody made beside the deployments: in Azure against the state, in the database against its release. */
 import type { Json } from '../../core/json.ts';
 import { isObject, objectAt, parseJson, textsAt } from '../../core/json.ts';
 import type { Report } from '../../verification/check.ts';
@@ -32,7 +32,7 @@ export interface DriftReport {
   /** Differences of attributes that the stack leaves to Azure, such as the zone after a failover. */
   readonly expected: readonly DriftedResource[];
   readonly checks: readonly DriftedCheck[];
-  /** What was not compared, and why. */
+  /** Parts that were not compared, and why. */
   readonly unread: readonly string[];
   /** 0 nothing differs; 1 something could not be compared; 2 something differs. */
   readonly exitCode: 0 | 1 | 2;

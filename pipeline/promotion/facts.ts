@@ -1,4 +1,4 @@
-/** What promotion knows of one environment's database, as it was at one moment. */
+/** The facts of one environment's database that promotion asks for, as they were at one moment. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Fault } from '../../core/fault.ts';
@@ -31,7 +31,7 @@ const facts = z.strictObject({
     .nullable(),
   /** Applied migrations by version, with name and checksum. */
   ledger: z.array(z.strictObject({ version: z.string(), name: z.string(), checksum: z.string() })),
-  /** What is wrong with the audit trail, one line per finding. */
+  /** Findings about the audit trail, one line each. */
   trail: z.array(z.string()),
 });
 

@@ -92,7 +92,7 @@ export function readRelease(file: string): ReleaseDocument {
  * A file of the release, as it was approved.
  *
  * @param expected its digest. @default - unknown: the caller checks what the file holds
- * @throws Fault `release/file-differs` if its digest is another, `release/unreadable` if it is missing
+ * @throws Fault `release/file-differs` if its digest is another, `release/file-missing`
  */
 export function fileOf(releaseFile: string, name: string, expected?: string): Buffer {
   const path = join(dirname(releaseFile), name);
@@ -101,7 +101,7 @@ export function fileOf(releaseFile: string, name: string, expected?: string): Bu
     content = readFileSync(path);
   } catch (error) {
     throw new Fault(
-      'release/unreadable',
+      'release/file-missing',
       `File ${path} of the release`,
       messageOf(error),
       'Copy the whole folder that llama-db release plan wrote.',

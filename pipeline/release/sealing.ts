@@ -38,11 +38,11 @@ export function seal(plan: Buffer, publicKey: string): Buffer {
   return Buffer.concat([magic, size, wrapped, nonce, cipher.getAuthTag(), data]);
 }
 
-/** @throws Fault `release/not-opened` if the key is another one or the file was changed */
+/** @throws Fault `release/key-missing` (exit 2); `release/not-opened` if the key is another one or the file was changed */
 export function open(sealed: Buffer, privateKey: string | undefined): Buffer {
   if (!privateKey)
     throw new Fault(
-      'release/not-opened',
+      'release/key-missing',
       'The plan of the release is encrypted',
       `${keyVariable} is not set`,
       `Set ${keyVariable} to the private key as PEM: only the job that deploys has it (docs/promoting.md).`,

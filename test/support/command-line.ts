@@ -8,7 +8,7 @@ export async function realProgram(): Promise<Command> {
     .exitOverride()
     .configureOutput({ writeOut: () => {}, writeErr: () => {} });
   for (const file of readdirSync('commands').filter((name) => name.endsWith('.ts') && name !== 'main.ts')) {
-    const module: CommandModule = await import(`../../commands/${file}`);
+    const module: CommandModule = await import(`../../commands/${file.slice(0, -'.ts'.length)}.ts`);
     module.register(made);
   }
   for (const command of made.commands) silence(command, made);

@@ -113,7 +113,7 @@ it('from the pull request to the promoted environment', { timeout: 1_800_000 }, 
 
   const apply = jobOf('promote.yml', 'apply');
   const [locked] = await play(second, apply, { APPROVED: digest });
-  expect(hasError(locked?.output ?? '', 'release/not-opened'), locked?.output).toBe(true);
+  expect(hasError(locked?.output ?? '', 'release/key-missing'), locked?.output).toBe(true);
   await second.signInAs({ ...plans, variables: { LLAMA_DB_RELEASE_KEY: keys.privateKey } });
   const [planner] = await play(second, apply, { APPROVED: digest });
   expect(planner?.exitCode).not.toBe(0);
