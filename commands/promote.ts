@@ -77,9 +77,9 @@ async function promote(source: string, target: string, options: Options): Promis
       ? await readAt(source, reporter).then(({ facts }) => facts)
       : factsIn(options.source, source);
   const stack = files.stack.toString();
-  // Terraform creates an empty state at init.
-  const exists =
-    objectsAt(parseJson(planText), 'prior_state', 'values', 'root_module', 'resources').length > 0;
+  // Terraform creates an empty state at init, and a plan reads data sources into it.
+  const prior = objectsAt(parseJson(planText), 'prior_state', 'values', 'root_module', 'resources');
+  const exists = prior.some(({ mode }) => mode === 'managed');
   const to = exists ? await readAt(target, reporter, { plan: planText, stack }) : undefined;
   const difference = (ledger: typeof from.ledger) => compareLedger(ledger, migrationsDirectory);
   const answers = answersOf({

@@ -96,6 +96,13 @@ export function driftedResources(
   return { resources: split('resources'), expected: split('expected') };
 }
 
+/** One line per drifted resource, for comparisons. */
+export function driftLines(plan: string, kind: 'plan' | 'refresh', stack: string): readonly string[] {
+  return driftedResources(readPlan(plan, kind), stack)
+    .resources.map(({ address, action, changes }) => `${address} ${changes.join(', ') || action}`)
+    .sort();
+}
+
 /** `lifecycle.ignore_changes` by address; a list index of a block is left out. */
 function ignoredAttributes(stack: Json | undefined): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, readonly string[]>();

@@ -6,6 +6,8 @@ import { Fault, type FaultCode } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { followTerraform, runTerraform } from '../../core/terraform.ts';
 import { duration } from '../../core/text.ts';
+import { driftLines } from '../drift/drift.ts';
+import { makePlan } from '../plan/make.ts';
 import type { Waiver } from '../plan/waivers.ts';
 import { digestOfFiles, readCheckout } from './checkout.ts';
 import { digestOfRelease, fileNames, fileOf, type ReleaseDocument, readRelease } from './document.ts';
@@ -76,6 +78,7 @@ export async function applyRelease(options: ApplyOptions): Promise<Applied> {
     await run('initialise the stack', 'init', '-input=false', '-no-color', '-lockfile=readonly');
     await refuseOtherVerdict(release, await run('print the plan', 'show', '-json', planFile), options);
     await refuseMovedState(release, directory);
+    await refuseNewDrift(release, directory, stack.toString(), reporter);
     const startedAt = new Date();
     reporter.line(
       `Applying release ${name.slice(0, 12)} of commit ${release.commit.slice(0, 12)} to ${release.environment}`,
@@ -200,5 +203,25 @@ async function refuseMovedState(release: ReleaseDocument, directory: string): Pr
       ? `its serial is ${serial}, and was ${release.plan.serial}: somebody has applied since`
       : `its lineage is ${lineage || 'none'}, and was ${release.plan.lineage || 'none'}: it is another state`,
     'Make a new release from the state of today.',
+  );
+}
+
+/** A saved plan does not know what somebody has changed in Azure since. */
+async function refuseNewDrift(
+  release: ReleaseDocument,
+  directory: string,
+  stack: string,
+  reporter: Reporter,
+): Promise<void> {
+  const now = driftLines(await makePlan({ directory, reporter, refreshOnly: true }), 'refresh', stack);
+  const added = now.filter((line) => !release.plan.drift.includes(line));
+  const gone = release.plan.drift.filter((line) => !now.includes(line));
+  if (added.length === 0 && gone.length === 0) return;
+  const changed = [...added, ...gone.map((line) => `${line}, which was taken back`)];
+  throw refusal(
+    'release/azure-changed',
+    `Azure has changed since the plan of ${release.environment} was made`,
+    `somebody changed ${changed.slice(0, 3).join('; ')}${changed.length > 3 ? ` and ${changed.length - 3} more` : ''}`,
+    `Run llama-db drift ${release.environment}, take the change back or over, and make a new release.`,
   );
 }

@@ -60,6 +60,8 @@ const document = z.strictObject({
     counts: z.record(z.string(), z.number()),
     runsPostDeploy: z.boolean(),
     migrations: z.array(z.string()),
+    /** Changes beside the releases that were known when the plan was made. */
+    drift: z.array(z.string()),
   }),
   guard: z.strictObject({ digest: sha256, waived: z.array(waived) }),
   /** The environment that the artifact was proven in, and the answers of the gates. @default - not promoted */

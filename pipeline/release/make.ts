@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { listMigrations } from '../../database/migrator/files.ts';
+import { driftLines } from '../drift/drift.ts';
 import { type GuardReport, report } from '../plan/guard.ts';
 import { makePlan } from '../plan/make.ts';
 import { pendingOf } from '../plan/pending.ts';
@@ -84,6 +85,7 @@ export async function planRelease(options: MakeOptions): Promise<Planned> {
         counts: { ...guard.counts },
         runsPostDeploy: guard.runsPostDeploy,
         migrations: guard.migrations?.files.map((one) => one.file) ?? [],
+        drift: [...driftLines(planText, 'plan', stack.toString())],
       },
       guard: { digest: digest(textOf(guard)), waived: waivedIn(guard) },
     };

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { textAt } from '../../core/json.ts';
 import { runVerify } from '../sandbox/commands.ts';
+import { Operator } from '../sandbox/operator.ts';
 import { folder, Releasing, waivers } from '../sandbox/releasing.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
@@ -18,7 +20,7 @@ export const scenario: Scenario = {
   startsProvider: true,
   endsWithEmptyPlan: false,
   async run(sandbox) {
-    const { environment } = sandbox;
+    const { environment, azure } = sandbox;
     const checkout = await sandbox.checkOut({
       change: ({ server }) => {
         server.backup.retentionDays -= 1;
@@ -97,6 +99,18 @@ export const scenario: Scenario = {
       next.artifact === artifact && next.digest !== digest,
       () => again.output,
     );
+    const parameter = 'log_min_duration_statement';
+    const server = sandbox.serverId('primary');
+    const value =
+      textAt(azure.state.get(`${server}/configurations/${parameter}`)?.body, 'properties', 'value') ?? '';
+    await new Operator(azure).setParameter(server, parameter, '5');
+    isRefused(
+      'a parameter changed by hand after the approval',
+      await apply(),
+      'release/azure-changed',
+      `${value} -> 5`,
+    );
+    await new Operator(azure).setParameter(server, parameter, value);
     // A quick rehearsal has no alerts, which verification reports before and after.
     const known = [...(await runVerify(sandbox)).failed.keys()].sort();
     const applied = await apply('--approved', next.digest, '--record', `${folder}/record.json`);

@@ -107,7 +107,7 @@ const release: ReleaseDocument = {
   stack: hash,
   plan: {
     ...{ digest: hash, isSealed: false, lineage: 'l', serial: 1, impact: 'nothing', counts: {} },
-    ...{ runsPostDeploy: false, migrations: [] },
+    ...{ runsPostDeploy: false, migrations: [], drift: [] },
   },
   guard: { digest: hash, waived: [] },
 };
