@@ -42,6 +42,9 @@ export interface Checkout {
   readonly files: ReadonlyMap<string, string>;
 }
 
+/** Packages of a workspace are those of the lock file. */
+const isLoaded = (path: string) => !/(?:^|\/)node_modules\//.test(path);
+
 /** @throws Fault `release/no-commit` outside a git repository, or without a commit */
 export async function readCheckout(directory: string): Promise<Checkout> {
   const lines = async (...parameters: string[]) =>
@@ -50,22 +53,32 @@ export async function readCheckout(directory: string): Promise<Checkout> {
     .trim()
     .split('\0');
   const paths = ['--', ...releasedPaths];
-  const changed = await lines(
+  const status = [
     'status',
     '--porcelain',
     '-z',
     '--no-renames',
     '--untracked-files=all',
-    ...paths,
-  );
-  const listed = await lines('ls-files', '-z', '--cached', '--others', '--exclude-standard', ...paths);
+    '--ignored=matching',
+  ];
+  const changed = await lines(...status, ...paths);
+  // Ignored files count: a program loads a migration or a module whether git ignores it or not.
+  const listed = await lines('ls-files', '-z', '--cached', '--others', ...paths);
   const files = await Promise.all(
-    [...new Set(listed)].sort().map(async (path) => {
-      const content = await readFile(join(directory, path)).catch(() => undefined);
-      return [path, content === undefined ? 'missing' : digest(content)] as const;
-    }),
+    [...new Set(listed)]
+      .filter(isLoaded)
+      .sort()
+      .map(async (path) => {
+        const content = await readFile(join(directory, path)).catch(() => undefined);
+        return [path, content === undefined ? 'missing' : digest(content)] as const;
+      }),
   );
-  return { commit, committedAt, changed: changed.map((line) => line.slice(3)), files: new Map(files) };
+  return {
+    commit,
+    committedAt,
+    changed: changed.map((line) => line.slice(3)).filter(isLoaded),
+    files: new Map(files),
+  };
 }
 
 /** @param leftOut paths that do not count */

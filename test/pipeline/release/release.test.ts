@@ -76,6 +76,10 @@ describe('the released files', () => {
       () => writeFileSync(join(directory, 'migrations/0001_one.sql'), 'SELECT 2;\n'),
       () => writeFileSync(join(directory, 'migrations/0002 twö.sql'), ''),
       () => rmSync(join(directory, 'migrations/0001_one.sql')),
+      () => {
+        writeFileSync(join(directory, '.git/info/exclude'), '*.sql\n');
+        writeFileSync(join(directory, 'migrations/0003_ignored.sql'), '');
+      },
     ];
     const digests = new Set([digestOfFiles(one)]);
     for (const act of changes) {
@@ -84,7 +88,7 @@ describe('the released files', () => {
       expect(now.changed.length).toBeGreaterThan(0);
       digests.add(digestOfFiles(now));
     }
-    expect(digests.size).toBe(4);
+    expect(digests.size).toBe(5);
     const found = await withMigrationsOf(directory, one.commit, async (folder) =>
       readFileSync(join(folder, '0001_one.sql'), 'utf8'),
     );
