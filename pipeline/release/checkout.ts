@@ -42,8 +42,8 @@ export interface Checkout {
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** Packages of a workspace are those of the lock file. */
-const isLoaded = (path: string) => !/(?:^|\/)node_modules\//.test(path);
+/** Packages of a workspace are those of the lock file; the last one is what macOS leaves in folders. */
+const isLoaded = (path: string) => !/(?:^|\/)(?:node_modules\/|\.DS_Store$)/.test(path);
 
 /** @throws Fault `release/no-commit` outside a git repository, or without a commit */
 export async function readCheckout(directory: string): Promise<Checkout> {
