@@ -16,8 +16,8 @@ const linked: readonly string[] = ['docs', 'node_modules', 'test'];
 export class Checkout {
   private constructor(readonly root: string) {}
 
-  /** @param synthesis the settings that its app synthesizes. @default - those of `environments/` */
-  static async in(root: string, synthesis: Synthesis | undefined): Promise<Checkout> {
+  /** @param synthesis the settings that its app synthesizes; the app is the same in every checkout */
+  static async in(root: string, synthesis: Synthesis): Promise<Checkout> {
     const checkout = new Checkout(root);
     if (!existsSync(path.join(root, '.git'))) {
       for (const name of await readdir(root)) {
@@ -30,7 +30,7 @@ export class Checkout {
       await checkout.git('init', '--quiet', '--initial-branch=main');
       await writeFile(
         path.join(root, '.gitignore'),
-        [...linked, 'cdktf.out', '*.tfstate*', 'release*', ''].join('\n'),
+        [...linked, 'cdktf.out', '*.tfstate*', '/release*', ''].join('\n'),
       );
     }
     await checkout.synthesizes(synthesis);
@@ -39,14 +39,12 @@ export class Checkout {
   }
 
   /** Makes the app of cdktf.json synthesize these settings. */
-  async synthesizes(synthesis: Synthesis | undefined): Promise<void> {
+  async synthesizes(synthesis: Synthesis): Promise<void> {
     const file = path.join(this.root, 'cdktf.json');
     const settings = JSON.parse(await readFile(file, 'utf8'));
-    const app = synthesis
-      ? 'node --import tsx rehearsal/terraform/app.ts rehearsed.json'
-      : 'node --import tsx main.ts';
+    const app = 'node --import tsx rehearsal/terraform/app.ts rehearsed.json';
     await this.write('cdktf.json', `${JSON.stringify({ ...settings, app }, undefined, 2)}\n`);
-    if (synthesis) await this.write('rehearsed.json', JSON.stringify(synthesis, undefined, 2));
+    await this.write('rehearsed.json', JSON.stringify(synthesis, undefined, 2));
   }
 
   read(name: string): Promise<string> {

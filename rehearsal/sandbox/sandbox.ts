@@ -219,7 +219,8 @@ export class Sandbox {
    * deployment of this sandbox.
    */
   checkOut(options: DeployOptions = {}): Promise<Checkout> {
-    return Checkout.in(this.project.root, this.#synthesis(options));
+    const synthesis = this.#synthesis(options) ?? { input: this.#input, leftOut: [] };
+    return Checkout.in(this.project.root, synthesis);
   }
 
   /** Deploys. A failure is part of the result. */
