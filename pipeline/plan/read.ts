@@ -42,9 +42,10 @@ const actionsBySteps: Readonly<Record<string, Action>> = {
 /**
  * The facts of a plan.
  *
+ * @param kind `refresh` for a plan that only compares: it lists the resources that differ, and no others. @default 'plan'
  * @throws Fault `plan/…` for a document that is not a plan, or a plan that the guard does not judge whole
  */
-export function readPlan(text: string): PlanFacts {
+export function readPlan(text: string, kind: 'plan' | 'refresh' = 'plan'): PlanFacts {
   const document = parsed(text);
   refuseUnknownKeys(document);
   const shape = planShape.safeParse(document);
@@ -72,7 +73,7 @@ export function readPlan(text: string): PlanFacts {
     restartsForParameters: restartsForParameters(document),
     needs: needsOf(objectAt(document, 'configuration', 'root_module')),
   };
-  refuseContradictions(plan, document, facts);
+  if (kind === 'plan') refuseContradictions(plan, document, facts);
   return facts;
 }
 

@@ -16,13 +16,40 @@ export interface Release {
   readonly auditHead: string | null;
 }
 
-export async function recordRelease(connection: Connection, release: Release): Promise<void> {
+/** The part of a record that only `llama-db release` knows. */
+export interface ReleaseIdentity {
+  /** Name of the release: the digest of its document. */
+  readonly releaseDigest: string;
+  /** The same in every environment for the same code, migrations, packages and providers. */
+  readonly artifactDigest: string;
+  readonly commit: string;
+  /** When the apply began. */
+  readonly startedAt: Date;
+  readonly plan: object;
+  readonly verification: Verification;
+}
+
+/** A verification by its groups. */
+export interface Verification {
+  /** Groups of which no check inspected anything, or a check could not read its facts. */
+  readonly skippedGroups: readonly string[];
+  /** Ids of failed checks of severity high or critical. */
+  readonly failed: readonly string[];
+}
+
+/** Inserts a row of llama.releases. @param identity of a run of `llama-db release`. @default - the post-deploy step alone */
+export async function recordRelease(
+  connection: Connection,
+  release: Release,
+  identity?: ReleaseIdentity,
+): Promise<void> {
   const { environment, migrationsDigest, settingsDigest, outcome, counts, auditHead } = release;
   await asOwner(connection, () =>
     connection.client.query(
       `INSERT INTO llama.releases (environment, migrations_digest, settings_digest, executor, outcome,
-                                   checks_passed, checks_failed, checks_skipped, audit_head)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+                                   checks_passed, checks_failed, checks_skipped, audit_head,
+                                   release_digest, artifact_digest, commit, started_at, plan, verification)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
       [
         environment,
         migrationsDigest,
@@ -33,9 +60,42 @@ export async function recordRelease(connection: Connection, release: Release): P
         counts.failed,
         counts.skipped,
         auditHead,
+        identity?.releaseDigest ?? null,
+        identity?.artifactDigest ?? null,
+        identity?.commit ?? null,
+        identity?.startedAt ?? null,
+        identity ? JSON.stringify(identity.plan) : null,
+        identity ? JSON.stringify(identity.verification) : null,
       ],
     ),
   );
+}
+
+/** The newest record of `llama-db release` in a database. */
+export interface RecordedRelease extends Release, ReleaseIdentity {
+  readonly id: string;
+  readonly releasedAt: Date;
+  readonly executor: string;
+}
+
+/** The newest release of an environment; undefined if `llama-db release` never ran there. */
+export async function newestRelease(connection: Connection): Promise<RecordedRelease | undefined> {
+  const { rows } = await connection.client.query<{ readonly there: boolean }>(
+    "SELECT pg_catalog.to_regclass('llama.releases') IS NOT NULL AS there",
+  );
+  if (rows[0]?.there !== true) return undefined;
+  const found = await asOwner(connection, () =>
+    connection.client.query(
+      `SELECT id::text, environment, migrations_digest AS "migrationsDigest", settings_digest AS "settingsDigest", executor,
+              outcome, pg_catalog.json_build_object('passed', checks_passed, 'failed', checks_failed, 'skipped', checks_skipped)
+                AS counts,
+              audit_head AS "auditHead", release_digest AS "releaseDigest", artifact_digest AS "artifactDigest", commit,
+              started_at AS "startedAt", released_at AS "releasedAt", verification, plan
+         FROM llama.releases WHERE release_digest IS NOT NULL ORDER BY releases.id DESC LIMIT 1`,
+    ),
+  );
+  const [row] = found.rows as RecordedRelease[];
+  return row;
 }
 
 /** SHA-256 (hex) over the names and checksums of migrations, in order. */
@@ -48,7 +108,8 @@ export function digestOfSettings(document: unknown): string {
   return digest(canonical(document));
 }
 
-function canonical(value: unknown): string {
+/** JSON with sorted keys, without members that are undefined. */
+export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const members = Object.entries(value)
@@ -57,6 +118,7 @@ function canonical(value: unknown): string {
   return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(',')}}`;
 }
 
-function digest(text: string): string {
+/** SHA-256 in hexadecimal. */
+export function digest(text: string | Buffer): string {
   return createHash('sha256').update(text).digest('hex');
 }

@@ -2,6 +2,7 @@
  * An isolated copy of an environment: a local Azure, the PostgreSQL behind its servers, and a scratch project that the
  * real Terraform and azurerm deploy to them. A scenario acts on it and states what must hold.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +23,7 @@ import { slowTypes } from '../terraform/documents.ts';
 import type { Project } from '../terraform/project.ts';
 import type { TerraformStack } from '../terraform/stack.ts';
 import { synthesize } from '../terraform/synthesis.ts';
+import { Checkout } from './checkout.ts';
 import { deploymentOf, isOwn } from './environments.ts';
 import { LeakSearch, type Output } from './leaks.ts';
 import { type Leak, Secrets } from './secrets.ts';
@@ -80,6 +82,11 @@ export interface NamedRun {
 }
 
 const program = fileURLToPath(new URL('../../commands/llama-db.mjs', import.meta.url));
+
+/** A scratch project that is a checkout of its own runs its own program. */
+function programOf(root: string): string {
+  return existsSync(path.join(root, '.git')) ? path.join(root, 'commands/llama-db.mjs') : program;
+}
 
 export class Sandbox {
   /** Every run so far, oldest first. */
@@ -207,6 +214,15 @@ export class Sandbox {
     return readFile(path.join(await project.stackFolder(settings.name), 'cdk.tf.json'), 'utf8');
   }
 
+  /**
+   * Makes the scratch project a git checkout of its own, with one commit of the sources, whose app synthesizes the next
+   * deployment of this sandbox.
+   */
+  checkOut(options: DeployOptions = {}): Promise<Checkout> {
+    const synthesis = this.#synthesis(options) ?? { input: this.#input, leftOut: [] };
+    return Checkout.in(this.project.root, synthesis);
+  }
+
   /** Deploys. A failure is part of the result. */
   async deploy(options: DeployOptions = {}): Promise<DeployRun> {
     const { deployer } = this.#testbed;
@@ -257,7 +273,7 @@ export class Sandbox {
   /** Runs `llama-db` on this sandbox, as an operator does. */
   async command(...parameters: string[]): Promise<Ended> {
     const { root } = this.project;
-    const run = await runProgram(process.execPath, [program, ...parameters], {
+    const run = await runProgram(process.execPath, [programOf(root), ...parameters], {
       cwd: root,
       environment: { ...this.variables, CDKTF_OUTDIR: path.join(root, 'cdktf.out') },
       ...this.#stops({}),

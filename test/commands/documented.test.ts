@@ -2,9 +2,9 @@
  * Every command in the documents is accepted by the real command line, and something runs the procedure: a test, or a person.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { expect, it } from 'vitest';
-import type { CommandModule } from '../../commands/main.ts';
+import { realProgram } from '../support/command-line.ts';
 
 /** The test file that runs each command, by its own name or through the function behind it. */
 const runBy: Readonly<Record<string, string>> = {
@@ -14,6 +14,7 @@ const runBy: Readonly<Record<string, string>> = {
   'audit verify': 'test/verification/forgeries.test.ts',
   bench: 'test/benchmarks/benchmark.test.ts',
   bootstrap: 'test/bootstrap/template.test.ts',
+  drift: 'rehearsal/scenarios/release-taken-back.ts',
   erase: 'test/commands/erase.test.ts',
   'evidence make': 'test/commands/evidence.test.ts',
   'evidence verify': 'test/commands/evidence.test.ts',
@@ -40,8 +41,13 @@ const runBy: Readonly<Record<string, string>> = {
   'prove retention': 'test/proof/retention.test.ts',
   'prove runtime-failures': 'test/proof/runtime-failures.test.ts',
   'prove runtime-tenants': 'test/proof/runtime-tenants.test.ts',
+  promote: 'test/pipeline/pipelines/played.test.ts',
   rehearse: 'test/rehearsal/report.test.ts',
   'rehearse-faults': 'test/rehearsal/faults.test.ts',
+  'release apply': 'rehearsal/scenarios/release-applied.ts',
+  'release inspect': 'test/pipeline/pipelines/played.test.ts',
+  'release plan': 'rehearsal/scenarios/release-applied.ts',
+  'release verify': 'rehearsal/scenarios/release-applied.ts',
   repair: 'test/database/schema/repair.test.ts',
   rollback: 'test/commands/migrations.test.ts',
   schema: 'test/commands/schema.test.ts',
@@ -102,25 +108,6 @@ function wordsOf(line: string): readonly string[] | undefined {
   const words = all?.trim().split(/\s+/);
   // The general form of a command names none.
   return words?.[0] === 'x' ? undefined : words;
-}
-
-/** The command line with every command, each of which only parses its arguments. */
-async function realProgram(): Promise<Command> {
-  const made = new Command('llama-db')
-    .exitOverride()
-    .configureOutput({ writeOut: () => {}, writeErr: () => {} });
-  for (const file of readdirSync('commands').filter((name) => name.endsWith('.ts') && name !== 'main.ts')) {
-    const module: CommandModule = await import(`../../commands/${file}`);
-    module.register(made);
-  }
-  for (const command of made.commands) silence(command, made);
-  return made;
-}
-
-function silence(command: Command, parent: Command): void {
-  command.copyInheritedSettings(parent);
-  if (command.commands.length === 0) command.action(() => undefined);
-  for (const child of command.commands) silence(child, command);
 }
 
 /** The command that the words name, with its path. */
