@@ -25,7 +25,7 @@ import { synthesize } from '../terraform/synthesis.ts';
 import { deploymentOf, isOwn } from './environments.ts';
 import { LeakSearch, type Output } from './leaks.ts';
 import { type Leak, Secrets } from './secrets.ts';
-import { type PipelineIdentity, Testbed } from './testbed.ts';
+import { type PipelineIdentity, type ServerMoment, Testbed } from './testbed.ts';
 
 export interface SandboxOptions {
   readonly environment: EnvironmentName;
@@ -39,6 +39,10 @@ export interface SandboxOptions {
   readonly deployer?: Deployer['kind'];
   /** Changes the settings before anything is deployed. @default - the environment's own */
   readonly change?: (input: EnvironmentInput) => void;
+  /** Other sources to synthesize and deploy, with their settings. @default - this checkout's */
+  readonly sources?: Sources;
+  /** See {@link Testbed}. @default - none */
+  readonly laterHostNames?: readonly string[];
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */
@@ -64,6 +68,12 @@ export interface DeployOptions extends StopSignals {
   readonly include?: readonly (typeof slowTypes)[number][];
   /** Azure ids to import into the state, by address, this time. @default - none */
   readonly imports?: Readonly<Record<string, string>>;
+}
+
+/** A checkout of the project with the settings that it has for the environment. */
+export interface Sources {
+  readonly folder: string;
+  readonly input: EnvironmentInput;
 }
 
 /** An assertion that held. */
@@ -92,6 +102,7 @@ export class Sandbox {
   /** Output of commands that was not searched for secrets yet. */
   readonly #commands: Output[] = [];
   #input: EnvironmentInput;
+  #sources: Sources | undefined;
 
   private constructor(
     options: SandboxOptions,
@@ -102,6 +113,7 @@ export class Sandbox {
   ) {
     this.#options = options;
     this.#input = input;
+    this.#sources = options.sources;
     this.#testbed = testbed;
     this.#included = new Set(included);
     this.#leakSearch = new LeakSearch(secrets);
@@ -109,10 +121,12 @@ export class Sandbox {
 
   /** Sets up a sandbox for a first deployment. The caller must close it. */
   static async open(options: SandboxOptions): Promise<Sandbox> {
-    const input = environments.inputOf(options.environment);
+    const { sources } = options;
+    const input = structuredClone(sources?.input ?? environments.inputOf(options.environment));
     options.change?.(input);
     const secrets = new Secrets();
-    const testbed = await Testbed.build({ ...options, settings: environments.changed(input), secrets });
+    const settings = environments.changed(input);
+    const testbed = await Testbed.build({ ...options, sources: sources?.folder, settings, secrets });
     return new Sandbox(options, input, testbed, secrets);
   }
 
@@ -125,7 +139,8 @@ export class Sandbox {
   ): Promise<Sandbox> {
     const all = { ...this.#options, ...options };
     const secrets = new Secrets();
-    const testbed = await this.#testbed.copy({ ...all, settings: this.settings, secrets });
+    const sources = this.#sources?.folder;
+    const testbed = await this.#testbed.copy({ ...all, sources, settings: this.settings, secrets });
     return new Sandbox(all, structuredClone(this.#input), testbed, secrets, this.#included);
   }
 
@@ -165,6 +180,14 @@ export class Sandbox {
     this.#testbed.interceptAnswer = intercept;
   }
 
+  /** Deploys other sources with their settings from now on, on top of what is deployed. */
+  async take(sources: Sources): Promise<void> {
+    const settings = environments.changed(sources.input);
+    this.#input = structuredClone(sources.input);
+    this.#sources = sources;
+    await this.#testbed.take(sources.folder, settings);
+  }
+
   /** Signs Terraform, cdktf and llama-db in as an identity of the pipeline from now on. */
   signInAs(identity: PipelineIdentity): Promise<void> {
     return this.#testbed.signInAs(identity);
@@ -187,6 +210,11 @@ export class Sandbox {
   /** The PostgreSQL of the server that accepts writes now; a switchover changes it. */
   writer(): Promise<LocalPostgres> {
     return this.#testbed.writer();
+  }
+
+  /** Events of the servers, oldest first. */
+  get happened(): readonly ServerMoment[] {
+    return this.#testbed.happened;
   }
 
   get quick(): boolean {
@@ -357,6 +385,7 @@ export class Sandbox {
     for (const type of include) this.#included.add(type);
     const leftOut = this.quick ? slowTypes.filter((type) => !this.#included.has(type)) : [];
     const { only } = this.#options;
+    if (this.#sources) return { leftOut };
     const isUnchanged = isOwn(this.#input, this.environment) && leftOut.length === 0 && !imports && !only;
     if (isUnchanged) return undefined;
     return { input: this.#input, leftOut, ...(only ? { only } : {}), ...(imports ? { imports } : {}) };

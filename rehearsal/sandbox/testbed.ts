@@ -18,6 +18,7 @@ import {
   startLocalAzure,
   workflowToken,
 } from '../../local/azure/index.ts';
+import type { ServerEvent, ServerEvents } from '../../local/azure/providers/postgresql/events.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import { closeAll, type Part, thenClose } from '../../local/closing.ts';
 import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
@@ -43,6 +44,10 @@ export interface TestbedOptions {
    * @default true
    */
   readonly database?: boolean | undefined;
+  /** Folder of the sources to deploy. @default - this checkout */
+  readonly sources?: string | undefined;
+  /** Host names beside those of the settings, which later settings use. @default - none */
+  readonly laterHostNames?: readonly string[] | undefined;
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number | undefined;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */
@@ -64,6 +69,17 @@ export interface PipelineIdentity {
   readonly variables?: Readonly<Record<string, string>>;
 }
 
+/** Something that happened to a server. */
+export interface ServerMoment {
+  readonly kind: ServerEvent['kind'];
+  readonly server: string;
+  /** Whether the standby took over. */
+  readonly failover: boolean;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
 /** The initial state of a testbed. */
 interface Beginning {
   postgres(): Promise<LocalPostgres>;
@@ -82,8 +98,10 @@ export class Testbed {
     | undefined;
   /** Environment of the identity that everything is signed in as. @default - the deploying identity with a secret */
   identityEnvironment: Readonly<Record<string, string>> = {};
-  readonly #options: TestbedOptions;
+  #options: TestbedOptions;
   readonly #parts: Part[] = [];
+  /** Events of the servers, oldest first, without their values. */
+  readonly happened: ServerMoment[] = [];
   #postgres: LocalPostgres | undefined;
   #project: Project | undefined;
   #behind: PostgresBehind | undefined;
@@ -98,8 +116,9 @@ export class Testbed {
   /** Sets up a testbed for a first deployment. The caller must close it. */
   static build(options: TestbedOptions): Promise<Testbed> {
     return Testbed.#of(options, {
-      postgres: () => serverFor(deploymentOf(options.settings), 'created'),
-      project: () => Project.open(options.database === false ? emptyPostDeployProgram : undefined),
+      postgres: () => serverFor(deploymentOf(options.settings), 'created', options.laterHostNames),
+      project: () =>
+        Project.open(options.database === false ? emptyPostDeployProgram : undefined, options.sources),
     });
   }
 
@@ -137,10 +156,22 @@ export class Testbed {
       const source = textAt(body, 'properties', 'sourceServerResourceId');
       if (source !== undefined) this.#behind?.knowReplica(name, nameOf(source));
     }
-    const { directory } = this.azure;
-    for (const { objectId, type } of settings.server.authentication.administrators)
-      if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
+    this.#joinAdministrators(settings);
     this.#deployer = this.#newDeployer();
+  }
+
+  /** Deploys other sources and settings from now on. */
+  async take(sources: string, settings: EnvironmentSettings): Promise<void> {
+    this.#options = { ...this.#options, sources, settings };
+    await this.project.take(sources);
+    this.#joinAdministrators(settings);
+    this.#deployer = this.#newDeployer();
+  }
+
+  #joinAdministrators({ server }: EnvironmentSettings): void {
+    const { directory } = this.azure;
+    for (const { objectId, type } of server.authentication.administrators)
+      if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
   }
 
   #newDeployer(): Deployer {
@@ -226,9 +257,22 @@ export class Testbed {
       ...(tokenLifetime === undefined ? {} : { tokenLifetime }),
       intercept: (request) => this.intercept?.(request),
       interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
-      ...(this.#behind ? { serverEvents: this.#behind.events } : {}),
+      ...(this.#behind ? { serverEvents: this.#recorded(this.#behind) } : {}),
       containers: state.backend === 'azurerm' ? [`${state.storageAccount}/${state.container}`] : [],
     });
+  }
+
+  #recorded({ events }: PostgresBehind): ServerEvents {
+    return async (event) => {
+      const startedAt = Date.now();
+      try {
+        return await events(event);
+      } finally {
+        const { kind, server } = event;
+        const failover = event.kind === 'restarted' && event.failover;
+        this.happened.push({ kind, server: nameOf(server), failover, startedAt, endedAt: Date.now() });
+      }
+    };
   }
 
   /** Waits for one part and registers it to be closed with the others. */

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { interruptible, terminal } from '../rehearsal/terminal.ts';
+import { environmentArgument, jsonOption, lastEnvironment, wholeNumber } from './common/options.ts';
+import { print, printJson } from './common/target.ts';
+
+interface Options {
+  readonly from: string;
+  readonly rows?: number;
+  readonly complete?: boolean;
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('preview')
+    .description(
+      'deploy a git ref to a local Azure and this checkout on top of it, and report what a client notices (docs/reviewing.md)',
+    )
+    .argument('<environment>', environmentArgument)
+    .requiredOption('--from <ref>', 'branch, tag or commit that is deployed now')
+    .option('--rows <number>', 'rows to fill each table with before a migration', wholeNumber)
+    .option('--complete', 'deploy metric alerts and locks too, which azurerm polls for two minutes each')
+    .option('--out <folder>', 'also write preview.json, preview.md and preview.html there')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `\nExit status: 0 the change deploys; 1 it is refused, or leaves a plan or a finding; 2 bad usage;\n  3 a program must be installed.\nExample: llama-db preview ${lastEnvironment} --from main`,
+    )
+    .action(async (environment: string, { from, rows, complete, out, json }: Options) => {
+      const [{ preview }, { renderText }] = await Promise.all([
+        import('../rehearsal/preview/preview.ts'),
+        import('../rehearsal/preview/text.ts'),
+      ]);
+      const screen = terminal(json ? process.stderr : process.stdout);
+      await interruptible(async (signal) => {
+        const result = await preview({
+          ...{ environment, from, signal, ...screen },
+          ...(rows === undefined ? {} : { rows }),
+          ...(complete ? { complete } : {}),
+        });
+        const { timeline: _, ...plain } = result;
+        if (json) printJson({ ok: result.exitCode === 0, ...plain });
+        else print(renderText(result));
+        process.exitCode = result.exitCode;
+      });
+    });
+}
