@@ -60,8 +60,8 @@ export async function writesOf(client: pg.Client, tables: readonly Table[]): Pro
     if (!columns.some(({ mayInsert }) => mayInsert)) continue;
     const insert = () => insertOf(table.name, sampleRow(columns, table.checks, tenant));
     const run = (by: pg.Client) => asTenant(by, insert());
-    // Some tables need rows of others, which nobody can make up.
-    if (await succeeds(() => run(client))) found.push({ name: `write ${table.name}`, run });
+    // Some tables need rows of others, and some accept only one, which no client of a preview can go on writing.
+    if (await acceptsTwo(client, insert)) found.push({ name: `write ${table.name}`, run });
   }
   return found;
 }
@@ -78,19 +78,23 @@ export function readsOf(tables: readonly Table[]): readonly Statement[] {
 }
 
 async function asTenant(client: pg.Client, statement: string): Promise<void> {
-  // Before the first new statement: an interrupted one may have left its transaction open.
   await client.query('BEGIN');
   await client.query('SELECT llama.set_tenant_context($1)', [tenant]);
   await client.query(statement);
   await client.query('COMMIT');
 }
 
-async function succeeds(work: () => Promise<unknown>): Promise<boolean> {
+/** Whether a table accepts two made-up rows; they are rolled back. */
+async function acceptsTwo(client: pg.Client, insert: () => string): Promise<boolean> {
   try {
-    await work();
+    await client.query('BEGIN');
+    await client.query('SELECT llama.set_tenant_context($1)', [tenant]);
+    for (const statement of [insert(), insert()]) await client.query(statement);
     return true;
   } catch {
     return false;
+  } finally {
+    await client.query('ROLLBACK');
   }
 }
 
