@@ -1,4 +1,8 @@
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { Fault } from '../core/fault.ts';
+import { messageOf } from '../core/text.ts';
 import { interruptible, terminal } from '../rehearsal/terminal.ts';
 import { environmentArgument, jsonOption, lastEnvironment, wholeNumber } from './common/options.ts';
 import { print, printJson } from './common/target.ts';
@@ -32,6 +36,7 @@ export function register(program: Command): void {
         import('../rehearsal/preview/preview.ts'),
         import('../rehearsal/preview/text.ts'),
       ]);
+      if (out !== undefined) makeFolder(out);
       const screen = terminal(json ? process.stderr : process.stdout);
       await interruptible(async (signal) => {
         const result = await preview({
@@ -40,9 +45,34 @@ export function register(program: Command): void {
           ...(complete ? { complete } : {}),
         });
         const { timeline: _, ...plain } = result;
+        if (out !== undefined) {
+          const [{ renderMarkdown }, { renderHtml }] = await Promise.all([
+            import('../rehearsal/preview/markdown.ts'),
+            import('../rehearsal/preview/html.ts'),
+          ]);
+          writeFileSync(join(out, 'preview.json'), `${JSON.stringify(plain, undefined, 2)}\n`);
+          writeFileSync(join(out, 'preview.md'), renderMarkdown(result));
+          writeFileSync(join(out, 'preview.html'), renderHtml(result));
+        }
         if (json) printJson({ ok: result.exitCode === 0, ...plain });
         else print(renderText(result));
         process.exitCode = result.exitCode;
       });
     });
+}
+
+/** Before minutes are spent on a report that cannot be written. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    throw new Fault(
+      'preview/folder-not-writable',
+      `The reports cannot be written to ${folder}`,
+      messageOf(error),
+      'Name another folder: --out <folder>.',
+      { exitCode: 2, cause: error },
+    );
+  }
 }

@@ -16,6 +16,7 @@ import { runVerify, type Verified } from '../sandbox/commands.ts';
 import { deploymentOf } from '../sandbox/environments.ts';
 import { reasonOf, Sandbox } from '../sandbox/sandbox.ts';
 import type { DeployRun } from '../terraform/deployer.ts';
+import { slowerTypes } from '../terraform/documents.ts';
 import { findProvider, findTerraform } from '../terraform/installation.ts';
 import { timelineOf } from '../timeline/model.ts';
 import { checkOut, checkout, settingsOf } from './base.ts';
@@ -65,11 +66,16 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
           environment,
           quick: options.complete !== true,
           sources: { folder: base.folder, input: before },
+          leaveOut: options.complete ? [] : slowerTypes,
           laterHostNames: hostNames(deploymentOf(settings)),
-          signal,
+          sharesProvider: true,
           onOutput: ({ text }) => options.progress?.(text.slice(0, 100)),
         });
         open.unshift({ name: 'the sandbox', close: () => sandbox.close() });
+        // A provider that serves several runs is not stopped with one of them: the sandbox ends with all its programs.
+        const interrupt = () => void sandbox.close().catch(() => undefined);
+        signal.addEventListener('abort', interrupt, { once: true });
+        signal.throwIfAborted();
         const preparation = await prepare(sandbox, base.folder, options);
         const clients = await clientsOf(sandbox, preparation);
         const baseline = await verified(sandbox);
@@ -135,8 +141,9 @@ interface Preparation {
 async function prepare(
   sandbox: Sandbox,
   folder: string,
-  { log, rows = defaultRows }: PreviewOptions,
+  { log, rows = defaultRows, complete }: PreviewOptions,
 ): Promise<Preparation> {
+  if (!complete) await createGroups(sandbox);
   const run = await sandbox.deploy();
   if (run.exitCode !== 0)
     throw new Fault(
@@ -170,6 +177,22 @@ async function prepare(
     if (filled.length > 0) log(`Filled ${filled.length} tables with ${rows} rows each`);
     return { login: { user: login.name, password }, tables, pending, filled };
   });
+}
+
+/** Creates the resource groups by hand and imports them: azurerm polls for 20 s for one that it created itself. */
+async function createGroups(sandbox: Sandbox): Promise<void> {
+  const document = JSON.parse(await sandbox.synthesized());
+  const type = 'azurerm_resource_group';
+  document.import = [];
+  for (const [name, group] of Object.entries<Record<string, string>>(document.resource[type] ?? {})) {
+    const id = `/subscriptions/${sandbox.azure.subscriptionId}/resourceGroups/${group['name']}`;
+    sandbox.azure.state.put(id, {
+      location: group['location'] ?? '',
+      properties: { provisioningState: 'Succeeded' },
+    });
+    document.import.push({ to: `${type}.${name}`, id });
+  }
+  await (await sandbox.terraform()).replace(JSON.stringify(document, undefined, 2));
 }
 
 /** A writer, and a reader if the environment has a host for reads. */

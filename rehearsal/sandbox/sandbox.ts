@@ -31,6 +31,8 @@ export interface SandboxOptions {
   readonly environment: EnvironmentName;
   /** Leave out the resources that azurerm polls for minutes: alerts and locks. @default false */
   readonly quick?: boolean;
+  /** Leave out these types too. @default - none */
+  readonly leaveOut?: readonly string[];
   /** Deploy only these resource types. @default - all */
   readonly only?: readonly string[];
   /** Run a PostgreSQL behind the servers, and the post-deploy step on it. @default true */
@@ -383,8 +385,9 @@ export class Sandbox {
       this.#input = next;
     }
     for (const type of include) this.#included.add(type);
-    const leftOut = this.quick ? slowTypes.filter((type) => !this.#included.has(type)) : [];
-    const { only } = this.#options;
+    const { only, leaveOut = [] } = this.#options;
+    const slow = this.quick ? slowTypes.filter((type) => !this.#included.has(type)) : [];
+    const leftOut = [...slow, ...leaveOut];
     if (this.#sources) return { leftOut };
     const isUnchanged = isOwn(this.#input, this.environment) && leftOut.length === 0 && !imports && !only;
     if (isUnchanged) return undefined;

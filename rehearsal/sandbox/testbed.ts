@@ -165,7 +165,7 @@ export class Testbed {
     this.#options = { ...this.#options, sources, settings };
     await this.project.take(sources);
     this.#joinAdministrators(settings);
-    this.#deployer = this.#newDeployer();
+    this.#deployer = this.#newDeployer(this.#provider);
   }
 
   #joinAdministrators({ server }: EnvironmentSettings): void {
@@ -174,11 +174,12 @@ export class Testbed {
       if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
   }
 
-  #newDeployer(): Deployer {
+  /** @param running a provider that serves on. @default - a new one, if the testbed shares it */
+  #newDeployer(running?: SharedProvider): Deployer {
     const { project, environment } = this;
     const { settings, deployer, onOutput, sharesProvider } = this.#options;
     const Kind = deployer === 'cdktf' ? CdktfDeployer : TerraformDeployer;
-    if (sharesProvider) {
+    if (sharesProvider && !running) {
       const provider = new SharedProvider({ ...project.environment, ...environment });
       this.#parts.push({ name: 'the provider', close: () => provider.end() });
       this.#provider = provider;
