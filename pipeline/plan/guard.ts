@@ -59,6 +59,8 @@ export interface GuardReport {
   }[];
   readonly outputs: readonly string[];
   readonly openChecks: readonly string[];
+  /** Assertions of `check` blocks that do not hold: an edit that Terraform ignores. */
+  readonly warnings: PlanFacts['warnings'];
   readonly refusals: readonly Refusal[];
   readonly waived: readonly Waived[];
   readonly chain: readonly Operation[];
@@ -84,6 +86,8 @@ export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
   const { refusals, waived } = isProtected ? refused(facts, sorted, options) : { refusals: [], waived: [] };
   const changes = facts.resources.filter(isChange);
   const hasChanges = changes.length > 0 || facts.outputs.length > 0 || (migrations?.files.length ?? 0) > 0;
+  // A reviewer must see that an edit has no effect.
+  const isToReview = hasChanges || facts.warnings.length > 0;
   return {
     environment,
     isProtected,
@@ -103,11 +107,12 @@ export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
       })),
     outputs: facts.outputs,
     openChecks: facts.openChecks,
+    warnings: facts.warnings,
     refusals,
     waived,
     chain: chainOf(facts, sorted),
     ...(migrations ? { migrations } : {}),
-    exitCode: refusals.length > 0 ? exitStatus.refused : hasChanges ? exitStatus.changes : exitStatus.nothing,
+    exitCode: refusals.length > 0 ? exitStatus.refused : isToReview ? exitStatus.changes : exitStatus.nothing,
   };
 }
 

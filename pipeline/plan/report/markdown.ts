@@ -3,7 +3,7 @@ import { counted } from '../../../core/text.ts';
 import type { GuardReport, Refusal } from '../guard.ts';
 import { type Impact, impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
-import { costOf, driftLines, headline, othersLine, rangeText, sumsOf } from './words.ts';
+import { costOf, driftLines, headline, ignoredEdits, othersLine, rangeText, sumsOf } from './words.ts';
 
 /** Platforms refuse a comment of 65,536 characters. */
 export const longestComment = 60_000;
@@ -28,7 +28,9 @@ export function renderComment(report: GuardReport, { link }: CommentOptions = {}
     text(sumsOf(report)),
     ...refusals(report),
   ];
+  const ignored = report.warnings.map(({ check, message }) => `- ${code(check)}: ${text(message)}`);
   const parts = [
+    ...(ignored.length > 0 ? ['', `#### ${ignoredEdits}`, '', ...fitted(ignored, 8000)] : []),
     ...impacts.flatMap((impact) => section(report, impact)),
     ...migrations(report),
     ...others(report),
