@@ -1,6 +1,7 @@
 /** The guard: a plan with its verdicts, the refusals and the waivers that cover them. */
 import { chainOf, type Operation } from './chain.ts';
 import { isPostDeploy } from './context.ts';
+import { withControls } from './controls.ts';
 import type { PlanFacts, ResourceChange } from './facts.ts';
 import { type Impact, worstOf } from './impacts.ts';
 import { isOwnStep, judge, type Verdict } from './judge.ts';
@@ -80,7 +81,9 @@ export function guard(text: string, options: GuardOptions): GuardReport {
 
 export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
   const { environment, isProtected, migrations } = options;
-  const { verdicts, others } = judge(facts);
+  const judged = judge(facts);
+  const { others } = judged;
+  const verdicts = withControls(facts, judged.verdicts);
   const all = [...(migrations?.verdicts ?? []), ...verdicts];
   const sorted = migrations ? [...all].sort((a, b) => byImpact(a, b)) : verdicts;
   const { refusals, waived } = isProtected ? refused(facts, sorted, options) : { refusals: [], waived: [] };

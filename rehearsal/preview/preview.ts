@@ -8,6 +8,7 @@ import { sources as madeBy } from '../../core/sources.ts';
 import { duration, messageOf } from '../../core/text.ts';
 import { listMigrations, migrationsDirectory } from '../../database/migrator/files.ts';
 import { environments } from '../../environments/index.ts';
+import type { EnvironmentInput } from '../../environments/settings.ts';
 import { thenClose } from '../../local/closing.ts';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { setPassword } from '../../local/postgres/password.ts';
@@ -16,7 +17,6 @@ import { runVerify, type Verified } from '../sandbox/commands.ts';
 import { deploymentOf } from '../sandbox/environments.ts';
 import { reasonOf, Sandbox } from '../sandbox/sandbox.ts';
 import type { DeployRun } from '../terraform/deployer.ts';
-import { slowerTypes } from '../terraform/documents.ts';
 import { findProvider, findTerraform } from '../terraform/installation.ts';
 import { timelineOf } from '../timeline/model.ts';
 import { checkOut, checkout, settingsOf } from './base.ts';
@@ -66,9 +66,10 @@ export async function preview(options: PreviewOptions): Promise<Preview> {
           environment,
           quick: options.complete !== true,
           sources: { folder: base.folder, input: before },
-          leaveOut: options.complete ? [] : slowerTypes,
+          leaveOut: options.complete ? [] : leftOutOf(before, after),
           laterHostNames: hostNames(deploymentOf(settings)),
           sharesProvider: true,
+          startsReplicas: true,
           onOutput: ({ text }) => options.progress?.(text.slice(0, 100)),
         });
         open.unshift({ name: 'the sandbox', close: () => sandbox.close() });
@@ -129,6 +130,13 @@ export const defaultRows = 10_000;
 
 const hostNames = ({ primary, replica, endpoints }: ReturnType<typeof deploymentOf>) =>
   [primary.host, replica?.host, endpoints?.writer, endpoints?.reader].filter((name) => name !== undefined);
+
+/** Types that no client notices, and that azurerm polls for up to half a minute. */
+function leftOutOf(...inputs: readonly EnvironmentInput[]): readonly string[] {
+  // Azure refuses to enrol a server in backups without the vault's role.
+  const needsRoles = inputs.some(({ longTermBackup }) => longTermBackup !== undefined);
+  return ['azurerm_monitor_diagnostic_setting', ...(needsRoles ? [] : ['azurerm_role_assignment'])];
+}
 
 interface Preparation {
   readonly login: { readonly user: string; readonly password: string };

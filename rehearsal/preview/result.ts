@@ -111,7 +111,7 @@ export function resultOf(parts: Parts): Preview {
     milliseconds: run.milliseconds,
     resources: resources.map(({ action, address }) => `${action} ${address}`),
     servers: serversOf(seen.happened),
-    clients: seen.clients,
+    clients: seen.clients.map((one) => ({ ...one, waits: one.waits.filter((wait) => waitsFor(seen, wait)) })),
     migrations: migrationsOf(parts),
     filled,
     ...(secondPlan ? { secondPlan } : {}),
@@ -120,6 +120,13 @@ export function resultOf(parts: Parts): Preview {
     timeline: withClients(timeline, seen),
   };
 }
+
+/** Whether the post-deploy step held a lock meanwhile that others waited for; a busy machine is slow as well. */
+const waitsFor = ({ locks }: Seen, wait: Moment) =>
+  locks.some(
+    ({ startedAt, endedAt, waiting }) =>
+      waiting > 0 && startedAt <= wait.endedAt && endedAt >= wait.startedAt,
+  );
 
 /** Outputs alone have no entry. */
 const listed = (changes: readonly string[]) => (changes.length > 0 ? changes : ['change outputs']);
@@ -189,7 +196,8 @@ function millisecondsIn(text: string): number {
 }
 
 /** The timeline of the change alone, with the interruptions and waits of the clients and the locks of migrations. */
-function withClients(timeline: Timeline, { startedAt, endedAt, clients, locks, happened }: Seen): Timeline {
+function withClients(timeline: Timeline, seen: Seen): Timeline {
+  const { startedAt, endedAt, clients, locks, happened } = seen;
   const within = (one: Pick<Moment, 'startedAt'>) => one.startedAt >= startedAt && one.startedAt <= endedAt;
   const group = 'Clients';
   const outages = clients.flatMap(({ name, interruptions }) =>

@@ -45,6 +45,8 @@ export interface SandboxOptions {
   readonly sources?: Sources;
   /** See {@link Testbed}. @default - none */
   readonly laterHostNames?: readonly string[];
+  /** See {@link Testbed}. @default false */
+  readonly startsReplicas?: boolean;
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */

@@ -48,6 +48,8 @@ export interface TestbedOptions {
   readonly sources?: string | undefined;
   /** Host names beside those of the settings, which later settings use. @default - none */
   readonly laterHostNames?: readonly string[] | undefined;
+  /** Start the standby of a replica when it is created, not when it is first needed. @default false */
+  readonly startsReplicas?: boolean | undefined;
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number | undefined;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */
@@ -263,11 +265,14 @@ export class Testbed {
     });
   }
 
-  #recorded({ events }: PostgresBehind): ServerEvents {
+  #recorded(behind: PostgresBehind): ServerEvents {
     return async (event) => {
       const startedAt = Date.now();
       try {
-        return await events(event);
+        const state = await behind.events(event);
+        if (this.#options.startsReplicas && event.kind === 'created' && event.replica)
+          void behind.serverOf(nameOf(event.server)).catch(() => undefined);
+        return state;
       } finally {
         const { kind, server } = event;
         const failover = event.kind === 'restarted' && event.failover;

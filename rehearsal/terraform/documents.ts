@@ -6,9 +6,6 @@
  */
 export const slowTypes = ['azurerm_monitor_metric_alert', 'azurerm_management_lock'] as const;
 
-/** Types that it polls for up to half a minute each. */
-export const slowerTypes = ['azurerm_role_assignment', 'azurerm_monitor_diagnostic_setting'] as const;
-
 export interface Changes {
   /** Resource types to leave out. References to them in `depends_on` and outputs go too. @default - none */
   readonly leftOut?: readonly string[];
