@@ -4,6 +4,7 @@ import { controls } from '../evidence/catalogue/index.ts';
 import type { Control } from '../evidence/control.ts';
 import type { Expectation, Place, Stack } from '../evidence/stack.ts';
 import type { PlanFacts, ResourceChange } from './facts.ts';
+import type { Impact } from './impacts.ts';
 import type { Verdict } from './judge.ts';
 import { own } from './values.ts';
 
@@ -26,17 +27,24 @@ export function withControls(facts: PlanFacts, verdicts: readonly Verdict[]): re
       failedPlaces(expectation, before, after, changed).map((failed) => ({ control, ...failed })),
     ),
   );
+  const names = new Map<Verdict, Set<string>>();
+  for (const { control, ...failed } of failures) {
+    const own = verdicts.filter((verdict) => concerns(verdict, failed));
+    // Of several verdicts about one attribute, such as a lost standby and its cost, the one about the control.
+    const verdict = own.find(({ impact }) => lessened.includes(impact)) ?? own[0];
+    if (verdict) names.set(verdict, (names.get(verdict) ?? new Set()).add(nameOf(control)));
+  }
   return verdicts.map((verdict) => {
-    const found = failures.filter(
-      ({ address, attribute }) =>
-        address === verdict.address &&
-        (verdict.attribute === undefined || attribute === '' || isWithin(verdict.attribute, attribute)),
-    );
-    const names = [...new Set(found.map(({ control }) => nameOf(control)))];
-    if (names.length === 0) return verdict;
-    return { ...verdict, controls: [...names, ...(verdict.controls ?? [])] };
+    const found = names.get(verdict);
+    return found ? { ...verdict, controls: [...found, ...(verdict.controls ?? [])] } : verdict;
   });
 }
+
+const lessened: readonly Impact[] = ['data-loss', 'security-weakened', 'recovery-weakened'];
+
+const concerns = (verdict: Verdict, { address, attribute }: Failed) =>
+  address === verdict.address &&
+  (verdict.attribute === undefined || attribute === '' || isWithin(verdict.attribute, attribute));
 
 const nameOf = ({ id, title }: Control) => `${id} ${title}`;
 
