@@ -7,8 +7,10 @@ import type { Moment } from './client.ts';
 export const lookEvery = 5;
 
 export interface HeldLock extends Moment {
-  /** `llama.storage_records` */
+  /** `llama.storage_records`; for a partition, its table. */
   readonly on: string;
+  /** Whether only partitions of it are locked. */
+  readonly isInPartitions: boolean;
   /** `ACCESS EXCLUSIVE` */
   readonly mode: string;
   /** Most sessions that waited for the holder at once. */
@@ -19,6 +21,7 @@ interface Row {
   readonly pid: number;
   readonly transaction: string;
   readonly on: string;
+  readonly partition: boolean;
   readonly mode: string;
   readonly waiting: number;
 }
@@ -33,12 +36,14 @@ const modes = [
 ];
 
 const query = `
-  SELECT l.pid, a.xact_start::text AS transaction, n.nspname || '.' || c.relname AS on, l.mode,
+  SELECT l.pid, a.xact_start::text AS transaction, n.nspname || '.' || c.relname AS on,
+         c.oid <> l.relation AS partition, l.mode,
          (SELECT count(*)::int FROM pg_catalog.pg_stat_activity AS w
            WHERE w.wait_event_type = 'Lock' AND l.pid = ANY (pg_catalog.pg_blocking_pids(w.pid))) AS waiting
     FROM pg_catalog.pg_locks AS l
     JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid AND a.application_name LIKE 'llama-db%'
-    JOIN pg_catalog.pg_class AS c ON c.oid = l.relation AND c.relkind IN ('r', 'p', 'm')
+    JOIN pg_catalog.pg_class AS c ON c.relkind IN ('r', 'p', 'm')
+     AND c.oid = coalesce(pg_catalog.pg_partition_root(l.relation), l.relation)
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
    WHERE l.locktype = 'relation' AND l.granted AND l.mode = ANY ($1)
@@ -91,11 +96,12 @@ export class LockWatcher {
     }
   }
 
-  #see({ pid, transaction, on, mode, waiting }: Row, now: number): void {
+  #see({ pid, transaction, on, partition, mode, waiting }: Row, now: number): void {
     const key = [pid, transaction, on, mode].join(' ');
     const before = this.#held.get(key);
     this.#held.set(key, {
       on,
+      isInPartitions: partition && (before?.isInPartitions ?? true),
       mode: words(mode),
       startedAt: before?.startedAt ?? now,
       endedAt: now,

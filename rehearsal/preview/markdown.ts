@@ -17,7 +17,7 @@ const most = 12;
 export function renderMarkdown(preview: Preview): string {
   const { exitCode, refusal, resources, servers, clients, migrations, rows, milliseconds } = preview;
   const lines = [
-    `#### ${exitCode === 0 ? '🟢' : '🔴'} Preview: ${text(headline(preview))}`,
+    `#### ${refusal ? '🔴' : exitCode === 0 ? '🟢' : '🟡'} Preview: ${text(headline(preview))}`,
     '',
     ...(refusal ? list([`Refused in the phase ${refusal.phase}: ${text(refusal.reason)}`]) : []),
     ...list(servers.map((one) => `${code(one.name)}: ${text(serverWords(one))}`)),

@@ -102,7 +102,7 @@ export function resultOf(parts: Parts): Preview {
     ...(isRefused
       ? {
           refusal: {
-            reason: reasonOf(run),
+            reason: whyNot(run),
             phase: run.phases.at(-1)?.name ?? 'synthesis',
             changes: changes.filter(({ outcome }) => outcome === 'Succeeded').length,
           },
@@ -127,6 +127,15 @@ const waitsFor = ({ locks }: Seen, wait: Moment) =>
     ({ startedAt, endedAt, waiting }) =>
       waiting > 0 && startedAt <= wait.endedAt && endedAt >= wait.startedAt,
   );
+
+/** The error of the post-deploy step is its last line; Terraform repeats all of them. */
+function whyNot(run: DeployRun): string {
+  const error = run.diagnostics.find(({ severity }) => severity === 'error');
+  const last = run.steps.at(-1)?.text;
+  return error?.address === 'terraform_data.post_deploy' && last !== undefined
+    ? `the post-deploy step: ${last}`
+    : reasonOf(run);
+}
 
 /** Outputs alone have no entry. */
 const listed = (changes: readonly string[]) => (changes.length > 0 ? changes : ['change outputs']);

@@ -10,8 +10,9 @@ export const fidelity =
 export function headline(preview: Preview): string {
   const { environment, base, outcome, refusal, clients } = preview;
   const change = `${environment}: the change since ${base.ref}`;
-  if (outcome === 'refused')
-    return `${change} is refused ${refusal?.changes === 0 ? 'before anything changes' : `after ${counted(refusal?.changes ?? 0, 'change')}`}.`;
+  if (refusal?.changes === 0) return `${change} is refused before anything changes.`;
+  if (refusal)
+    return `${change} fails in the ${refusal.phase}, after ${counted(refusal.changes, 'change')} in Azure.`;
   if (outcome === 'unchanged') return `${change} changes nothing.`;
   const interrupted = clients.reduce((sum, { interruptions }) => sum + interruptions.length, 0);
   const words =
@@ -67,9 +68,15 @@ export function clientLines({
 }
 
 /** `ACCESS EXCLUSIVE on llama.storage_records for 1.2 s, 2 sessions waited`. */
-export function lockWords({ on, mode, milliseconds, waiting }: MigrationReport['locks'][number]): string {
+export function lockWords({
+  on,
+  isInPartitions,
+  mode,
+  milliseconds,
+  waiting,
+}: MigrationReport['locks'][number]): string {
   const held = milliseconds < 5 ? 'for less than 5 ms' : `for ${duration(milliseconds)}`;
-  return `${mode} on ${on} ${held}${waiting === 0 ? '' : `, ${counted(waiting, 'session')} waited`}`;
+  return `${mode} on ${isInPartitions ? 'partitions of ' : ''}${on} ${held}${waiting === 0 ? '' : `, ${counted(waiting, 'session')} waited`}`;
 }
 
 export function migrationWords({ isApplied, milliseconds }: MigrationReport): string {

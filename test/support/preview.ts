@@ -28,7 +28,15 @@ export function previewOf(parts: Partial<Preview> = {}): Preview {
         file: '0018_note.sql',
         isApplied: true,
         milliseconds: 900,
-        locks: [{ on: 'llama.storage_records', mode: 'ACCESS EXCLUSIVE', milliseconds: 810, waiting: 1 }],
+        locks: [
+          {
+            on: 'llama.storage_records',
+            isInPartitions: false,
+            mode: 'ACCESS EXCLUSIVE',
+            milliseconds: 810,
+            waiting: 1,
+          },
+        ],
       },
     ],
     filled: [

@@ -11,6 +11,8 @@ export const longestComment = 60_000;
 export interface CommentOptions {
   /** Address of the whole report. @default - the comment names the file */
   readonly link?: string;
+  /** Section of `llama-db preview`, in Markdown. @default - the change was not rehearsed */
+  readonly preview?: string;
 }
 
 /** The first line of the comment, by which the next run finds it. */
@@ -19,7 +21,7 @@ export function markerOf(environment: string): string {
 }
 
 /** Markdown of at most {@link longestComment} characters; empty if nothing changes. */
-export function renderComment(report: GuardReport, { link }: CommentOptions = {}): string {
+export function renderComment(report: GuardReport, { link, preview }: CommentOptions = {}): string {
   if (report.exitCode === 0) return '';
   const head = [
     markerOf(report.environment),
@@ -36,6 +38,7 @@ export function renderComment(report: GuardReport, { link }: CommentOptions = {}
     ...others(report),
   ];
   const tail = [
+    ...(preview === undefined ? [] : ['', previewOf(preview)]),
     '',
     `<sub>Terraform ${text(report.terraformVersion)}. ${whole(link)} docs/reviewing.md explains the words.</sub>`,
     '',
@@ -43,6 +46,14 @@ export function renderComment(report: GuardReport, { link }: CommentOptions = {}
   const room = longestComment - 400 - [...head, ...tail].join('\n').length;
   return [...fitted(head, longestComment - 2000), ...fitted(parts, room), ...tail].join('\n');
 }
+
+/** Characters of a preview in a comment; its lists are short. */
+const longestPreview = 15_000;
+
+const previewOf = (text: string) =>
+  text.length <= longestPreview
+    ? text.trimEnd()
+    : '#### Preview\n\nIt is too long for a comment: see `preview.html` of this run.';
 
 const mark = { 2: '🟡', 3: '🔴' } as const;
 
