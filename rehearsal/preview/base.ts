@@ -58,6 +58,7 @@ export async function checkOut(ref: string): Promise<Base> {
     await git('archive', '--format=tar', `--output=${archive}`, commit);
     await run('tar', ['-xf', archive, '-C', folder]);
     await rm(archive);
+    await rm(path.join(folder, 'node_modules'), { recursive: true, force: true });
     await symlink(path.join(checkout, 'node_modules'), path.join(folder, 'node_modules'));
     const same = await git('diff', '--quiet', commit, '--', 'package-lock.json').then(
       () => true,

@@ -1,5 +1,6 @@
 /** A preview for a terminal, at most 80 columns. */
 import { counted, duration, wrapped } from '../../core/text.ts';
+import { shortened } from '../../pipeline/plan/report/words.ts';
 import type { Preview } from './result.ts';
 import {
   afterwards,
@@ -14,10 +15,16 @@ import {
 const width = 80;
 
 export function renderText(preview: Preview): string {
-  const { refusal, resources, servers, clients, migrations, filled, rows, milliseconds } = preview;
+  const { base, refusal, resources, servers, clients, migrations, filled, rows, milliseconds } = preview;
   const empty = filled.filter(({ why }) => why !== undefined);
   const lines = [
     wrapped(headline(preview), width),
+    ...section(
+      'Note',
+      base.hasOtherPackages
+        ? [`${base.ref} has another package-lock.json, and ran with the packages of this checkout`]
+        : [],
+    ),
     ...(refusal ? section('Refused', [`in the phase ${refusal.phase}: ${refusal.reason}`]) : []),
     ...section(`Applied in ${duration(milliseconds)}`, resources),
     ...section(
@@ -47,8 +54,10 @@ function section(title: string, items: readonly string[]): string[] {
   return ['', wrapped(`${title}:`, width, 2), ...items.map(indented)];
 }
 
+/** A word that is longer than the line is shortened in its middle. */
 function indented(text: string): string {
-  return wrapped(text, width - 2, 2)
+  const words = text.split(/\s+/).map((word) => shortened(word, width - 4));
+  return wrapped(words.join(' '), width - 2, 2)
     .split('\n')
     .map((line) => `  ${line}`)
     .join('\n');

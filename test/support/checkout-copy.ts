@@ -41,6 +41,8 @@ export function checkoutCopy(): CheckoutCopy {
   }
   symlinkSync(join(checkout, 'node_modules'), join(folder, 'node_modules'));
   git(folder, 'init', '--quiet');
+  // A link, which the pattern of a folder in .gitignore does not match.
+  writeFileSync(join(folder, '.git/info/exclude'), 'node_modules\n');
   const copy: CheckoutCopy = {
     set: (input) =>
       copy.write(
