@@ -184,7 +184,9 @@ async function make(name: string, options: MakeOptions): Promise<void> {
     observations: [...live.map((one) => readObservation(one, environment)), ...files],
   });
   writePack(output, pack.files);
-  const { counts } = pack.report;
+  const { counts, families } = pack.report;
+  for (const { id, title, verdict } of families.flatMap(({ controls }) => controls))
+    if (verdict === 'violated') reporter.line(`${id} is violated: ${title}`);
   for (const [verdict, count] of Object.entries(counts)) if (count > 0) reporter.line(`${count} ${verdict}`);
   if (commit.changed.length > 0) reporter.warn('this is a draft: files differ from the commit');
   reporter.line(`Pack ${pack.digest} in ${relative(process.cwd(), output) || '.'}`);

@@ -26,6 +26,7 @@ describe('llama-db evidence', () => {
     const made = JSON.parse(first.stdout);
     expect(made).toMatchObject({ ok: true, folder: pack, digest: expect.stringMatching(/^[0-9a-f]{64}$/) });
     expect(first.code).toBe(made.counts.violated > 0 ? 1 : 0);
+    expect(first.stderr.match(/^\S+ is violated: /gm) ?? []).toHaveLength(made.counts.violated);
     expect(made.counts.holds).toBeGreaterThan(10);
     expect(JSON.parse((await make()).stdout).digest).toBe(made.digest);
     expect(await evidence('verify', pack, '--digest', made.digest)).toMatchObject({

@@ -182,6 +182,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     subnetIsFull: ['network/subnet-size'],
     endpointOfInjectedServer: ['network/delegated-subnet-is-used'],
     linkedTwice: ['across/private-dns-link', 'across/zone-of-network'],
+    overlappingZones: ['across/zone-of-network'],
   }),
   ...all('Networks', built, 'securityRuleConflict subnetDelegated privateLinkNotFound invalidGroupId'),
   // An adopted network or zone may be absent.
@@ -193,7 +194,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     nameTaken: ['across/key-vault-name'],
     hardwareKeyNeedsPremium: ['encryption/hardware-key'],
   }),
-  ...all('Key Vault', deployed, 'nameInDeletedState retentionImmutable'),
+  ...all('Key Vault', deployed, 'nameInDeletedState recoveredElsewhere retentionImmutable'),
   ...all('Key Vault', built, 'purgeProtectionIrreversible'),
   ...all('Key Vault', operation, 'deletedVaultNotFound purgeProtected'),
   ...all(
@@ -211,7 +212,8 @@ export const answers: Readonly<Record<string, Answer>> = {
     'Monitoring and cost',
     built,
     'diagnosticsNotSupported categoryNotSupported alertScopeNotFound actionGroupNotFound metricNotFound ' +
-      'aggregationNotSupported budgetStartOutOfRange budgetStartNotFirstOfMonth',
+      'aggregationNotSupported budgetStartOutOfRange budgetStartNotFirstOfMonth logMutedAndResolved ' +
+      'logMutedTooShortly logWindowTooShort',
   ),
   ...all('Monitoring and cost', deployed, 'workspaceNotFound sinkAlreadyUsed'),
   ...all('Monitoring and cost', operation, 'metricConfigurationNotFound readAggregationNotSupported'),
@@ -219,7 +221,7 @@ export const answers: Readonly<Record<string, Answer>> = {
   ...all(
     'Long-term backup',
     built,
-    'redundancyNotOffered dataSourceNotFound policyNotFound missingPermissions',
+    'redundancyNotOffered dataSourceNotFound policyNotFound missingPermissions vaultInAnotherRegion',
   ),
   ...all('Long-term backup', built, 'policyInUse'),
   ...all('Long-term backup', deployed, 'vaultProtectsInstances'),

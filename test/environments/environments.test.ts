@@ -38,7 +38,7 @@ describe('the environments', () => {
 
   it('are one file each, listed in list.ts', () => {
     const others =
-      'catalogue collection duration index list naming page parameters problems project ranges resolved rule settings shape traits';
+      'accepted catalogue collection duration index list naming page parameters problems project ranges resolved rule settings shape traits';
     const files = readdirSync('environments').filter((file) => file.endsWith('.ts'));
     expect(files.map((file) => file.replace(/\.ts$/, '')).sort()).toEqual(
       [...own.names, ...others.split(' ')].sort(),

@@ -108,6 +108,19 @@ describe('a PostgreSQL behind a server', () => {
     expect((await set('main', 'work_mem', '5000')).body.status).toBe('Succeeded');
   });
 
+  it("gets a login for each Entra administrator, with an administrator's rights", async () => {
+    await client.done('PUT', `${path('main')}/administrators/c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d01`, {
+      properties: { principalName: 'second-group', principalType: 'Group', tenantId: azure.tenantId },
+    });
+    expect(
+      await ask(
+        'main',
+        `SELECT rolcanlogin, rolcreaterole, rolsuper, pg_has_role(rolname, 'azure_pg_admin', 'member') AS admin
+           FROM pg_roles WHERE rolname = 'second-group'`,
+      ),
+    ).toEqual([{ rolcanlogin: true, rolcreaterole: true, rolsuper: false, admin: true }]);
+  });
+
   it('creates databases, and extensions only while azure.extensions names them', async () => {
     await client.done('PUT', `${path('main')}/databases/llama`, {});
     const create = () => ask('main', 'CREATE EXTENSION pg_trgm', 'llama');
@@ -120,19 +133,6 @@ describe('a PostgreSQL behind a server', () => {
     await client.done('PUT', `${path('main')}/databases/passing`, {});
     await client.done('DELETE', `${path('main')}/databases/passing`);
     await expect(ask('main', 'SELECT 1', 'passing')).rejects.toThrow('does not exist');
-  });
-
-  it("gets a login for each Entra administrator, with an administrator's rights", async () => {
-    await client.done('PUT', `${path('main')}/administrators/c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d01`, {
-      properties: { principalName: 'second-group', principalType: 'Group', tenantId: azure.tenantId },
-    });
-    expect(
-      await ask(
-        'main',
-        `SELECT rolcanlogin, rolcreaterole, rolsuper, pg_has_role(rolname, 'azure_pg_admin', 'member') AS admin
-           FROM pg_roles WHERE rolname = 'second-group'`,
-      ),
-    ).toEqual([{ rolcanlogin: true, rolcreaterole: true, rolsuper: false, admin: true }]);
   });
 
   it('is down while the server is stopped, and crashes in a failover without losing a commit', async () => {
