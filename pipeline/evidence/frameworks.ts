@@ -9,7 +9,8 @@ export interface Framework {
   readonly checked: string;
 }
 
-const prowler = 'compared in part with the mapping data of prowler (2026-08-21), not with the document itself';
+const prowler =
+  'compared in part with the mapping data of prowler (2026-08-21), not with the document itself';
 
 export const frameworks = {
   'cis-database': {

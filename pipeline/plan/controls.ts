@@ -27,9 +27,15 @@ export function withControls(facts: PlanFacts, verdicts: readonly Verdict[]): re
       failedPlaces(expectation, before, after, changed).map((failed) => ({ control, ...failed })),
     ),
   );
+  const byAddress = new Map<string, Verdict[]>();
+  for (const verdict of verdicts) {
+    const others = byAddress.get(verdict.address);
+    if (others) others.push(verdict);
+    else byAddress.set(verdict.address, [verdict]);
+  }
   const names = new Map<Verdict, Set<string>>();
   for (const { control, ...failed } of failures) {
-    const own = verdicts.filter((verdict) => concerns(verdict, failed));
+    const own = (byAddress.get(failed.address) ?? []).filter((verdict) => concerns(verdict, failed));
     // Of several verdicts about one attribute, such as a lost standby and its cost, the one about the control.
     const verdict = own.find(({ impact }) => lessened.includes(impact)) ?? own[0];
     if (verdict) names.set(verdict, (names.get(verdict) ?? new Set()).add(nameOf(control)));
@@ -42,9 +48,8 @@ export function withControls(facts: PlanFacts, verdicts: readonly Verdict[]): re
 
 const lessened: readonly Impact[] = ['data-loss', 'security-weakened', 'recovery-weakened'];
 
-const concerns = (verdict: Verdict, { address, attribute }: Failed) =>
-  address === verdict.address &&
-  (verdict.attribute === undefined || attribute === '' || isWithin(verdict.attribute, attribute));
+const concerns = (verdict: Verdict, { attribute }: Failed) =>
+  verdict.attribute === undefined || attribute === '' || isWithin(verdict.attribute, attribute);
 
 const nameOf = ({ id, title }: Control) => `${id} ${title}`;
 

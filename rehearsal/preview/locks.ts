@@ -18,6 +18,7 @@ export interface HeldLock extends Moment {
 }
 
 interface Row {
+  /** Of the session; workers of a parallel statement hold locks for it. */
   readonly pid: number;
   readonly transaction: string;
   readonly on: string;
@@ -36,7 +37,7 @@ const modes = [
 ];
 
 const query = `
-  SELECT l.pid, a.xact_start::text AS transaction, n.nspname || '.' || c.relname AS on,
+  SELECT coalesce(a.leader_pid, l.pid) AS pid, a.xact_start::text AS transaction, n.nspname || '.' || c.relname AS on,
          c.oid <> l.relation AS partition, l.mode,
          (SELECT count(*)::int FROM pg_catalog.pg_stat_activity AS w
            WHERE w.wait_event_type = 'Lock' AND l.pid = ANY (pg_catalog.pg_blocking_pids(w.pid))) AS waiting

@@ -135,11 +135,11 @@ export async function fill(
 
 /** `INSERT … SELECT` of one row per number. A value that two samples do not share must differ in each row. */
 function manyOf({ name, columns, checks }: Table): string {
-  // A mark such as encrypted promises something about other columns.
-  const unmarked = columns.flatMap((one) => (one.type === 'boolean' ? [[one.name, 'false'] as const] : []));
-  const [one, other] = [1, 2].map(() =>
-    sampleRow(fillable(columns), checks, tenant, Object.fromEntries(unmarked)),
-  );
+  // A mark such as encrypted promises something about other columns, also by its default.
+  const marks = columns.filter(({ type }) => type === 'boolean');
+  const filled = [...fillable(columns).filter((column) => !marks.includes(column)), ...marks];
+  const unmarked = Object.fromEntries(marks.map((mark) => [mark.name, 'false']));
+  const [one, other] = [1, 2].map(() => sampleRow(filled, checks, tenant, unmarked));
   const values = Object.entries(one ?? {}).map(([column, value]) => {
     const type = columns.find((each) => each.name === column)?.type ?? '';
     return value === other?.[column] ? value : differing(type);

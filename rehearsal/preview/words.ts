@@ -10,7 +10,7 @@ export const fidelity =
 export function headline(preview: Preview): string {
   const { environment, base, outcome, refusal, clients } = preview;
   const change = `${environment}: the change since ${base.ref}`;
-  if (refusal?.changes === 0) return `${change} is refused before anything changes.`;
+  if (refusal && refusal.phase !== 'apply') return `${change} is refused before anything changes.`;
   if (refusal)
     return `${change} fails in the ${refusal.phase}, after ${counted(refusal.changes, 'change')} in Azure.`;
   if (outcome === 'unchanged') return `${change} changes nothing.`;
