@@ -23,7 +23,7 @@ export interface Moment {
 }
 
 /** From the first failure of a connection until the next statement that succeeds. */
-export interface Interruption extends Moment {
+export interface Outage extends Moment {
   /** The failure that began it. */
   readonly kind: string;
   /** Whether the client could work again while the preview watched. */
@@ -40,7 +40,7 @@ export interface ClientReport {
   readonly name: string;
   readonly host: string;
   readonly statements: number;
-  readonly interruptions: readonly Interruption[];
+  readonly outages: readonly Outage[];
   /** Failures of statements that an open connection received, by kind. */
   readonly refused: Readonly<Record<string, number>>;
   /** Attempts to connect that failed, by kind: the longer an interruption, the more. */
@@ -57,7 +57,7 @@ export interface ClientOptions {
 
 export class WatchingClient {
   readonly #options: ClientOptions;
-  readonly #interruptions: Interruption[] = [];
+  readonly #outages: Outage[] = [];
   readonly #refused = new Map<string, number>();
   readonly #connecting = new Map<string, number>();
   readonly #waits: Wait[] = [];
@@ -84,13 +84,13 @@ export class WatchingClient {
   async stop(): Promise<ClientReport> {
     this.#isStopped = true;
     await this.#running;
-    if (this.#open) this.#interruptions.push({ ...this.#open, endedAt: Date.now(), isOver: false });
+    if (this.#open) this.#outages.push({ ...this.#open, endedAt: Date.now(), isOver: false });
     const { name, host } = this.#options;
     return {
       name,
       host,
       statements: this.#statements,
-      interruptions: this.#interruptions,
+      outages: this.#outages,
       refused: Object.fromEntries(this.#refused),
       connecting: Object.fromEntries(this.#connecting),
       waits: this.#waits,
@@ -158,7 +158,7 @@ export class WatchingClient {
   }
 
   #resume(at: number): void {
-    if (this.#open) this.#interruptions.push({ ...this.#open, endedAt: at, isOver: true });
+    if (this.#open) this.#outages.push({ ...this.#open, endedAt: at, isOver: true });
     this.#open = undefined;
   }
 }

@@ -204,13 +204,13 @@ function millisecondsIn(text: string): number {
   return Number(minutes) * 60_000 + Number(seconds) * 1000 + Number(milliseconds);
 }
 
-/** The timeline of the change alone, with the interruptions and waits of the clients and the locks of migrations. */
+/** The timeline of the change alone, with the outages and waits of the clients and the locks of migrations. */
 function withClients(timeline: Timeline, seen: Seen): Timeline {
   const { startedAt, endedAt, clients, locks, happened } = seen;
   const within = (one: Pick<Moment, 'startedAt'>) => one.startedAt >= startedAt && one.startedAt <= endedAt;
   const group = 'Clients';
-  const outages = clients.flatMap(({ name, interruptions }) =>
-    interruptions.map((one) => ({
+  const outages = clients.flatMap(({ name, outages }) =>
+    outages.map((one) => ({
       ...({
         group,
         lane: name,

@@ -14,7 +14,7 @@ export function headline(preview: Preview): string {
   if (refusal)
     return `${change} fails in the ${refusal.phase}, after ${counted(refusal.changes, 'change')} in Azure.`;
   if (outcome === 'unchanged') return `${change} changes nothing.`;
-  const interrupted = clients.reduce((sum, { interruptions }) => sum + interruptions.length, 0);
+  const interrupted = clients.reduce((sum, { outages }) => sum + outages.length, 0);
   const words =
     interrupted === 0 ? 'clients were not interrupted' : `clients were interrupted ${times(interrupted)}`;
   return `${change} deploys, and ${words}.`;
@@ -41,22 +41,16 @@ export function serverWords({ restarts, failovers, others }: ServerReport): stri
 }
 
 /** One line about a client, and one per kind of refusal. */
-export function clientLines({
-  interruptions,
-  refused,
-  connecting,
-  statements,
-  waits,
-}: ClientReport): string[] {
+export function clientLines({ outages, refused, connecting, statements, waits }: ClientReport): string[] {
   const list = (counts: Readonly<Record<string, number>>) =>
     Object.entries(counts).map(([kind, count]) => `${kind} × ${count}`);
   const longest = Math.max(0, ...waits.map(({ startedAt, endedAt }) => endedAt - startedAt));
-  const spans = interruptions.map(
+  const spans = outages.map(
     ({ startedAt, endedAt, kind, isOver }) =>
       `${duration(endedAt - startedAt)} by ${kind}${isOver ? '' : ', until the end'}`,
   );
   return [
-    `${counted(statements, 'statement')} succeeded; interrupted ${interruptions.length === 0 ? 'never' : `${times(interruptions.length)} (${spans.join('; ')})`}`,
+    `${counted(statements, 'statement')} succeeded; interrupted ${outages.length === 0 ? 'never' : `${times(outages.length)} (${spans.join('; ')})`}`,
     ...(Object.keys(refused).length > 0 ? [`refused statements: ${list(refused).join(', ')}`] : []),
     ...(Object.keys(connecting).length > 0
       ? [`refused connections, one attempt each 50 ms: ${list(connecting).join(', ')}`]

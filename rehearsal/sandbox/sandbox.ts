@@ -289,7 +289,8 @@ export class Sandbox {
   /** Runs `llama-db` on this sandbox, as an operator does. */
   async command(...parameters: string[]): Promise<Ended> {
     const { root } = this.project;
-    const run = await runProgram(process.execPath, [program, ...parameters], {
+    const own = this.#sources ? path.join(root, 'commands/llama-db.mjs') : program;
+    const run = await runProgram(process.execPath, [own, ...parameters], {
       cwd: root,
       environment: { ...this.variables, CDKTF_OUTDIR: path.join(root, 'cdktf.out') },
       ...this.#stops({}),

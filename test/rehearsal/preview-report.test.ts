@@ -30,7 +30,7 @@ const seen: Seen = {
   clients: [
     {
       ...{ name: 'writer', host: 'one', statements: 10, refused: {}, connecting: {} },
-      interruptions: [],
+      outages: [],
       waits: [
         { startedAt: 3200, endedAt: 3800, statement: 'write llama.t' },
         { startedAt: 8000, endedAt: 8400, statement: 'write llama.t' },

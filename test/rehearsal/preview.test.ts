@@ -64,7 +64,7 @@ describe('a preview', { timeout: 900_000 }, () => {
     });
     expect(result).toMatchObject({ outcome: 'deployed', secondPlan: [], verification: { appeared: {} } });
     expect(restarts(result)).toBe(1);
-    expect(writer.interruptions).toMatchObject([{ isOver: true }]);
+    expect(writer.outages).toMatchObject([{ isOver: true }]);
     expect(Object.keys(writer.refused)).toHaveLength(1);
     expect(status).toBe(0);
   });
@@ -78,7 +78,7 @@ describe('a preview', { timeout: 900_000 }, () => {
       },
     });
     expect(result).toMatchObject({ outcome: 'deployed', secondPlan: [], servers: [] });
-    expect(writer).toMatchObject({ interruptions: [], refused: {} });
+    expect(writer).toMatchObject({ outages: [], refused: {} });
     expect(status).toBe(0);
   });
 
@@ -92,7 +92,7 @@ describe('a preview', { timeout: 900_000 }, () => {
     });
     expect(result).toMatchObject({ outcome: 'deployed', secondPlan: [] });
     expect(restarts(result)).toBeGreaterThan(0);
-    expect(writer.interruptions).toHaveLength(restarts(result));
+    expect(writer.outages).toHaveLength(restarts(result));
   });
 
   it('reports how long a migration held ACCESS EXCLUSIVE on a filled table, and who waited', async ({
@@ -116,7 +116,7 @@ describe('a preview', { timeout: 900_000 }, () => {
     expect(held?.milliseconds).toBeGreaterThan(100);
     expect(held?.waiting).toBeGreaterThan(0);
     expect(writer.waits.length).toBeGreaterThan(0);
-    expect(writer.interruptions).toEqual([]);
+    expect(writer.outages).toEqual([]);
   });
 
   it('counts the statements of the application that a migration refuses', async ({ skip }) => {
@@ -130,7 +130,7 @@ describe('a preview', { timeout: 900_000 }, () => {
       },
     });
     expect(Object.keys(writer.refused).join()).toContain('42703 undefined_column (read llama.model_metrics)');
-    expect(writer.interruptions).toEqual([]);
+    expect(writer.outages).toEqual([]);
   });
 
   it('shows that a replacement is refused before anything changes', async ({ skip }) => {
@@ -146,7 +146,7 @@ describe('a preview', { timeout: 900_000 }, () => {
     });
     expect(result).toMatchObject({ outcome: 'refused', refusal: { changes: 0 } });
     expect(result.refusal?.reason).toContain('prevent_destroy');
-    expect(writer).toMatchObject({ interruptions: [], refused: {} });
+    expect(writer).toMatchObject({ outages: [], refused: {} });
     expect(status).toBe(1);
   });
 

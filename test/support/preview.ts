@@ -17,7 +17,7 @@ export function previewOf(parts: Partial<Preview> = {}): Preview {
         name: 'writer',
         host: 'server-production.postgres.database.azure.com',
         statements: 812,
-        interruptions: [{ startedAt: 13_000, endedAt: 14_300, kind: '57P01 admin_shutdown', isOver: true }],
+        outages: [{ startedAt: 13_000, endedAt: 14_300, kind: '57P01 admin_shutdown', isOver: true }],
         refused: { '57P01 admin_shutdown': 1 },
         connecting: { '57P03 cannot_connect_now': 11, ECONNRESET: 6 },
         waits: [{ startedAt: 17_000, endedAt: 17_800, statement: 'write llama.storage_records' }],

@@ -119,7 +119,7 @@ through the environment's host names. It has no pool and no retries, so it sees 
 | part of the report | its source |
 |---|---|
 | restarts and failovers | events of the local Azure that PostgreSQL repeated |
-| interruptions | from the first failure of a connection until the next statement that succeeds |
+| outages | from the first failure of a connection until the next statement that succeeds |
 | refused statements | by SQLSTATE, with the table if the server stays up: the deployed application fails so |
 | locks of a migration | modes that block others, seen every 5 ms, on tables filled with \`--rows\` rows |
 | second plan | a plan after the change; it must be empty |
@@ -146,7 +146,7 @@ A migration that adds a column with a volatile default, and so rewrites its tabl
 ${previewOf('migration')}
 
 \`llama-db plan production --preview review/preview.md --post\` puts the section into the comment of the plan. \`preview.html\` has the
-timeline: operations, restarts, interruptions and locks on one axis.
+timeline: operations, restarts, outages and locks on one axis.
 
 ## Refusals and waivers
 
