@@ -7,7 +7,7 @@
 export const slowTypes = ['azurerm_monitor_metric_alert', 'azurerm_management_lock'] as const;
 
 export interface Changes {
-  /** Resource types to leave out. References to them in `depends_on` and outputs go too. @default - none */
+  /** Resource types to leave out. References to them in `depends_on`, outputs and checks go too. @default - none */
   readonly leftOut?: readonly string[];
   /** Resource types to keep; all others are left out. @default - all */
   readonly only?: readonly string[];
@@ -28,10 +28,13 @@ export function changeDocument(document: string, changes: Changes): string {
   if (imports.length > 0) stack.import = imports.map(([to, id]) => ({ to, id }));
   if (leftOut.length === 0) return JSON.stringify(stack, undefined, 2);
   const types = leftOut.join('|');
-  const outputs = Object.entries(stack.output ?? {}).filter(
-    ([, value]) => !new RegExp(`\\b(?:${types})\\.`).test(JSON.stringify(value)),
-  );
-  if (stack.output) stack.output = Object.fromEntries(outputs);
+  const gone = new RegExp(`\\b(?:${types})\\.`);
+  for (const block of ['output', 'check']) {
+    const kept = Object.entries(stack[block] ?? {}).filter(([, value]) => !gone.test(JSON.stringify(value)));
+    // Terraform refuses an empty object of checks.
+    if (kept.length > 0) stack[block] = Object.fromEntries(kept);
+    else delete stack[block];
+  }
   return JSON.stringify(withoutDependencies(stack, new RegExp(`^(?:${types})\\.`)), undefined, 2);
 }
 
