@@ -141,7 +141,7 @@ A static parameter in \`environments/development.ts\`, as the section of a comme
 
 ${previewOf('restart')}
 
-A migration that adds a column with a volatile default, and so rewrites its table:
+A migration that adds a column with a volatile default, and so rewrites its table. The schema manifest was not written anew:
 
 ${previewOf('migration')}
 
