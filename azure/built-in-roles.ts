@@ -57,6 +57,10 @@ export const builtInRoles = {
     ],
   },
   Reader: { id: 'acdd72a7-3385-48ef-bd42-f606fba81ae7', actions: ['*/read'] },
+  'Monitoring Reader': {
+    id: '43d0d8ad-25c7-4714-9337-8ba259a9fe05',
+    actions: ['*/read', 'Microsoft.OperationalInsights/workspaces/search/action', 'Microsoft.Support/*'],
+  },
   'Storage Blob Data Reader': {
     id: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1',
     actions: [`${containers}/read`, delegationKey],
@@ -122,3 +126,22 @@ export const builtInRoles = {
 } as const satisfies Readonly<Record<string, BuiltInRole>>;
 
 export type BuiltInRoleName = keyof typeof builtInRoles;
+
+/**
+ * Roles whose holders an action group can write to.
+ * https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups#email-azure-resource-manager
+ */
+export const alertRoles = [
+  'Owner',
+  'Contributor',
+  'Reader',
+  'Monitoring Reader',
+] as const satisfies readonly BuiltInRoleName[];
+export type AlertRole = (typeof alertRoles)[number];
+
+/** Roles that settings can give on a server. They only read: a pipeline that could give more could take it itself. */
+export const serverAccessRoles = [
+  'Reader',
+  'Monitoring Reader',
+] as const satisfies readonly BuiltInRoleName[];
+export type ServerAccessRole = (typeof serverAccessRoles)[number];

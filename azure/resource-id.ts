@@ -74,3 +74,8 @@ export function canonicalIdentityId(id: string): string {
 export function canonicalKeyId(id: string): string {
   return id.replace(/^https:\/\/[^/]+\/keys\//i, (start) => start.toLowerCase());
 }
+
+/** Id of a resource in a group, of a type without a parent. */
+export function resourceIdOf(subscription: string, group: string, type: string, name: string): string {
+  return `/subscriptions/${subscription}/resourceGroups/${group}/providers/${type}/${name}`;
+}

@@ -4,6 +4,7 @@
  * Source: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
  */
 import { createHash } from 'node:crypto';
+import { stableGuid } from './guid.ts';
 import type { ResourceTypeName } from './resource-types.ts';
 
 export const namingSource =
@@ -95,6 +96,9 @@ export const derivedNames = {
   weeklyPolicy: (server: string, terms: string) => limited(150, `${server}-weekly-${digestOf(terms)}`),
   /** @param watched name of the server or vault */
   alert: (watched: string, rule: string) => limited(260, `${watched}-${rule}`),
+  /** The name of a role assignment is a GUID. */
+  serverAccess: (server: string, objectId: string, role: string) =>
+    stableGuid('server access', server, objectId.toLowerCase(), role),
   peering: (location: string) => limited(80, `to-${location}`),
   /** Zone of injected servers. Azure's table of names limits the whole name, and DNS each label. */
   injectedZone: (server: string) => `${limited(63 - injectedZone.length, server)}${injectedZone}`,

@@ -1,8 +1,9 @@
 /**
- * Compute sizes of the Flexible Server, as azurerm 4.55 accepts them.
+ * Compute sizes of the Flexible Server, as azurerm accepts them, each with the first version that does.
  *
  * Grammar: internal/services/postgres/validate/flexible_server_sku_name.go of
- * https://github.com/hashicorp/terraform-provider-azurerm/tree/v4.55.0 (no v6 and no confidential sizes yet).
+ * https://github.com/hashicorp/terraform-provider-azurerm/tree/v4.55.0, v4.70.0
+ * (confidential sizes: DC and EC) and v4.79.0 (v6), the same in v5.2.0.
  * Memory and default connections: https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits
  */
 import type { Tier } from './vocabulary.ts';
@@ -25,6 +26,8 @@ export interface Sku {
    * parameter set (https://learn.microsoft.com/azure/postgresql/configure-maintain/concepts-limits).
    */
   readonly maxConnectionsDefault: number;
+  /** First version of azurerm that accepts it. @default - 4.55.0 or earlier */
+  readonly from?: string;
 }
 
 /** Slots of `max_connections` for Azure's own roles: `reserved_connections` 5, `superuser_reserved_connections` 10. */
@@ -44,12 +47,14 @@ const burstableMemoryGb: Readonly<Record<string, number>> = {
 interface Series {
   readonly tier: Tier;
   readonly prefix: 'GP' | 'MO';
-  readonly family: 'D' | 'E';
+  readonly family: 'D' | 'DC' | 'E' | 'EC';
   readonly suffix: string;
   readonly vCores: readonly number[];
   readonly memoryPerVCore: number;
   /** Memory of the sizes that deviate from `memoryPerVCore`, by vCores. */
   readonly memoryGb?: Readonly<Record<number, number>>;
+  /** First version of azurerm that accepts it. @default - 4.55.0 or earlier */
+  readonly from?: string;
 }
 
 const series: readonly Series[] = [
@@ -88,7 +93,23 @@ const series: readonly Series[] = [
       memoryGb,
     }),
   ),
+  ...newer('GP', 'D', '4.79.0', ['ds_v6'], [2, 4, 8, 16, 32, 48, 64, 96]),
+  ...newer('MO', 'E', '4.79.0', ['ds_v6'], [2, 4, 8, 16, 32, 48, 64, 96]),
+  ...newer('GP', 'DC', '4.70.0', ['ads_v5'], [2, 4, 8, 16, 32, 48, 64, 96]),
+  ...newer('MO', 'EC', '4.70.0', ['ads_v5', 'as_v5'], [2, 4, 8, 16, 20, 32, 48, 64, 96]),
 ];
+
+function newer(
+  prefix: Series['prefix'],
+  family: Series['family'],
+  from: string,
+  suffixes: readonly string[],
+  vCores: readonly number[],
+): Series[] {
+  const [tier, memoryPerVCore] =
+    prefix === 'GP' ? (['GeneralPurpose', 4] as const) : (['MemoryOptimized', 8] as const);
+  return suffixes.map((suffix) => ({ tier, prefix, family, suffix, vCores, memoryPerVCore, from }));
+}
 
 /** `max_connections` of a new server, by the memory from which it applies (table of Azure's limits page). */
 const connectionsFromMemoryGb: readonly (readonly [memoryGb: number, connections: number])[] = [
@@ -105,7 +126,7 @@ export function defaultMaxConnections(memoryGb: number): number {
   return connectionsFromMemoryGb.findLast(([from]) => memoryGb >= from)?.[1] ?? 0;
 }
 
-function sku(prefix: string, tier: Tier, size: string, vCores: number, memoryGb: number): Sku {
+function sku(prefix: string, tier: Tier, size: string, vCores: number, memoryGb: number, from?: string): Sku {
   return {
     name: `${prefix}_Standard_${size}`,
     tier,
@@ -113,6 +134,7 @@ function sku(prefix: string, tier: Tier, size: string, vCores: number, memoryGb:
     vCores,
     memoryGb,
     maxConnectionsDefault: defaultMaxConnections(memoryGb),
+    ...(from !== undefined && { from }),
   };
 }
 
@@ -129,6 +151,7 @@ export const skus: readonly Sku[] = [
         `${one.family}${vCores}${one.suffix}`,
         vCores,
         one.memoryGb?.[vCores] ?? vCores * one.memoryPerVCore,
+        one.from,
       ),
     ),
   ),
@@ -136,7 +159,7 @@ export const skus: readonly Sku[] = [
 
 const byName = new Map(skus.map((one) => [one.name, one]));
 
-/** The size by its name (`GP_Standard_D4s_v3`). Undefined if azurerm 4.55 refuses the name. */
+/** The size by its name (`GP_Standard_D4s_v3`). Undefined if every azurerm refuses the name. */
 export function parseSku(name: string): Sku | undefined {
   return byName.get(name);
 }

@@ -1,26 +1,20 @@
 /** Rights of the two identities of a pipeline: one plans, the other applies. */
-import { createHash } from 'node:crypto';
-import { builtInRoles } from '../azure/built-in-roles.ts';
+import { builtInRoles, serverAccessRoles } from '../azure/built-in-roles.ts';
+import { stableGuid } from '../azure/guid.ts';
 import { apiVersionOf, deployActions } from '../azure/resource-types.ts';
 
 export type Purpose = 'plan' | 'deploy';
 
-/** A GUID that is the same for the same name at every run, as the name of a role or an assignment must be. */
-export function stableGuid(...parts: readonly string[]): string {
-  const hex = createHash('sha256').update(parts.join('\n')).digest('hex');
-  const variant = ((Number.parseInt(hex[16] ?? '0', 16) & 0x3) | 0x8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
-}
-
 /**
- * The roles that a stack assigns (constructs/key-vault-key.ts, constructs/long-term-backup.ts). Without this condition
+ * The roles that a stack assigns (constructs/key-vault-key.ts, long-term-backup.ts, server-access.ts). Without this condition
  * the deploying identity could make itself an owner of the subscription.
  * https://learn.microsoft.com/azure/role-based-access-control/delegate-role-assignments-examples
  */
 const assignableRoles = [
   builtInRoles['Key Vault Crypto Service Encryption User'].id,
-  builtInRoles.Reader.id,
   builtInRoles['PostgreSQL Flexible Server Long Term Retention Backup Role'].id,
+  // Reader, which the backup vault needs as well, and others that only read.
+  ...serverAccessRoles.map((role) => builtInRoles[role].id),
 ];
 export const onlyTheStacksRoles = [
   ['write', '@Request'],

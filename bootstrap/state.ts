@@ -1,9 +1,10 @@
 /** The group of an environment's state: the storage container, the pipeline's identities, their rights on the state. */
 import { builtInRoles } from '../azure/built-in-roles.ts';
+import { stableGuid } from '../azure/guid.ts';
 import { redundancyOf } from '../azure/regions.ts';
 import { apiVersionOf, type ResourceTypeName } from '../azure/resource-types.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
-import { type Purpose, pipelineName, stableGuid } from './roles.ts';
+import { type Purpose, pipelineName } from './roles.ts';
 
 export type RemoteState = Extract<ResolvedEnvironment['state'], { backend: 'azurerm' }>;
 

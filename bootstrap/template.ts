@@ -4,6 +4,7 @@
  * run changes nothing.
  */
 import { builtInRoles } from '../azure/built-in-roles.ts';
+import { stableGuid } from '../azure/guid.ts';
 import { apiVersionOf, namespaces } from '../azure/resource-types.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import type { Federation } from './federation.ts';
@@ -13,7 +14,6 @@ import {
   type PipelineOwner,
   pipelineName,
   roleDefinition,
-  stableGuid,
 } from './roles.ts';
 import { type Identity, identityType, principalOf, type RemoteState, stateGroup } from './state.ts';
 

@@ -1,14 +1,15 @@
 import { DataAzurermLogAnalyticsWorkspace } from '@cdktf/provider-azurerm/lib/data-azurerm-log-analytics-workspace/index.js';
 import { LogAnalyticsWorkspace } from '@cdktf/provider-azurerm/lib/log-analytics-workspace/index.js';
-import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { resourceIdOf } from '../azure/resource-id.ts';
 import { expression } from './expression.ts';
+
+const type = 'Microsoft.OperationalInsights/workspaces';
 
 /** A workspace that diagnostic settings send to, created here or adopted. */
 export interface ILogAnalytics {
   /** Azure resource id. */
   readonly id: string;
-  readonly resource: ITerraformDependable;
 }
 
 export interface LogAnalyticsProps {
@@ -42,7 +43,6 @@ export interface LogAnalyticsProps {
  */
 export class LogAnalytics extends Construct implements ILogAnalytics {
   readonly id: string;
-  readonly resource: ITerraformDependable;
 
   constructor(scope: Construct, id: string, props: LogAnalyticsProps) {
     super(scope, id);
@@ -59,7 +59,6 @@ export class LogAnalytics extends Construct implements ILogAnalytics {
       ...(props.tags ? { tags: props.tags } : {}),
     });
     this.id = workspace.id;
-    this.resource = workspace;
   }
 }
 
@@ -71,6 +70,8 @@ export interface AdoptedLogAnalyticsProps {
    * @default - no minimum
    */
   readonly minimumRetentionDays?: number;
+  /** Of a workspace that is then not read. @default - the subscription of the deployment */
+  readonly subscriptionId?: string | undefined;
 }
 
 /**
@@ -79,10 +80,14 @@ export interface AdoptedLogAnalyticsProps {
  */
 export class AdoptedLogAnalytics extends Construct implements ILogAnalytics {
   readonly id: string;
-  readonly resource: ITerraformDependable;
 
   constructor(scope: Construct, id: string, props: AdoptedLogAnalyticsProps) {
     super(scope, id);
+    if (props.subscriptionId) {
+      const { subscriptionId, resourceGroupName, name } = props;
+      this.id = resourceIdOf(subscriptionId, resourceGroupName, type, name);
+      return;
+    }
     const days = props.minimumRetentionDays;
     const workspace = new DataAzurermLogAnalyticsWorkspace(this, 'Default', {
       name: props.name,
@@ -103,6 +108,5 @@ export class AdoptedLogAnalytics extends Construct implements ILogAnalytics {
           }),
     });
     this.id = workspace.id;
-    this.resource = workspace;
   }
 }

@@ -43,6 +43,8 @@ const SOFT_DELETE_DAYS = 14;
 export class LongTermBackup extends Construct {
   /** Azure resource id of the vault. */
   readonly vaultId: string;
+  /** Azure resource id of the server's backup instance. */
+  readonly instanceId: string;
   /** Everything that is created on or under the server, as dependencies of its lock. */
   readonly resources: readonly ITerraformDependable[];
 
@@ -97,6 +99,7 @@ export class LongTermBackup extends Construct {
       dependsOn: [reader, operator, ...(props.after ?? [])],
     });
     this.vaultId = vault.id;
+    this.instanceId = instance.id;
     this.resources = [vault, policy, reader, operator, instance];
   }
 }

@@ -3,16 +3,21 @@ import { PrivateDnsZone as AzurermPrivateDnsZone } from '@cdktf/provider-azurerm
 import { PrivateDnsZoneVirtualNetworkLink } from '@cdktf/provider-azurerm/lib/private-dns-zone-virtual-network-link/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { resourceIdOf } from '../azure/resource-id.ts';
 import type { VirtualNetwork } from './virtual-network.ts';
+
+const type = 'Microsoft.Network/privateDnsZones';
 
 export interface PrivateDnsZoneProps {
   readonly name: string;
   readonly resourceGroupName: string;
   /** Refer to a zone that exists already. @default false - created here */
   readonly existing?: boolean;
+  /** Of an existing zone, which is then not read. @default - the subscription of the deployment */
+  readonly subscriptionId?: string | undefined;
   /**
    * Networks whose clients resolve names in the zone. If a network and the zone are both adopted, their owners link
-   * them: Azure accepts one link per pair, regardless of its name.
+   * them: Azure accepts one link per pair, regardless of its name. The owners of a zone in another subscription link all.
    */
   readonly networks: readonly VirtualNetwork[];
   /** Tags of a created zone; an adopted one keeps its own. @default - none */
@@ -30,13 +35,15 @@ export class PrivateDnsZone extends Construct {
     super(scope, id);
     const { name, resourceGroupName } = props;
     const tags = props.tags && { tags: props.tags };
-    const zone = props.existing
-      ? new DataAzurermPrivateDnsZone(this, 'Default', { name, resourceGroupName })
-      : new AzurermPrivateDnsZone(this, 'Default', { name, resourceGroupName, ...tags });
+    const zone = props.subscriptionId
+      ? { name, id: resourceIdOf(props.subscriptionId, resourceGroupName, type, name) }
+      : props.existing
+        ? new DataAzurermPrivateDnsZone(this, 'Default', { name, resourceGroupName })
+        : new AzurermPrivateDnsZone(this, 'Default', { name, resourceGroupName, ...tags });
     this.id = zone.id;
     this.name = zone.name;
     this.links = props.networks
-      .filter((network) => network.created || !props.existing)
+      .filter((network) => !props.subscriptionId && (network.created || !props.existing))
       .map(
         (network) =>
           new PrivateDnsZoneVirtualNetworkLink(this, `link-${network.location}`, {

@@ -3,20 +3,20 @@ import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { derivedNames } from '../azure/resource-names.ts';
 import type { PrivateDnsZone } from './private-dns-zone.ts';
-import type { Subnet } from './subnet.ts';
+import type { ISubnet } from './subnet.ts';
 
 export interface PrivateEndpointProps {
   /** 2-64 characters. The names of the network interface and the connection start with it. */
   readonly name: string;
   readonly resourceGroupName: string;
   readonly location: string;
-  readonly subnet: Subnet;
+  readonly subnet: ISubnet;
   /** Resource that is reached through the endpoint. */
   readonly targetId: string;
   /** `postgresqlServer` or `vault`. */
   readonly subresource: 'postgresqlServer' | 'vault';
-  /** Zone that gets the target's address. */
-  readonly zone: PrivateDnsZone;
+  /** Zone that gets the target's address. @default - an Azure Policy registers it, and the stack leaves it alone */
+  readonly zone?: PrivateDnsZone | undefined;
   /** Resources that must be finished before. @default - those that the arguments refer to */
   readonly after?: readonly ITerraformDependable[];
   /** @default - none */
@@ -46,8 +46,10 @@ export class PrivateEndpoint extends Construct {
         subresourceNames: [props.subresource],
         isManualConnection: false,
       },
-      privateDnsZoneGroup: { name: 'default', privateDnsZoneIds: [props.zone.id] },
-      dependsOn: [props.subnet.ready, ...props.zone.links, ...(props.after ?? [])],
+      ...(props.zone
+        ? { privateDnsZoneGroup: { name: 'default', privateDnsZoneIds: [props.zone.id] } }
+        : { lifecycle: { ignoreChanges: ['private_dns_zone_group'] } }),
+      dependsOn: [...props.subnet.ready, ...(props.zone?.links ?? []), ...(props.after ?? [])],
       ...(props.tags && { tags: props.tags }),
     });
   }

@@ -1,9 +1,17 @@
+import { DataAzurermSubnet } from '@cdktf/provider-azurerm/lib/data-azurerm-subnet/index.js';
 import { Subnet as AzurermSubnet } from '@cdktf/provider-azurerm/lib/subnet/index.js';
 import { SubnetNetworkSecurityGroupAssociation } from '@cdktf/provider-azurerm/lib/subnet-network-security-group-association/index.js';
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
+import { expression } from './expression.ts';
 import { NetworkSecurityGroup } from './network-security-group.ts';
 import type { VirtualNetwork } from './virtual-network.ts';
+
+export interface ISubnet {
+  readonly id: string;
+  /** Dependencies of every resource in the subnet: the security rules are then in force. */
+  readonly ready: readonly ITerraformDependable[];
+}
 
 export interface SubnetProps {
   readonly name: string;
@@ -21,10 +29,9 @@ export interface SubnetProps {
 }
 
 /** A subnet with its security group. */
-export class Subnet extends Construct {
+export class Subnet extends Construct implements ISubnet {
   readonly id: string;
-  /** Dependency of every resource in the subnet: the security rules are then in force. */
-  readonly ready: ITerraformDependable;
+  readonly ready: readonly ITerraformDependable[];
 
   constructor(scope: Construct, id: string, props: SubnetProps) {
     super(scope, id);
@@ -44,10 +51,48 @@ export class Subnet extends Construct {
       ...(props.tags && { tags: props.tags }),
     });
     this.id = subnet.id;
-    this.ready = new SubnetNetworkSecurityGroupAssociation(this, 'association', {
-      subnetId: subnet.id,
-      networkSecurityGroupId: rules.id,
+    this.ready = [
+      new SubnetNetworkSecurityGroupAssociation(this, 'association', {
+        subnetId: subnet.id,
+        networkSecurityGroupId: rules.id,
+      }),
+    ];
+  }
+}
+
+export interface AdoptedSubnetProps extends Pick<SubnetProps, 'name' | 'range' | 'network'> {}
+
+/**
+ * A subnet that the owner of an adopted network has made, with its security group, route table and delegation. The plan
+ * fails if its range is another than that of the settings, which the rules have checked. A subnet in another
+ * subscription is not read.
+ */
+export class AdoptedSubnet extends Construct implements ISubnet {
+  readonly id: string;
+  readonly ready: readonly ITerraformDependable[];
+
+  constructor(scope: Construct, id: string, { name, range, network }: AdoptedSubnetProps) {
+    super(scope, id);
+    if (network.elsewhere) {
+      this.id = `${network.id}/subnets/${name}`;
+      this.ready = [];
+      return;
+    }
+    const subnet = new DataAzurermSubnet(this, 'Default', {
+      name,
+      virtualNetworkName: network.name,
+      resourceGroupName: network.resourceGroupName,
+      lifecycle: {
+        postcondition: [
+          {
+            condition: expression(`contains(self.address_prefixes, ${JSON.stringify(range)})`),
+            errorMessage: `Subnet ${name} of ${network.name} does not have the range ${range} of the settings.`,
+          },
+        ],
+      },
     });
+    this.id = subnet.id;
+    this.ready = [subnet];
   }
 }
 

@@ -40,6 +40,15 @@ const expectedServer = z.object({
   backup: z.object({ retentionDays: z.number().int(), geoRedundant: z.boolean() }).optional(),
   /** Values as Azure spells them. */
   parameters,
+  /** Role assignments on the server, by their names. @default - not compared */
+  access: z.array(z.object({ name: z.string(), objectId: z.string(), roleId: z.string() })).optional(),
+  /** Second place of its logs. @default - the workspace only */
+  archive: z
+    .object({
+      storageAccountId: z.string().optional(),
+      eventHub: z.object({ authorizationRuleId: z.string(), name: z.string().optional() }).optional(),
+    })
+    .optional(),
 });
 
 /** The expected state of the deployment in Azure, derived from its settings. */
@@ -59,6 +68,8 @@ const expectedAzure = z.object({
   }),
   virtualEndpoint: z.string().optional(),
   alertsEnabled: z.boolean(),
+  /** Receivers of alerts by kind and name: `email on-call`. @default - at least one */
+  receivers: z.array(z.string()).optional(),
   deletionLock: z.enum(deletionLockModes),
 });
 
@@ -76,6 +87,8 @@ const surroundings = z.object({
   vaultId: z.string().optional(),
   /** Resource id of the field-encryption key. */
   keyId: z.string(),
+  /** Resource id of the weekly backup's instance. @default - there is none */
+  weeklyBackupId: z.string().optional(),
 });
 
 export type ExpectedServer = z.output<typeof expectedServer>;

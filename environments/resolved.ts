@@ -52,6 +52,10 @@ export interface ResolvedServer extends CandidateServer {
   readonly zones?: readonly string[];
   /** @default - keys managed by Azure */
   readonly customerManagedKey?: ServerKeys;
+  /** Who may read it in Azure. */
+  readonly access: ServerSettings['access'];
+  /** Second place of its logs, in its own region. @default - the workspace only */
+  readonly archive?: NonNullable<EnvironmentSettings['monitoring']['archive']>;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -92,6 +96,10 @@ export interface PrivateDnsZoneReference {
   readonly resourceGroup?: string;
   /** The zone exists already and is only referred to. */
   readonly existing: boolean;
+  /** Of an existing zone. @default - the environment's own */
+  readonly subscriptionId?: string | undefined;
+  /** An Azure Policy registers the endpoints: the stack has no zone. */
+  readonly byPolicy: boolean;
 }
 
 interface Networks<Regional extends RegionalNetwork> {
@@ -227,6 +235,8 @@ function resolveServer(settings: EnvironmentSettings, candidate: CandidateServer
   const replicationRole = acceptsWrites ? 'primary' : 'replica';
   const standby = acceptsWrites ? server.highAvailability : undefined;
   const zones = zonesOf(candidate, standby);
+  const { archive, recoveryArchive } = settings.monitoring;
+  const ownArchive = candidate.location === settings.location ? archive : recoveryArchive;
   const customerManagedKey = server.customerManagedKey && keysOf(server.customerManagedKey, role);
   return {
     ...candidate,
@@ -238,6 +248,8 @@ function resolveServer(settings: EnvironmentSettings, candidate: CandidateServer
     ...(acceptsWrites && { backup: server.backup }),
     ...(zones && { zones }),
     ...(customerManagedKey && { customerManagedKey }),
+    access: server.access,
+    ...(ownArchive && { archive: ownArchive }),
     tags: replica ? { ...tags, Role: acceptsWrites ? 'primary' : 'read-replica' } : tags,
   };
 }
@@ -335,6 +347,12 @@ function resolveInjectedRegion(
 }
 
 function resolveZone(zone: NetworkSettings['keyVaultZone'], name: string): PrivateDnsZoneReference {
-  const { existing, resourceGroup } = zone;
-  return { name: zone.name ?? name, existing, ...(resourceGroup !== undefined && { resourceGroup }) };
+  const { existing, resourceGroup, subscriptionId, byPolicy } = zone;
+  return {
+    name: zone.name ?? name,
+    existing,
+    subscriptionId,
+    byPolicy,
+    ...(resourceGroup !== undefined && { resourceGroup }),
+  };
 }

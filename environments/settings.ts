@@ -5,6 +5,7 @@
  * environment before it writes a file.
  */
 import { z } from 'zod';
+import { alertRoles, serverAccessRoles } from '../azure/built-in-roles.ts';
 import {
   deletionLockModes,
   highAvailabilityModes,
@@ -25,14 +26,35 @@ const adoptable = z.strictObject({
   resourceGroup: z.string().optional(),
 });
 
-const subnet = z.strictObject({ name: z.string(), range: z.string() });
+/** The same where the resource may be in another subscription of the tenant, a hub for example. */
+const shareable = adoptable.extend({
+  /**
+   * Subscription of an existing resource. The stack then refers to it by its id and does not read it, so that the
+   * deploying identity needs no role there but to use it. @default - the environment's own
+   */
+  subscriptionId: z.string().optional(),
+});
 
-const virtualNetwork = adoptable.extend({
+const subnet = z.strictObject({
+  name: z.string(),
+  range: z.string(),
+  /**
+   * Refer to a subnet of an adopted network. Its owner has made it, with security group, route table and delegation.
+   * @default false - the project creates it with a security group
+   */
+  existing: z.boolean().default(false),
+});
+
+const virtualNetwork = shareable.extend({
   /** CIDR ranges. Repeat those of an adopted network, so that the rules can check its subnets. */
   addressSpace: z.array(z.string()).min(1),
 });
 
-const privateDnsZone = adoptable.omit({ name: true }).extend({
+const privateDnsZone = shareable.omit({ name: true }).extend({
+  /**
+   * Leave zone, links and records to an Azure Policy that registers private endpoints. @default false
+   */
+  byPolicy: z.boolean().default(false),
   /** @default - the zone of this network mode (`endpointZones` in `resolved.ts`) */
   name: z.string().optional(),
 });
@@ -183,6 +205,15 @@ const server = z.strictObject({
     .default(['ddl', 'role']),
   /** Server parameters in addition to the project's own (`environments/parameters.ts`), in the parameter's own unit. */
   parameters: z.record(z.string(), parameterValue).default({}),
+  /**
+   * Who may read the servers and their metrics in Azure, which is not a login of the database. Bootstrap lets the
+   * deploying identity assign these roles only. @default - nobody beside those who have a role above the server
+   */
+  access: z
+    .array(
+      z.strictObject({ objectId: z.string(), type: z.enum(principalTypes), role: z.enum(serverAccessRoles) }),
+    )
+    .default([]),
   /** Record query texts, plans and waits. @default - true, except for Burstable, which has no query store */
   queryStore: z.boolean().optional(),
 });
@@ -217,11 +248,32 @@ const keyVault = adoptable.extend({
   }),
 });
 
-const logAnalytics = adoptable.extend({
+const logAnalytics = shareable.extend({
   /** Days, 30 to 730. */
   retentionDays: z.int(),
   /** Ingestion cap in GB per day. @default - no cap */
   dailyQuotaGb: z.number().optional(),
+});
+
+const telephone = z.strictObject({
+  name: z.string(),
+  /** Digits without `+`: '49'. */
+  countryCode: z.string(),
+  phoneNumber: z.string(),
+});
+
+/** A second place for logs and metrics, in the region of the resources that send them. At least one of the two. */
+const archive = z.strictObject({
+  /** Resource id of a storage account, in any subscription of the tenant. */
+  storageAccountId: z.string().optional(),
+  eventHub: z
+    .strictObject({
+      /** Resource id of a rule of the namespace with the rights Manage, Send and Listen. */
+      authorizationRuleId: z.string(),
+      /** @default - Azure makes one hub per category */
+      name: z.string().optional(),
+    })
+    .optional(),
 });
 
 const monitoring = z.strictObject({
@@ -230,7 +282,31 @@ const monitoring = z.strictObject({
     /** 1-12 characters: the sender's name in text messages. */
     shortName: z.string(),
     emails: z.array(z.strictObject({ name: z.string(), address: z.string() })),
+    /** Text messages. @default - none */
+    texts: z.array(telephone).default([]),
+    /** Calls with a spoken text. @default - none */
+    calls: z.array(telephone).default([]),
+    /**
+     * Addresses that get each alert as JSON. The state and the repository show them: without `application`, anyone who
+     * reads one can send to it. @default - none
+     */
+    webhooks: z
+      .array(
+        z.strictObject({
+          name: z.string(),
+          url: z.string(),
+          /** Object id of the Entra application that the receiver checks the sender's token for. @default - no token */
+          application: z.string().optional(),
+        }),
+      )
+      .default([]),
+    /** E-mail to everyone who has a role on the subscription. @default - none */
+    roles: z.array(z.strictObject({ name: z.string(), role: z.enum(alertRoles) })).default([]),
   }),
+  /** Logs and metrics in a second place, beside the workspace. @default - the workspace only */
+  archive: archive.optional(),
+  /** The same for a replica in the recovery region. @default - its workspace only */
+  recoveryArchive: archive.optional(),
   /** Whether the alerts are evaluated. @default true */
   enabled: z.boolean().default(true),
 });

@@ -2,6 +2,8 @@
  * The deployment document: what the post-deploy step and verification know of a deployment. Two callers build it: the
  * stack, with references that Terraform resolves, and a local run, with plain text.
  */
+import { builtInRoles } from '../azure/built-in-roles.ts';
+import { derivedNames } from '../azure/resource-names.ts';
 import type { Deployment, ExpectedAzure, ExpectedServer } from '../database/deployment.ts';
 import type { ResolvedEnvironment, ResolvedServer } from '../environments/resolved.ts';
 
@@ -57,12 +59,13 @@ function expectedAzure(environment: ResolvedEnvironment): ExpectedAzure {
     maintenanceWindow: { dayOfWeek, startHour, startMinute },
     ...(virtualEndpoint && { virtualEndpoint: virtualEndpoint.name }),
     alertsEnabled: monitoring.enabled,
+    receivers: receiversOf(monitoring.actionGroup),
     deletionLock: protection.deletionLock,
   };
 }
 
 function expectedServer(server: ResolvedServer): ExpectedServer {
-  const { sku, storage, zones, highAvailability, backup, parameters } = server;
+  const { name, sku, storage, zones, highAvailability, backup, parameters, access, archive } = server;
   return {
     sku: sku.size,
     tier: sku.tier,
@@ -72,7 +75,27 @@ function expectedServer(server: ResolvedServer): ExpectedServer {
     highAvailability: highAvailability?.mode ?? 'Disabled',
     ...(backup && { backup: { ...backup } }),
     parameters: Object.fromEntries(parameters),
+    ...(access.length > 0 && {
+      access: access.map(({ objectId, role }) => ({
+        name: derivedNames.serverAccess(name, objectId, role),
+        objectId,
+        roleId: builtInRoles[role].id,
+      })),
+    }),
+    ...(archive && { archive }),
   };
+}
+
+/** By the names that Azure has for the kinds. */
+function receiversOf(group: ResolvedEnvironment['monitoring']['actionGroup']): string[] {
+  const { emails, texts, calls, webhooks, roles } = group;
+  return Object.entries({
+    email: emails,
+    sms: texts,
+    voice: calls,
+    webhook: webhooks,
+    armRole: roles,
+  }).flatMap(([kind, receivers]) => receivers.map(({ name }) => `${kind} ${name}`));
 }
 
 /**

@@ -1,6 +1,7 @@
 import { DataAzurermClientConfig } from '@cdktf/provider-azurerm/lib/data-azurerm-client-config/index.js';
 import { type TerraformElement, TerraformStack } from 'cdktf';
 import type { Construct, Node } from 'constructs';
+import { azurermVersion, majorOf } from '../azure/provider.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { Addresses } from './addresses.ts';
@@ -13,6 +14,7 @@ import { outputs } from './outputs.ts';
 import { leavePolicyTags } from './policy-tags.ts';
 import { postDeploy } from './post-deploy.ts';
 import { protect, protectionOf } from './protection.ts';
+import { writtenForMajor } from './provider-major.ts';
 import { type Parts, safeguards } from './safeguards.ts';
 import { servers } from './servers.ts';
 import { configureTerraform } from './terraform.ts';
@@ -42,9 +44,9 @@ export class EnvironmentStack extends TerraformStack {
       vault,
       observability: observability(this, context, { servers: pair, vault }),
     };
-    const everything = safeguards(this, context, parts);
+    const { resources: everything, weeklyBackupId } = safeguards(this, context, parts);
 
-    const deployment = deployed(context, parts, client.subscriptionId);
+    const deployment = deployed(context, parts, { subscriptionId: client.subscriptionId, weeklyBackupId });
     postDeploy(this, { deployment, database: pair.database, after: everything });
     outputs(this, { deployment, parts });
     warnOfIgnoredSettings(this, environment, pair);
@@ -58,16 +60,25 @@ export class EnvironmentStack extends TerraformStack {
    */
   override prepareStack(): void {}
 
+  override toTerraform() {
+    return writtenForMajor(super.toTerraform(), majorOf(azurermVersion));
+  }
+
   protected override allocateLogicalId(element: TerraformElement | Node): string {
     this.addresses ??= new Addresses();
     return this.addresses.of(element);
   }
 }
 
+interface Ids {
+  readonly subscriptionId: string;
+  readonly weeklyBackupId: string | undefined;
+}
+
 function deployed(
   { environment, foundation }: StackContext,
   { servers: { primary, replica, virtualEndpoint }, vault, observability }: Parts,
-  subscriptionId: string,
+  { subscriptionId, weeklyBackupId }: Ids,
 ): Deployment {
   return deploymentDocument(environment, {
     subscriptionId,
@@ -87,6 +98,7 @@ function deployed(
       logAlerts: [...observability.logAlerts],
       ...(vault.created && { vaultId: vault.vault.id }),
       keyId: vault.keyResourceId,
+      ...(weeklyBackupId !== undefined && { weeklyBackupId }),
     },
   });
 }

@@ -6,7 +6,7 @@ import { NetworkPeering } from '../constructs/network-peering.ts';
 import { PrivateDnsZone } from '../constructs/private-dns-zone.ts';
 import { ResourceGroup } from '../constructs/resource-group.ts';
 import type { ServerNetwork } from '../constructs/server.ts';
-import { Subnet } from '../constructs/subnet.ts';
+import { AdoptedSubnet, type ISubnet, Subnet, type SubnetProps } from '../constructs/subnet.ts';
 import { VirtualNetwork } from '../constructs/virtual-network.ts';
 import type {
   InjectedRegionalNetwork,
@@ -19,14 +19,14 @@ import type {
 /** How clients reach the servers of a region. */
 export type ServerAccess =
   | { readonly mode: 'public'; readonly allowedRanges: PublicNetwork['allowedRanges'] }
-  | { readonly mode: 'privateEndpoint'; readonly zone: PrivateDnsZone }
+  | { readonly mode: 'privateEndpoint'; readonly zone: PrivateDnsZone | undefined }
   | Extract<ServerNetwork, { mode: 'virtualNetworkInjected' }>;
 
 export interface Region {
   readonly resourceGroup: ResourceGroup;
   readonly network: VirtualNetwork;
   /** Subnet of the private endpoints. */
-  readonly endpoints: Subnet;
+  readonly endpoints: ISubnet;
   readonly access: ServerAccess;
 }
 
@@ -36,7 +36,8 @@ export interface Foundation {
   readonly recovery?: Region;
   /** Resource group of the replica. Without a recovery group it is the primary's. */
   readonly recoveryGroup: ResourceGroup;
-  readonly keyVaultZone: PrivateDnsZone;
+  /** @default - an Azure Policy registers the vault's endpoint */
+  readonly keyVaultZone: PrivateDnsZone | undefined;
   /** Peering of the two networks. Empty if there is one network, or if the owners of the networks connect them. */
   readonly peering: readonly ITerraformDependable[];
 }
@@ -64,21 +65,24 @@ export function foundation(scope: Construct, environment: ResolvedEnvironment): 
       : [];
 
   const networks = [primary.network, ...(recovery ? [recovery.network] : [])];
-  const zone = (id: string, { name, resourceGroup, existing }: PrivateDnsZoneReference) =>
+  const zone = (id: string, given: PrivateDnsZoneReference) =>
     new PrivateDnsZone(scope, id, {
-      name,
-      resourceGroupName: resourceGroup ?? group.name,
-      existing,
+      name: given.name,
+      resourceGroupName: given.resourceGroup ?? group.name,
+      existing: given.existing,
+      subscriptionId: given.subscriptionId,
       networks,
       tags,
     });
-  const access = accessOf(scope, environment, { primary, recovery, peering, zone });
+  const unlessByPolicy = (id: string, given: PrivateDnsZoneReference) =>
+    given.byPolicy ? undefined : zone(id, given);
+  const access = accessOf(scope, environment, { primary, recovery, peering, zone, unlessByPolicy });
   return {
     primary: { ...primary, access: access.primary },
     ...(recovery && access.recovery && { recovery: { ...recovery, access: access.recovery } }),
     recoveryGroup,
     peering,
-    keyVaultZone: zone('key_vault_zone', network.keyVaultZone),
+    keyVaultZone: unlessByPolicy('key_vault_zone', network.keyVaultZone),
   };
 }
 
@@ -100,8 +104,7 @@ function region(scope: Construct, environment: ResolvedEnvironment, props: Regio
     location: given.location,
     tags,
   });
-  const endpoints = new Subnet(scope, `${prefix}endpoint_subnet`, {
-    ...given.endpointSubnet,
+  const endpoints = subnetOf(scope, `${prefix}endpoint_subnet`, given.endpointSubnet, {
     network,
     purpose: 'endpoints',
     securityGroupName: derivedNames.securityGroup(given.virtualNetwork.name, given.endpointSubnet.name),
@@ -111,6 +114,17 @@ function region(scope: Construct, environment: ResolvedEnvironment, props: Regio
   return { resourceGroup: group, network, endpoints };
 }
 
+function subnetOf(
+  scope: Construct,
+  id: string,
+  { existing, ...given }: RegionalNetwork['endpointSubnet'],
+  props: Omit<SubnetProps, 'name' | 'range'>,
+): ISubnet {
+  return existing
+    ? new AdoptedSubnet(scope, id, { ...given, network: props.network })
+    : new Subnet(scope, id, { ...given, ...props });
+}
+
 const keyVaultPort = 443;
 
 interface AccessProps {
@@ -118,20 +132,21 @@ interface AccessProps {
   readonly recovery: Networked | undefined;
   readonly peering: readonly ITerraformDependable[];
   readonly zone: (id: string, zone: PrivateDnsZoneReference) => PrivateDnsZone;
+  readonly unlessByPolicy: (id: string, zone: PrivateDnsZoneReference) => PrivateDnsZone | undefined;
 }
 
 /** Access to the servers of both regions. */
 function accessOf(
   scope: Construct,
   { network, databasePorts: ports, tags }: ResolvedEnvironment,
-  { primary, recovery, peering, zone }: AccessProps,
+  { primary, recovery, peering, zone, unlessByPolicy }: AccessProps,
 ): { readonly primary: ServerAccess; readonly recovery?: ServerAccess } {
   const { mode } = network;
   switch (mode) {
     case 'public':
       return { primary: { mode, allowedRanges: network.allowedRanges } };
     case 'privateEndpoint': {
-      const access = { mode, zone: zone('postgresql_zone', network.postgresqlZone) };
+      const access = { mode, zone: unlessByPolicy('postgresql_zone', network.postgresqlZone) };
       return { primary: access, recovery: access };
     }
     case 'virtualNetworkInjected': {
@@ -141,8 +156,7 @@ function accessOf(
         given: InjectedRegionalNetwork,
         { network }: Networked,
       ): ServerAccess => {
-        const servers = new Subnet(scope, `${prefix}server_subnet`, {
-          ...given.delegatedSubnet,
+        const servers = subnetOf(scope, `${prefix}server_subnet`, given.delegatedSubnet, {
           network,
           purpose: 'servers',
           securityGroupName: derivedNames.securityGroup(
@@ -153,7 +167,7 @@ function accessOf(
           tags,
         });
         // An injected replica copies its data over the peering; another one uses Azure's own network.
-        const ready = [servers.ready, ...shared.links, ...peering];
+        const ready = [...servers.ready, ...shared.links, ...peering];
         return { mode, subnetId: servers.id, privateDnsZoneId: shared.id, ready };
       };
       return {

@@ -45,6 +45,7 @@ export function observability(
       name: 'log-analytics',
       targetResourceId: built.id,
       workspace,
+      archive: server.archive,
       dedicatedTables: true,
       // Diagnostic settings occupy the server as well, so they come after the chain.
       after: last,
@@ -64,6 +65,7 @@ export function observability(
       name: 'log-analytics',
       targetResourceId: vault.vault.id,
       workspace,
+      archive: monitoring.archive,
     });
     const alerts = new KeyVaultAlerts(scope, 'key_vault_alerts', {
       ...common,
@@ -125,6 +127,7 @@ function logAnalytics(scope: Construct, { environment, foundation }: StackContex
         name,
         resourceGroupName,
         minimumRetentionDays: retentionDays,
+        subscriptionId: given.subscriptionId,
       })
     : new LogAnalytics(scope, 'log_analytics', {
         name,

@@ -8,6 +8,7 @@ import { Budget } from '../constructs/budget.ts';
 import { DeletionLock } from '../constructs/deletion-lock.ts';
 import { LongTermBackup } from '../constructs/long-term-backup.ts';
 import { RemovalGuard } from '../constructs/removal-guard.ts';
+import { ServerAccess } from '../constructs/server-access.ts';
 import type { StackContext } from './context.ts';
 import type { Observability } from './observability.ts';
 import { protectionOf } from './protection.ts';
@@ -20,12 +21,18 @@ export interface Parts {
   readonly observability: Observability;
 }
 
-/** @returns everything that the last resource of the stack, after the locks, waits for */
+export interface Safeguards {
+  /** Everything that the last resource of the stack, after the locks, waits for. */
+  readonly resources: readonly ITerraformDependable[];
+  /** Resource id of the weekly backup's instance. @default - there is no weekly backup */
+  readonly weeklyBackupId?: string;
+}
+
 export function safeguards(
   scope: Construct,
   { environment, foundation }: StackContext,
   { servers, vault, observability }: Parts,
-): readonly ITerraformDependable[] {
+): Safeguards {
   const { resourceGroup } = foundation.primary;
   const { longTermBackup, budget, protection, tags } = environment;
   const backups = longTermBackup
@@ -66,8 +73,18 @@ export function safeguards(
     },
     preventDestroy: protectionOf(environment).againstRemoval,
   });
+  const built = { server: servers.primary, ...(servers.replica && { replica: servers.replica }) };
+  const access = Object.entries(built).map(
+    ([id, server]) =>
+      new ServerAccess(scope, `${id}_access`, {
+        server,
+        readers: environment.servers.primary.access,
+        after: servers.last,
+      }),
+  );
   const made = [
     ...servers.last,
+    ...access.flatMap(({ resources }) => resources),
     ...vault.resources,
     ...observability.resources,
     ...(backups?.resources ?? []),
@@ -81,5 +98,8 @@ export function safeguards(
     mode: protection.deletionLock,
     after: made,
   });
-  return [...made, ...foundation.peering, ...budgets, ...guard.resources, ...locks.resources];
+  return {
+    resources: [...made, ...foundation.peering, ...budgets, ...guard.resources, ...locks.resources],
+    ...(backups && { weeklyBackupId: backups.instanceId }),
+  };
 }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import util from 'node:util';
-import { App } from 'cdktf';
+import { App, CONTEXT_ENV } from 'cdktf';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { EnvironmentStack } from './environment-stack.ts';
 
@@ -44,8 +44,12 @@ function write(environments: readonly ResolvedEnvironment[], outputFolder?: stri
   return app.outdir;
 }
 
-/** Removes the folders of stacks that no longer exist, as the cdktf command line does. */
+/**
+ * Removes the folders of stacks that no longer exist. The cdktf command line removes them itself after the app, and ends
+ * with ENOENT if one of them has gone.
+ */
 function removeStaleStacks(outputFolder: string, names: ReadonlySet<string>): void {
+  if (process.env[CONTEXT_ENV] !== undefined) return;
   const folder = join(outputFolder, 'stacks');
   for (const entry of readdirSync(folder)) {
     // Only what a synthesis wrote: CDKTF_OUTDIR may name a folder whose `stacks` holds other things, like this project's.

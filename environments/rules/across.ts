@@ -66,8 +66,9 @@ function zonesOf(settings: EnvironmentSettings) {
     name: given.name ?? standard,
     group: given.resourceGroup ?? groupsOf(settings).primary,
     existing: given.existing,
+    byPolicy: given.byPolicy,
   });
-  return [
+  const all = [
     zone('keyVaultZone', network.keyVaultZone, endpointZones.keyVault),
     ...(mode === 'public'
       ? []
@@ -79,6 +80,8 @@ function zonesOf(settings: EnvironmentSettings) {
           ),
         ]),
   ];
+  // An Azure Policy has the others.
+  return all.filter(({ byPolicy }) => !byPolicy);
 }
 
 const groupScope = `docs/decisions.md, 36; ${urls.naming}`;

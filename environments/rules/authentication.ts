@@ -50,12 +50,15 @@ export const authenticationRules = defineRules({
     rule: 'the object id of an Entra principal is a UUID',
     source: urls.entra,
     remedy: 'Find it with `az ad group show --group NAME --query id` (or `az ad sp show`).',
-    check: ({ server: { authentication }, database }) => [
+    check: ({ server: { authentication, access }, database }) => [
       ...authentication.administrators.flatMap(({ objectId }, position) =>
         uuidFindings(`${administratorsAt}.${position}.objectId`, objectId),
       ),
       ...database.logins.flatMap(({ objectId }, position) =>
         uuidFindings(`database.logins.${position}.objectId`, objectId),
+      ),
+      ...access.flatMap(({ objectId }, position) =>
+        uuidFindings(`server.access.${position}.objectId`, objectId),
       ),
     ],
   },
@@ -195,5 +198,14 @@ export const authenticationRules = defineRules({
         check(!administrators.has(objectId.toLowerCase()), `database.logins.${position}.objectId`, objectId),
       );
     },
+  },
+
+  'authentication/access-is-given-once': {
+    rule: 'a principal has a role on the servers once',
+    source: 'https://learn.microsoft.com/azure/role-based-access-control/troubleshooting',
+    check: ({ server: { access } }) =>
+      repeated(access, ({ objectId, role }) => `${objectId.toLowerCase()} ${role}`).map(
+        ({ item, position }) => ({ field: `server.access.${position}`, value: item.role }),
+      ),
   },
 });

@@ -1,4 +1,5 @@
 /** The server itself: region, size, disk, version, zones, standby, maintenance, backup. */
+import { azurermVersion, isAtLeast } from '../../azure/provider.ts';
 import { region, regions, regionsSource } from '../../azure/regions.ts';
 import { parseSku, skus, skusSource } from '../../azure/skus.ts';
 import { storageSizesGb, storageSource, storageTiers } from '../../azure/storage.ts';
@@ -73,8 +74,19 @@ export const computeRules = defineRules({
     },
   },
 
+  'compute/sku-of-provider': {
+    rule: `azurerm ${azurermVersion} accepts the size: confidential sizes (DC, EC) need azurerm 4.70.0, and v6 sizes 4.79.0`,
+    source: `azure/provider.ts; ${skusSource}`,
+    remedy: 'Raise azurermVersion in azure/provider.ts to a 4.x that has the size, and run all scenarios.',
+    check: ({ server, replica }) =>
+      Object.entries({ 'server.sku': server.sku, 'replica.sku': replica?.sku }).flatMap(([field, name]) => {
+        const from = name === undefined ? undefined : parseSku(name)?.from;
+        return check(from === undefined || isAtLeast(azurermVersion, from), field, name);
+      }),
+  },
+
   'compute/known-sku': {
-    rule: 'a SKU is the prefix of a tier and a size that azurerm 4.55 knows, like B_Standard_B2s, GP_Standard_D4s_v3 or MO_Standard_E4ds_v5',
+    rule: 'a SKU is the prefix of a tier and a size that azurerm knows, like B_Standard_B2s, GP_Standard_D4s_v3 or MO_Standard_E4ds_v5',
     source: skusSource,
     check: ({ server, replica }) => {
       const named = [

@@ -58,6 +58,20 @@ function sides({ network }: Candidate): readonly Side[] {
   });
 }
 
+const subscription = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Resources that can be in another subscription, by their fields. */
+function shareable({ network, logAnalytics }: Candidate) {
+  const recovery = network.mode === 'public' ? undefined : network.recovery;
+  return {
+    'network.primary.virtualNetwork': network.primary.virtualNetwork,
+    'network.recovery.virtualNetwork': recovery?.virtualNetwork,
+    'network.keyVaultZone': network.keyVaultZone,
+    'network.postgresqlZone': network.mode === 'public' ? undefined : network.postgresqlZone,
+    logAnalytics,
+  };
+}
+
 function placed(field: string, text: string): Placed {
   return { field, text, range: parseCidr(text) };
 }
@@ -208,6 +222,56 @@ export const networkRules = defineRules({
     source: urls.injection,
     check: (candidate) =>
       sides(candidate).flatMap(({ delegated }) => sizeFindings(delegated, smallestDelegatedPrefix)),
+  },
+
+  'network/existing-subnet': {
+    rule: 'an existing subnet is in an existing network, and a network of another subscription has existing subnets only: the stack creates nothing there',
+    source: 'docs/decisions.md, 62',
+    remedy: 'Set existing: true for the network, or for the subnet.',
+    check: ({ network }) => {
+      const recovery = network.mode === 'public' ? undefined : network.recovery;
+      return Object.entries({ primary: network.primary, recovery }).flatMap(([side, given]) => {
+        if (!given) return [];
+        const { virtualNetwork, endpointSubnet, delegatedSubnet } = given;
+        return Object.entries({ endpointSubnet, delegatedSubnet }).flatMap(([name, subnet]) => {
+          if (!subnet) return [];
+          const holds = subnet.existing
+            ? virtualNetwork.existing
+            : virtualNetwork.subscriptionId === undefined;
+          return check(holds, `network.${side}.${name}.existing`, subnet.existing);
+        });
+      });
+    },
+  },
+
+  'network/other-subscription': {
+    rule: 'a resource of another subscription exists already and has its resource group: the stack forms its id of the three',
+    source: 'docs/decisions.md, 62',
+    remedy: 'Set existing: true and resourceGroup. A subscription id is a UUID: az account list.',
+    check: (candidate) =>
+      Object.entries(shareable(candidate)).flatMap(([field, given]) => {
+        if (given?.subscriptionId === undefined) return [];
+        const { subscriptionId, existing, resourceGroup } = given;
+        const holds = existing && resourceGroup !== undefined && subscription.test(subscriptionId);
+        return check(holds, `${field}.subscriptionId`, subscriptionId);
+      }),
+  },
+
+  'network/zone-by-policy': {
+    rule: 'a zone that an Azure Policy fills is neither created nor named here, and an injected server needs its own: Azure registers it there itself',
+    source: 'docs/decisions.md, 62',
+    remedy: 'Remove byPolicy, or the other settings of the zone.',
+    check: ({ network }) => {
+      const zones = {
+        keyVaultZone: network.keyVaultZone,
+        ...(network.mode !== 'public' && { postgresqlZone: network.postgresqlZone }),
+      };
+      return Object.entries(zones).flatMap(([field, { byPolicy, name, existing, resourceGroup }]) => {
+        const isInjected = field === 'postgresqlZone' && network.mode === 'virtualNetworkInjected';
+        const isGiven = name !== undefined || existing || resourceGroup !== undefined;
+        return check(!byPolicy || !(isInjected || isGiven), `network.${field}.byPolicy`, byPolicy);
+      });
+    },
   },
 
   'network/delegated-subnet': {

@@ -1,5 +1,7 @@
 /** Logs, alerts, budget, long-term backup, tags and the state. */
+
 import { longestDays, parseDuration } from '../duration.ts';
+import type { Candidate } from '../resolved.ts';
 import { check, defineRules, isProtected, repeated, urls } from '../rule.ts';
 
 /** Days that a workspace keeps logs. */
@@ -18,6 +20,36 @@ const immutableAccount = 'complyaistorage';
 
 const actionGroups = 'https://learn.microsoft.com/azure/azure-monitor/alerts/action-groups';
 const budgets = 'https://learn.microsoft.com/azure/cost-management-billing/costs/tutorial-acm-create-budgets';
+
+const diagnosticSettings = 'https://learn.microsoft.com/azure/azure-monitor/platform/diagnostic-settings';
+
+const archives = ['archive', 'recoveryArchive'] as const;
+const inGroup = '^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers';
+const accountId = new RegExp(`${inGroup}/Microsoft\\.Storage/storageAccounts/[^/]+$`, 'i');
+const hubRuleId = new RegExp(
+  `${inGroup}/Microsoft\\.EventHub/namespaces/[^/]+/authorizationRules/[^/]+$`,
+  'i',
+);
+
+/** All receivers of an action group, with their places in its settings. */
+function receiversOf(group: Candidate['monitoring']['actionGroup']) {
+  const { emails, texts, calls, webhooks, roles } = group;
+  return Object.entries({ emails, texts, calls, webhooks, roles }).flatMap(([kind, list]) =>
+    list.map(({ name }, position) => ({ name, at: `${kind}.${position}` })),
+  );
+}
+
+/** Whether a URL can stand in the repository and in the state. */
+function isOpenUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, search } = new URL(text);
+  return protocol === 'https:' && username === '' && password === '' && search === '';
+}
+
+/** For a report, which must not repeat a secret. */
+function withoutSecret(text: string): string {
+  return text.replace(/\/\/[^/@]*@/, '//***@').replace(/\?.*/, '?***');
+}
 
 const email = /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/;
 const timestamp = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(Z|[+-]\d{2}:\d{2})$/;
@@ -53,10 +85,82 @@ export const operationsRules = defineRules({
   },
 
   'operations/alert-receiver': {
-    rule: 'alerts reach at least one address',
+    rule: 'alerts reach at least one receiver',
     source: `docs/decisions.md, 35; ${actionGroups}`,
     check: ({ monitoring: { actionGroup } }) =>
-      check(actionGroup.emails.length > 0, 'monitoring.actionGroup.emails', actionGroup.emails),
+      check(receiversOf(actionGroup).length > 0, 'monitoring.actionGroup.emails', actionGroup.emails),
+  },
+
+  'operations/alert-telephone': {
+    rule: 'a telephone number has digits only: a country code of one to three, and a number of 4 to 15 without it',
+    source: actionGroups,
+    check: ({ monitoring: { actionGroup } }) =>
+      (['texts', 'calls'] as const).flatMap((kind) =>
+        actionGroup[kind].flatMap(({ countryCode, phoneNumber }, position) => {
+          const at = `monitoring.actionGroup.${kind}.${position}`;
+          return [
+            ...check(/^[1-9]\d{0,2}$/.test(countryCode), `${at}.countryCode`, countryCode),
+            ...check(/^\d{4,15}$/.test(phoneNumber), `${at}.phoneNumber`, phoneNumber),
+          ];
+        }),
+      ),
+  },
+
+  'operations/alert-webhook': {
+    rule: 'the address of a webhook is a URL with https, and contains no secret',
+    source: `docs/decisions.md, 60; ${actionGroups}`,
+    remedy:
+      'The repository and the state contain the address. Name the Entra application of the receiver (application), or send through a function of your own that has the secret.',
+    check: ({ monitoring: { actionGroup } }) =>
+      actionGroup.webhooks.flatMap(({ url }, position) =>
+        check(isOpenUrl(url), `monitoring.actionGroup.webhooks.${position}.url`, withoutSecret(url)),
+      ),
+  },
+
+  'operations/archive-has-a-place': {
+    rule: 'an archive names a storage account or an event hub',
+    source: `docs/decisions.md, 61; ${diagnosticSettings}`,
+    check: ({ monitoring }) =>
+      archives.flatMap((field) => {
+        const archive = monitoring[field];
+        const holds = !archive || archive.storageAccountId !== undefined || archive.eventHub !== undefined;
+        return check(holds, `monitoring.${field}`, archive);
+      }),
+  },
+
+  'operations/archive-id': {
+    rule: 'an archive is named by resource ids: of a storage account, and of an authorization rule of an Event Hubs namespace',
+    source: diagnosticSettings,
+    remedy:
+      'Find it with az storage account show or az eventhubs namespace authorization-rule show --query id.',
+    check: ({ monitoring }) =>
+      archives.flatMap((field) => {
+        const { storageAccountId, eventHub } = monitoring[field] ?? {};
+        const rule = eventHub?.authorizationRuleId;
+        return [
+          ...check(
+            storageAccountId === undefined || accountId.test(storageAccountId),
+            `monitoring.${field}.storageAccountId`,
+            storageAccountId,
+          ),
+          ...check(
+            rule === undefined || hubRuleId.test(rule),
+            `monitoring.${field}.eventHub.authorizationRuleId`,
+            rule,
+          ),
+        ];
+      }),
+  },
+
+  'operations/recovery-archive': {
+    rule: 'an archive of the recovery region needs a replica there: Azure takes logs only in the region of their server',
+    source: diagnosticSettings,
+    check: ({ monitoring, replica, location }) =>
+      check(
+        monitoring.recoveryArchive === undefined || (replica !== undefined && replica.location !== location),
+        'monitoring.recoveryArchive',
+        monitoring.recoveryArchive,
+      ),
   },
 
   'operations/alert-address': {
@@ -72,8 +176,8 @@ export const operationsRules = defineRules({
     rule: "a receiver's name is used once in its action group",
     source: actionGroups,
     check: ({ monitoring: { actionGroup } }) =>
-      repeated(actionGroup.emails, (one) => one.name.toLowerCase()).map(({ item, position }) => ({
-        field: `monitoring.actionGroup.emails.${position}.name`,
+      repeated(receiversOf(actionGroup), ({ name }) => name.toLowerCase()).map(({ item }) => ({
+        field: `monitoring.actionGroup.${item.at}.name`,
         value: item.name,
       })),
   },

@@ -25,6 +25,7 @@ export type ObstacleKind =
   | 'deployment-failed'
   | 'creation-failed'
   | 'deleted-in-another-group'
+  | 'belongs-to-the-network'
   | 'deleted-and-not-recovered';
 
 /** A resource that neither an import nor the next deployment repairs. */
@@ -63,7 +64,7 @@ export async function survey(values: Values, state: State): Promise<Survey> {
   });
   await eachOf(open, async (resource) => {
     const existing = await findInAzure(resource, values);
-    if (existing) sort(resource, existing, state, found);
+    if (existing) sort(resource, existing, state, found, await ownersSubnet(resource, existing, values));
     else {
       found.missing.push(resource.address);
       if (resource.type === 'azurerm_key_vault') await noteDeletedVault(resource, values, found);
@@ -84,8 +85,9 @@ function sort(
   { id, importId, document }: Existing,
   state: State,
   found: { adoptable: Adoptable[]; tainted: Tainted[]; obstacles: Obstacle[] },
+  owners: Obstacle | undefined,
 ): void {
-  const obstacle = obstacleOf(address, type, id, document);
+  const obstacle = owners ?? obstacleOf(address, type, id, document);
   if (obstacle) found.obstacles.push(obstacle);
   else if (state.resources.has(address)) found.tainted.push({ address, id });
   else found.adoptable.push({ address, importId });
@@ -139,6 +141,47 @@ function obstacleOf(address: string, type: string, id: string, document: unknown
         what: `its creation ended as ${state.toLowerCase()}`,
         remedy: `If it holds no data, delete it and deploy: az resource delete --ids ${id}`,
       };
+}
+
+/**
+ * A subnet in a network that the stack only refers to, with parts that the stack gives no subnet: the owner of the network
+ * has made it. An import would take it, and the next deployment would remove those parts.
+ */
+async function ownersSubnet(
+  { address, type, block }: StackResource,
+  { id, document }: Existing,
+  values: Values,
+): Promise<Obstacle | undefined> {
+  if (!/^azurerm_subnet(?:_network_security_group_association)?$/.test(type)) return undefined;
+  const subnet = type === 'azurerm_subnet' ? block : subnetOf(block, values);
+  if (!subnet || !String(subnet['virtual_network_name']).includes('data.azurerm_virtual_network.'))
+    return undefined;
+  const properties = isObject(document) ? document['properties'] : undefined;
+  const group = textAt(properties, 'networkSecurityGroup', 'id');
+  const own = [...values.stack.resources.values()].filter(
+    (one) => one.type === 'azurerm_network_security_group',
+  );
+  const names = await Promise.all(own.map((one) => values.argument(one, 'name')));
+  const has = [
+    ...(group && !names.some((name) => name?.toLowerCase() === group.split('/').at(-1)?.toLowerCase())
+      ? [`security group ${group.split('/').at(-1)}`]
+      : []),
+    ...['routeTable', 'natGateway'].filter((part) => textAt(properties, part, 'id') !== undefined),
+  ];
+  if (has.length === 0) return undefined;
+  return {
+    kind: 'belongs-to-the-network',
+    address,
+    id,
+    what: `it belongs to the owner of the adopted network: it has ${has.join(' and ')}`,
+    remedy: 'Set existing: true for the subnet in the settings, or give it another name and range.',
+  };
+}
+
+/** The block of the subnet that an association names. */
+function subnetOf({ subnet_id }: StackResource['block'], { stack }: Values) {
+  const [, address = ''] = /\$\{(azurerm_subnet\.[\w-]+)\.id\}/.exec(String(subnet_id)) ?? [];
+  return stack.resources.get(address)?.block;
 }
 
 async function noteDeletedVault(

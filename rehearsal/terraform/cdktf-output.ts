@@ -7,7 +7,11 @@ import type { Ended, Line } from '../../local/processes/program.ts';
 import type { Difference, Phase } from './deployer.ts';
 import type { Diagnostic, ResourceRun } from './stack.ts';
 
-type Read = Pick<Difference, 'diagnostics' | 'resources' | 'steps' | 'phases' | 'isEmpty' | 'changes'>;
+interface Read
+  extends Pick<Difference, 'diagnostics' | 'resources' | 'steps' | 'phases' | 'isEmpty' | 'changes'> {
+  /** Whether the diagnostics are Terraform's. Otherwise they are the last lines. */
+  readonly quotesTerraform: boolean;
+}
 
 const actions: Readonly<Record<string, string>> = {
   Creating: 'create',
@@ -33,30 +37,36 @@ export function readCdktf(ended: Ended, stack: string, verb: string): Read {
   return {
     resources: resourcesOf(lines),
     steps: lines.flatMap(({ at, text }) => {
-      const line = /^terraform_data\.\S+(?: \(.*?\))? \(local-exec\): (.+)$/.exec(text)?.[1];
+      const line = /^terraform_data\.\S+ \(local-exec\): (.+)$/.exec(text)?.[1];
       return line === undefined || line.startsWith('Executing:') ? [] : [{ at, text: line }];
     }),
     changes: lines.flatMap(({ text }) => changeOf(text) ?? []),
     isEmpty: lines.some(({ text }) => text.startsWith('No changes. Your infrastructure matches')),
     diagnostics: diagnosticsOf(lines, ended.exitCode),
+    quotesTerraform: lines.some(({ text }) => text.startsWith('Error: ')),
     phases: phasesOf(lines, ended, verb),
   };
 }
 
 function withoutFrame(text: string, stack: string): string {
   const plain = stripVTControlCharacters(text).trimEnd();
-  return (plain.startsWith(`${stack} `) ? plain.slice(stack.length) : plain).replace(/^[\s│╷╵|]+/, '');
+  const unframed = (plain.startsWith(`${stack} `) ? plain.slice(stack.length) : plain).replace(
+    /^[\s│╷╵|]+/,
+    '',
+  );
+  return unframed.replace(constructPath, '$1');
 }
+
+/** cdktf writes the path of its construct after each address of Terraform: `azurerm_subnet.x (network/Subnet)`. */
+const constructPath = /(\b[a-z][a-z0-9]*_\w+\.[\w-]+(?:\[[^\]]*\])?) \((?!local-exec\))[^()\s]+\)/g;
 
 function resourcesOf(lines: readonly Line[]): ResourceRun[] {
   const open = new Map<string, { readonly action: string; readonly at: number }>();
   const done = lines.flatMap(({ at, text }): ResourceRun[] => {
-    const began = /^(\S+\.\S+)(?: \(.*?\))?: (Creating|Modifying|Destroying)\.\.\./.exec(text);
+    const began = /^(\S+\.\S+): (Creating|Modifying|Destroying)\.\.\./.exec(text);
     if (began) open.set(began[1] ?? '', { action: actions[began[2] ?? ''] ?? '', at });
     const ended =
-      /^(\S+\.\S+)(?: \(.*?\))?: (Creation|Modifications|Destruction) complete after \S+(?: \[id=(.*)\])?/.exec(
-        text,
-      );
+      /^(\S+\.\S+): (Creation|Modifications|Destruction) complete after \S+(?: \[id=(.*)\])?/.exec(text);
     if (!ended) return [];
     const [, address = '', word = '', id] = ended;
     const start = open.get(address)?.at ?? at;
@@ -79,20 +89,25 @@ function resourcesOf(lines: readonly Line[]): ResourceRun[] {
 }
 
 function changeOf(text: string): string | undefined {
-  const found = /^# (\S+\.\S+)(?: \(.*?\))? (.+)$/.exec(text);
+  const found = /^# (\S+\.\S+) (.+)$/.exec(text);
   const action = found && planned[found[2] ?? ''];
   return action === undefined || action === null ? undefined : `${action} ${found?.[1]}`;
 }
 
-/** An error begins with `Error:`, names an address, and continues until the next error or the end. */
+/** Lines that no longer belong to an error. */
+const after = /^(?:Warning: |\d+ Stacks? \w+|Invoking Terraform CLI failed)/;
+
+/** An error begins with `Error:`, names an address, and continues until the next error, a warning or cdktf's own words. */
 function diagnosticsOf(lines: readonly Line[], exitCode: number): Diagnostic[] {
   const found: { summary: string; address?: string; detail: string[] }[] = [];
+  let isInside = false;
   for (const { text } of lines) {
     const error = /^Error: (.*)$/.exec(text);
     const current = found.at(-1);
+    isInside = error !== null || (isInside && !after.test(text));
     if (error) found.push({ summary: error[1] ?? '', detail: [] });
-    else if (current) {
-      const address = /^with (\S+?)(?: \(.*\))?,?$/.exec(text)?.[1];
+    else if (current && isInside) {
+      const address = /^with (\S+?),?$/.exec(text)?.[1];
       if (address !== undefined) current.address ??= address;
       else if (text !== '' && !/^(?:on \S+ line|\d+:)/.test(text)) current.detail.push(text);
     }

@@ -4,7 +4,7 @@ import { readCdktf } from './cdktf-output.ts';
 import type { Synthesis } from './changed-stack.ts';
 import type { Deployer, DeployerOptions, DeployRun, Difference } from './deployer.ts';
 import { findCdktf } from './installation.ts';
-import { parallelism } from './stack.ts';
+import { parallelism, TerraformStack } from './stack.ts';
 import { appFor } from './synthesis.ts';
 
 const unattended = ['--auto-approve', `--terraform-parallelism=${parallelism}`];
@@ -49,6 +49,14 @@ export class CdktfDeployer implements Deployer {
         ...stop,
       },
     );
-    return { ...ended, ...readCdktf(ended, name, verb), command: `cdktf ${verb} ${name}` };
+    const read = readCdktf(ended, name, verb);
+    const command = `cdktf ${verb} ${name}`;
+    if (ended.exitCode === 0 || read.quotesTerraform || read.resources.length > 0)
+      return { ...ended, ...read, command };
+    // cdktf ends before it has printed all that Terraform wrote. A plan that was refused changed nothing, so that another
+    // one gives the reason.
+    const stack = await TerraformStack.in(project, name, environment);
+    const { diagnostics } = stack.isInitialised ? await stack.plan(stop) : { diagnostics: [] };
+    return { ...ended, ...read, ...(diagnostics.length > 0 && { diagnostics }), command };
   }
 }

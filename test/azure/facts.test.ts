@@ -26,6 +26,11 @@ describe('sizes', () => {
     /^MO_Standard_E(2|4|6|8|16|20|32|48|64)ds_v4$/,
     /^MO_Standard_E(2|4|8|16|20|32|48|64|96)ds_v5$/,
     /^MO_Standard_E(2|4|8|16|32|48|64|96)ads_v5$/,
+    // From azurerm 4.70.0 and 4.79.0.
+    /^GP_Standard_DC(2|4|8|16|32|48|64|96)ads_v5$/,
+    /^MO_Standard_EC(2|4|8|16|20|32|48|64|96)(ads|as)_v5$/,
+    /^GP_Standard_D(2|4|8|16|32|48|64|96)ds_v6$/,
+    /^MO_Standard_E(2|4|8|16|32|48|64|96)ds_v6$/,
   ];
   const accepted = (name: string) => grammar.some((one) => one.test(name));
 
@@ -37,6 +42,10 @@ describe('sizes', () => {
         `GP_Standard_D${number}${suffix}`,
         `MO_Standard_E${number}${suffix}`,
         `GP_Standard_E${number}${suffix}`,
+      ]),
+      ...['ads_v5', 'as_v5', 'ds_v6'].flatMap((suffix) => [
+        `GP_Standard_DC${number}${suffix}`,
+        `MO_Standard_EC${number}${suffix}`,
       ]),
     ]);
     expect(written.filter(accepted).sort()).toEqual(skus.map((one) => one.name).sort());

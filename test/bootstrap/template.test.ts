@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { stableGuid } from '../../azure/guid.ts';
 import { federationOf } from '../../bootstrap/federation.ts';
-import { stableGuid } from '../../bootstrap/roles.ts';
 import { bootstrapTemplate, resourceProviders } from '../../bootstrap/template.ts';
 import { parseEnvironments } from '../../environments/collection.ts';
 import { environments as own } from '../../environments/index.ts';
@@ -149,7 +149,8 @@ describe('the bootstrap of a subscription', () => {
     expect(lists.map(([, source]) => source)).toEqual(['@Request', '@Resource']);
     for (const [, , ids] of lists) {
       expect(ids.split(', ').sort()).toEqual([
-        // Reader, the backup vault's role on a server, and Key Vault Crypto Service Encryption User.
+        // Monitoring Reader, Reader, the backup vault's role on a server, and Key Vault Crypto Service Encryption User.
+        '43d0d8ad-25c7-4714-9337-8ba259a9fe05',
         'acdd72a7-3385-48ef-bd42-f606fba81ae7',
         'c088a766-074b-43ba-90d4-1fb21feae531',
         'e147488a-f6f5-4113-8e2d-b22465e65bf6',

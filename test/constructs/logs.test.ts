@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ActionGroup } from '../../constructs/action-group.ts';
 import { Diagnostics } from '../../constructs/diagnostics.ts';
 import { AdoptedLogAnalytics, LogAnalytics } from '../../constructs/log-analytics.ts';
 import { expression, synthesize } from './synthesized.ts';
@@ -89,5 +90,62 @@ describe('Diagnostics', () => {
 
   it('leaves metrics out if asked to', () => {
     expect(settings({ metrics: false })).not.toHaveProperty('enabled_metric');
+  });
+});
+
+it('sends logs to a storage account and an event hub as well', () => {
+  const block = synthesize(
+    (stack) =>
+      new Diagnostics(stack, 'diagnostics', {
+        name: 'log-analytics',
+        targetResourceId: '/target',
+        workspace: new LogAnalytics(stack, 'logs', workspace),
+        archive: { storageAccountId: '/account', eventHub: { authorizationRuleId: '/rule', name: 'hub' } },
+      }),
+  ).resource('azurerm_monitor_diagnostic_setting');
+  expect(block).toMatchObject({
+    storage_account_id: '/account',
+    eventhub_authorization_rule_id: '/rule',
+    eventhub_name: 'hub',
+  });
+});
+
+describe('ActionGroup', () => {
+  const emails = [{ name: 'on-call', address: 'on-call@example.com' }];
+  const group = { name: 'alerts', shortName: 'alerts', resourceGroupName: 'rg', emails };
+
+  it('has e-mail receivers only, unless given others', () => {
+    const block = synthesize((stack) => new ActionGroup(stack, 'group', group)).resource(
+      'azurerm_monitor_action_group',
+    );
+    expect(Object.keys(block).filter((name) => name.endsWith('_receiver'))).toEqual(['email_receiver']);
+  });
+
+  it('writes, calls, posts to a webhook with a token, and writes to the holders of a role', () => {
+    const telephone = { name: 'telephone', countryCode: '49', phoneNumber: '30123456' };
+    const block = synthesize(
+      (stack) =>
+        new ActionGroup(stack, 'group', {
+          ...group,
+          texts: [telephone],
+          calls: [telephone],
+          webhooks: [{ name: 'pager', url: 'https://alerts.example.com', application: 'app' }],
+          roles: [{ name: 'owners', role: 'Owner' }],
+        }),
+    ).resource('azurerm_monitor_action_group');
+    const number = [{ name: 'telephone', country_code: '49', phone_number: '30123456' }];
+    expect(block).toMatchObject({
+      sms_receiver: number,
+      voice_receiver: number,
+      webhook_receiver: [
+        {
+          name: 'pager',
+          service_uri: 'https://alerts.example.com',
+          use_common_alert_schema: true,
+          aad_auth: { object_id: 'app' },
+        },
+      ],
+      arm_role_receiver: [{ name: 'owners', role_id: '8e3af657-a8ff-443c-a75c-2fe8c4bcb635' }],
+    });
   });
 });

@@ -207,6 +207,8 @@ export const answers: Readonly<Record<string, Answer>> = {
   ...each('Monitoring and cost', {
     workspaceNameNotValid: ['names/workspace'],
     metricOfBurstable: ['compute/known-sku'],
+    receiverNamedTwice: ['operations/alert-receivers-are-distinct'],
+    webhookNotValid: ['operations/alert-webhook'],
   }),
   ...all(
     'Monitoring and cost',
@@ -215,7 +217,11 @@ export const answers: Readonly<Record<string, Answer>> = {
       'aggregationNotSupported budgetStartOutOfRange budgetStartNotFirstOfMonth logMutedAndResolved ' +
       'logMutedTooShortly logWindowTooShort',
   ),
-  ...all('Monitoring and cost', deployed, 'workspaceNotFound sinkAlreadyUsed'),
+  ...all(
+    'Monitoring and cost',
+    deployed,
+    'workspaceNotFound archiveNotFound archiveInAnotherRegion sinkAlreadyUsed',
+  ),
   ...all('Monitoring and cost', operation, 'metricConfigurationNotFound readAggregationNotSupported'),
 
   ...all(
@@ -267,10 +273,11 @@ export const rulesWithoutRefusal: Readonly<Record<string, string>> = {
       'compute/long-term-backup-size network/usable-space network/ranges-apart network/networks-apart ' +
       'encryption/replica-key encryption/key-in-another-vault encryption/key-life encryption/first-rotation ' +
       'encryption/rotation-before-expiry parameters/extension-is-there operations/log-quota ' +
-      'operations/alert-address operations/alert-receivers-are-distinct operations/budget-amount ' +
+      'operations/alert-address operations/alert-telephone operations/archive-id operations/recovery-archive ' +
+      'operations/budget-amount ' +
       'operations/budget-address operations/long-term-retention operations/tag-count operations/tag-name ' +
       'operations/tag-value operations/tags-are-distinct',
   ),
   ...reasoned(misleading, 'network/postgresql-endpoint-zone network/key-vault-zone'),
-  ...reasoned(sameResource, 'network/firewall-rules-are-distinct'),
+  ...reasoned(sameResource, 'network/firewall-rules-are-distinct authentication/access-is-given-once'),
 };

@@ -87,6 +87,36 @@ describe('the output of cdktf', () => {
     expect(read.resources).toMatchObject([{ action: 'delete', outcome: 'errored' }]);
   });
 
+  it('leaves out the paths of constructs and the words of cdktf after an error', () => {
+    const { diagnostics } = readCdktf(
+      ended(
+        1,
+        'staging  Error: Instance cannot be destroyed',
+        '',
+        '           on cdk.tf.json line 2425, in resource.terraform_data:',
+        '         2425:       "protected_database_id": {',
+        '',
+        '         Resource terraform_data.protected_database_id (protected/database_id) has lifecycle.prevent_destroy',
+        '         set, but the plan calls for this resource to be destroyed.',
+        '',
+        'staging  Warning: Check block assertion failed',
+        '         The disk has 256 GB.',
+        '0 Stacks deploying     1 Stack done     0 Stacks waiting',
+        'Invoking Terraform CLI failed with exit code 1',
+      ),
+      'staging',
+      'deploy',
+    );
+    expect(diagnostics).toEqual([
+      {
+        severity: 'error',
+        summary: 'Instance cannot be destroyed',
+        detail:
+          'Resource terraform_data.protected_database_id has lifecycle.prevent_destroy set, but the plan calls for this resource to be destroyed.',
+      },
+    ]);
+  });
+
   it('gives the last lines of a run that failed without an error of Terraform', () => {
     const read = readCdktf(ended(1, 'environments/production.ts: server.sku is 1'), 'production', 'deploy');
     expect(read.diagnostics).toMatchObject([{ summary: 'environments/production.ts: server.sku is 1' }]);

@@ -51,3 +51,15 @@ it('leaves the geo-redundancy alone after a switchover', () => {
   });
   expect(JSON.stringify(switched)).not.toContain('geo_redundant');
 });
+
+it('compares only arguments that are written, so that the first plan knows each', () => {
+  for (const name of ['development', 'staging', 'production'] as const) {
+    const { text } = stackOf(name);
+    const { resource, check = {} } = JSON.parse(text);
+    const references = JSON.stringify(check).matchAll(/(azurerm_\w+)\.(\w+)\.(\w+)/g);
+    const unknown = [...references].flatMap(([reference, type = '', label = '', argument = '']) =>
+      resource[type]?.[label]?.[argument] === undefined ? [reference] : [],
+    );
+    expect(unknown, name).toEqual([]);
+  }
+});

@@ -251,3 +251,68 @@ describe('adoption', () => {
     });
   });
 });
+
+describe('hub and spoke', () => {
+  const hub = '7d0c1b52-4c1e-4a8e-9b57-0c6b0a1d9e21';
+  const inHub = { existing: true, resourceGroup: 'hub-rg', subscriptionId: hub };
+  const idOf = (type: string, name: string) =>
+    `/subscriptions/${hub}/resourceGroups/hub-rg/providers/${type}/${name}`;
+  const spoke = stackOf('production', (input) => {
+    if (input.network.mode !== 'privateEndpoint' || !input.network.recovery)
+      throw new Error('not as expected');
+    const { primary, recovery } = input.network;
+    Object.assign(primary.virtualNetwork, { existing: true, resourceGroup: 'network-rg' });
+    Object.assign(recovery.virtualNetwork, inHub);
+    primary.endpointSubnet.existing = true;
+    recovery.endpointSubnet.existing = true;
+    input.network.postgresqlZone = { ...inHub };
+    input.network.keyVaultZone = { byPolicy: true };
+    Object.assign(input.logAnalytics, { ...inHub, name: 'hub-logs' });
+  });
+
+  it('leaves subnets, security groups, zones, links and peering to their owners', () => {
+    for (const type of [
+      'azurerm_subnet',
+      'azurerm_network_security_group',
+      'azurerm_subnet_network_security_group_association',
+      'azurerm_private_dns_zone',
+      'azurerm_private_dns_zone_virtual_network_link',
+      'azurerm_virtual_network_peering',
+      'azurerm_virtual_network',
+    ])
+      expect(spoke.all(type), type).toEqual({});
+  });
+
+  it('reads what is in the own subscription, and checks the range of the subnet', () => {
+    expect(spoke.at('data.azurerm_subnet.endpoint_subnet')).toMatchObject({
+      resource_group_name: 'network-rg',
+      lifecycle: { postcondition: [{ condition: expect.stringContaining('10.30.1.0/24') }] },
+    });
+    expect(spoke.at('azurerm_private_endpoint.server_endpoint')).toMatchObject({
+      subnet_id: expression('data.azurerm_subnet.endpoint_subnet.id'),
+    });
+  });
+
+  it('refers to what is in another subscription by its id, and reads none of it', () => {
+    expect(spoke.text).not.toContain('data.azurerm_log_analytics_workspace');
+    expect(spoke.at('azurerm_private_endpoint.replica_endpoint')).toMatchObject({
+      subnet_id: expect.stringMatching(
+        new RegExp(`^${idOf('Microsoft.Network/virtualNetworks', '[^/]+')}/subnets/[^/]+$`),
+      ),
+      private_dns_zone_group: {
+        private_dns_zone_ids: [
+          idOf('Microsoft.Network/privateDnsZones', 'privatelink.postgres.database.azure.com'),
+        ],
+      },
+    });
+    expect(spoke.at('azurerm_monitor_diagnostic_setting.server_diagnostics')).toMatchObject({
+      log_analytics_workspace_id: idOf('Microsoft.OperationalInsights/workspaces', 'hub-logs'),
+    });
+  });
+
+  it('leaves the registration of an endpoint to the policy, also when it has registered it', () => {
+    const endpoint = spoke.at('azurerm_private_endpoint.key_vault_endpoint');
+    expect(endpoint).not.toHaveProperty('private_dns_zone_group');
+    expect(endpoint).toMatchObject({ lifecycle: { ignore_changes: ['private_dns_zone_group'] } });
+  });
+});

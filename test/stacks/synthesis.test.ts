@@ -118,9 +118,11 @@ describe('synthesis', () => {
     expect(files(join(project, 'cdktf.out'))).toEqual(written);
   });
 
-  it('writes the same bytes under cdktf synth', async (context) => {
+  it('writes the same bytes under cdktf synth, also where an environment has left the project', async (context) => {
     context.skip('reason' in cdktf, `needs cdktf-cli: ${'reason' in cdktf ? cdktf.reason : ''}`);
     const project = clone('under-the-command-line');
+    const left = join(project, 'cdktf.out/stacks/left');
+    cpSync(join(scratch, 'first/stacks', first), left, { recursive: true });
     const { status, stderr } = await node(project, [cli, 'synth'], { CI: '1' });
     expect({ status, stderr }).toMatchObject({ status: 0 });
     expect(files(join(project, 'cdktf.out'))).toEqual(written);

@@ -16,6 +16,9 @@ import { environments } from '../support/environments.ts';
 type HttpClient = NonNullable<NonNullable<AzureAccess['options']>['httpClient']>;
 type Answer = Awaited<ReturnType<HttpClient['sendRequest']>>;
 
+/** Someone who reads the servers in Azure. */
+const reader = { objectId: '5b1f0c7e-4a52-4f07-9d2c-0d6a1e8b7c33', type: 'Group', role: 'Reader' } as const;
+
 export interface DeployedAzure {
   readonly azure: LocalAzure;
   readonly deployment: Deployment;
@@ -85,26 +88,38 @@ export async function deployedAzure(): Promise<DeployedAzure> {
     replica: `${replicaGroup}/${flexible}/llama-mapper-replica-production`,
     vault,
     key: `${vault}/keys/field-encryption`,
+    weeklyBackup: `${group}/providers/Microsoft.DataProtection/backupVaults/backups/backupInstances/weekly`,
+    archive: `${group}/providers/Microsoft.Storage/storageAccounts/logs`,
     workspace: `${group}/providers/Microsoft.OperationalInsights/workspaces/comply-ai-logs-production`,
     actionGroup: `${group}/providers/Microsoft.Insights/actionGroups/llama-mapper-alerts-production`,
   };
   const local = localAttributes(settings);
-  const deployment = deploymentDocument(settings, {
-    ...local,
-    subscriptionId: azure.subscriptionId,
-    primary: { ...local.primary, id: ids.server },
-    ...(local.replica && { replica: { ...local.replica, id: ids.replica } }),
-    surroundings: {
-      workspaceId: ids.workspace,
-      actionGroupId: ids.actionGroup,
-      alertGroup: 'comply-ai-production-rg',
-      metricAlerts: ['llama-mapper-production-cpu', 'comply-ai-kv-production-availability'],
-      activityAlerts: ['llama-mapper-production-server-deleted', 'llama-mapper-production-server-health'],
-      logAlerts: [{ name: 'llama-mapper-production-role-changed', query: 'PGSQLServerLogs' }],
-      vaultId: vault,
-      keyId: ids.key,
+  const archive = { storageAccountId: ids.archive };
+  const { primary, replica } = settings.servers;
+  const servers = {
+    primary: { ...primary, access: [reader], archive },
+    ...(replica && { replica: { ...replica, access: [reader] } }),
+  };
+  const deployment = deploymentDocument(
+    { ...settings, servers },
+    {
+      ...local,
+      subscriptionId: azure.subscriptionId,
+      primary: { ...local.primary, id: ids.server },
+      ...(local.replica && { replica: { ...local.replica, id: ids.replica } }),
+      surroundings: {
+        workspaceId: ids.workspace,
+        actionGroupId: ids.actionGroup,
+        alertGroup: 'comply-ai-production-rg',
+        metricAlerts: ['llama-mapper-production-cpu', 'comply-ai-kv-production-availability'],
+        activityAlerts: ['llama-mapper-production-server-deleted', 'llama-mapper-production-server-health'],
+        logAlerts: [{ name: 'llama-mapper-production-role-changed', query: 'PGSQLServerLogs' }],
+        vaultId: vault,
+        keyId: ids.key,
+        weeklyBackupId: ids.weeklyBackup,
+      },
     },
-  });
+  );
   await deploy(azure, client, deployment, ids);
   const { authorization } = await client.authorization('https://management.azure.com');
   const by = (httpClient: HttpClient): AzureAccess => ({
@@ -201,7 +216,7 @@ async function deploy(
 
 function surroundings(
   { state }: LocalAzure,
-  { surroundings: around }: Deployment,
+  { surroundings: around, azure }: Deployment,
   ids: Readonly<Record<string, string>>,
 ): void {
   const { actionGroup = '', workspace = '', vault = '', key = '' } = ids;
@@ -210,7 +225,11 @@ function surroundings(
     properties: {
       enabled: true,
       groupShortName: 'llama-prod',
-      emailReceivers: [{ name: 'on-call', emailAddress: 'on-call@example.com', status: 'Enabled' }],
+      emailReceivers: (azure?.receivers ?? []).map((one) => ({
+        name: one.replace(/^email /, ''),
+        emailAddress: 'on-call@example.com',
+        status: 'Enabled',
+      })),
     },
   });
   const insights = `${ids['group']}/providers/Microsoft.Insights`;
@@ -267,10 +286,23 @@ function surroundings(
       },
     },
   });
+  state.put(ids['weeklyBackup'] ?? '', { properties: { currentProtectionState: 'ProtectionConfigured' } });
+  for (const [role, server] of [
+    ['primary', ids['server']],
+    ['replica', ids['replica']],
+  ] as const)
+    for (const { name, objectId, roleId } of azure?.[role]?.access ?? [])
+      state.put(`${server}/providers/Microsoft.Authorization/roleAssignments/${name}`, {
+        properties: {
+          principalId: objectId,
+          roleDefinitionId: `/subscriptions/x/providers/Microsoft.Authorization/roleDefinitions/${roleId}`,
+        },
+      });
   for (const id of [ids['server'] ?? '', ids['replica'] ?? '', vault]) {
     state.put(`${id}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`, {
       properties: {
         workspaceId: workspace,
+        ...(id !== ids['replica'] && { storageAccountId: ids['archive'] ?? '' }),
         logs: [{ category: null, categoryGroup: 'allLogs', enabled: true }],
         metrics: [{ category: 'AllMetrics', enabled: true }],
       },

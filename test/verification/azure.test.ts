@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../core/json.ts';
+import { type JsonObject, objectsAt } from '../../core/json.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import type { LocalAzure } from '../../local/azure/index.ts';
 import { switchOver } from '../../local/azure/providers/postgresql/replicas.ts';
@@ -51,6 +51,9 @@ const parameter =
         properties: { source: 'user-override', isConfigPendingRestart: false, ...changed },
       });
   };
+
+const accessId = (id: string | undefined, { azure }: Deployment, role: 'primary' | 'replica') =>
+  `${id}/providers/Microsoft.Authorization/roleAssignments/${azure?.[role]?.access?.[0]?.name}`;
 
 const daysAgo = (days: number) => new Date(Date.now() - days * 24 * 3600 * 1000).toISOString();
 
@@ -309,6 +312,25 @@ const rows: readonly AzureRow[] = [
     because: 'without a receiver',
     change: properties('actionGroup', { emailReceivers: [] }),
   },
+  {
+    breaks: 'AZU-033',
+    because: 'the receiver of the settings was replaced',
+    change: properties('actionGroup', {
+      emailReceivers: [{ name: 'someone', emailAddress: 'someone@example.com', status: 'Enabled' }],
+    }),
+  },
+  {
+    breaks: 'AZU-033',
+    because: 'its receiver has unsubscribed',
+    change: ({ azure, ids }) =>
+      change(azure, ids['actionGroup'] ?? '', {
+        emailReceivers: objectsAt(
+          azure.state.get(ids['actionGroup'])?.body,
+          'properties',
+          'emailReceivers',
+        ).map((one) => ({ ...one, status: 'Disabled' })),
+      }),
+  },
   { breaks: 'AZU-033', because: 'disabled', change: properties('actionGroup', { enabled: false }) },
   {
     breaks: 'AZU-034',
@@ -323,6 +345,40 @@ const rows: readonly AzureRow[] = [
         workspaceId: '/subscriptions/x',
       }),
   },
+  {
+    breaks: 'AZU-034',
+    because: 'the archive of the server was switched off',
+    change: ({ azure, ids }) =>
+      change(azure, `${ids['server']}${insights}/diagnosticSettings/log-analytics`, {
+        storageAccountId: null,
+      }),
+  },
+  {
+    breaks: 'AZU-034',
+    because: 'the replica sends its logs to an event hub as well',
+    change: ({ azure, ids }) =>
+      change(azure, `${ids['replica']}${insights}/diagnosticSettings/log-analytics`, {
+        eventHubAuthorizationRuleId: '/subscriptions/x',
+      }),
+  },
+  {
+    breaks: 'AZU-040',
+    because: 'the role of the replica was taken away',
+    change: ({ azure, deployment, ids }) =>
+      azure.state.delete(accessId(ids['replica'], deployment, 'replica')),
+  },
+  {
+    breaks: 'AZU-040',
+    because: 'another principal has the assignment',
+    change: ({ azure, deployment, ids }) =>
+      change(azure, accessId(ids['server'], deployment, 'primary'), { principalId: 'other' }),
+  },
+  {
+    breaks: 'AZU-041',
+    because: 'its protection was stopped',
+    change: properties('weeklyBackup', { currentProtectionState: 'ProtectionStopped' }),
+  },
+  { breaks: 'AZU-041', because: 'its instance was deleted', change: gone('weeklyBackup') },
   {
     breaks: 'AZU-035',
     because: 'removed',

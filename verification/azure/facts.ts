@@ -60,6 +60,14 @@ export interface ServerReadings {
   readonly firewall: Read<readonly { readonly name: string; readonly start: string; readonly end: string }[]>;
   readonly diagnostics: Read<Diagnostics | undefined>;
   readonly locks: Read<readonly string[]>;
+  /** Of the role assignments that the deployment expects, those that exist. */
+  readonly access: Read<readonly RoleAssignment[]>;
+}
+
+export interface RoleAssignment {
+  readonly name: string;
+  readonly objectId: string;
+  readonly roleId: string;
 }
 
 export interface Diagnostics {
@@ -67,6 +75,16 @@ export interface Diagnostics {
   /** Enabled categories and category groups of logs. */
   readonly logs: readonly string[];
   readonly metrics: readonly string[];
+  /** Empty if nothing goes there. */
+  readonly storageAccountId: string;
+  readonly eventHub: { readonly authorizationRuleId: string; readonly name: string };
+}
+
+export interface Receiver {
+  /** Kind and name: `email on-call`. */
+  readonly name: string;
+  /** False for a person who has unsubscribed. */
+  readonly enabled: boolean;
 }
 
 export interface Alert {
@@ -90,7 +108,9 @@ export interface AzureFacts {
   readonly metricAlerts: Read<readonly Alert[]>;
   readonly activityAlerts: Read<readonly Alert[]>;
   readonly logAlerts: Read<readonly LogAlert[]>;
-  readonly actionGroup: Read<{ readonly enabled: boolean; readonly receivers: number }>;
+  readonly actionGroup: Read<{ readonly enabled: boolean; readonly receivers: readonly Receiver[] }>;
+  /** Of the weekly backup's instance: `ProtectionConfigured` if nothing is wrong. */
+  readonly weeklyBackup: Read<string>;
   readonly workspace: Read<{ readonly sharedKeys: boolean }>;
   readonly vaultDiagnostics: Read<Diagnostics | undefined>;
   readonly vaultLocks: Read<readonly string[]>;

@@ -12,7 +12,16 @@ import { serverRoles } from '../../azure/vocabulary.ts';
 import { at, type JsonObject, numberAt, objectsAt, textAt, textsAt } from '../../core/json.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../database/azure-access.ts';
 import type { Deployment } from '../../database/deployment.ts';
-import type { Alert, AzureFacts, Diagnostics, LogAlert, Read, ServerFacts, ServerReadings } from './facts.ts';
+import type {
+  Alert,
+  AzureFacts,
+  Diagnostics,
+  LogAlert,
+  Read,
+  RoleAssignment,
+  ServerFacts,
+  ServerReadings,
+} from './facts.ts';
 
 /** Limit for all requests together; a part without an answer by then is unreadable. */
 const timeoutSeconds = 60;
@@ -45,7 +54,11 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
   const writer = parseResourceId(deployment[deployment.writer]?.id) ?? primary;
   const roles = serverRoles.filter((role) => deployment[role]?.id !== undefined);
   const [servers, ofWriter, surroundings] = await Promise.all([
-    Promise.all(roles.map((role) => readServer(control.value, role, deployment[role]?.id ?? ''))),
+    Promise.all(
+      roles.map((role) =>
+        readServer(control.value, role, deployment[role]?.id ?? '', deployment.azure?.[role]?.access ?? []),
+      ),
+    ),
     readWriter(control.value, writer),
     readSurroundings(control.value, deployment.surroundings),
   ]);
@@ -91,11 +104,12 @@ async function readServer(
   control: Control,
   role: ServerReadings['role'],
   id: string,
+  access: readonly { readonly name: string }[],
 ): Promise<ServerReadings> {
   const { group = '', name = '' } = parseResourceId(id) ?? {};
   const { servers, abortSignal } = control;
   const abort = { abortSignal };
-  const [server, parameters, connections, firewall, diagnostics, locks] = await Promise.all([
+  const [server, parameters, connections, firewall, diagnostics, locks, assignments] = await Promise.all([
     read(control, 'the server', async () => serverFacts(await servers.servers.get(group, name, abort))),
     list(control, 'parameters', servers.configurations.listByServer(group, name, abort), (one) => ({
       name: one.name ?? '',
@@ -121,8 +135,34 @@ async function readServer(
     })),
     readDiagnostics(control, id),
     readLocks(control, id),
+    readAccess(control, id, access),
   ]);
-  return { role, server, parameters, connections, firewall, diagnostics, locks };
+  return { role, server, parameters, connections, firewall, diagnostics, locks, access: assignments };
+}
+
+/** The role assignments of these names on a resource. Those that do not exist are left out. */
+function readAccess(
+  control: Control,
+  id: string,
+  names: readonly { readonly name: string }[],
+): Promise<Read<readonly RoleAssignment[]>> {
+  const { resources, abortSignal } = control;
+  return read(control, 'role assignments', async () => {
+    const found = names.map(({ name }) =>
+      unlessMissing(async (): Promise<RoleAssignment> => {
+        const path = `${withoutSlash(id)}/providers/Microsoft.Authorization/roleAssignments/${name}`;
+        const properties = propertiesOf(
+          await resources.resources.getById(path, versionFor(path), { abortSignal }),
+        );
+        return {
+          name,
+          objectId: textAt(properties, 'principalId') ?? '',
+          roleId: (textAt(properties, 'roleDefinitionId') ?? '').split('/').at(-1) ?? '',
+        };
+      }),
+    );
+    return (await Promise.all(found)).filter((one) => one !== undefined);
+  });
 }
 
 /** Resources that exist once per pair, at the server that takes writes. */
@@ -156,6 +196,7 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
       activityAlerts: absent,
       logAlerts: absent,
       actionGroup: absent,
+      weeklyBackup: absent,
       workspace: absent,
       vaultDiagnostics: { value: undefined },
       vaultLocks: { value: [] },
@@ -163,54 +204,80 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
     };
   }
   const { monitor, resources, abortSignal } = control;
-  const { alertGroup, actionGroupId, workspaceId, vaultId, keyId } = surroundings;
+  const { alertGroup, actionGroupId, workspaceId, vaultId, keyId, weeklyBackupId } = surroundings;
   const abort = { abortSignal };
-  const [metricAlerts, activityAlerts, logAlerts, actionGroup, workspace, vaultDiagnostics, vaultLocks, key] =
-    await Promise.all([
-      list(
-        control,
-        'metric alerts',
-        monitor.metricAlerts.listByResourceGroup(alertGroup, abort),
-        ({ name = '', enabled, actions }): Alert => ({
-          name,
-          enabled,
-          actionGroups: (actions ?? []).flatMap((action) => action.actionGroupId ?? []),
-        }),
-      ),
-      list(
-        control,
-        'activity alerts',
-        monitor.activityLogAlerts.listByResourceGroup(alertGroup, abort),
-        ({ name = '', enabled = true, actions }): Alert => ({
-          name,
-          enabled,
-          actionGroups: (actions?.actionGroups ?? []).map((action) => action.actionGroupId),
-        }),
-      ),
-      readLogAlerts(control, surroundings),
-      read(control, 'the action group', async () => {
-        const { group = '', name = '' } = parseResourceId(actionGroupId) ?? {};
-        const one = await monitor.actionGroups.get(group, name, abort);
-        const receivers = Object.entries(one).filter(([property]) => property.endsWith('Receivers'));
-        return {
-          enabled: one.enabled ?? true,
-          receivers: receivers.flatMap(([, members]) => (Array.isArray(members) ? members : [])).length,
-        };
+  const [
+    metricAlerts,
+    activityAlerts,
+    logAlerts,
+    actionGroup,
+    workspace,
+    vaultDiagnostics,
+    vaultLocks,
+    key,
+    weeklyBackup,
+  ] = await Promise.all([
+    list(
+      control,
+      'metric alerts',
+      monitor.metricAlerts.listByResourceGroup(alertGroup, abort),
+      ({ name = '', enabled, actions }): Alert => ({
+        name,
+        enabled,
+        actionGroups: (actions ?? []).flatMap((action) => action.actionGroupId ?? []),
       }),
-      read(control, 'the workspace', async () => {
-        const found = await resources.resources.getById(
-          withoutSlash(workspaceId),
-          versionFor(workspaceId),
-          abort,
-        );
-        return { sharedKeys: at(propertiesOf(found), 'features', 'disableLocalAuth') !== true };
+    ),
+    list(
+      control,
+      'activity alerts',
+      monitor.activityLogAlerts.listByResourceGroup(alertGroup, abort),
+      ({ name = '', enabled = true, actions }): Alert => ({
+        name,
+        enabled,
+        actionGroups: (actions?.actionGroups ?? []).map((action) => action.actionGroupId),
       }),
-      vaultId ? readDiagnostics(control, vaultId) : { value: undefined },
-      vaultId ? readLocks(control, vaultId) : { value: [] },
-      read(control, 'the key', async () =>
-        keyFacts(await resources.resources.getById(withoutSlash(keyId), versionFor(keyId), abort)),
-      ),
-    ]);
+    ),
+    readLogAlerts(control, surroundings),
+    read(control, 'the action group', async () => {
+      const { group = '', name = '' } = parseResourceId(actionGroupId) ?? {};
+      const one = await monitor.actionGroups.get(group, name, abort);
+      const receivers = Object.entries(one).filter(([property]) => property.endsWith('Receivers'));
+      return {
+        enabled: one.enabled ?? true,
+        receivers: receivers.flatMap(([property, members]) =>
+          (Array.isArray(members) ? members : []).map(
+            ({ name, status }: { readonly name?: string; readonly status?: string }) => ({
+              name: `${property.slice(0, -'Receivers'.length)} ${name}`,
+              enabled: status !== 'Disabled',
+            }),
+          ),
+        ),
+      };
+    }),
+    read(control, 'the workspace', async () => {
+      const found = await resources.resources.getById(
+        withoutSlash(workspaceId),
+        versionFor(workspaceId),
+        abort,
+      );
+      return { sharedKeys: at(propertiesOf(found), 'features', 'disableLocalAuth') !== true };
+    }),
+    vaultId ? readDiagnostics(control, vaultId) : { value: undefined },
+    vaultId ? readLocks(control, vaultId) : { value: [] },
+    read(control, 'the key', async () =>
+      keyFacts(await resources.resources.getById(withoutSlash(keyId), versionFor(keyId), abort)),
+    ),
+    weeklyBackupId === undefined
+      ? { unreadable: 'the settings have no longTermBackup', absent: true as const }
+      : read(control, 'the weekly backup', async () => {
+          const one = await unlessMissing(() =>
+            resources.resources.getById(withoutSlash(weeklyBackupId), versionFor(weeklyBackupId), abort),
+          );
+          return one === undefined
+            ? 'missing'
+            : (textAt(propertiesOf(one), 'currentProtectionState') ?? 'unknown');
+        }),
+  ]);
   return {
     metricAlerts,
     activityAlerts,
@@ -220,6 +287,7 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
     vaultDiagnostics,
     vaultLocks,
     key,
+    weeklyBackup,
   };
 }
 
@@ -360,6 +428,11 @@ function diagnosticsFacts(resource: GenericResource): Diagnostics {
       .map((entry) => textAt(entry, 'categoryGroup') ?? textAt(entry, 'category') ?? '');
   return {
     workspaceId: textAt(properties, 'workspaceId') ?? '',
+    storageAccountId: textAt(properties, 'storageAccountId') ?? '',
+    eventHub: {
+      authorizationRuleId: textAt(properties, 'eventHubAuthorizationRuleId') ?? '',
+      name: textAt(properties, 'eventHubName') ?? '',
+    },
     logs: sent('logs'),
     metrics: sent('metrics'),
   };

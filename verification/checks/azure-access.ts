@@ -1,5 +1,5 @@
 /** Who reaches the servers in Azure: network, endpoints, logins, administrators. */
-import { azureChecks, factOf, forEachServer, properties, required } from '../azure/assertions.ts';
+import { azureChecks, factOf, forEachServer, properties, required, sameText } from '../azure/assertions.ts';
 import { counted, judge } from '../outcome.ts';
 
 export const checks = azureChecks([
@@ -110,5 +110,31 @@ export const checks = azureChecks([
           })),
       ]);
     },
+  },
+  {
+    id: 'AZU-040',
+    name: 'server-access',
+    loses: 'availability',
+    title: 'Everyone who may read the servers in Azure by the settings has the role',
+    inspects: 'role assignments on each server, by the names that the deployment gave them',
+    why: 'Someone on call who cannot open the server in the portal learns it during an incident.',
+    remedy: 'Deploy the environment.',
+    source: 'https://learn.microsoft.com/azure/role-based-access-control/troubleshooting',
+    assert: (azure) =>
+      forEachServer(
+        azure,
+        ({ expected, readings }) => {
+          const found = new Map(factOf(readings.access).map((one) => [one.name, one]));
+          return required(expected.access, 'access to the server').flatMap(({ name, objectId, roleId }) => {
+            const one = found.get(name);
+            const part = `role assignment ${name}`;
+            if (!one) return [{ part, detail: `does not exist: role ${roleId} of ${objectId}` }];
+            return sameText(one.objectId, objectId) && sameText(one.roleId, roleId)
+              ? []
+              : [{ part, detail: `gives role ${one.roleId} to ${one.objectId}` }];
+          });
+        },
+        ({ expected }) => counted(expected.access?.length ?? 0, 'role assignment'),
+      ),
   },
 ]);

@@ -1,4 +1,6 @@
 /** Alerts, logs, locks and the wrapping key, which monitor and protect the servers in Azure. */
+
+import type { ExpectedServer } from '../../database/deployment.ts';
 import {
   type AzureCheck,
   type AzureInput,
@@ -21,18 +23,21 @@ const day = 24 * 3600 * 1000;
 /** A wrapping key must be valid for at least this long, so that a rotation can still be arranged. */
 const keyValidityDays = 30;
 
-/** One fact of each server, and of the vault if the deployment has its own. */
+/** One fact of each server with its archive, and of the vault if the deployment has its own. */
 function serversAndVault<Value>(
   azure: AzureInput,
   ofServer: (readings: ServerReadings) => Read<Value>,
   ofVault: Read<Value>,
-): readonly (Subject & { readonly value: Value })[] {
-  const servers = serversOf(azure).map(({ object, readings }) => ({
+): readonly (Subject & { readonly value: Value; readonly archive: ExpectedServer['archive'] })[] {
+  const servers = serversOf(azure).map(({ object, readings, expected }) => ({
     object,
     value: factOf(ofServer(readings)),
+    archive: expected.archive,
   }));
+  // The vault is in the primary's region, like the archive of its server.
+  const { archive } = azure.expected.primary;
   return azure.deployment.surroundings?.vaultId
-    ? [...servers, { object: 'key vault', value: factOf(ofVault) }]
+    ? [...servers, { object: 'key vault', value: factOf(ofVault), archive }]
     : servers;
 }
 
@@ -133,16 +138,23 @@ export const checks = azureChecks([
     id: 'AZU-033',
     name: 'action-group-has-receivers',
     loses: 'traces',
-    title: 'The action group is enabled and has a receiver',
-    inspects: 'the action group of the environment: its state and its receivers',
-    why: 'Every alert goes through it. Without a receiver none of them reaches anybody.',
-    remedy: 'Deploy the environment; monitoring.actionGroup.emails lists the receivers.',
+    title: 'The action group is enabled and has the receivers of the settings',
+    inspects: 'the action group of the environment: its state, and its receivers by kind and name',
+    why: 'Every alert goes through it. A receiver that was removed or has unsubscribed learns of none of them.',
+    remedy:
+      'Deploy the environment; monitoring.actionGroup lists the receivers. A person who has unsubscribed subscribes again in the portal.',
     source: 'Azure Monitor Baseline Alerts',
-    assert: ({ facts }) => {
+    assert: ({ facts, expected }) => {
       const { enabled, receivers } = factOf(facts.actionGroup);
-      return judge(counted(receivers, 'receiver'), [
+      const found = new Map(receivers.map((one) => [one.name, one.enabled]));
+      return judge(counted(receivers.length, 'receiver'), [
         ...(enabled ? [] : [{ object: 'action group', detail: 'is disabled' }]),
-        ...(receivers > 0 ? [] : [{ object: 'action group', detail: 'has no receiver' }]),
+        ...(receivers.length > 0 ? [] : [{ object: 'action group', detail: 'has no receiver' }]),
+        ...(expected.receivers ?? []).flatMap((name): readonly Finding[] => {
+          if (found.get(name)) return [];
+          const detail = found.has(name) ? 'has unsubscribed' : 'is missing';
+          return [{ object: `action group, receiver ${name}`, detail }];
+        }),
       ]);
     },
   },
@@ -150,9 +162,9 @@ export const checks = azureChecks([
     id: 'AZU-034',
     name: 'diagnostic-settings',
     loses: 'traces',
-    title: 'Servers and key vault send all logs to the workspace',
+    title: 'Servers and key vault send all logs to the workspace, and to the archive of the settings',
     inspects:
-      'diagnostic setting log-analytics of each server and of the vault: workspace and log categories',
+      'diagnostic setting log-analytics of each server and of the vault: workspace, archive and log categories',
     why: 'The records of pgaudit, connections and vault access are kept only there. Without the setting they are lost from that moment.',
     remedy: 'Deploy the environment, and find out who removed the setting.',
     source: 'PSRule AZR-000119; MCSB LT-4',
@@ -160,7 +172,7 @@ export const checks = azureChecks([
       const { workspaceId } = surroundingsOf(azure);
       return forEachSubject(
         serversAndVault(azure, ({ diagnostics }) => diagnostics, azure.facts.vaultDiagnostics),
-        ({ value }) => {
+        ({ value, archive = {} }) => {
           if (!value) return [{ detail: 'sends no logs: diagnostic setting log-analytics is missing' }];
           const differences: Difference[] = [];
           if (!sameText(value.workspaceId, workspaceId)) {
@@ -169,6 +181,16 @@ export const checks = azureChecks([
           if (!value.logs.includes('allLogs')) {
             differences.push({ detail: `sends ${value.logs.join(', ') || 'no logs'}, expected allLogs` });
           }
+          const { storageAccountId = '', eventHub } = archive;
+          const { authorizationRuleId = '', name = '' } = eventHub ?? {};
+          const places = [
+            ['storage account', value.storageAccountId, storageAccountId],
+            ["event hub's rule", value.eventHub.authorizationRuleId, authorizationRuleId],
+            ['event hub', value.eventHub.name, name],
+          ] as const;
+          for (const [place, actual, wanted] of places)
+            if (!sameText(actual, wanted))
+              differences.push({ detail: `${place} is ${actual || 'none'}, expected ${wanted || 'none'}` });
           return differences;
         },
         ({ value }) => value?.logs.join(', ') || 'no logs',

@@ -1,11 +1,12 @@
 import { databaseOwner, everyAdministrator } from '../../database/schema/roles.ts';
+import { azureChecks, factOf, required } from '../azure/assertions.ts';
 import { checksOf } from '../check.ts';
 import { judge, skip } from '../outcome.ts';
 
 /** Owners whose databases Azure Backup leaves out. */
 const leftOut = ['azuresu', everyAdministrator];
 
-export const checks = checksOf('roles', [
+const database = checksOf('roles', [
   {
     id: 'ROL-016',
     name: 'weekly-backup-contains-the-database',
@@ -26,3 +27,31 @@ export const checks = checksOf('roles', [
     },
   },
 ]);
+
+/** State of a backup instance that takes its weekly backups. */
+const protectedState = 'ProtectionConfigured';
+
+const instance = azureChecks([
+  {
+    id: 'AZU-041',
+    name: 'weekly-backup-runs',
+    loses: 'recovery',
+    title: 'Azure Backup protects the server',
+    inspects: "currentProtectionState of the weekly backup's instance, if the environment has longTermBackup",
+    why: 'A stopped or suspended instance keeps its old backups and takes no new one. Nothing fails until a restore.',
+    remedy:
+      'Run az dataprotection backup-instance resume-protection. For ProtectionError, read properties.protectionErrorDetails of the instance.',
+    source:
+      'https://learn.microsoft.com/rest/api/dataprotection/backup-instances/get (currentProtectionState)',
+    assert: ({ facts, deployment }) => {
+      required(deployment.longTermBackup || undefined, 'longTermBackup');
+      const state = factOf(facts.weeklyBackup);
+      return judge(
+        state,
+        state === protectedState ? [] : [{ object: 'weekly backup', detail: `its instance is ${state}` }],
+      );
+    },
+  },
+]);
+
+export const checks = [...database, ...instance];

@@ -27,6 +27,36 @@ export const monitoring = defineRefusals('Monitoring and cost', {
     source: diagnostics,
     message: (id: string) => `The workspace '${id}' could not be found.`,
   },
+  archiveNotFound: {
+    status: 404,
+    code: 'ResourceNotFound',
+    rule: 'The storage account of a diagnostic setting exists',
+    source: diagnostics,
+    message: (id: string) => `The Resource '${id}' was not found.`,
+  },
+  archiveInAnotherRegion: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'The storage account of a diagnostic setting is in the region of the watched resource',
+    source: diagnostics,
+    message: (id: string, region: string) =>
+      `Resource '${id}' is in region '${region}', which is not the region of the monitored resource.`,
+  },
+  receiverNamedTwice: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'A receiver has a name of its own in its action group',
+    source: `${learn}/azure-monitor/alerts/action-groups`,
+    message: (name: string, group: string) =>
+      `Receiver names must be unique within an action group: '${name}' is used twice in '${group}'.`,
+  },
+  webhookNotValid: {
+    status: 400,
+    code: 'BadRequest',
+    rule: 'The address of a webhook is a URL',
+    source: 'https://learn.microsoft.com/rest/api/monitor/action-groups/create-or-update',
+    message: (uri: string, name: string) => `The service URI '${uri}' of receiver '${name}' is not valid.`,
+  },
   sinkAlreadyUsed: {
     status: 409,
     code: 'Conflict',

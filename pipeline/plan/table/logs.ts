@@ -50,6 +50,8 @@ export const logRows: readonly Row[] = [
           'local_authentication_disabled',
           'internet_ingestion_enabled',
           'internet_query_enabled',
+          'internet_ingestion_access_type',
+          'internet_query_access_type',
         ],
         () => weakened('the audit logs are reachable in another way', 'MCSB LT-5'),
       ],
@@ -68,6 +70,13 @@ export const logRows: readonly Row[] = [
           about.attribute.isUnknown || lostElements(about) > 0
             ? weakened('fewer logs reach the workspace', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4')
             : calm('more logs reach the workspace'),
+      ],
+      archive: [
+        ['storage_account_id', 'eventhub_authorization_rule_id', 'eventhub_name'],
+        ({ attribute: { before } }) =>
+          before === null || before === undefined || before === ''
+            ? calm('logs go to a second place as well')
+            : weakened('logs no longer go to their second place', 'MCSB LT-4'),
       ],
       changed: [['*'], () => weakened('logs go elsewhere', 'MCSB LT-4')],
       replaced: [
@@ -98,7 +107,14 @@ export const logRows: readonly Row[] = [
         toggled({ impact: 'nothing', says: 'the alert is on' }, weakened('the alert no longer fires'), 'off'),
       ],
       receivers: [
-        ['email_receiver', 'sms_receiver', 'webhook_receiver', 'action', 'action.action_group_id'],
+        [
+          ...['arm_role', 'automation_runbook', 'azure_app_push', 'azure_function', 'email', 'event_hub'].map(
+            (kind) => `${kind}_receiver`,
+          ),
+          ...['itsm', 'logic_app', 'sms', 'voice', 'webhook'].map((kind) => `${kind}_receiver`),
+          'action',
+          'action.action_group_id',
+        ],
         (about) =>
           about.attribute.isUnknown || lostElements(about) > 0
             ? weakened('somebody no longer gets the alerts')

@@ -7,6 +7,8 @@ const group = { name: 'dba', objectId: 'c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d0a', t
 const cmk = 'server.customerManagedKey';
 const rotation = /how-to-configure-key-rotation/;
 
+const someone = '5b1f0c7e-4a52-4f07-9d2c-0d6a1e8b7c33';
+
 export const identityRows: readonly Row[] = [
   {
     what: 'no administrator',
@@ -276,5 +278,36 @@ export const identityRows: readonly Row[] = [
     from: withPassword,
     change: { [admin]: [] },
     source: /AZR-000389/,
+  },
+  {
+    what: 'access to the servers for a name',
+    id: 'authentication/object-id',
+    change: { 'server.access': [{ objectId: 'on-call', type: 'Group', role: 'Reader' }] },
+    field: 'server.access.0.objectId',
+    value: 'on-call',
+    source: /entra/i,
+    remedy: /az ad group show/,
+  },
+  {
+    what: 'a role on the servers that can do more than read',
+    id: 'shape/one-of',
+    change: { 'server.access': [{ objectId: someone, type: 'Group', role: 'Owner' }] },
+    field: 'server.access.0.role',
+    value: 'Owner',
+    source: /settings\.ts/,
+  },
+  {
+    what: 'the same role on the servers twice, in another case',
+    id: 'authentication/access-is-given-once',
+    change: {
+      'server.access': [someone, someone.toUpperCase()].map((objectId) => ({
+        objectId,
+        type: 'Group',
+        role: 'Reader',
+      })),
+    },
+    field: 'server.access.1',
+    value: 'Reader',
+    source: /role-based-access-control/,
   },
 ];

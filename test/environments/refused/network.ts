@@ -13,6 +13,8 @@ function ranges(...allowed: [start: string, end: string][]) {
   };
 }
 
+const hub = '7d0c1b52-4c1e-4a8e-9b57-0c6b0a1d9e21';
+
 export const networkRows: readonly Row[] = [
   {
     what: 'a subnet that is not a range',
@@ -113,7 +115,9 @@ export const networkRows: readonly Row[] = [
   {
     what: 'a delegated subnet beside private endpoints',
     id: 'network/delegated-subnet-is-used',
-    change: { 'network.primary.delegatedSubnet': { name: 'servers', range: '10.30.2.0/24' } },
+    change: {
+      'network.primary.delegatedSubnet': { name: 'servers', range: '10.30.2.0/24', existing: false },
+    },
     says: /mode privateEndpoint has no delegated subnet/,
     source: /issues\/27732/,
     remedy: /virtualNetworkInjected/,
@@ -318,5 +322,56 @@ export const networkRows: readonly Row[] = [
     from: open,
     change: { 'network.allowedRanges.0.name': 'head office' },
     source: /firewall_rule_name\.go/,
+  },
+  {
+    what: 'an existing subnet in a network that is created here',
+    id: 'network/existing-subnet',
+    change: { 'network.primary.endpointSubnet.existing': true },
+    source: /decisions\.md, 62/,
+    remedy: /existing: true/,
+  },
+  {
+    what: 'a subnet to create in a network of another subscription',
+    id: 'network/existing-subnet',
+    change: {
+      'network.primary.virtualNetwork.existing': true,
+      'network.primary.virtualNetwork.resourceGroup': 'hub-rg',
+      'network.primary.virtualNetwork.subscriptionId': hub,
+    },
+    field: 'network.primary.endpointSubnet.existing',
+    value: false,
+    source: /decisions\.md, 62/,
+    remedy: /existing: true/,
+  },
+  ...[
+    { 'network.keyVaultZone.subscriptionId': hub },
+    { 'network.keyVaultZone.subscriptionId': hub, 'network.keyVaultZone.existing': true },
+    { 'logAnalytics.subscriptionId': hub, 'logAnalytics.existing': true },
+    {
+      'logAnalytics.subscriptionId': 'the-hub',
+      'logAnalytics.existing': true,
+      'logAnalytics.resourceGroup': 'logs-rg',
+    },
+  ].map((change) => ({
+    what: `another subscription, not as it must be: ${Object.keys(change).join(', ')}`,
+    id: 'network/other-subscription' as const,
+    change,
+    source: /decisions\.md, 62/,
+    remedy: /az account list/,
+  })),
+  {
+    what: 'a zone of an Azure Policy for injected servers',
+    id: 'network/zone-by-policy',
+    from: injected,
+    change: { 'network.postgresqlZone.byPolicy': true },
+    source: /decisions\.md, 62/,
+    remedy: /byPolicy/,
+  },
+  {
+    what: 'a zone of an Azure Policy that is adopted as well',
+    id: 'network/zone-by-policy',
+    change: { 'network.keyVaultZone.byPolicy': true, 'network.keyVaultZone.existing': true },
+    source: /decisions\.md, 62/,
+    remedy: /byPolicy/,
   },
 ];

@@ -31,10 +31,10 @@ export const serverRows: readonly Row[] = [
   {
     what: 'a size newer than the provider',
     id: 'compute/known-sku',
-    change: { 'server.sku': 'GP_Standard_D4ds_v6' },
-    says: /azurerm 4\.55 knows/,
+    change: { 'server.sku': 'GP_Standard_D4ds_v7' },
+    says: /azurerm knows/,
     source: sku,
-    remedy: /GP_Standard_D4ds_v[45]/,
+    remedy: /GP_Standard_D4ds_v[456]/,
   },
   {
     what: 'a memory-optimized size with a general-purpose prefix',
@@ -387,4 +387,18 @@ export const serverRows: readonly Row[] = [
     value: 'replica',
     source: /promote/,
   },
+  ...(
+    [
+      ['GP_Standard_DC4ads_v5', /4\.70\.0/],
+      ['MO_Standard_EC8as_v5', /4\.70\.0/],
+      ['GP_Standard_D4ds_v6', /4\.79\.0/],
+    ] as const
+  ).map(([sku, says]) => ({
+    what: `${sku}, which a later azurerm has`,
+    id: 'compute/sku-of-provider' as const,
+    change: { 'server.sku': sku },
+    says,
+    source: /azure\/provider\.ts/,
+    remedy: /azurermVersion/,
+  })),
 ];

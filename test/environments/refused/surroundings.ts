@@ -2,6 +2,7 @@ import { development } from '../../support/settings/development.ts';
 import type { Row } from './row.ts';
 
 const naming = /resource-name-rules/;
+const otherGroup = '/subscriptions/3a1d6f0c-7f53-4c0a-9a51-2f6c1a7f0b11/resourceGroups/shared-rg/providers';
 const many = Object.fromEntries(Array.from({ length: 51 }, (_, number) => [`Tag${number}`, 'x']));
 
 export const surroundingRows: readonly Row[] = [
@@ -252,6 +253,82 @@ export const surroundingRows: readonly Row[] = [
     id: 'operations/alert-receivers-are-distinct',
     change: { 'monitoring.actionGroup.emails.1.name': 'on-call' },
     source: /action-groups/,
+  },
+  {
+    what: 'a webhook with the name of an e-mail receiver in another case',
+    id: 'operations/alert-receivers-are-distinct',
+    change: { 'monitoring.actionGroup.webhooks': [{ name: 'On-Call', url: 'https://alerts.example.com' }] },
+    field: 'monitoring.actionGroup.webhooks.0.name',
+    value: 'On-Call',
+    source: /action-groups/,
+  },
+  ...[
+    ['countryCode', '+49'],
+    ['phoneNumber', '30 123'],
+  ].map(([part = '', wrong]) => ({
+    what: `a text message to a ${part} of ${wrong}`,
+    id: 'operations/alert-telephone' as const,
+    change: {
+      'monitoring.actionGroup.texts': [
+        { name: 'phone', countryCode: '49', phoneNumber: '30123456', [part]: wrong },
+      ],
+    },
+    field: `monitoring.actionGroup.texts.0.${part}`,
+    value: wrong,
+    source: /action-groups/,
+  })),
+  ...[
+    ['alerts.example.com', 'alerts.example.com'],
+    ['http://alerts.example.com', 'http://alerts.example.com'],
+    ['https://me:secret@alerts.example.com', 'https://***@alerts.example.com'],
+    ['https://alerts.example.com/?code=secret', 'https://alerts.example.com/?***'],
+  ].map(([url = '', value]) => ({
+    what: `a webhook at ${url}`,
+    id: 'operations/alert-webhook' as const,
+    change: { 'monitoring.actionGroup.webhooks': [{ name: 'pager', url }] },
+    field: 'monitoring.actionGroup.webhooks.0.url',
+    value,
+    source: /action-groups/,
+    remedy: /Entra application/,
+  })),
+  {
+    what: 'an archive without a place',
+    id: 'operations/archive-has-a-place',
+    change: { 'monitoring.archive': {} },
+    source: /diagnostic-settings/,
+  },
+  {
+    what: 'an archive named by its name',
+    id: 'operations/archive-id',
+    change: { 'monitoring.archive': { storageAccountId: 'logs' } },
+    field: 'monitoring.archive.storageAccountId',
+    value: 'logs',
+    source: /diagnostic-settings/,
+    remedy: /az storage account show/,
+  },
+  {
+    what: 'an event hub named by the id of its namespace',
+    id: 'operations/archive-id',
+    change: {
+      'monitoring.archive': {
+        eventHub: { authorizationRuleId: `${otherGroup}/Microsoft.EventHub/namespaces/logs` },
+      },
+    },
+    field: 'monitoring.archive.eventHub.authorizationRuleId',
+    value: `${otherGroup}/Microsoft.EventHub/namespaces/logs`,
+    source: /diagnostic-settings/,
+    remedy: /az storage account show/,
+  },
+  {
+    what: 'an archive of the recovery region without a replica there',
+    id: 'operations/recovery-archive',
+    from: development,
+    change: {
+      'monitoring.recoveryArchive': {
+        storageAccountId: `${otherGroup}/Microsoft.Storage/storageAccounts/logs`,
+      },
+    },
+    source: /diagnostic-settings/,
   },
   {
     what: 'a budget of 0',

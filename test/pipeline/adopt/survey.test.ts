@@ -275,3 +275,46 @@ describe('strays', () => {
     expect(await stray()).toEqual([]);
   });
 });
+
+describe('a subnet in an adopted network', () => {
+  const adopted = new Stack(
+    '',
+    stackOf('production', ({ network }) => {
+      Object.assign(network.primary.virtualNetwork, { existing: true, resourceGroup: 'network-rg' });
+    }).text,
+  );
+  const network = () =>
+    `/subscriptions/${azure.subscriptionId}/resourceGroups/network-rg/providers/Microsoft.Network`;
+  const subnet = () =>
+    `${network()}/virtualNetworks/comply-ai-vnet-production/subnets/llama-mapper-endpoints`;
+  const addresses = [
+    'azurerm_subnet.endpoint_subnet',
+    'azurerm_subnet_network_security_group_association.endpoint_subnet_association',
+  ];
+  const groupNamed = (name: string) => ({
+    networkSecurityGroup: { id: `${network()}/networkSecurityGroups/${name}` },
+  });
+
+  it.each([
+    ['a security group', () => groupNamed('hub-nsg'), /security group hub-nsg/],
+    ['a route table', () => ({ routeTable: { id: `${network()}/routeTables/to-hub` } }), /routeTable/],
+  ])('is not taken if its owner has given it %s', async (_, properties, what) => {
+    there(subnet(), properties());
+    const { adoptable, obstacles } = await look(stateWith({}), adopted);
+    expect(adoptable).toEqual([]);
+    expect(obstacles).toContainEqual({
+      kind: 'belongs-to-the-network',
+      address: addresses[0],
+      id: subnet(),
+      what: expect.stringMatching(what),
+      remedy: expect.stringContaining('existing: true'),
+    });
+  });
+
+  it('is adopted if an interrupted deployment has made it', async () => {
+    there(subnet(), groupNamed('comply-ai-vnet-production-llama-mapper-endpoints-nsg'));
+    const { adoptable, obstacles } = await look(stateWith({}), adopted);
+    expect(obstacles).toEqual([]);
+    expect(adoptable.map(({ address }) => address)).toEqual(addresses);
+  });
+});

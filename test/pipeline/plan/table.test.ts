@@ -218,6 +218,7 @@ const ofAttributes: Readonly<Record<string, Attribute>> = {
     { enabled_log: [{ category: 'a' }] },
     'security-weakened',
   ],
+  'diagnostics/archive': [{ storage_account_id: 'a' }, {}, 'security-weakened'],
   'diagnostics/changed': [
     { log_analytics_workspace_id: 'a' },
     { log_analytics_workspace_id: 'b' },
@@ -225,8 +226,8 @@ const ofAttributes: Readonly<Record<string, Attribute>> = {
   ],
   'alert/enabled': [{ enabled: true }, { enabled: false }, 'security-weakened'],
   'alert/receivers': [
-    { email_receiver: [{ name: 'a' }, { name: 'b' }] },
-    { email_receiver: [{ name: 'a' }] },
+    { arm_role_receiver: [{ name: 'a' }, { name: 'b' }] },
+    { arm_role_receiver: [{ name: 'a' }] },
     'security-weakened',
   ],
   'alert/changed': [{ description: 'a' }, { description: 'b' }, 'nothing'],

@@ -4,6 +4,7 @@ import { parentOf, sameId, typeOf } from '../../../../azure/resource-id.ts';
 import type { ResourceTypeName } from '../../../../azure/resource-types.ts';
 import { type JsonObject, objectAt, objectsAt, textAt, textsAt } from '../../../../core/json.ts';
 import type { Azure } from '../../core/context.ts';
+import { isSameRegion } from '../../core/locations.ts';
 import { registerList, registerResourceType } from '../../core/resource-types.ts';
 import { monitoring } from '../../refusals/monitoring.ts';
 import { vaultType } from '../key-vault/control.ts';
@@ -66,6 +67,7 @@ function registerDiagnostics(azure: Azure): void {
           throw monitoring.categoryNotSupported(category);
       const workspace = textAt(properties, 'workspaceId');
       if (workspace !== undefined && !store.get(workspace)) throw monitoring.workspaceNotFound(workspace);
+      refuseArchive(azure, textAt(properties, 'storageAccountId'), target);
       for (const other of store.children(target, diagnosticType)) {
         if (sameId(other.id, id) || textAt(other.body, 'properties', 'workspaceId') !== workspace) continue;
         const taken = new Set(
@@ -97,12 +99,42 @@ function registerActionGroups(azure: Azure): void {
     type: 'Microsoft.Insights/actionGroups',
     change: 'immediate',
     patch: true,
-    accept: (sent) => {
+    accept: (sent, { name }) => {
       const properties = objectAt(sent, 'properties');
-      const receivers = objectsAt(properties, 'emailReceivers').map((one) => ({ ...one, status: 'Enabled' }));
-      return { ...sent, properties: { ...properties, emailReceivers: receivers } };
+      refuseReceivers(properties, name);
+      // People subscribe: those who get e-mail or text messages can end it, and are then Disabled.
+      const subscribed = (kind: string) =>
+        objectsAt(properties, kind).map((one) => ({ ...one, status: 'Enabled' }));
+      return {
+        ...sent,
+        properties: {
+          ...properties,
+          emailReceivers: subscribed('emailReceivers'),
+          smsReceivers: subscribed('smsReceivers'),
+        },
+      };
     },
   });
+}
+
+function refuseReceivers(properties: JsonObject, group: string): void {
+  const names = new Set<string>();
+  for (const kind of Object.keys(properties).filter((one) => one.endsWith('Receivers')))
+    for (const one of objectsAt(properties, kind)) {
+      const name = textAt(one, 'name') ?? '';
+      if (names.has(name.toLowerCase())) throw monitoring.receiverNamedTwice(name, group);
+      names.add(name.toLowerCase());
+      const uri = textAt(one, 'serviceUri');
+      if (uri !== undefined && !URL.canParse(uri)) throw monitoring.webhookNotValid(uri, name);
+    }
+}
+
+function refuseArchive({ store }: Azure, account: string | undefined, target: string): void {
+  if (account === undefined) return;
+  const found = store.get(account);
+  if (!found) throw monitoring.archiveNotFound(account);
+  if (!isSameRegion(found.body, store.get(target)?.body))
+    throw monitoring.archiveInAnotherRegion(account, textAt(found.body, 'location') ?? '');
 }
 
 function registerAlerts(azure: Azure): void {
