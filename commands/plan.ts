@@ -19,6 +19,7 @@ interface Options extends MigrationsOptions {
   readonly waivers: string;
   readonly out?: string;
   readonly link?: string;
+  readonly preview?: string;
   readonly post?: boolean;
   readonly passChanges?: boolean;
 }
@@ -45,6 +46,7 @@ export function register(program: Command): void {
       '--out <folder>',
       'also write plan.json, guard.json, comment.md, guard.sarif and guard.html there',
     )
+    .option('--preview <file>', 'preview.md of llama-db preview, for the comment')
     .option('--link <url>', 'address of the whole report, for the comment')
     .option(
       '--post',
@@ -83,7 +85,12 @@ async function run(environment: string | undefined, options: Options): Promise<v
     import('../pipeline/plan/report/text.ts'),
     import('../pipeline/plan/report/markdown.ts'),
   ]);
-  const link = options.link === undefined ? {} : { link: options.link };
+  const comment = {
+    ...(options.link === undefined ? {} : { link: options.link }),
+    ...(options.preview === undefined
+      ? {}
+      : { preview: contentOf(options.preview, 'Name preview.md of llama-db preview --out <folder>.') }),
+  };
   if (options.out !== undefined) {
     const [{ renderSarif }, { renderHtml }] = await Promise.all([
       import('../pipeline/plan/report/sarif.ts'),
@@ -92,14 +99,14 @@ async function run(environment: string | undefined, options: Options): Promise<v
     writeAll(options.out, {
       'plan.json': text,
       'guard.json': `${JSON.stringify(result, undefined, 2)}\n`,
-      'comment.md': renderComment(result, link),
+      'comment.md': renderComment(result, comment),
       'guard.sarif': `${JSON.stringify(renderSarif(result), undefined, 2)}\n`,
       'guard.html': renderHtml(result),
     });
   }
   if (options.post) {
     const { postComment } = await import('../pipeline/plan/comment.ts');
-    const posted = await postComment(renderComment(result, link), result.environment, process.env);
+    const posted = await postComment(renderComment(result, comment), result.environment, process.env);
     reporterFor(options).line(posted);
   }
   if (options.json) printJson({ ok: result.exitCode !== 3, ...result });

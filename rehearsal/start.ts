@@ -24,13 +24,15 @@ export interface ApplicationLogin {
  * parameters, as far as a vanilla PostgreSQL has them. Writes are durable (fsync).
  *
  * @param as `created`: without the extensions and parameters, which the deployment itself sets later
+ * @param more host names beside the deployment's. @default - none
  */
 export async function serverFor(
   deployment: Deployment,
   as: 'created' | 'deployed' = 'deployed',
+  more: readonly string[] = [],
 ): Promise<LocalPostgres> {
   const { primary, replica, endpoints } = deployment;
-  const names = [primary.host, replica?.host, endpoints?.writer, endpoints?.reader];
+  const names = [primary.host, replica?.host, endpoints?.writer, endpoints?.reader, ...more];
   return startPostgres({
     major: deployment.version,
     hostNames: names.filter((name) => name !== undefined),

@@ -55,6 +55,11 @@ export interface PlanFacts {
   readonly outputs: readonly string[];
   /** Checks that Terraform decides only during the apply. */
   readonly openChecks: readonly string[];
+  /**
+   * Failed assertions of `check` blocks. The apply goes on. Those of this project's stacks say that Terraform ignores an edit
+   * of the settings (stacks/in-force.ts).
+   */
+  readonly warnings: readonly { readonly check: string; readonly message: string }[];
   /** Sources of the providers that run. */
   readonly providers: readonly string[];
   /** Whether azurerm restarts a server at once for a static parameter: its feature, by default on. */

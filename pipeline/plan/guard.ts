@@ -1,6 +1,7 @@
 /** The guard: a plan with its verdicts, the refusals and the waivers that cover them. */
 import { chainOf, type Operation } from './chain.ts';
 import { isPostDeploy } from './context.ts';
+import { withControls } from './controls.ts';
 import type { PlanFacts, ResourceChange } from './facts.ts';
 import { type Impact, worstOf } from './impacts.ts';
 import { isOwnStep, judge, type Verdict } from './judge.ts';
@@ -59,6 +60,8 @@ export interface GuardReport {
   }[];
   readonly outputs: readonly string[];
   readonly openChecks: readonly string[];
+  /** Assertions of `check` blocks that do not hold: an edit that Terraform ignores. */
+  readonly warnings: PlanFacts['warnings'];
   readonly refusals: readonly Refusal[];
   readonly waived: readonly Waived[];
   readonly chain: readonly Operation[];
@@ -78,12 +81,16 @@ export function guard(text: string, options: GuardOptions): GuardReport {
 
 export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
   const { environment, isProtected, migrations } = options;
-  const { verdicts, others } = judge(facts);
+  const judged = judge(facts);
+  const { others } = judged;
+  const verdicts = withControls(facts, judged.verdicts);
   const all = [...(migrations?.verdicts ?? []), ...verdicts];
   const sorted = migrations ? [...all].sort((a, b) => byImpact(a, b)) : verdicts;
   const { refusals, waived } = isProtected ? refused(facts, sorted, options) : { refusals: [], waived: [] };
   const changes = facts.resources.filter(isChange);
   const hasChanges = changes.length > 0 || facts.outputs.length > 0 || (migrations?.files.length ?? 0) > 0;
+  // A reviewer must see that an edit has no effect.
+  const isToReview = hasChanges || facts.warnings.length > 0;
   return {
     environment,
     isProtected,
@@ -103,11 +110,12 @@ export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
       })),
     outputs: facts.outputs,
     openChecks: facts.openChecks,
+    warnings: facts.warnings,
     refusals,
     waived,
     chain: chainOf(facts, sorted),
     ...(migrations ? { migrations } : {}),
-    exitCode: refusals.length > 0 ? exitStatus.refused : hasChanges ? exitStatus.changes : exitStatus.nothing,
+    exitCode: refusals.length > 0 ? exitStatus.refused : isToReview ? exitStatus.changes : exitStatus.nothing,
   };
 }
 

@@ -69,6 +69,7 @@ export function readPlan(text: string, kind: 'plan' | 'refresh' = 'plan'): PlanF
     drift: (plan.resource_drift ?? []).map((one) => changeOf(one)),
     outputs: changedOutputs(plan),
     openChecks: openChecks(plan),
+    warnings: warnings(plan),
     providers: [...new Set(resources.map(({ provider }) => provider))].sort(),
     restartsForParameters: restartsForParameters(document),
     needs: needsOf(objectAt(document, 'configuration', 'root_module')),
@@ -196,7 +197,9 @@ function refuseUnfinished(plan: PlanDocument, document: JsonObject): void {
       'Plan the whole stack.',
     );
   }
-  for (const { status, address, instances = [] } of plan.checks ?? []) {
+  for (const check of plan.checks ?? []) {
+    const { status, address, instances = [] } = check;
+    if (isWarning(check)) continue;
     if (
       ['pass', 'unknown'].includes(status) &&
       instances.every((one) => ['pass', 'unknown'].includes(one.status))
@@ -210,6 +213,30 @@ function refuseUnfinished(plan: PlanDocument, document: JsonObject): void {
       'Correct the configuration until the check passes.',
     );
   }
+}
+
+type CheckDocument = NonNullable<PlanDocument['checks']>[number];
+
+/** A failed assertion of a `check` block: Terraform warns and applies all the same. A block in error judged nothing. */
+function isWarning({ status, address, instances = [] }: CheckDocument): boolean {
+  return (
+    address.kind === 'check' &&
+    status === 'fail' &&
+    instances.every((one) => ['pass', 'fail', 'unknown'].includes(one.status))
+  );
+}
+
+/** Longer messages are cut. In characters. */
+const longestMessage = 600;
+
+function warnings(plan: PlanDocument): PlanFacts['warnings'] {
+  return (plan.checks ?? []).filter(isWarning).flatMap(({ address, instances = [] }) => {
+    const messages = instances.flatMap(({ problems = [] }) =>
+      problems.flatMap(({ message = '' }) => (message === '' ? [] : [message.slice(0, longestMessage)])),
+    );
+    const all = messages.length > 0 ? messages : ['its assertion does not hold'];
+    return all.map((message) => ({ check: address.to_display, message }));
+  });
 }
 
 function openChecks(plan: PlanDocument): string[] {

@@ -102,7 +102,7 @@ export const planShape = z.looseObject({
     .array(
       z.looseObject({
         status: z.string(),
-        address: z.looseObject({ to_display: z.string() }),
+        address: z.looseObject({ to_display: z.string(), kind: z.string().optional() }),
         instances: z
           .array(
             z.looseObject({

@@ -27,12 +27,14 @@ import { Checkout } from './checkout.ts';
 import { deploymentOf, isOwn } from './environments.ts';
 import { LeakSearch, type Output } from './leaks.ts';
 import { type Leak, Secrets } from './secrets.ts';
-import { type PipelineIdentity, Testbed } from './testbed.ts';
+import { type PipelineIdentity, type ServerMoment, Testbed } from './testbed.ts';
 
 export interface SandboxOptions {
   readonly environment: EnvironmentName;
   /** Leave out the resources that azurerm polls for minutes: alerts and locks. @default false */
   readonly quick?: boolean;
+  /** Leave out these types too. @default - none */
+  readonly leaveOut?: readonly string[];
   /** Deploy only these resource types. @default - all */
   readonly only?: readonly string[];
   /** Run a PostgreSQL behind the servers, and the post-deploy step on it. @default true */
@@ -41,6 +43,12 @@ export interface SandboxOptions {
   readonly deployer?: Deployer['kind'];
   /** Changes the settings before anything is deployed. @default - the environment's own */
   readonly change?: (input: EnvironmentInput) => void;
+  /** Other sources to synthesize and deploy, with their settings. @default - this checkout's */
+  readonly sources?: Sources;
+  /** See {@link Testbed}. @default - none */
+  readonly laterHostNames?: readonly string[];
+  /** See {@link Testbed}. @default false */
+  readonly startsReplicas?: boolean;
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */
@@ -68,6 +76,12 @@ export interface DeployOptions extends StopSignals {
   readonly imports?: Readonly<Record<string, string>>;
 }
 
+/** A checkout of the project with the settings that it has for the environment. */
+export interface Sources {
+  readonly folder: string;
+  readonly input: EnvironmentInput;
+}
+
 /** An assertion that held. */
 export interface Check {
   readonly claim: string;
@@ -85,7 +99,11 @@ const program = fileURLToPath(new URL('../../commands/llama-db.mjs', import.meta
 
 /** A scratch project that is a checkout of its own runs its own program. */
 function programOf(root: string): string {
-  return existsSync(path.join(root, '.git')) ? path.join(root, 'commands/llama-db.mjs') : program;
+  return existsSync(path.join(root, '.git')) ? checkedOut(root) : program;
+}
+
+function checkedOut(root: string): string {
+  return path.join(root, 'commands/llama-db.mjs');
 }
 
 export class Sandbox {
@@ -99,6 +117,7 @@ export class Sandbox {
   /** Output of commands that was not searched for secrets yet. */
   readonly #commands: Output[] = [];
   #input: EnvironmentInput;
+  #sources: Sources | undefined;
 
   private constructor(
     options: SandboxOptions,
@@ -109,6 +128,7 @@ export class Sandbox {
   ) {
     this.#options = options;
     this.#input = input;
+    this.#sources = options.sources;
     this.#testbed = testbed;
     this.#included = new Set(included);
     this.#leakSearch = new LeakSearch(secrets);
@@ -116,10 +136,12 @@ export class Sandbox {
 
   /** Sets up a sandbox for a first deployment. The caller must close it. */
   static async open(options: SandboxOptions): Promise<Sandbox> {
-    const input = environments.inputOf(options.environment);
+    const { sources } = options;
+    const input = structuredClone(sources?.input ?? environments.inputOf(options.environment));
     options.change?.(input);
     const secrets = new Secrets();
-    const testbed = await Testbed.build({ ...options, settings: environments.changed(input), secrets });
+    const settings = environments.changed(input);
+    const testbed = await Testbed.build({ ...options, sources: sources?.folder, settings, secrets });
     return new Sandbox(options, input, testbed, secrets);
   }
 
@@ -132,7 +154,8 @@ export class Sandbox {
   ): Promise<Sandbox> {
     const all = { ...this.#options, ...options };
     const secrets = new Secrets();
-    const testbed = await this.#testbed.copy({ ...all, settings: this.settings, secrets });
+    const sources = this.#sources?.folder;
+    const testbed = await this.#testbed.copy({ ...all, sources, settings: this.settings, secrets });
     return new Sandbox(all, structuredClone(this.#input), testbed, secrets, this.#included);
   }
 
@@ -172,6 +195,14 @@ export class Sandbox {
     this.#testbed.interceptAnswer = intercept;
   }
 
+  /** Deploys other sources with their settings from now on, on top of what is deployed. */
+  async take(sources: Sources): Promise<void> {
+    const settings = environments.changed(sources.input);
+    this.#input = structuredClone(sources.input);
+    this.#sources = sources;
+    await this.#testbed.take(sources.folder, settings);
+  }
+
   /** Signs Terraform, cdktf and llama-db in as an identity of the pipeline from now on. */
   signInAs(identity: PipelineIdentity): Promise<void> {
     return this.#testbed.signInAs(identity);
@@ -194,6 +225,11 @@ export class Sandbox {
   /** The PostgreSQL of the server that accepts writes now; a switchover changes it. */
   writer(): Promise<LocalPostgres> {
     return this.#testbed.writer();
+  }
+
+  /** Events of the servers, oldest first. */
+  get happened(): readonly ServerMoment[] {
+    return this.#testbed.happened;
   }
 
   get quick(): boolean {
@@ -273,7 +309,8 @@ export class Sandbox {
   /** Runs `llama-db` on this sandbox, as an operator does. */
   async command(...parameters: string[]): Promise<Ended> {
     const { root } = this.project;
-    const run = await runProgram(process.execPath, [programOf(root), ...parameters], {
+    const own = this.#sources ? checkedOut(root) : programOf(root);
+    const run = await runProgram(process.execPath, [own, ...parameters], {
       cwd: root,
       environment: { ...this.variables, CDKTF_OUTDIR: path.join(root, 'cdktf.out') },
       ...this.#stops({}),
@@ -371,8 +408,10 @@ export class Sandbox {
       this.#input = next;
     }
     for (const type of include) this.#included.add(type);
-    const leftOut = this.quick ? slowTypes.filter((type) => !this.#included.has(type)) : [];
-    const { only } = this.#options;
+    const { only, leaveOut = [] } = this.#options;
+    const slow = this.quick ? slowTypes.filter((type) => !this.#included.has(type)) : [];
+    const leftOut = [...slow, ...leaveOut];
+    if (this.#sources) return { leftOut };
     const isUnchanged = isOwn(this.#input, this.environment) && leftOut.length === 0 && !imports && !only;
     if (isUnchanged) return undefined;
     return { input: this.#input, leftOut, ...(only ? { only } : {}), ...(imports ? { imports } : {}) };

@@ -18,6 +18,7 @@ import {
   startLocalAzure,
   workflowToken,
 } from '../../local/azure/index.ts';
+import type { ServerEvent, ServerEvents } from '../../local/azure/providers/postgresql/events.ts';
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import { closeAll, type Part, thenClose } from '../../local/closing.ts';
 import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
@@ -43,6 +44,12 @@ export interface TestbedOptions {
    * @default true
    */
   readonly database?: boolean | undefined;
+  /** Folder of the sources to deploy. @default - this checkout */
+  readonly sources?: string | undefined;
+  /** Host names beside those of the settings, which later settings use. @default - none */
+  readonly laterHostNames?: readonly string[] | undefined;
+  /** Start the standby of a replica when it is created, not when it is first needed. @default false */
+  readonly startsReplicas?: boolean | undefined;
   /** Seconds a token is valid. @default 3600 */
   readonly tokenLifetime?: number | undefined;
   /** Called with each line of Terraform and cdktf. @default - lines are only collected */
@@ -64,6 +71,17 @@ export interface PipelineIdentity {
   readonly variables?: Readonly<Record<string, string>>;
 }
 
+/** Something that happened to a server. */
+export interface ServerMoment {
+  readonly kind: ServerEvent['kind'];
+  readonly server: string;
+  /** Whether the standby took over. */
+  readonly failover: boolean;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
 /** The initial state of a testbed. */
 interface Beginning {
   postgres(): Promise<LocalPostgres>;
@@ -82,8 +100,10 @@ export class Testbed {
     | undefined;
   /** Environment of the identity that everything is signed in as. @default - the deploying identity with a secret */
   identityEnvironment: Readonly<Record<string, string>> = {};
-  readonly #options: TestbedOptions;
+  #options: TestbedOptions;
   readonly #parts: Part[] = [];
+  /** Events of the servers, oldest first, without their values. */
+  readonly happened: ServerMoment[] = [];
   #postgres: LocalPostgres | undefined;
   #project: Project | undefined;
   #behind: PostgresBehind | undefined;
@@ -98,8 +118,9 @@ export class Testbed {
   /** Sets up a testbed for a first deployment. The caller must close it. */
   static build(options: TestbedOptions): Promise<Testbed> {
     return Testbed.#of(options, {
-      postgres: () => serverFor(deploymentOf(options.settings), 'created'),
-      project: () => Project.open(options.database === false ? emptyPostDeployProgram : undefined),
+      postgres: () => serverFor(deploymentOf(options.settings), 'created', options.laterHostNames),
+      project: () =>
+        Project.open(options.database === false ? emptyPostDeployProgram : undefined, options.sources),
     });
   }
 
@@ -137,17 +158,30 @@ export class Testbed {
       const source = textAt(body, 'properties', 'sourceServerResourceId');
       if (source !== undefined) this.#behind?.knowReplica(name, nameOf(source));
     }
-    const { directory } = this.azure;
-    for (const { objectId, type } of settings.server.authentication.administrators)
-      if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
+    this.#joinAdministrators(settings);
     this.#deployer = this.#newDeployer();
   }
 
-  #newDeployer(): Deployer {
+  /** Deploys other sources and settings from now on. */
+  async take(sources: string, settings: EnvironmentSettings): Promise<void> {
+    this.#options = { ...this.#options, sources, settings };
+    await this.project.take(sources);
+    this.#joinAdministrators(settings);
+    this.#deployer = this.#newDeployer(this.#provider);
+  }
+
+  #joinAdministrators({ server }: EnvironmentSettings): void {
+    const { directory } = this.azure;
+    for (const { objectId, type } of server.authentication.administrators)
+      if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
+  }
+
+  /** @param running a provider that serves on. @default - a new one, if the testbed shares it */
+  #newDeployer(running?: SharedProvider): Deployer {
     const { project, environment } = this;
     const { settings, deployer, onOutput, sharesProvider } = this.#options;
     const Kind = deployer === 'cdktf' ? CdktfDeployer : TerraformDeployer;
-    if (sharesProvider) {
+    if (sharesProvider && !running) {
       const provider = new SharedProvider({ ...project.environment, ...environment });
       this.#parts.push({ name: 'the provider', close: () => provider.end() });
       this.#provider = provider;
@@ -226,9 +260,25 @@ export class Testbed {
       ...(tokenLifetime === undefined ? {} : { tokenLifetime }),
       intercept: (request) => this.intercept?.(request),
       interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
-      ...(this.#behind ? { serverEvents: this.#behind.events } : {}),
+      ...(this.#behind ? { serverEvents: this.#recorded(this.#behind) } : {}),
       containers: state.backend === 'azurerm' ? [`${state.storageAccount}/${state.container}`] : [],
     });
+  }
+
+  #recorded(behind: PostgresBehind): ServerEvents {
+    return async (event) => {
+      const startedAt = Date.now();
+      try {
+        const state = await behind.events(event);
+        if (this.#options.startsReplicas && event.kind === 'created' && event.replica)
+          void behind.serverOf(nameOf(event.server)).catch(() => undefined);
+        return state;
+      } finally {
+        const { kind, server } = event;
+        const failover = event.kind === 'restarted' && event.failover;
+        this.happened.push({ kind, server: nameOf(server), failover, startedAt, endedAt: Date.now() });
+      }
+    };
   }
 
   /** Waits for one part and registers it to be closed with the others. */

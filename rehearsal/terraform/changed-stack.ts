@@ -9,7 +9,8 @@ import { synthesize } from '../../stacks/synthesis.ts';
 import { type Changes, changeDocument } from './documents.ts';
 
 export interface Synthesis extends Changes {
-  readonly input: EnvironmentInput;
+  /** @default - the settings of the scratch project, by its own sources */
+  readonly input?: EnvironmentInput;
 }
 
 /**
@@ -19,6 +20,7 @@ export interface Synthesis extends Changes {
  * @throws Fault if the settings break a rule
  */
 export function writeChangedStack({ input, ...changes }: Synthesis, outputFolder?: string): void {
+  if (!input) throw new Error('the sources of the scratch project synthesize themselves');
   const folder = synthesize([resolve(environments.changed(input))], outputFolder);
   const file = path.join(folder, 'stacks', input.name, 'cdk.tf.json');
   writeFileSync(file, changeDocument(readFileSync(file, 'utf8'), changes));

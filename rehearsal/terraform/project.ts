@@ -2,7 +2,18 @@
  * A scratch copy of the project's layout in a temporary folder: links to the sources, and everything that a deployment
  * writes (stacks, state, plans, logs). A deployment from it deploys this project and leaves nothing in the checkout.
  */
-import { cp, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,12 +48,11 @@ export class Project {
   /**
    * @param postDeployProgram an ES module that replaces `commands/llama-db.mjs`, so that the post-deploy step needs no
    *   PostgreSQL. @default - the project's own program
+   * @param from folder of the sources. @default - this checkout
    */
-  static async open(postDeployProgram?: string): Promise<Project> {
+  static async open(postDeployProgram?: string, from: string = source): Promise<Project> {
     return Project.#made(async (root) => {
-      for (const name of await readdir(source))
-        if (isSource(name) && (postDeployProgram === undefined || name !== 'commands'))
-          await symlink(path.join(source, name), path.join(root, name));
+      await link(root, from, postDeployProgram === undefined ? [] : ['commands']);
       if (postDeployProgram === undefined) return;
       await mkdir(path.join(root, 'commands'));
       await writeFile(path.join(root, 'commands/llama-db.mjs'), postDeployProgram);
@@ -62,6 +72,18 @@ export class Project {
       await guardian.finish();
       throw error;
     }
+  }
+
+  /** Deploys other sources from now on. Everything that was initialised and applied stays. */
+  async take(from: string): Promise<void> {
+    for (const entry of await readdir(this.root, { withFileTypes: true }))
+      if (entry.isSymbolicLink()) await unlink(path.join(this.root, entry.name));
+    await rm(path.join(this.root, 'synthesized.json'), { force: true });
+    const stacks = path.join(this.root, 'cdktf.out/stacks');
+    // Without it, Terraform is initialised anew: the sources may want another version of the provider.
+    for (const name of await readdir(stacks).catch(() => []))
+      await rm(path.join(stacks, name, '.terraform.lock.hcl'), { force: true });
+    await link(this.root, from);
   }
 
   /** Folder of a stack; created if it is missing. */
@@ -99,6 +121,12 @@ export class Project {
     await this.#guardian.finish();
     await rm(this.root, { recursive: true, force: true });
   }
+}
+
+async function link(root: string, from: string, without: readonly string[] = []): Promise<void> {
+  for (const name of await readdir(from))
+    if (isSource(name) && !without.includes(name))
+      await symlink(path.join(from, name), path.join(root, name));
 }
 
 /** A provider that serves several runs listens on a socket, which cannot be copied. */

@@ -1,6 +1,6 @@
 /** Runs the cdktf app: the project's own, or one with changed settings in a scratch project. */
 import { existsSync, readFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -12,6 +12,7 @@ import {
   type StopSignals,
 } from '../../local/processes/program.ts';
 import type { Synthesis } from './changed-stack.ts';
+import { changeDocument } from './documents.ts';
 import type { Project } from './project.ts';
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
@@ -45,11 +46,22 @@ export async function synthesize(
   const wanted = JSON.stringify(synthesis ?? {});
   if ((await readFile(marker, 'utf8').catch(() => undefined)) === wanted) return undefined;
   await rm(marker, { force: true });
-  const ended = synthesis
+  const ended = synthesis?.input
     ? await synthesizeHere(project, synthesis)
     : await runProgram(process.execPath, ownApp, options);
-  if (ended.exitCode === 0) await writeFile(marker, wanted);
+  if (ended.exitCode !== 0) return ended;
+  if (synthesis && !synthesis.input) await changeStacks(project, synthesis);
+  await writeFile(marker, wanted);
   return ended;
+}
+
+/** Applies the changes to every stack that the project's own sources have written. */
+async function changeStacks(project: Project, { input: _, ...changes }: Synthesis): Promise<void> {
+  const stacks = path.join(project.root, 'cdktf.out/stacks');
+  for (const name of await readdir(stacks)) {
+    const file = path.join(stacks, name, 'cdk.tf.json');
+    await writeFile(file, changeDocument(await readFile(file, 'utf8'), changes));
+  }
 }
 
 async function synthesizeHere(project: Project, synthesis: Synthesis): Promise<Ended> {

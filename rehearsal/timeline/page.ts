@@ -95,7 +95,7 @@ function operationsTable({ operations, startedAt }: Timeline): string {
 <tbody>${rows.join('')}</tbody></table>`;
 }
 
-const style = `
+export const style = `
 :root {
   color-scheme: light dark;
   --ground: #fbfbfa; --card: #ffffff; --ink: #1d2329; --soft: #5b6670; --line: #e1e4e6; --band: #f4f5f6;

@@ -30,6 +30,7 @@ const runBy: Readonly<Record<string, string>> = {
   migrate: 'test/commands/migrations.test.ts',
   new: 'test/commands/new.test.ts',
   plan: 'test/commands/plan.test.ts',
+  preview: 'test/rehearsal/preview.test.ts',
   'post-deploy': 'test/commands/faults.test.ts',
   'prove acme': 'test/acme.test.ts',
   'prove canaries': 'test/runtime/encryption/canaries.test.ts',

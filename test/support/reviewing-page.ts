@@ -6,6 +6,7 @@ import { impacts, impactTexts } from '../../pipeline/plan/impacts.ts';
 import { renderComment } from '../../pipeline/plan/report/markdown.ts';
 import { refusalRules } from '../../pipeline/plan/rules.ts';
 import { longestDays } from '../../pipeline/plan/waivers.ts';
+import { renderMarkdown } from '../../rehearsal/preview/markdown.ts';
 
 const folder = join(import.meta.dirname, '../pipeline/plan/recorded');
 
@@ -16,12 +17,22 @@ function commentOf(name: string): string {
     waivers: [],
     now: new Date('2026-11-27T12:00:00Z'),
   });
-  // In a quotation, a heading is not one of this page.
-  return renderComment(report)
+  return quoted(renderComment(report));
+}
+
+/** In a quotation, a heading is not one of this page. */
+function quoted(markdown: string): string {
+  return markdown
     .trim()
     .split('\n')
     .map((line) => `> ${line.replace(/^#+ (.*)$/, '**$1**')}`.trimEnd())
     .join('\n');
+}
+
+/** The section of a recorded preview, as a quotation. */
+function previewOf(name: string): string {
+  const file = join(import.meta.dirname, '../rehearsal/recorded', `preview-${name}.json`);
+  return quoted(renderMarkdown(JSON.parse(readFileSync(file, 'utf8'))));
 }
 
 export function reviewingPage(): string {
@@ -62,8 +73,15 @@ Worst first. A change has all impacts that apply.
 |---|---|
 ${impacts.map((impact) => `| ${impactTexts[impact].title} | ${impactTexts[impact].means} |`).join('\n')}
 
-A plan of later Terraform, with an error, deferred changes, a failed check, an unknown key or an unknown action is refused with
+A plan of later Terraform, with an error, deferred changes, a failed condition, an unknown key or an unknown action is refused with
 status 1 and a code of [faults.md](faults.md).
+
+*Ignored by Terraform* lists the \`check\` blocks that do not hold. Those of this project name a setting that differs from what is
+in force and that Terraform leaves as it is: a zone, a disk with auto-grow, geo-redundancy. The edit of such a setting changes
+nothing, and the plan exits 2 so that a reviewer sees it.
+
+A change that turns a passed control into a failed one names it: first the controls of [evidence.md](evidence.md), then those of
+benchmarks and scanners.
 
 ## An online change
 
@@ -82,6 +100,53 @@ ${commentOf('restart')}
 Another \`database.collation\`, with the lock lifted and \`preventDestroy\` off:
 
 ${commentOf('refused')}
+
+## The change, rehearsed
+
+A plan knows what documents say. A preview shows it:
+
+\`\`\`
+npx llama-db preview production --from main                # on this machine; nothing reaches Azure
+npx llama-db preview production --from main --rows 1000000 # larger tables under the migrations
+npx llama-db preview production --from main --out review   # also preview.json, preview.md and preview.html
+\`\`\`
+
+The command copies the sources of the git ref to a scratch folder and deploys them to the local Azure of
+[rehearsal.md](rehearsal.md), with the real Terraform, azurerm and PostgreSQL. Then it deploys this checkout on top, uncommitted
+edits included. Meanwhile a client with the application's login writes to each table of tenants and reads each of its columns
+through the environment's host names. It has no pool and no retries, so it sees each refusal.
+
+| part of the report | its source |
+|---|---|
+| restarts and failovers | events of the local Azure that PostgreSQL repeated |
+| outages | from the first failure of a connection until the next statement that succeeds |
+| refused statements | by SQLSTATE, with the table if the server stays up: the deployed application fails so |
+| locks of a migration | modes that block others, seen every 5 ms, on tables filled with \`--rows\` rows |
+| second plan | a plan after the change; it must be empty |
+| findings | those of \`llama-db verify\` that the base does not have |
+
+A partition counts as its table. Times are those of this machine, and Azure's differ: a restart takes 40 to 60 s there. Counts,
+order, locks and refusals are the same. The number of refused connections depends on the time as well. Alerts, locks, diagnostic
+settings and, without a long-term backup, role assignments are left out, because azurerm polls for them and no client notices them;
+\`--complete\` deploys alerts, locks and the others too. The programs are those of a rehearsal, with the same exit status 3 if one is missing.
+
+| exit status | meaning |
+|---|---|
+| 0 | the change deploys, the second plan is empty, and there is no new finding |
+| 1 | the change fails, or leaves a plan or a finding |
+| 2 | bad usage: an unknown environment or ref |
+| 3 | a program must be installed |
+
+A static parameter in \`environments/development.ts\`, as the section of a comment:
+
+${previewOf('restart')}
+
+A migration that adds a column with a volatile default, and so rewrites its table. The schema manifest was not written anew:
+
+${previewOf('migration')}
+
+\`llama-db plan production --preview review/preview.md --post\` puts the section into the comment of the plan. \`preview.html\` has the
+timeline: operations, restarts, outages and locks on one axis.
 
 ## Refusals and waivers
 

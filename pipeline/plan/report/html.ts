@@ -6,7 +6,17 @@ import type { GuardReport, Refusal } from '../guard.ts';
 import { type Impact, impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
 import { drawChain, pictureStyle } from './picture.ts';
-import { costOf, driftLines, headline, othersLine, rangeText, sourceText, sumsOf } from './words.ts';
+import {
+  costOf,
+  driftLines,
+  headline,
+  ignoredEdits,
+  othersLine,
+  rangeText,
+  sourceText,
+  sumsOf,
+  warningLines,
+} from './words.ts';
 
 const kinds = { 0: ['good', '✓'], 2: ['warn', '!'], 3: ['bad', '✕'] } as const;
 
@@ -33,6 +43,7 @@ export function renderHtml(report: GuardReport): string {
 <section class="verdict ${kind}" aria-label="Result"><span class="mark" aria-hidden="true">${mark}</span><div><p class="headline">${xml(headline(report))}</p></div></section>
 ${section('refused', 'Refused', report.refusals.map(refusal).join('\n'))}
 ${section('waived', 'Waived', list(report.waived.map(({ address, impact, waiver }) => `${address}: ${impactTexts[impact].title}, accepted by ${waiver.by} until ${waiver.expires}: ${waiver.reason}`)))}
+${section('ignored', ignoredEdits, list(warningLines(report)))}
 ${section('order', 'In the order of the apply', drawChain(report.chain))}
 ${impacts.map((impact) => effects(report, impact)).join('\n')}
 ${section('migrations', 'Pending migrations', migrations(report))}

@@ -3,7 +3,7 @@ import { counted } from '../../../core/text.ts';
 import type { GuardReport, Refusal } from '../guard.ts';
 import { type Impact, impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
-import { costOf, driftLines, headline, othersLine, rangeText, sumsOf } from './words.ts';
+import { costOf, driftLines, headline, ignoredEdits, othersLine, rangeText, sumsOf } from './words.ts';
 
 /** Platforms refuse a comment of 65,536 characters. */
 export const longestComment = 60_000;
@@ -11,6 +11,8 @@ export const longestComment = 60_000;
 export interface CommentOptions {
   /** Address of the whole report. @default - the comment names the file */
   readonly link?: string;
+  /** Section of `llama-db preview`, in Markdown. @default - the change was not rehearsed */
+  readonly preview?: string;
 }
 
 /** The first line of the comment, by which the next run finds it. */
@@ -19,7 +21,7 @@ export function markerOf(environment: string): string {
 }
 
 /** Markdown of at most {@link longestComment} characters; empty if nothing changes. */
-export function renderComment(report: GuardReport, { link }: CommentOptions = {}): string {
+export function renderComment(report: GuardReport, { link, preview }: CommentOptions = {}): string {
   if (report.exitCode === 0) return '';
   const head = [
     markerOf(report.environment),
@@ -28,12 +30,15 @@ export function renderComment(report: GuardReport, { link }: CommentOptions = {}
     text(sumsOf(report)),
     ...refusals(report),
   ];
+  const ignored = report.warnings.map(({ check, message }) => `- ${code(check)}: ${text(message)}`);
   const parts = [
+    ...(ignored.length > 0 ? ['', `#### ${ignoredEdits}`, '', ...fitted(ignored, 8000)] : []),
     ...impacts.flatMap((impact) => section(report, impact)),
     ...migrations(report),
     ...others(report),
   ];
   const tail = [
+    ...(preview === undefined ? [] : ['', previewOf(preview)]),
     '',
     `<sub>Terraform ${text(report.terraformVersion)}. ${whole(link)} docs/reviewing.md explains the words.</sub>`,
     '',
@@ -41,6 +46,14 @@ export function renderComment(report: GuardReport, { link }: CommentOptions = {}
   const room = longestComment - 400 - [...head, ...tail].join('\n').length;
   return [...fitted(head, longestComment - 2000), ...fitted(parts, room), ...tail].join('\n');
 }
+
+/** Characters of a preview in a comment; its lists are short. */
+const longestPreview = 15_000;
+
+const previewOf = (text: string) =>
+  text.length <= longestPreview
+    ? text.trimEnd()
+    : '#### Preview\n\nIt is too long for a comment: see `preview.html` of this run.';
 
 const mark = { 2: '🟡', 3: '🔴' } as const;
 

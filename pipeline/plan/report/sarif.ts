@@ -56,6 +56,7 @@ export function renderSarif(report: GuardReport) {
       partialFingerprints: { change: `${ruleId(verdict)} ${verdict.address} ${verdict.attribute ?? ''}` },
     })),
     notes: [
+      ...report.warnings.map(({ check, message }) => `${check}: ${message}`),
       ...othersLine(report),
       ...report.openChecks.map((check) => `${check} is decided during the apply`),
     ],

@@ -7,11 +7,13 @@ import {
   costOf,
   driftLines,
   headline,
+  ignoredEdits,
   othersLine,
   rangeText,
   shortened,
   sourceText,
   sumsOf,
+  warningLines,
 } from './words.ts';
 
 const width = 80;
@@ -20,6 +22,7 @@ export function renderText(report: GuardReport): string {
   const lines = [
     wrapped(headline(report), width),
     wrapped(sumsOf(report), width),
+    ...list(ignoredEdits, warningLines(report)),
     ...impacts.flatMap((impact) => section(report, impact)),
     ...list('Not judged', othersLine(report)),
     ...list('Changed outside Terraform', driftLines(report, 10)),

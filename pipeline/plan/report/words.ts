@@ -9,10 +9,37 @@ import type { Range, Source } from '../table/row.ts';
 export function headline(report: GuardReport): string {
   const { environment, impact, refusals, exitCode } = report;
   if (exitCode === 0) return `${environment}: nothing changes.`;
+  if (isIgnored(report)) return `${environment}: nothing changes, and Terraform ignores an edit.`;
   const worst = `the worst impact is ${impactTexts[impact].title}`;
   return exitCode === 3
     ? `${environment}: refused, ${worst} (${counted(refusals.length, 'refusal')}).`
     : `${environment}: ${worst}: ${impactTexts[impact].means}.`;
+}
+
+/** Whether the plan changes nothing and only warns. */
+function isIgnored({
+  exitCode,
+  warnings,
+  counts,
+  outputs,
+  runsPostDeploy,
+  migrations,
+}: GuardReport): boolean {
+  const changes =
+    counts.create + counts.update + counts.replace + counts.delete + counts.import + counts.move;
+  return (
+    exitCode === 2 &&
+    warnings.length > 0 &&
+    changes + outputs.length + (migrations?.files.length ?? 0) === 0 &&
+    !runsPostDeploy
+  );
+}
+
+/** Heading of the assertions that do not hold. */
+export const ignoredEdits = 'Ignored by Terraform';
+
+export function warningLines({ warnings }: Pick<GuardReport, 'warnings'>): string[] {
+  return warnings.map(({ check, message }) => `${check}: ${message}`);
 }
 
 /** The changes by action. A replacement destroys, so the sentence says so. */

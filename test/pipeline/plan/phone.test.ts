@@ -1,48 +1,40 @@
-/** The page fits a phone in a real browser. */
-import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** The page and the comment fit a phone in a real browser. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { guard } from '../../../pipeline/plan/guard.ts';
 import { renderHtml } from '../../../pipeline/plan/report/html.ts';
-import { xml } from '../../../verification/report/junit.ts';
+import { renderComment } from '../../../pipeline/plan/report/markdown.ts';
+import { renderMarkdown } from '../../../rehearsal/preview/markdown.ts';
+import { browser, contentWidths, widths } from '../../support/browser.ts';
+import { commentPage } from '../../support/comment-page.ts';
+import { previewOf } from '../../support/preview.ts';
 
-const browser = ['chromium', 'google-chrome'].find((name) => spawnSync(name, ['--version']).status === 0);
-const width = 390;
+/** With long words of each part of a preview. */
+const previewed = renderMarkdown(
+  previewOf({
+    servers: [{ name: 'llama-mapper-production-'.repeat(2), restarts: 2, failovers: 1, others: [] }],
+    secondPlan: [`update azurerm_postgresql_flexible_server_configuration.${'parameters_'.repeat(6)}`],
+  }),
+);
 
-it('is no wider than a phone', async ({ skip }) => {
-  if (browser === undefined) return skip('needs chromium or google-chrome on the PATH');
-  const name = 'restart';
-  const text = readFileSync(join(import.meta.dirname, 'recorded', `${name}.json`), 'utf8');
-  const page = renderHtml(
-    guard(text, { environment: 'production', isProtected: true, waivers: [], now: new Date(0) }),
-  );
-  const folder = mkdtempSync(join(tmpdir(), 'llama-phone-'));
-  try {
-    const file = join(folder, 'frame.html');
-    const measure =
-      'const d = f.contentDocument.documentElement; document.title = d.scrollWidth + " " + d.scrollHeight';
-    writeFileSync(
-      file,
-      `<!doctype html><iframe id="f" width="${width}" height="800" style="border:0" srcdoc="${xml(page)}" onload="${xml(measure)}"></iframe>`,
-    );
-    const options = [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      `--user-data-dir=${folder}/profile`,
-      '--virtual-time-budget=3000',
-      '--dump-dom',
-    ];
-    const { stdout } = await promisify(execFile)(browser, [...options, `file://${file}`], {
-      maxBuffer: 1 << 24,
-    });
-    const [, wide, high] = /<title>(\d+) (\d+)<\/title>/.exec(stdout) ?? [];
-    expect(Number(wide)).toBeLessThanOrEqual(width);
-    expect(Number(high)).toBeGreaterThan(400);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}, 90_000);
+const reportOf = (name: string) =>
+  guard(readFileSync(join(import.meta.dirname, 'recorded', `${name}.json`), 'utf8'), {
+    environment: 'production',
+    isProtected: true,
+    waivers: [],
+    now: new Date(0),
+  });
+
+it.for([
+  ['the page of a restart', renderHtml(reportOf('restart'))],
+  ['the comment of a restart', commentPage(renderComment(reportOf('restart')))],
+  ['the comment of a refusal', commentPage(renderComment(reportOf('refused')))],
+  ['a preview in a comment', commentPage(previewed)],
+] as const)('nobody scrolls sideways on a phone: %s', { timeout: 90_000 }, ([, html], { skip }) => {
+  skip(browser === undefined, 'needs chromium or google-chrome on the PATH');
+  const measured = contentWidths(html);
+  // A vertical scroll bar takes a part of a frame.
+  expect(measured.filter((wide, place) => wide > (widths[place] ?? 0))).toEqual([]);
+  expect(measured).toHaveLength(widths.length);
+});

@@ -59,6 +59,39 @@ describe('a plan is refused', () => {
       }),
     ],
     [
+      'with a failed condition of a resource',
+      'plan/check-failed',
+      document([update], {
+        checks: [
+          {
+            address: { to_display: 'terraform_data.one', kind: 'resource' },
+            status: 'fail',
+            instances: [{ status: 'fail' }],
+          },
+        ],
+      }),
+    ],
+    [
+      'with a check block in error',
+      'plan/check-failed',
+      document([update], {
+        checks: [{ address: { to_display: 'check.health', kind: 'check' }, status: 'error' }],
+      }),
+    ],
+    [
+      'with a check block in error in one instance',
+      'plan/check-failed',
+      document([update], {
+        checks: [
+          {
+            address: { to_display: 'check.health', kind: 'check' },
+            status: 'fail',
+            instances: [{ status: 'fail' }, { status: 'error' }],
+          },
+        ],
+      }),
+    ],
+    [
       'with a check in error',
       'plan/check-failed',
       document([update], { checks: [{ address: { to_display: 'check.health' }, status: 'error' }] }),

@@ -216,3 +216,38 @@ describe('posting the comment', () => {
     });
   });
 });
+
+describe('a check block that does not hold', () => {
+  const message = 'one keeps its backups in its own region only, and the settings have geoRedundant: true.';
+  const checks = [
+    {
+      address: { to_display: 'check.server_as_set', kind: 'check', name: 'server_as_set' },
+      status: 'fail',
+      instances: [{ status: 'fail', problems: [{ message }] }],
+    },
+  ];
+  const still = resource({ actions: ['no-op'], before: server, after: server });
+
+  it('is shown in every report as an edit that Terraform ignores, and other changes are judged', () => {
+    const update = resource({ before: server, after: { ...server, backup_retention_days: 15 } });
+    const report = guarded(document([update], { checks }));
+    expect(report).toMatchObject({ exitCode: 2, impact: 'online' });
+    const reports = [
+      renderText(report).replace(/\s+/g, ' '),
+      renderHtml(report),
+      renderComment(report).replaceAll('\\', ''),
+    ];
+    for (const text of reports) {
+      expect(text).toContain('Ignored by Terraform');
+      expect(text).toContain(message);
+    }
+    expect(JSON.stringify(renderSarif(report))).toContain(message);
+  });
+
+  it('needs a review if nothing else changes, and says that nothing does', () => {
+    const report = guarded(document([still], { checks }));
+    expect(report.exitCode).toBe(2);
+    expect(renderText(report)).toMatch(/^production: nothing changes, and Terraform ignores an edit\./);
+    expect(renderComment(report)).toContain('nothing changes, and Terraform ignores an edit');
+  });
+});

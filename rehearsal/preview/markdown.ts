@@ -1,0 +1,65 @@
+/** A preview as a section of the comment on a pull request. */
+import { counted, duration } from '../../core/text.ts';
+import type { Preview } from './result.ts';
+import {
+  afterwards,
+  clientLines,
+  fidelity,
+  headline,
+  lockWords,
+  migrationWords,
+  serverWords,
+} from './words.ts';
+
+/** Entries of one list; the page has all. */
+const most = 12;
+
+export function renderMarkdown(preview: Preview): string {
+  const { exitCode, refusal, resources, servers, clients, migrations, rows, milliseconds } = preview;
+  const lines = [
+    `#### ${refusal ? '🔴' : exitCode === 0 ? '🟢' : '🟡'} Preview: ${text(headline(preview))}`,
+    '',
+    ...(refusal ? list([`Refused in the phase ${refusal.phase}: ${text(refusal.reason)}`]) : []),
+    ...list(servers.map((one) => `${code(one.name)}: ${text(serverWords(one))}`)),
+    ...list(
+      clients.flatMap((one) => [
+        `client, ${one.name}: ${text(clientLines(one)[0] ?? '')}`,
+        ...clientLines(one)
+          .slice(1)
+          .map((line) => `client, ${one.name}: ${text(line)}`),
+      ]),
+    ),
+    ...list(
+      migrations.map((one) => {
+        const locks = one.locks.map((lock) => `  - ${text(lockWords(lock))}`);
+        return [`${code(one.file)}, ${counted(rows, 'row')} a table: ${migrationWords(one)}`, ...locks].join(
+          '\n',
+        );
+      }),
+    ),
+    ...list(afterwards(preview).map(text)),
+    `\n<details><summary>Applied in ${duration(milliseconds)}: ${counted(resources.length, 'resource')}</summary>\n\n${list(resources.map(code)).join('\n')}\n\n</details>`,
+    '',
+    `<sub>Local Azure, real Terraform, azurerm and PostgreSQL. ${fidelity}</sub>`,
+    '',
+  ];
+  return lines.join('\n');
+}
+
+function list(items: readonly string[]): string[] {
+  const more = items.length > most ? [`- and ${items.length - most} more`] : [];
+  return [...items.slice(0, most).map((item) => `- ${item}`), ...more];
+}
+
+/** Text of servers without its markup, mentions and line breaks. */
+function text(words: string): string {
+  return words
+    .replace(/\s+/g, ' ')
+    .replace(/[\\`*_[\]#|~]/g, String.raw`\$&`)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('@', '&#64;');
+}
+
+const code = (words: string) => `\`${words.replaceAll('`', "'")}\``;
