@@ -8,7 +8,8 @@ export default defineConfig({
     reporters: ['default', './test/support/skipped.ts'],
     // Processes, not threads: synthesis changes the working directory and the environment.
     pool: 'forks',
-    maxWorkers: 2,
+    // Two processors, and tests that often wait for a program or a limit of time.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // Tests that start servers or programs of their own are slow on a busy machine, none is slower than this.
     testTimeout: 30_000,

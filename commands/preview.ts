@@ -2,8 +2,9 @@ import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { Fault } from '../core/fault.ts';
+import { interruptible } from '../core/interrupts.ts';
 import { messageOf } from '../core/text.ts';
-import { interruptible, terminal } from '../rehearsal/terminal.ts';
+import { terminal } from '../rehearsal/terminal.ts';
 import { environmentArgument, jsonOption, lastEnvironment, wholeNumber } from './common/options.ts';
 import { print, printJson } from './common/target.ts';
 

@@ -1,5 +1,6 @@
 // Duration: 50 s
 /** Another company's copy of the project works: nothing depends on the names of the environments that it came with. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { whyNoTerraform } from '../rehearsal/terraform/installation.ts';
 import { proveAcme } from './proof/acme.ts';
 import { makeAcme } from './support/acme.ts';
+import { includesLong, takesMinutes } from './support/extent.ts';
 
 const isComplete = process.env['LLAMA_REHEARSAL'] === 'complete';
 const missing = await whyNoTerraform();
@@ -94,7 +96,8 @@ describe.concurrent('Acme, with other environments, regions and names', () => {
     expect(printed).toContain('(pre-prod, prod)');
   }, 60_000);
 
-  it('passes the tests of settings, stacks and pages', { timeout: 240_000 }, async ({ expect }) => {
+  it('passes the tests of settings, stacks and pages', { timeout: 240_000 }, async ({ skip, expect }) => {
+    skip(!includesLong, takesMinutes);
     const { status, printed } = await vitest(
       ...['test/environments', 'test/bootstrap', 'test/catalogue.test.ts', 'test/docs.test.ts'],
       ...['test/stacks/protection.test.ts', 'test/rehearsal/installation.test.ts'],

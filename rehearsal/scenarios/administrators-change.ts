@@ -31,6 +31,7 @@ export const scenario: Scenario = {
     'Entra administrators are renamed, added, put first and replaced, each in one deployment, and those that left own nothing',
   needs: ['passwordlessLogin', 'noReplica'],
   prefers: ['burstable'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const { directory } = sandbox.azure;

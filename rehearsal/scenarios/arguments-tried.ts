@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   name: 'arguments-tried',
   title: 'With the lock in place no other value of any argument replaces a resource that holds data',
   needs: ['replica', 'virtualEndpoint', 'lock', 'preventDestroy', 'longTermBackup'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     if (sandbox.quick) await lockByHand(sandbox);

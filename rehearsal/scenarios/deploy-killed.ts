@@ -12,6 +12,7 @@ export const scenario: Scenario = {
     'After a first deployment was killed while Azure created the server, and after llama-db adopt, the next one completes',
   needs: [],
   prefers: ['remoteState', 'noReplica'],
+  isLong: true,
   startsFrom: 'empty',
   startsProvider: true,
   async run(sandbox) {

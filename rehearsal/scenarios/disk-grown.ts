@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   title: 'The next deployment neither shrinks nor replaces a disk that Azure has grown',
   needs: ['autoGrow', 'protected'],
   prefers: ['replica'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const which = sandbox.settings.replica ? (['primary', 'replica'] as const) : (['primary'] as const);

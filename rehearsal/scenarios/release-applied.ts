@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   name: 'release-applied',
   title: 'A release is applied as it was approved, and refused once anything differs',
   needs: ['noReplica', 'protected', 'remoteState'],
+  isLong: true,
   startsFrom: 'deployed',
   // The commands run Terraform themselves, and the checkout has another app.
   startsProvider: true,

@@ -20,6 +20,7 @@ export const scenario: Scenario = {
   name: 'scale-pair',
   title: 'A pair scales up from its replica and down from its primary, in one deployment each',
   needs: ['replica'],
+  isLong: true,
   startsFrom: 'deployed',
   waitSeconds: 60,
   async run(sandbox) {

@@ -20,6 +20,7 @@ export const scenario: Scenario = {
   title:
     'A server that was deleted in Azure is not created again, empty, unless the lock is lifted; revived, it continues',
   needs: ['lock', 'noReplica', 'standby'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const { state } = sandbox.azure;

@@ -70,6 +70,7 @@ export const scenario: Scenario = {
   title:
     'After a switchover to the replica and back, endpoints and settings follow, and no server is replaced',
   needs: ['replica', 'virtualEndpoint', 'zoneRedundant'],
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     await switchTo(sandbox, 'replica', 'primary');

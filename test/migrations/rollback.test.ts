@@ -33,7 +33,7 @@ describe('every migration, up and down', () => {
     await server.stop();
   });
 
-  it('leaves the catalogs as they were, and makes the same again', async () => {
+  it('leaves the catalogs as they were, and makes the same again', { timeout: 120_000 }, async () => {
     const before: string[][] = [];
     let after = await snapshot(client);
     for (const migration of migrations) {

@@ -6,6 +6,7 @@ import { Injection } from '../../rehearsal/faults/injection.ts';
 import type { Operation } from '../../rehearsal/faults/operations.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+import { includesLong, takesMinutes } from '../support/extent.ts';
 import { ownNearest } from '../support/own.ts';
 
 const missing = await whyNoTerraform();
@@ -76,6 +77,7 @@ describe('a convergence run, with the real Terraform and azurerm', () => {
     timeout: 400_000,
   }, async (context) => {
     context.skip(missing !== undefined, missing);
+    context.skip(!includesLong, takesMinutes);
     const some = /userAssignedIdentities|administrators|databases\//;
     const { cases, problems } = await convergeSmall('lost', ({ key }) => some.test(key));
     expect(problems).toEqual([]);

@@ -4,6 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+import { includesLong, takesMinutes } from '../support/extent.ts';
 import { ownNearest } from '../support/own.ts';
 
 const environment = ownNearest('noReplica', 'burstable');
@@ -14,6 +15,7 @@ afterAll(() => sandbox?.close());
 describe('an environment with password login', () => {
   it('is deployed, verified and operated with PGPASSWORD', { timeout: 600_000 }, async (context) => {
     context.skip(missing !== undefined, missing);
+    context.skip(!includesLong, takesMinutes);
     sandbox = await Sandbox.open({
       environment,
       quick: true,

@@ -1,5 +1,6 @@
 // Duration: 40 s
 /** `llama-db preview`: real previews of changes in a copy of this checkout. */
+
 import { afterEach, describe, expect, it } from 'vitest';
 import { type EnvironmentName, environments } from '../../environments/index.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
@@ -7,11 +8,10 @@ import type { Preview } from '../../rehearsal/preview/result.ts';
 import { nextSize } from '../../rehearsal/sandbox/variants.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
 import { type CheckoutCopy, checkoutCopy } from '../support/checkout-copy.ts';
+import { includesLong, takesMinutes } from '../support/extent.ts';
 import { ownNearest, ownWith, whyNoOwn } from '../support/own.ts';
 
 const missing = await whyNoTerraform();
-const includesLong = ['all', 'complete'].includes(process.env['LLAMA_REHEARSAL'] ?? '');
-const isLong = 'takes minutes; LLAMA_REHEARSAL=all runs it';
 const cheapest = ownNearest('noReplica', 'burstable');
 
 const open: CheckoutCopy[] = [];
@@ -71,7 +71,7 @@ describe('a preview', { timeout: 900_000 }, () => {
 
   it('sees no interruption by an online change', async ({ skip }) => {
     skip(missing !== undefined, missing);
-    skip(!includesLong, isLong);
+    skip(!includesLong, takesMinutes);
     const { result, writer, status } = await previewed({
       settings: ({ server }) => {
         server.parameters = { ...server.parameters, work_mem: '8192' };
@@ -84,7 +84,7 @@ describe('a preview', { timeout: 900_000 }, () => {
 
   it('counts the restarts of another size', async ({ skip }) => {
     skip(missing !== undefined, missing);
-    skip(!includesLong, isLong);
+    skip(!includesLong, takesMinutes);
     const { result, writer } = await previewed({
       settings: ({ server }) => {
         server.sku = `${server.sku.split('_')[0]}_${nextSize(server.sku).name}`;
@@ -99,7 +99,7 @@ describe('a preview', { timeout: 900_000 }, () => {
     skip,
   }) => {
     skip(missing !== undefined, missing);
-    skip(!includesLong, isLong);
+    skip(!includesLong, takesMinutes);
     const file = '9000_rewritten.sql';
     const { result, writer } = await previewed({
       rows: 50_000,
@@ -121,7 +121,7 @@ describe('a preview', { timeout: 900_000 }, () => {
 
   it('counts the statements of the application that a migration refuses', async ({ skip }) => {
     skip(missing !== undefined, missing);
-    skip(!includesLong, isLong);
+    skip(!includesLong, takesMinutes);
     const { writer } = await previewed({
       rows: 100,
       files: {
@@ -135,7 +135,7 @@ describe('a preview', { timeout: 900_000 }, () => {
 
   it('shows that a replacement is refused before anything changes', async ({ skip }) => {
     skip(missing !== undefined, missing);
-    skip(!includesLong, isLong);
+    skip(!includesLong, takesMinutes);
     const environment = ownWith('protected', 'noReplica');
     if (environment === undefined) return skip(whyNoOwn('protected', 'noReplica'));
     const { result, writer, status } = await previewed({

@@ -1,5 +1,6 @@
-// Duration: 240 s
+// Duration: 150 s
 /** The scenarios of rehearsal/scenarios/, on the first environment with their traits; quick unless complete. */
+
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EnvironmentName, environments } from '../../environments/index.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
@@ -10,11 +11,10 @@ import {
   whyNoEnvironment,
 } from '../../rehearsal/sandbox/scenario.ts';
 import { whyNoTerraform } from '../../rehearsal/terraform/installation.ts';
+import { includesLong, takesMinutes } from '../support/extent.ts';
 
 const missing = await whyNoTerraform();
-const extent = process.env['LLAMA_REHEARSAL'];
-const isComplete = extent === 'complete';
-const includesLong = isComplete || extent === 'all';
+const isComplete = process.env['LLAMA_REHEARSAL'] === 'complete';
 const timeout = isComplete ? 1_800_000 : 600_000;
 
 const all = await scenarios();
@@ -58,7 +58,7 @@ describe('rehearsal', () => {
     { timeout },
     async (scenario, context) => {
       context.skip(missing !== undefined, missing);
-      context.skip(scenario.isLong === true && !includesLong, 'takes minutes; LLAMA_REHEARSAL=all runs it');
+      context.skip(scenario.isLong === true && !includesLong, takesMinutes);
       const [environment] = environmentsFor(scenario);
       if (environment === undefined) return context.skip(true, whyNoEnvironment(scenario));
       const sharesProvider = scenario.startsProvider !== true;

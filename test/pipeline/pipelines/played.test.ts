@@ -3,6 +3,7 @@
  * The pipelines played on one machine: the commands of the workflows in their order, each as the identity of its job, from the
  * pull request to the promoted environment, against a local Azure by the real Terraform and azurerm.
  */
+
 import { generateKeyPairSync } from 'node:crypto';
 import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,10 +14,10 @@ import type { Checkout } from '../../../rehearsal/sandbox/checkout.ts';
 import { hasError } from '../../../rehearsal/sandbox/commands.ts';
 import { Sandbox } from '../../../rehearsal/sandbox/sandbox.ts';
 import { whyNoTerraform } from '../../../rehearsal/terraform/installation.ts';
+import { includesLong, takesMinutes } from '../../support/extent.ts';
 import { type Job, wordsOf, workflows } from './pipelines.ts';
 
 const missing = await whyNoTerraform();
-const isWanted = ['all', 'complete'].includes(process.env['LLAMA_REHEARSAL'] ?? '');
 const [source = '', target = ''] = environments.names;
 const prefix = 'repo:acme@1234/database@5678';
 const keys = generateKeyPairSync('rsa', {
@@ -63,7 +64,7 @@ async function checkedOut(environment: typeof source, quick: boolean): Promise<[
 
 it('from the pull request to the promoted environment', { timeout: 1_800_000 }, async (context) => {
   context.skip(missing !== undefined, missing);
-  context.skip(!isWanted, 'takes ten minutes; LLAMA_REHEARSAL=all runs it');
+  context.skip(!includesLong, takesMinutes);
   const [first, firstCheckout] = await checkedOut(source, false);
   const [second, secondCheckout] = await checkedOut(target, true);
 
