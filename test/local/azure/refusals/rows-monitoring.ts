@@ -34,6 +34,10 @@ function logAlert(local: AzureFixture, times: object) {
   });
 }
 
+function receivers(local: AzureFixture, properties: object) {
+  return put(local, 'Microsoft.Insights/actionGroups/one', { location: 'global', properties });
+}
+
 async function metrics(local: AzureFixture, query: Readonly<Record<string, string>>) {
   await local.create('main');
   const version = new URLSearchParams({ 'api-version': '2024-02-01', ...query });
@@ -74,6 +78,24 @@ export const monitoringRows: RefusedRows = {
     await diagnostics(local, local.server('main'), 'one', setting);
     return diagnostics(local, local.server('main'), 'two', setting);
   },
+  'Monitoring and cost: archiveNotFound': async (local) => {
+    await local.create('main');
+    const storageAccountId = local.resource('Microsoft.Storage/storageAccounts/absent');
+    return diagnostics(local, local.server('main'), 'one', { storageAccountId });
+  },
+  'Monitoring and cost: archiveInAnotherRegion': async (local) => {
+    await local.create('main');
+    const storageAccountId = local.resource('Microsoft.Storage/storageAccounts/elsewhere');
+    local.azure.state.put(storageAccountId, { location: 'westeurope', properties: {} });
+    return diagnostics(local, local.server('main'), 'one', { storageAccountId });
+  },
+  'Monitoring and cost: receiverNamedTwice': (local) =>
+    receivers(local, {
+      emailReceivers: [{ name: 'team', emailAddress: 'team@example.com' }],
+      webhookReceivers: [{ name: 'Team', serviceUri: 'https://example.com' }],
+    }),
+  'Monitoring and cost: webhookNotValid': (local) =>
+    receivers(local, { webhookReceivers: [{ name: 'team', serviceUri: 'no address' }] }),
   'Monitoring and cost: alertScopeNotFound': (local) => alert(local, { metricName: 'cpu_percent' }),
   'Monitoring and cost: actionGroupNotFound': async (local) => {
     await local.create('main');
