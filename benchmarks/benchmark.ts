@@ -97,8 +97,12 @@ export function format({ value, unit }: Figure): string {
   return `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`.trimEnd();
 }
 
-/** The middle value; NaN for an empty list. */
+/** The middle value, or the mean of the two in the middle; NaN for an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const [low = Number.NaN, high = Number.NaN] = [
+    sorted[Math.floor((sorted.length - 1) / 2)],
+    sorted[Math.floor(sorted.length / 2)],
+  ];
+  return (low + high) / 2;
 }

@@ -4,7 +4,7 @@ import postgres from 'postgres';
 import { within } from '../../local/postgres/bootstrap.ts';
 import { randomPassword } from '../../local/postgres/server.ts';
 import { Database, type TenantClient } from '../../runtime/index.ts';
-import type { Benchmark } from '../benchmark.ts';
+import { type Benchmark, median } from '../benchmark.ts';
 import { durableServer, migrateServer, onServer, versionOf } from '../subject.ts';
 
 const clients = 8;
@@ -99,15 +99,9 @@ export const benchmark: Benchmark = {
 
 /** Median over the rounds of the runtime's rate in that of `pg`. */
 function ratio(rates: Readonly<Record<string, readonly number[]>>, kind: string): number {
-  const pairs = (rates[`${kind}, runtime`] ?? []).map(
-    (rate, round) => rate / (rates[`${kind}, pg`]?.[round] ?? rate),
+  return median(
+    (rates[`${kind}, runtime`] ?? []).map((rate, round) => rate / (rates[`${kind}, pg`]?.[round] ?? rate)),
   );
-  pairs.sort((one, other) => one - other);
-  const [low = 0, high = 0] = [
-    pairs[Math.floor((pairs.length - 1) / 2)],
-    pairs[Math.floor(pairs.length / 2)],
-  ];
-  return (low + high) / 2;
 }
 
 function ofRuntime(db: Database): Record<string, Way> {
@@ -118,31 +112,28 @@ function ofRuntime(db: Database): Record<string, Way> {
   };
 }
 
+/** A connection of a pool that runs statements and goes back. */
+interface Borrowed {
+  run(statement: string, values?: (string | null)[]): Promise<unknown>;
+  release(): void;
+}
+
 function ofPg(pool: pg.Pool): Record<string, Way> {
-  const transaction = async (
-    access: string,
-    end: string,
-    tenant: string,
-    statement: string,
-    values?: string[],
-  ) => {
+  return ofPool('pg', async () => {
     const client = await pool.connect();
-    try {
-      await client.query(begin(access));
-      await client.query(context, contextOf(tenant));
-      await client.query(statement, values);
-      await client.query(end);
-    } finally {
-      client.release();
-    }
-  };
-  return {
-    'reads, pg': (tenant) => transaction('READ ONLY', 'COMMIT', tenant, read),
-    'writes, pg': (tenant) => transaction('READ WRITE', commit, tenant, write, [tenant]),
-  };
+    return { run: (sql, values) => client.query(sql, values), release: () => client.release() };
+  });
 }
 
 function ofPostgresJs(sql: postgres.Sql): Record<string, Way> {
+  return ofPool('postgres.js', async () => {
+    const client = await sql.reserve();
+    return { run: (text, values) => client.unsafe(text, values), release: () => client.release() };
+  });
+}
+
+/** The statements of the runtime on the connections of a library. */
+function ofPool(library: string, borrow: () => Promise<Borrowed>): Record<string, Way> {
   const transaction = async (
     access: string,
     end: string,
@@ -150,19 +141,19 @@ function ofPostgresJs(sql: postgres.Sql): Record<string, Way> {
     statement: string,
     values?: string[],
   ) => {
-    const client = await sql.reserve();
+    const connection = await borrow();
     try {
-      await client.unsafe(begin(access));
-      await client.unsafe(context, contextOf(tenant));
-      await client.unsafe(statement, values);
-      await client.unsafe(end);
+      await connection.run(begin(access));
+      await connection.run(context, contextOf(tenant));
+      await connection.run(statement, values);
+      await connection.run(end);
     } finally {
-      client.release();
+      connection.release();
     }
   };
   return {
-    'reads, postgres.js': (tenant) => transaction('READ ONLY', 'COMMIT', tenant, read),
-    'writes, postgres.js': (tenant) => transaction('READ WRITE', commit, tenant, write, [tenant]),
+    [`reads, ${library}`]: (tenant) => transaction('READ ONLY', 'COMMIT', tenant, read),
+    [`writes, ${library}`]: (tenant) => transaction('READ WRITE', commit, tenant, write, [tenant]),
   };
 }
 
