@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve as absolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
+import { sha256 } from '../core/digest.ts';
 import { Fault } from '../core/fault.ts';
 import { counted } from '../core/text.ts';
 import {
@@ -143,7 +144,7 @@ async function make(name: string, options: MakeOptions): Promise<void> {
     { packOf },
     { writePack },
     { commitOf },
-    { readObservation, sha256 },
+    { readObservation },
     { collectSources, requireSameStack },
   ] = await Promise.all([
     import('../environments/index.ts'),

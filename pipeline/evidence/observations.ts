@@ -1,5 +1,5 @@
 /** Documents that were observed outside the repository: each is read here, and goes into the pack unchanged. */
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../core/digest.ts';
 import { Fault } from '../../core/fault.ts';
 import { isObject, type JsonObject, objectsAt, parseJson, textAt } from '../../core/json.ts';
 import { type Observation, type Release, utc } from './report.ts';
@@ -121,8 +121,4 @@ export function headOf(document: JsonObject): string | undefined {
   const number = String(head['number'] ?? '');
   const hash = textAt(head, 'hash') ?? '';
   return /^\d+$/.test(number) && /^[0-9a-f]{64}$/.test(hash) ? `${number}:${hash}` : undefined;
-}
-
-export function sha256(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
 }

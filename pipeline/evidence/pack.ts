@@ -1,4 +1,5 @@
 /** A pack: the files that an auditor gets, as text by path, in a fixed order. */
+import { sha256 } from '../../core/digest.ts';
 import { assess, type Collected } from './assess.ts';
 import { renderCsv } from './formats/csv.ts';
 import { cyclonedxOf } from './formats/cyclonedx.ts';
@@ -7,7 +8,6 @@ import { renderMarkdown } from './formats/markdown.ts';
 import { oscalDocuments } from './formats/oscal.ts';
 import { sarifOf } from './formats/sarif.ts';
 import { statementFile, statementOf } from './formats/statement.ts';
-import { sha256 } from './observations.ts';
 import type { Report } from './report.ts';
 
 export interface PackInput extends Collected {

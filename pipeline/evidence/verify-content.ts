@@ -1,11 +1,13 @@
 /** The content of a pack: pointers, values, verdicts, and the shapes of its documents. */
+
 import { z } from 'zod';
+import { sha256 } from '../../core/digest.ts';
 import { Fault } from '../../core/fault.ts';
 import { at, isObject, type Json, type JsonObject, parseJson } from '../../core/json.ts';
 import { checkRow, countsOf, type Observed, recordRow, verdictOf } from './assess.ts';
 import { controls as catalogue } from './catalogue/index.ts';
 import { recordKinds } from './control.ts';
-import { headOf, type Read, readObservation, sha256 } from './observations.ts';
+import { headOf, type Read, readObservation } from './observations.ts';
 import { type AssessedControl, controlsOf, type Report, type Row, verdicts } from './report.ts';
 import { valueAt } from './stack.ts';
 

@@ -1,10 +1,11 @@
 /** `llama-db evidence verify`: reads a pack as an auditor got it, and compares everything in it with everything else. */
+
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
+import { sha256 } from '../../core/digest.ts';
 import { Fault } from '../../core/fault.ts';
 import { messageOf } from '../../core/text.ts';
 import { statementFile, subjectsOf } from './formats/statement.ts';
-import { sha256 } from './observations.ts';
 import { listedIn, sumsFile, sumsOf } from './pack.ts';
 import { type Content, contentFindings, type Files, type PackFinding } from './verify-content.ts';
 

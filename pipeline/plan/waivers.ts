@@ -2,11 +2,10 @@
  * Waivers: accepted changes, written down in the repository. A waiver covers one impact on one address by one step from
  * values to values, so it does not cover the next change of the same address.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { canonical, sha256 } from '../../core/digest.ts';
 import { Fault } from '../../core/fault.ts';
-import { isObject, type Json } from '../../core/json.ts';
 import { messageOf } from '../../core/text.ts';
 import type { ResourceChange } from './facts.ts';
 import { type Impact, impacts } from './impacts.ts';
@@ -70,18 +69,5 @@ export function fingerprintOf(change: ResourceChange, impact: Impact, paths: rea
   // A resource that is destroyed is the deciding value itself; of one that is created, its arguments.
   const whole = action === 'update' ? null : action === 'create' ? change.after : before;
   const document = [address, action, impact, deciding, [...replacedFor].sort(), reason, whole];
-  return createHash('sha256')
-    .update(canonical(document as Json))
-    .digest('hex')
-    .slice(0, 16);
-}
-
-/** JSON with sorted keys. */
-function canonical(value: Json | undefined): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (!isObject(value)) return JSON.stringify(value ?? null);
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`);
-  return `{${members.join(',')}}`;
+  return sha256(canonical(document)).slice(0, 16);
 }

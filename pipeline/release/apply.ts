@@ -1,7 +1,9 @@
 /** Applies a release: exactly the approved plan, in exactly the approved checkout, on the state that it was made from. */
+
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { sha256 } from '../../core/digest.ts';
 import { Fault, type FaultCode } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { followTerraform, runTerraform } from '../../core/terraform.ts';
@@ -12,7 +14,6 @@ import type { Waiver } from '../plan/waivers.ts';
 import { digestOfFiles, readCheckout } from './checkout.ts';
 import { digestOfRelease, fileNames, fileOf, type ReleaseDocument, readRelease } from './document.ts';
 import { judged, waivedIn } from './make.ts';
-import { digest } from './releases.ts';
 import { open } from './sealing.ts';
 import { type Place, stackFolder, stateVersion, terraformVersion } from './stack.ts';
 
@@ -159,7 +160,7 @@ function planOf(release: ReleaseDocument, { file, key }: ApplyOptions): Buffer {
   if (!release.plan.isSealed) return fileOf(file, fileNames.plan, release.plan.digest);
   const sealed = fileOf(file, fileNames.sealed);
   const plan = open(sealed, key);
-  if (digest(plan) === release.plan.digest) return plan;
+  if (sha256(plan) === release.plan.digest) return plan;
   throw refusal(
     'release/file-differs',
     `File ${join(dirname(file), fileNames.sealed)} is not the approved one`,

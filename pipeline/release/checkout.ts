@@ -2,13 +2,14 @@
  * The checkout that a release is made from and applied in. Terraform checks a saved plan, but not the code that the
  * post-deploy step runs: a plan of one commit, applied in a checkout of another, runs the other's migrations.
  */
+
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { sha256 } from '../../core/digest.ts';
 import { Fault } from '../../core/fault.ts';
 import { messageOf } from '../../core/text.ts';
-import { digest } from './releases.ts';
 
 const execute = promisify(execFile);
 
@@ -70,7 +71,7 @@ export async function readCheckout(directory: string): Promise<Checkout> {
       .sort()
       .map(async (path) => {
         const content = await readFile(join(directory, path)).catch(() => undefined);
-        return [path, content === undefined ? 'missing' : digest(content)] as const;
+        return [path, content === undefined ? 'missing' : sha256(content)] as const;
       }),
   );
   return {
@@ -83,7 +84,7 @@ export async function readCheckout(directory: string): Promise<Checkout> {
 
 /** @param leftOut paths that do not count */
 export function digestOfFiles({ files }: Pick<Checkout, 'files'>, leftOut: readonly string[] = []): string {
-  return digest(
+  return sha256(
     [...files]
       .filter(([path]) => !leftOut.includes(path))
       .map(([path, content]) => `${content}  ${path}\n`)

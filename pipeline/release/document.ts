@@ -1,12 +1,13 @@
 /** The document of a release, `release.json`. Its digest names the release; it names the digest of every other file. */
+
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { canonical, sha256 } from '../../core/digest.ts';
 import { Fault } from '../../core/fault.ts';
 import { messageOf } from '../../core/text.ts';
-import { canonical, digest } from './releases.ts';
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const hexDigest = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Files beside `release.json`. The plan holds values of the state; `sealed` is the plan encrypted to the deploying job. */
 export const fileNames = {
@@ -19,13 +20,13 @@ export const fileNames = {
 
 const artifact = z.strictObject({
   /** Every released file but those of single environments. */
-  code: sha256,
-  migrations: sha256,
+  code: hexDigest,
+  migrations: hexDigest,
   /** migrations/schema.json: what the migrations make. */
-  schema: sha256,
-  packages: sha256,
+  schema: hexDigest,
+  packages: hexDigest,
   /** .terraform.lock.hcl. */
-  providers: sha256,
+  providers: hexDigest,
 });
 
 const waived = z.strictObject({
@@ -47,11 +48,11 @@ const document = z.strictObject({
   terraform: z.string(),
   artifact,
   /** Every released file, those of environments included. */
-  tree: sha256,
-  stack: sha256,
+  tree: hexDigest,
+  stack: hexDigest,
   plan: z.strictObject({
     /** Of the plan in clear. */
-    digest: sha256,
+    digest: hexDigest,
     isSealed: z.boolean(),
     /** The state that the plan was made from; an empty state has no lineage. */
     lineage: z.string(),
@@ -63,16 +64,16 @@ const document = z.strictObject({
     /** Changes beside the releases that were known when the plan was made. */
     drift: z.array(z.string()),
   }),
-  guard: z.strictObject({ digest: sha256, waived: z.array(waived) }),
+  guard: z.strictObject({ digest: hexDigest, waived: z.array(waived) }),
   /** The environment that the artifact was proven in, and the answers of the gates. @default - not promoted */
-  promotion: z.strictObject({ from: z.string(), releaseDigest: sha256, gates: z.array(gate) }).optional(),
+  promotion: z.strictObject({ from: z.string(), releaseDigest: hexDigest, gates: z.array(gate) }).optional(),
 });
 
 export type ReleaseDocument = z.infer<typeof document>;
 export type Artifact = z.infer<typeof artifact>;
 
-export const digestOfRelease = (release: ReleaseDocument): string => digest(canonical(release));
-export const digestOfArtifact = (parts: Artifact): string => digest(canonical(parts));
+export const digestOfRelease = (release: ReleaseDocument): string => sha256(canonical(release));
+export const digestOfArtifact = (parts: Artifact): string => sha256(canonical(parts));
 
 /** @throws Fault `release/unreadable` (exit 2) */
 export function readRelease(file: string): ReleaseDocument {
@@ -110,7 +111,7 @@ export function fileOf(releaseFile: string, name: string, expected?: string): Bu
       { exitCode: 2 },
     );
   }
-  const found = digest(content);
+  const found = sha256(content);
   if (expected === undefined || found === expected) return content;
   throw new Fault(
     'release/file-differs',

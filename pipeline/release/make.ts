@@ -1,7 +1,9 @@
 /** Makes the release of a commit for one environment: everything that its apply needs, each part by its digest. */
+
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sha256 } from '../../core/digest.ts';
 import { Fault } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { listMigrations } from '../../database/migrator/files.ts';
@@ -13,7 +15,7 @@ import { readPlan } from '../plan/read.ts';
 import type { Waiver } from '../plan/waivers.ts';
 import { type Checkout, digestOfFiles, readCheckout } from './checkout.ts';
 import { type Artifact, fileNames, type ReleaseDocument } from './document.ts';
-import { digest, digestOfMigrations } from './releases.ts';
+import { digestOfMigrations } from './releases.ts';
 import { seal } from './sealing.ts';
 import { type Place, stateVersion, synthesizeApp, terraformVersion } from './stack.ts';
 
@@ -76,9 +78,9 @@ export async function planRelease(options: MakeOptions): Promise<Planned> {
       terraform,
       artifact: artifactOf(checkout, options, providers),
       tree: digestOfFiles(checkout, [options.waiversPath]),
-      stack: digest(stack),
+      stack: sha256(stack),
       plan: {
-        digest: digest(plan),
+        digest: sha256(plan),
         isSealed: false,
         ...state,
         impact: guard.impact,
@@ -87,7 +89,7 @@ export async function planRelease(options: MakeOptions): Promise<Planned> {
         migrations: guard.migrations?.files.map((one) => one.file) ?? [],
         drift: [...driftLines(planText, 'plan', stack.toString())],
       },
-      guard: { digest: digest(textOf(guard)), waived: waivedIn(guard) },
+      guard: { digest: sha256(textOf(guard)), waived: waivedIn(guard) },
     };
     return { release, guard, planText, files: { stack, providers, plan } };
   } finally {
@@ -119,9 +121,9 @@ export function artifactOf(
   return {
     code: digestOfFiles(checkout, ofEnvironments),
     migrations: digestOfMigrations(listMigrations(join(project, 'migrations'))),
-    schema: checkout.files.get('migrations/schema.json') ?? digest(''),
-    packages: checkout.files.get('package-lock.json') ?? digest(''),
-    providers: digest(providers),
+    schema: checkout.files.get('migrations/schema.json') ?? sha256(''),
+    packages: checkout.files.get('package-lock.json') ?? sha256(''),
+    providers: sha256(providers),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The record of releases: which migrations and settings were deployed, by whom, and the result of verification. */
-import { createHash } from 'node:crypto';
+import { canonical, sha256 } from '../../core/digest.ts';
 import type { Connection } from '../../database/connection.ts';
 import type { MigrationFile } from '../../database/migrator/files.ts';
 import { asOwner } from '../../database/migrator/prepare.ts';
@@ -100,25 +100,10 @@ export async function newestRelease(connection: Connection): Promise<RecordedRel
 
 /** SHA-256 (hex) over the names and checksums of migrations, in order. */
 export function digestOfMigrations(files: readonly Pick<MigrationFile, 'name' | 'checksum'>[]): string {
-  return digest(files.map(({ name, checksum }) => `${name} ${checksum}\n`).join(''));
+  return sha256(files.map(({ name, checksum }) => `${name} ${checksum}\n`).join(''));
 }
 
 /** SHA-256 (hex) over a JSON document. The order of its keys does not matter. */
 export function digestOfSettings(document: unknown): string {
-  return digest(canonical(document));
-}
-
-/** JSON with sorted keys, without members that are undefined. */
-export function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(',')}}`;
-}
-
-/** SHA-256 in hexadecimal. */
-export function digest(text: string | Buffer): string {
-  return createHash('sha256').update(text).digest('hex');
+  return sha256(canonical(document));
 }

@@ -1,8 +1,10 @@
 /** Packs of the real stacks, with observations in which every check of the catalogue has an outcome. */
+
 import { collectSources } from '../../../commands/common/evidence.ts';
+import { sha256 } from '../../../core/digest.ts';
 import { parseJson } from '../../../core/json.ts';
 import { assess, migrationsDigestOf } from '../../../pipeline/evidence/assess.ts';
-import { type Given, readObservation, sha256 } from '../../../pipeline/evidence/observations.ts';
+import { type Given, readObservation } from '../../../pipeline/evidence/observations.ts';
 import { type PackInput, packOf } from '../../../pipeline/evidence/pack.ts';
 import { type AssessedControl, controlsOf } from '../../../pipeline/evidence/report.ts';
 import { catalogue } from '../../../verification/catalogue.ts';

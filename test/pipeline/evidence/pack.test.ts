@@ -1,4 +1,5 @@
 /** A pack as files: the same bytes each time, every changed byte found, every document of its published schema. */
+
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -7,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import Ajv from 'ajv';
 import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sha256 } from '../../../core/digest.ts';
 import { cell } from '../../../pipeline/evidence/formats/csv.ts';
-import { sha256 } from '../../../pipeline/evidence/observations.ts';
 import { type Pack, sumsFile, sumsOf } from '../../../pipeline/evidence/pack.ts';
 import { uuid5 } from '../../../pipeline/evidence/uuid.ts';
 import { verifyPack } from '../../../pipeline/evidence/verify.ts';

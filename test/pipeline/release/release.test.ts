@@ -1,10 +1,12 @@
 /** The parts of a release: what its digests cover, and what its files and its encryption refuse. */
+
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { sha256 } from '../../../core/digest.ts';
 import { digestOfFiles, readCheckout, releasedPaths } from '../../../pipeline/release/checkout.ts';
 import {
   digestOfRelease,
@@ -13,7 +15,6 @@ import {
   readRelease,
 } from '../../../pipeline/release/document.ts';
 import { withMigrationsOf } from '../../../pipeline/release/released-migrations.ts';
-import { digest } from '../../../pipeline/release/releases.ts';
 import { open, seal } from '../../../pipeline/release/sealing.ts';
 
 const folders: string[] = [];
@@ -98,7 +99,7 @@ describe('the released files', () => {
   });
 });
 
-const hash = digest('x');
+const hash = sha256('x');
 const release: ReleaseDocument = {
   format: 1,
   environment: 'staging',
@@ -123,7 +124,7 @@ describe('the document of a release', () => {
     const others = [
       { ...release, commit: 'd'.repeat(40) },
       { ...release, plan: { ...release.plan, serial: 2 } },
-      { ...release, guard: { ...release.guard, digest: digest('y') } },
+      { ...release, guard: { ...release.guard, digest: sha256('y') } },
     ];
     expect(new Set([release, ...others].map(digestOfRelease)).size).toBe(4);
   });
@@ -150,11 +151,11 @@ describe('the document of a release', () => {
       const changed = Buffer.from(content);
       changed[place] = (changed[place] ?? 0) ^ 1;
       writeFileSync(join(dirname(file), 'plan'), changed);
-      expect(() => fileOf(file, 'plan', digest(content))).toThrow(
+      expect(() => fileOf(file, 'plan', sha256(content))).toThrow(
         expect.objectContaining({ code: 'release/file-differs' }),
       );
     }
-    expect(() => fileOf(file, 'other', digest(content))).toThrow(
+    expect(() => fileOf(file, 'other', sha256(content))).toThrow(
       expect.objectContaining({ code: 'release/file-missing' }),
     );
   });
