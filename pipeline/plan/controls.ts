@@ -2,7 +2,7 @@
 import { isObject, type Json, type JsonObject, textAt } from '../../core/json.ts';
 import { controls } from '../evidence/catalogue/index.ts';
 import type { Control } from '../evidence/control.ts';
-import type { Expectation, Place, Stack } from '../evidence/stack.ts';
+import { type Expectation, type Place, pointerOf, type Stack } from '../evidence/stack.ts';
 import type { PlanFacts, ResourceChange } from './facts.ts';
 import type { Impact } from './impacts.ts';
 import type { Verdict } from './judge.ts';
@@ -18,7 +18,7 @@ export function withControls(facts: PlanFacts, verdicts: readonly Verdict[]): re
   const changed = new Map(
     facts.resources
       .filter(({ mode, action, isDeposed }) => mode === 'managed' && action !== 'nothing' && !isDeposed)
-      .map((change) => [`/resource/${change.type}/${escaped(change.address)}`, change]),
+      .map((change) => [pointerOf(['resource', change.type, change.address]), change]),
   );
   if (changed.size === 0 || verdicts.length === 0) return verdicts;
   const [before, after] = [stackOf(facts, 'before'), stackOf(facts, 'after')];
@@ -96,8 +96,6 @@ function failedAt({ pointer }: Place, { address }: ResourceChange): Failed {
   const path = pointer.split('/').slice(4);
   return { address, attribute: path.filter((step) => !/^\d+$/.test(step)).join('.') };
 }
-
-const escaped = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
 /** The resources of one side as a synthesized stack has them: references in place of ids, blocks in place of lists of one. */
 function stackOf({ resources }: PlanFacts, side: Side): Stack {
