@@ -5,6 +5,7 @@ import type { AttributeChange, PlanFacts, ResourceChange } from './facts.ts';
 import { type Impact, rankOf } from './impacts.ts';
 import { isChange } from './read.ts';
 import { isJudged, rowOfAction, rowOfAttribute } from './table/index.ts';
+import { underLock } from './table/locks.ts';
 import type { Judgement, Row } from './table/row.ts';
 import { shownChange } from './values.ts';
 
@@ -45,7 +46,7 @@ export function judge(facts: PlanFacts): Judged {
   const found = facts.resources.filter(isChange).flatMap((change) => {
     if (change.mode === 'data' || change.action === 'read') return [];
     if (isOwnStep(change)) return [];
-    const verdicts = [...ofMove(change), ...ofChange(change, context)];
+    const verdicts = [...ofMove(change), ...ofChange(change, context), ...ofLock(change, context)];
     if (!isKnown(change.type)) others.set(change.type, (others.get(change.type) ?? 0) + 1);
     return verdicts;
   });
@@ -118,6 +119,12 @@ function ofChange(change: ResourceChange, context: Context): Verdict[] {
   return change.changed.flatMap((attribute) =>
     judged(change, context, rowOfAttribute(type, attribute.path), attribute),
   );
+}
+
+function ofLock(change: ResourceChange, context: Context): Verdict[] {
+  if (change.action === 'nothing') return [];
+  const about = { change, attribute: whole, context, server: context.serverOf(change) };
+  return underLock(about).map((judgement) => verdict(change, 'plan/locked', judgement));
 }
 
 /** Resource Manager by another provider: the body may be any change of a server. */
