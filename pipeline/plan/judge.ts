@@ -7,6 +7,7 @@ import { isChange } from './read.ts';
 import { isJudged, rowOfAction, rowOfAttribute } from './table/index.ts';
 import { underLock } from './table/locks.ts';
 import type { Judgement, Row } from './table/row.ts';
+import { refusedValues } from './table/server-refusals.ts';
 import { shownChange } from './values.ts';
 
 export interface Verdict extends Judgement {
@@ -46,7 +47,7 @@ export function judge(facts: PlanFacts): Judged {
   const found = facts.resources.filter(isChange).flatMap((change) => {
     if (change.mode === 'data' || change.action === 'read') return [];
     if (isOwnStep(change)) return [];
-    const verdicts = [...ofMove(change), ...ofChange(change, context), ...ofLock(change, context)];
+    const verdicts = [...ofMove(change), ...ofChange(change, context), ...ofRules(change, context)];
     if (!isKnown(change.type)) others.set(change.type, (others.get(change.type) ?? 0) + 1);
     return verdicts;
   });
@@ -121,10 +122,14 @@ function ofChange(change: ResourceChange, context: Context): Verdict[] {
   );
 }
 
-function ofLock(change: ResourceChange, context: Context): Verdict[] {
+/** What Azure refuses whatever attribute the change is about. */
+function ofRules(change: ResourceChange, context: Context): Verdict[] {
   if (change.action === 'nothing') return [];
   const about = { change, attribute: whole, context, server: context.serverOf(change) };
-  return underLock(about).map((judgement) => verdict(change, 'plan/locked', judgement));
+  return [
+    ...underLock(about).map((judgement) => verdict(change, 'plan/locked', judgement)),
+    ...refusedValues(about).map((judgement) => verdict(change, 'server/refused-value', judgement)),
+  ];
 }
 
 /** Resource Manager by another provider: the body may be any change of a server. */

@@ -81,7 +81,7 @@ const backup = `${serverType}_backup`;
 /** Addresses of an IPv4 range as numbers. */
 function rangeOf(values: About['change']['before']): readonly [number, number] {
   const number = (text: string | undefined) =>
-    (text ?? '').split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+    (text ?? 'unknown').split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
   return [number(textAt(values, 'start_ip_address')), number(textAt(values, 'end_ip_address'))];
 }
 
@@ -154,9 +154,17 @@ export const childRows: readonly Row[] = [
     },
   ]),
 
-  ofServer('firewall/added', firewall, 'create', sources.firewall, () =>
-    opened('more addresses reach the server'),
-  ),
+  ofServer('firewall/added', firewall, 'create', sources.firewall, ({ change }) => {
+    const [start, end] = rangeOf(change.after);
+    // https://learn.microsoft.com/azure/postgresql/security/security-firewall-rules: 0.0.0.0 stands for Azure.
+    return opened(
+      start === 0 && end === 0
+        ? 'programs in Azure reach the server, also those of other customers'
+        : start === 0 && end === 2 ** 32 - 1
+          ? 'the whole internet reaches the server'
+          : 'more addresses reach the server',
+    );
+  }),
   ofServer(
     'firewall/range',
     firewall,
@@ -167,9 +175,17 @@ export const childRows: readonly Row[] = [
   ofServer('firewall/removed', firewall, 'delete', sources.firewall, () => [
     { impact: 'online', says: 'its addresses no longer reach the server' },
   ]),
-  ofServer('firewall/replaced', firewall, 'replace', sources.firewall, () => [
-    opened('the rule is removed and made again, with its new addresses'),
-  ]),
+  ofServer('firewall/replaced', firewall, 'replace', sources.firewall, ({ change, context }) => {
+    const [[from, to], [start, end]] = [rangeOf(change.before), rangeOf(change.after)];
+    const sameServer =
+      context.byId(textAt(change.before, 'server_id')) === context.byId(textAt(change.after, 'server_id'));
+    return sameServer && start >= from && end <= to
+      ? {
+          impact: 'online',
+          says: 'the rule is removed and made again: its addresses cannot log in for a moment',
+        }
+      : opened('the rule is removed and made again, with its new addresses');
+  }),
 
   row('virtual-endpoint/created', endpoint, 'create', sources.endpoints, fixed('nothing', 'a new host name')),
   row(

@@ -10,7 +10,12 @@ const privateEndpoints: Row[] = rows(
   {
     created: ['create', nothing],
     tags: [
-      ['tags', 'timeouts', 'network_interface', 'custom_dns_configs', 'private_dns_zone_configs'],
+      [
+        ...['tags', 'timeouts', 'network_interface', 'custom_dns_configs', 'private_dns_zone_configs'],
+        ...['private_ip_address', 'request_message', 'private_connection_resource_alias'].map(
+          (name) => `private_service_connection.${name}`,
+        ),
+      ],
       nothing,
     ],
     'dns-zone-group': [
@@ -84,7 +89,7 @@ const networks: Row[] = [
       ddos: [
         ['ddos_protection_plan.*'],
         ({ attribute: { path, after, isUnknown } }) =>
-          isUnknown || after === undefined || (path.endsWith('.enable') && after !== true)
+          isUnknown || [after ?? []].flat().length === 0 || (path.endsWith('.enable') && after !== true)
             ? weakened('the network has no plan against denial of service', 'MCSB NS-5')
             : calm('the network has a plan against denial of service'),
       ],

@@ -96,6 +96,7 @@ export const sources = {
   entra: docs('security/security-entra-concepts', '2026-07'),
   encryption: docs('security/security-data-encryption', '2026-06'),
   firewall: docs('security/security-firewall-rules', '2026-05'),
+  privateNetwork: docs('network/concepts-networking-private', '2026-05'),
   privateLink: docs('network/concepts-networking-private-link', '2026-05'),
   backup: docs('backup-restore/concepts-backup-restore', '2026-05'),
   replicas: docs('read-replica/concepts-read-replicas', '2026-05'),

@@ -298,6 +298,11 @@ const ofAttributes: Readonly<Record<string, Attribute>> = {
   'workspace/tags': [{}, { tags: { a: 'b' } }, 'nothing'],
   'workspace/retention': [{ retention_in_days: 365 }, { retention_in_days: 90 }, 'security-weakened'],
   'workspace/quota': [{ daily_quota_gb: -1 }, { daily_quota_gb: 1 }, 'security-weakened'],
+  'workspace/access-mode': [
+    { internet_query_access_type: 'Disabled' },
+    { internet_query_access_type: 'Enabled' },
+    'security-weakened',
+  ],
   'workspace/access': [
     { internet_query_enabled: false },
     { internet_query_enabled: true },
@@ -307,6 +312,11 @@ const ofAttributes: Readonly<Record<string, Attribute>> = {
   'diagnostics/logs': [
     { enabled_log: [{ category: 'a' }, { category: 'b' }] },
     { enabled_log: [{ category: 'a' }] },
+    'security-weakened',
+  ],
+  'diagnostics/metrics': [
+    { enabled_metric: [{ category: 'a' }] },
+    { enabled_metric: [] },
     'security-weakened',
   ],
   'diagnostics/archive': [{ storage_account_id: 'a' }, {}, 'security-weakened'],
@@ -319,6 +329,22 @@ const ofAttributes: Readonly<Record<string, Attribute>> = {
   'alert/receivers': [
     { arm_role_receiver: [{ name: 'a' }, { name: 'b' }] },
     { arm_role_receiver: [{ name: 'a' }] },
+    'security-weakened',
+  ],
+  'alert/details': [
+    { criteria: [{ skip_metric_validation: false }] },
+    { criteria: [{ skip_metric_validation: true }] },
+    'nothing',
+  ],
+  'alert/scopes': [{ scopes: ['a', 'b'] }, { scopes: ['a'] }, 'security-weakened'],
+  'alert/threshold': [
+    { criteria: [{ operator: 'GreaterThan', threshold: 80 }] },
+    { criteria: [{ operator: 'GreaterThan', threshold: 95 }] },
+    'security-weakened',
+  ],
+  'alert/criteria': [
+    { criteria: [{ metric_name: 'cpu_percent' }] },
+    { criteria: [{ metric_name: 'memory_percent' }] },
     'security-weakened',
   ],
   'alert/changed': [{ description: 'a' }, { description: 'b' }, 'nothing'],

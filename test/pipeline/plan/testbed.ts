@@ -21,6 +21,8 @@ export interface PlannedChange {
 }
 
 export interface StateResource {
+  /** Version of the schema of its type: azurerm upgrades the state of an older one. @default 0 */
+  readonly schemaVersion?: number;
   readonly type: string;
   readonly name: string;
   readonly attributes: Block;
@@ -134,13 +136,13 @@ export class PlansTestbed {
       }
       const idOf = (server: string) =>
         String(state.find(({ name }) => name === `${token}_${server}`)?.instances[0]?.attributes['id']);
-      for (const { type, name, attributes } of also?.(token, idOf) ?? [])
+      for (const { type, name, attributes, schemaVersion = 0 } of also?.(token, idOf) ?? [])
         resources.push({
           mode: 'managed',
           type,
           name: `${token}_${name}`,
           provider: 'provider["registry.terraform.io/hashicorp/azurerm"]',
-          instances: [{ schema_version: 0, attributes, sensitive_attributes: [] }],
+          instances: [{ schema_version: schemaVersion, attributes, sensitive_attributes: [] }],
         });
       change(own, token);
       return own;
