@@ -1,9 +1,9 @@
 /** Relations between the resources of a plan, on which the impact of a change depends. */
 
 import { parseSku, type Sku } from '../../azure/skus.ts';
-import { isObject, type Json, numberAt, textAt } from '../../core/json.ts';
+import { isObject, numberAt, textAt } from '../../core/json.ts';
 import { blockOf, type PlanFacts, type ResourceChange } from './facts.ts';
-import { own } from './values.ts';
+import { collectMasked, own } from './values.ts';
 
 export const serverType = 'azurerm_postgresql_flexible_server';
 export const parameterType = 'azurerm_postgresql_flexible_server_configuration';
@@ -244,27 +244,12 @@ const at = (side: ResourceChange['after']) => {
   return isObject(triggers) && isObject(own(triggers, 'migrations')) ? triggers : undefined;
 };
 
-/** Shorter values stand in sentences by chance. */
-const shortestSecret = 4;
-
 /** Texts and numbers at the masked places, longest first, so that none leaves a part of another. */
-function secretsOf({ resources, drift }: PlanFacts): readonly string[] {
-  const found = new Set<string>();
+function secretsOf({ resources, drift, secrets }: PlanFacts): readonly string[] {
+  const found = new Set<string>(secrets);
   for (const { before, after, sensitive } of [...resources, ...drift]) {
     collectMasked(before, sensitive.before, found);
     collectMasked(after, sensitive.after, found);
   }
   return [...found].sort((a, b) => b.length - a.length);
-}
-
-function collectMasked(value: Json | undefined, mask: Json | undefined, into: Set<string>): void {
-  if (mask === undefined || mask === null || mask === false || value === undefined || value === null) return;
-  if (Array.isArray(value))
-    for (const [place, item] of value.entries())
-      collectMasked(item, mask === true ? true : Array.isArray(mask) ? mask[place] : undefined, into);
-  else if (isObject(value))
-    for (const [name, item] of Object.entries(value))
-      collectMasked(item, mask === true ? true : isObject(mask) ? own(mask, name) : undefined, into);
-  else if (mask === true && typeof value !== 'boolean' && String(value).length >= shortestSecret)
-    into.add(String(value));
 }

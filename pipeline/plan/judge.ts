@@ -156,7 +156,9 @@ function judged(
     address: change.address,
     type: change.type,
     action: change.action,
-    ...(attribute === whole ? {} : { attribute: attribute.path, values: shownChange(attribute) }),
+    ...(attribute === whole
+      ? {}
+      : { attribute: attribute.path, values: context.masked(shownChange(attribute)) }),
   };
   if (!row)
     return [
@@ -176,9 +178,12 @@ function judged(
     ...described,
     row: row.id,
     source: row.source,
-    says: context.masked(judgement.says),
+    says: context.masked(attribute.isSensitive ? withoutNumbers(judgement.says) : judgement.says),
   }));
 }
+
+/** Sentences about a masked value: its numbers, also those that are computed from it, are masked. */
+const withoutNumbers = (says: string) => says.replace(/(?<![\w.])\d[\d.,]*(?![\w])/g, '(sensitive)');
 
 /** The worst impact of a judged plan. */
 export function worstImpact({ verdicts }: Pick<Judged, 'verdicts'>): Impact {
