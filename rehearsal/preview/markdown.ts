@@ -1,4 +1,5 @@
 /** A preview as a section of the comment on a pull request. */
+import { markdownCode as code, markdownText as text } from '../../core/markdown.ts';
 import { counted, duration } from '../../core/text.ts';
 import type { Preview } from './result.ts';
 import {
@@ -50,16 +51,3 @@ function list(items: readonly string[]): string[] {
   const more = items.length > most ? [`- and ${items.length - most} more`] : [];
   return [...items.slice(0, most).map((item) => `- ${item}`), ...more];
 }
-
-/** Text of servers without its markup, mentions and line breaks. */
-function text(words: string): string {
-  return words
-    .replace(/\s+/g, ' ')
-    .replace(/[\\`*_[\]#|~]/g, String.raw`\$&`)
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('@', '&#64;');
-}
-
-const code = (words: string) => `\`${words.replaceAll('`', "'")}\``;
