@@ -58,7 +58,7 @@ export const logRows: readonly Row[] = [
           const size = (value: typeof after) => (typeof value === 'number' && value >= 0 ? value : Infinity);
           return !isUnknown && size(after) >= size(before)
             ? calm('fewer logs are dropped for their size')
-            : weakened('logs beyond the daily quota are dropped', 'MCSB LT-4');
+            : weakened('logs beyond the daily quota are dropped', 'MCSB LT-3');
         },
       ],
       access: [
@@ -89,14 +89,14 @@ export const logRows: readonly Row[] = [
         ['enabled_log', 'enabled_log.*'],
         (about) =>
           about.attribute.isUnknown || lostElements(about) > 0
-            ? weakened('fewer logs reach the workspace', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4')
+            ? weakened('fewer logs reach the workspace', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-3')
             : calm('more logs reach the workspace'),
       ],
       metrics: [
         ['enabled_metric', 'enabled_metric.*', 'metric', 'metric.*'],
         (about) =>
           about.attribute.isUnknown || lostElements(about) > 0
-            ? weakened('fewer metrics reach the workspace', 'MCSB LT-4')
+            ? weakened('fewer metrics reach the workspace', 'MCSB LT-3')
             : calm('more metrics reach the workspace'),
       ],
       archive: [
@@ -104,16 +104,16 @@ export const logRows: readonly Row[] = [
         ({ attribute: { before } }) =>
           before === null || before === undefined || before === ''
             ? calm('logs go to a second place as well')
-            : weakened('logs no longer go to their second place', 'MCSB LT-4'),
+            : weakened('logs no longer go to their second place', 'MCSB LT-3'),
       ],
-      changed: [['*'], () => weakened('logs go elsewhere', 'MCSB LT-4')],
+      changed: [['*'], () => weakened('logs go elsewhere', 'MCSB LT-3')],
       replaced: [
         'replace',
-        () => weakened('no log is recorded until the setting is made again', 'MCSB LT-4'),
+        () => weakened('no log is recorded until the setting is made again', 'MCSB LT-3'),
       ],
       removed: [
         'delete',
-        () => weakened('no log is recorded any more', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4'),
+        () => weakened('no log is recorded any more', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-3'),
       ],
     },
   ),

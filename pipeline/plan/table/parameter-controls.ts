@@ -84,7 +84,7 @@ export const parameterControls: Readonly<Record<string, Control>> = {
     weakens: lower(['none', 'ddl', 'mod', 'all']),
     impact: 'security-weakened',
     says: 'the log has fewer statements',
-    controls: ['MCSB LT-4'],
+    controls: ['MCSB LT-3'],
   },
   log_min_messages: {
     weakens: lower([
@@ -133,7 +133,7 @@ export const parameterControls: Readonly<Record<string, Control>> = {
     },
     impact: 'security-weakened',
     says: 'pgAudit records fewer classes of statements',
-    controls: ['MCSB LT-4'],
+    controls: ['MCSB LT-3'],
   },
   'pgaudit.log_catalog': { ...logged(''), says: 'pgAudit leaves out reads of the catalogs' },
   'pgaudit.log_parameter': logged('the values of audited statements'),
@@ -149,7 +149,7 @@ export const parameterControls: Readonly<Record<string, Control>> = {
     weakens: (before, after) => (before ?? '') !== '' && before !== after,
     impact: 'security-weakened',
     says: 'pgAudit no longer follows the grants of its role',
-    controls: ['MCSB LT-4'],
+    controls: ['MCSB LT-3'],
   },
   'cron.log_run': logged('the runs of scheduled jobs'),
   log_error_verbosity: {
@@ -186,13 +186,13 @@ export const parameterControls: Readonly<Record<string, Control>> = {
     weakens: (before, after) => lost(before, after).includes('pgaudit'),
     impact: 'security-weakened',
     says: 'the audit extension pgaudit is no longer allowed',
-    controls: ['MCSB LT-4'],
+    controls: ['MCSB LT-3'],
   },
   shared_preload_libraries: {
     weakens: (before, after) => lost(before, after).includes('pgaudit'),
     impact: 'security-weakened',
     says: 'pgaudit is not loaded, so nothing is audited',
-    controls: ['MCSB LT-4'],
+    controls: ['MCSB LT-3'],
   },
   row_security: { ...logged(''), says: 'queries that row-level security filters fail' },
   synchronous_commit: {
