@@ -122,7 +122,7 @@ function ofChange(change: ResourceChange, context: Context): Verdict[] {
   );
 }
 
-/** What Azure refuses whatever attribute the change is about. */
+/** Refusals by Azure that do not depend on one attribute. */
 function ofRules(change: ResourceChange, context: Context): Verdict[] {
   if (change.action === 'nothing') return [];
   const about = { change, attribute: whole, context, server: context.serverOf(change) };

@@ -7,7 +7,7 @@ const most = 24;
 /** Milliseconds below which nobody would see a bar. */
 const shortest = 200;
 
-/** What happened to clients first, then the longest. */
+/** Events of clients first, then the longest. */
 function rank({ group, outcome }: Bar): number {
   if (group === 'Clients') return 0;
   return outcome === 'refused' || outcome === 'failed' ? 1 : group === 'Locks' ? 2 : 3;

@@ -195,7 +195,7 @@ describe('the picture in the comment', () => {
       }),
     );
 
-  it('has interruptions and locks, in milliseconds since the change began', () => {
+  it('has outages and locks, in milliseconds since the change began', () => {
     const comment = drawn('interrupted: 57P01 admin_shutdown');
     expect(comment).toContain('```mermaid\ngantt\n');
     expect(comment).toContain('    writer interrupted 57P01 admin_shutdown :crit, 13000, 14300\n');

@@ -90,7 +90,7 @@ const vault: Row[] = [
             says: 'access policies no longer count: a principal without a role loses the keys, and a server that reads its key so becomes inaccessible',
           },
           weakened(
-            'access policies decide about the keys, and whoever may write the vault may grant them',
+            'access policies decide about the keys, and anyone who may write the vault may grant them',
             'CIS Azure Foundations 5.0, 8.3.6',
             'PSRule AZR-000388',
           ),

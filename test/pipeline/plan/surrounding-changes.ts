@@ -37,7 +37,7 @@ const versions: Readonly<Record<string, number>> = {
   monitor_action_group: 1,
 };
 
-/** What azurerm reads from Azure beside the arguments, by type. Without them a plan has it known only after the apply. */
+/** Values that azurerm reads from Azure beside the arguments, by type. Without them a plan has it known only after the apply. */
 const read: Readonly<Record<string, Block>> = {
   key_vault: { access_policy: [], vault_uri: 'https://vault.vault.azure.net/' },
   virtual_network: {
