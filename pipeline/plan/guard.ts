@@ -162,7 +162,9 @@ function refused(
         ? fingerprintOf(
             change,
             impact,
-            own.flatMap(({ attribute }) => attribute ?? []),
+            own.every(({ attribute }) => attribute !== undefined)
+              ? own.flatMap(({ attribute }) => attribute ?? [])
+              : [],
           )
         : '');
     const { id, severity, title, why, remedy } = rule;

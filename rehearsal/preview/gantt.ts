@@ -16,7 +16,11 @@ function rank({ group, outcome }: Bar): number {
 const length = (bar: Bar) => bar.endedAt - bar.startedAt;
 
 /** Lines of a fenced block, or none if nothing happened. */
-export function gantt({ bars, startedAt, environment }: Timeline): string[] {
+export function gantt({
+  bars,
+  startedAt,
+  environment,
+}: Pick<Timeline, 'bars' | 'startedAt' | 'environment'>): string[] {
   const shown = bars
     .filter(({ kind }) => kind === 'operation' || kind === 'step')
     .toSorted((a, b) => rank(a) - rank(b) || length(b) - length(a))
