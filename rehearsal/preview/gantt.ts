@@ -22,7 +22,7 @@ export function gantt({
   environment,
 }: Pick<Timeline, 'bars' | 'startedAt' | 'environment'>): string[] {
   const shown = bars
-    .filter(({ kind }) => kind === 'operation' || kind === 'step')
+    .filter(({ kind, group }) => kind === 'operation' || group === 'Locks')
     .toSorted((a, b) => rank(a) - rank(b) || length(b) - length(a))
     .slice(0, most)
     .toSorted((a, b) => a.startedAt - b.startedAt);
