@@ -52,6 +52,8 @@ export interface LocalPostgres extends ServerAddress {
   }): Promise<void>;
   /** Starts a hot standby with a certificate of the same authority. Stop it before this server. */
   standby(options?: Pick<LocalPostgresOptions, 'hostNames' | 'certificate'>): Promise<LocalPostgres>;
+  /** False between {@link halt} and {@link resume}, and after {@link stop}. */
+  readonly isRunning: boolean;
   /** Number of restarts. */
   readonly restarts: number;
   /** Starts an independent copy with the same content and passwords. */

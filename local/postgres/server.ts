@@ -124,6 +124,10 @@ class Cluster implements LocalPostgres {
     return this.#port;
   }
 
+  get isRunning(): boolean {
+    return this.#process.pid !== undefined;
+  }
+
   get restarts(): number {
     return this.#restarts;
   }
