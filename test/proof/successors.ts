@@ -50,7 +50,8 @@ export async function proveSuccessors({
       process.execPath,
       [
         ...['node_modules/vitest/vitest.mjs', 'run', 'test/rehearsal/scenarios.test.ts'],
-        ...['--reporter=json', `--outputFile=${report}`, `--testNamePattern=${scenarios}`],
+        ...['--reporter=json', `--outputFile=${report}`],
+        ...(scenarios === '' ? [] : [`--testNamePattern=${scenarios}`]),
       ],
       { cwd: folder, environment: { LLAMA_REHEARSAL: 'all', ...environment } },
     );
