@@ -163,6 +163,8 @@ export const settingRows: readonly Row[] = [
   { breaks: 'SET-018', deployment: { version: 15 } },
   { breaks: 'SET-019', ...server({ frozenAge: 1_500_000_000 }) },
   { breaks: 'SET-020', sql: 'ALTER ROLE verify_app SET row_security = off' },
+  { breaks: 'SET-020', sql: 'ALTER ROLE verify_app SET transaction_read_only = on' },
+  { breaks: 'SET-020', sql: 'ALTER DATABASE llama_mapper SET transaction_read_only = on' },
   {
     breaks: 'SET-020',
     sql: "ALTER ROLE verify_app IN DATABASE postgres SET local_preload_libraries = 'missing'",
