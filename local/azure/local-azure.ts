@@ -24,6 +24,7 @@ import { registerInsights } from './providers/insights/insights.ts';
 import { registerKeyVault } from './providers/key-vault/control.ts';
 import { registerManagedIdentity } from './providers/managed-identity.ts';
 import { registerNetwork } from './providers/network/network.ts';
+import { registerLogQueries } from './providers/log-queries.ts';
 import { registerOperationalInsights } from './providers/operational-insights.ts';
 import { incidents } from './providers/postgresql/actions.ts';
 import { registerPostgresql } from './providers/postgresql/servers.ts';
@@ -140,6 +141,7 @@ function register(
   registerNetwork(azure);
   registerKeyVault(azure);
   registerOperationalInsights(azure, sharedKeys);
+  registerLogQueries(azure, options.serverLog);
   registerInsights(azure);
   registerPostgresql(azure, options.serverEvents ?? (() => undefined));
   registerDataProtection(azure);

@@ -45,6 +45,8 @@ export const builtInRows: readonly Row[] = [
     'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO application_role',
     'ALTER DEFAULT PRIVILEGES FOR ROLE database_admins GRANT ALL ON SCHEMAS TO PUBLIC',
   ),
+  { breaks: 'AUD-029', logged: [{ number: 1, hash: '0'.repeat(64), origin: 'the server log' }] },
+  { breaks: 'AUD-029', logged: [{ number: 4711, hash: '0'.repeat(64), origin: 'the server log' }] },
   ...one('ENC-014', 'DELETE FROM llama.encrypted_columns'),
   ...one(
     'IDX-001',
