@@ -52,7 +52,10 @@ export const benchmark: Benchmark = {
           log(`${operation}: ${kinds.map((kind) => `${kind} ${of(kind).toFixed(2)} s`).join(', ')}`);
           figures[`${operation} ratio`] = { value: of('unaudited') / of('by statement'), unit: '' };
           figures[`${operation} ratio by row`] = { value: of('unaudited') / of('by row'), unit: '' };
-          figures[`${operation} ratio of a copy alone`] = { value: of('unaudited') / of('copy alone'), unit: '' };
+          figures[`${operation} ratio of a copy alone`] = {
+            value: of('unaudited') / of('copy alone'),
+            unit: '',
+          };
         }
         return { serverVersion: await versionOf(server), figures };
       } finally {

@@ -46,7 +46,8 @@ export async function readLoggedHeads(
   access?: AzureAccess,
 ): Promise<LoggedHeads> {
   const workspace = deployment?.surroundings?.workspaceId;
-  if (!deployment || !workspace) return { unreadable: 'the settings have no workspace for logs', absent: true };
+  if (!deployment || !workspace)
+    return { unreadable: 'the settings have no workspace for logs', absent: true };
   const servers = [deployment.primary, deployment.replica].flatMap(
     (server) => parseResourceId(server?.id)?.name ?? [],
   );
@@ -90,7 +91,9 @@ async function ask(
 }
 
 /** Rows of the first table, by the names of its columns. */
-function rowsOf(body: NonNullable<ReturnType<typeof parseJson>>): readonly Readonly<Record<string, string>>[] {
+function rowsOf(
+  body: NonNullable<ReturnType<typeof parseJson>>,
+): readonly Readonly<Record<string, string>>[] {
   const table = isObject(body) && Array.isArray(body['tables']) ? body['tables'][0] : undefined;
   if (!isObject(table)) return [];
   const names = Array.isArray(table['columns'])
@@ -103,7 +106,11 @@ function rowsOf(body: NonNullable<ReturnType<typeof parseJson>>): readonly Reado
   });
 }
 
-function headOf({ Head = '', At = '', Login = '' }: Readonly<Record<string, string>>): readonly RecordedHead[] {
+function headOf({
+  Head = '',
+  At = '',
+  Login = '',
+}: Readonly<Record<string, string>>): readonly RecordedHead[] {
   if (!/^[1-9]\d{0,15}:[0-9a-f]{64}$/.test(Head)) return [];
   return [{ ...parseHead(Head), origin: `the server log (${Login}, ${At})`, at: new Date(At) }];
 }

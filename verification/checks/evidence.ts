@@ -76,7 +76,10 @@ const described = (object: string, findings: readonly TrailFinding[]): readonly 
   findings.map(({ detail }) => ({ object, detail: `contradicts the chain: ${detail}` }));
 
 /** Heads that are outside the database, which its owner cannot rewrite. */
-async function findingsOf(client: CheckInput['client'], keptHeads: readonly RecordedHead[]): Promise<readonly TrailFinding[]> {
+async function findingsOf(
+  client: CheckInput['client'],
+  keptHeads: readonly RecordedHead[],
+): Promise<readonly TrailFinding[]> {
   if (keptHeads.length === 0) return [];
   return readOnly(client, async () => {
     await client.query(`SET LOCAL ROLE ${adminRole}`);

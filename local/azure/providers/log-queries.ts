@@ -12,7 +12,10 @@ const host = 'api.loganalytics.azure.com';
 const action = 'Microsoft.OperationalInsights/workspaces/query/PGSQLServerLogs/read';
 
 /** Answers the one query of the project, from the lines of real servers. It does not interpret Kusto's language. */
-export function registerLogQueries(azure: Azure, serverLog: (server: string) => string | undefined = () => undefined): void {
+export function registerLogQueries(
+  azure: Azure,
+  serverLog: (server: string) => string | undefined = () => undefined,
+): void {
   azure.router.on(
     'POST',
     '/v1/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.OperationalInsights/workspaces/{w}/query',
@@ -22,12 +25,18 @@ export function registerLogQueries(azure: Azure, serverLog: (server: string) => 
       const workspace = azure.store.get(request.path.replace(/^\/v1|\/query$/gi, ''));
       if (!workspace) throw notFound(azure, request.path);
       if (!mayDo(azure, caller.objectId, 'actions', action, workspace.id))
-        throw authorization.authorizationFailed(caller.appId ?? caller.objectId, caller.objectId, action, workspace.id);
+        throw authorization.authorizationFailed(
+          caller.appId ?? caller.objectId,
+          caller.objectId,
+          action,
+          workspace.id,
+        );
       const query = textAt(parseJson(request.body.toString('utf8')), 'query') ?? '';
       const [servers = [], logins = []] = [...query.matchAll(/ in~? \(([^)]*)\)/g)].map(([, list = '']) =>
         [...list.matchAll(/"([^"]*)"/g)].map(([, value = '']) => value),
       );
-      if (query !== headQuery(servers, logins)) throw new UnknownRequest(`this query is not known here: ${query}`);
+      if (query !== headQuery(servers, logins))
+        throw new UnknownRequest(`this query is not known here: ${query}`);
       const rows = servers
         // PostgreSQL begins each further line of a message with a tab.
         .flatMap((server) => (serverLog(server) ?? '').split(/\n(?!\t)/))
@@ -40,7 +49,10 @@ export function registerLogQueries(azure: Azure, serverLog: (server: string) => 
             .flatMap((line) => new RegExp(headInLine).exec(line)?.[1] ?? [])
             .map((head) => [head, login, at]);
         });
-      const columns = ['Head', 'Login', 'At'].map((name) => ({ name, type: name === 'At' ? 'datetime' : 'string' }));
+      const columns = ['Head', 'Login', 'At'].map((name) => ({
+        name,
+        type: name === 'At' ? 'datetime' : 'string',
+      }));
       return { status: 200, body: { tables: [{ name: 'PrimaryResult', columns, rows }] } };
     },
     { host },
