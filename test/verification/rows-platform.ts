@@ -83,6 +83,7 @@ export const roleRows: readonly Row[] = [
   { breaks: 'ROL-014', sql: 'ALTER SCHEMA public OWNER TO verify_app' },
   {
     breaks: 'ROL-014',
+    also: ['ISO-063'],
     sql: 'CREATE TYPE public.colour AS ENUM (); ALTER TYPE public.colour OWNER TO verify_app',
   },
   { breaks: 'ROL-014', also: ['ISO-031'], sql: 'ALTER DATABASE llama_mapper OWNER TO verify_app' },

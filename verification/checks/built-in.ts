@@ -61,6 +61,14 @@ const added = [
     WHERE r.rolcanlogin`,
 ].join(' UNION ALL ');
 
+/** Extensions of migration 0001; EXT-006 reports further ones. */
+const extensions = ['pg_stat_statements', 'pg_buffercache', 'pgcrypto', 'uuid-ossp', 'btree_gin', 'pg_trgm'];
+
+const ofExtension = `EXISTS (
+  SELECT FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+   WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+     AND e.extname IN (${extensions.map((name) => `'${name}'`).join(', ')}))`;
+
 /** Functions of PostgreSQL and of the project's extensions, none of which runs as its owner or sets anything. */
 const altered = `
   SELECT 'function ' || p.oid::regprocedure AS object, concat_ws(', ',
@@ -68,7 +76,7 @@ const altered = `
            CASE WHEN p.proconfig IS NOT NULL THEN 'SET ' || array_to_string(p.proconfig, ', ') END,
            CASE WHEN p.proleakproof AND p.oid >= ${firstOwn} THEN 'LEAKPROOF' END) AS detail
     FROM pg_proc AS p
-   WHERE (p.oid < ${firstOwn} OR p.pronamespace = 'extensions'::regnamespace)
+   WHERE (p.oid < ${firstOwn} OR ${ofExtension})
      AND (p.prosecdef OR p.proconfig IS NOT NULL OR (p.proleakproof AND p.oid >= ${firstOwn}))
    UNION ALL
   SELECT 'language ' || l.lanname, CASE WHEN l.lanpltrusted THEN 'is trusted' ELSE 'is not trusted' END
@@ -216,7 +224,7 @@ export const checks = checksOf('isolation', [
     loses: 'barrier',
     title: 'Functions of PostgreSQL and its extensions run as their caller, without settings of their own',
     inspects:
-      'SECURITY DEFINER, SET and LEAKPROOF of functions in pg_catalog and schema extensions, and which languages are trusted',
+      'SECURITY DEFINER, SET and LEAKPROOF of functions in pg_catalog and in the extensions of the project, and which languages are trusted',
     why: 'A policy lets a LEAKPROOF function see the rows that it hides. A changed function of an extension runs with the rights of its owner, or finds other objects than its author meant. A trusted language C gives every role the files of the server.',
     remedy:
       'ALTER FUNCTION … SECURITY INVOKER, RESET ALL, NOT LEAKPROOF; or DROP EXTENSION and CREATE EXTENSION again.',
