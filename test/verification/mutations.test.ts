@@ -62,7 +62,9 @@ const beyondTheSchema = new Set([
 ]);
 
 function changesTheSchema({ breaks, sql, elsewhere }: Row): boolean {
-  return sql !== undefined && elsewhere !== true && /^(ISO|IDX|SCM)/.test(breaks) && !beyondTheSchema.has(breaks);
+  return (
+    sql !== undefined && elsewhere !== true && /^(ISO|IDX|SCM)/.test(breaks) && !beyondTheSchema.has(breaks)
+  );
 }
 
 const titleOf = (row: Row) =>
