@@ -21,6 +21,8 @@ export const durableServer: LocalPostgresOptions = {
     max_wal_size: '4GB',
     min_wal_size: '1GB',
     checkpoint_timeout: '30min',
+    // Azure's default. Indexes of random keys write a whole page per entry after a checkpoint.
+    wal_compression: 'on',
   },
 };
 

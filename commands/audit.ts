@@ -1,8 +1,16 @@
 import type { Command } from 'commander';
 import { counted } from '../core/text.ts';
 import { auditDocument, describeTrail } from '../database/audit/describe.ts';
-import { headsVariable, keptHeads, parseMoment } from '../database/audit/heads.ts';
-import { formatHead, parseHead, readHead, readingTrail, seal } from '../database/audit/seals.ts';
+import { headsVariable, keptHeads, parseMoment, type RecordedHead } from '../database/audit/heads.ts';
+import { logHead, readLoggedHeads } from '../database/audit/logged-heads.ts';
+import {
+  formatHead,
+  headOfDeployment,
+  parseHead,
+  readHead,
+  readingTrail,
+  seal,
+} from '../database/audit/seals.ts';
 import { verifyTrail } from '../database/audit/verify.ts';
 import { withConnection } from '../database/connection.ts';
 import { firstEnvironment, lastEnvironment, type TargetOptions, withTarget } from './common/options.ts';
@@ -33,13 +41,16 @@ export function register(program: Command): void {
       const asked =
         options.expect === undefined ? [] : [{ ...parseHead(options.expect), origin: '--expect' }];
       const restoredTo = options.restoredTo === undefined ? undefined : parseMoment(options.restoredTo);
-      const expected = [...asked, ...keptHeads(process.env)].map((head) =>
-        restoredTo ? { ...head, restoredTo } : head,
-      );
+      const after = (head: RecordedHead) => (restoredTo ? { ...head, restoredTo } : head);
+      const expected = [...asked, ...keptHeads(process.env)].map(after);
       const reporter = reporterFor(options);
       const { target, trail } = await looking(async () => {
         const target = await targetOf(environment, options);
-        return { target, trail: await verifyTrail(target, { reporter, expected }) };
+        const logged = await readLoggedHeads(target.deployment);
+        if ('unreadable' in logged)
+          reporter.line(`Heads of the server log: not compared, ${logged.unreadable}`);
+        const more = 'value' in logged ? logged.value.map(after) : [];
+        return { target, trail: await verifyTrail(target, { reporter, expected: [...expected, ...more] }) };
       });
       for (const line of describeTrail(trail)) reporter.line(line);
       if (options.json) {
@@ -75,7 +86,16 @@ export function register(program: Command): void {
     .action(async (environment: string | undefined, options: TargetOptions) => {
       const reporter = reporterFor(options);
       const connect = { reporter, applicationName: 'llama-db audit', session: 'maintenance' } as const;
-      const sealed = await withConnection(await targetOf(environment, options), connect, seal);
+      const sealed = await withConnection(
+        await targetOf(environment, options),
+        connect,
+        async (connection) => {
+          const rows = await seal(connection);
+          const head = await headOfDeployment(connection);
+          if (head) await logHead(connection, head);
+          return rows;
+        },
+      );
       reporter.line(`${counted(sealed, 'row')} sealed`);
       if (options.json) printJson({ sealed });
     });

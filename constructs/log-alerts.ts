@@ -2,6 +2,7 @@ import { MonitorScheduledQueryRulesAlertV2 } from '@cdktf/provider-azurerm/lib/m
 import type { ITerraformDependable } from 'cdktf';
 import { Construct } from 'constructs';
 import { derivedNames } from '../azure/resource-names.ts';
+import { kustoList, loginInLine } from '../azure/server-log.ts';
 
 /** Commands about roles, grants and settings that the server keeps, as pgaudit names them. */
 const commands = [
@@ -19,12 +20,6 @@ const commands = [
 
 /** Class and command follow the counters of a line of pgaudit; the text of the statement comes after them. */
 const lineOfCommand = `AUDIT: (SESSION|OBJECT),[0-9]+,[0-9]+,[A-Z]+,(${commands.join('|')}),`;
-
-/**
- * The login in a line, by `log_line_prefix` of the environments: `%t-%c-user=%u,db=%d,...`. Only the server writes what
- * stands before it, so that an application name cannot imitate another login.
- */
-const loginInLine = '^[^=]*-user=(.*?),db=';
 
 /** Azure's own superuser, as which nobody can log in. */
 const azureLogin = 'azuresu';
@@ -44,13 +39,12 @@ export interface RoleChangeQueryProps {
  * https://learn.microsoft.com/azure/azure-monitor/reference/tables/pgsqlserverlogs
  */
 export function roleChangeQuery({ servers, administrators }: RoleChangeQueryProps): string {
-  const list = (values: readonly string[]) => values.map((value) => JSON.stringify(value)).join(', ');
   return [
     'PGSQLServerLogs',
-    `| where LogicalServerName in~ (${list(servers)})`,
+    `| where LogicalServerName in~ (${kustoList(servers)})`,
     `| where Message matches regex ${JSON.stringify(lineOfCommand)}`,
     `| extend Login = extract(${JSON.stringify(loginInLine)}, 1, Message)`,
-    `| where Login !in (${list([...administrators, azureLogin])})`,
+    `| where Login !in (${kustoList([...administrators, azureLogin])})`,
     '| project TimeGenerated, LogicalServerName, Login, Message',
   ].join('\n');
 }

@@ -59,9 +59,6 @@ CREATE TABLE llama.audit_trail (
   backend_pid integer DEFAULT pg_catalog.pg_backend_pid(),
   erased_by uuid,
   erased_hash varchar(64),
-  CONSTRAINT audit_trail_erased CHECK (
-    (erased_by IS NULL) = (erased_hash IS NULL) AND (erased_by IS NULL OR (old_values IS NULL AND new_values IS NULL))
-  ),
   CONSTRAINT audit_trail_pkey PRIMARY KEY (tenant_id, id, "timestamp")
 ) PARTITION BY RANGE ("timestamp");
 

@@ -154,6 +154,28 @@ BEGIN
   -- One statement per branch, which also reads the tenant's audit level: a separate SELECT would add a line to pgaudit's log.
   -- OFFSET 0 computes a row's JSON once.
   IF TG_OP = 'UPDATE' THEN
+    -- One row needs no pairing, and the executor starts this plan in half the time. A row that stays as it was goes on to the
+    -- second plan, which leaves nothing for it either.
+    INSERT INTO llama.audit_trail (id, tenant_id, table_name, record_id, record_key, record_timestamp, operation, user_id,
+                                   old_values, new_values, correlation_id, ip_address, user_agent, login)
+    SELECT (instant || substr(gen_random_uuid()::text, 14))::uuid, p.tenant_id, audited, p.id, p.id::text, p."timestamp", 'UPDATE', acting_user,
+           p.old_row - p.same,
+           CASE WHEN checked AND pg_column_size(p.new_row) > 8192 THEN llama.require_sealable(p.new_row) ELSE p.new_row END - p.same,
+           coalesce(request, (p.new_row ->> 'correlation_id')::uuid), client, agent, SESSION_USER
+      FROM (
+        SELECT p.*, CASE WHEN (SELECT c.audit_level FROM llama.tenant_configs AS c WHERE c.tenant_id = p.tenant_id) = 'verbose' THEN '{}'
+                    ELSE ARRAY(SELECT o.key FROM jsonb_each(p.old_row) AS o WHERE p.new_row -> o.key = o.value) END AS same
+          FROM (
+            SELECT n.tenant_id, n.id, n."timestamp", to_jsonb(o) AS old_row, to_jsonb(n) AS new_row
+              FROM old_rows AS o, new_rows AS n
+             WHERE NOT EXISTS (SELECT FROM new_rows OFFSET 1) AND NOT EXISTS (SELECT FROM old_rows OFFSET 1)
+               AND o.tenant_id = n.tenant_id AND date_trunc('month', o."timestamp") = date_trunc('month', n."timestamp")
+            OFFSET 0
+          ) AS p
+         WHERE p.old_row <> p.new_row
+        OFFSET 0
+      ) AS p;
+    IF FOUND THEN RETURN NULL; END IF;
     -- Both transition tables list the rows of an update in the same order; a row that is in one of them only fails on the
     -- key. Rows that move to another month or tenant were recorded before they moved. FULL JOIN excludes nested loops,
     -- which a plan made for one row would repeat for each of 20,000 rows.
@@ -294,7 +316,8 @@ GRANT EXECUTE ON FUNCTION llama.record_read(text, text, timestamptz) TO applicat
 
 -- Statement triggers of a partitioned table fire for statements that name it; llama.refuse_leaf_write() refuses others. No
 -- transition table contains a row that MERGE moves to another month, and the statement does not fire DELETE and INSERT:
--- a row trigger records moves. Its name makes it the last one, so that it sees the new row as it is stored.
+-- a row trigger records moves. Its name makes it the last one, so that it sees the new row as it is stored. OF spares other
+-- updates its condition, which the server parses anew in every statement.
 CREATE TRIGGER audit_change AFTER INSERT ON llama.storage_records REFERENCING NEW TABLE AS new_rows
   FOR EACH STATEMENT WHEN (current_user <> 'import_writer')
   EXECUTE FUNCTION llama.write_audit_of_statement('storage_records');
@@ -311,7 +334,7 @@ CREATE TRIGGER audit_delete AFTER DELETE ON llama.storage_records REFERENCING OL
 CREATE TRIGGER audit_erasure AFTER DELETE ON llama.storage_records REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT WHEN (current_user = 'maintenance_owner')
   EXECUTE FUNCTION llama.write_audit_of_statement('storage_records', 'erase');
-CREATE TRIGGER write_audit_of_move BEFORE UPDATE ON llama.storage_records
+CREATE TRIGGER write_audit_of_move BEFORE UPDATE OF tenant_id, "timestamp" ON llama.storage_records
   FOR EACH ROW WHEN (OLD.tenant_id <> NEW.tenant_id OR pg_catalog.date_trunc('month', OLD."timestamp", 'UTC') <> pg_catalog.date_trunc('month', NEW."timestamp", 'UTC'))
   EXECUTE FUNCTION llama.write_audit('storage_records', 'id', 'timestamp');
 
@@ -325,7 +348,7 @@ CREATE TRIGGER audit_update AFTER UPDATE ON llama.model_metrics REFERENCING OLD 
   FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('model_metrics');
 CREATE TRIGGER audit_delete AFTER DELETE ON llama.model_metrics REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('model_metrics');
-CREATE TRIGGER write_audit_of_move BEFORE UPDATE ON llama.model_metrics
+CREATE TRIGGER write_audit_of_move BEFORE UPDATE OF tenant_id, "timestamp" ON llama.model_metrics
   FOR EACH ROW WHEN (OLD.tenant_id <> NEW.tenant_id OR pg_catalog.date_trunc('month', OLD."timestamp", 'UTC') <> pg_catalog.date_trunc('month', NEW."timestamp", 'UTC'))
   EXECUTE FUNCTION llama.write_audit('model_metrics', 'id', 'timestamp');
 
@@ -339,7 +362,7 @@ CREATE TRIGGER audit_update AFTER UPDATE ON llama.detector_executions REFERENCIN
   FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('detector_executions');
 CREATE TRIGGER audit_delete AFTER DELETE ON llama.detector_executions REFERENCING OLD TABLE AS old_rows
   FOR EACH STATEMENT EXECUTE FUNCTION llama.write_audit_of_statement('detector_executions');
-CREATE TRIGGER write_audit_of_move BEFORE UPDATE ON llama.detector_executions
+CREATE TRIGGER write_audit_of_move BEFORE UPDATE OF tenant_id, "timestamp" ON llama.detector_executions
   FOR EACH ROW WHEN (OLD.tenant_id <> NEW.tenant_id OR pg_catalog.date_trunc('month', OLD."timestamp", 'UTC') <> pg_catalog.date_trunc('month', NEW."timestamp", 'UTC'))
   EXECUTE FUNCTION llama.write_audit('detector_executions', 'id', 'timestamp');
 

@@ -4,6 +4,7 @@
 import type pg from 'pg';
 import type { Severity } from '../core/severity.ts';
 import type { RecordedHead } from '../database/audit/heads.ts';
+import type { LoggedHeads } from '../database/audit/logged-heads.ts';
 import type { Deployment } from '../database/deployment.ts';
 import type { AzureFacts, Read } from './azure/facts.ts';
 import { type Loss, losses } from './losses.ts';
@@ -67,6 +68,8 @@ export interface CheckContext {
   readonly openDatabase?: OpenDatabase;
   /** Heads of the audit trail that were kept outside the database. @default - only those of the releases are compared */
   readonly keptHeads?: readonly RecordedHead[];
+  /** Heads of the audit trail in the server log, read once. @default - they are not compared */
+  readonly loggedHeads?: () => Promise<LoggedHeads>;
   /** Facts of Azure's control plane, read once. @default - group azure is skipped */
   readonly azure?: () => Promise<Read<AzureFacts>>;
 }

@@ -51,6 +51,7 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
   } as const;
   const asked = (wanted: Group) => chosen(options).some(({ group }) => group === wanted);
   const azure = asked('azure') ? beginAzure(target, options.azureAccess) : undefined;
+  const logged = asked('audit') ? beginLog(target, options.azureAccess) : undefined;
   try {
     return await withConnection(target, connect, (connection) =>
       withinTime(connection, options.timeLimitSeconds ?? 300, () =>
@@ -62,6 +63,7 @@ export async function verify(target: Target, options: VerifyOptions): Promise<Re
             ...(target.deployment ? { deployment: target.deployment } : {}),
             ...(options.keptHeads ? { keptHeads: options.keptHeads } : {}),
             ...(azure ? { azure: () => azure } : {}),
+            ...(logged ? { loggedHeads: () => logged } : {}),
           },
           options,
         ),
@@ -107,6 +109,14 @@ function beginAzure({ deployment }: Target, access: AzureAccess | undefined) {
   const facts = import('./azure/read.ts').then(({ readAzure }) => readAzure(deployment, access));
   facts.catch(() => undefined);
   return facts;
+}
+
+/** Never rejects. */
+function beginLog({ deployment }: Target, access: AzureAccess | undefined) {
+  if (!deployment?.surroundings) return undefined;
+  return import('../database/audit/logged-heads.ts').then(({ readLoggedHeads }) =>
+    readLoggedHeads(deployment, access),
+  );
 }
 
 /**

@@ -54,6 +54,8 @@ export interface LocalAzureOptions {
   readonly roleAssignmentDelayMs?: number;
   /** Names that others have, `postgres/name` or `vault/name`: they are unique in all of Azure. @default - none */
   readonly takenNames?: readonly string[];
+  /** Text of the log of a server, by its name, that its diagnostics send to the workspace. @default - no line arrives */
+  readonly serverLog?: (server: string) => string | undefined;
   /** Receives what happens to servers, inside the operation. @default - nobody */
   readonly serverEvents?: ServerEvents;
   /** More certificate authorities its clients must trust, PEM. @default - the system's only */

@@ -22,6 +22,7 @@ import { registerConsumption } from './providers/consumption.ts';
 import { registerDataProtection } from './providers/data-protection.ts';
 import { registerInsights } from './providers/insights/insights.ts';
 import { registerKeyVault } from './providers/key-vault/control.ts';
+import { registerLogQueries } from './providers/log-queries.ts';
 import { registerManagedIdentity } from './providers/managed-identity.ts';
 import { registerNetwork } from './providers/network/network.ts';
 import { registerOperationalInsights } from './providers/operational-insights.ts';
@@ -140,6 +141,7 @@ function register(
   registerNetwork(azure);
   registerKeyVault(azure);
   registerOperationalInsights(azure, sharedKeys);
+  registerLogQueries(azure, options.serverLog);
   registerInsights(azure);
   registerPostgresql(azure, options.serverEvents ?? (() => undefined));
   registerDataProtection(azure);

@@ -9,6 +9,7 @@ import type { Reporter } from '../../core/report.ts';
 import { duration } from '../../core/text.ts';
 import { admitAdministrators, letLoginIn, shareDatabase } from '../../database/administrators.ts';
 import { keepHead, keptHeads } from '../../database/audit/heads.ts';
+import { logHead } from '../../database/audit/logged-heads.ts';
 import { headOfDeployment } from '../../database/audit/seals.ts';
 import { type Connection, type ConnectOptions, withConnection } from '../../database/connection.ts';
 import type { Deployment } from '../../database/deployment.ts';
@@ -153,6 +154,7 @@ async function deploy(connection: Connection, options: PostDeployOptions): Promi
   if (auditHead) {
     reporter.line(`Audit trail: its head is ${auditHead}`);
     keepHead(process.env, auditHead);
+    await logHead(connection, auditHead);
   }
   return {
     target: connection.circumstances.target,

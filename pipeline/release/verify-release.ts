@@ -1,6 +1,7 @@
 /** Verifies an environment after a release, and records both in the database. */
 import type { Reporter } from '../../core/report.ts';
 import { keptHeads } from '../../database/audit/heads.ts';
+import { logHead } from '../../database/audit/logged-heads.ts';
 import { headOfDeployment } from '../../database/audit/seals.ts';
 import type { AzureAccess } from '../../database/azure-access.ts';
 import { withConnection } from '../../database/connection.ts';
@@ -61,6 +62,7 @@ export async function verifyAndRecord(
       auditHead,
     };
     await recordRelease(connection, record, { ...identity, verification });
+    if (auditHead) await logHead(connection, auditHead);
     const { passed, failed, skipped } = report.counts;
     reporter.line(`Recorded: ${record.outcome} (${passed} passed, ${failed} failed, ${skipped} skipped)`);
     return {

@@ -142,6 +142,63 @@ it.each(documented.map(({ place, words, whole }) => [place, words, whole] as con
   },
 );
 
+/**
+ * Parameters of Azure's command line that the documents use. https://learn.microsoft.com/cli/azure/reference-index
+ */
+const azure: Readonly<Record<string, readonly string[]>> = {
+  'account show': [],
+  'ad group member add': ['group', 'member-id'],
+  'ad group show': ['group'],
+  'ad sp create': ['id'],
+  'group delete': ['name'],
+  'identity show': ['name', 'resource-group'],
+  'keyvault key list-versions': ['vault-name', 'name'],
+  'keyvault key rotate': ['vault-name', 'name'],
+  'keyvault key rotation-policy show': ['vault-name', 'name'],
+  'keyvault key rotation-policy update': ['vault-name', 'name', 'value'],
+  'keyvault key set-attributes': ['vault-name', 'name', 'version', 'enabled'],
+  login: [],
+  'monitor activity-log list': ['offset', 'resource-group'],
+  'network private-endpoint delete': ['ids'],
+  'postgres flexible-server replica promote': ['promote-mode', 'promote-option', 'resource-group', 'name'],
+  'postgres flexible-server restart': ['failover', 'resource-group', 'name'],
+  'postgres flexible-server restore': ['resource-group', 'name', 'source-server', 'restore-time'],
+  'postgres flexible-server show': ['ids', 'resource-group', 'name', 'query'],
+  rest: ['method', 'url', 'body'],
+  'role assignment list': ['all'],
+  'role definition delete': ['name'],
+};
+
+// Messages of faults name servers in the middle of a command.
+const azureCommands = pages
+  .filter((page) => page !== 'docs/faults.md')
+  .flatMap((page) => {
+    const text = readFileSync(page, 'utf8').replace(/\\\n\s*/g, ' ');
+    return [...text.matchAll(/(?:^|[`(])\s*az ((?:[a-z][a-z-]*(?: |$|`))+)([^`\n]*)/gm)].map(
+      ([, command = '', rest = '']) => ({
+        place: page,
+        command: command.replace('`', '').trim(),
+        parameters: [...(rest.split(/\s[#&|]|\$\(|\)/)[0]?.matchAll(/--([a-z-]+)/g) ?? [])].map(
+          ([, name = '']) => name,
+        ),
+      }),
+    );
+  });
+
+it.each(azureCommands.map((one) => [`${one.place}: az ${one.command}`, one] as const))(
+  '%s',
+  (_, { command, parameters }) => {
+    const known = azure[command];
+    expect(known, 'is not a command of az that this test knows').toBeDefined();
+    expect(parameters.filter((name) => ![...(known ?? []), 'query', 'output'].includes(name))).toEqual([]);
+  },
+);
+
+it('names no command of az that no document uses', () => {
+  const used = new Set(azureCommands.map(({ command }) => command));
+  expect(Object.keys(azure).filter((command) => !used.has(command))).toEqual([]);
+});
+
 it('names what runs every command, and nothing else', () => {
   const runBy = leaves.map(
     (path) => [path, runElsewhere[path] ?? `test/commands/${path.split(' ')[0]}.test.ts`] as const,

@@ -158,7 +158,6 @@ describe('the schema that all migrations make', () => {
       'llama.storage_records valid_tenant_id': 'CHECK ((length((tenant_id)::text) > 0))',
       'llama.audit_trail audit_trail_pkey': key,
       'llama.audit_trail audit_trail_operation_check': expect.stringContaining(`'SELECT'`),
-      'llama.audit_trail audit_trail_erased': expect.stringContaining('erased_by IS NULL'),
       'llama.tenant_configs tenant_configs_pkey': 'PRIMARY KEY (tenant_id)',
       'llama.tenant_configs tenant_configs_audit_level_check': expect.stringContaining(`'verbose'`),
       'llama.tenant_configs tenant_configs_retention': 'CHECK ((storage_retention_days <= 36500))',

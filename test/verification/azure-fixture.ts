@@ -72,9 +72,12 @@ function throughProxy(client: AzureClient): HttpClient {
   };
 }
 
-export async function deployedAzure(): Promise<DeployedAzure> {
+/** @param serverLog see LocalAzureOptions */
+export async function deployedAzure(
+  serverLog: (server: string) => string | undefined = () => undefined,
+): Promise<DeployedAzure> {
   const settings = environments.named('production');
-  const azure = await startLocalAzure({ latency: () => 1 });
+  const azure = await startLocalAzure({ latency: () => 1, serverLog });
   const client = new AzureClient(azure);
   const groups = `/subscriptions/${azure.subscriptionId}/resourceGroups`;
   const group = `${groups}/comply-ai-production-rg`;

@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import type { RecordedHead } from '../../database/audit/heads.ts';
 import { withConnection } from '../../database/connection.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import { migrationsDirectory } from '../../database/migrator/files.ts';
@@ -206,6 +207,8 @@ export interface Break {
   /** Changes the facts, if only Azure has them or a rollback cannot undo the change. */
   readonly bend?: (snapshot: Snapshot) => Snapshot;
   readonly deployment?: Partial<Deployment>;
+  /** Heads in the server log. @default - none */
+  readonly logged?: readonly RecordedHead[];
   /** Changes a copy of the migration files. */
   readonly files?: (directory: string) => void;
 }
@@ -234,6 +237,7 @@ export async function answersWith(verified: VerifiedServer, change: Break): Prom
       snapshot,
       deployment: deploymentOf(majorOf(snapshot), change.deployment),
       migrationsDir: directory,
+      loggedHeads: async () => ({ value: change.logged ?? [] }),
     };
     return await evaluate(input, databaseChecks);
   } finally {

@@ -95,8 +95,7 @@ export const forgedErasures: readonly Forgery[] = [
     steps: [
       [
         'replica',
-        `ALTER TABLE llama.audit_trail DROP CONSTRAINT audit_trail_erased;
-         UPDATE llama.audit_trail SET erased_by = ${id}, erased_hash = ${hash}, new_values = '{}' WHERE ${metrics}`,
+        `UPDATE llama.audit_trail SET erased_by = ${id}, erased_hash = ${hash}, new_values = '{}' WHERE ${metrics}`,
       ],
     ],
     tampering: ['changed row', 'forged erasure'],

@@ -52,14 +52,19 @@ const beyondTheSchema = new Set([
     'ISO-056',
     'ISO-060',
     'ISO-062',
+    'ISO-063',
+    'ISO-064',
+    'ISO-065',
     'IDX-001',
     'IDX-010',
     'SCM-006',
   ],
 ]);
 
-function changesTheSchema({ breaks, sql }: Row): boolean {
-  return sql !== undefined && /^(ISO|IDX|SCM)/.test(breaks) && !beyondTheSchema.has(breaks);
+function changesTheSchema({ breaks, sql, elsewhere }: Row): boolean {
+  return (
+    sql !== undefined && elsewhere !== true && /^(ISO|IDX|SCM)/.test(breaks) && !beyondTheSchema.has(breaks)
+  );
 }
 
 const titleOf = (row: Row) =>

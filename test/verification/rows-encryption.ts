@@ -1,6 +1,7 @@
 import { notesTable } from '../runtime/encryption/fixture.ts';
 import { deployment } from './fixture.ts';
 import type { Row } from './rows.ts';
+import { builtInRows } from './rows-built-in.ts';
 
 const vaultKey = 'https://verify.vault.azure.net/keys/fields';
 const id = '11111111-2222-3333-4444-555555555555';
@@ -239,6 +240,7 @@ export const sideChannelRows: readonly Row[] = [
     sql: 'GRANT EXECUTE ON FUNCTION lo_from_bytea(oid, bytea) TO database_admins WITH GRANT OPTION',
   },
   { breaks: 'ISO-062', sql: 'SET LOCAL lo_compat_privileges = on' },
+  ...builtInRows,
   {
     breaks: 'ISO-061',
     bend: (snapshot) => ({

@@ -83,6 +83,7 @@ export const roleRows: readonly Row[] = [
   { breaks: 'ROL-014', sql: 'ALTER SCHEMA public OWNER TO verify_app' },
   {
     breaks: 'ROL-014',
+    also: ['ISO-063'],
     sql: 'CREATE TYPE public.colour AS ENUM (); ALTER TYPE public.colour OWNER TO verify_app',
   },
   { breaks: 'ROL-014', also: ['ISO-031'], sql: 'ALTER DATABASE llama_mapper OWNER TO verify_app' },
@@ -163,6 +164,8 @@ export const settingRows: readonly Row[] = [
   { breaks: 'SET-018', deployment: { version: 15 } },
   { breaks: 'SET-019', ...server({ frozenAge: 1_500_000_000 }) },
   { breaks: 'SET-020', sql: 'ALTER ROLE verify_app SET row_security = off' },
+  { breaks: 'SET-020', sql: 'ALTER ROLE verify_app SET transaction_read_only = on' },
+  { breaks: 'SET-020', sql: 'ALTER DATABASE llama_mapper SET transaction_read_only = on' },
   {
     breaks: 'SET-020',
     sql: "ALTER ROLE verify_app IN DATABASE postgres SET local_preload_libraries = 'missing'",

@@ -8,6 +8,8 @@ export interface Row extends Break {
   readonly also?: readonly string[];
   /** Checks that are skipped. @default - none */
   readonly skips?: readonly string[];
+  /** The change is outside schema llama. @default - the check decides */
+  readonly elsewhere?: true;
   /** Why it breaks these checks. @default - the statement shows it */
   readonly because?: string;
 }

@@ -39,6 +39,7 @@ async function majorNow(): Promise<number> {
 /** Checks that skip on a local server, with or without a deployment. */
 const local = (major: number) => ({
   'SET-005': because('log_parameter_max_length, log_parameter_max_length_on_error', 'built-in'),
+  'AUD-029': expect.stringContaining('the settings have no workspace for logs'),
   'SET-006': because('statement_timeout, lock_timeout, idle_in_transaction_session_timeout', 'built-in'),
   'SET-008': because(
     'log_lock_waits, log_checkpoints, log_temp_files, log_autovacuum_min_duration, log_min_duration_statement',

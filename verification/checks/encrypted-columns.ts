@@ -24,7 +24,7 @@ export const checks = checksOf('encryption', [
     name: 'registered-columns-countable',
     loses: 'data',
     title: 'Every registered column exists, is guarded, and shows all values to administrators',
-    inspects: `${registry}; columns, primary keys, triggers, policies and grants of its tables`,
+    inspects: `${registry}, which has the columns of storage_records; columns, primary keys, triggers, policies and grants of its tables`,
     why: 'Rotation cannot retire the data key of values that it cannot find, read or change. A column without its guard accepts plaintext and values without a key.',
     remedy:
       'After a rename, SELECT llama.register_encrypted_column with the former names. For a dropped column, SELECT llama.forget_encrypted_column.',
@@ -32,12 +32,16 @@ export const checks = checksOf('encryption', [
     run: (input) =>
       withRegistry(input, async (client) => {
         const { rows } = await client.query<{ object: string; problems: string[] }>(registryQuery);
-        return judge(
-          counted(rows.length, 'registered column'),
-          rows.flatMap(({ object, problems }): Finding[] =>
+        const { rows: lost } = await client.query<{ object: string }>(
+          `SELECT 'storage_records.' || own.name AS object FROM unnest(ARRAY['mapped_data', 'metadata']) AS own (name)
+            WHERE NOT EXISTS (SELECT FROM ${registry} AS r WHERE r.table_name = 'storage_records' AND r.column_name = own.name)`,
+        );
+        return judge(counted(rows.length, 'registered column'), [
+          ...rows.flatMap(({ object, problems }): Finding[] =>
             problems.length > 0 ? [{ object, detail: problems.join('; ') }] : [],
           ),
-        );
+          ...lost.map(({ object }) => ({ object, detail: 'is not registered any more' })),
+        ]);
       }),
   },
   {

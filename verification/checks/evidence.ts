@@ -1,7 +1,7 @@
 /** Whether the evidence itself is whole: closings, recorded heads, releases, the view of the reader, times, and TRUNCATE. */
 import { sealedColumns } from '../../database/audit/canonical.ts';
 import type { TrailFinding } from '../../database/audit/findings.ts';
-import { HeadComparison, headsVariable } from '../../database/audit/heads.ts';
+import { HeadComparison, headsVariable, type RecordedHead } from '../../database/audit/heads.ts';
 import { partitionOf } from '../../database/audit/months.ts';
 import { leastRetentionDays } from '../../database/audit/retention.ts';
 import { newestSeals, sealsNumbered } from '../../database/audit/seals.ts';
@@ -18,7 +18,7 @@ import {
   schema,
   sealTable,
 } from '../model.ts';
-import { blind, counted, judge, listed, unread } from '../outcome.ts';
+import { blind, counted, judge, listed, skip, unread } from '../outcome.ts';
 import type { Relation, Sealing, Snapshot } from '../snapshot/snapshot.ts';
 
 const source = 'migrations/0012_audit_seals.sql';
@@ -75,8 +75,11 @@ function protectedTables(snapshot: Snapshot): readonly Relation[] {
 const described = (object: string, findings: readonly TrailFinding[]): readonly Finding[] =>
   findings.map(({ detail }) => ({ object, detail: `contradicts the chain: ${detail}` }));
 
-/** Heads that somebody kept outside the database, which its owner cannot rewrite. */
-async function keptFindings({ client, keptHeads = [] }: CheckInput): Promise<readonly TrailFinding[]> {
+/** Heads that are outside the database, which its owner cannot rewrite. */
+async function findingsOf(
+  client: CheckInput['client'],
+  keptHeads: readonly RecordedHead[],
+): Promise<readonly TrailFinding[]> {
   if (keptHeads.length === 0) return [];
   return readOnly(client, async () => {
     await client.query(`SET LOCAL ROLE ${adminRole}`);
@@ -126,9 +129,36 @@ export const checks = checksOf('audit', [
             sealTable,
             findings.filter(({ kind }) => kind === 'other chain'),
           ),
-          ...described(sealTable, await keptFindings(input)),
+          ...described(sealTable, await findingsOf(input.client, input.keptHeads ?? [])),
         ]),
       ),
+  },
+  {
+    id: 'AUD-029',
+    name: 'logged-heads-in-chain',
+    loses: 'evidence',
+    title: 'The chain of seals contains every head of the server log',
+    inspects:
+      'heads that administrators and maintenance wrote into the log of the servers, in the Log Analytics workspace of the settings, against the seals of their numbers',
+    why: 'The owner of the database can make the chain anew with all releases in it, but the workspace is out of its reach.',
+    remedy:
+      'Run llama-db audit verify. Preserve the server, and find in the log who was logged in after the newest head that the chain still contains.',
+    source: 'docs/audit.md, Heads',
+    run: async ({ client, deployment, loggedHeads }) => {
+      if (!loggedHeads) {
+        return skip(
+          deployment?.surroundings
+            ? 'this run does not read the workspace of logs; llama-db verify does'
+            : 'the settings have no workspace for logs',
+        );
+      }
+      const heads = await loggedHeads();
+      if ('unreadable' in heads) return unread(heads);
+      return judge(
+        counted(heads.value.length, 'logged head'),
+        described(sealTable, await findingsOf(client, heads.value)),
+      );
+    },
   },
   {
     id: 'AUD-022',

@@ -26,7 +26,7 @@ export const checks = checksOf('indexes', [
     name: 'indexes-valid',
     loses: 'correctness',
     title: 'Every index is valid',
-    inspects: 'pg_index.indisvalid and indisready of every index that holds entries',
+    inspects: 'pg_index.indisvalid, indisready and indislive of every index that holds entries',
     why: 'A failed CREATE INDEX CONCURRENTLY leaves an index that every write maintains and no query uses. IF NOT EXISTS accepts it.',
     remedy:
       'REINDEX INDEX CONCURRENTLY …, or drop it and run the migration again, which replaces invalid indexes.',
@@ -38,7 +38,9 @@ export const checks = checksOf('indexes', [
           .filter((index) => !isPartitioned(snapshot, index) && !(index.valid && index.ready))
           .map((index) => ({
             object: objectOf(snapshot, index),
-            detail: index.ready ? 'is invalid' : 'is not ready: its build was interrupted or is running',
+            detail: index.ready
+              ? 'is invalid'
+              : 'is not ready: its build or its removal was interrupted or is running',
           })),
       ),
   },

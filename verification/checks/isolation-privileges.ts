@@ -2,12 +2,10 @@
 import { isPlatform } from '../../database/overrides.ts';
 import { checksOf, type Finding } from '../check.ts';
 import {
-  auditRole,
   everyAdministrator,
   foreignGrants,
   granted,
   groupRoles,
-  maintenanceOwner,
   modelOf,
   nameOf,
   owner,
@@ -53,25 +51,25 @@ export const checks = checksOf('isolation', [
     name: 'default-privileges-grant-nothing',
     loses: 'barrier',
     title: 'Default privileges grant nothing on new objects',
-    inspects: 'pg_default_acl of every role that creates objects in schema llama',
+    inspects: 'pg_default_acl of every role, in every schema, except for grants to roles of the platform',
     why: 'ALTER DEFAULT PRIVILEGES … GRANT … ON TABLES also opens every partition that maintenance creates later.',
     remedy: 'ALTER DEFAULT PRIVILEGES FOR ROLE … REVOKE …, and grant on each object by name.',
     source: 'docs/decisions.md, 14; reproduced on PostgreSQL 15 and 18',
     run: ({ snapshot }) => {
-      const creators = new Set([owner, maintenanceOwner, auditRole, snapshot.server.login]);
       const relevant = snapshot.defaultPrivileges.filter(
-        (entry) =>
-          creators.has(entry.creator) &&
-          (entry.schema === null || entry.schema === schema) &&
-          ['r', 'S', 'f'].includes(entry.objects),
+        // A type and its values are of use to nobody without a table.
+        ({ objects }) => objects !== 'T',
       );
-      const kinds: Readonly<Record<string, string>> = { r: 'tables', S: 'sequences', f: 'functions' };
+      const kinds: Readonly<Record<string, string>> = {
+        ...{ r: 'tables', S: 'sequences', f: 'functions' },
+        ...{ n: 'schemas', L: 'large objects' },
+      };
       return judge(
         counted(relevant.length, 'default privilege'),
         relevant.flatMap((entry) =>
           granted(
             `future ${kinds[entry.objects]} of ${entry.creator}`,
-            foreignGrants(entry.grants, entry.creator),
+            foreignGrants(entry.grants, entry.creator).filter(({ grantee }) => !isPlatform(grantee)),
           ),
         ),
       );

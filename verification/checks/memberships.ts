@@ -52,7 +52,11 @@ function allowed(
     // ROL-005 and ROL-006 compare the group roles of logins with the settings.
     return { inherit: true, set: false, admin: false };
   }
-  if (model.reach(member).has(everyAdministrator)) return everything;
+  const administers = isAdministrator(member) || former;
+  // To become an administrator is to be one, and a login of the application has its rights in every tenant.
+  if (model.reach(role).has(everyAdministrator)) return administers ? everything : undefined;
+  if (model.reach(member).has(everyAdministrator) || former) return everything;
+  if (loginRoles.some((name) => model.reach(role).has(name))) return undefined;
   const ours = known?.has(member) ?? loginRoles.some((name) => model.reach(member).has(name));
   if (ours) return undefined;
   return isPlatform(role) && !monitoring.has(role) ? undefined : everything;
@@ -72,7 +76,7 @@ export const checks = checksOf('roles', [
     name: 'memberships-have-their-options',
     loses: 'control',
     title: 'Every role may become only the roles that it is meant to become',
-    inspects: `pg_auth_members: ADMIN, INHERIT and SET of every membership in ${groupRoles.join(', ')}, in azure_pg_admin and in predefined roles, and every membership of the logins`,
+    inspects: `pg_auth_members: ADMIN, INHERIT and SET of every membership in ${groupRoles.join(', ')}, in azure_pg_admin, administrators, logins and predefined roles, and every membership of the logins`,
     why: 'With SET a login of maintenance_role deletes under another name than its own, with ADMIN it passes its role on, with azure_pg_admin it is the administrator. A predefined role opens tables, files or sessions around every grant.',
     remedy:
       'REVOKE the role, or GRANT … WITH ADMIN FALSE, INHERIT TRUE, SET FALSE, as llama-db post-deploy does for the logins of the environment.',

@@ -169,7 +169,7 @@ export const relationFacts = {
     FROM pg_policy p`),
   indexes: rows<Index>(`
     SELECT x.indexrelid AS oid, x.indrelid AS relation, i.relname AS name, x.indisvalid AS valid,
-      x.indisready AS ready, x.indisunique AS unique, x.indisprimary AS primary, x.indimmediate AS immediate,
+      x.indisready AND x.indislive AS ready, x.indisunique AS unique, x.indisprimary AS primary, x.indimmediate AS immediate,
       h.inhparent AS parent, x.indpred IS NOT NULL AS partial,
       CASE WHEN h.inhparent IS NULL THEN ARRAY(
         SELECT coalesce(a.attname::text, '?') FROM unnest(x.indkey) WITH ORDINALITY k(number, place)

@@ -15,6 +15,7 @@ export const servedHosts = [
   'management.azure.com',
   'login.microsoftonline.com',
   'graph.microsoft.com',
+  'api.loganalytics.azure.com',
   '*.vault.azure.net',
   '*.blob.core.windows.net',
 ] as const;
