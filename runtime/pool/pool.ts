@@ -40,14 +40,15 @@ export class ConnectionPool {
   readonly #waiting = new Set<Waiter>();
   #opening = 0;
   #generation = 0;
-  #isClosed = false;
+  readonly #closing = new AbortController();
+  readonly #canceling = new Set<Promise<void>>();
   #whenEmpty: (() => void) | undefined;
   #reaper: NodeJS.Timeout | undefined;
 
   constructor(
     name: string,
     limits: PoolLimits,
-    options: Omit<OpenOptions, 'onLost'>,
+    options: Omit<OpenOptions, 'onLost' | 'onCancel'>,
     admit: Admit = async () => undefined,
   ) {
     this.#name = name;
@@ -56,8 +57,12 @@ export class ConnectionPool {
       this.#forget(connection);
       if (isConnectionFailure(reason)) this.dropIdle();
     };
+    const onCancel = (canceling: Promise<void>) => {
+      this.#canceling.add(canceling);
+      void canceling.finally(() => this.#canceling.delete(canceling));
+    };
     this.#open = async () => {
-      const connection = await Connection.open({ ...options, onLost });
+      const connection = await Connection.open({ ...options, onLost, onCancel }, this.#closing.signal);
       try {
         await admit(connection);
         return connection;
@@ -66,6 +71,10 @@ export class ConnectionPool {
         throw error;
       }
     };
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   get gauges(): PoolGauges {
@@ -241,7 +250,7 @@ export class ConnectionPool {
 
   /** Ends all connections. Those that are lent get `graceMs` to come back, and are then destroyed. */
   async close(graceMs: number): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     clearTimeout(this.#reaper);
     for (const waiter of [...this.#waiting]) waiter.refuse(closed(this.#name));
     const ending = this.#idle.splice(0).map((connection) => {
@@ -251,6 +260,7 @@ export class ConnectionPool {
     await Promise.all([...ending, this.#untilEmpty(graceMs)]);
     for (const connection of this.#all) connection.abandon(closed(this.#name));
     this.#all.clear();
+    await Promise.all(this.#canceling);
   }
 
   #untilEmpty(graceMs: number): Promise<void> {
@@ -269,7 +279,8 @@ export class ConnectionPool {
   }
 }
 
-function closed(name: string): DatabaseFailure {
+/** The failure of a call after close(). */
+export function closed(name: string): DatabaseFailure {
   return new DatabaseFailure(
     'pool/closed',
     `The pool ${name} is closed`,
