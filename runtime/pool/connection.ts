@@ -75,12 +75,12 @@ export class Connection {
     for (let isRepeated = false; ; isRepeated = true) {
       let password = '';
       try {
-        const address = await within(
-          endsAt - performance.now(),
-          server.resolve(),
-          () => stalled(server),
-          signal,
-        );
+        const { found, forget } = server.resolve();
+        const isLate = () => {
+          forget();
+          return stalled(server);
+        };
+        const address = await within(endsAt - performance.now(), found, isLate, signal);
         const credentials = async () => {
           password = server.tokens ? await server.tokens.token() : (server.password?.reveal() ?? '');
           return password;

@@ -70,6 +70,23 @@ describe('a pool', () => {
     expect(gauges(db)).toMatchObject({ total: 0, opening: 0, waiting: 0 });
   });
 
+  it('connects again after a resolution of the name that never ends', async () => {
+    let lookups = 0;
+    const db = database(servers.primary.port, {
+      host: 'localhost',
+      address: undefined as never,
+      lookup: () => {
+        lookups += 1;
+        return lookups === 1
+          ? new Promise<never>(() => {})
+          : Promise.resolve({ address: '127.0.0.1', family: 4 });
+      },
+      timeouts: { connect: 300 },
+    });
+    await write(db);
+    expect(lookups).toBe(2);
+  });
+
   it('keeps a connection that arrives after its caller has gone, within its size', async () => {
     let delay = 400;
     const db = database(servers.primary.port, {
@@ -230,6 +247,24 @@ it('a transaction of which the outcome is unknown is not repeated, unless marked
   expect(runs).toBe(2);
 });
 
+it('a transaction whose outcome is unknown and whose repetitions fail is not reported as not done', async () => {
+  const proxy = await proxied();
+  const db = database(proxy.port, { pool: { max: 1 }, retry: { forMs: 500 } });
+  const losing = db.tenant('acme').transaction(
+    async (tx) => {
+      await tx.query(insertRecord, ['acme', randomUUID(), today]);
+      proxy.swallow();
+      proxy.lead(1);
+      setTimeout(() => {
+        proxy.cut();
+        proxy.pass();
+      }, 100);
+    },
+    { idempotent: true },
+  );
+  await expect(losing).rejects.toMatchObject({ code: 'transaction/outcome-unknown', outcome: 'unknown' });
+});
+
 it('a transaction whose connection ends while the work does something else is repeated', async () => {
   const db = database(servers.primary.port);
   let runs = 0;
@@ -326,7 +361,9 @@ it('a serialization failure is repeated', async () => {
   expect(runs).toBe(2);
 });
 
-it('the process ends by itself after close(), with replicas, failures and statements behind it', async () => {
+it('the process ends by itself after close(), with replicas, listeners, failures and open attempts', async () => {
+  const hole = await proxied();
+  hole.swallow();
   const { execFile } = await import('node:child_process');
   const { promisify } = await import('node:util');
   const text = `
@@ -336,8 +373,14 @@ it('the process ends by itself after close(), with replicas, failures and statem
     await db.ready();
     await db.tenant('a').transaction((tx) => tx.query('SELECT 1'));
     await db.tenant('a').transaction((tx) => tx.query({ text: 'SELECT pg_sleep(9)', query_timeout: 50 })).catch(() => {});
-    await db.close();
+    await db.listen('jobs', () => {});
+    const lost = new Database({ ...options, port: Number(process.env.HOLE) });
+    const waiting = [lost.tenant('a').transaction(async () => 1), lost.listen('jobs', () => {}), lost.ready()];
+    const left = Promise.allSettled(waiting);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await Promise.all([db.close(), lost.close({ graceMs: 0 })]);
     const closed = Date.now();
+    for (const { reason } of await left) if (reason?.code !== 'pool/closed') throw reason;
     process.on('exit', () => process.stdout.write(JSON.stringify({ lingered: Date.now() - closed })));`;
   const options = {
     ...servers.options(servers.primary.port),
@@ -346,7 +389,7 @@ it('the process ends by itself after close(), with replicas, failures and statem
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--import', 'tsx', '--input-type=module', '--eval', text],
-    { env: { ...process.env, OPTIONS: JSON.stringify(options) }, timeout: 25_000 },
+    { env: { ...process.env, OPTIONS: JSON.stringify(options), HOLE: String(hole.port) }, timeout: 25_000 },
   );
   expect(JSON.parse(stdout).lingered).toBeLessThan(500);
 });
