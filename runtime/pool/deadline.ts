@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts';
+
 /**
  * The result of a promise, or the error of `late` after some milliseconds or at the signal. The promise itself goes on.
  *
@@ -12,15 +14,15 @@ export function within<Result>(
   return new Promise((resolve, reject) => {
     const end = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', isLate);
+      forget();
     };
     const isLate = () => {
       end();
       reject(late());
     };
     const timer = setTimeout(isLate, Math.max(0, ms));
+    const forget = onAbort(signal, isLate);
     if (signal?.aborted) isLate();
-    signal?.addEventListener('abort', isLate, { once: true });
     promise.then(
       (result) => {
         end();

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { describeServer, poolerPort } from '../configuration/server.ts';
 import { ConfigurationError, DatabaseFailure, reasonOf } from '../errors.ts';
 import { isConnectionFailure } from '../failures/classify.ts';
+import { onAbort } from './abort.ts';
 import { Connection, notWritable, type OpenOptions } from './connection.ts';
 import { within } from './deadline.ts';
 import { aborted, closed } from './pool.ts';
@@ -94,15 +95,14 @@ export class Listener {
     if (signal?.aborted) throw aborted(signal);
     const { promise, begin, refuse } = deferred();
     const subscriber: Subscriber = { handler, onResume, begin, refuse };
-    const abort = () => {
-      refuse(aborted(signal));
-      close();
-    };
     const close = () => {
-      signal?.removeEventListener('abort', abort);
+      forget();
       this.#remove(channel, subscriber);
     };
-    signal?.addEventListener('abort', abort, { once: true });
+    const forget = onAbort(signal, () => {
+      refuse(aborted(signal));
+      close();
+    });
     this.#add(channel, subscriber);
     try {
       await within(this.#options.startMs, promise, () => this.#notBegun(channel));

@@ -1,6 +1,7 @@
 /** The connections to one server. */
 import { DatabaseFailure, sqlStateOf } from '../errors.ts';
 import { isConnectionFailure } from '../failures/classify.ts';
+import { onAbort } from './abort.ts';
 import { Connection, type OpenOptions } from './connection.ts';
 
 export interface PoolLimits {
@@ -113,7 +114,7 @@ export class ConnectionPool {
     return new Promise((resolve, reject) => {
       const done = () => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        forget();
         this.#waiting.delete(waiter);
       };
       const waiter: Waiter = {
@@ -126,15 +127,15 @@ export class ConnectionPool {
           reject(error);
         },
       };
-      const abort = () => waiter.refuse(aborted(signal));
-      const timer = setTimeout(() => waiter.refuse(this.#exhausted()), this.#limits.acquireMs);
-      signal?.addEventListener('abort', abort, { once: true });
+      const timer = setTimeout(() => waiter.refuse(this.exhausted()), this.#limits.acquireMs);
+      const forget = onAbort(signal, () => waiter.refuse(aborted(signal)));
       this.#waiting.add(waiter);
       this.#openForWaiting();
     });
   }
 
-  #exhausted(): DatabaseFailure {
+  /** The failure of a call that waited longer than `acquireMs`. */
+  exhausted(): DatabaseFailure {
     const { total, opening } = this.gauges;
     return new DatabaseFailure(
       'pool/exhausted',

@@ -172,6 +172,38 @@ describe('a server that is gone', () => {
     expect(gauges(db)?.breaker).toBe('closed');
   });
 
+  it('lets no caller wait for the probe beyond its signal or its deadline', async () => {
+    const proxy = await proxied();
+    const timeouts = { connect: 5000, acquire: 1000 };
+    const db = database(proxy.port, {
+      retry: { forMs: 0 },
+      timeouts,
+      breaker: { failures: 1, probeAfterMs: 50 },
+    });
+    await write(db);
+    proxy.lead(1);
+    proxy.cut();
+    await until(() => gauges(db)?.total === 0);
+    await write(db).catch(() => undefined);
+    expect(gauges(db)?.breaker).toBe('open');
+    proxy.swallow();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const probing = write(db).catch(() => undefined);
+    await until(() => gauges(db)?.breaker === 'half-open');
+    const start = performance.now();
+    const transaction = (signal?: AbortSignal) =>
+      db.tenant('acme').transaction(async () => 1, signal ? { signal } : {});
+    await expect(transaction(AbortSignal.timeout(100))).rejects.toMatchObject({
+      code: 'transaction/aborted',
+    });
+    expect(performance.now() - start).toBeLessThan(600);
+    await expect(transaction()).rejects.toMatchObject({
+      code: /^(pool\/exhausted|connection\/circuit-open)$/,
+    });
+    expect(performance.now() - start).toBeLessThan(2500);
+    await probing;
+  });
+
   it('loses no acknowledged write and doubles none while connections are cut at random bytes', async () => {
     const proxy = await proxied();
     const db = database(proxy.port, { pool: { max: 8 } });
@@ -341,6 +373,30 @@ it('a canceled wait for the standby is not reported as a commit', async () => {
     await servers.query('ALTER SYSTEM RESET synchronous_commit');
     await servers.query('SELECT pg_reload_conf()');
   }
+});
+
+it('many transactions share a signal without a warning of Node', async () => {
+  const proxy = await proxied();
+  const db = database(proxy.port, { pool: { max: 30 } });
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => warnings.push(warning);
+  process.on('warning', warned);
+  const stopping = new AbortController();
+  const work = Array.from({ length: 60 }, () =>
+    db.tenant('acme').transaction((tx) => tx.query('SELECT pg_sleep(0.1)'), { signal: stopping.signal }),
+  );
+  await until(() => (gauges(db)?.inUse ?? 0) > 10);
+  proxy.cut();
+  await Promise.all(work);
+  const more = Array.from({ length: 40 }, () =>
+    db.tenant('acme').transaction((tx) => tx.query('SELECT pg_sleep(60)'), { signal: stopping.signal }),
+  );
+  await until(() => (gauges(db)?.inUse ?? 0) > 10);
+  stopping.abort();
+  const codes = (await Promise.allSettled(more)).map((one) => one.status === 'rejected' && one.reason.code);
+  expect(new Set(codes)).toEqual(new Set(['transaction/aborted']));
+  process.off('warning', warned);
+  expect(warnings).toEqual([]);
 });
 
 it('a serialization failure is repeated', async () => {
