@@ -2,6 +2,7 @@
 /** Notifications: heard from the first moment, and again after each loss of their connection. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Database, type DatabaseOptions, type Notification } from '../../runtime/index.ts';
+import { processCollector, scrape } from '../../runtime/monitoring/index.ts';
 import { type ApplicationDatabase, applicationDatabase, until } from './fixture.ts';
 import { NetworkProxy } from './proxy.ts';
 
@@ -59,6 +60,7 @@ describe('a listener', () => {
     ]);
     expect(await listeners()).toHaveLength(1);
     expect(db.gauges['default']?.listener).toEqual({ isListening: true, channels: 2 });
+    expect((await scrape([processCollector(db)])).text).toContain('llama_listening{cell="default"} 1');
     one.close();
     await notify('jobs', 'later');
     await notify(strange, 'last');
