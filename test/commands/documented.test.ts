@@ -42,6 +42,7 @@ const runBy: Readonly<Record<string, string>> = {
   'prove retention': 'test/proof/retention.test.ts',
   'prove runtime-failures': 'test/proof/runtime-failures.test.ts',
   'prove runtime-tenants': 'test/proof/runtime-tenants.test.ts',
+  'prove runtime-memory': 'test/proof/runtime-memory.test.ts',
   promote: 'test/pipeline/pipelines/played.test.ts',
   rehearse: 'test/rehearsal/report.test.ts',
   'rehearse-faults': 'test/rehearsal/faults.test.ts',
