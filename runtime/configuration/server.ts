@@ -128,7 +128,7 @@ function missing(name: string, meaning: string): ConfigurationError {
     'configuration/missing',
     `The configuration has no ${name}`,
     `a connection needs ${meaning}`,
-    'Set it in the code, in the connection string or in the environment.',
+    'Set it in the code, or DATABASE_URL or a variable such as PGHOST for fromEnvironment().',
   );
 }
 

@@ -16,7 +16,7 @@ export interface Recovery {
 const columns = '(tenant_id, id, source_data_hash, mapped_data, model_version, detector_type, "timestamp")';
 /** A repetition of this write makes no second row. */
 const withId = `INSERT INTO llama.storage_records ${columns}
-                VALUES ($1, $2, $2::text, '{}', 'm', 'd', $3) ON CONFLICT DO NOTHING`;
+                VALUES ($1, $2::uuid, $2::uuid::text, '{}', 'm', 'd', $3) ON CONFLICT DO NOTHING`;
 /** A repetition of this one does. */
 const withoutId = `INSERT INTO llama.storage_records ${columns}
                    VALUES ($1, gen_random_uuid(), $2::text, '{}', 'm', 'd', $3)`;
@@ -29,6 +29,8 @@ export class Writers {
   #moments: number[] = [];
   readonly #undone: string[] = [];
   readonly #unknown: string[] = [];
+  /** Errors of the statements themselves, which no failure of a connection explains. */
+  readonly #mistakes: unknown[] = [];
   readonly #pending = new Set<Promise<void>>();
   #begun = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -67,6 +69,8 @@ export class Writers {
       this.#acknowledged.push(key);
       this.#moments.push(performance.now());
     } catch (error) {
+      if (!isDatabaseFailure(error) && /^(22|23|42)/.test(String(Reflect.get(Object(error), 'code'))))
+        this.#mistakes.push(error);
       const isUnknown = isDatabaseFailure(error) && error.outcome === 'unknown';
       (isUnknown ? this.#unknown : this.#undone).push(key);
     }
@@ -93,6 +97,8 @@ export class Writers {
 
   /** @throws Disproved if an acknowledged write is missing, a failed one is stored, or any is stored twice */
   async check(stored: Stored): Promise<string> {
+    const [mistake] = this.#mistakes;
+    if (mistake) throw mistake;
     const [acknowledged, undone, unknown] = [[...this.#acknowledged], [...this.#undone], [...this.#unknown]];
     const times = await stored([...acknowledged, ...undone, ...unknown]);
     const wrong = {
