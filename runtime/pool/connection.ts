@@ -182,18 +182,20 @@ export class Connection {
         this.abandon(failure);
         reject(failure);
       });
-      // A statement that is malformed may throw at once.
-      new Promise<Result>((sent) => sent(statement())).then(
-        (result) => {
+      const fail = (error: unknown) => {
+        end();
+        if (this.#lost) reject(this.lost(this.#lost));
+        else reject(isConnectionFailure(error) ? this.lost(error) : error);
+      };
+      try {
+        statement().then((result) => {
           end();
           resolve(result);
-        },
-        (error: unknown) => {
-          end();
-          if (this.#lost) reject(this.lost(this.#lost));
-          else reject(isConnectionFailure(error) ? this.lost(error) : error);
-        },
-      );
+        }, fail);
+      } catch (error) {
+        // A statement that is malformed may throw at once.
+        fail(error);
+      }
     });
   }
 
