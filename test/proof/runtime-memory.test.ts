@@ -18,13 +18,14 @@ afterAll(async () => {
   await testbed.drop();
 });
 
+/** About 150 bytes per operation in the first thousands are code that is being compiled; a kept client is about 1,200. */
 async function short(warmUp: number): Promise<string> {
   const sessions = async () =>
     (await testbed.query('superuser', `SELECT FROM pg_stat_activity WHERE usename = '${testbed.login.user}'`))
       .length;
   const { summary } = await proveRuntimeMemory({
     ...{ db, sessions, operations: 2000, warmUp, random: new Random(Random.seed()), log: () => {} },
-    limits: { heapUsed: 150, external: 150, rss: Number.POSITIVE_INFINITY },
+    limits: { heapUsed: 400, external: 400, rss: Number.POSITIVE_INFINITY },
   });
   return summary;
 }
@@ -44,7 +45,7 @@ it('a client that is kept after its transaction is found', { timeout: 60_000 }, 
     return read.call(this, keeping, options) as never;
   };
   try {
-    await expect(short(0)).rejects.toThrow(/heapUsed may grow by 150/);
+    await expect(short(0)).rejects.toThrow(/heapUsed may grow by 400/);
   } finally {
     Tenant.prototype.read = read;
   }
