@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { expect, it } from 'vitest';
 import { realProgram } from '../support/command-line.ts';
 
-/** Tests of the commands that have no test of their own name in test/commands/: the test of the function behind them. */
+/** Tests that run the commands without a test of their own name in test/commands/: the test of the function behind them. */
 const runElsewhere: Readonly<Record<string, string>> = {
   adopt: 'test/pipeline/adopt/command.test.ts',
   'audit head': 'test/database/audit/verify.test.ts',
