@@ -143,6 +143,29 @@ export function register(program: Command): void {
       }
     },
   });
+  add<{ readonly operations: number }>(prove, {
+    name: 'runtime-memory',
+    description: 'read and write with the runtime for a long time; neither its memory nor its sessions grow',
+    options: [['--operations <number>', 'transactions', 1_000_000]],
+    async prove({ operations }, random) {
+      const [{ proveRuntimeMemory }, { replicatedServers }, { Database }] = await Promise.all([
+        import('../test/proof/runtime-memory.ts'),
+        import('../test/runtime/servers.ts'),
+        import('../runtime/index.ts'),
+      ]);
+      const servers = await replicatedServers();
+      const db = new Database({ ...servers.options(servers.primary.port), pool: { max: 8 } });
+      try {
+        return await proveRuntimeMemory({
+          ...{ db, sessions: () => servers.sessions(), operations, warmUp: 20_000, random, log },
+          limits: { heapUsed: 1, external: 1, rss: 20 },
+        });
+      } finally {
+        await db.close({ graceMs: 0 });
+        await servers.stop();
+      }
+    },
+  });
   add<{ readonly mutants: number; readonly record: number }>(prove, {
     name: 'plans',
     description:

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import type { DatabaseOptions, SpreadOptions } from './configuration/options.ts';
 import { ConfigurationError, DatabaseFailure } from './errors.ts';
 import { PoolObserver } from './monitoring/telemetry.ts';
+import type { ListenOptions, Notification, Subscription } from './pool/listener.ts';
 import { Cell, type CellGauges } from './replicas/cell.ts';
 import { Tenant } from './tenant/tenant.ts';
 import type { Actor } from './tenant/transaction.ts';
@@ -13,6 +14,11 @@ export type DatabaseGauges = Readonly<Record<string, CellGauges>>;
 export interface CloseOptions {
   /** Milliseconds that transactions get to end; later ones are aborted. @default 10000 */
   readonly graceMs?: number;
+}
+
+export interface CellListenOptions extends ListenOptions {
+  /** Cell whose database is listened to. @default - the only one */
+  readonly cell?: string;
 }
 
 const longestTenant = 100;
@@ -55,6 +61,23 @@ export class Database {
     return new Tenant(id, actor, () => this.#cell(id), this.#options.retry ?? {});
   }
 
+  /**
+   * Calls the handler with each notification of a channel (`pg_notify`) from now on. The connection is beside those of the pool, one
+   * per cell; it is pinged, and replaced if it is lost. Notifications belong to no tenant: send ids, and read in a transaction of the
+   * tenant.
+   *
+   * @throws ConfigurationError for a port of PgBouncer, or a name that PostgreSQL would cut; DatabaseFailure `listen/not-begun`
+   */
+  async listen(
+    channel: string,
+    handler: (notification: Notification) => unknown,
+    options: CellListenOptions = {},
+  ): Promise<Subscription> {
+    const [first = ''] = this.#cells.keys();
+    const { cell = this.#cells.size === 1 ? first : 'default', ...others } = options;
+    return this.#named(cell, 'listen asks for it').listener.listen(channel, handler, others);
+  }
+
   /** Opens a connection to each writer, checks the sizes of the pools, and measures the replicas. */
   async ready(signal?: AbortSignal): Promise<void> {
     await Promise.all(
@@ -87,14 +110,17 @@ export class Database {
   }
 
   async #cell(tenant: string): Promise<Cell> {
-    const name = await this.#cellOf(tenant);
+    return this.#named(await this.#cellOf(tenant), 'cellOf returned it');
+  }
+
+  #named(name: string, origin: string): Cell {
     const cell = this.#cells.get(name);
     if (cell) return cell;
     throw new ConfigurationError(
       'configuration/cell-unknown',
       `There is no cell ${JSON.stringify(name)}`,
-      `cellOf returned it, and the cells are ${[...this.#cells.keys()].join(', ')}`,
-      'Add the cell to the configuration, or correct cellOf.',
+      `${origin}, and the cells are ${[...this.#cells.keys()].join(', ')}`,
+      'Name one of the cells, or add it to the configuration.',
     );
   }
 }

@@ -28,7 +28,7 @@ export {
   type Token,
   type TokenCredential,
 } from './credentials.ts';
-export { type CloseOptions, Database, type DatabaseGauges } from './database.ts';
+export { type CellListenOptions, type CloseOptions, Database, type DatabaseGauges } from './database.ts';
 export {
   ConfigurationError,
   DatabaseFailure,
@@ -37,6 +37,7 @@ export {
   isDatabaseFailure,
   type Outcome,
 } from './errors.ts';
+export type { ListenerGauges, ListenOptions, Notification, Subscription } from './pool/listener.ts';
 export type { PoolGauges } from './pool/pool.ts';
 export type { BreakerState, TargetGauges } from './pool/target.ts';
 export type { CellGauges, ReplicaGauges } from './replicas/cell.ts';

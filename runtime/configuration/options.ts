@@ -55,6 +55,8 @@ export interface TimeoutOptions {
   readonly idleInTransaction?: number;
   /** A server that does not answer a ping for this long, twice, is lost. @default 2000 */
   readonly ping?: number;
+  /** Between pings of the connection that listens, which is replaced after twice `ping` without an answer. @default 3000 */
+  readonly listenPing?: number;
 }
 
 /** Repetition of transactions whose work was certainly not done. */
@@ -89,7 +91,7 @@ export interface CellOptions extends ServerOptions {
 }
 
 export interface SharedOptions {
-  /** Shown in pg_stat_activity with `_write` or `_read`. At most 50 characters. @default 'llama_mapper' */
+  /** Shown in pg_stat_activity with `_write`, `_read` or `_listen`. At most 50 characters. @default 'llama_mapper' */
   readonly applicationName?: string;
   readonly pool?: PoolOptions;
   readonly replicaPool?: PoolOptions;

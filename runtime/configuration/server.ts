@@ -16,8 +16,8 @@ export interface Server {
   readonly password: Secret | undefined;
   readonly tokens: TokenCache | undefined;
   readonly roots: string | undefined;
-  /** The address to dial. */
-  readonly resolve: () => Promise<string>;
+  /** The address to dial. Later calls wait for the same answer, unless `forget` is called because it takes too long. */
+  readonly resolve: () => { readonly found: Promise<string>; forget(): void };
 }
 
 /** Azure's PgBouncer listens here. */
@@ -79,24 +79,27 @@ function secretOf(password: string | Secret): Secret {
   return typeof password === 'string' ? new Secret(password) : password;
 }
 
-/** One lookup at a time: a stalled one occupies a thread of the process, which nothing can end. */
+/** One lookup at a time: a stalled one occupies a thread of the process, which nothing can end. One that took too long is forgotten. */
 function resolver(
   host: string,
   address: string | undefined,
   lookup: (host: string) => Promise<LookupAddress> = (name) => dns.lookup(name),
-): () => Promise<string> {
-  if (address !== undefined) return async () => address;
-  if (isIP(host) !== 0) return async () => host;
+): Server['resolve'] {
+  if (address !== undefined) return () => ({ found: Promise.resolve(address), forget });
+  if (isIP(host) !== 0) return () => ({ found: Promise.resolve(host), forget });
   let pending: Promise<string> | undefined;
   return () => {
-    pending ??= lookup(host)
-      .then((found) => found.address)
-      .finally(() => {
-        pending = undefined;
-      });
-    return pending;
+    const found = pending ?? lookup(host).then((answer) => answer.address);
+    const end = () => {
+      if (pending === found) pending = undefined;
+    };
+    if (pending !== found) found.then(end, end);
+    pending = found;
+    return { found, forget: end };
   };
 }
+
+function forget(): void {}
 
 function checkPort(port: number): void {
   if (Number.isInteger(port) && port > 0 && port < 65_536) return;
@@ -125,7 +128,7 @@ function missing(name: string, meaning: string): ConfigurationError {
     'configuration/missing',
     `The configuration has no ${name}`,
     `a connection needs ${meaning}`,
-    'Set it in the code, in the connection string or in the environment.',
+    'Set it in the code, or DATABASE_URL or a variable such as PGHOST for fromEnvironment().',
   );
 }
 

@@ -1,11 +1,7 @@
 /** A wrapping key in Azure Key Vault. The private key never leaves the vault, so each unwrap is a request to it. */
-import type { TokenCredential } from '@azure/identity';
-import type {
-  CryptographyClient,
-  CryptographyClientOptions,
-  KeyClient,
-  KeyVaultKey,
-} from '@azure/keyvault-keys';
+import type { TokenCredential as AzureCredential } from '@azure/identity';
+import type { CryptographyClient, KeyClient, KeyVaultKey } from '@azure/keyvault-keys';
+import type { TokenCredential } from '../credentials.ts';
 import { ConfigurationError, ExplainedError } from '../errors.ts';
 import { EncryptionError } from './error.ts';
 import type { Wrapped, WrappingKey } from './wrapping-key.ts';
@@ -21,8 +17,8 @@ const timeout = 30_000;
 export interface KeyVaultOptions {
   /** @default - DefaultAzureCredential: environment, workload or managed identity, Azure CLI */
   readonly credential?: TokenCredential;
-  /** Options of the Azure clients: proxy, TLS, retries. @default - the clients' defaults */
-  readonly client?: CryptographyClientOptions;
+  /** `CryptographyClientOptions` of `@azure/keyvault-keys`: proxy, TLS, retries. @default - the clients' defaults */
+  readonly client?: object;
 }
 
 /** Wraps with RSA-OAEP-256. The identity needs role Key Vault Crypto Service Encryption User on the key, and network access. */
@@ -34,7 +30,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
   readonly #options: KeyVaultOptions;
   readonly #versions = new Map<string, Promise<CryptographyClient>>();
   #keys: Promise<KeyClient> | undefined;
-  #credential: Promise<TokenCredential> | undefined;
+  #credential: Promise<AzureCredential> | undefined;
   #newest: { readonly version: string; readonly until: number } | undefined;
 
   /**
@@ -131,7 +127,7 @@ export class KeyVaultWrappingKey implements WrappingKey {
     return this.#keys;
   }
 
-  #identity(): Promise<TokenCredential> {
+  #identity(): Promise<AzureCredential> {
     this.#credential ??= (async () => {
       if (this.#options.credential) return this.#options.credential;
       // Loaded on first use, because the import dominates the time of a run without work.

@@ -1,6 +1,7 @@
 /** Repeats work that certainly was not done. */
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import type { RetryOptions } from '../configuration/options.ts';
+import { onAbort } from '../pool/abort.ts';
 import { AttemptFailed } from '../tenant/transaction.ts';
 
 /**
@@ -29,10 +30,15 @@ export async function repeated<Result>(
       // The policy waits after a failure, so it begins with the one that has happened.
       throw first;
     };
+    // The policy adds listeners to the signal that it gets.
+    const waiting = new AbortController();
+    const forget = onAbort(signal, () => waiting.abort(signal?.reason));
     try {
-      return await policy.execute(again, signal);
+      return await policy.execute(again, waiting.signal);
     } catch (last) {
       throw causeOf(last);
+    } finally {
+      forget();
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Metrics and alerts of a Flexible Server in Azure Monitor. */
-import type { MetricsClient, MetricsClientOptions } from '@azure/monitor-query-metrics';
+import type { MetricsClient } from '@azure/monitor-query-metrics';
 import type { TokenCredential } from '../credentials.ts';
 import { ConfigurationError, DatabaseFailure } from '../errors.ts';
 import type { Collector, FamilyName, Sample } from './families.ts';
@@ -48,8 +48,8 @@ export interface AzureMonitorOptions {
   readonly credential?: TokenCredential;
   /** @default - `https://REGION.metrics.monitor.azure.com` */
   readonly endpoint?: string;
-  /** Options of the Azure client: proxy, TLS, retries. @default - the client's defaults */
-  readonly client?: MetricsClientOptions;
+  /** `MetricsClientOptions` of `@azure/monitor-query-metrics`: proxy, TLS, retries. @default - the client's defaults */
+  readonly client?: object;
 }
 
 /** One metric over the last quarter of an hour. */

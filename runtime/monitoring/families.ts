@@ -47,6 +47,7 @@ export const families = {
   llama_pool_connections: gauge('Connections of a pool of this process', ...pool, 'state'),
   llama_pool_waiting: gauge('Calls that wait for a connection', ...pool),
   llama_breaker_state: gauge('1 for the state of the circuit breaker', ...pool, 'state'),
+  llama_listening: gauge('Whether notifications are heard; absent if nobody listens', 'cell'),
   llama_replica_following: gauge('Whether the replica is in recovery and answers', ...pool),
   llama_replica_lag_seconds: gauge('Upper limit of the age of an answer; absent if unknown', ...pool),
   llama_replica_latency_seconds: gauge('Average duration of a round trip', ...pool),

@@ -1,5 +1,6 @@
 /** Metrics of the pools, circuit breakers and replicas of this process. */
 import type { Database } from '../database.ts';
+import type { ListenerGauges } from '../pool/listener.ts';
 import type { TargetGauges } from '../pool/target.ts';
 import type { Collector, Sample } from './families.ts';
 
@@ -8,8 +9,9 @@ export function processCollector(db: Pick<Database, 'gauges'>): Collector {
   return {
     name: 'process',
     collect: async () =>
-      Object.entries(db.gauges).flatMap(([cell, { writer, replicas }]) => [
+      Object.entries(db.gauges).flatMap(([cell, { writer, replicas, listener }]) => [
         ...targetSamples({ cell, target: 'writer' }, writer),
+        ...listenerSamples(cell, listener),
         ...replicas.flatMap((replica) => {
           const labels = { cell, target: replica.name };
           const value = {
@@ -26,6 +28,10 @@ export function processCollector(db: Pick<Database, 'gauges'>): Collector {
         }),
       ]),
   };
+}
+
+function listenerSamples(cell: string, { isListening, channels }: ListenerGauges): readonly Sample[] {
+  return channels === 0 ? [] : [{ name: 'llama_listening', value: Number(isListening), labels: { cell } }];
 }
 
 function targetSamples(labels: Readonly<Record<string, string>>, gauges: TargetGauges): readonly Sample[] {

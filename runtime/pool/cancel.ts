@@ -16,6 +16,8 @@ export interface Dialled {
   /** The server of the connection in question; the name may lead to another one by now. */
   readonly address: string;
   readonly withinMs: number;
+  /** Ends it early. @default - nothing does */
+  readonly signal?: AbortSignal;
 }
 
 /** Asks the server to cancel the current statement of a connection. A failure is not reported: nothing else can be done. */
@@ -44,7 +46,7 @@ export function answers(dialled: Dialled): Promise<boolean> {
 
 /** Opens a connection up to the server's consent to TLS, and closes it after `then`. @returns false if that failed */
 async function dial(
-  { server, address, withinMs }: Dialled,
+  { server, address, withinMs, signal }: Dialled,
   then: (socket: Socket) => Promise<void>,
 ): Promise<boolean> {
   const socket = connectTcp({ host: address, port: server.port });
@@ -59,7 +61,7 @@ async function dial(
   };
   const working = work();
   try {
-    return await within(withinMs, working, () => new Error('late'));
+    return await within(withinMs, working, () => new Error('late'), signal);
   } catch {
     working.catch(() => undefined);
     return false;

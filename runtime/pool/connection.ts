@@ -17,6 +17,8 @@ export interface OpenOptions {
   readonly cancelMs: number;
   /** Called once, when the connection breaks without being asked to end. */
   readonly onLost: (connection: Connection, reason: Error) => void;
+  /** Called with the cancellation of a statement on the server, which does not fail. @default - nothing */
+  readonly onCancel?: (canceling: Promise<void>) => void;
 }
 
 /** Milliseconds that a server gets to close a connection in good order. */
@@ -64,19 +66,26 @@ export class Connection {
   /**
    * Opens a connection. If the server refuses a token, it asks once more with a new one.
    *
+   * @param signal ends the attempt at once, with its socket
    * @throws DatabaseFailure `connection/not-opened` if the server cannot be reached; the server's error if it refuses the login
    */
-  static async open(options: OpenOptions): Promise<Connection> {
+  static async open(options: OpenOptions, signal: AbortSignal): Promise<Connection> {
     const { server, connectMs } = options;
     const endsAt = performance.now() + connectMs;
     for (let isRepeated = false; ; isRepeated = true) {
       let password = '';
       try {
-        const address = await within(endsAt - performance.now(), server.resolve(), () => stalled(server));
-        return await Connection.#attempt(options, address, endsAt, async () => {
+        const { found, forget } = server.resolve();
+        const isLate = () => {
+          forget();
+          return stalled(server);
+        };
+        const address = await within(endsAt - performance.now(), found, isLate, signal);
+        const credentials = async () => {
           password = server.tokens ? await server.tokens.token() : (server.password?.reveal() ?? '');
           return password;
-        });
+        };
+        return await Connection.#attempt(options, address, endsAt, credentials, signal);
       } catch (error) {
         if (server.tokens && isLoginFailure(error) && !isRepeated) {
           server.tokens.forget(password);
@@ -92,6 +101,7 @@ export class Connection {
     address: string,
     endsAt: number,
     password: () => Promise<string>,
+    signal: AbortSignal,
   ): Promise<Connection> {
     const connection = new Connection(options, address, password);
     const opening = connection.client.connect();
@@ -100,6 +110,7 @@ export class Connection {
         endsAt - performance.now(),
         opening,
         () => new Error(`timeout expired: no connection within ${options.connectMs} ms`),
+        signal,
       );
       return connection;
     } catch (error) {
@@ -171,18 +182,20 @@ export class Connection {
         this.abandon(failure);
         reject(failure);
       });
-      // A statement that is malformed may throw at once.
-      new Promise<Result>((sent) => sent(statement())).then(
-        (result) => {
+      const fail = (error: unknown) => {
+        end();
+        if (this.#lost) reject(this.lost(this.#lost));
+        else reject(isConnectionFailure(error) ? this.lost(error) : error);
+      };
+      try {
+        statement().then((result) => {
           end();
           resolve(result);
-        },
-        (error: unknown) => {
-          end();
-          if (this.#lost) reject(this.lost(this.#lost));
-          else reject(isConnectionFailure(error) ? this.lost(error) : error);
-        },
-      );
+        }, fail);
+      } catch (error) {
+        // A statement that is malformed may throw at once.
+        fail(error);
+      }
     });
   }
 
@@ -229,9 +242,12 @@ export class Connection {
   /** Destroys the connection for a reason, and cancels its statement on the server, which may not notice otherwise. */
   abandon(reason: Error): void {
     if (this.#ended) return;
-    const { server, cancelMs } = this.#options;
-    if (!this.#isCommitting)
-      void cancelBackend({ server, address: this.#address, client: this.client, withinMs: cancelMs });
+    const { server, cancelMs, onCancel } = this.#options;
+    if (!this.#isCommitting) {
+      const dialled = { server, address: this.#address, withinMs: cancelMs };
+      const canceling = cancelBackend({ ...dialled, client: this.client });
+      onCancel?.(canceling);
+    }
     this.#lost ??= reason;
     this.destroy(reason);
   }

@@ -1,6 +1,7 @@
 /** The connections to one server. */
 import { DatabaseFailure, sqlStateOf } from '../errors.ts';
 import { isConnectionFailure } from '../failures/classify.ts';
+import { onAbort } from './abort.ts';
 import { Connection, type OpenOptions } from './connection.ts';
 
 export interface PoolLimits {
@@ -40,14 +41,15 @@ export class ConnectionPool {
   readonly #waiting = new Set<Waiter>();
   #opening = 0;
   #generation = 0;
-  #isClosed = false;
+  readonly #closing = new AbortController();
+  readonly #canceling = new Set<Promise<void>>();
   #whenEmpty: (() => void) | undefined;
   #reaper: NodeJS.Timeout | undefined;
 
   constructor(
     name: string,
     limits: PoolLimits,
-    options: Omit<OpenOptions, 'onLost'>,
+    options: Omit<OpenOptions, 'onLost' | 'onCancel'>,
     admit: Admit = async () => undefined,
   ) {
     this.#name = name;
@@ -56,8 +58,12 @@ export class ConnectionPool {
       this.#forget(connection);
       if (isConnectionFailure(reason)) this.dropIdle();
     };
+    const onCancel = (canceling: Promise<void>) => {
+      this.#canceling.add(canceling);
+      void canceling.finally(() => this.#canceling.delete(canceling));
+    };
     this.#open = async () => {
-      const connection = await Connection.open({ ...options, onLost });
+      const connection = await Connection.open({ ...options, onLost, onCancel }, this.#closing.signal);
       try {
         await admit(connection);
         return connection;
@@ -66,6 +72,10 @@ export class ConnectionPool {
         throw error;
       }
     };
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   get gauges(): PoolGauges {
@@ -104,7 +114,7 @@ export class ConnectionPool {
     return new Promise((resolve, reject) => {
       const done = () => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        forget();
         this.#waiting.delete(waiter);
       };
       const waiter: Waiter = {
@@ -117,15 +127,15 @@ export class ConnectionPool {
           reject(error);
         },
       };
-      const abort = () => waiter.refuse(aborted(signal));
-      const timer = setTimeout(() => waiter.refuse(this.#exhausted()), this.#limits.acquireMs);
-      signal?.addEventListener('abort', abort, { once: true });
+      const timer = setTimeout(() => waiter.refuse(this.exhausted()), this.#limits.acquireMs);
+      const forget = onAbort(signal, () => waiter.refuse(aborted(signal)));
       this.#waiting.add(waiter);
       this.#openForWaiting();
     });
   }
 
-  #exhausted(): DatabaseFailure {
+  /** The failure of a call that waited longer than `acquireMs`. */
+  exhausted(): DatabaseFailure {
     const { total, opening } = this.gauges;
     return new DatabaseFailure(
       'pool/exhausted',
@@ -241,7 +251,7 @@ export class ConnectionPool {
 
   /** Ends all connections. Those that are lent get `graceMs` to come back, and are then destroyed. */
   async close(graceMs: number): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     clearTimeout(this.#reaper);
     for (const waiter of [...this.#waiting]) waiter.refuse(closed(this.#name));
     const ending = this.#idle.splice(0).map((connection) => {
@@ -251,6 +261,7 @@ export class ConnectionPool {
     await Promise.all([...ending, this.#untilEmpty(graceMs)]);
     for (const connection of this.#all) connection.abandon(closed(this.#name));
     this.#all.clear();
+    await Promise.all(this.#canceling);
   }
 
   #untilEmpty(graceMs: number): Promise<void> {
@@ -269,7 +280,8 @@ export class ConnectionPool {
   }
 }
 
-function closed(name: string): DatabaseFailure {
+/** The failure of a call after close(). */
+export function closed(name: string): DatabaseFailure {
   return new DatabaseFailure(
     'pool/closed',
     `The pool ${name} is closed`,

@@ -25,7 +25,7 @@ export class SilenceWatch {
   readonly #options: SilenceWatchOptions;
   readonly #unanswered = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
-  #isEnded = false;
+  readonly #ending = new AbortController();
 
   constructor(options: SilenceWatchOptions) {
     this.#options = options;
@@ -33,7 +33,7 @@ export class SilenceWatch {
 
   /** Watches from now on, until no connection is lent. */
   begin(): void {
-    if (this.#timer || this.#isEnded) return;
+    if (this.#timer || this.#ending.signal.aborted) return;
     this.#timer = setTimeout(() => {
       void this.#look().finally(() => {
         this.#timer = undefined;
@@ -44,13 +44,13 @@ export class SilenceWatch {
   }
 
   end(): void {
-    this.#isEnded = true;
+    this.#ending.abort();
     clearTimeout(this.#timer);
   }
 
   /** Pings an address at which a statement was not answered in its time, because idle connections may lead there too. */
   async suspect(address: string): Promise<void> {
-    for (let isGone = false; !isGone && !this.#isEnded; ) {
+    for (let isGone = false; !isGone && !this.#ending.signal.aborted; ) {
       await this.#ping(address);
       isGone = !this.#unanswered.has(address);
     }
@@ -65,10 +65,11 @@ export class SilenceWatch {
 
   async #ping(address: string): Promise<void> {
     const { server, pool, pingMs } = this.#options;
-    if (await answers({ server, address, withinMs: pingMs })) {
+    if (await answers({ server, address, withinMs: pingMs, signal: this.#ending.signal })) {
       this.#unanswered.delete(address);
       return;
     }
+    if (this.#ending.signal.aborted) return;
     const misses = (this.#unanswered.get(address) ?? 0) + 1;
     this.#unanswered.set(address, misses);
     if (misses < 2) return;

@@ -13,7 +13,8 @@ import { describeServer, poolerPort, type Server } from '../configuration/server
 import { ConfigurationError, DatabaseFailure, isDatabaseFailure } from '../errors.ts';
 import { isConnectionFailure } from '../failures/classify.ts';
 import { type Connection, notWritable } from './connection.ts';
-import { ConnectionPool, type PoolGauges } from './pool.ts';
+import { within } from './deadline.ts';
+import { aborted, ConnectionPool, type PoolGauges } from './pool.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
 export type TargetKind = 'writer' | 'replica';
@@ -48,6 +49,7 @@ export class Target {
   readonly #pool: ConnectionPool;
   readonly #breaker: IPolicy & { readonly state: CircuitState };
   readonly #watch: SilenceWatch;
+  readonly #acquireMs: number;
   #isSizeChecked = false;
 
   constructor({ server, kind, name, applicationName, pool, timeouts, breaker }: TargetOptions) {
@@ -60,6 +62,7 @@ export class Target {
     this.idleInTransactionMs = timeouts.idleInTransaction ?? 60_000;
     this.applicationName = applicationName;
     const pingMs = timeouts.ping ?? 2000;
+    this.#acquireMs = timeouts.acquire ?? 15_000;
     const max = pool.max ?? (isWriter ? 20 : 40);
     this.#pool = new ConnectionPool(
       name,
@@ -68,7 +71,7 @@ export class Target {
         min: pool.min ?? 0,
         idleMs: pool.idleMs ?? 60_000,
         lifetimeMs: pool.lifetimeMs ?? 30 * 60_000,
-        acquireMs: timeouts.acquire ?? 15_000,
+        acquireMs: this.#acquireMs,
       },
       { server, applicationName, connectMs: timeouts.connect ?? 10_000, cancelMs: pingMs },
       (connection) => this.#admit(connection, max),
@@ -97,11 +100,24 @@ export class Target {
       // An idle connection says nothing about whether another one could be opened, so the breaker does not count it.
       const idle =
         this.#breaker.state === CircuitState.Closed && !signal?.aborted ? this.#pool.takeIdle() : undefined;
-      const connection = idle ?? (await this.#breaker.execute(() => this.#pool.acquire(signal)));
+      const connection = idle ?? (await this.#acquireBehindBreaker(signal));
       this.#watch.begin();
       return connection;
     } catch (error) {
       if (error instanceof BrokenCircuitError) throw this.#circuitOpen(error);
+      throw error;
+    }
+  }
+
+  /** While the breaker probes the server, it lets others wait for the probe, without their signal and beyond their deadline. */
+  async #acquireBehindBreaker(signal: AbortSignal | undefined): Promise<Connection> {
+    const acquiring = this.#breaker.execute(() => this.#pool.acquire(signal));
+    const isLate = () => (signal?.aborted ? aborted(signal) : this.#pool.exhausted());
+    try {
+      // The pool keeps the deadline itself; this one is for the probe.
+      return await within(this.#acquireMs + 100, acquiring, isLate, signal);
+    } catch (error) {
+      acquiring.then((late) => this.#pool.release(late)).catch(() => undefined);
       throw error;
     }
   }

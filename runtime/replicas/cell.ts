@@ -2,6 +2,7 @@
 import type { CellOptions, SharedOptions } from '../configuration/options.ts';
 import { describeServer, resolveServer } from '../configuration/server.ts';
 import { ConfigurationError } from '../errors.ts';
+import { Listener, type ListenerGauges } from '../pool/listener.ts';
 import { Target, type TargetGauges } from '../pool/target.ts';
 import { LogHistory } from './log-history.ts';
 import type { Lsn } from './lsn.ts';
@@ -23,6 +24,7 @@ export interface ReplicaGauges extends TargetGauges {
 export interface CellGauges {
   readonly writer: TargetGauges;
   readonly replicas: readonly ReplicaGauges[];
+  readonly listener: ListenerGauges;
 }
 
 /** Milliseconds for the answer to a measurement of the writer. */
@@ -35,6 +37,7 @@ export class Cell {
   readonly key: string;
   readonly writer: Target;
   readonly replicas: readonly Replica[];
+  readonly listener: Listener;
   readonly #history = new LogHistory();
   readonly #everyMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -65,6 +68,11 @@ export class Cell {
       ...{ server, kind: 'writer', name: `${name} writer`, applicationName: `${applicationName}_write` },
       ...{ pool, timeouts, breaker },
     });
+    this.listener = new Listener({
+      ...{ server, applicationName: `${applicationName}_listen`, connectMs: timeouts.connect ?? 10_000 },
+      ...{ cancelMs: timeouts.ping ?? 2000, answerMs: 2 * (timeouts.ping ?? 2000) },
+      ...{ startMs: timeouts.acquire ?? 15_000, pingEveryMs: timeouts.listenPing ?? 3000 },
+    });
     this.replicas = (options.replicas ?? []).map((given) => {
       // Address and lookup are those of the writer's name only.
       const { address: _, lookup: __, ...inherited } = options;
@@ -84,6 +92,7 @@ export class Cell {
   get gauges(): CellGauges {
     return {
       writer: this.writer.gauges,
+      listener: this.listener.gauges,
       replicas: this.replicas.map(({ target, state, lagMs, latencyMs }) => {
         return { ...target.gauges, name: target.name, state, lagMs, latencyMs };
       }),
@@ -145,6 +154,6 @@ export class Cell {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     const targets = [this.writer, ...this.replicas.map(({ target }) => target)];
-    await Promise.all(targets.map((target) => target.close(graceMs)));
+    await Promise.all([this.listener.close(), ...targets.map((target) => target.close(graceMs))]);
   }
 }

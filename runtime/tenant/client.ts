@@ -22,6 +22,8 @@ export interface TenantClient extends pg.PoolClient {
 /** Statements that end or begin a transaction. Savepoints stay allowed. */
 const transactionControl =
   /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b/i;
+/** LISTEN in a session that others use next, and that nobody reads notifications of. */
+const listening = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*listen\b/i;
 const endingTags = new Set(['BEGIN', 'START TRANSACTION', 'COMMIT', 'PREPARE TRANSACTION']);
 const rollbackTo = /\brollback\s+(?:work\s+|transaction\s+)?to\b/i;
 
@@ -120,6 +122,7 @@ export class TransactionClient extends EventEmitter {
     this.#refuseIfClosed();
     const text = textOf(config);
     if (transactionControl.test(text)) throw this.#controlled(text);
+    if (listening.test(text)) throw listens();
     const { connection, deadlineMs } = this.#options;
     const [statement, ownDeadline] = withoutTimeout(config);
     try {
@@ -160,6 +163,7 @@ export class TransactionClient extends EventEmitter {
   #requireOpen(text: string, result: unknown): void {
     const status = this.#client.getTransactionStatus();
     const tags = [result].flat().map((one) => String(Reflect.get(Object(one), 'command') ?? ''));
+    if (tags.includes('LISTEN')) throw listens();
     const ended = status === 'I' || tags.some((tag) => endingTags.has(tag));
     const rolledBack = tags.includes('ROLLBACK') && !rollbackTo.test(text);
     if (!ended && !rolledBack) return;
@@ -190,6 +194,15 @@ function ended(): DatabaseFailure {
     'A statement came after the end of its transaction',
     'the client belongs to the transaction, and its connection may serve another tenant by now',
     'Await every statement inside of the function.',
+  );
+}
+
+function listens(): DatabaseFailure {
+  return new DatabaseFailure(
+    'transaction/listens',
+    'LISTEN cannot be used in a tenant transaction',
+    'its session serves other tenants afterwards, and nobody would get the notifications',
+    'Use listen() of the Database object.',
   );
 }
 

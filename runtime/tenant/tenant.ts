@@ -70,15 +70,18 @@ export class Tenant {
     const joined = this.#joined(cell, false, work);
     if (joined) return joined;
     const options = this.#attemptOptions(cell, { signal, isolation, target: cell.writer });
+    let unknown: unknown;
     const once = async (trace: Trace) => {
       trace.attempt(cell.writer.server);
       try {
         return await attempt({ ...options, isReadOnly: false, atLeast: undefined }, work);
       } catch (error) {
-        if (idempotent && error instanceof AttemptFailed && isUnknown(error.cause)) {
-          throw new AttemptFailed(error.cause, true);
-        }
-        throw error;
+        if (!idempotent || !(error instanceof AttemptFailed)) throw error;
+        const isRepeatable = error.isRepeatable || isUnknown(error.cause);
+        if (isUnknown(error.cause)) unknown = error.cause;
+        // A later attempt that failed says nothing about the earlier one. An error of the work still passes.
+        const isOwn = error.isRepeatable || isDatabaseFailure(error.cause);
+        throw unknown && isOwn ? new AttemptFailed(unknown, isRepeatable) : error;
       }
     };
     const { result, lsn } = await traced({ tenant: this.id, isReadOnly: false, cell: cell.name }, (trace) =>

@@ -1,6 +1,7 @@
 /** One attempt of a tenant transaction on one server. */
 import { DatabaseFailure, reasonOf } from '../errors.ts';
 import { isConnectionFailure, isNotWritable, isSerializationFailure } from '../failures/classify.ts';
+import { onAbort } from '../pool/abort.ts';
 import { type Connection, notWritable } from '../pool/connection.ts';
 import { within } from '../pool/deadline.ts';
 import { aborted } from '../pool/pool.ts';
@@ -69,23 +70,23 @@ export async function attempt<Result>(
     throw new AttemptFailed(error, isConnectionFailure(error));
   }
   const client = new TransactionClient({ ...options, connection, deadlineMs: target.statementMs + graceMs });
-  const stop = () => connection.abandon(aborted(signal));
+  let forget = () => {};
   let isInWork = false;
   try {
     if (signal?.aborted) throw aborted(signal);
-    signal?.addEventListener('abort', stop, { once: true });
+    forget = onAbort(signal, () => connection.abandon(aborted(signal)));
     await start(connection, options);
     isInWork = true;
     const result = await worked(client, options, work);
     isInWork = false;
-    signal?.removeEventListener('abort', stop);
+    forget();
     if (signal?.aborted) throw aborted(signal);
     return { result, lsn: await commit(connection, options) };
   } catch (error) {
     client.close();
     throw await failed(error, isInWork, client, connection, options);
   } finally {
-    signal?.removeEventListener('abort', stop);
+    forget();
     client.close();
     target.release(connection);
   }

@@ -82,7 +82,7 @@ export async function testDatabase(given: TestDatabaseOptions = {}): Promise<Tes
   );
   const options: DatabaseOptions = {
     ...given.options,
-    ...{ host: source.host, port: source.port, address: await source.resolve(), database: name },
+    ...{ host: source.host, port: source.port, address: await source.resolve().found, database: name },
     ...{ user: application.user, password: application.password.reveal() },
     ...(source.roots === undefined ? {} : { rootCertificates: source.roots }),
   };
@@ -157,7 +157,12 @@ async function connect(
   server: Omit<Server, 'password'> & { readonly password: Secret | undefined },
 ): Promise<pg.Client> {
   const client = new pg.Client({
-    ...{ host: await server.resolve(), port: server.port, user: server.user, database: server.database },
+    ...{
+      host: await server.resolve().found,
+      port: server.port,
+      user: server.user,
+      database: server.database,
+    },
     ...{ password: server.password?.reveal(), application_name: 'llama_mapper_test' },
     ...{ connectionTimeoutMillis: 10_000, ssl: tlsOptions(server.host, server.roots) },
   });

@@ -32,6 +32,7 @@ const runElsewhere: Readonly<Record<string, string>> = {
   'prove retention': 'test/proof/retention.test.ts',
   'prove runtime-failures': 'test/proof/runtime-failures.test.ts',
   'prove runtime-tenants': 'test/proof/runtime-tenants.test.ts',
+  'prove runtime-memory': 'test/proof/runtime-memory.test.ts',
   'prove successors': 'test/proof/successors.test.ts',
   promote: 'test/pipeline/pipelines/played.test.ts',
   rehearse: 'test/rehearsal/report.test.ts',

@@ -70,6 +70,23 @@ describe('a pool', () => {
     expect(gauges(db)).toMatchObject({ total: 0, opening: 0, waiting: 0 });
   });
 
+  it('connects again after a resolution of the name that never ends', async () => {
+    let lookups = 0;
+    const db = database(servers.primary.port, {
+      host: 'localhost',
+      address: undefined as never,
+      lookup: () => {
+        lookups += 1;
+        return lookups === 1
+          ? new Promise<never>(() => {})
+          : Promise.resolve({ address: '127.0.0.1', family: 4 });
+      },
+      timeouts: { connect: 300 },
+    });
+    await write(db);
+    expect(lookups).toBe(2);
+  });
+
   it('keeps a connection that arrives after its caller has gone, within its size', async () => {
     let delay = 400;
     const db = database(servers.primary.port, {
@@ -155,6 +172,38 @@ describe('a server that is gone', () => {
     expect(gauges(db)?.breaker).toBe('closed');
   });
 
+  it('lets no caller wait for the probe beyond its signal or its deadline', async () => {
+    const proxy = await proxied();
+    const timeouts = { connect: 5000, acquire: 1000 };
+    const db = database(proxy.port, {
+      retry: { forMs: 0 },
+      timeouts,
+      breaker: { failures: 1, probeAfterMs: 50 },
+    });
+    await write(db);
+    proxy.lead(1);
+    proxy.cut();
+    await until(() => gauges(db)?.total === 0);
+    await write(db).catch(() => undefined);
+    expect(gauges(db)?.breaker).toBe('open');
+    proxy.swallow();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const probing = write(db).catch(() => undefined);
+    await until(() => gauges(db)?.breaker === 'half-open');
+    const start = performance.now();
+    const transaction = (signal?: AbortSignal) =>
+      db.tenant('acme').transaction(async () => 1, signal ? { signal } : {});
+    await expect(transaction(AbortSignal.timeout(100))).rejects.toMatchObject({
+      code: 'transaction/aborted',
+    });
+    expect(performance.now() - start).toBeLessThan(600);
+    await expect(transaction()).rejects.toMatchObject({
+      code: /^(pool\/exhausted|connection\/circuit-open)$/,
+    });
+    expect(performance.now() - start).toBeLessThan(2500);
+    await probing;
+  });
+
   it('loses no acknowledged write and doubles none while connections are cut at random bytes', async () => {
     const proxy = await proxied();
     const db = database(proxy.port, { pool: { max: 8 } });
@@ -228,6 +277,24 @@ it('a transaction of which the outcome is unknown is not repeated, unless marked
   expect(runs).toBe(1);
   await losing(true);
   expect(runs).toBe(2);
+});
+
+it('a transaction whose outcome is unknown and whose repetitions fail is not reported as not done', async () => {
+  const proxy = await proxied();
+  const db = database(proxy.port, { pool: { max: 1 }, retry: { forMs: 500 } });
+  const losing = db.tenant('acme').transaction(
+    async (tx) => {
+      await tx.query(insertRecord, ['acme', randomUUID(), today]);
+      proxy.swallow();
+      proxy.lead(1);
+      setTimeout(() => {
+        proxy.cut();
+        proxy.pass();
+      }, 100);
+    },
+    { idempotent: true },
+  );
+  await expect(losing).rejects.toMatchObject({ code: 'transaction/outcome-unknown', outcome: 'unknown' });
 });
 
 it('a transaction whose connection ends while the work does something else is repeated', async () => {
@@ -308,6 +375,30 @@ it('a canceled wait for the standby is not reported as a commit', async () => {
   }
 });
 
+it('many transactions share a signal without a warning of Node', async () => {
+  const proxy = await proxied();
+  const db = database(proxy.port, { pool: { max: 30 } });
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => warnings.push(warning);
+  process.on('warning', warned);
+  const stopping = new AbortController();
+  const work = Array.from({ length: 60 }, () =>
+    db.tenant('acme').transaction((tx) => tx.query('SELECT pg_sleep(0.1)'), { signal: stopping.signal }),
+  );
+  await until(() => (gauges(db)?.inUse ?? 0) > 10);
+  proxy.cut();
+  await Promise.all(work);
+  const more = Array.from({ length: 40 }, () =>
+    db.tenant('acme').transaction((tx) => tx.query('SELECT pg_sleep(60)'), { signal: stopping.signal }),
+  );
+  await until(() => (gauges(db)?.inUse ?? 0) > 10);
+  stopping.abort();
+  const codes = (await Promise.allSettled(more)).map((one) => one.status === 'rejected' && one.reason.code);
+  expect(new Set(codes)).toEqual(new Set(['transaction/aborted']));
+  process.off('warning', warned);
+  expect(warnings).toEqual([]);
+});
+
 it('a serialization failure is repeated', async () => {
   const db = database(servers.primary.port);
   const id = randomUUID();
@@ -326,7 +417,9 @@ it('a serialization failure is repeated', async () => {
   expect(runs).toBe(2);
 });
 
-it('the process ends by itself after close(), with replicas, failures and statements behind it', async () => {
+it('the process ends by itself after close(), with replicas, listeners, failures and open attempts', async () => {
+  const hole = await proxied();
+  hole.swallow();
   const { execFile } = await import('node:child_process');
   const { promisify } = await import('node:util');
   const text = `
@@ -336,8 +429,14 @@ it('the process ends by itself after close(), with replicas, failures and statem
     await db.ready();
     await db.tenant('a').transaction((tx) => tx.query('SELECT 1'));
     await db.tenant('a').transaction((tx) => tx.query({ text: 'SELECT pg_sleep(9)', query_timeout: 50 })).catch(() => {});
-    await db.close();
+    await db.listen('jobs', () => {});
+    const lost = new Database({ ...options, port: Number(process.env.HOLE) });
+    const waiting = [lost.tenant('a').transaction(async () => 1), lost.listen('jobs', () => {}), lost.ready()];
+    const left = Promise.allSettled(waiting);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await Promise.all([db.close(), lost.close({ graceMs: 0 })]);
     const closed = Date.now();
+    for (const { reason } of await left) if (reason?.code !== 'pool/closed') throw reason;
     process.on('exit', () => process.stdout.write(JSON.stringify({ lingered: Date.now() - closed })));`;
   const options = {
     ...servers.options(servers.primary.port),
@@ -346,7 +445,7 @@ it('the process ends by itself after close(), with replicas, failures and statem
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--import', 'tsx', '--input-type=module', '--eval', text],
-    { env: { ...process.env, OPTIONS: JSON.stringify(options) }, timeout: 25_000 },
+    { env: { ...process.env, OPTIONS: JSON.stringify(options), HOLE: String(hole.port) }, timeout: 25_000 },
   );
   expect(JSON.parse(stdout).lingered).toBeLessThan(500);
 });

@@ -2,6 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Database, type DatabaseOptions, type TenantClient } from '../../runtime/index.ts';
+import { LogHistory } from '../../runtime/replicas/log-history.ts';
+import { reaches } from '../../runtime/replicas/lsn.ts';
 import { insertRecord, until } from './fixture.ts';
 import { NetworkProxy } from './proxy.ts';
 import { type ReplicatedServers, replicatedServers } from './servers.ts';
@@ -140,6 +142,33 @@ describe('a read', () => {
     expect(one?.latencyMs).toBeGreaterThan(other?.latencyMs ?? Number.POSITIVE_INFINITY);
     expect(far.bytes - before).toBeLessThan(3000);
   });
+});
+
+it.each([
+  ['0/0', '0/0', true],
+  ['1/0', '0/FFFFFFFF', true],
+  ['0/FFFFFFFF', '1/0', false],
+  ['A/1', '9/FFFFFFFF', true],
+  ['FFFFFFFF/FFFFFFFE', 'FFFFFFFF/FFFFFFFF', false],
+  ['FFFFFFFF/FFFFFFFF', 'FFFFFFFF/FFFFFFFE', true],
+  ['80000000/0', '7FFFFFFF/FFFFFFFF', true],
+  ['10/b374d848', '10/B374D848', true],
+])('the position %s is at or after %s: %j', (position, least, isAfter) => {
+  expect(reaches(position, least)).toBe(isAfter);
+});
+
+it('the lag does not grow while nobody writes, and counts from the newest position that was replayed', () => {
+  const history = new LogHistory();
+  history.add(0, '0/FFFFFFF0');
+  history.add(1000, '1/10');
+  history.add(2000, '1/10');
+  expect(history.newestWithin('1/10')).toBe(2000);
+  expect(history.newestWithin('1/F')).toBe(0);
+  expect(history.newestWithin('0/1')).toBeUndefined();
+  // Another primary, without the end of the log.
+  history.add(3000, '1/0');
+  expect(history.newestWithin('1/0')).toBe(3000);
+  expect(history.newestWithin('0/FFFFFFFF')).toBe(0);
 });
 
 it('a cell of a tenant is chosen by the resolver', async () => {

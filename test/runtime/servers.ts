@@ -16,6 +16,8 @@ const reporter = { line: () => {}, warn: () => {} };
 export interface ReplicatedServers {
   readonly primary: LocalPostgres;
   readonly standby: LocalPostgres;
+  /** Starts another standby, of this or a promoted server. @param isSynchronous whether its commits wait for the standby */
+  follow(of: LocalPostgres, isSynchronous: boolean): Promise<LocalPostgres>;
   readonly login: { readonly user: string; readonly password: string };
   /** The primary, or what leads to it, on a port of 127.0.0.1. */
   options(port: number): DatabaseOptions;
@@ -58,23 +60,28 @@ export async function replicatedServers(synchronous = false): Promise<Replicated
     return (await client.query<Row>(sql, [...values])).rows;
   };
   await query(loginSql(login));
-  const standby = await primary.standby();
-  if (synchronous) {
-    await query("ALTER SYSTEM SET synchronous_standby_names = '*'");
+  const standbys: LocalPostgres[] = [];
+  const follow = async (of: LocalPostgres, isSynchronous: boolean) => {
+    const standby = await of.standby();
+    standbys.push(standby);
+    if (!isSynchronous) return standby;
+    await query("ALTER SYSTEM SET synchronous_standby_names = '*'", [], of);
     // Local servers do not wait for their disk, and with it not for their standby.
-    await query("ALTER SYSTEM SET synchronous_commit = 'on'");
-    await query('SELECT pg_reload_conf()');
+    await query("ALTER SYSTEM SET synchronous_commit = 'on'", [], of);
+    await query('SELECT pg_reload_conf()', [], of);
     await until(async () => {
-      const [row] = await query<{ state: string }>('SELECT sync_state AS state FROM pg_stat_replication');
-      return row?.state === 'sync';
+      const state = 'SELECT sync_state AS state FROM pg_stat_replication';
+      return (await query<{ state: string }>(state, [], of)).some((row) => row.state === 'sync');
     });
-  }
+    return standby;
+  };
+  const standby = await follow(primary, synchronous);
   const pids = async (on?: LocalPostgres) =>
     (
       await query<{ pid: number }>('SELECT pid FROM pg_stat_activity WHERE usename = $1', [login.user], on)
     ).map(({ pid }) => pid);
   return {
-    ...{ primary, standby, login, query, pids },
+    ...{ primary, standby, follow, login, query, pids },
     options: (port) => ({
       ...login,
       ...{ host: 'localhost', address: '127.0.0.1', port, database },
@@ -92,8 +99,7 @@ export async function replicatedServers(synchronous = false): Promise<Replicated
     },
     async stop() {
       for (const client of clients.values()) await client.end().catch(() => undefined);
-      await standby.stop();
-      await primary.stop();
+      for (const server of [...standbys.reverse(), primary]) await server.stop();
     },
   };
 }

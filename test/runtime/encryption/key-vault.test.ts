@@ -1,6 +1,7 @@
 /** The wrapping key in a vault as the stacks deploy it: closed, with a private endpoint and a role on the key. */
 import https from 'node:https';
 import { Duplex } from 'node:stream';
+import type { CryptographyClientOptions } from '@azure/keyvault-keys';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type LocalAzure, startLocalAzure } from '../../../local/azure/index.ts';
 import { keyVersions, rotateKey, setKeyAttributes } from '../../../local/azure/providers/key-vault/data.ts';
@@ -63,7 +64,7 @@ function through(agent: https.Agent): KeyVaultOptions {
           },
         },
       ],
-    },
+    } satisfies CryptographyClientOptions,
   };
 }
 
