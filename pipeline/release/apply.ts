@@ -14,14 +14,16 @@ import type { Waiver } from '../plan/waivers.ts';
 import { digestOfFiles, readCheckout } from './checkout.ts';
 import { digestOfRelease, fileNames, fileOf, type ReleaseDocument, readRelease } from './document.ts';
 import { judged, waivedIn } from './make.ts';
+import { type InstalledPackages, installedPackages } from './packages.ts';
 import { open } from './sealing.ts';
 import { type Place, stackFolder, stateVersion, terraformVersion } from './stack.ts';
+import { refuseSurroundings } from './surroundings.ts';
 
 export interface ApplyOptions extends Place {
   readonly reporter: Reporter;
   /** Path of release.json. */
   readonly file: string;
-  /** The digest that was approved. @default - that of the document */
+  /** The digest that was approved. @default - that of the document; a protected environment refuses it */
   readonly approved?: string | undefined;
   /** Hours since the plan was made. */
   readonly maxAge: number;
@@ -48,6 +50,7 @@ export interface Applied {
  */
 export async function applyRelease(options: ApplyOptions): Promise<Applied> {
   const { file, reporter } = options;
+  refuseSurroundings(process.env);
   const release = readRelease(file);
   const name = digestOfRelease(release);
   refuseOther(release, name, options);
@@ -106,13 +109,20 @@ function refusal(code: FaultCode, what: string, why: string, remedy: string): Fa
 }
 
 function refuseOther(release: ReleaseDocument, name: string, options: ApplyOptions): void {
-  const { environment, approved, maxAge, now } = options;
+  const { environment, approved, maxAge, now, isProtected } = options;
   if (release.environment !== environment)
     throw refusal(
       'release/other-environment',
       `Release ${name.slice(0, 12)} is not for ${environment}`,
       `its plan is one of ${release.environment}`,
       `Make a release of ${environment}: a plan holds the resources of one environment.`,
+    );
+  if (approved === undefined && isProtected)
+    throw refusal(
+      'release/not-approved',
+      `Nobody has approved release ${name.slice(0, 12)}`,
+      `${environment} is protected, and --approved names no digest`,
+      `Review the folder of the release, and run the command with --approved ${name.slice(0, 12)}.`,
     );
   if (approved !== undefined && !(approved.length >= 12 && name.startsWith(approved)))
     throw refusal(
@@ -143,6 +153,7 @@ async function refuseOtherCheckout(
       `it is at commit ${checkout.commit.slice(0, 12)}, and the plan was made at ${release.commit.slice(0, 12)}: the post-deploy step would run other migrations`,
       `Run git checkout ${release.commit}, or make a release of this commit.`,
     );
+  refuseOtherPackages(release, installedPackages(project));
   if (digestOfFiles(checkout, [waiversPath]) === release.tree) return;
   const changed = checkout.changed.filter((path) => path !== waiversPath);
   throw refusal(
@@ -150,8 +161,21 @@ async function refuseOtherCheckout(
     'The files of the checkout are not those of the release',
     changed.length > 0
       ? `changed since: ${changed.slice(0, 5).join(', ')}${changed.length > 5 ? ` and ${changed.length - 5} more` : ''}`
-      : 'their contents differ from those that the plan was made with, for example by line endings',
+      : 'their contents differ from those that the plan was made with',
     'Restore the files with git checkout, or commit them and make a new release.',
+  );
+}
+
+/** The post-deploy step loads packages too, and nothing else compares them after their installation. */
+function refuseOtherPackages({ installed }: ReleaseDocument, now: InstalledPackages): void {
+  const paths = [...new Set([...Object.keys(installed), ...Object.keys(now)])].sort();
+  const other = paths.filter((path) => installed[path] !== now[path]);
+  if (other.length === 0) return;
+  throw refusal(
+    'release/other-packages',
+    'The installed packages are not those of the release',
+    `the post-deploy step would load other files of ${other.slice(0, 5).join(', ')}${other.length > 5 ? ` and ${other.length - 5} more` : ''}`,
+    'Run npm ci, on the platform that the release was made on. If they still differ, make a new release.',
   );
 }
 

@@ -21,18 +21,26 @@ export class Releasing {
     readonly checkout: Checkout,
   ) {}
 
-  plan(): Promise<Ended> {
-    return this.sandbox.command('release', 'plan', this.sandbox.environment, '--out', folder, '--json');
+  /** The digest of the newest plan, which the rehearsal approves. */
+  #digest = '';
+
+  async plan(): Promise<Ended> {
+    const { sandbox } = this;
+    const ended = await sandbox.command('release', 'plan', sandbox.environment, '--out', folder, '--json');
+    if (ended.exitCode === 0) this.#digest = JSON.parse(ended.stdout).digest;
+    return ended;
   }
 
   apply(...more: string[]): Promise<Ended> {
     const { sandbox } = this;
+    const approval = more.includes('--approved') ? [] : ['--approved', this.#digest];
     return sandbox.command(
       'release',
       'apply',
       sandbox.environment,
       '--release',
       `${folder}/release.json`,
+      ...approval,
       ...more,
     );
   }
