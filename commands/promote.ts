@@ -84,6 +84,7 @@ async function promote(source: string, target: string, options: Options): Promis
   const difference = (ledger: typeof from.ledger) => compareLedger(ledger, migrationsDirectory);
   const answers = answersOf({
     ...{ source, target, now: new Date(), maxAge: options.maxAge, except: options.except, guard },
+    before: environments.names[environments.names.indexOf(environments.nameOf(source)) - 1],
     checkout: {
       commit: release.commit,
       artifactDigest: digestOfArtifact(release.artifact),

@@ -2,7 +2,7 @@
 import type { Ended } from '../../local/processes/program.ts';
 import type { Checkout } from './checkout.ts';
 import { hasError } from './commands.ts';
-import type { Sandbox } from './sandbox.ts';
+import type { DeployOptions, Sandbox } from './sandbox.ts';
 
 /** Folder of the release in the checkout. */
 export const folder = 'release-rehearsed';
@@ -16,10 +16,15 @@ export interface Refusal {
 }
 
 export class Releasing {
-  constructor(
+  private constructor(
     readonly sandbox: Sandbox,
     readonly checkout: Checkout,
   ) {}
+
+  /** Checks out the project with these settings. */
+  static async from(sandbox: Sandbox, options: DeployOptions = {}): Promise<Releasing> {
+    return new Releasing(sandbox, await sandbox.checkOut(options));
+  }
 
   /** The digest of the newest plan, which the rehearsal approves. */
   #digest = '';

@@ -14,8 +14,8 @@ export const scenario: Scenario = {
   endsWithEmptyPlan: false,
   async run(sandbox) {
     const { environment, azure } = sandbox;
-    const checkout = await sandbox.checkOut();
-    const releasing = new Releasing(sandbox, checkout);
+    const releasing = await Releasing.from(sandbox);
+    const { checkout } = releasing;
     const before = await checkout.git('rev-parse', 'HEAD');
     const release = async (claim: string) => {
       const planned = await releasing.plan();

@@ -16,6 +16,7 @@ import { recordRelease } from '../../../pipeline/release/releases.ts';
 import { verify } from '../../../verification/verify.ts';
 import { migrationsCopy } from '../../commands/run.ts';
 import { change, makeTrail, sealAll, type Trail, tamper } from '../../database/audit/trail.ts';
+import { realProgram } from '../../support/command-line.ts';
 import { document, guarded, resource, server } from '../plan/documents.ts';
 
 const reporter = { line: () => {}, warn: () => {} };
@@ -143,9 +144,13 @@ describe('the gates of a promotion', () => {
       const given = await facts();
       const behind = await commitsBehind(directory, 'ahead');
       const checkout = { ...given.checkout, behind, branch: 'ahead' };
-      expect(closed({ ...given, checkout }, 'branch').opens).toBe('git pull --ff-only');
+      const { says, opens = '' } = closed({ ...given, checkout }, 'branch');
+      expect([says, opens]).toEqual(['it lacks 1 commit of ahead', 'git merge --ff-only ahead']);
       const to = given.to && { ...given.to, isContained: await contains(directory, ahead) };
-      expect(closed({ ...given, to }, 'target-behind').says).toMatch(/does not contain/);
+      const behindTarget = closed({ ...given, checkout: { ...checkout, behind: 0 }, to }, 'target-behind');
+      expect(behindTarget).toMatchObject({ says: expect.stringMatching(/does not contain/), opens });
+      execFileSync('sh', ['-c', opens], { cwd: directory });
+      expect([await commitsBehind(directory, 'ahead'), await contains(directory, ahead)]).toEqual([0, true]);
       await expect(commitsBehind(directory, 'origin/none')).rejects.toMatchObject({
         code: 'release/no-commit',
       });
@@ -161,6 +166,12 @@ describe('the gates of a promotion', () => {
       says: `it runs ${'a'.repeat(12)} of commit ${'c'.repeat(12)}, and this checkout is ${'b'.repeat(12)}`,
       opens: 'llama-db release plan source',
     });
+    expect(closed({ ...given, before: 'first', checkout }, 'source-artifact').opens).toBe(
+      'llama-db promote first source',
+    );
+    await record({ artifact: 'b'.repeat(64) });
+    expect(closedBy({ ...(await facts()), checkout })).toEqual([]);
+    await record({});
     const without = { ...given, from: { ...given.from, release: null } };
     expect(closedBy(without).map(({ name }) => name)).toEqual([
       ...['source-artifact', 'source-verified', 'source-age', 'source-groups'],
@@ -174,7 +185,7 @@ describe('the gates of a promotion', () => {
       const pending = await facts({}, copy.directory);
       expect(closed(pending, 'source-ledger')).toEqual({
         says: '0099_new is pending',
-        opens: 'llama-db status source',
+        opens: 'llama-db migrate source',
       });
       copy.remove('0099_new.sql');
       copy.remove('0017_imports.sql');
@@ -254,6 +265,34 @@ describe('the gates of a promotion', () => {
         "ALTER TABLE llama.tenant_configs ALTER COLUMN audit_level SET DEFAULT 'standard'",
       );
     }
+    const given = await facts();
+    const to = given.to && { ...given.to, drift: driftOf({ ...same, report: await check() }) };
+    expect(closedBy({ ...given, to })).toEqual([]);
+  });
+
+  it('name commands that exist, or git', async () => {
+    const program = await realProgram();
+    const given = await facts({ to: undefined });
+    const { from } = given;
+    const none = { ...given, from: { ...from, release: null } };
+    const skipping = from.release && { ...from, release: { ...from.release, skippedGroups: ['azure'] } };
+    const shown = [
+      none,
+      { ...none, before: 'staging' },
+      skipping ? { ...given, from: skipping } : none,
+    ].flatMap((one) => answersOf(one).flatMap(({ opens = [] }) => opens));
+    expect(shown.length).toBeGreaterThan(5);
+    for (const line of shown)
+      for (const command of line.split(' && ')) {
+        const [name, ...words] = command.split(' ');
+        expect(name).toBe('llama-db');
+        await program.parseAsync(
+          words.map((word) => (/^(?:source|target)$/.test(word) ? 'staging' : word)),
+          {
+            from: 'user',
+          },
+        );
+      }
   });
 
   it('source-groups: a group was skipped, unless that was accepted', async () => {
@@ -261,9 +300,11 @@ describe('the gates of a promotion', () => {
     const given = await facts();
     expect(closed(given, 'source-groups')).toEqual({
       says: 'it skipped azure',
-      opens: 'llama-db verify source --require azure',
+      opens: 'llama-db verify source --require azure && llama-db release verify source',
     });
     expect(closedBy({ ...given, except: ['azure'] })).toEqual([]);
+    await record({});
+    expect(closedBy(await facts())).toEqual([]);
   });
 
   it('source-verified: it has findings', async () => {
@@ -271,6 +312,7 @@ describe('the gates of a promotion', () => {
     const { says } = closed(await facts(), 'source-verified');
     expect(says).toBe('its verification is "findings": ISO-001');
     await record({});
+    expect(closedBy(await facts())).toEqual([]);
   });
 
   it('source-seals and target-seals: a row was changed behind the seals', async () => {
