@@ -101,9 +101,10 @@ export function verdictOf(rows: readonly Row[]): Verdict {
   return verdicts.find((verdict) => rows.some((row) => row.verdict === verdict)) ?? 'not collected';
 }
 
-/** A violated value that the environment accepts. An expired waiver changes nothing and is shown. */
+/** A violated value that the environment accepts. A waiver that expired, or that no person confirmed, is shown and changes nothing. */
 function waived(row: Row, waiver: Waiver | undefined, now: string): Row {
   if (!waiver || row.kind !== 'stack' || row.verdict !== 'violated') return row;
+  if (!waiver.confirmed) return { ...row, waiver, remark: 'nobody has confirmed the proposed waiver' };
   if (now.slice(0, 10) <= waiver.expires) return { ...row, verdict: 'waived', waiver };
   return { ...row, waiver, remark: `the waiver expired on ${waiver.expires}` };
 }

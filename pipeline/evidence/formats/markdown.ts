@@ -84,8 +84,10 @@ function line(row: Row): string {
 
 export function waiverText({ waiver, verdict }: Row): string | undefined {
   if (!waiver) return undefined;
-  const { owner, expires, reason } = waiver;
-  return `${verdict === 'waived' ? 'accepted' : 'was accepted'} by ${owner} until ${expires}: ${reason}`;
+  const { owner, expires, reason, confirmed } = waiver;
+  if (!confirmed) return `proposed for ${owner} until ${expires}: ${reason}`;
+  const accepted = verdict === 'waived' ? 'accepted' : 'was accepted';
+  return `${accepted} for ${owner} by ${confirmed.by} on ${confirmed.on} (${confirmed.where}) until ${expires}: ${reason}`;
 }
 
 export function mappedTo(mapped: AssessedControl['mapped']): string {

@@ -98,12 +98,14 @@ describe('accepted controls', () => {
   it('name controls and environments that exist, a reason, an owner and a day', () => {
     const ids: string[] = controls.map(({ id }) => id);
     expect(acceptedControls.length).toBeGreaterThan(0);
-    for (const { control, environments: named = [], reason, owner, expires } of acceptedControls) {
+    for (const { control, environments: named = [], reason, owner, expires, confirmed } of acceptedControls) {
       expect(ids).toContain(control);
       expect(named.filter((one) => !names.includes(one))).toEqual([]);
       expect(reason.length).toBeGreaterThan(20);
       expect(owner).not.toBe('');
-      expect(new Date(`${expires}T00:00:00Z`).toISOString().slice(0, 10)).toBe(expires);
+      for (const day of [expires, confirmed?.on ?? expires])
+        expect(new Date(`${day}T00:00:00Z`).toISOString().slice(0, 10)).toBe(day);
+      if (confirmed) for (const one of [confirmed.by, confirmed.where]) expect(one).not.toBe('');
     }
   });
 
