@@ -104,9 +104,12 @@ export function verdictOf(rows: readonly Row[]): Verdict {
 /** A violated value that the environment accepts. A waiver that expired, or that no person confirmed, is shown and changes nothing. */
 function waived(row: Row, waiver: Waiver | undefined, now: string): Row {
   if (!waiver || row.kind !== 'stack' || row.verdict !== 'violated') return row;
-  if (!waiver.confirmed) return { ...row, waiver, remark: 'nobody has confirmed the proposed waiver' };
-  if (now.slice(0, 10) <= waiver.expires) return { ...row, verdict: 'waived', waiver };
-  return { ...row, waiver, remark: `the waiver expired on ${waiver.expires}` };
+  const isOver = now.slice(0, 10) > waiver.expires;
+  if (waiver.confirmed && !isOver) return { ...row, verdict: 'waived', waiver };
+  const why = waiver.confirmed
+    ? `the waiver expired on ${waiver.expires}`
+    : 'nobody has confirmed the proposed waiver';
+  return { ...row, waiver, remark: row.remark === undefined ? why : `${row.remark}; ${why}` };
 }
 
 function rowsOf(control: Control, collected: Collected): readonly Row[] {

@@ -206,7 +206,10 @@ describe('a waiver', () => {
     const proposed = { ...waiver, confirmed: null };
     const { verdict, rows } = assessed('production', 'CRY-3', { overrides: { waivers: [proposed] } });
     expect(verdict).toBe('violated');
-    expect(rows[0]).toMatchObject({ remark: 'nobody has confirmed the proposed waiver', waiver: proposed });
+    expect(rows[0]).toMatchObject({
+      remark: 'not set; nobody has confirmed the proposed waiver',
+      waiver: proposed,
+    });
     const { files } = packed('production', { overrides: { waivers: [proposed] } });
     for (const path of ['index.html', 'evidence.md', 'controls.csv'])
       expect(files.get(path)).toContain('proposed for security until 2026-11-27');
@@ -217,7 +220,7 @@ describe('a waiver', () => {
     const expired = { ...waiver, expires: '2026-11-26' };
     const { verdict, rows } = assessed('production', 'CRY-3', { overrides: { waivers: [expired] } });
     expect(verdict).toBe('violated');
-    expect(rows[0]).toMatchObject({ remark: 'the waiver expired on 2026-11-26', waiver: expired });
+    expect(rows[0]).toMatchObject({ remark: 'not set; the waiver expired on 2026-11-26', waiver: expired });
   });
 
   it('does not cover a live check that failed', () => {

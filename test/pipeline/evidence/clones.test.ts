@@ -29,6 +29,8 @@ async function pack(
 ): Promise<string> {
   const clone = join(folder, name);
   await run('git', ['clone', '--quiet', '--shared', '.', clone]);
+  // .gitignore names the folder, and this is a link.
+  writeFileSync(join(clone, '.git/info/exclude'), 'node_modules\n');
   symlinkSync(resolve('node_modules'), join(clone, 'node_modules'));
   for (const { origin, text } of [verification(environment), audit(environment)])
     writeFileSync(join(folder, origin), text);
