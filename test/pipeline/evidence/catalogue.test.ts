@@ -44,6 +44,16 @@ describe('the catalogue of controls', () => {
     expect(named.filter((id) => !ids.includes(id))).toEqual([]);
   });
 
+  it('names settings that exist', () => {
+    // Generated from the schema of the settings.
+    const page = readFileSync('docs/settings.md', 'utf8');
+    const lost = controls.filter(
+      ({ setting }) =>
+        setting !== undefined && !['`', '.', '['].some((end) => page.includes(`\`${setting}${end}`)),
+    );
+    expect(lost.map(({ id, setting }) => `${id} ${setting}`)).toEqual([]);
+  });
+
   it('names settings that the file of production has', () => {
     const settings = readFileSync('test/support/settings/production.ts', 'utf8');
     const lost = controls.filter(
