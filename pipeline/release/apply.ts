@@ -8,8 +8,8 @@ import { Fault, type FaultCode } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { followTerraform, runTerraform } from '../../core/terraform.ts';
 import { duration } from '../../core/text.ts';
-import { driftLines } from '../drift/drift.ts';
-import { makePlan } from '../plan/make.ts';
+import { driftLines, isCaused } from '../drift/drift.ts';
+import { type MakePlanOptions, makePlan } from '../plan/make.ts';
 import type { Waiver } from '../plan/waivers.ts';
 import { digestOfFiles, readCheckout } from './checkout.ts';
 import { digestOfRelease, fileNames, fileOf, type ReleaseDocument, readRelease } from './document.ts';
@@ -98,10 +98,26 @@ export async function applyRelease(options: ApplyOptions): Promise<Applied> {
         `terraform apply ended with status ${status}; its output names the resource`,
         'Correct the cause and make a new release: its plan has what is left. llama-db adopt finds what exists without being in the state.',
       );
+    await recordCaused({ directory, reporter, file: join(folder, 'caused') }, stack.toString());
     return { release, digest: name, startedAt };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Takes over into the state what the apply has caused, so that the next look at it is no drift. Nothing else is taken over. */
+async function recordCaused(
+  options: Pick<MakePlanOptions, 'directory' | 'reporter'> & { readonly file: string },
+  stack: string,
+): Promise<void> {
+  const { directory, reporter, file } = options;
+  const plan = await makePlan({ ...options, refreshOnly: true });
+  if (!isCaused(plan, stack)) {
+    reporter.warn('Somebody changed Azure during the apply: llama-db drift names it');
+    return;
+  }
+  const parameters = ['apply', '-input=false', '-no-color', file];
+  await runTerraform({ directory, parameters, purpose: 'record what the apply has caused', exitCode: 1 });
 }
 
 function refusal(code: FaultCode, what: string, why: string, remedy: string): Fault {

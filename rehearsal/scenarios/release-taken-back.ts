@@ -25,6 +25,12 @@ export const scenario: Scenario = {
       return releasing.recordIn('record.json');
     };
     const first = await release('the first release');
+    const quiet = await sandbox.command('drift', environment, '--json');
+    sandbox.check(
+      'nothing that it has caused in Azure counts as drift',
+      JSON.parse(quiet.stdout).resources.length === 0,
+      () => quiet.output,
+    );
 
     const migration = await releasing.addMigration('0099_rehearsed');
     await checkout.commit('Add a migration');

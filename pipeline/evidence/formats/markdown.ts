@@ -1,6 +1,6 @@
 /** `evidence.md`: the whole pack as text. */
 import { counted } from '../../../core/text.ts';
-import { type FrameworkId, frameworkIds, frameworks } from '../frameworks.ts';
+import { type FrameworkId, frameworkIds, frameworks, numberText } from '../frameworks.ts';
 import { type AssessedControl, controlsOf, type Report, type Row, verdicts } from '../report.ts';
 
 export function renderMarkdown(report: Report): string {
@@ -92,9 +92,12 @@ export function waiverText({ waiver, verdict }: Row): string | undefined {
 
 export function mappedTo(mapped: AssessedControl['mapped']): string {
   return frameworkIds
-    .flatMap((id: FrameworkId) => (mapped[id] ? [`${shortName(id)}: ${mapped[id].join(', ')}`] : []))
+    .flatMap((id: FrameworkId) => (mapped[id] ? [`${shortName(id)}: ${numbersText(id, mapped[id])}`] : []))
     .join(' · ');
 }
+
+export const numbersText = (id: FrameworkId, numbers: readonly string[]): string =>
+  numbers.map((one) => numberText(id, one)).join(', ');
 
 const shortNames: Readonly<Record<FrameworkId, string>> = {
   'cis-database': 'CIS Database Services 2.0.0',

@@ -6,7 +6,12 @@ import { ruleTexts } from '../../../environments/catalogue.ts';
 import { environments } from '../../../environments/index.ts';
 import { controls, families } from '../../../pipeline/evidence/catalogue/index.ts';
 import { lineOf } from '../../../pipeline/evidence/formats/sarif.ts';
-import { frameworkIds, frameworks } from '../../../pipeline/evidence/frameworks.ts';
+import {
+  type Framework,
+  frameworkIds,
+  frameworks,
+  numberText,
+} from '../../../pipeline/evidence/frameworks.ts';
 import { catalogue } from '../../../verification/catalogue.ts';
 
 describe('the catalogue of controls', () => {
@@ -42,6 +47,20 @@ describe('the catalogue of controls', () => {
     const named = controls.flatMap(({ checks = [] }) => checks);
     expect(named.length).toBeGreaterThan(80);
     expect(named.filter((id) => !ids.includes(id))).toEqual([]);
+  });
+
+  it('marks the numbers that were compared with nothing, each of which a control has', () => {
+    for (const id of frameworkIds) {
+      const { uncompared = [] }: Framework = frameworks[id];
+      for (const number of uncompared) {
+        expect(numberText(id, number)).toBe(`${number} (not compared)`);
+        expect(
+          controls.some(({ mapped }) => mapped[id]?.includes(number)),
+          `${id} ${number}`,
+        ).toBe(true);
+      }
+    }
+    expect(numberText('nis2', '3.2.4')).toBe('3.2.4');
   });
 
   it('names settings that exist', () => {

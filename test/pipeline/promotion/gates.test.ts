@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withConnection } from '../../../database/connection.ts';
 import { migrationsDirectory } from '../../../database/migrator/files.ts';
 import { resolveTarget } from '../../../database/target.ts';
-import { driftGroups, driftOf } from '../../../pipeline/drift/drift.ts';
+import { driftGroups, driftOf, isCaused } from '../../../pipeline/drift/drift.ts';
 import { compareLedger, type EnvironmentFacts, readFacts } from '../../../pipeline/promotion/facts.ts';
 import { answersOf, gates, type PromotionFacts } from '../../../pipeline/promotion/gates.ts';
 import { renderGates } from '../../../pipeline/promotion/report.ts';
@@ -248,6 +248,19 @@ describe('the gates of a promotion', () => {
     const unread = driftOf({ ...same, unread: ['the database: it did not answer'] });
     expect(unread.exitCode).toBe(1);
     closed({ ...given, to: given.to && { ...given.to, drift: unread } }, 'target-drift');
+  });
+
+  it.each([
+    ['a network shows the subnets of the same apply', { subnet: [] }, { subnet: ['a'] }, true],
+    ['a value of the stack differs', { address_space: ['a'] }, { address_space: ['b'] }, false],
+    ['a resource is gone', { address_space: ['a'] }, null, false],
+  ])('target-drift: after an apply, %s', (_, before, after, caused) => {
+    const type = 'azurerm_virtual_network';
+    const actions = after === null ? { actions: ['delete'] } : {};
+    const drifted = resource({ type, address: `${type}.network`, before, after, ...actions });
+    const plan = JSON.stringify(document([], { resource_drift: [drifted] }));
+    const stack = JSON.stringify({ resource: { [type]: { network: { address_space: ['a'] } } } });
+    expect(isCaused(plan, stack)).toBe(caused);
   });
 
   it('target-drift: a column was changed by hand', async () => {
