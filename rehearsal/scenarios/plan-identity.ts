@@ -1,5 +1,5 @@
 import { builtInRoles } from '../../azure/built-in-roles.ts';
-import { textAt } from '../../core/json.ts';
+import { type JsonObject, textAt } from '../../core/json.ts';
 import { Operator } from '../sandbox/operator.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
@@ -24,7 +24,7 @@ async function refusedBoth(sandbox: Sandbox, purpose: 'plan' | 'deploy', clientI
   const authorization = `${subscription}/providers/Microsoft.Authorization`;
   const identity = azure.state.ofType(identityType).find(({ name }) => name.endsWith(`-${purpose}`));
   const principalId = azure.directory.application(clientId)?.objectId ?? '';
-  const attempts = [
+  const attempts: readonly (readonly [attempt: string, id: string, properties: JsonObject])[] = [
     [
       'make itself an owner of the subscription',
       `${authorization}/roleAssignments/${anyId}`,
@@ -46,7 +46,7 @@ async function refusedBoth(sandbox: Sandbox, purpose: 'plan' | 'deploy', clientI
       `${identity?.id}/federatedIdentityCredentials/other`,
       { issuer: 'https://example.com', subject: 'other', audiences: ['api://AzureADTokenExchange'] },
     ],
-  ] as const;
+  ];
   for (const [attempt, id, properties] of attempts) {
     const answer = await new Operator(azure, clientId)
       .send('PUT', id, { properties })
