@@ -135,7 +135,7 @@ function refuseOther(release: ReleaseDocument, name: string, options: ApplyOptio
     );
   if (approved === undefined && isProtected)
     throw refusal(
-      'release/not-approved',
+      'release/approval-missing',
       `Nobody has approved release ${name.slice(0, 12)}`,
       `${environment} is protected, and --approved names no digest`,
       `Review the folder of the release, and run the command with --approved ${name.slice(0, 12)}.`,

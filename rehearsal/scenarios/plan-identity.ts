@@ -17,7 +17,7 @@ function refusedSince(sandbox: Sandbox, moment: number): string[] {
 const identityType = 'Microsoft.ManagedIdentity/userAssignedIdentities';
 const anyId = '11111111-2222-4333-8444-555555555555';
 
-/** What nobody may do who has one of the two identities: each would give it rights that bootstrap did not. */
+/** Neither identity may give itself or another one rights that bootstrap did not. */
 async function refusedBoth(sandbox: Sandbox, purpose: 'plan' | 'deploy', clientId: string): Promise<void> {
   const { azure } = sandbox;
   const subscription = `/subscriptions/${sandbox.variables['ARM_SUBSCRIPTION_ID']}`;

@@ -105,7 +105,7 @@ export class Player {
     return found;
   }
 
-  /** A runner is new: what an earlier job left is gone, also what git ignores. */
+  /** A runner is new: files of an earlier job are gone, also those that git ignores. */
   async #clean({ checkout }: Machine): Promise<void> {
     const kept = ['node_modules', 'docs', 'test', 'tmp'].flatMap((name) => ['--exclude', name]);
     await checkout.git('clean', '-ffdxq', ...kept);
@@ -178,7 +178,7 @@ export class Player {
     return ended;
   }
 
-  /** What later jobs read of a step. */
+  /** Keeps the outputs of a step, which later jobs read. */
   #remember({ name, outputs }: Job, { id }: Step, { output }: Ended, written: string): void {
     const found = [
       ...written.matchAll(/^(\w+)=(.*)$/gm),

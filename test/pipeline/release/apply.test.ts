@@ -228,7 +228,7 @@ const variants: readonly (readonly [
   [
     'no approval of a protected environment',
     () => ({ approved: undefined }),
-    'release/not-approved',
+    'release/approval-missing',
     /protected/,
   ],
   [
