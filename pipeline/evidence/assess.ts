@@ -262,7 +262,10 @@ export function migrationsDigestOf(document: Json): string {
     'migrations',
   );
   return digestOfMigrations(
-    Object.entries(files).map(([name, checksum]) => ({ name, checksum: String(checksum) })),
+    Object.entries(files).map(([file, checksum]) => ({
+      name: file.replace(/\.(?:sql|ts)$/, ''),
+      checksum: String(checksum),
+    })),
   );
 }
 

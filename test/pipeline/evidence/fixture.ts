@@ -2,11 +2,12 @@
 
 import { collectSources } from '../../../commands/common/evidence.ts';
 import { sha256 } from '../../../core/digest.ts';
-import { parseJson } from '../../../core/json.ts';
-import { assess, migrationsDigestOf } from '../../../pipeline/evidence/assess.ts';
+import { listMigrations, migrationsDirectory } from '../../../database/migrator/files.ts';
+import { assess } from '../../../pipeline/evidence/assess.ts';
 import { type Given, readObservation } from '../../../pipeline/evidence/observations.ts';
 import { type PackInput, packOf } from '../../../pipeline/evidence/pack.ts';
 import { type AssessedControl, controlsOf } from '../../../pipeline/evidence/report.ts';
+import { digestOfMigrations } from '../../../pipeline/release/releases.ts';
 import { catalogue } from '../../../verification/catalogue.ts';
 import { type EnvironmentName, environments } from '../../support/environments.ts';
 
@@ -66,13 +67,12 @@ export function guard(environment: string, exitCode: number, more: object = {}):
 
 /** Release records, the newest of the migrations of the stack. */
 export function releases(environment: EnvironmentName, more: object = {}): Given {
-  const stack = parseJson(sourcesOf(environment).stackText) ?? null;
   const newest = {
     environment,
     at: '2026-11-27T19:00:00Z',
     outcome: 'verified',
     executor: 'release-pipeline',
-    migrationsDigest: migrationsDigestOf(stack),
+    migrationsDigest: digestOfMigrations(listMigrations(migrationsDirectory)),
     auditHead: head,
     ...more,
   };

@@ -34,6 +34,8 @@ export async function prepare(environment: string, quick: boolean): Promise<Prep
   const sandbox = await Sandbox.open({
     environment: environments.nameOf(environment),
     quick,
+    // On a busy machine a standby takes longer to start than the post-deploy step waits for it.
+    startsReplicas: true,
     change: (input) => {
       if (input.state.backend === 'local') input.state = { backend: 'azurerm', ...state };
     },
