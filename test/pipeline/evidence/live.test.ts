@@ -10,7 +10,7 @@ import type { Given } from '../../../pipeline/evidence/observations.ts';
 import { type Commit, controlsOf } from '../../../pipeline/evidence/report.ts';
 import { digestOfMigrations, recordRelease } from '../../../pipeline/release/releases.ts';
 import { migratedDatabase, type TestDatabase } from '../../support/postgres.ts';
-import { inputOf, packed } from './fixture.ts';
+import { packed } from './fixture.ts';
 
 const reporter = { line: () => {}, warn: () => {} };
 
