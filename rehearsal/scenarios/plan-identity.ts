@@ -72,6 +72,13 @@ export const scenario: Scenario = {
     const { environment, azure } = sandbox;
     const prepared = await sandbox.command('bootstrap', environment, '--subject-prefix', prefix);
     sandbox.check('bootstrap prepares the subscription', prepared.exitCode === 0, () => prepared.output);
+    const before = JSON.stringify(azure.state.list());
+    const again = await sandbox.command('bootstrap', environment, '--subject-prefix', prefix);
+    sandbox.check(
+      'a second run changes nothing',
+      again.exitCode === 0 && JSON.stringify(azure.state.list()) === before,
+      () => again.output,
+    );
     const clientId = (purpose: string) =>
       new RegExp(`${purpose}ClientId=(\\S+)`).exec(prepared.output)?.[1] ?? `no ${purpose} identity`;
 
