@@ -4,7 +4,14 @@ import { objectsAt, parseJson } from '../core/json.ts';
 import { migrationsDirectory } from '../database/migrator/files.ts';
 import { firstEnvironment, lastEnvironment, wholeNumber } from './common/options.ts';
 import { readAt } from './common/released.ts';
-import { type PlanOptions, placeOf, project, withPlanOptions, write } from './common/releasing.ts';
+import {
+  initialised,
+  type PlanOptions,
+  placeOf,
+  project,
+  withPlanOptions,
+  write,
+} from './common/releasing.ts';
 import { print, printJson, reporterFor } from './common/target.ts';
 
 interface Options extends PlanOptions {
@@ -74,7 +81,7 @@ async function promote(source: string, target: string, options: Options): Promis
   const { release, guard, planText, files } = planned;
   const from =
     options.source === undefined
-      ? await readAt(source, reporter).then(({ facts }) => facts)
+      ? await initialised(source, reporter).then(async () => (await readAt(source, reporter)).facts)
       : factsIn(options.source, source);
   const stack = files.stack.toString();
   // Terraform creates an empty state at init, and a plan reads data sources into it.
@@ -84,6 +91,7 @@ async function promote(source: string, target: string, options: Options): Promis
   const difference = (ledger: typeof from.ledger) => compareLedger(ledger, migrationsDirectory);
   const answers = answersOf({
     ...{ source, target, now: new Date(), maxAge: options.maxAge, except: options.except, guard },
+    before: environments.names[environments.names.indexOf(environments.nameOf(source)) - 1],
     checkout: {
       commit: release.commit,
       artifactDigest: digestOfArtifact(release.artifact),

@@ -6,7 +6,14 @@ import { migrationsDirectory } from '../database/migrator/files.ts';
 import type { Planned } from '../pipeline/release/make.ts';
 import type { ReleaseRecord } from '../pipeline/release/verify-release.ts';
 import { environmentArgument, jsonOption, lastEnvironment, wholeNumber } from './common/options.ts';
-import { type PlanOptions, placeOf, waiversFile, withPlanOptions, write } from './common/releasing.ts';
+import {
+  initialised,
+  type PlanOptions,
+  placeOf,
+  waiversFile,
+  withPlanOptions,
+  write,
+} from './common/releasing.ts';
 import { print, printJson, reporterFor, targetOf } from './common/target.ts';
 
 interface ApplyOptions {
@@ -143,6 +150,7 @@ async function verifyAgain(environment: string, options: VerifyOptions): Promise
     import('../database/connection.ts'),
   ]);
   const reporter = reporterFor(options);
+  await initialised(environment, reporter);
   const target = await targetOf(environment, options);
   const connect = { reporter, applicationName: 'llama-db release' } as const;
   const newest = await withConnection(target, connect, newestRelease);
@@ -161,7 +169,9 @@ async function verifyAgain(environment: string, options: VerifyOptions): Promise
 
 async function inspect(environment: string, options: { readonly out?: string }): Promise<void> {
   const { readAt } = await import('./common/released.ts');
-  const { facts } = await readAt(environment, reporterFor({ json: true }));
+  const reporter = reporterFor({ json: true });
+  await initialised(environment, reporter);
+  const { facts } = await readAt(environment, reporter);
   const text = `${JSON.stringify(facts, undefined, 2)}\n`;
   if (options.out === undefined) print(text);
   else writeFileSync(options.out, text);

@@ -20,12 +20,15 @@ export function counted(count: number | bigint, noun: string, many = `${noun}s`)
   return `${count} ${BigInt(count) === 1n ? noun : many}`;
 }
 
-/** Durations as a person reads them: `85 ms`, `2.4 s`, `3 min 20 s`. */
+/** Durations as a person reads them: `85 ms`, `2.4 s`, `3 min 20 s`, `25 h 0 min`. */
 export function duration(milliseconds: number): string {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 60_000) return `${(milliseconds / 1000).toFixed(1)} s`;
   const seconds = Math.round(milliseconds / 1000);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 120
+    ? `${minutes} min ${seconds % 60} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** Text in lines of at most `width` characters, as far as its words permit; later lines are indented. */

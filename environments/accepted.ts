@@ -1,6 +1,7 @@
 /**
  * Controls of the evidence catalogue that an environment does not meet, and whose risk its owner accepts until a date.
- * The pack shows each as waived, with all of this, and as violated from the day after.
+ * The pack shows each as waived, with all of this, and as violated from the day after. Until a person has confirmed it, the
+ * entry is a proposal: the pack shows it beside the violated value.
  */
 export interface AcceptedControl {
   /** Id in `pipeline/evidence/catalogue/`. */
@@ -13,6 +14,8 @@ export interface AcceptedControl {
   readonly owner: string;
   /** Last day, `2027-11-30`. */
   readonly expires: string;
+  /** The person who has accepted the risk, the day, and where that is written. @default - nobody has: a proposal */
+  readonly confirmed?: { readonly by: string; readonly on: string; readonly where: string };
 }
 
 const owner = 'platform-engineering';

@@ -93,5 +93,7 @@ function rulesOf(
 function waiversOf(environment: string): readonly Waiver[] {
   return acceptedControls
     .filter((one) => one.environments?.includes(environment) ?? true)
-    .map(({ control, reason, owner, expires }) => ({ control, reason, owner, expires }));
+    .map(({ control, reason, owner, expires, confirmed = null }) => ({
+      ...{ control, reason, owner, expires, confirmed },
+    }));
 }

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { Fault } from '../../core/fault.ts';
+import type { Reporter } from '../../core/report.ts';
 import { messageOf } from '../../core/text.ts';
 import { inputs } from '../../environments/list.ts';
 import { readWaivers } from '../../pipeline/plan/waivers.ts';
@@ -58,6 +59,16 @@ export async function placeOf(
     waiversPath,
     now: new Date(),
   };
+}
+
+/** Prepares a checkout to read the outputs of an environment: a runner begins without a stack. */
+export async function initialised(environment: string, reporter: Reporter): Promise<void> {
+  const [{ synthesizeApp }, { initialise }, place] = await Promise.all([
+    import('../../pipeline/release/stack.ts'),
+    import('../../pipeline/plan/make.ts'),
+    placeOf(environment),
+  ]);
+  await initialise({ directory: await synthesizeApp(place), reporter });
 }
 
 /** Writes a release, and prints its digest. */

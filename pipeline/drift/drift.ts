@@ -96,6 +96,20 @@ export function driftedResources(
   return { resources: split('resources'), expected: split('expected') };
 }
 
+/**
+ * Whether the stack sets none of the attributes that differ. After an apply, a network shows the subnets, and a zone the records,
+ * that other resources of the same apply have made: the state does not have them yet.
+ */
+export function isCaused(plan: string, stack: string): boolean {
+  const blocks = objectAt(parseJson(stack), 'resource');
+  return readPlan(plan, 'refresh').drift.every(({ address, action, changed }) => {
+    const [type = '', name = ''] = blockOf(address).split('.');
+    const block = objectAt(blocks, type, name);
+    const isSet = ({ path }: { readonly path: string }) => Object.hasOwn(block, path.split('.')[0] ?? '');
+    return action === 'nothing' || (action === 'update' && !changed.some(isSet));
+  });
+}
+
 /** One line per drifted resource, for comparisons. */
 export function driftLines(plan: string, kind: 'plan' | 'refresh', stack: string): readonly string[] {
   return driftedResources(readPlan(plan, kind), stack)

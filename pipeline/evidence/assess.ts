@@ -101,11 +101,15 @@ export function verdictOf(rows: readonly Row[]): Verdict {
   return verdicts.find((verdict) => rows.some((row) => row.verdict === verdict)) ?? 'not collected';
 }
 
-/** A violated value that the environment accepts. An expired waiver changes nothing and is shown. */
+/** A violated value that the environment accepts. A waiver that expired, or that no person confirmed, is shown and changes nothing. */
 function waived(row: Row, waiver: Waiver | undefined, now: string): Row {
   if (!waiver || row.kind !== 'stack' || row.verdict !== 'violated') return row;
-  if (now.slice(0, 10) <= waiver.expires) return { ...row, verdict: 'waived', waiver };
-  return { ...row, waiver, remark: `the waiver expired on ${waiver.expires}` };
+  const isOver = now.slice(0, 10) > waiver.expires;
+  if (waiver.confirmed && !isOver) return { ...row, verdict: 'waived', waiver };
+  const why = waiver.confirmed
+    ? `the waiver expired on ${waiver.expires}`
+    : 'nobody has confirmed the proposed waiver';
+  return { ...row, waiver, remark: row.remark === undefined ? why : `${row.remark}; ${why}` };
 }
 
 function rowsOf(control: Control, collected: Collected): readonly Row[] {
@@ -258,7 +262,10 @@ export function migrationsDigestOf(document: Json): string {
     'migrations',
   );
   return digestOfMigrations(
-    Object.entries(files).map(([name, checksum]) => ({ name, checksum: String(checksum) })),
+    Object.entries(files).map(([file, checksum]) => ({
+      name: file.replace(/\.(?:sql|ts)$/, ''),
+      checksum: String(checksum),
+    })),
   );
 }
 

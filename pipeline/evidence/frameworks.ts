@@ -7,10 +7,12 @@ export interface Framework {
   readonly url: string;
   /** How the numbers were checked, for readers who quote them. */
   readonly checked: string;
+  /** Numbers that those data do not have: reports mark each of them. @default - none */
+  readonly uncompared?: readonly string[];
 }
 
 const prowler =
-  'compared in part with the mapping data of prowler (2026-08-21), not with the document itself';
+  'every number without a mark is in the mapping data of prowler (2026-08-21); none was compared with the document itself';
 
 export const frameworks = {
   'cis-database': {
@@ -30,19 +32,21 @@ export const frameworks = {
     name: 'Microsoft cloud security benchmark',
     version: 'v1',
     url: 'https://learn.microsoft.com/security/benchmark/azure/overview',
-    checked: "numbers of the benchmark's families; the baseline of Flexible Server is written for v1",
+    checked:
+      "not compared with anything: numbers of the benchmark's families; the baseline of Flexible Server is written for v1",
   },
   'mcsb-v2': {
     name: 'Microsoft cloud security benchmark',
     version: 'v2 (preview)',
     url: 'https://learn.microsoft.com/security/benchmark/azure/overview',
-    checked: 'families of the preview, in which a number may still change',
+    checked: 'not compared with anything: families of the preview, in which a number may still change',
   },
   soc2: {
     name: 'SOC 2, Trust Services Criteria',
     version: '2017, points of focus of 2022',
     url: 'https://www.aicpa-cima.com/resources/download/2017-trust-services-criteria-with-revised-points-of-focus-2022',
     checked: prowler,
+    uncompared: ['A1.2', 'A1.3', 'P4.3'],
   },
   iso27001: {
     name: 'ISO/IEC 27001, Annex A',
@@ -55,6 +59,7 @@ export const frameworks = {
     version: '2024/2690',
     url: 'https://eur-lex.europa.eu/eli/reg_impl/2024/2690/oj',
     checked: prowler,
+    uncompared: ['4.2.4', '4.2.6', '6.1.1', '6.3.1', '6.8.1', '6.10.1'],
   },
   fedramp: {
     name: 'FedRAMP 20x Key Security Indicators',
@@ -67,3 +72,9 @@ export const frameworks = {
 export type FrameworkId = keyof typeof frameworks;
 
 export const frameworkIds = Object.keys(frameworks) as readonly FrameworkId[];
+
+/** A number as reports print it. */
+export function numberText(framework: FrameworkId, number: string): string {
+  const { uncompared = [] }: Framework = frameworks[framework];
+  return uncompared.includes(number) ? `${number} (not compared)` : number;
+}

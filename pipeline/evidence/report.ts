@@ -28,6 +28,8 @@ export interface Waiver {
   readonly owner: string;
   /** Last day, `2027-11-30`. */
   readonly expires: string;
+  /** The person who has accepted the risk, the day, and where that is written; null for a proposal, which waives nothing. */
+  readonly confirmed: { readonly by: string; readonly on: string; readonly where: string } | null;
 }
 
 export interface Row {

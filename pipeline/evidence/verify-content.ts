@@ -90,7 +90,8 @@ function controlProblem(
     if (row.remark === 'the stack has no such resource') continue;
     const value = pointed(stack, row);
     if (value === undefined) return `${row.place} leads nowhere`;
-    if (row.remark !== 'not set' && JSON.stringify(value) !== JSON.stringify(row.value)) {
+    const isSet = row.remark?.split('; ')[0] !== 'not set';
+    if (isSet && JSON.stringify(value) !== JSON.stringify(row.value)) {
       return `${row.place} is ${JSON.stringify(value)}, not ${JSON.stringify(row.value)}`;
     }
   }

@@ -31,12 +31,7 @@ export async function makePlan(options: MakePlanOptions): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'llama-plan-'));
   try {
     const file = options.file ?? join(folder, 'plan');
-    await step(
-      reporter,
-      () => run('initialise the stack', 'init', '-input=false', '-no-color'),
-      () => 'Initialised the stack',
-    );
-    await refuseOtherProviders(directory);
+    await initialise(options);
     return await step(
       reporter,
       async () => {
@@ -57,6 +52,27 @@ export async function makePlan(options: MakePlanOptions): Promise<string> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Initialises a synthesized stack in a checkout that may be new.
+ *
+ * @throws Fault `terraform/…`, `plan/provider-unlisted`
+ */
+export async function initialise({
+  directory,
+  reporter,
+  alternative,
+}: Pick<MakePlanOptions, 'directory' | 'reporter' | 'alternative'>): Promise<void> {
+  const or = alternative === undefined ? {} : { alternative };
+  const parameters = ['init', '-input=false', '-no-color'];
+  const run = { directory, parameters, purpose: 'initialise the stack', exitCode: 1, ...or };
+  await step(
+    reporter,
+    () => runTerraform(run),
+    () => 'Initialised the stack',
+  );
+  await refuseOtherProviders(directory);
 }
 
 /** A plan runs the code of its providers with the access of the plan identity, so their list is closed. */

@@ -1,5 +1,5 @@
 /** The gates between two environments. Each says why it is closed and which command opens it. */
-import { duration } from '../../core/text.ts';
+import { counted, duration } from '../../core/text.ts';
 import type { DriftReport } from '../drift/drift.ts';
 import type { GuardReport } from '../plan/guard.ts';
 import type { EnvironmentFacts, LedgerDifference } from './facts.ts';
@@ -7,6 +7,8 @@ import type { EnvironmentFacts, LedgerDifference } from './facts.ts';
 export interface PromotionFacts {
   readonly source: string;
   readonly target: string;
+  /** The environment that the source is promoted from. @default - it is the first one */
+  readonly before?: string | undefined;
   readonly now: Date;
   /** Hours after which facts and verification of the source do not count. */
   readonly maxAge: number;
@@ -38,7 +40,7 @@ export interface GateAnswer {
   readonly isOpen: boolean;
   /** Why, in one sentence. */
   readonly says: string;
-  /** Command that opens a closed gate. */
+  /** Command that opens a closed gate, or that names what a person has to decide first (docs/promoting.md). */
   readonly opens?: string;
 }
 
@@ -53,6 +55,7 @@ interface Gate {
 }
 
 const isNew = ({ target }: PromotionFacts) => `${target} does not exist yet`;
+const takeOver = ({ checkout: { branch } }: PromotionFacts) => `git merge --ff-only ${branch}`;
 const short = (digest: string) => digest.slice(0, 12);
 const some = (items: readonly string[]) =>
   items.length > 4 ? `${items.slice(0, 4).join('; ')} and ${items.length - 4} more` : items.join('; ');
@@ -61,15 +64,19 @@ export const gates: readonly Gate[] = [
   {
     name: 'branch',
     title: () => 'The checkout has every commit of the branch',
-    closed: ({ checkout: { behind, branch } }) =>
-      behind > 0 ? [`${behind} commits of ${branch} are missing`, 'git pull --ff-only'] : undefined,
+    closed: (facts) => {
+      const { behind, branch } = facts.checkout;
+      return behind > 0 ? [`it lacks ${counted(behind, 'commit')} of ${branch}`, takeOver(facts)] : undefined;
+    },
     open: ({ checkout: { commit, branch } }) => `${short(commit)} has all of ${branch}`,
   },
   {
     name: 'source-artifact',
     title: ({ source }) => `${source} runs this artifact`,
-    closed: ({ source, from: { release }, checkout: { artifactDigest } }) => {
-      const opens = `llama-db release plan ${source}`;
+    closed: ({ source, before, from: { release }, checkout: { artifactDigest } }) => {
+      // Both print the command that applies what they make.
+      const opens =
+        before === undefined ? `llama-db release plan ${source}` : `llama-db promote ${before} ${source}`;
       if (!release) return [`${source} has no release`, opens];
       return release.artifactDigest === artifactDigest
         ? undefined
@@ -90,7 +97,8 @@ export const gates: readonly Gate[] = [
         ...edited.map((one) => `${one} was applied with another content`),
         ...unknown.map((one) => `${one} is applied and not in the checkout`),
       ];
-      return found.length > 0 ? [some(found), `llama-db status ${source}`] : undefined;
+      const applies = edited.length + unknown.length === 0 ? 'migrate' : 'status';
+      return found.length > 0 ? [some(found), `llama-db ${applies} ${source}`] : undefined;
     },
     open: ({ from: { ledger } }) => `${ledger.length} migrations`,
   },
@@ -127,7 +135,10 @@ export const gates: readonly Gate[] = [
       if (!release) return ['no verification is recorded', `llama-db release verify ${source}`];
       const skipped = release.skippedGroups.filter((group) => !except.includes(group));
       return skipped.length > 0
-        ? [`it skipped ${skipped.join(', ')}`, `llama-db verify ${source} --require ${skipped.join(',')}`]
+        ? [
+            `it skipped ${skipped.join(', ')}`,
+            `llama-db verify ${source} --require ${skipped.join(',')} && llama-db release verify ${source}`,
+          ]
         : undefined;
     },
     open: ({ except }) =>
@@ -150,7 +161,8 @@ export const gates: readonly Gate[] = [
   {
     name: 'target-behind',
     title: ({ target }) => `${target} is not ahead of this checkout`,
-    closed: ({ target, to }) => {
+    closed: (facts) => {
+      const { target, to } = facts;
       if (!to) return undefined;
       const { unknown, edited } = to.difference;
       const found = [
@@ -162,7 +174,7 @@ export const gates: readonly Gate[] = [
         ? undefined
         : [
             `its release is of commit ${short(to.release?.commit ?? '')}, which this checkout does not contain`,
-            'git pull --ff-only',
+            takeOver(facts),
           ];
     },
     open: (facts) =>

@@ -8,20 +8,22 @@ import { Fault, type FaultCode } from '../../core/fault.ts';
 import type { Reporter } from '../../core/report.ts';
 import { followTerraform, runTerraform } from '../../core/terraform.ts';
 import { duration } from '../../core/text.ts';
-import { driftLines } from '../drift/drift.ts';
-import { makePlan } from '../plan/make.ts';
+import { driftLines, isCaused } from '../drift/drift.ts';
+import { type MakePlanOptions, makePlan } from '../plan/make.ts';
 import type { Waiver } from '../plan/waivers.ts';
 import { digestOfFiles, readCheckout } from './checkout.ts';
 import { digestOfRelease, fileNames, fileOf, type ReleaseDocument, readRelease } from './document.ts';
 import { judged, waivedIn } from './make.ts';
+import { type InstalledPackages, installedPackages } from './packages.ts';
 import { open } from './sealing.ts';
 import { type Place, stackFolder, stateVersion, terraformVersion } from './stack.ts';
+import { refuseSurroundings } from './surroundings.ts';
 
 export interface ApplyOptions extends Place {
   readonly reporter: Reporter;
   /** Path of release.json. */
   readonly file: string;
-  /** The digest that was approved. @default - that of the document */
+  /** The digest that was approved. @default - that of the document; a protected environment refuses it */
   readonly approved?: string | undefined;
   /** Hours since the plan was made. */
   readonly maxAge: number;
@@ -41,6 +43,9 @@ export interface Applied {
   readonly startedAt: Date;
 }
 
+/** azurerm polls each alert and lock for two minutes after it exists: ten at a time would wait for a quarter of an hour. */
+const parallelism = '-parallelism=64';
+
 /**
  * Checks a release against its approval, and applies its plan.
  *
@@ -48,6 +53,7 @@ export interface Applied {
  */
 export async function applyRelease(options: ApplyOptions): Promise<Applied> {
   const { file, reporter } = options;
+  refuseSurroundings(process.env);
   const release = readRelease(file);
   const name = digestOfRelease(release);
   refuseOther(release, name, options);
@@ -85,7 +91,7 @@ export async function applyRelease(options: ApplyOptions): Promise<Applied> {
       `Applying release ${name.slice(0, 12)} of commit ${release.commit.slice(0, 12)} to ${release.environment}`,
     );
     const status = await followTerraform(
-      { directory, parameters: ['apply', '-input=false', '-no-color', planFile] },
+      { directory, parameters: ['apply', '-input=false', '-no-color', parallelism, planFile] },
       options.stream,
     );
     if (status !== 0)
@@ -95,10 +101,26 @@ export async function applyRelease(options: ApplyOptions): Promise<Applied> {
         `terraform apply ended with status ${status}; its output names the resource`,
         'Correct the cause and make a new release: its plan has what is left. llama-db adopt finds what exists without being in the state.',
       );
+    await recordCaused({ directory, reporter, file: join(folder, 'caused') }, stack.toString());
     return { release, digest: name, startedAt };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Takes over into the state what the apply has caused, so that the next look at it is no drift. Nothing else is taken over. */
+async function recordCaused(
+  options: Pick<MakePlanOptions, 'directory' | 'reporter'> & { readonly file: string },
+  stack: string,
+): Promise<void> {
+  const { directory, reporter, file } = options;
+  const plan = await makePlan({ ...options, refreshOnly: true });
+  if (!isCaused(plan, stack)) {
+    reporter.warn('Somebody changed Azure during the apply: llama-db drift names it');
+    return;
+  }
+  const parameters = ['apply', '-input=false', '-no-color', file];
+  await runTerraform({ directory, parameters, purpose: 'record what the apply has caused', exitCode: 1 });
 }
 
 function refusal(code: FaultCode, what: string, why: string, remedy: string): Fault {
@@ -106,13 +128,20 @@ function refusal(code: FaultCode, what: string, why: string, remedy: string): Fa
 }
 
 function refuseOther(release: ReleaseDocument, name: string, options: ApplyOptions): void {
-  const { environment, approved, maxAge, now } = options;
+  const { environment, approved, maxAge, now, isProtected } = options;
   if (release.environment !== environment)
     throw refusal(
       'release/other-environment',
       `Release ${name.slice(0, 12)} is not for ${environment}`,
       `its plan is one of ${release.environment}`,
       `Make a release of ${environment}: a plan holds the resources of one environment.`,
+    );
+  if (approved === undefined && isProtected)
+    throw refusal(
+      'release/approval-missing',
+      `Nobody has approved release ${name.slice(0, 12)}`,
+      `${environment} is protected, and --approved names no digest`,
+      `Review the folder of the release, and run the command with --approved ${name.slice(0, 12)}.`,
     );
   if (approved !== undefined && !(approved.length >= 12 && name.startsWith(approved)))
     throw refusal(
@@ -143,6 +172,7 @@ async function refuseOtherCheckout(
       `it is at commit ${checkout.commit.slice(0, 12)}, and the plan was made at ${release.commit.slice(0, 12)}: the post-deploy step would run other migrations`,
       `Run git checkout ${release.commit}, or make a release of this commit.`,
     );
+  refuseOtherPackages(release, installedPackages(project));
   if (digestOfFiles(checkout, [waiversPath]) === release.tree) return;
   const changed = checkout.changed.filter((path) => path !== waiversPath);
   throw refusal(
@@ -150,8 +180,21 @@ async function refuseOtherCheckout(
     'The files of the checkout are not those of the release',
     changed.length > 0
       ? `changed since: ${changed.slice(0, 5).join(', ')}${changed.length > 5 ? ` and ${changed.length - 5} more` : ''}`
-      : 'their contents differ from those that the plan was made with, for example by line endings',
+      : 'their contents differ from those that the plan was made with',
     'Restore the files with git checkout, or commit them and make a new release.',
+  );
+}
+
+/** The post-deploy step loads packages too, and nothing else compares them after their installation. */
+function refuseOtherPackages({ installed }: ReleaseDocument, now: InstalledPackages): void {
+  const paths = [...new Set([...Object.keys(installed), ...Object.keys(now)])].sort();
+  const other = paths.filter((path) => installed[path] !== now[path]);
+  if (other.length === 0) return;
+  throw refusal(
+    'release/other-packages',
+    'The installed packages are not those of the release',
+    `the post-deploy step would load other files of ${other.slice(0, 5).join(', ')}${other.length > 5 ? ` and ${other.length - 5} more` : ''}`,
+    'Run npm ci, on the platform that the release was made on. If they still differ, make a new release.',
   );
 }
 

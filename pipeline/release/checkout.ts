@@ -4,12 +4,14 @@
  */
 
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { sha256 } from '../../core/digest.ts';
 import { Fault } from '../../core/fault.ts';
 import { messageOf } from '../../core/text.ts';
+import { listedPackages } from './packages.ts';
 
 const execute = promisify(execFile);
 
@@ -37,14 +39,14 @@ export interface Checkout {
   readonly commit: string;
   /** Of the commit, ISO 8601. */
   readonly committedAt: string;
-  /** Changed and untracked files of the released paths. */
+  /**
+   * Files of the released paths that do not have the bytes of the commit: edited, added, removed, converted by git, or links,
+   * whose target the commit does not hold.
+   */
   readonly changed: readonly string[];
   /** SHA-256 by path. */
   readonly files: ReadonlyMap<string, string>;
 }
-
-/** Packages of a workspace are those of the lock file; the last one is what macOS leaves in folders. */
-const isLoaded = (path: string) => !/(?:^|\/)(?:node_modules\/|\.DS_Store$)/.test(path);
 
 /** @throws Fault `release/no-commit` outside a git repository, or without a commit */
 export async function readCheckout(directory: string): Promise<Checkout> {
@@ -54,32 +56,60 @@ export async function readCheckout(directory: string): Promise<Checkout> {
     .trim()
     .split('\0');
   const paths = ['--', ...releasedPaths];
-  const status = [
-    'status',
-    '--porcelain',
-    '-z',
-    '--no-renames',
-    '--untracked-files=all',
-    '--ignored=matching',
-  ];
-  const changed = await lines(...status, ...paths);
+  const committed = new Map(
+    (await lines('ls-tree', '-r', '-z', 'HEAD', ...paths)).map((line) => {
+      const [, mode = '', id = '', path = ''] = /^(\d+) \w+ (\w+)\t(.*)$/s.exec(line) ?? [];
+      return [path, mode.startsWith('100') ? id : 'not a file'] as const;
+    }),
+  );
   // Ignored files count: a program loads a migration or a module whether git ignores it or not.
-  const listed = await lines('ls-files', '-z', '--cached', '--others', ...paths);
-  const files = await Promise.all(
-    [...new Set(listed)]
+  const found = await lines('ls-files', '-z', '--cached', '--others', ...paths);
+  const isLoaded = loadedIn(directory);
+  const read = await Promise.all(
+    [...new Set([...committed.keys(), ...found])]
       .filter(isLoaded)
       .sort()
       .map(async (path) => {
-        const content = await readFile(join(directory, path)).catch(() => undefined);
-        return [path, content === undefined ? 'missing' : sha256(content)] as const;
+        const content = await contentOf(join(directory, path));
+        // git status answers from its index, which can be set to ignore an edited file: the bytes are compared themselves.
+        const isCommitted = content !== undefined && blobId(content, commit) === committed.get(path);
+        return { path, isCommitted, digest: content === undefined ? 'missing' : sha256(content) };
       }),
   );
   return {
     commit,
     committedAt,
-    changed: changed.map((line) => line.slice(3)).filter(isLoaded),
-    files: new Map(files),
+    changed: read.flatMap(({ path, isCommitted }) => (isCommitted ? [] : [path])),
+    files: new Map(read.map(({ path, digest }) => [path, digest])),
   };
+}
+
+/** Undefined for what is not a file of the checkout itself. */
+async function contentOf(file: string): Promise<Buffer | undefined> {
+  const isFile = await lstat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  return isFile ? readFile(file).catch(() => undefined) : undefined;
+}
+
+/** Git's name of a content, by the hash of the repository. */
+function blobId(content: Buffer, commit: string): string {
+  const hash = createHash(commit.length === 64 ? 'sha256' : 'sha1');
+  return hash.update(`blob ${content.length}\0`).update(content).digest('hex');
+}
+
+/**
+ * Whether a path counts. Packages of the lock file have digests of their own; any other one in a room would be loaded in their
+ * place. macOS leaves .DS_Store in folders.
+ */
+function loadedIn(directory: string): (path: string) => boolean {
+  const listed = listedPackages(directory);
+  const isOfPackage = (path: string) =>
+    [...path.matchAll(/(?:^|\/)node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/g)].some(({ 0: { length }, index }) =>
+      listed.has(path.slice(0, index + length)),
+    );
+  return (path) => !/(?:^|\/)\.DS_Store$/.test(path) && !isOfPackage(path);
 }
 
 /** @param leftOut paths that do not count */

@@ -25,6 +25,8 @@ const artifact = z.strictObject({
   /** migrations/schema.json: what the migrations make. */
   schema: hexDigest,
   packages: hexDigest,
+  /** Installed packages that have the same files on every platform. */
+  installed: hexDigest,
   /** .terraform.lock.hcl. */
   providers: hexDigest,
 });
@@ -50,6 +52,8 @@ const document = z.strictObject({
   /** Every released file, those of environments included. */
   tree: hexDigest,
   stack: hexDigest,
+  /** Installed packages that the post-deploy step loads, by path. */
+  installed: z.record(z.string(), hexDigest),
   plan: z.strictObject({
     /** Of the plan in clear. */
     digest: hexDigest,

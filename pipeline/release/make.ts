@@ -15,9 +15,11 @@ import { readPlan } from '../plan/read.ts';
 import type { Waiver } from '../plan/waivers.ts';
 import { type Checkout, digestOfFiles, readCheckout } from './checkout.ts';
 import { type Artifact, fileNames, type ReleaseDocument } from './document.ts';
-import { digestOfMigrations } from './releases.ts';
+import { type InstalledPackages, installedPackages, portable } from './packages.ts';
+import { digestOfMigrations, digestOfSettings } from './releases.ts';
 import { seal } from './sealing.ts';
 import { type Place, stateVersion, synthesizeApp, terraformVersion } from './stack.ts';
+import { refuseSurroundings } from './surroundings.ts';
 
 export interface MakeOptions extends Place {
   readonly reporter: Reporter;
@@ -46,6 +48,7 @@ export interface Planned {
  */
 export async function planRelease(options: MakeOptions): Promise<Planned> {
   const { project, environment, reporter, now } = options;
+  refuseSurroundings(process.env);
   const checkout = await readCheckout(project);
   const uncommitted = checkout.changed.filter((path) => path !== options.waiversPath);
   if (uncommitted.length > 0)
@@ -56,6 +59,7 @@ export async function planRelease(options: MakeOptions): Promise<Planned> {
       'Commit the files, or remove them, and run the command again.',
       { exitCode: 2 },
     );
+  const installed = installedPackages(project);
   const directory = await synthesizeApp(options);
   const folder = await mkdtemp(join(tmpdir(), 'llama-release-'));
   try {
@@ -76,9 +80,10 @@ export async function planRelease(options: MakeOptions): Promise<Planned> {
       committedAt: checkout.committedAt,
       madeAt: now.toISOString(),
       terraform,
-      artifact: artifactOf(checkout, options, providers),
+      artifact: artifactOf(checkout, options, { installed, providers }),
       tree: digestOfFiles(checkout, [options.waiversPath]),
       stack: sha256(stack),
+      installed,
       plan: {
         digest: sha256(plan),
         isSealed: false,
@@ -116,13 +121,14 @@ export async function judged(
 export function artifactOf(
   checkout: Checkout,
   { project, ofEnvironments }: Pick<MakeOptions, 'project' | 'ofEnvironments'>,
-  providers: Buffer,
+  { installed, providers }: { readonly installed: InstalledPackages; readonly providers: Buffer },
 ): Artifact {
   return {
     code: digestOfFiles(checkout, ofEnvironments),
     migrations: digestOfMigrations(listMigrations(join(project, 'migrations'))),
     schema: checkout.files.get('migrations/schema.json') ?? sha256(''),
     packages: checkout.files.get('package-lock.json') ?? sha256(''),
+    installed: digestOfSettings(portable(installed, project)),
     providers: sha256(providers),
   };
 }

@@ -1,7 +1,7 @@
 /** A scratch project as a git checkout: its sources are copies that a scenario edits and commits. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -45,6 +45,17 @@ export class Checkout {
     const app = 'node --import tsx rehearsal/terraform/app.ts rehearsed.json';
     await this.write('cdktf.json', `${JSON.stringify({ ...settings, app }, undefined, 2)}\n`);
     await this.write('rehearsed.json', JSON.stringify(synthesis, undefined, 2));
+  }
+
+  /** Makes an installed package a copy, which a scenario may edit; all others stay links. */
+  async ownPackage(name: string): Promise<void> {
+    const folder = path.join(this.root, 'node_modules');
+    const installed = path.join(source, 'node_modules');
+    await rm(folder);
+    await mkdir(folder);
+    for (const one of await readdir(installed))
+      if (one === name) await cp(path.join(installed, one), path.join(folder, one), { recursive: true });
+      else await symlink(path.join(installed, one), path.join(folder, one));
   }
 
   read(name: string): Promise<string> {

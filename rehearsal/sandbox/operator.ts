@@ -7,7 +7,11 @@ import { type LocalAzure, operationIdIn } from '../../local/azure/index.ts';
 import type { DeployOptions, Sandbox } from './sandbox.ts';
 
 export class Operator {
-  constructor(readonly azure: LocalAzure) {}
+  constructor(
+    readonly azure: LocalAzure,
+    /** Client id of the identity that asks. @default - the one that deploys a sandbox */
+    readonly clientId?: string,
+  ) {}
 
   /**
    * Sends a request to the control plane, and waits for the operation that it starts.
@@ -17,7 +21,8 @@ export class Operator {
   async send(method: string, id: string, body: JsonObject = {}): Promise<JsonObject> {
     const { azure } = this;
     const { directory, operations } = azure.azure;
-    const token = await directory.issue('https://management.azure.com');
+    const principal = this.clientId === undefined ? undefined : directory.application(this.clientId);
+    const token = await directory.issue('https://management.azure.com', principal);
     const answer = await azure.azure.dispatch({
       method,
       host: 'management.azure.com',

@@ -2,7 +2,7 @@
 import type { Ended } from '../../local/processes/program.ts';
 import type { Checkout } from './checkout.ts';
 import { hasError } from './commands.ts';
-import type { Sandbox } from './sandbox.ts';
+import type { DeployOptions, Sandbox } from './sandbox.ts';
 
 /** Folder of the release in the checkout. */
 export const folder = 'release-rehearsed';
@@ -16,23 +16,36 @@ export interface Refusal {
 }
 
 export class Releasing {
-  constructor(
+  private constructor(
     readonly sandbox: Sandbox,
     readonly checkout: Checkout,
   ) {}
 
-  plan(): Promise<Ended> {
-    return this.sandbox.command('release', 'plan', this.sandbox.environment, '--out', folder, '--json');
+  /** Checks out the project with these settings. */
+  static async from(sandbox: Sandbox, options: DeployOptions = {}): Promise<Releasing> {
+    return new Releasing(sandbox, await sandbox.checkOut(options));
+  }
+
+  /** The digest of the newest plan, which the rehearsal approves. */
+  #digest = '';
+
+  async plan(): Promise<Ended> {
+    const { sandbox } = this;
+    const ended = await sandbox.command('release', 'plan', sandbox.environment, '--out', folder, '--json');
+    if (ended.exitCode === 0) this.#digest = JSON.parse(ended.stdout).digest;
+    return ended;
   }
 
   apply(...more: string[]): Promise<Ended> {
     const { sandbox } = this;
+    const approval = more.includes('--approved') ? [] : ['--approved', this.#digest];
     return sandbox.command(
       'release',
       'apply',
       sandbox.environment,
       '--release',
       `${folder}/release.json`,
+      ...approval,
       ...more,
     );
   }

@@ -67,6 +67,8 @@ export interface PipelineIdentity {
   readonly clientId: string;
   /** Subject of the workflow's tokens. */
   readonly subject: string;
+  /** @default - GitHub */
+  readonly issuer?: string;
   /** Further variables of its environment. @default - none */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -205,8 +207,8 @@ export class Testbed {
   }
 
   /** Signs everything in as an identity of the pipeline from now on, by a token that its workflow would have. */
-  async signInAs({ clientId, subject, variables = {} }: PipelineIdentity): Promise<void> {
-    const token = workflowToken(subject, 3600);
+  async signInAs({ clientId, subject, issuer, variables = {} }: PipelineIdentity): Promise<void> {
+    const token = workflowToken(subject, 3600, issuer);
     this.#options.secrets.add(`the workflow's token (${subject})`, token);
     const folder = await this.#start(
       'the token of a workflow',

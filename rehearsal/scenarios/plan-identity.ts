@@ -1,4 +1,6 @@
-import { textAt } from '../../core/json.ts';
+import { builtInRoles } from '../../azure/built-in-roles.ts';
+import { type JsonObject, textAt } from '../../core/json.ts';
+import { Operator } from '../sandbox/operator.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
 
@@ -10,6 +12,51 @@ function refusedSince(sandbox: Sandbox, moment: number): string[] {
   return sandbox.azure.requests
     .filter(({ at, host, status }) => at >= moment && host === 'management.azure.com' && status === 403)
     .map(({ method, path }) => `${method} ${path}`);
+}
+
+const identityType = 'Microsoft.ManagedIdentity/userAssignedIdentities';
+const anyId = '11111111-2222-4333-8444-555555555555';
+
+/** Neither identity may give itself or another one rights that bootstrap did not. */
+async function refusedBoth(sandbox: Sandbox, purpose: 'plan' | 'deploy', clientId: string): Promise<void> {
+  const { azure } = sandbox;
+  const subscription = `/subscriptions/${sandbox.variables['ARM_SUBSCRIPTION_ID']}`;
+  const authorization = `${subscription}/providers/Microsoft.Authorization`;
+  const identity = azure.state.ofType(identityType).find(({ name }) => name.endsWith(`-${purpose}`));
+  const principalId = azure.directory.application(clientId)?.objectId ?? '';
+  const attempts: readonly (readonly [attempt: string, id: string, properties: JsonObject])[] = [
+    [
+      'make itself an owner of the subscription',
+      `${authorization}/roleAssignments/${anyId}`,
+      {
+        roleDefinitionId: `${authorization}/roleDefinitions/${builtInRoles.Owner.id}`,
+        ...{ principalId, principalType: 'ServicePrincipal' },
+      },
+    ],
+    [
+      'define a role',
+      `${authorization}/roleDefinitions/${anyId}`,
+      {
+        ...{ roleName: 'all', type: 'CustomRole', description: 'all', assignableScopes: [subscription] },
+        permissions: [{ actions: ['*'], notActions: [] }],
+      },
+    ],
+    [
+      'let another workflow sign in as it',
+      `${identity?.id}/federatedIdentityCredentials/other`,
+      { issuer: 'https://example.com', subject: 'other', audiences: ['api://AzureADTokenExchange'] },
+    ],
+  ];
+  for (const [attempt, id, properties] of attempts) {
+    const answer = await new Operator(azure, clientId)
+      .send('PUT', id, { properties })
+      .then(() => 'it could', String);
+    sandbox.check(
+      `the ${purpose} identity may not ${attempt}`,
+      /AuthorizationFailed|Unauthorized/.test(answer),
+      () => answer,
+    );
+  }
 }
 
 export const scenario: Scenario = {
@@ -25,6 +72,13 @@ export const scenario: Scenario = {
     const { environment, azure } = sandbox;
     const prepared = await sandbox.command('bootstrap', environment, '--subject-prefix', prefix);
     sandbox.check('bootstrap prepares the subscription', prepared.exitCode === 0, () => prepared.output);
+    const before = JSON.stringify(azure.state.list());
+    const again = await sandbox.command('bootstrap', environment, '--subject-prefix', prefix);
+    sandbox.check(
+      'a second run changes nothing',
+      again.exitCode === 0 && JSON.stringify(azure.state.list()) === before,
+      () => again.output,
+    );
     const clientId = (purpose: string) =>
       new RegExp(`${purpose}ClientId=(\\S+)`).exec(prepared.output)?.[1] ?? `no ${purpose} identity`;
 
@@ -47,6 +101,17 @@ export const scenario: Scenario = {
       azure.state
         .ofType('Microsoft.Authorization/roleAssignments')
         .some(({ body }) => textAt(body, 'properties', 'createdBy') === deployer?.objectId),
+    );
+
+    for (const purpose of ['plan', 'deploy'] as const) await refusedBoth(sandbox, purpose, clientId(purpose));
+    const server = sandbox.serverId('primary');
+    const answer = await new Operator(azure, clientId('plan'))
+      .setParameter(server, 'log_min_duration_statement', '5')
+      .then(() => 'it could', String);
+    sandbox.check(
+      'the plan identity may not set a parameter',
+      answer.includes('AuthorizationFailed'),
+      () => answer,
     );
 
     await sandbox.signInAs({

@@ -22,12 +22,13 @@ export const scenario: Scenario = {
   endsWithEmptyPlan: false,
   async run(sandbox) {
     const { environment, azure } = sandbox;
-    const checkout = await sandbox.checkOut({
+    const releasing = await Releasing.from(sandbox, {
       change: ({ server }) => {
         server.backup.retentionDays -= 1;
       },
     });
-    const releasing = new Releasing(sandbox, checkout);
+    const { checkout } = releasing;
+    await checkout.ownPackage('pg');
     const plan = () => releasing.plan();
     const apply = (...more: string[]) => releasing.apply(...more);
     const isRefused: Releasing['refused'] = (...given) => releasing.refused(...given);
@@ -56,6 +57,11 @@ export const scenario: Scenario = {
     await checkout.write('azure/added.ts', '');
     isRefused('a file added after the approval', await apply(), 'release/other-files', 'azure/added.ts');
     await checkout.git('clean', '--quiet', '--force', 'azure');
+    const loaded = 'node_modules/pg/lib/index.js';
+    const code = await checkout.read(loaded);
+    await checkout.write(loaded, `${code}\n// edited`);
+    isRefused('an edited package', await apply(), 'release/other-packages', 'node_modules/pg');
+    await checkout.write(loaded, code);
     await checkout.commit('Another commit');
     isRefused('the plan of another commit', await apply(), 'release/other-commit', commit.slice(0, 12));
     await checkout.git('reset', '--quiet', '--hard', commit);
@@ -70,6 +76,11 @@ export const scenario: Scenario = {
       'release/not-approved',
     );
     const file = `${folder}/plan`;
+    const lock = `${folder}/terraform.lock.hcl`;
+    const providers = await checkout.read(lock);
+    await checkout.write(lock, providers.replace('h1:', 'h1:x'));
+    isRefused('other providers', await apply(), 'release/file-differs', lock);
+    await checkout.write(lock, providers);
     const content = await readFile(path.join(checkout.root, file));
     await checkout.write(file, Buffer.concat([content, Buffer.from(' ')]));
     isRefused('a changed plan', await apply(), 'release/file-differs');

@@ -14,8 +14,8 @@ export const scenario: Scenario = {
   endsWithEmptyPlan: false,
   async run(sandbox) {
     const { environment, azure } = sandbox;
-    const checkout = await sandbox.checkOut();
-    const releasing = new Releasing(sandbox, checkout);
+    const releasing = await Releasing.from(sandbox);
+    const { checkout } = releasing;
     const before = await checkout.git('rev-parse', 'HEAD');
     const release = async (claim: string) => {
       const planned = await releasing.plan();
@@ -25,6 +25,12 @@ export const scenario: Scenario = {
       return releasing.recordIn('record.json');
     };
     const first = await release('the first release');
+    const quiet = await sandbox.command('drift', environment, '--json');
+    sandbox.check(
+      'nothing that it has caused in Azure counts as drift',
+      JSON.parse(quiet.stdout).resources.length === 0,
+      () => quiet.output,
+    );
 
     const migration = await releasing.addMigration('0099_rehearsed');
     await checkout.commit('Add a migration');

@@ -150,8 +150,15 @@ function assigned(azure: Azure, sent: JsonObject, { id, request, existing }: Cha
   // If the request names its type, Azure accepts a principal that the directory does not show yet.
   if (!principal && textAt(properties, 'principalType') === undefined)
     throw refusals.principalNotFound(principalId, azure.tenantId);
-  if (existing) throw refusals.assignmentUpdateNotPermitted();
   const role = textAt(properties, 'roleDefinitionId') ?? '';
+  const before = existing && objectAt(existing.body, 'properties');
+  // The same assignment again is accepted, as every second run of a template shows.
+  if (
+    before &&
+    (before['principalId'] !== principalId ||
+      nameOf(textAt(before, 'roleDefinitionId') ?? '') !== nameOf(role))
+  )
+    throw refusals.assignmentUpdateNotPermitted();
   if (permissionsOf(azure, role).length === 0) throw refusals.roleDefinitionNotFound(nameOf(role));
   const twin = store
     .children(scope, assignmentType)
@@ -168,8 +175,11 @@ function assigned(azure: Azure, sent: JsonObject, { id, request, existing }: Cha
       principalType: principal?.kind ?? 'ServicePrincipal',
       ...properties,
       scope,
-      createdOn: new Date(azure.clock.now()).toISOString(),
-      createdBy: directory.callerOf(request, 'https://management.azure.com')?.objectId ?? null,
+      createdOn: before?.['createdOn'] ?? new Date(azure.clock.now()).toISOString(),
+      createdBy:
+        before?.['createdBy'] ??
+        directory.callerOf(request, 'https://management.azure.com')?.objectId ??
+        null,
     },
   };
 }

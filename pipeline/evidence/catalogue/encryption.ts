@@ -84,7 +84,7 @@ export const family: Family = {
       id: 'CRY-3',
       title: "The server's disk and backups are encrypted with a key of the customer",
       why: "With Microsoft's key, nobody but Microsoft can revoke the access to the disks.",
-      setting: 'server.encryption',
+      setting: 'server.customerManagedKey',
       stack: [
         attribute(
           types.server,

@@ -1,7 +1,7 @@
 /** `controls.csv`: one line per piece of evidence, for spreadsheets (RFC 4180). */
 import { frameworkIds } from '../frameworks.ts';
 import type { Report } from '../report.ts';
-import { shortName, text, waiverText } from './markdown.ts';
+import { numbersText, shortName, text, waiverText } from './markdown.ts';
 
 export function renderCsv(report: Report): string {
   const header = [
@@ -38,7 +38,7 @@ export function renderCsv(report: Report): string {
         control.rules.join(' '),
         waiverText(row) ?? '',
         row.remark ?? '',
-        ...frameworkIds.map((id) => (control.mapped[id] ?? []).join(' ')),
+        ...frameworkIds.map((id) => numbersText(id, control.mapped[id] ?? [])),
       ]),
     ),
   );

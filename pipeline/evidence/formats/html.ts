@@ -13,7 +13,7 @@ import {
 } from '../report.ts';
 import { script } from './html-script.ts';
 import { style } from './html-style.ts';
-import { shortName, text, waiverText } from './markdown.ts';
+import { numbersText, shortName, text, waiverText } from './markdown.ts';
 
 export function renderHtml(report: Report): string {
   const { environment, commit, families } = report;
@@ -149,7 +149,7 @@ function control(one: AssessedControl): string {
   return `<article id="${xml(id)}" class="${slug(verdict)}" data-verdict="${slug(verdict)}" data-frameworks="${named.join(' ')}">
 <h3><a href="#${xml(id)}"><code>${xml(id)}</code></a> ${xml(title)}</h3>
 <p>${badge(verdict)} <span class="soft">${xml(why)}</span></p>
-<ul class="mapped">${named.map((framework) => `<li><b>${xml(shortName(framework))}</b> ${xml((mapped[framework] ?? []).join(', '))}</li>`).join('')}</ul>
+<ul class="mapped">${named.map((framework) => `<li><b>${xml(shortName(framework))}</b> ${xml(numbersText(framework, mapped[framework] ?? []))}</li>`).join('')}</ul>
 <ul class="rows">
 ${rows.map(evidence).join('\n')}
 </ul>

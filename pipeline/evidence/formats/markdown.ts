@@ -1,6 +1,6 @@
 /** `evidence.md`: the whole pack as text. */
 import { counted } from '../../../core/text.ts';
-import { type FrameworkId, frameworkIds, frameworks } from '../frameworks.ts';
+import { type FrameworkId, frameworkIds, frameworks, numberText } from '../frameworks.ts';
 import { type AssessedControl, controlsOf, type Report, type Row, verdicts } from '../report.ts';
 
 export function renderMarkdown(report: Report): string {
@@ -84,15 +84,20 @@ function line(row: Row): string {
 
 export function waiverText({ waiver, verdict }: Row): string | undefined {
   if (!waiver) return undefined;
-  const { owner, expires, reason } = waiver;
-  return `${verdict === 'waived' ? 'accepted' : 'was accepted'} by ${owner} until ${expires}: ${reason}`;
+  const { owner, expires, reason, confirmed } = waiver;
+  if (!confirmed) return `proposed for ${owner} until ${expires}: ${reason}`;
+  const accepted = verdict === 'waived' ? 'accepted' : 'was accepted';
+  return `${accepted} for ${owner} by ${confirmed.by} on ${confirmed.on} (${confirmed.where}) until ${expires}: ${reason}`;
 }
 
 export function mappedTo(mapped: AssessedControl['mapped']): string {
   return frameworkIds
-    .flatMap((id: FrameworkId) => (mapped[id] ? [`${shortName(id)}: ${mapped[id].join(', ')}`] : []))
+    .flatMap((id: FrameworkId) => (mapped[id] ? [`${shortName(id)}: ${numbersText(id, mapped[id])}`] : []))
     .join(' · ');
 }
+
+export const numbersText = (id: FrameworkId, numbers: readonly string[]): string =>
+  numbers.map((one) => numberText(id, one)).join(', ');
 
 const shortNames: Readonly<Record<FrameworkId, string>> = {
   'cis-database': 'CIS Database Services 2.0.0',

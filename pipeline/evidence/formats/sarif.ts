@@ -2,7 +2,7 @@
 import { sarifLevel, sarifLog } from '../../../core/sarif.ts';
 import { frameworkIds } from '../frameworks.ts';
 import { type AssessedControl, controlsOf, type Report } from '../report.ts';
-import { mappedTo, shortName, text, waiverText } from './markdown.ts';
+import { mappedTo, numbersText, shortName, text, waiverText } from './markdown.ts';
 
 const severity = 'high';
 
@@ -19,7 +19,10 @@ export function sarifOf(report: Report, settings: string) {
       help: `${control.title}.\n\n${control.why}\n\n${mappedTo(control.mapped)}`,
       tags: frameworkIds
         .filter((framework) => control.mapped[framework])
-        .map((framework) => `${shortName(framework)}: ${control.mapped[framework]?.join(', ')}`),
+        .map(
+          (framework) =>
+            `${shortName(framework)}: ${numbersText(framework, control.mapped[framework] ?? [])}`,
+        ),
     })),
     results: controls.flatMap((control, ruleIndex) =>
       control.rows

@@ -6,7 +6,17 @@ import { controlsOf } from '../../../pipeline/evidence/report.ts';
 import { valueAt } from '../../../pipeline/evidence/stack.ts';
 import { expression } from '../../stacks/stack.ts';
 import { environments } from '../../support/environments.ts';
-import { assessed, audit, guard, head, inputOf, observedAt, releases, verification } from './fixture.ts';
+import {
+  assessed,
+  audit,
+  guard,
+  head,
+  inputOf,
+  observedAt,
+  packed,
+  releases,
+  verification,
+} from './fixture.ts';
 
 const network = (changes = {}) => assessed('production', 'NET-1', changes);
 
@@ -181,7 +191,10 @@ describe('a control', () => {
 });
 
 describe('a waiver', () => {
-  const waiver = { control: 'CRY-3', reason: 'accepted here', owner: 'security', expires: '2026-11-27' };
+  const waiver = {
+    ...{ control: 'CRY-3', reason: 'accepted here', owner: 'security', expires: '2026-11-27' },
+    confirmed: { by: 'the head of security', on: '2026-11-01', where: 'ticket 7' },
+  };
   const given = [verification('production')];
 
   it('shows a violated value as waived until its last day', () => {
@@ -189,11 +202,25 @@ describe('a waiver', () => {
     expect(rows[0]).toMatchObject({ verdict: 'waived', waiver });
   });
 
+  it('is only a proposal until a person has confirmed it', () => {
+    const proposed = { ...waiver, confirmed: null };
+    const { verdict, rows } = assessed('production', 'CRY-3', { overrides: { waivers: [proposed] } });
+    expect(verdict).toBe('violated');
+    expect(rows[0]).toMatchObject({
+      remark: 'not set; nobody has confirmed the proposed waiver',
+      waiver: proposed,
+    });
+    const { files } = packed('production', { overrides: { waivers: [proposed] } });
+    for (const path of ['index.html', 'evidence.md', 'controls.csv'])
+      expect(files.get(path)).toContain('proposed for security until 2026-11-27');
+    expect(files.get('controls.sarif')).not.toContain('suppressions');
+  });
+
   it('does not count from the day after', () => {
     const expired = { ...waiver, expires: '2026-11-26' };
     const { verdict, rows } = assessed('production', 'CRY-3', { overrides: { waivers: [expired] } });
     expect(verdict).toBe('violated');
-    expect(rows[0]).toMatchObject({ remark: 'the waiver expired on 2026-11-26', waiver: expired });
+    expect(rows[0]).toMatchObject({ remark: 'not set; the waiver expired on 2026-11-26', waiver: expired });
   });
 
   it('does not cover a live check that failed', () => {

@@ -6,7 +6,12 @@ import { ruleTexts } from '../../../environments/catalogue.ts';
 import { environments } from '../../../environments/index.ts';
 import { controls, families } from '../../../pipeline/evidence/catalogue/index.ts';
 import { lineOf } from '../../../pipeline/evidence/formats/sarif.ts';
-import { frameworkIds, frameworks } from '../../../pipeline/evidence/frameworks.ts';
+import {
+  type Framework,
+  frameworkIds,
+  frameworks,
+  numberText,
+} from '../../../pipeline/evidence/frameworks.ts';
 import { catalogue } from '../../../verification/catalogue.ts';
 
 describe('the catalogue of controls', () => {
@@ -42,6 +47,30 @@ describe('the catalogue of controls', () => {
     const named = controls.flatMap(({ checks = [] }) => checks);
     expect(named.length).toBeGreaterThan(80);
     expect(named.filter((id) => !ids.includes(id))).toEqual([]);
+  });
+
+  it('marks the numbers that were compared with nothing, each of which a control has', () => {
+    for (const id of frameworkIds) {
+      const { uncompared = [] }: Framework = frameworks[id];
+      for (const number of uncompared) {
+        expect(numberText(id, number)).toBe(`${number} (not compared)`);
+        expect(
+          controls.some(({ mapped }) => mapped[id]?.includes(number)),
+          `${id} ${number}`,
+        ).toBe(true);
+      }
+    }
+    expect(numberText('nis2', '3.2.4')).toBe('3.2.4');
+  });
+
+  it('names settings that exist', () => {
+    // Generated from the schema of the settings.
+    const page = readFileSync('docs/settings.md', 'utf8');
+    const lost = controls.filter(
+      ({ setting }) =>
+        setting !== undefined && !['`', '.', '['].some((end) => page.includes(`\`${setting}${end}`)),
+    );
+    expect(lost.map(({ id, setting }) => `${id} ${setting}`)).toEqual([]);
   });
 
   it('names settings that the file of production has', () => {
@@ -98,12 +127,14 @@ describe('accepted controls', () => {
   it('name controls and environments that exist, a reason, an owner and a day', () => {
     const ids: string[] = controls.map(({ id }) => id);
     expect(acceptedControls.length).toBeGreaterThan(0);
-    for (const { control, environments: named = [], reason, owner, expires } of acceptedControls) {
+    for (const { control, environments: named = [], reason, owner, expires, confirmed } of acceptedControls) {
       expect(ids).toContain(control);
       expect(named.filter((one) => !names.includes(one))).toEqual([]);
       expect(reason.length).toBeGreaterThan(20);
       expect(owner).not.toBe('');
-      expect(new Date(`${expires}T00:00:00Z`).toISOString().slice(0, 10)).toBe(expires);
+      for (const day of [expires, confirmed?.on ?? expires])
+        expect(new Date(`${day}T00:00:00Z`).toISOString().slice(0, 10)).toBe(day);
+      if (confirmed) for (const one of [confirmed.by, confirmed.where]) expect(one).not.toBe('');
     }
   });
 

@@ -3,15 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseJson, textAt } from '../../../core/json.ts';
 import { seal } from '../../../database/audit/seals.ts';
 import { withConnection } from '../../../database/connection.ts';
-import { migrationsDirectory } from '../../../database/migrator/files.ts';
+import { listMigrations, migrationsDirectory } from '../../../database/migrator/files.ts';
 import { resolveTarget, type Target } from '../../../database/target.ts';
-import { migrationsDigestOf } from '../../../pipeline/evidence/assess.ts';
 import { compareHead, observeLive } from '../../../pipeline/evidence/live.ts';
 import type { Given } from '../../../pipeline/evidence/observations.ts';
 import { type Commit, controlsOf } from '../../../pipeline/evidence/report.ts';
-import { recordRelease } from '../../../pipeline/release/releases.ts';
+import { digestOfMigrations, recordRelease } from '../../../pipeline/release/releases.ts';
 import { migratedDatabase, type TestDatabase } from '../../support/postgres.ts';
-import { inputOf, packed } from './fixture.ts';
+import { packed } from './fixture.ts';
 
 const reporter = { line: () => {}, warn: () => {} };
 
@@ -28,7 +27,7 @@ beforeAll(async () => {
     async (connection) => {
       await recordRelease(connection, {
         environment: 'production',
-        migrationsDigest: migrationsDigestOf(inputOf('production').stack.document),
+        migrationsDigest: digestOfMigrations(listMigrations(migrationsDirectory)),
         settingsDigest: 'a'.repeat(64),
         outcome: 'verified',
         counts: { passed: 1, failed: 0, skipped: 0 },

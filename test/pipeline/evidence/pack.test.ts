@@ -58,6 +58,15 @@ describe('a pack', () => {
     });
   });
 
+  it('is verified with a waiver that expired or that nobody confirmed', () => {
+    const waiver = { control: 'CRY-3', reason: 'accepted here', owner: 'security', confirmed: null };
+    for (const expires of ['2020-01-01', '2030-01-01']) {
+      const { files } = packed('production', { overrides: { waivers: [{ ...waiver, expires }] } });
+      writePack(join(folder, expires), files);
+      expect(verifyPack(join(folder, expires)).findings).toEqual([]);
+    }
+  });
+
   it('replaces an earlier pack in its folder, and leaves any other folder alone', () => {
     const place = copy();
     writePack(place, packed('production').files);

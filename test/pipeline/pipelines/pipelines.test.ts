@@ -56,6 +56,18 @@ describe('every step', () => {
     }
   });
 
+  it('installs the same Terraform in every job: a release is applied by the version that planned it', () => {
+    const versions = all.flatMap(({ jobs }) =>
+      jobs.map(
+        ({ steps: own }) =>
+          own.find(({ uses }) => /setup-terraform@|TerraformInstaller@/.test(uses ?? ''))?.with ?? {},
+      ),
+    );
+    const found = versions.map((one) => one['terraform_version'] ?? one['terraformVersion']);
+    expect(found.length).toBeGreaterThan(10);
+    expect([...new Set(found)]).toEqual(['1.11.4']);
+  });
+
   it('names only environments of the project', () => {
     const mentioned = all.flatMap(({ source }) =>
       [...source.matchAll(/^\s*(?:- )?(?:environment|options): \[?([\w, -]+)/gm)].flatMap(([, found = '']) =>

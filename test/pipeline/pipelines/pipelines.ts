@@ -10,6 +10,10 @@ export interface Step {
   readonly uses?: string;
   /** One shell command. */
   readonly run?: string;
+  /** Name by which later jobs read its outputs. */
+  readonly id?: string;
+  /** Whether it runs after a failed step too. */
+  readonly isAlways: boolean;
   readonly with: Block;
   readonly env: Block;
 }
@@ -21,6 +25,10 @@ export interface Job {
   readonly environment?: string;
   readonly permissions: Block;
   readonly env: Block;
+  /** Values of a matrix; one empty set without one. */
+  readonly matrix: readonly Block[];
+  /** Expressions by the names that later jobs read. */
+  readonly outputs: Block;
   readonly steps: readonly Step[];
 }
 
@@ -44,6 +52,13 @@ const filesIn = (folder: string) =>
     .filter((name) => name.endsWith('.yml'))
     .map((name) => `${folder}/${name}`);
 
+/** The sets of a matrix that lists them, or of one key with its values. */
+function matrixOf(matrix: Block): readonly Block[] {
+  if (Array.isArray(matrix['include'])) return matrix['include'].map(block);
+  const [[key, values] = []] = Object.entries(matrix);
+  return key === undefined ? [{}] : list(values).map((value) => ({ [key]: value }));
+}
+
 export const workflows: readonly Workflow[] = filesIn(workflowFolder).map((file) => {
   const source = readFileSync(file, 'utf8');
   const document = block(readYaml(source));
@@ -52,14 +67,17 @@ export const workflows: readonly Workflow[] = filesIn(workflowFolder).map((file)
     const environment = text(job['environment']);
     return {
       ...{ pipeline: file, name, permissions: block(job['permissions']), env: block(job['env']) },
+      ...{ matrix: matrixOf(block(block(job['strategy'])['matrix'])), outputs: block(job['outputs']) },
       ...(environment === undefined ? {} : { environment }),
       steps: list(job['steps']).map((one) => {
         const step = block(one);
-        const [uses, run] = [text(step['uses']), text(step['run'])];
+        const [uses, run, id] = [text(step['uses']), text(step['run']), text(step['id'])];
         return {
           ...{ name: text(step['name']) ?? '', with: block(step['with']), env: block(step['env']) },
+          isAlways: text(step['if']) === 'always()',
           ...(uses === undefined ? {} : { uses }),
           ...(run === undefined ? {} : { run }),
+          ...(id === undefined ? {} : { id }),
         };
       }),
     };
@@ -75,9 +93,12 @@ function azureStep(value: Yaml): readonly Step[] {
   const inputs = block(step['inputs']);
   const run = text(step['script']) ?? text(inputs['inlineScript']);
   const uses = text(step['task']) ?? ['checkout', 'publish', 'download'].find((one) => one in step);
+  const id = text(step['name']);
   return [
     {
       ...{ name: text(step['displayName']) ?? '', env: block(step['env']) },
+      isAlways: text(step['condition']) === 'always()',
+      ...(id === undefined ? {} : { id }),
       with: { ...step, ...inputs },
       ...(uses === undefined ? {} : { uses }),
       ...(run === undefined ? {} : { run }),
@@ -85,13 +106,14 @@ function azureStep(value: Yaml): readonly Step[] {
   ];
 }
 
-function azureJobs(file: string, jobs: readonly Yaml[], stage: string): readonly Job[] {
-  return jobs.map((one) => {
+function azureJobs(file: string, { jobs, stage: named, variables }: Block): readonly Job[] {
+  const stage = text(named) ?? '';
+  return list(jobs).map((one) => {
     const job = block(one);
     const environment = text(job['environment']);
     const deploy = block(block(block(job['strategy'])['runOnce'])['deploy']);
     return {
-      ...{ pipeline: file, permissions: {}, env: block(job['env']) },
+      ...{ pipeline: file, permissions: {}, env: block(variables), matrix: [{}], outputs: {} },
       name: [stage, text(job['job']) ?? text(job['deployment']) ?? ''].filter(Boolean).join(' '),
       ...(environment === undefined ? {} : { environment }),
       steps: list(job['steps'] ?? deploy['steps']).flatMap(azureStep),
@@ -104,11 +126,8 @@ export const azurePipelines: readonly Workflow[] = filesIn(azureFolder)
   .map((file) => {
     const source = readFileSync(file, 'utf8');
     const document = block(readYaml(source));
-    const stages = list(document['stages']).flatMap((one) => {
-      const stage = block(one);
-      return azureJobs(file, list(stage['jobs']), text(stage['stage']) ?? '');
-    });
-    return { file, document, source, jobs: [...azureJobs(file, list(document['jobs']), ''), ...stages] };
+    const stages = [document, ...list(document['stages']).map(block)];
+    return { file, document, source, jobs: stages.flatMap((stage) => azureJobs(file, stage)) };
   });
 
 /** The arguments of llama-db in a command, with the values of its variables; undefined for another program. */

@@ -1,132 +1,194 @@
-// Duration: 600 s
+// Duration: 1800 s
 /**
- * The pipelines played on one machine: the commands of the workflows in their order, each as the identity of its job, from the
- * pull request to the promoted environment, against a local Azure by the real Terraform and azurerm.
+ * The pipelines played on one machine: the steps of the workflows in their order, each as the identity of its job, from the
+ * pull request to production, against local Azures by the real Terraform and azurerm.
  */
-
-import { generateKeyPairSync } from 'node:crypto';
-import { copyFile } from 'node:fs/promises';
-import path from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { environments } from '../../../environments/index.ts';
-import type { Ended } from '../../../local/processes/program.ts';
-import type { Checkout } from '../../../rehearsal/sandbox/checkout.ts';
 import { hasError } from '../../../rehearsal/sandbox/commands.ts';
-import { Sandbox } from '../../../rehearsal/sandbox/sandbox.ts';
 import { whyNoTerraform } from '../../../rehearsal/terraform/installation.ts';
 import { includesLong, takesMinutes } from '../../support/extent.ts';
-import { type Job, wordsOf, workflows } from './pipelines.ts';
+import { azureDevOps, github, type Prepared, prepare, trustNights } from './machines.ts';
+import { azurePipelines, type Job, workflows } from './pipelines.ts';
+import { type Machine, type Played, Player, type PlayOptions } from './player.ts';
 
 const missing = await whyNoTerraform();
-const [source = '', target = ''] = environments.names;
-const prefix = 'repo:acme@1234/database@5678';
-const keys = generateKeyPairSync('rsa', {
-  modulusLength: 3072,
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+const reason = missing ?? (includesLong ? undefined : takesMinutes);
+const { names } = environments;
+const [first = '', , last = ''] = names;
+const pairs = names.slice(1).map((target, place) => [names[place] ?? '', target] as const);
+
+let prepared: readonly Prepared[] = [];
+let machines: ReadonlyMap<string, Machine>;
+let onGithub: Player;
+let onAzureDevOps: Player;
+
+beforeAll(async () => {
+  if (reason !== undefined) return;
+  prepared = await Promise.all(names.map((name) => prepare(name, false)));
+  machines = new Map(prepared.map(({ machine }) => [machine.sandbox.environment, machine]));
+  const values = new Map(prepared.flatMap((one) => [...one.values]));
+  onGithub = new Player(machines, github, values);
+  onAzureDevOps = new Player(machines, azureDevOps, values);
+}, 600_000);
+afterAll(async () => {
+  for (const { machine } of prepared) await machine.sandbox.close();
 });
 
-const open: Sandbox[] = [];
-afterAll(async () => {
-  for (const sandbox of open) await sandbox.close();
-});
+const machineOf = (name: string): Machine => {
+  const machine = machines.get(name);
+  if (!machine) throw new Error(`no machine has ${name}`);
+  return machine;
+};
 
 const jobOf = (file: string, name: string): Job => {
-  const job = workflows.find((one) => one.file.endsWith(`/${file}`))?.jobs.find((one) => one.name === name);
+  const all = [...workflows, ...azurePipelines];
+  const job = all.find((one) => one.file === file)?.jobs.find((one) => one.name === name);
   if (!job) throw new Error(`${file} has no job ${name}`);
   return job;
 };
+const workflow = (file: string, name: string) => jobOf(`.github/workflows/${file}`, name);
 
-/** Runs the commands of a job in their order, until one fails. */
-async function play(
-  sandbox: Sandbox,
-  job: Job,
-  variables: Readonly<Record<string, string>> = {},
-): Promise<Ended[]> {
-  const ended: Ended[] = [];
-  for (const { run = '' } of job.steps) {
-    const words = wordsOf(run, { SOURCE: source, TARGET: target, ...variables });
-    if (!words) continue;
-    ended.push(await sandbox.command(...words.filter((word) => word !== '--post')));
-    if (ended.at(-1)?.exitCode !== 0) break;
-  }
-  expect(ended.length).toBeGreaterThan(0);
-  return ended;
+function succeeded({ failed, ended, output }: Played, commands: number): void {
+  expect([failed, ended.length], output).toEqual([undefined, commands]);
 }
 
-async function checkedOut(environment: typeof source, quick: boolean): Promise<[Sandbox, Checkout]> {
-  const sandbox = await Sandbox.open({ environment: environments.nameOf(environment), quick });
-  open.push(sandbox);
-  const checkout = await sandbox.checkOut();
-  await checkout.git('update-ref', 'refs/remotes/origin/main', 'HEAD');
-  return [sandbox, checkout];
+/** Accepts the groups that one machine cannot check: a promotion without it is closed, and says so. */
+async function promoted(player: Player, job: Job, options: PlayOptions): Promise<Played> {
+  const closed = await player.play(job, options);
+  expect(closed.ended.at(-1)?.exitCode, closed.output).toBe(3);
+  expect(closed.output).toContain(`1 of 11 gates are closed`);
+  // pg_cron does not exist everywhere.
+  const [, skipped = ''] = /it skipped ([a-z, ]+?)\s*\n/.exec(closed.output) ?? [];
+  return player.play(job, {
+    ...options,
+    edit: (words) => [...words, ...(words[0] === 'promote' ? ['--except', skipped.replaceAll(' ', '')] : [])],
+  });
 }
 
-it('from the pull request to the promoted environment', { timeout: 1_800_000 }, async (context) => {
-  context.skip(missing !== undefined, missing);
-  context.skip(!includesLong, takesMinutes);
-  const [first, firstCheckout] = await checkedOut(source, false);
-  const [second, secondCheckout] = await checkedOut(target, true);
+describe('the workflows of GitHub', () => {
+  const timeout = 1_800_000;
+  const plan = workflow('pull-request.yml', 'plan');
 
-  const prepared = await second.command('bootstrap', target, '--subject-prefix', prefix);
-  expect(prepared.exitCode, prepared.output).toBe(0);
-  const clientId = (purpose: string) =>
-    new RegExp(`${purpose}ClientId=(\\S+)`).exec(prepared.output)?.[1] ?? '';
-  const { directory } = second.azure;
-  const deployer = directory.application(clientId('deploy'));
-  for (const { objectId, type } of second.settings.server.authentication.administrators)
-    if (type === 'Group' && deployer) directory.addMember(objectId, deployer.objectId);
-  const plans = { clientId: clientId('plan'), subject: `${prefix}:pull_request` };
-  const deploys = { clientId: clientId('deploy'), subject: `${prefix}:environment:${target}` };
+  it(
+    'plan no pull request before the first release, because the state does not exist',
+    async (context) => {
+      context.skip(reason !== undefined, reason);
+      const [matrix] = plan.matrix;
+      const { output } = await onGithub.play(plan, matrix ? { matrix } : {});
+      expect(output).toMatch(/AuthorizationPermissionMismatch.*\[terraform\/failed\]/);
+    },
+    timeout,
+  );
 
-  await second.signInAs(plans);
-  // Before the first release the state does not exist: Terraform creates it at init, which the plan identity may not.
-  const [early] = await play(second, jobOf('pull-request.yml', 'plan'));
-  expect(early?.output).toMatch(/AuthorizationPermissionMismatch.*\[terraform\/failed\]/);
+  it(
+    'release development after a merge',
+    async (context) => {
+      context.skip(reason !== undefined, reason);
+      succeeded(await onGithub.play(workflow('development.yml', 'release')), 2);
+    },
+    timeout,
+  );
 
-  const released = await play(first, jobOf('development.yml', 'release'));
-  expect(
-    released.map(({ exitCode }) => exitCode),
-    released.at(-1)?.output,
-  ).toEqual([0, 0]);
-  const inspected = await play(first, jobOf('promote.yml', 'inspect'));
-  expect(inspected.at(-1)?.exitCode, inspected.at(-1)?.output).toBe(0);
-  const name = 'source.json';
-  await copyFile(path.join(firstCheckout.root, name), path.join(secondCheckout.root, name));
+  it.for(pairs)(
+    'promote %s to %s, and refuse everybody else',
+    { timeout },
+    async ([source, target], context) => {
+      context.skip(reason !== undefined, reason);
+      const inputs = { source, target };
+      succeeded(await onGithub.play(workflow('promote.yml', 'inspect'), { inputs }), 1);
+      succeeded(await promoted(onGithub, workflow('promote.yml', 'plan'), { inputs }), 1);
+      const apply = workflow('promote.yml', 'apply');
+      const withoutKey = { ...apply, steps: apply.steps.map((step) => ({ ...step, env: {} })) };
+      const locked = await onGithub.play(withoutKey, { inputs });
+      expect(hasError(locked.output, 'release/key-missing'), locked.output).toBe(true);
+      const { environment: _, ...ofPullRequest } = { ...apply, name: target };
+      const refused = await onGithub.play(ofPullRequest, { inputs }).catch((error: Error) => error.message);
+      expect(JSON.stringify(refused)).toMatch(/ARM_|AADSTS|Authorization/);
+      succeeded(await onGithub.play(apply, { inputs }), 1);
+      const { checkout } = machineOf(target);
+      const [record] = JSON.parse(await checkout.read('release/record.json')).releases;
+      expect(record).toMatchObject({ environment: target, outcome: 'verified' });
+    },
+  );
 
-  await second.signInAs({ ...deploys, variables: { LLAMA_DB_RELEASE_PUBLIC_KEY: keys.publicKey } });
-  const plan = jobOf('promote.yml', 'plan');
-  const [closed] = await play(second, plan);
-  // pg_cron and Azure's own facts do not exist everywhere on one machine: a skipped group is a closed gate.
-  const skipped = /it skipped ([a-z, ]+)/.exec(closed?.output.replace(/\n\s+/g, ' ') ?? '')?.[1];
-  expect([closed?.exitCode, skipped === undefined], closed?.output).toEqual([3, false]);
-  expect(closed?.output).toContain('1 of 11 gates are closed');
-  const except = `--except ${skipped?.trim().replaceAll(', ', ',').split(' ')[0]}`;
-  const accepting: Job = {
-    ...plan,
-    steps: plan.steps.map((step) =>
-      step.run?.includes('promote') ? { ...step, run: `${step.run} ${except}` } : step,
-    ),
-  };
-  const [promoted] = await play(second, accepting);
-  expect(promoted?.exitCode, promoted?.output).toBe(0);
-  const digest = /^Release ([0-9a-f]{64})$/m.exec(promoted?.output ?? '')?.[1] ?? '';
+  it.for(plan.matrix.map((one) => [String(one['environment']), one] as const))(
+    'plan a pull request as the plan identity of %s',
+    { timeout },
+    async ([, matrix], context) => {
+      context.skip(reason !== undefined, reason);
+      succeeded(await onGithub.play(plan, { matrix }), 1);
+      expect([...onGithub.artifacts.keys()]).toContain(`review-${matrix['environment']}`);
+    },
+  );
 
-  const apply = jobOf('promote.yml', 'apply');
-  const [locked] = await play(second, apply, { APPROVED: digest });
-  expect(hasError(locked?.output ?? '', 'release/key-missing'), locked?.output).toBe(true);
-  await second.signInAs({ ...plans, variables: { LLAMA_DB_RELEASE_KEY: keys.privateKey } });
-  const [planner] = await play(second, apply, { APPROVED: digest });
-  expect(planner?.exitCode).not.toBe(0);
-  expect(planner?.output).toMatch(/AuthorizationPermissionMismatch|AuthorizationFailed/);
-  await second.signInAs({ ...deploys, variables: { LLAMA_DB_RELEASE_KEY: keys.privateKey } });
-  const [applied] = await play(second, apply, { APPROVED: digest });
-  // A quick sandbox has no alerts, which verification reports.
-  expect(hasError(applied?.output ?? '', 'release/findings'), applied?.output).toBe(true);
-  const record = JSON.parse(await secondCheckout.read('release/record.json')).releases[0];
-  expect(record).toMatchObject({ releaseDigest: digest, environment: target });
+  it.for(workflow('nightly.yml', 'watch').matrix.map((one) => [String(one['environment']), one] as const))(
+    'watch %s at night, once its identity trusts the schedule',
+    { timeout },
+    async ([name, matrix], context) => {
+      context.skip(reason !== undefined, reason);
+      const watch = workflow('nightly.yml', 'watch');
+      const stranger = await onGithub.play(watch, { matrix });
+      expect(stranger.output).toMatch(/AADSTS700213/);
+      await trustNights(machineOf(name));
+      succeeded(await onGithub.play(watch, { matrix }), 2);
+    },
+  );
+});
 
-  await second.signInAs(plans);
-  const [request] = await play(second, jobOf('pull-request.yml', 'plan'));
-  expect(request?.exitCode, request?.output).toBe(0);
+describe('the pipelines of Azure DevOps', () => {
+  const timeout = 1_800_000;
+  const release = azurePipelines.find(({ file }) => file.endsWith('/release.yml'));
+  const others = azurePipelines.filter((one) => one !== release).flatMap(({ jobs }) => jobs);
+
+  it(
+    'release the next commit to every environment in turn',
+    async (context) => {
+      context.skip(reason !== undefined, reason);
+      for (const [name, { checkout, sandbox }] of machines) {
+        // pg_cron seals the audit trail every few minutes, and does not exist everywhere. A new machine has no database yet.
+        if (sandbox.stateBlob) await sandbox.command('maintain', name);
+        await checkout.write('migrations/README.md', 'The next commit.\n');
+        await checkout.commit('Next');
+        await checkout.git('update-ref', 'refs/remotes/origin/main', 'HEAD');
+      }
+      for (const job of release?.jobs ?? []) {
+        const isPromotion = job.steps.some(({ run }) => run?.includes('llama-db promote'));
+        const played = isPromotion ? await promoted(onAzureDevOps, job, {}) : await onAzureDevOps.play(job);
+        expect(played.failed, played.output).toBeUndefined();
+      }
+      const { releases } = JSON.parse(
+        onAzureDevOps.artifacts.get(`record-${last}`)?.get('record.json')?.toString() ?? '{}',
+      );
+      expect(releases[0]).toMatchObject({ environment: last, outcome: 'verified' });
+      expect(onAzureDevOps.artifacts.get(`release-${last}`)?.has('plan')).toBe(false);
+    },
+    timeout,
+  );
+
+  it.for(others.map((job) => [`${job.pipeline} ${job.name}`, job] as const))(
+    'play %s',
+    { timeout },
+    async ([, job], context) => {
+      context.skip(reason !== undefined, reason);
+      const { failed, output } = await onAzureDevOps.play(job);
+      expect(failed, output).toBeUndefined();
+    },
+  );
+
+  it(
+    'refuse a job with the service connection of another purpose',
+    async (context) => {
+      context.skip(reason !== undefined, reason);
+      const [job] = release?.jobs ?? [];
+      if (!job) return;
+      const steps = job.steps.map((step) => ({
+        ...step,
+        with: { ...step.with, azureSubscription: `llama-mapper-${first}-plan` },
+      }));
+      const { output } = await onAzureDevOps.play({ ...job, steps });
+      expect(output).toMatch(/AADSTS700213/);
+    },
+    timeout,
+  );
 });

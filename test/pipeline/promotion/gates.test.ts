@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withConnection } from '../../../database/connection.ts';
 import { migrationsDirectory } from '../../../database/migrator/files.ts';
 import { resolveTarget } from '../../../database/target.ts';
-import { driftGroups, driftOf } from '../../../pipeline/drift/drift.ts';
+import { driftGroups, driftOf, isCaused } from '../../../pipeline/drift/drift.ts';
 import { compareLedger, type EnvironmentFacts, readFacts } from '../../../pipeline/promotion/facts.ts';
 import { answersOf, gates, type PromotionFacts } from '../../../pipeline/promotion/gates.ts';
 import { renderGates } from '../../../pipeline/promotion/report.ts';
@@ -16,6 +16,7 @@ import { recordRelease } from '../../../pipeline/release/releases.ts';
 import { verify } from '../../../verification/verify.ts';
 import { migrationsCopy } from '../../commands/run.ts';
 import { change, makeTrail, sealAll, type Trail, tamper } from '../../database/audit/trail.ts';
+import { realProgram } from '../../support/command-line.ts';
 import { document, guarded, resource, server } from '../plan/documents.ts';
 
 const reporter = { line: () => {}, warn: () => {} };
@@ -143,9 +144,13 @@ describe('the gates of a promotion', () => {
       const given = await facts();
       const behind = await commitsBehind(directory, 'ahead');
       const checkout = { ...given.checkout, behind, branch: 'ahead' };
-      expect(closed({ ...given, checkout }, 'branch').opens).toBe('git pull --ff-only');
+      const { says, opens = '' } = closed({ ...given, checkout }, 'branch');
+      expect([says, opens]).toEqual(['it lacks 1 commit of ahead', 'git merge --ff-only ahead']);
       const to = given.to && { ...given.to, isContained: await contains(directory, ahead) };
-      expect(closed({ ...given, to }, 'target-behind').says).toMatch(/does not contain/);
+      const behindTarget = closed({ ...given, checkout: { ...checkout, behind: 0 }, to }, 'target-behind');
+      expect(behindTarget).toMatchObject({ says: expect.stringMatching(/does not contain/), opens });
+      execFileSync('sh', ['-c', opens], { cwd: directory });
+      expect([await commitsBehind(directory, 'ahead'), await contains(directory, ahead)]).toEqual([0, true]);
       await expect(commitsBehind(directory, 'origin/none')).rejects.toMatchObject({
         code: 'release/no-commit',
       });
@@ -161,6 +166,12 @@ describe('the gates of a promotion', () => {
       says: `it runs ${'a'.repeat(12)} of commit ${'c'.repeat(12)}, and this checkout is ${'b'.repeat(12)}`,
       opens: 'llama-db release plan source',
     });
+    expect(closed({ ...given, before: 'first', checkout }, 'source-artifact').opens).toBe(
+      'llama-db promote first source',
+    );
+    await record({ artifact: 'b'.repeat(64) });
+    expect(closedBy({ ...(await facts()), checkout })).toEqual([]);
+    await record({});
     const without = { ...given, from: { ...given.from, release: null } };
     expect(closedBy(without).map(({ name }) => name)).toEqual([
       ...['source-artifact', 'source-verified', 'source-age', 'source-groups'],
@@ -174,7 +185,7 @@ describe('the gates of a promotion', () => {
       const pending = await facts({}, copy.directory);
       expect(closed(pending, 'source-ledger')).toEqual({
         says: '0099_new is pending',
-        opens: 'llama-db status source',
+        opens: 'llama-db migrate source',
       });
       copy.remove('0099_new.sql');
       copy.remove('0017_imports.sql');
@@ -239,6 +250,19 @@ describe('the gates of a promotion', () => {
     closed({ ...given, to: given.to && { ...given.to, drift: unread } }, 'target-drift');
   });
 
+  it.each([
+    ['a network shows the subnets of the same apply', { subnet: [] }, { subnet: ['a'] }, true],
+    ['a value of the stack differs', { address_space: ['a'] }, { address_space: ['b'] }, false],
+    ['a resource is gone', { address_space: ['a'] }, null, false],
+  ])('target-drift: after an apply, %s', (_, before, after, caused) => {
+    const type = 'azurerm_virtual_network';
+    const actions = after === null ? { actions: ['delete'] } : {};
+    const drifted = resource({ type, address: `${type}.network`, before, after, ...actions });
+    const plan = JSON.stringify(document([], { resource_drift: [drifted] }));
+    const stack = JSON.stringify({ resource: { [type]: { network: { address_space: ['a'] } } } });
+    expect(isCaused(plan, stack)).toBe(caused);
+  });
+
   it('target-drift: a column was changed by hand', async () => {
     const target = await resolveTarget({ url: trail.database.url() }, {});
     const check = () => verify(target, { reporter, migrationsDirectory, groups: driftGroups });
@@ -254,6 +278,34 @@ describe('the gates of a promotion', () => {
         "ALTER TABLE llama.tenant_configs ALTER COLUMN audit_level SET DEFAULT 'standard'",
       );
     }
+    const given = await facts();
+    const to = given.to && { ...given.to, drift: driftOf({ ...same, report: await check() }) };
+    expect(closedBy({ ...given, to })).toEqual([]);
+  });
+
+  it('name commands that exist, or git', async () => {
+    const program = await realProgram();
+    const given = await facts({ to: undefined });
+    const { from } = given;
+    const none = { ...given, from: { ...from, release: null } };
+    const skipping = from.release && { ...from, release: { ...from.release, skippedGroups: ['azure'] } };
+    const shown = [
+      none,
+      { ...none, before: 'staging' },
+      skipping ? { ...given, from: skipping } : none,
+    ].flatMap((one) => answersOf(one).flatMap(({ opens = [] }) => opens));
+    expect(shown.length).toBeGreaterThan(5);
+    for (const line of shown)
+      for (const command of line.split(' && ')) {
+        const [name, ...words] = command.split(' ');
+        expect(name).toBe('llama-db');
+        await program.parseAsync(
+          words.map((word) => (/^(?:source|target)$/.test(word) ? 'staging' : word)),
+          {
+            from: 'user',
+          },
+        );
+      }
   });
 
   it('source-groups: a group was skipped, unless that was accepted', async () => {
@@ -261,9 +313,11 @@ describe('the gates of a promotion', () => {
     const given = await facts();
     expect(closed(given, 'source-groups')).toEqual({
       says: 'it skipped azure',
-      opens: 'llama-db verify source --require azure',
+      opens: 'llama-db verify source --require azure && llama-db release verify source',
     });
     expect(closedBy({ ...given, except: ['azure'] })).toEqual([]);
+    await record({});
+    expect(closedBy(await facts())).toEqual([]);
   });
 
   it('source-verified: it has findings', async () => {
@@ -271,6 +325,7 @@ describe('the gates of a promotion', () => {
     const { says } = closed(await facts(), 'source-verified');
     expect(says).toBe('its verification is "findings": ISO-001');
     await record({});
+    expect(closedBy(await facts())).toEqual([]);
   });
 
   it('source-seals and target-seals: a row was changed behind the seals', async () => {

@@ -107,9 +107,10 @@ const release: ReleaseDocument = {
   committedAt: '2026-11-27T12:00:00+00:00',
   madeAt: '2026-11-27T12:00:00.000Z',
   terraform: '1.11.4',
-  artifact: { code: hash, migrations: hash, schema: hash, packages: hash, providers: hash },
+  artifact: { code: hash, migrations: hash, schema: hash, packages: hash, installed: hash, providers: hash },
   tree: hash,
   stack: hash,
+  installed: { 'node_modules/pg': hash },
   plan: {
     ...{ digest: hash, isSealed: false, lineage: 'l', serial: 1, impact: 'nothing', counts: {} },
     ...{ runsPostDeploy: false, migrations: [], drift: [] },

@@ -145,7 +145,8 @@ export const managerRows: RefusedRows = {
   'Roles and rights: principalNotFound': (local) => assign(local, one, { principalType: undefined }),
   'Roles and rights: assignmentUpdateNotPermitted': async (local) => {
     await assign(local, one, {});
-    return assign(local, one, {});
+    await assign(local, one, {});
+    return assign(local, one, { principalId: two });
   },
   'Roles and rights: assignmentExists': async (local) => {
     await assign(local, one, {});
