@@ -11,6 +11,7 @@ import { nameRules } from './rules/names.ts';
 import { networkRules } from './rules/network.ts';
 import { operationsRules } from './rules/operations.ts';
 import { parameterRules } from './rules/parameters.ts';
+import { postDeployJobRules } from './rules/post-deploy-job.ts';
 import { replicaRules } from './rules/replica.ts';
 import { textRules } from './rules/texts.ts';
 import { warningRules } from './rules/warnings.ts';
@@ -29,6 +30,7 @@ const withinFamilies: Readonly<Record<string, Rules>> = {
   replica: replicaRules,
   capacity: capacityRules,
   operations: operationsRules,
+  'post-deploy-job': postDeployJobRules,
 };
 
 /** The families of `environments/rules/`, by file name. */
