@@ -371,6 +371,9 @@ export const namespaces: readonly string[] = [
   ...new Set(Object.keys(table).map((type) => type.slice(0, type.indexOf('/')))),
 ].sort();
 
+/** Of the post-deploy job alone. */
+export const jobNamespace = 'Microsoft.App';
+
 function actionsOf(types: readonly ResourceType[]): readonly string[] {
   return [...new Set(types.flatMap((facts) => facts.deployActions ?? []))].sort();
 }

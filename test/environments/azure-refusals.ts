@@ -116,6 +116,14 @@ export const answers: Readonly<Record<string, Answer>> = {
   // The password is a variable of the deployment.
   ...all('Flexible Server', identity, 'passwordWeak'),
 
+  ...each('Container Apps', {
+    subnetTooSmall: ['network/job-subnet-size'],
+    resourcesNotOffered: ['post-deploy-job/cpu'],
+  }),
+  ...all('Container Apps', built, 'subnetNotDelegated environmentNotFound identityNotAssigned'),
+  ...all('Container Apps', deployed, 'subnetInUse'),
+  ...all('Container Apps', operation, 'environmentInUse'),
+
   ...each('Parts of a Flexible Server', {
     databaseReserved: ['names/database-is-not-built-in'],
     firewallRuleOfPrivateServer: ['shape/known-setting'],

@@ -8,6 +8,7 @@ import { databaseRows } from './refused/database.ts';
 import { identityRows } from './refused/identity.ts';
 import { networkRows } from './refused/network.ts';
 import { bases, changed, type Row } from './refused/row.ts';
+import { postDeployJobRows } from './refused/post-deploy-job.ts';
 import { serverRows } from './refused/server.ts';
 import { surroundingRows } from './refused/surroundings.ts';
 import { warningRows } from './refused/warnings.ts';
@@ -25,6 +26,7 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   identity: identityRows,
   database: databaseRows,
   surroundings: surroundingRows,
+  'post-deploy-job': postDeployJobRows,
 };
 
 describe.each(Object.entries(families))('refused: %s', (_family, rows) => {

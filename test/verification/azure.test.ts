@@ -393,6 +393,24 @@ const rows: readonly AzureRow[] = [
       ...(deployment.azure && { azure: { ...deployment.azure, deletionLock: 'lifted' as const } }),
     }),
   },
+  {
+    breaks: 'AZU-042',
+    because: 'somebody gave it another image',
+    change: properties('job', {
+      template: { containers: [{ image: `other.azurecr.io/code@sha256:${'b'.repeat(64)}` }] },
+    }),
+  },
+  {
+    breaks: 'AZU-042',
+    because: 'it starts by itself',
+    change: properties('job', { configuration: { triggerType: 'Schedule' } }),
+  },
+  { breaks: 'AZU-042', because: 'it was deleted', change: gone('job') },
+  {
+    breaks: 'AZU-042',
+    because: 'its output goes nowhere',
+    change: gone('jobEnvironment', `${insights}/diagnosticSettings/log-analytics`),
+  },
   { breaks: 'AZU-036', because: 'disabled', change: properties('key', { attributes: { enabled: false } }) },
   {
     breaks: 'AZU-036',

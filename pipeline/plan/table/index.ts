@@ -1,12 +1,19 @@
 /** The impact table: every row, and the rows of a change. */
 import type { ResourceChange } from '../facts.ts';
 import { childRows } from './children.ts';
+import { jobRows } from './job.ts';
 import { parameterRows } from './parameters.ts';
 import type { Row } from './row.ts';
 import { serverRows } from './server.ts';
 import { surroundingRows } from './surroundings.ts';
 
-export const rows: readonly Row[] = [...serverRows, ...childRows, ...parameterRows, ...surroundingRows];
+export const rows: readonly Row[] = [
+  ...serverRows,
+  ...childRows,
+  ...parameterRows,
+  ...surroundingRows,
+  ...jobRows,
+];
 
 const byType = new Map<string, Row[]>();
 for (const row of rows) byType.set(row.type, [...(byType.get(row.type) ?? []), row]);

@@ -19,10 +19,18 @@ import './refusals/key-vault-data.ts';
 import { dataRows } from './refusals/rows-data.ts';
 import { managerRows } from './refusals/rows-manager.ts';
 import { monitoringRows } from './refusals/rows-monitoring.ts';
+import { containerAppRows } from './refusals/rows-container-apps.ts';
 import { networkRows } from './refusals/rows-network.ts';
 import { serverRows } from './refusals/rows-server.ts';
 
-const rows = { ...managerRows, ...serverRows, ...networkRows, ...monitoringRows, ...dataRows };
+const rows = {
+  ...managerRows,
+  ...serverRows,
+  ...networkRows,
+  ...containerAppRows,
+  ...monitoringRows,
+  ...dataRows,
+};
 const definitions: ReadonlyMap<string, Refusal> = new Map(
   refusalAreas.flatMap(({ title, rows: all }) =>
     Object.entries(all).map(([name, row]): [string, Refusal] => [`${title}: ${name}`, row]),

@@ -1,4 +1,5 @@
 /** Microsoft.App: environments, jobs, their executions, and the console logs of an environment. */
+import { stableGuid } from '../../../../azure/guid.ts';
 import { sameId } from '../../../../azure/resource-id.ts';
 import { type JsonObject, objectAt, objectsAt, parseJson, textAt } from '../../../../core/json.ts';
 import type { RunContainer } from '../../contract.ts';
@@ -46,6 +47,7 @@ function registerEnvironments(azure: Azure): void {
       return keep(sent, {
         defaultDomain: `${name}.${location}.azurecontainerapps.io`,
         staticIp: '10.0.0.4',
+        customDomainConfiguration: { customDomainVerificationId: stableGuid(id) },
         // Azure sets it for an environment with an internal load balancer.
         publicNetworkAccess: objectAt(sent, 'properties')['publicNetworkAccess'] ?? 'Disabled',
         infrastructureResourceGroup:

@@ -13,6 +13,7 @@ const identity: ShapeOfObject = {
   userAssignedIdentities: { '*': { principalId: 'readOnly', clientId: 'readOnly' } },
 };
 
+/** Of a start; a job's own has probes and volumes too. */
 export const container: ShapeOfObject = {
   name: 'any',
   image: 'any',
@@ -78,6 +79,10 @@ export const jobShape: ShapeOfObject = {
       secrets: 'any',
       identitySettings: 'any',
     },
-    template: { containers: [container], initContainers: 'any', volumes: 'any' },
+    template: {
+      containers: [{ ...container, probes: 'any', volumeMounts: 'any' }],
+      initContainers: 'any',
+      volumes: 'any',
+    },
   },
 };
