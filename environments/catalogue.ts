@@ -7,11 +7,11 @@ import { authenticationRules } from './rules/authentication.ts';
 import { capacityRules } from './rules/capacity.ts';
 import { computeRules } from './rules/compute.ts';
 import { encryptionRules } from './rules/encryption.ts';
+import { jobRules } from './rules/job.ts';
 import { nameRules } from './rules/names.ts';
 import { networkRules } from './rules/network.ts';
 import { operationsRules } from './rules/operations.ts';
 import { parameterRules } from './rules/parameters.ts';
-import { postDeployJobRules } from './rules/post-deploy-job.ts';
 import { replicaRules } from './rules/replica.ts';
 import { textRules } from './rules/texts.ts';
 import { warningRules } from './rules/warnings.ts';
@@ -30,7 +30,7 @@ const withinFamilies: Readonly<Record<string, Rules>> = {
   replica: replicaRules,
   capacity: capacityRules,
   operations: operationsRules,
-  'post-deploy-job': postDeployJobRules,
+  job: jobRules,
 };
 
 /** The families of `environments/rules/`, by file name. */

@@ -227,9 +227,8 @@ function judge({ name, status, output, took, limit }: Ending): void {
       unreadable ?? 'its image was not pulled, or its program did not start',
       `Check that the identity may pull the image (AcrPull). ${look.replace('Console', 'System')}`,
     );
-  const isOther = last?.endsWith('[post-deploy/job-image-differs]') ?? false;
   throw new Fault(
-    isOther ? 'post-deploy/job-image-differs' : 'post-deploy/job-failed',
+    'post-deploy/job-failed',
     `${name} is ${status} after ${took}${exitCode === undefined ? '' : `, with exit status ${exitCode}`}`,
     last ?? 'it gave no reason',
     'Correct the named reason and deploy again: the step continues with what is not done.',

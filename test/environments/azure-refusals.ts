@@ -51,6 +51,7 @@ export const answers: Readonly<Record<string, Answer>> = {
       'names/backup-vault',
       'names/budget',
       'names/container',
+      'names/post-deploy-job',
     ],
   }),
 
@@ -118,7 +119,7 @@ export const answers: Readonly<Record<string, Answer>> = {
 
   ...each('Container Apps', {
     subnetTooSmall: ['network/job-subnet-size'],
-    resourcesNotOffered: ['post-deploy-job/cpu'],
+    resourcesNotOffered: ['job/cpu'],
   }),
   ...all('Container Apps', built, 'subnetNotDelegated environmentNotFound identityNotAssigned'),
   ...all('Container Apps', deployed, 'subnetInUse'),
@@ -277,7 +278,7 @@ export const rulesWithoutRefusal: Readonly<Record<string, string>> = {
   ),
   ...reasoned(
     notPlayed,
-    'names/action-group-short-name names/state-blob compute/burstable-without-query-store ' +
+    'job/image-by-digest job/identity-id names/action-group-short-name names/state-blob compute/burstable-without-query-store ' +
       'compute/long-term-backup-size network/usable-space network/ranges-apart network/networks-apart ' +
       'encryption/replica-key encryption/key-in-another-vault encryption/key-life encryption/first-rotation ' +
       'encryption/rotation-before-expiry parameters/extension-is-there operations/log-quota ' +

@@ -6,9 +6,9 @@ import { production } from '../support/settings/production.ts';
 import { acrossRows } from './refused/across.ts';
 import { databaseRows } from './refused/database.ts';
 import { identityRows } from './refused/identity.ts';
+import { jobRows } from './refused/job.ts';
 import { networkRows } from './refused/network.ts';
 import { bases, changed, type Row } from './refused/row.ts';
-import { postDeployJobRows } from './refused/post-deploy-job.ts';
 import { serverRows } from './refused/server.ts';
 import { surroundingRows } from './refused/surroundings.ts';
 import { warningRows } from './refused/warnings.ts';
@@ -26,7 +26,7 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   identity: identityRows,
   database: databaseRows,
   surroundings: surroundingRows,
-  'post-deploy-job': postDeployJobRows,
+  job: jobRows,
 };
 
 describe.each(Object.entries(families))('refused: %s', (_family, rows) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { job } from '../environments/refused/post-deploy-job.ts';
+import { job } from '../environments/refused/job.ts';
 import { stackOf } from './stack.ts';
 
 const built = stackOf('production', (input) => {

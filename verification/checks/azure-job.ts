@@ -1,61 +1,87 @@
-import { azureChecks, factOf, required, surroundingsOf } from '../azure/assertions.ts';
+import { type AzureInput, azureChecks, factOf, required, surroundingsOf } from '../azure/assertions.ts';
 import type { JobFacts } from '../azure/facts.ts';
+import type { Outcome } from '../check.ts';
 import { judge } from '../outcome.ts';
 
-/** A job runs as an administrator of the database: every part of it decides what code does so, and who sees its output. */
+type Expected = NonNullable<AzureInput['expected']['postDeployJob']>;
+
+const object = 'post-deploy job';
+const stepCommand = 'node commands/llama-db.mjs post-deploy';
+const same = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();
+const remedy =
+  'Deploy again, which puts the job back. Look for the change in its activity log (az monitor activity-log list).';
+
+function compared(
+  azure: AzureInput,
+  differences: (job: JobFacts, expected: Expected) => readonly string[],
+): Outcome {
+  const expected = required(azure.expected.postDeployJob, 'postDeployJob');
+  const job = factOf(azure.facts.postDeployJob);
+  // One check reports that it is gone.
+  const wrong = job ? differences(job, expected) : [];
+  return judge(
+    job?.image ?? 'missing',
+    wrong.map((detail) => ({ object, detail })),
+  );
+}
+
 export const checks = azureChecks([
   {
     id: 'AZU-042',
-    name: 'post-deploy-job-as-set',
+    name: 'post-deploy-job-runs-the-image-of-the-settings',
     loses: 'control',
     title: 'The post-deploy job runs the image of the settings, as their identity',
-    inspects:
-      'image, command, identities, trigger, retries and timeout of the job, and the diagnostic setting of its environment',
-    why: 'The job logs in as an administrator. Another image or command is other code with all rights on every row, and without the diagnostic setting nobody sees its output.',
-    remedy:
-      'Deploy again, which puts the job back. Look for the change in the activity log of the job (az monitor activity-log list).',
+    inspects: 'image, command, identities and trigger of the job',
+    why: 'The job logs in as an administrator. Another image or command is other code with all rights on every row.',
+    remedy,
     source: 'docs/runners.md',
-    assert: (azure) => {
-      const expected = required(azure.expected.postDeployJob, 'postDeployJob');
-      const { workspaceId } = surroundingsOf(azure);
-      const job = factOf(azure.facts.postDeployJob);
-      const object = 'post-deploy job';
-      if (!job) return judge('missing', [{ object, detail: 'it does not exist' }]);
-      const wrong = [
-        ...differences(job, expected),
-        ...(job.diagnostics &&
-        same(job.diagnostics.workspaceId, workspaceId) &&
-        job.diagnostics.logs.includes('allLogs')
+    assert: (azure) =>
+      compared(azure, ({ image, command, identities, trigger }, expected) => [
+        ...(image === expected.image ? [] : [`its image is ${image}, not ${expected.image}`]),
+        ...(command === stepCommand ? [] : [`its command is ${command}, not ${stepCommand}`]),
+        ...(identities.length === 1 && same(identities[0] ?? '', expected.identityId)
           ? []
-          : ['its output does not reach the workspace']),
-      ];
-      return judge(
-        job.image,
-        wrong.map((detail) => ({ object, detail })),
+          : [`its identities are ${identities.join(', ') || 'none'}, not ${expected.identityId}`]),
+        ...(trigger === 'Manual' ? [] : [`its trigger is ${trigger}: it starts by itself`]),
+      ]),
+  },
+  {
+    id: 'AZU-043',
+    name: 'post-deploy-job-output-is-kept',
+    loses: 'traces',
+    title: 'The output of the post-deploy job reaches the workspace',
+    inspects: 'diagnostic setting of its environment',
+    why: 'The console is the only place of the output. Without it, a deployment cannot tell why its step failed.',
+    remedy,
+    source: 'https://learn.microsoft.com/azure/container-apps/log-options',
+    assert: (azure) => {
+      const { workspaceId } = surroundingsOf(azure);
+      return compared(azure, ({ diagnostics }) =>
+        diagnostics && same(diagnostics.workspaceId, workspaceId) && diagnostics.logs.includes('allLogs')
+          ? []
+          : ['its output does not reach the workspace'],
       );
     },
   },
+  {
+    id: 'AZU-044',
+    name: 'post-deploy-job-runs-once',
+    loses: 'availability',
+    title: 'The post-deploy job exists, runs once and has the time of the settings',
+    inspects: 'existence, retries and timeout of the job',
+    why: 'Without the job, or with too little time, the next deployment of a pipeline outside the network fails after its resources have changed. A second run after a failure hides the first.',
+    remedy,
+    source: 'docs/runners.md',
+    assert: (azure) => {
+      const expected = required(azure.expected.postDeployJob, 'postDeployJob');
+      if (factOf(azure.facts.postDeployJob) === undefined)
+        return judge('missing', [{ object, detail: 'it does not exist' }]);
+      return compared(azure, ({ retries, timeoutSeconds }) => [
+        ...(retries === 0 ? [] : [`it is repeated ${retries} times after a failure`]),
+        ...(timeoutSeconds === expected.timeoutSeconds
+          ? []
+          : [`it ends after ${timeoutSeconds} s, not ${expected.timeoutSeconds}`]),
+      ]);
+    },
+  },
 ]);
-
-function differences(
-  job: JobFacts,
-  expected: { readonly image: string; readonly identityId: string; readonly timeoutSeconds: number },
-): string[] {
-  const { image, command, identities, trigger, retries, timeoutSeconds } = job;
-  const identity = identities.length === 1 && same(identities[0] ?? '', expected.identityId);
-  return [
-    ...(image === expected.image ? [] : [`its image is ${image}, not ${expected.image}`]),
-    ...(command === stepCommand ? [] : [`its command is ${command}, not ${stepCommand}`]),
-    ...(identity
-      ? []
-      : [`its identities are ${identities.join(', ') || 'none'}, not ${expected.identityId}`]),
-    ...(trigger === 'Manual' ? [] : [`its trigger is ${trigger}: it starts by itself`]),
-    ...(retries === 0 ? [] : [`it is repeated ${retries} times after a failure`]),
-    ...(timeoutSeconds === expected.timeoutSeconds
-      ? []
-      : [`it ends after ${timeoutSeconds} s, not ${expected.timeoutSeconds}`]),
-  ];
-}
-
-const stepCommand = 'node commands/llama-db.mjs post-deploy';
-const same = (one: string, other: string) => one.toLowerCase() === other.toLowerCase();

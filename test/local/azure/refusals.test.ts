@@ -16,10 +16,10 @@ import './refusals/roles.ts';
 import './refusals/throttled.ts';
 import './refusals/key-vault-data.ts';
 
+import { containerAppRows } from './refusals/rows-container-apps.ts';
 import { dataRows } from './refusals/rows-data.ts';
 import { managerRows } from './refusals/rows-manager.ts';
 import { monitoringRows } from './refusals/rows-monitoring.ts';
-import { containerAppRows } from './refusals/rows-container-apps.ts';
 import { networkRows } from './refusals/rows-network.ts';
 import { serverRows } from './refusals/rows-server.ts';
 

@@ -18,8 +18,8 @@ const local = (port: number) => whyClosed({ host: 'db.example', address: '127.0.
 
 describe('the route to a server', () => {
   it('is open to a PostgreSQL', async () => {
-    const { host, port } = inject('postgres');
-    expect(await whyClosed({ host, port })).toBeUndefined();
+    const { port } = inject('postgres');
+    expect(await whyClosed({ host: '127.0.0.1', port })).toBeUndefined();
   });
 
   it('is closed by a refused connection', async () => {

@@ -37,7 +37,9 @@ const job = (local: AzureFixture, changed: { cpu?: number; environment?: string;
         registries: [{ server: 'a.azurecr.io', identity: local.resource(changed.pulls ?? identity) }],
       },
       template: {
-        containers: [{ name: 'one', image: 'a.azurecr.io/a', resources: { cpu: changed.cpu ?? 0.5, memory: '1Gi' } }],
+        containers: [
+          { name: 'one', image: 'a.azurecr.io/a', resources: { cpu: changed.cpu ?? 0.5, memory: '1Gi' } },
+        ],
       },
     },
   });

@@ -14,8 +14,8 @@ const largestCpu = 4;
 const shortestMinutes = 5;
 const longestMinutes = 24 * 60;
 
-export const postDeployJobRules = defineRules({
-  'post-deploy-job/private-server': {
+export const jobRules = defineRules({
+  'job/private-server': {
     rule: 'a job is for servers inside a network: the address that a job leaves it with is in no firewall rule',
     source: 'docs/decisions.md, 68',
     remedy: 'Leave postDeployJob out, or choose privateEndpoint or virtualNetworkInjected.',
@@ -23,7 +23,7 @@ export const postDeployJobRules = defineRules({
       check(!postDeployJob || network.mode !== 'public', 'postDeployJob', postDeployJob?.name),
   },
 
-  'post-deploy-job/entra-login': {
+  'job/entra-login': {
     rule: 'a job logs in by its identity, and has no password: the settings and the state would show it',
     source: 'docs/decisions.md, 68',
     remedy: 'Turn server.authentication.passwordLogin off, or leave postDeployJob out.',
@@ -33,7 +33,7 @@ export const postDeployJobRules = defineRules({
     },
   },
 
-  'post-deploy-job/image-by-digest': {
+  'job/image-by-digest': {
     rule: 'the image is named by its digest in a registry of Azure (<registry>.azurecr.io/<repository>@sha256:<64 digits>): a tag can be moved to other code, and other registries need a password',
     source: registries,
     remedy: 'docs/runners.md builds the image and prints its digest.',
@@ -43,7 +43,7 @@ export const postDeployJobRules = defineRules({
     },
   },
 
-  'post-deploy-job/identity-id': {
+  'job/identity-id': {
     rule: "the identity is the resource id of a user-assigned identity: a job's own identity exists only after it, and cannot be a member of a group before",
     source: registries,
     check: ({ postDeployJob }) => {
@@ -52,7 +52,7 @@ export const postDeployJobRules = defineRules({
     },
   },
 
-  'post-deploy-job/cpu': {
+  'job/cpu': {
     rule: `a job has ${smallestCpu} to ${largestCpu} vCores in steps of ${smallestCpu}`,
     source: sizes,
     check: ({ postDeployJob }) => {
@@ -62,7 +62,7 @@ export const postDeployJobRules = defineRules({
     },
   },
 
-  'post-deploy-job/timeout': {
+  'job/timeout': {
     rule: `a job may run ${shortestMinutes} to ${longestMinutes} minutes: a shorter one ends in the middle of a migration, a longer one holds the lock of deployments for days`,
     source: 'docs/decisions.md, 68',
     check: ({ postDeployJob }) => {

@@ -11,18 +11,18 @@ export const job = (range: string) => ({
   image: `complyai.azurecr.io/post-deploy@sha256:${digest}`,
   identityId: identity('post-deploy'),
 });
-const inProduction = { postDeployJob: job('10.30.9.0/27') };
 const own = (field: string, value: unknown) => ({
-  change: { ...inProduction, [`postDeployJob.${field}`]: value },
+  // A new one for each row: the second change is made in the first.
+  change: { postDeployJob: job('10.30.9.0/27'), [`postDeployJob.${field}`]: value },
   field: `postDeployJob.${field}`,
   value,
 });
 const networks = /virtual-networks-faq/;
 
-export const postDeployJobRows: readonly Row[] = [
+export const jobRows: readonly Row[] = [
   {
     what: 'a job for public servers',
-    id: 'post-deploy-job/private-server',
+    id: 'job/private-server',
     from: open,
     change: { postDeployJob: job('10.10.9.0/27') },
     value: 'post-deploy',
@@ -30,7 +30,7 @@ export const postDeployJobRows: readonly Row[] = [
   },
   {
     what: 'a job beside password login',
-    id: 'post-deploy-job/entra-login',
+    id: 'job/entra-login',
     from: withPassword,
     change: { postDeployJob: job('10.10.9.0/27') },
     field: 'server.authentication.passwordLogin',
@@ -45,26 +45,26 @@ export const postDeployJobRows: readonly Row[] = [
     `complyai.azurecr.io/post-deploy@sha256:${digest.slice(1)}`,
   ].map((image) => ({
     what: `the image ${image.slice(0, 48)}`,
-    id: 'post-deploy-job/image-by-digest' as const,
+    id: 'job/image-by-digest' as const,
     ...own('image', image),
     source: /managed-identity-image-pull/,
   })),
   {
     what: 'an identity by its name',
-    id: 'post-deploy-job/identity-id',
+    id: 'job/identity-id',
     ...own('identityId', 'post-deploy'),
     source: /managed-identity/,
   },
   ...[0, 0.3, 4.25].map((cpu) => ({
     what: `a job with ${cpu} vCores`,
-    id: 'post-deploy-job/cpu' as const,
+    id: 'job/cpu' as const,
     ...own('cpu', cpu),
     says: /0\.25 to 4/,
     source: /container-apps/,
   })),
   ...[4, 1441].map((minutes) => ({
     what: `a job of ${minutes} minutes`,
-    id: 'post-deploy-job/timeout' as const,
+    id: 'job/timeout' as const,
     ...own('timeoutMinutes', minutes),
     says: /5 to 1440/,
     source: /decisions/,
