@@ -67,7 +67,7 @@ export interface ContainerRun {
   readonly image: string;
   /** Command with its arguments. */
   readonly command: readonly string[];
-  /** What the job and the platform set; the image adds its own. */
+  /** Variables of the job and of the platform; the image adds its own. */
   readonly environment: Readonly<Record<string, string>>;
   /** Aborted when the execution is stopped. */
   readonly signal: AbortSignal;

@@ -117,14 +117,8 @@ async function startExecution(ask: Ask, { id }: Job, container: JsonObject): Pro
   const { probes: _, volumeMounts: __, ...rest } = container;
   const answer = await ask('POST', `${id}/start`, { body: { containers: [rest] } });
   const name = textAt(answer.body, 'name');
-  if (answer.status >= 300) throw refused(`The post-deploy job ${nameOf(id)} did not start`, answer);
-  if (name === undefined)
-    throw new Fault(
-      'post-deploy/job-not-started',
-      `The post-deploy job ${nameOf(id)} did not start`,
-      `Azure answered HTTP ${answer.status} without the name of an execution`,
-      'Deploy again.',
-    );
+  if (answer.status >= 300 || name === undefined)
+    throw refused(`The post-deploy job ${nameOf(id)} did not start`, answer);
   return `${id}/executions/${name}`;
 }
 
@@ -213,19 +207,19 @@ function judge({ name, status, output, took, limit }: Ending): void {
       `${look}. The next deployment runs the step again, which then only verifies.`,
     );
   }
-  if (status === 'Timeout')
-    throw new Fault(
-      lines.length > 0 ? 'post-deploy/job-timed-out' : 'post-deploy/job-not-started',
-      `${name} was stopped after ${limit} s`,
-      last ?? 'it wrote nothing: its image was not pulled, or no machine was free',
-      `Raise postDeployJob.timeoutMinutes, or correct the reason. ${look.replace('Console', 'System')}`,
-    );
   if (lines.length === 0 && exitCode === undefined)
     throw new Fault(
-      'post-deploy/job-not-started',
-      `${name} is ${status} and wrote nothing`,
-      unreadable ?? 'its image was not pulled, or its program did not start',
+      'post-deploy/job-silent',
+      `${name} is ${status} after ${took}, and wrote nothing`,
+      unreadable ?? 'its image was not pulled, its program did not start, or no machine was free',
       `Check that the identity may pull the image (AcrPull). ${look.replace('Console', 'System')}`,
+    );
+  if (status === 'Timeout')
+    throw new Fault(
+      'post-deploy/job-timed-out',
+      `${name} was stopped after ${limit} s`,
+      `its last line is: ${last}`,
+      `Raise postDeployJob.timeoutMinutes, or correct the reason. ${look}`,
     );
   throw new Fault(
     'post-deploy/job-failed',

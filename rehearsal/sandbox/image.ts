@@ -12,7 +12,7 @@ const project = fileURLToPath(new URL('../..', import.meta.url));
 /** Path of the Dockerfile from the project's root. */
 export const dockerfile = 'pipelines/job/Dockerfile';
 
-/** What the Dockerfile copies: sources, each with its place under the working directory. */
+/** Sources that the Dockerfile copies, each with its place under the working directory. */
 export async function copiesOf(root: string = project): Promise<readonly (readonly [string, string])[]> {
   const text = await readFile(path.join(root, dockerfile), 'utf8');
   return [...text.matchAll(/^COPY (.+)$/gm)].flatMap(([, given = '']) => {

@@ -120,7 +120,7 @@ function withJob({ settings }: Sandbox, identityId: string, digest: string) {
   };
 }
 
-/** What a person does once: an identity that may read Azure, and is a member of the administrators. */
+/** The preparation by a person: an identity that may read Azure, and is a member of the administrators. */
 function admitIdentity({ azure, settings }: Sandbox): string {
   const { state, directory, subscriptionId, tenantId } = azure;
   const group = `/subscriptions/${subscriptionId}/resourceGroups/${settings.resourceGroup.name}`;

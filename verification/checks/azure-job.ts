@@ -51,7 +51,7 @@ export const checks = azureChecks([
     loses: 'traces',
     title: 'The output of the post-deploy job reaches the workspace',
     inspects: 'diagnostic setting of its environment',
-    why: 'The console is the only place of the output. Without it, a deployment cannot tell why its step failed.',
+    why: 'The console is the only place of the output. Without it, nobody learns why a step failed.',
     remedy,
     source: 'https://learn.microsoft.com/azure/container-apps/log-options',
     assert: (azure) => {

@@ -22,7 +22,7 @@ const jobPath = 'Microsoft.App/jobs/post-deploy';
 const environmentPath = 'Microsoft.App/managedEnvironments/post-deploy-environment';
 const identityPath = 'Microsoft.ManagedIdentity/userAssignedIdentities/post-deploy';
 
-/** What the stack makes, without the network around it. */
+/** The resources of the stack, without the network around them. */
 beforeEach(() => {
   const { state, directory } = local.azure;
   const identityId = local.resource(identityPath);
@@ -171,7 +171,7 @@ describe('the post-deploy step in a job', () => {
   it('never starts if its image cannot be pulled, and is stopped after its time', async () => {
     behave = async () => undefined;
     const { fault } = await run({}, 1);
-    expect(fault).toMatchObject({ code: 'post-deploy/job-not-started' });
+    expect(fault).toMatchObject({ code: 'post-deploy/job-silent' });
     expect(String(fault)).toContain('its image was not pulled');
   });
 
