@@ -87,6 +87,8 @@ const injectedZone = '.private.postgres.database.azure.com';
 export const derivedNames = {
   /** Environment of Container Apps of a job. */
   jobEnvironment: (job: string) => limited(60, `${job}-environment`),
+  /** Resource group of its machines. @param group of the environment itself */
+  jobInfrastructure: (group: string, job: string) => limited(90, `${group}-${job}`),
   identity: (server: string) => limited(128, `${server}-identity`),
   /** @param target name of the server or vault */
   endpoint: (target: string) => limited(64, `${target}-endpoint`),

@@ -13,6 +13,8 @@ export interface ContainerJobProps {
   /** Of the environment of Container Apps. */
   readonly environmentName: string;
   readonly resourceGroupName: string;
+  /** Resource group in which Azure keeps the machines of the environment. Azure makes it. */
+  readonly infrastructureGroupName: string;
   /** Region of the subnet's network. */
   readonly location: string;
   /** Delegated to Microsoft.App/environments, /27 or larger. */
@@ -64,6 +66,8 @@ export class ContainerJob extends Construct {
       internalLoadBalancerEnabled: true,
       logsDestination: 'azure-monitor',
       workloadProfile: [{ name: profile, workloadProfileType: profile }],
+      // Without a name, azurerm 4.55 plans to replace the environment for the one that Azure has chosen.
+      infrastructureResourceGroupName: props.infrastructureGroupName,
       ...tags,
       dependsOn: [...props.subnet.ready],
     });

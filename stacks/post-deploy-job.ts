@@ -18,6 +18,7 @@ export function postDeployJob(
     ...{ name, image, identityId, cpu, workspace, tags },
     environmentName: derivedNames.jobEnvironment(name),
     resourceGroupName: primary.resourceGroup.name,
+    infrastructureGroupName: derivedNames.jobInfrastructure(environment.resourceGroup.name, name),
     location: primary.network.location,
     subnet: jobs,
     timeoutSeconds: timeoutMinutes * 60,

@@ -39,6 +39,7 @@ describe('the post-deploy job', () => {
     expect(only('azurerm_container_app_job')).not.toHaveProperty('secret');
     const environment = only('azurerm_container_app_environment');
     expect(environment).toMatchObject({
+      infrastructure_resource_group_name: 'comply-ai-production-rg-post-deploy',
       internal_load_balancer_enabled: true,
       logs_destination: 'azure-monitor',
       workload_profile: [{ name: 'Consumption', workload_profile_type: 'Consumption' }],
