@@ -20,6 +20,8 @@ export const scenario: Scenario = {
   title:
     'Without a route to the server, a job inside the network runs the post-deploy step and brings back its result',
   needs: ['privateEndpoint', 'noReplica', 'unprotected', 'passwordlessLogin'],
+  // azurerm polls environment and job every ten seconds, and there are four deployments.
+  isLong: true,
   startsFrom: 'deployed',
   async run(sandbox) {
     const identityId = admitIdentity(sandbox);
