@@ -26,7 +26,9 @@ export const scenario: Scenario = {
   async run(sandbox) {
     const identityId = admitIdentity(sandbox);
     await sandbox.checkOut();
-    const change = (digest: string) => ({ change: withJob(sandbox, identityId, digest) });
+    const change = (digest: string, timeoutMinutes = 60) => ({
+      change: withJob(sandbox, identityId, digest, timeoutMinutes),
+    });
     sandbox.routeIsOpen = false;
 
     await sandbox.pushImage(first);
@@ -46,7 +48,8 @@ export const scenario: Scenario = {
     await writeFile(migration, '-- Up Migration\nSELECT 1 / 0;\n-- Down Migration\n');
     const other = await sandbox.assertRefused(
       /local-exec provisioner error/,
-      {},
+      // Another time, so that the step runs again.
+      change(first, 61),
       'the image of another release is refused',
     );
     sandbox.check(
@@ -109,7 +112,7 @@ function executions({ azure }: Sandbox): string[] {
     .map((properties) => textAt(properties, 'status') ?? '');
 }
 
-function withJob({ settings }: Sandbox, identityId: string, digest: string) {
+function withJob({ settings }: Sandbox, identityId: string, digest: string, timeoutMinutes: number) {
   const [first = '10.0.0.0/16'] = settings.network.primary.virtualNetwork.addressSpace;
   const range = first.replace(/\.\d+\.\d+\/\d+$/, '.200.0/27');
   return (input: Parameters<NonNullable<Parameters<Sandbox['deploy']>[0]>['change'] & object>[0]) => {
@@ -118,6 +121,7 @@ function withJob({ settings }: Sandbox, identityId: string, digest: string) {
       subnet: { name: 'post-deploy', range },
       image: digest,
       identityId,
+      timeoutMinutes,
     };
   };
 }
