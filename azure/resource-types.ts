@@ -2,7 +2,7 @@
  * The types of Azure resources that this project uses: API versions, the azurerm resource that manages the type, what a
  * deployment may do with it, and where a timeline draws it. A new type is added here once.
  *
- * Versions and names follow azurerm 4.55.0 (https://github.com/hashicorp/terraform-provider-azurerm, the `Importer` and
+ * Versions and names follow azurerm 4.55.0 and 4.81.0 (https://github.com/hashicorp/terraform-provider-azurerm, the `Importer` and
  * `Create` of each resource). Actions follow
  * https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations.
  */
@@ -35,9 +35,10 @@ export interface ResourceType {
 const postgresql = '2025-08-01';
 const network = '2025-01-01';
 const privateDns = '2024-06-01';
-const backup = '2024-04-01';
+const backup = ['2024-04-01', '2025-07-01'] as const;
 const storage = '2023-05-01';
 const containerApps = '2025-07-01';
+const vaults = ['2023-02-01', '2023-07-01', '2026-02-01'] as const;
 const identities = ['2024-11-30', '2023-01-31'] as const;
 
 /** Actions that make up the whole of a type. */
@@ -99,7 +100,7 @@ export const resourceTypes = {
   },
 
   'Microsoft.DataProtection/backupVaults': {
-    versions: [backup],
+    versions: backup,
     terraform: { type: 'azurerm_data_protection_backup_vault' },
     deployActions: [
       ...all('Microsoft.DataProtection/backupVaults'),
@@ -108,11 +109,11 @@ export const resourceTypes = {
     lane: { group: 'Protection', name: 'long-term backup' },
   },
   'Microsoft.DataProtection/backupVaults/backupPolicies': {
-    versions: [backup],
+    versions: backup,
     terraform: { type: 'azurerm_data_protection_backup_policy_postgresql_flexible_server', on: 'vault_id' },
   },
   'Microsoft.DataProtection/backupVaults/backupInstances': {
-    versions: [backup],
+    versions: backup,
     terraform: { type: 'azurerm_data_protection_backup_instance_postgresql_flexible_server', on: 'vault_id' },
   },
 
@@ -201,14 +202,14 @@ export const resourceTypes = {
   },
 
   'Microsoft.KeyVault/vaults': {
-    versions: ['2023-02-01', '2023-07-01'],
+    versions: vaults,
     terraform: { type: 'azurerm_key_vault' },
     deployActions: [...all('Microsoft.KeyVault/locations'), ...all('Microsoft.KeyVault/vaults')],
     lane: { group: 'Key Vault', name: 'vault, key' },
   },
   // Created by a template (constructs/key-vault-key.ts).
   'Microsoft.KeyVault/vaults/keys': { versions: ['2023-07-01', '2023-02-01', '2024-11-01', '2025-05-01'] },
-  'Microsoft.KeyVault/locations/deletedVaults': { versions: ['2023-02-01', '2023-07-01'] },
+  'Microsoft.KeyVault/locations/deletedVaults': { versions: vaults },
 
   'Microsoft.ManagedIdentity/userAssignedIdentities': {
     versions: identities,
@@ -278,7 +279,7 @@ export const resourceTypes = {
     deployActions: ['Microsoft.OperationalInsights/deletedWorkspaces/read'],
   },
   'Microsoft.OperationalInsights/workspaces': {
-    versions: ['2022-10-01', '2020-08-01'],
+    versions: ['2022-10-01', '2020-08-01', '2023-09-01'],
     terraform: { type: 'azurerm_log_analytics_workspace' },
     deployActions: [
       'Microsoft.OperationalInsights/locations/operationStatuses/read',

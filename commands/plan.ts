@@ -134,7 +134,7 @@ async function planText(environment: string | undefined, options: Options): Prom
   return makePlan({
     directory: join(output, 'stacks', name),
     reporter: reporterFor({ json: true }),
-    alternative: 'or give --plan <file>',
+    alternative: `or give --plan <file>, or rehearse the change without Azure: llama-db preview ${name} --from <git ref>`,
   });
 }
 

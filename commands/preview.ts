@@ -45,7 +45,9 @@ export function register(program: Command): void {
           ...(rows === undefined ? {} : { rows }),
           ...(complete ? { complete } : {}),
         });
-        const { timeline: _, ...plain } = result;
+        const { timeline, ...rest } = result;
+        const { startedAt, endedAt, bars } = timeline;
+        const plain = { ...rest, timeline: { environment, startedAt, endedAt, bars } };
         if (out !== undefined) {
           const [{ renderMarkdown }, { renderHtml }] = await Promise.all([
             import('../rehearsal/preview/markdown.ts'),

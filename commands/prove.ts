@@ -1,7 +1,9 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { azurermVersion } from '../azure/provider.ts';
 import { duration } from '../core/text.ts';
 import type { Log, Proved } from '../test/proof/proof.ts';
 import type { Random } from '../test/proof/random.ts';
+import type { Successors } from '../test/proof/successors.ts';
 import { wholeNumber } from './common/options.ts';
 
 const log: Log = (line) => void process.stdout.write(`${line}\n`);
@@ -9,7 +11,12 @@ const log: Log = (line) => void process.stdout.write(`${line}\n`);
 interface Proof<Options> {
   readonly name: string;
   readonly description: string;
-  readonly options: readonly (readonly [flags: string, description: string, byDefault: number])[];
+  readonly options: readonly (readonly [
+    flags: string,
+    description: string,
+    byDefault: number | string,
+    choices?: readonly string[],
+  ])[];
   prove(options: Options, random: Random): Promise<Proved>;
 }
 
@@ -167,6 +174,20 @@ export function register(program: Command): void {
       return proveAcme({ log });
     },
   });
+  add<Successors>(prove, {
+    name: 'successors',
+    description:
+      'run the scenarios in a copy of this project with another azurerm, or with the packages that replace the archived ones',
+    options: [
+      ['--azurerm <version>', 'version of azurerm', azurermVersion],
+      ['--packages <which>', 'packages that synthesize', 'archived', ['archived', 'maintained']],
+      ['--scenarios <pattern>', 'part of the names to run', ''],
+    ],
+    async prove(options) {
+      const { proveSuccessors } = await import('../test/proof/successors.ts');
+      return proveSuccessors({ ...options, log });
+    },
+  });
   add<object>(prove, {
     name: 'canaries',
     description: 'plant secrets and search everything a server writes for them, on each supported PostgreSQL',
@@ -180,7 +201,12 @@ export function register(program: Command): void {
 
 function add<Options extends object>(parent: Command, proof: Proof<Options>): void {
   const command = parent.command(proof.name).description(proof.description);
-  for (const [flags, text, byDefault] of proof.options) command.option(flags, text, wholeNumber, byDefault);
+  for (const [flags, text, byDefault, choices] of proof.options) {
+    const option = new Option(flags, text).default(byDefault);
+    if (choices) option.choices(choices);
+    if (typeof byDefault === 'number') option.argParser(wholeNumber);
+    command.addOption(option);
+  }
   command.option('--seed <number>', 'repeat the run that printed this seed', wholeNumber);
   command.action(async (given: Options & { readonly seed?: number }) => {
     const [{ Disproved }, { Random }] = await Promise.all([

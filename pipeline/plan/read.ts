@@ -21,7 +21,7 @@ import {
   resourceKeys,
   unjudgedKeys,
 } from './shape.ts';
-import { changesOf, equal, hasTrue, own } from './values.ts';
+import { changesOf, collectMasked, equal, hasTrue, own } from './values.ts';
 
 /** Characters of a document. */
 const longest = 150_000_000;
@@ -71,6 +71,7 @@ export function readPlan(text: string, kind: 'plan' | 'refresh' = 'plan'): PlanF
     openChecks: openChecks(plan),
     warnings: warnings(plan),
     providers: [...new Set(resources.map(({ provider }) => provider))].sort(),
+    secrets: secretsOf(document),
     restartsForParameters: restartsForParameters(document),
     needs: needsOf(objectAt(document, 'configuration', 'root_module')),
   };
@@ -337,6 +338,19 @@ function refuseContradictions(plan: PlanDocument, document: JsonObject, facts: P
   if (plan.applyable && !changes && facts.drift.length === 0)
     throw contradiction('applyable', 'it can be applied, and lists no change');
   if (!plan.applyable && changes) throw contradiction('applyable', 'it lists changes, and cannot be applied');
+}
+
+/** Values of outputs and variables that the plan calls sensitive. */
+function secretsOf(document: JsonObject): string[] {
+  const found = new Set<string>();
+  for (const output of Object.values(objectAt(document, 'output_changes'))) {
+    collectMasked(at(output, 'before'), at(output, 'before_sensitive'), found);
+    collectMasked(at(output, 'after'), at(output, 'after_sensitive'), found);
+  }
+  const declared = objectAt(document, 'configuration', 'root_module', 'variables');
+  for (const [name, variable] of Object.entries(objectAt(document, 'variables')))
+    collectMasked(at(variable, 'value'), at(own(declared, name), 'sensitive'), found);
+  return [...found];
 }
 
 /** Whether an apply does something about the resource: it acts, imports or moves. */

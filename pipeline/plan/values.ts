@@ -108,3 +108,19 @@ export function shownChange({ before, after, isUnknown, isSensitive }: Attribute
   if (isSensitive) return '(sensitive)';
   return `${shown(before)} -> ${isUnknown ? '(known after apply)' : shown(after)}`;
 }
+
+/** Shorter values stand in sentences by chance. */
+const shortestSecret = 4;
+
+/** Collects the texts and numbers at the masked places. */
+export function collectMasked(value: Json | undefined, mask: Json | undefined, into: Set<string>): void {
+  if (mask === undefined || mask === null || mask === false || value === undefined || value === null) return;
+  if (Array.isArray(value))
+    for (const [place, item] of value.entries())
+      collectMasked(item, mask === true ? true : Array.isArray(mask) ? mask[place] : undefined, into);
+  else if (isObject(value))
+    for (const [name, item] of Object.entries(value))
+      collectMasked(item, mask === true ? true : isObject(mask) ? own(mask, name) : undefined, into);
+  else if (mask === true && typeof value !== 'boolean' && String(value).length >= shortestSecret)
+    into.add(String(value));
+}

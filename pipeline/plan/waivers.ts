@@ -58,7 +58,8 @@ export function whyInvalid({ expires }: Pick<Waiver, 'expires'>, now: Date): str
 /** 16 hexadecimal digits over the values that decide about the impact of a change. */
 export function fingerprintOf(change: ResourceChange, impact: Impact, paths: readonly string[]): string {
   const { address, action, before, changed, replacedFor, reason = '' } = change;
-  const decides = (path: string) => paths.includes(path) || action === 'replace';
+  // Without a path, the change as a whole decides.
+  const decides = (path: string) => paths.length === 0 || paths.includes(path) || action === 'replace';
   const deciding = changed
     .filter(({ path }) => decides(path))
     .map(({ path, before: was, after, isUnknown }) => [

@@ -199,5 +199,9 @@ export function kindOf(error: unknown): string {
     return names[code] === undefined ? code : `${code} ${names[code]}`;
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return code === '' ? messageOf(error) : code;
+  if (code !== '') return code;
+  // The driver has the server's reason only if a statement was under way.
+  return /not queryable|^Connection terminated/.test(messageOf(error))
+    ? 'connection ended'
+    : messageOf(error);
 }

@@ -1,5 +1,7 @@
 /** A preview as a section of the comment on a pull request. */
+import { markdownCode as code, markdownText as text } from '../../core/markdown.ts';
 import { counted, duration } from '../../core/text.ts';
+import { gantt } from './gantt.ts';
 import type { Preview } from './result.ts';
 import {
   afterwards,
@@ -16,6 +18,7 @@ const most = 12;
 
 export function renderMarkdown(preview: Preview): string {
   const { exitCode, refusal, resources, servers, clients, migrations, rows, milliseconds } = preview;
+  const picture = gantt(preview.timeline);
   const lines = [
     `#### ${refusal ? '🔴' : exitCode === 0 ? '🟢' : '🟡'} Preview: ${text(headline(preview))}`,
     '',
@@ -38,7 +41,12 @@ export function renderMarkdown(preview: Preview): string {
       }),
     ),
     ...list(afterwards(preview).map(text)),
-    `\n<details><summary>Applied in ${duration(milliseconds)}: ${counted(resources.length, 'resource')}</summary>\n\n${list(resources.map(code)).join('\n')}\n\n</details>`,
+    ...(picture.length > 0 ? ['', ...picture] : []),
+    ...(resources.length > 0
+      ? [
+          `\n<details><summary>Applied in ${duration(milliseconds)}: ${counted(resources.length, 'resource')}</summary>\n\n${list(resources.map((one) => code(one))).join('\n')}\n\n</details>`,
+        ]
+      : []),
     '',
     `<sub>Local Azure, real Terraform, azurerm and PostgreSQL. ${fidelity}</sub>`,
     '',
@@ -50,16 +58,3 @@ function list(items: readonly string[]): string[] {
   const more = items.length > most ? [`- and ${items.length - most} more`] : [];
   return [...items.slice(0, most).map((item) => `- ${item}`), ...more];
 }
-
-/** Text of servers without its markup, mentions and line breaks. */
-function text(words: string): string {
-  return words
-    .replace(/\s+/g, ' ')
-    .replace(/[\\`*_[\]#|~]/g, String.raw`\$&`)
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('@', '&#64;');
-}
-
-const code = (words: string) => `\`${words.replaceAll('`', "'")}\``;

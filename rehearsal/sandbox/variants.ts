@@ -17,14 +17,16 @@ export function anotherRegion({ location }: Pick<EnvironmentInput, 'location'>):
   return found.name;
 }
 
-/** The next larger size of the same series. */
+/** The next larger size of the same series, or of the same tier if the series has none. */
 export function nextSize(sku: string): Sku {
   const own = parseSku(sku);
   // The series is the name without the number of vCores.
   const series = (name: string) => name.replace(/(?<=_[A-Z]+)\d+/, '');
-  const found = skus.find(
-    ({ name, vCores }) => own !== undefined && series(name) === series(sku) && vCores > own.vCores,
-  );
+  const tier = (name: string) => name.split('_')[0];
+  const larger = skus.filter(({ vCores }) => own !== undefined && vCores > own.vCores);
+  const found =
+    larger.find(({ name }) => series(name) === series(sku)) ??
+    larger.find(({ name }) => tier(name) === tier(sku));
   if (!found) throw new Error(`no size is larger than ${sku}`);
   return found;
 }

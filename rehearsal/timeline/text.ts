@@ -25,22 +25,27 @@ export function operationsText({ operations, startedAt }: Timeline): string {
 /** Totals, the provider's waits, and the number of operations and requests. */
 export function figuresText(figures: Figures): string {
   const { firstDeployment, providerOnly, waits, operations, refused, requests, memory } = figures;
-  const lines: (readonly [string, string])[] = [];
+  const lines: (readonly [name: string, value: string])[] = [];
   if (firstDeployment !== undefined)
     lines.push(
       ['first deployment', duration(firstDeployment)],
       ['of which only waits of the provider', duration(providerOnly)],
       ['without them', duration(firstDeployment - providerOnly)],
     );
-  for (const { type, count, longest, rule } of waits)
-    lines.push([`  ${type}`, `${count} x up to ${duration(longest)}: ${rule}`]);
   lines.push(
     ['operations', `${operations}, ${refused} refused`],
     ['requests', String(requests)],
     ['memory of the local Azure', `${Math.round(memory / 1024 / 1024)} MB`],
   );
   const first = Math.max(...lines.map(([name]) => name.length)) + 2;
-  return lines.map(([name, value]) => `${wrapped(`${name.padEnd(first)}${value}`, width, first)}\n`).join('');
+  return [
+    ...lines.map(([name, value]) => `${name.padEnd(first)}${value}`),
+    ...(waits.length === 0 ? [] : ['', 'Waits of the provider']),
+    ...waits.map(({ type, count, longest, rule }) =>
+      wrapped(`  ${type}, ${count} x up to ${duration(longest)}: ${rule}`, width, 4),
+    ),
+    '',
+  ].join('\n');
 }
 
 function seconds(milliseconds: number): string {

@@ -87,6 +87,18 @@ it('writes every report, and the result as JSON', async () => {
   expect(JSON.parse(readFileSync(join(folder, 'guard.sarif'), 'utf8'))).toMatchObject({ version: '2.1.0' });
 });
 
+it('puts a preview into the comment, and refuses a file that it cannot read', async () => {
+  const folder = scratch();
+  const preview = join(folder, 'preview.md');
+  writeFileSync(preview, '#### 🟢 Preview: clients were not interrupted\n');
+  const given = ['plan', '--plan', planOf('online'), '--out', folder, '--preview'];
+  expect((await run(...given, preview)).code).toBe(2);
+  expect(readFileSync(join(folder, 'comment.md'), 'utf8')).toContain('Preview: clients were not interrupted');
+  const missing = await run(...given, join(folder, 'other.md'));
+  expect(missing.code).toBe(1);
+  expect(missing.stderr).toContain('[plan/file-unreadable]');
+});
+
 it('lists pending migrations with their findings and locks', async () => {
   const copy = migrationsCopy();
   const file = '9000_drop.sql';

@@ -169,3 +169,48 @@ describe('a report of a preview', () => {
     expect(renderHtml(wide)).not.toContain('<b>');
   });
 });
+
+describe('the picture in the comment', () => {
+  const bar = { group: 'Clients', lane: 'writer', kind: 'operation', outcome: 'failed' } as const;
+  const { timeline } = previewOf();
+  const drawn = (label: string) =>
+    renderMarkdown(
+      previewOf({
+        timeline: {
+          ...timeline,
+          startedAt: 1000,
+          bars: [
+            { ...bar, label, startedAt: 14_000, endedAt: 15_300 },
+            {
+              ...bar,
+              group: 'Locks',
+              kind: 'step',
+              outcome: 'succeeded',
+              label: 'SHARE',
+              startedAt: 2000,
+              endedAt: 2001,
+            },
+          ],
+        },
+      }),
+    );
+
+  it('has outages and locks, in milliseconds since the change began', () => {
+    const comment = drawn('interrupted: 57P01 admin_shutdown');
+    expect(comment).toContain('```mermaid\ngantt\n');
+    expect(comment).toContain('    writer interrupted 57P01 admin_shutdown :crit, 13000, 14300\n');
+    expect(comment).toContain('    writer SHARE :done, 1000, 1200\n');
+  });
+
+  it('cannot be ended by a name', () => {
+    const comment = drawn('x\n```\n<img>;:#click');
+    expect(comment.match(/```/g)).toHaveLength(2);
+    expect(comment).not.toMatch(/<img/);
+  });
+
+  it('is absent if nothing happened, as are resources', () => {
+    const comment = renderMarkdown(previewOf({ resources: [] }));
+    expect(comment).not.toMatch(/mermaid|<details>/);
+    expect(renderMarkdown(previewOf())).toContain('- `create terraform_data.post_deploy`');
+  });
+});

@@ -3,6 +3,7 @@
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EnvironmentName, environments } from '../../environments/index.ts';
+import { within } from '../../local/postgres/bootstrap.ts';
 import { Sandbox } from '../../rehearsal/sandbox/sandbox.ts';
 import {
   environmentsFor,
@@ -49,6 +50,29 @@ describe('rehearsal: first-deploy', () => {
     context.skip(missing !== undefined, missing);
     const { checks } = await deployed(environment);
     expect(checks.length).toBeGreaterThan(3);
+  });
+});
+
+describe('rehearsal: first-deploy on another major version', () => {
+  it.concurrent.for([16, 18])('PostgreSQL %i', { timeout }, async (version, context) => {
+    context.skip(missing !== undefined, missing);
+    context.skip(!includesLong, takesMinutes);
+    const [environment] = environments.names;
+    if (!first || environment === undefined) throw new Error('there is no scenario or no environment');
+    const sandbox = await Sandbox.open({
+      environment,
+      quick: true,
+      change: ({ server }) => Object.assign(server, { version }),
+    });
+    try {
+      await runScenario(first, sandbox);
+      await within(sandbox.postgres.connection('superuser'), async (client) => {
+        const { rows } = await client.query('SHOW server_version');
+        expect(rows).toEqual([{ server_version: expect.stringMatching(new RegExp(`^${version}\\.`)) }]);
+      });
+    } finally {
+      await sandbox.close();
+    }
   });
 });
 

@@ -2,18 +2,16 @@
  * The project as another company adopts it: other names, four environments of which none has a name of the tests, one of
  * them in a region without zones. It is a copy of the sources with the installed packages of this checkout.
  */
-import { execFileSync } from 'node:child_process';
-import { constants, copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { naming } from '../../environments/naming.ts';
 import type { EnvironmentInput } from '../../environments/settings.ts';
 import { inRegionWithoutZones } from '../stacks/stack.ts';
 import { type EnvironmentName, environments } from './environments.ts';
+import { checkout, copyProject, trackAll } from './project-copy.ts';
 import { identifier, replaceEnvironments } from './scratch-environments.ts';
 
 type Project = Parameters<typeof naming>[0];
-
-const checkout = join(import.meta.dirname, '../..');
 
 /** Settings of the tests with every name of another project and environment. */
 export function renamed(from: EnvironmentName, project: Project, environment: string) {
@@ -63,17 +61,9 @@ function settings(): Readonly<Record<string, EnvironmentInput>> {
   return { dev, trial, 'pre-prod': preProd, prod };
 }
 
-function git(folder: string, ...parameters: readonly string[]): string {
-  return execFileSync('git', parameters, { cwd: folder, encoding: 'utf8' });
-}
-
 /** Makes the copy in an empty folder. @returns the names of its environments */
 export function makeAcme(folder: string): readonly string[] {
-  const listed = git(checkout, 'ls-files', '--cached', '--others', '--exclude-standard');
-  for (const file of listed.split('\n').filter((one) => one !== '' && existsSync(join(checkout, one)))) {
-    mkdirSync(dirname(join(folder, file)), { recursive: true });
-    copyFileSync(join(checkout, file), join(folder, file), constants.COPYFILE_FICLONE);
-  }
+  copyProject(folder);
   symlinkSync(join(checkout, 'node_modules'), join(folder, 'node_modules'));
   const inputs = settings();
   writeFileSync(
@@ -94,7 +84,6 @@ export const ${identifier(name)}: EnvironmentInput = ${JSON.stringify(input).rep
     folder,
     Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, source(name, input)])),
   );
-  git(folder, 'init', '--quiet');
-  git(folder, 'add', '--all');
+  trackAll(folder);
   return Object.keys(inputs);
 }

@@ -145,8 +145,9 @@ A migration that adds a column with a volatile default, and so rewrites its tabl
 
 ${previewOf('migration')}
 
-\`llama-db plan production --preview review/preview.md --post\` puts the section into the comment of the plan. \`preview.html\` has the
-timeline: operations, restarts, outages and locks on one axis.
+\`llama-db plan production --preview review/preview.md --post\` puts the section into the comment of the plan. Its picture
+is a Gantt chart in Mermaid, which GitHub and GitLab draw: at most 24 bars, the outages among them. \`preview.html\` has the
+whole timeline: operations, restarts, outages and locks on one axis.
 
 ## Refusals and waivers
 

@@ -1,4 +1,5 @@
 /** The comment on a pull request: one per environment, worst first, readable on a phone. */
+import { markdownCode as code, markdownText as text } from '../../../core/markdown.ts';
 import { counted } from '../../../core/text.ts';
 import type { GuardReport, Refusal } from '../guard.ts';
 import { type Impact, impacts, impactTexts } from '../impacts.ts';
@@ -165,26 +166,8 @@ function others(report: GuardReport): string[] {
     ...(drift.length > 0
       ? ['\n**Changed outside Terraform**', '', ...driftLines(report, 10).map((line) => `- ${text(line)}`)]
       : []),
-    ...(openChecks.length > 0 ? [`\n**Decided during the apply:** ${openChecks.map(code).join(', ')}`] : []),
+    ...(openChecks.length > 0
+      ? [`\n**Decided during the apply:** ${openChecks.map((one) => code(one)).join(', ')}`]
+      : []),
   ];
-}
-
-/** Text of others without their markup, mentions and line breaks. */
-function text(words: string): string {
-  return words
-    .replace(/\s+/g, ' ')
-    .replace(/[\\`*_[\]#|~]/g, '\\$&')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('@', '&#64;');
-}
-
-/** A code span, with as many backticks around it as its content needs. */
-function code(words: string): string {
-  const content = words.replace(/\s+/g, ' ').slice(0, 400);
-  const longest = Math.max(0, ...[...content.matchAll(/`+/g)].map(([ticks]) => ticks.length));
-  const fence = '`'.repeat(longest + 1);
-  const space = content.startsWith('`') || content.endsWith('`') ? ' ' : '';
-  return `${fence}${space}${content}${space}${fence}`;
 }

@@ -7,20 +7,6 @@ import { type About, fateOf, fixed, type Judgement, type Row, sources } from './
 
 const lostWith = (type: string) => lossOnDestruction[type] ?? 'its content';
 
-/** Azure refuses to delete below a lock, and locks are inherited. */
-export function underLock({ change, context, server }: About): Judgement[] {
-  const id = textAt(change.before, 'id');
-  const lock = context.lockOn(id) ?? context.lockOn(server?.id);
-  return lock && change.type !== 'azurerm_management_lock'
-    ? [
-        {
-          impact: 'refused-by-azure',
-          says: `the lock ${lock.address} stays, and Azure refuses to delete below it (ScopeLocked): deploy with deletionLock lifted`,
-        },
-      ]
-    : [];
-}
-
 const gone = (about: About): boolean =>
   about.context.facts.drift.some(
     ({ address, action }) => address === about.change.address && action === 'delete',
@@ -61,7 +47,6 @@ function serverLost(about: About, replaced: boolean): Judgement[] {
   const replica = server && !change.isDeposed && context.isReplica(server);
   if (server && replica && change.before['replication_role'] !== 'None')
     return [
-      ...underLock(about),
       {
         impact: 'long-outage',
         says: replaced
@@ -81,7 +66,6 @@ function serverLost(about: About, replaced: boolean): Judgement[] {
   const replicas = server && !change.isDeposed ? context.replicasOf(server).filter((one) => one.stays) : [];
   return [
     { impact: 'data-loss', says },
-    ...underLock(about),
     ...(replicas.length > 0
       ? [{ impact: 'refused-by-azure', says: 'its replicas must be deleted first' } as const]
       : []),
@@ -97,7 +81,7 @@ const backup = `${serverType}_backup`;
 /** Addresses of an IPv4 range as numbers. */
 function rangeOf(values: About['change']['before']): readonly [number, number] {
   const number = (text: string | undefined) =>
-    (text ?? '').split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+    (text ?? 'unknown').split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
   return [number(textAt(values, 'start_ip_address')), number(textAt(values, 'end_ip_address'))];
 }
 
@@ -141,16 +125,14 @@ export const childRows: readonly Row[] = [
         }
       : { impact: 'online', says: 'an empty database' },
   ),
-  row('database/replaced', database, 'replace', sources.children, (about) => [
+  row('database/replaced', database, 'replace', sources.children, () => [
     {
       impact: 'data-loss',
       says: `the plan destroys and creates the database: ${lostWith(database)} is gone`,
     },
-    ...underLock(about),
   ]),
-  row('database/destroyed', database, 'delete', sources.children, (about) => [
+  row('database/destroyed', database, 'delete', sources.children, () => [
     { impact: 'data-loss', says: `the plan destroys the database: ${lostWith(database)} is gone` },
-    ...underLock(about),
   ]),
 
   ofServer('administrator/added', administrator, 'create', sources.children, ({ change }) => ({
@@ -163,7 +145,6 @@ export const childRows: readonly Row[] = [
       impact: 'online',
       says: `${textAt(about.change.before, 'principal_name') ?? 'a principal'} can no longer log in as an administrator`,
     },
-    ...underLock(about),
   ]),
   ofServer('administrator/replaced', administrator, 'replace', sources.children, (about) => [
     {
@@ -171,12 +152,19 @@ export const childRows: readonly Row[] = [
       says: `${textAt(about.change.after, 'principal_name') ?? 'another principal'} becomes an administrator; for a moment the server has one less`,
       controls: ['MCSB PA-7'],
     },
-    ...underLock(about),
   ]),
 
-  ofServer('firewall/added', firewall, 'create', sources.firewall, () =>
-    opened('more addresses reach the server'),
-  ),
+  ofServer('firewall/added', firewall, 'create', sources.firewall, ({ change }) => {
+    const [start, end] = rangeOf(change.after);
+    // https://learn.microsoft.com/azure/postgresql/security/security-firewall-rules: 0.0.0.0 stands for Azure.
+    return opened(
+      start === 0 && end === 0
+        ? 'programs in Azure reach the server, also those of other customers'
+        : start === 0 && end === 2 ** 32 - 1
+          ? 'the whole internet reaches the server'
+          : 'more addresses reach the server',
+    );
+  }),
   ofServer(
     'firewall/range',
     firewall,
@@ -184,14 +172,20 @@ export const childRows: readonly Row[] = [
     sources.firewall,
     firewallChanged,
   ),
-  ofServer('firewall/removed', firewall, 'delete', sources.firewall, (about) => [
+  ofServer('firewall/removed', firewall, 'delete', sources.firewall, () => [
     { impact: 'online', says: 'its addresses no longer reach the server' },
-    ...underLock(about),
   ]),
-  ofServer('firewall/replaced', firewall, 'replace', sources.firewall, (about) => [
-    opened('the rule is removed and made again, with its new addresses'),
-    ...underLock(about),
-  ]),
+  ofServer('firewall/replaced', firewall, 'replace', sources.firewall, ({ change, context }) => {
+    const [[from, to], [start, end]] = [rangeOf(change.before), rangeOf(change.after)];
+    const sameServer =
+      context.byId(textAt(change.before, 'server_id')) === context.byId(textAt(change.after, 'server_id'));
+    return sameServer && start >= from && end <= to
+      ? {
+          impact: 'online',
+          says: 'the rule is removed and made again: its addresses cannot log in for a moment',
+        }
+      : opened('the rule is removed and made again, with its new addresses');
+  }),
 
   row('virtual-endpoint/created', endpoint, 'create', sources.endpoints, fixed('nothing', 'a new host name')),
   row(
@@ -201,16 +195,14 @@ export const childRows: readonly Row[] = [
     sources.endpoints,
     fixed('online', "the reader's host name leads to another server; open connections stay where they are"),
   ),
-  row('virtual-endpoint/replaced', endpoint, 'replace', sources.endpoints, (about) => [
+  row('virtual-endpoint/replaced', endpoint, 'replace', sources.endpoints, () => [
     {
       impact: 'long-outage',
       says: "the plan destroys and creates the applications' host names: they lead nowhere until DNS has the new ones",
     },
-    ...underLock(about),
   ]),
-  row('virtual-endpoint/removed', endpoint, 'delete', sources.endpoints, (about) => [
+  row('virtual-endpoint/removed', endpoint, 'delete', sources.endpoints, () => [
     { impact: 'long-outage', says: "the applications' host names lead nowhere" },
-    ...underLock(about),
   ]),
 
   row('backup/taken', backup, 'create', sources.backup, fixed('online', 'a backup on demand')),

@@ -1,7 +1,6 @@
 /** Rows with the same judgement for several types, and judgements that they share. */
 import { lossOnDestruction } from '../../../azure/loss-on-destruction.ts';
 import { equal } from '../values.ts';
-import { underLock } from './children.ts';
 import { type About, fixed, type Judgement, type Row, type Source } from './row.ts';
 
 export const nothing = fixed('nothing', 'the database does not notice');
@@ -33,17 +32,14 @@ export function rows(
 
 export const lostWith = (type: string) => lossOnDestruction[type] ?? 'its content';
 
-export const destroyed = (about: About): Judgement[] => [
-  {
-    impact: 'data-loss',
-    says: `the plan destroys it: ${lostWith(about.change.type)} ${about.change.type === 'azurerm_log_analytics_workspace' ? 'are' : 'is'} gone`,
-  },
-  ...underLock(about),
-];
-export const replacedWithLoss = (about: About): Judgement[] => [
-  { impact: 'data-loss', says: `the plan destroys and creates it: ${lostWith(about.change.type)} is gone` },
-  ...underLock(about),
-];
+export const destroyed = ({ change }: About): Judgement => ({
+  impact: 'data-loss',
+  says: `the plan destroys it: ${lostWith(change.type)} ${change.type === 'azurerm_log_analytics_workspace' ? 'are' : 'is'} gone`,
+});
+export const replacedWithLoss = ({ change }: About): Judgement => ({
+  impact: 'data-loss',
+  says: `the plan destroys and creates it: ${lostWith(change.type)} is gone`,
+});
 
 export const weakened = (says: string, ...controls: string[]): Judgement => ({
   impact: 'security-weakened',
@@ -53,9 +49,14 @@ export const weakened = (says: string, ...controls: string[]): Judgement => ({
 export const calm = (says: string): Judgement => ({ impact: 'online', says });
 
 /** Number of elements of a list that are only in the value before. */
-export function lostElements({ attribute: { before, after } }: About): number {
+export function lostElements({ attribute: { before, after } }: Pick<About, 'attribute'>): number {
   const [was, is] = [before, after].map((value) =>
     Array.isArray(value) ? value : value === undefined ? [] : [value],
   );
   return (was ?? []).filter((one) => !(is ?? []).some((other) => equal(one, other))).length;
+}
+
+/** Number of elements of a list that are only in the value after. */
+export function added({ attribute }: Pick<About, 'attribute'>): number {
+  return lostElements({ attribute: { ...attribute, before: attribute.after, after: attribute.before } });
 }

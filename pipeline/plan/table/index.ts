@@ -1,7 +1,10 @@
 /** The impact table: every row, and the rows of a change. */
 import type { ResourceChange } from '../facts.ts';
+import { accessRows } from './access.ts';
 import { childRows } from './children.ts';
 import { jobRows } from './job.ts';
+import { logRows } from './logs.ts';
+import { networkRows } from './network.ts';
 import { parameterRows } from './parameters.ts';
 import type { Row } from './row.ts';
 import { serverRows } from './server.ts';
@@ -11,8 +14,11 @@ export const rows: readonly Row[] = [
   ...serverRows,
   ...childRows,
   ...parameterRows,
+  ...networkRows,
   ...surroundingRows,
+  ...logRows,
   ...jobRows,
+  ...accessRows,
 ];
 
 const byType = new Map<string, Row[]>();
@@ -28,9 +34,10 @@ export function rowOfAction(type: string, action: ResourceChange['action']): Row
   return byType.get(type)?.find(({ on }) => on === action);
 }
 
-/** The row about an attribute in an update: its own, one of a block around it, or that of all others. */
+/** The row about an attribute in an update: its own, that of a whole block (`receiver.*`), or that of all others. */
 export function rowOfAttribute(type: string, path: string): Row | undefined {
   const found = byType.get(type) ?? [];
   const has = (name: string) => found.find(({ on }) => Array.isArray(on) && on.includes(name));
-  return has(path) ?? has('*');
+  const blocks = path.split('.').map((_, place, steps) => `${steps.slice(0, place + 1).join('.')}.*`);
+  return has(path) ?? blocks.map(has).find(Boolean) ?? has('*');
 }

@@ -1,5 +1,5 @@
 /** Rows about logs, alerts and the budget. */
-import { numberAt } from '../../../core/json.ts';
+import { numberAt, textAt } from '../../../core/json.ts';
 import { calm, destroyed, lostElements, nothing, replacedWithLoss, rows, weakened } from './families.ts';
 import { type About, type Judgement, type Row, sources, toggled } from './row.ts';
 
@@ -11,6 +11,20 @@ function workspaceRetention({ change, attribute }: About): Judgement {
   return attribute.isUnknown || was === undefined || is === undefined || is < was
     ? weakened('audit logs are kept for fewer days', 'MCSB LT-6')
     : calm('audit logs are kept for more days');
+}
+
+const receiverKinds = [
+  ...['arm_role', 'automation_runbook', 'azure_app_push', 'azure_function', 'email', 'event_hub'],
+  ...['itsm', 'logic_app', 'sms', 'voice', 'webhook'],
+];
+
+function threshold({ change, attribute: { before, after, isUnknown } }: About): Judgement {
+  const operator = textAt(change.after, 'criteria', 0, 'operator') ?? '';
+  const [was, is] = [Number(before), Number(after)];
+  const isSooner = /^Less/.test(operator) ? is > was : /^Greater/.test(operator) && is < was;
+  return isSooner && !isUnknown
+    ? { impact: 'nothing', says: 'the alert fires sooner' }
+    : weakened('the alert fires later');
 }
 
 export const logRows: readonly Row[] = [
@@ -39,21 +53,28 @@ export const logRows: readonly Row[] = [
       retention: [['retention_in_days', 'immediate_data_purge_on_30_days_enabled'], workspaceRetention],
       quota: [
         ['daily_quota_gb'],
-        ({ attribute: { after } }) =>
-          after === -1
-            ? calm('no log is dropped for its size')
-            : weakened('logs beyond the daily quota are dropped', 'MCSB LT-4'),
+        ({ attribute: { before, after, isUnknown } }) => {
+          // -1 and no value stand for no quota.
+          const size = (value: typeof after) => (typeof value === 'number' && value >= 0 ? value : Infinity);
+          return !isUnknown && size(after) >= size(before)
+            ? calm('fewer logs are dropped for their size')
+            : weakened('logs beyond the daily quota are dropped', 'MCSB LT-3');
+        },
       ],
       access: [
-        [
-          'local_authentication_enabled',
-          'local_authentication_disabled',
-          'internet_ingestion_enabled',
-          'internet_query_enabled',
-          'internet_ingestion_access_type',
-          'internet_query_access_type',
-        ],
-        () => weakened('the audit logs are reachable in another way', 'MCSB LT-5'),
+        ['local_authentication_enabled', 'internet_ingestion_enabled', 'internet_query_enabled'],
+        toggled(
+          weakened('the audit logs are reachable in another way', 'MCSB LT-5'),
+          calm('the audit logs are reachable in fewer ways'),
+          'on',
+        ),
+      ],
+      'access-mode': [
+        ['local_authentication_disabled', 'internet_ingestion_access_type', 'internet_query_access_type'],
+        ({ attribute: { after, isUnknown } }) =>
+          !isUnknown && (after === true || after === 'SecuredByPerimeter' || after === 'Disabled')
+            ? calm('the audit logs are reachable in fewer ways')
+            : weakened('the audit logs are reachable in another way', 'MCSB LT-5'),
       ],
       replaced: ['replace', replacedWithLoss],
       removed: ['delete', destroyed],
@@ -65,27 +86,34 @@ export const logRows: readonly Row[] = [
       created: ['create', nothing],
       tags: [['timeouts'], nothing],
       logs: [
-        ['enabled_log', 'enabled_log.category', 'enabled_log.category_group', 'enabled_metric', 'metric'],
+        ['enabled_log', 'enabled_log.*'],
         (about) =>
           about.attribute.isUnknown || lostElements(about) > 0
-            ? weakened('fewer logs reach the workspace', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4')
+            ? weakened('fewer logs reach the workspace', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-3')
             : calm('more logs reach the workspace'),
+      ],
+      metrics: [
+        ['enabled_metric', 'enabled_metric.*', 'metric', 'metric.*'],
+        (about) =>
+          about.attribute.isUnknown || lostElements(about) > 0
+            ? weakened('fewer metrics reach the workspace', 'MCSB LT-3')
+            : calm('more metrics reach the workspace'),
       ],
       archive: [
         ['storage_account_id', 'eventhub_authorization_rule_id', 'eventhub_name'],
         ({ attribute: { before } }) =>
           before === null || before === undefined || before === ''
             ? calm('logs go to a second place as well')
-            : weakened('logs no longer go to their second place', 'MCSB LT-4'),
+            : weakened('logs no longer go to their second place', 'MCSB LT-3'),
       ],
-      changed: [['*'], () => weakened('logs go elsewhere', 'MCSB LT-4')],
+      changed: [['*'], () => weakened('logs go elsewhere', 'MCSB LT-3')],
       replaced: [
         'replace',
-        () => weakened('no log is recorded until the setting is made again', 'MCSB LT-4'),
+        () => weakened('no log is recorded until the setting is made again', 'MCSB LT-3'),
       ],
       removed: [
         'delete',
-        () => weakened('no log is recorded any more', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-4'),
+        () => weakened('no log is recorded any more', 'CIS Azure Foundations 5.0, 6.1.4', 'MCSB LT-3'),
       ],
     },
   ),
@@ -108,17 +136,35 @@ export const logRows: readonly Row[] = [
       ],
       receivers: [
         [
-          ...['arm_role', 'automation_runbook', 'azure_app_push', 'azure_function', 'email', 'event_hub'].map(
-            (kind) => `${kind}_receiver`,
-          ),
-          ...['itsm', 'logic_app', 'sms', 'voice', 'webhook'].map((kind) => `${kind}_receiver`),
-          'action',
-          'action.action_group_id',
+          ...receiverKinds.flatMap((kind) => [`${kind}_receiver`, `${kind}_receiver.*`]),
+          ...['action', 'action.*'],
         ],
         (about) =>
           about.attribute.isUnknown || lostElements(about) > 0
             ? weakened('somebody no longer gets the alerts')
             : { impact: 'nothing', says: 'somebody else gets the alerts too' },
+      ],
+      details: [
+        [
+          'criteria.skip_metric_validation',
+          ...receiverKinds.map((kind) => `${kind}_receiver.use_common_alert_schema`),
+        ],
+        nothing,
+      ],
+      scopes: [
+        ['scopes'],
+        (about) =>
+          about.attribute.isUnknown || lostElements(about) > 0
+            ? weakened('the alert no longer watches one of its resources')
+            : { impact: 'nothing', says: 'the alert watches another resource too' },
+      ],
+      threshold: [['criteria.threshold'], threshold],
+      criteria: [
+        [
+          ...['criteria', 'criteria.*', 'dynamic_criteria', 'dynamic_criteria.*'],
+          ...['application_insights_web_test_location_availability_criteria.*'],
+        ],
+        () => weakened('the alert fires under other conditions'),
       ],
       changed: [['*'], nothing],
       replaced: ['replace', nothing],

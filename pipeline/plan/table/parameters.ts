@@ -7,167 +7,12 @@ import { inOrder } from '../../../database/restart-order.ts';
 import { type Context, parameterType, type ServerFacts } from '../context.ts';
 import type { ResourceChange } from '../facts.ts';
 import { shown } from '../values.ts';
+import { lost, parameterControls, parameterEffects } from './parameter-controls.ts';
 import { type About, fateOf, type Judgement, type Row, sources } from './row.ts';
 
-const cis = (id: string) => `CIS Azure Database Services 2.0, ${id}`;
-
-interface Control {
-  /** Whether the step from one value to the other weakens it. */
-  weakens(before: string | undefined, after: string | undefined): boolean;
-  readonly impact: 'security-weakened' | 'recovery-weakened';
-  readonly says: string;
-  readonly controls?: readonly string[];
+function own<Value>(table: Readonly<Record<string, Value>>, name: string): Value | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
 }
-
-const isOff = (value: string | undefined) => ['off', 'false', 'no', '0'].includes(value?.toLowerCase() ?? '');
-const turnedOff = (before: string | undefined, after: string | undefined) => isOff(after) && !isOff(before);
-const members = (value: string | undefined) =>
-  (value ?? '')
-    .split(',')
-    .map((one) => one.trim().toLowerCase())
-    .filter(Boolean);
-const lost = (before: string | undefined, after: string | undefined) =>
-  members(before).filter((one) => !members(after).includes(one));
-const lower = (order: readonly string[]) => (before: string | undefined, after: string | undefined) =>
-  order.indexOf(after?.toLowerCase() ?? '') < order.indexOf(before?.toLowerCase() ?? '');
-
-const logged = (says: string, control?: string): Control => ({
-  weakens: turnedOff,
-  impact: 'security-weakened',
-  says: `the log no longer has ${says}`,
-  ...(control === undefined ? {} : { controls: [control] }),
-});
-
-/** Parameters of which a value is a control. */
-const controls: Readonly<Record<string, Control>> = {
-  require_secure_transport: {
-    weakens: turnedOff,
-    impact: 'security-weakened',
-    says: 'connections without TLS are accepted',
-    controls: [cis('6.10'), 'MCSB DP-3'],
-  },
-  ssl_min_protocol_version: {
-    weakens: lower(['', 'tlsv1', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3']),
-    impact: 'security-weakened',
-    says: 'older versions of TLS are accepted',
-    controls: [cis('6.11'), 'MCSB DP-3'],
-  },
-  ssl_max_protocol_version: {
-    weakens: (before, after) =>
-      (after ?? '') !== '' && lower(['tlsv1', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3', ''])(before ?? '', after),
-    impact: 'security-weakened',
-    says: 'newer versions of TLS are not offered',
-  },
-  password_encryption: {
-    weakens: (before, after) => after === 'md5' && before !== 'md5',
-    impact: 'security-weakened',
-    says: 'new passwords are stored as MD5',
-  },
-  'azure.accepted_password_auth_method': {
-    weakens: (before, after) => members(after).includes('md5') && !members(before).includes('md5'),
-    impact: 'security-weakened',
-    says: 'MD5 passwords are accepted',
-  },
-  'connection_throttle.enable': {
-    ...logged(''),
-    says: 'failed logins are not slowed down',
-    controls: [cis('6.5')],
-  },
-  'logfiles.retention_days': {
-    weakens: (before, after) => Number(after) < Number(before),
-    impact: 'security-weakened',
-    says: 'log files are kept for fewer days',
-    controls: [cis('6.6')],
-  },
-  log_checkpoints: logged('checkpoints', cis('6.7')),
-  log_disconnections: logged('ends of sessions', cis('6.8')),
-  log_connections: logged('logins', cis('6.9')),
-  log_lock_waits: logged('waits for locks'),
-  log_duration: logged('durations'),
-  log_statement: {
-    weakens: lower(['none', 'ddl', 'mod', 'all']),
-    impact: 'security-weakened',
-    says: 'the log has fewer statements',
-    controls: ['MCSB LT-4'],
-  },
-  log_min_messages: {
-    weakens: lower([
-      'panic',
-      'fatal',
-      'log',
-      'error',
-      'warning',
-      'notice',
-      'info',
-      'debug1',
-      'debug2',
-      'debug3',
-      'debug4',
-      'debug5',
-    ]),
-    impact: 'security-weakened',
-    says: 'the log has fewer messages',
-  },
-  log_min_error_statement: {
-    weakens: lower([
-      'panic',
-      'fatal',
-      'log',
-      'error',
-      'warning',
-      'notice',
-      'info',
-      'debug1',
-      'debug2',
-      'debug3',
-      'debug4',
-      'debug5',
-    ]),
-    impact: 'security-weakened',
-    says: 'fewer failed statements are in the log',
-  },
-  'pgaudit.log': {
-    weakens: (before, after) => {
-      const kept = members(after);
-      const had = members(before).filter((one) => one !== 'none');
-      return kept.includes('all')
-        ? false
-        : had.some((one) => !kept.includes(one)) ||
-            kept.some((one) => one.startsWith('-') && !had.includes(one));
-    },
-    impact: 'security-weakened',
-    says: 'pgAudit records fewer classes of statements',
-    controls: ['MCSB LT-4'],
-  },
-  'pgaudit.log_catalog': { ...logged(''), says: 'pgAudit leaves out reads of the catalogs' },
-  'pgaudit.log_client': { weakens: () => false, impact: 'security-weakened', says: '' },
-  'azure.extensions': {
-    weakens: (before, after) => lost(before, after).includes('pgaudit'),
-    impact: 'security-weakened',
-    says: 'the audit extension pgaudit is no longer allowed',
-    controls: ['MCSB LT-4'],
-  },
-  shared_preload_libraries: {
-    weakens: (before, after) => lost(before, after).includes('pgaudit'),
-    impact: 'security-weakened',
-    says: 'pgaudit is not loaded, so nothing is audited',
-    controls: ['MCSB LT-4'],
-  },
-  row_security: { ...logged(''), says: 'queries that row-level security filters fail' },
-  synchronous_commit: {
-    weakens: lower(['off', 'local', 'remote_write', 'on', 'remote_apply']),
-    impact: 'recovery-weakened',
-    says: 'a crash loses transactions that clients were answered',
-  },
-  fsync: { ...logged(''), impact: 'recovery-weakened', says: 'a crash damages the database' },
-  full_page_writes: { ...logged(''), impact: 'recovery-weakened', says: 'a crash damages the database' },
-  autovacuum: {
-    ...logged(''),
-    impact: 'recovery-weakened',
-    says: 'nothing prevents bloat and the end of transaction ids',
-  },
-  hot_standby_feedback: { weakens: () => false, impact: 'recovery-weakened', says: '' },
-};
 
 /** Name of the parameter. */
 const nameOf = (change: ResourceChange) =>
@@ -195,13 +40,15 @@ function judge(about: About): Judgement[] {
   const name = nameOf(change);
   const { before, after, isUnknown } = valuesOf(about);
   const found: Judgement[] = [];
-  const control = Object.hasOwn(controls, name) ? controls[name] : undefined;
-  if (control && control.says !== '' && (isUnknown || control.weakens(before, after)))
+  const control = own(parameterControls, name);
+  if (control && (isUnknown || control.weakens(before, after)))
     found.push({
       impact: control.impact,
       says: control.says,
       ...(control.controls ? { controls: control.controls } : {}),
     });
+  const effect = isUnknown ? undefined : own(parameterEffects, name)?.(before, after);
+  if (effect) found.push(effect);
   if (name === 'azure.extensions') {
     const gone = lost(before, after);
     if (gone.length > 0 && !isUnknown)
@@ -217,6 +64,8 @@ function judge(about: About): Judgement[] {
       : undefined;
   if (refused !== undefined)
     found.push({ impact: 'refused-by-azure', says: `Azure refuses the value: it ${refused}` });
+  if (name === 'pgbouncer.enabled' && after === 'true' && server?.isBurstable('after'))
+    found.push({ impact: 'refused-by-azure', says: 'a Burstable server has no built-in PgBouncer' });
   return [...found, ...(server ? limits(about, server) : []), inForce(about, name)];
 }
 

@@ -51,8 +51,20 @@ function size({ server, context, attribute }: About): Judgement[] {
       impact: 'refused-by-azure',
       says: 'Azure does not change the tier and turn on high availability in one request',
     });
+  if (attribute.isUnknown && (server.standby('after') !== undefined || paired))
+    found.push({
+      impact: 'refused-by-azure',
+      says: 'a server of a pair or with high availability cannot be Burstable',
+      when: 'the size is Burstable',
+    });
   found.push(...sizeOrder(server, context));
-  if (was && is && was.vCores !== is.vCores)
+  const [fromTier, toTier] = [attribute.before, attribute.after].map((name) => String(name).split('_')[0]);
+  if (was && is && fromTier !== toTier)
+    found.push({
+      impact: 'cost',
+      says: `compute from ${was.vCores} vCores of tier ${fromTier} to ${is.vCores} of tier ${toTier}, whose price per vCore differs`,
+    });
+  else if (was && is && was.vCores !== is.vCores)
     found.push({
       impact: 'cost',
       says: `compute from ${was.vCores} to ${is.vCores} vCores`,

@@ -1,96 +1,32 @@
-/** Rows about what surrounds a server: networks, vault and keys, backups, locks, roles. */
+/** Rows about what surrounds a server: the vault with its keys, and long-term backups. */
 import { textAt } from '../../../core/json.ts';
-import { underLock } from './children.ts';
-import { calm, destroyed, nothing, replacedWithLoss, rows, unjudged, weakened } from './families.ts';
-import { logRows } from './logs.ts';
+import { added, calm, destroyed, nothing, replacedWithLoss, rows, unjudged, weakened } from './families.ts';
 import { type About, fixed, type Judgement, type Row, sources, toggled } from './row.ts';
 
-const privateEndpoints: Row[] = rows(
-  { id: 'private-endpoint', types: ['azurerm_private_endpoint'], source: sources.privateLink },
-  {
-    created: ['create', nothing],
-    tags: [
-      ['tags', 'timeouts', 'network_interface', 'custom_dns_configs', 'private_dns_zone_configs'],
-      nothing,
-    ],
-    'dns-zone-group': [
-      [
-        'private_dns_zone_group',
-        'private_dns_zone_group.name',
-        'private_dns_zone_group.private_dns_zone_ids',
-      ],
-      fixed('long-outage', 'the name of the private endpoint leads nowhere until DNS has it again'),
-    ],
-    replaced: [
-      'replace',
-      (about) => [
-        {
-          impact: 'long-outage',
-          says: 'the plan destroys and creates the endpoint: private clients cannot connect until address and DNS are new',
-        },
-        ...underLock(about),
-      ],
-    ],
-    removed: [
-      'delete',
-      (about) => [
-        { impact: 'long-outage', says: 'private clients can no longer connect' },
-        ...underLock(about),
-      ],
-    ],
-  },
-);
+/** The provider refuses it in the apply: key_vault_resource.go, the update. */
+const keptForever = (says: string): Judgement => ({
+  impact: 'refused-by-azure',
+  says: `${says} cannot be changed afterwards: the provider refuses it in the apply`,
+});
 
-const networks: Row[] = [
-  ...rows(
-    {
-      id: 'network',
-      types: [
-        'azurerm_virtual_network',
-        'azurerm_subnet',
-        'azurerm_virtual_network_peering',
-        'azurerm_private_dns_zone',
-        'azurerm_private_dns_zone_virtual_network_link',
-        'azurerm_subnet_network_security_group_association',
-      ],
-      source: sources.network,
-    },
-    {
-      created: ['create', nothing],
-      tags: [['tags', 'timeouts', 'subnet', 'number_of_record_sets'], nothing],
-      changed: [['*'], unjudged('clients may lose their way to the server')],
-      replaced: [
-        'replace',
-        fixed('long-outage', 'the plan destroys and creates it: clients behind it cannot connect meanwhile'),
-      ],
-      removed: ['delete', fixed('long-outage', 'clients behind it can no longer connect')],
-    },
-  ),
-  ...rows(
-    {
-      id: 'security-group',
-      types: ['azurerm_network_security_group', 'azurerm_network_security_rule'],
-      source: sources.network,
-    },
-    {
-      created: ['create', nothing],
-      tags: [['tags', 'timeouts'], nothing],
-      changed: [
-        ['*'],
-        (about) => {
-          const allows = [about.attribute.after]
-            .flat()
-            .some((rule) => JSON.stringify(rule ?? '').includes('Allow'));
-          return allows || about.attribute.isUnknown
-            ? weakened('other traffic reaches the servers', 'MCSB NS-1')
-            : { impact: 'unknown', says: 'clients may lose their way to the server' };
-        },
-      ],
-      replaced: ['replace', () => weakened('for a moment nothing filters the traffic', 'MCSB NS-1')],
-      removed: ['delete', () => weakened('nothing filters the traffic any more', 'MCSB NS-1')],
-    },
-  ),
-];
+function vaultFirewall({ attribute }: About): Judgement {
+  const { path, after, isUnknown } = attribute;
+  const opened = weakened('other clients reach the vault', 'CKV_AZURE_109', 'PSRule AZR-000355');
+  if (isUnknown) return opened;
+  const closed = 'clients without a rule lose the vault';
+  if (path.endsWith('default_action')) return after === 'Deny' ? calm(closed) : opened;
+  if (path.endsWith('bypass'))
+    return after === 'AzureServices'
+      ? opened
+      : {
+          impact: 'unknown',
+          says: 'services of Azure lose the vault: a server that reads its key there becomes inaccessible',
+        };
+  const block = [after].flat()[0];
+  if (path === 'network_acls')
+    return textAt(block, 'default_action') === 'Deny' && added({ attribute }) > 0 ? calm(closed) : opened;
+  return added({ attribute }) > 0 ? opened : calm(closed);
+}
 
 const vault: Row[] = [
   ...rows(
@@ -121,31 +57,49 @@ const vault: Row[] = [
           'network_acls.ip_rules',
           'network_acls.virtual_network_subnet_ids',
         ],
-        ({ attribute: { path, after, isUnknown } }) =>
-          !isUnknown && path.endsWith('default_action') && after === 'Deny'
-            ? calm('clients without a rule lose the vault')
-            : weakened('other clients reach the vault', 'CKV_AZURE_109', 'PSRule AZR-000355'),
+        vaultFirewall,
       ],
       'purge-protection': [
-        ['purge_protection_enabled', 'soft_delete_retention_days'],
+        ['purge_protection_enabled'],
+        ({ attribute: { after, before, isUnknown } }) =>
+          after === true && !isUnknown
+            ? [calm('a deleted vault cannot be purged')]
+            : [
+                {
+                  impact: 'recovery-weakened',
+                  says: 'a deleted key is gone sooner',
+                  controls: ['CKV_AZURE_110', 'CIS Azure Foundations 5.0, 8.3.5'],
+                },
+                ...(before === true ? [keptForever('purge protection')] : []),
+              ],
+      ],
+      'soft-delete': [
+        ['soft_delete_retention_days'],
+        ({ attribute: { before, after, isUnknown } }) => [
+          ...(!isUnknown && typeof before === 'number' && typeof after === 'number' && after > before
+            ? []
+            : [{ impact: 'recovery-weakened', says: 'a deleted key is gone sooner' } as const]),
+          keptForever('the retention of deleted keys'),
+        ],
+      ],
+      'role-model': [
+        ['rbac_authorization_enabled', 'enable_rbac_authorization'],
         toggled(
-          calm('a deleted vault cannot be purged'),
           {
-            impact: 'recovery-weakened',
-            says: 'a deleted key is gone sooner',
-            controls: ['CKV_AZURE_110', 'CIS Azure Foundations 5.0, 8.3.5'],
+            impact: 'unknown',
+            says: 'access policies no longer count: a principal without a role loses the keys, and a server that reads its key so becomes inaccessible',
           },
+          weakened(
+            'access policies decide about the keys, and anyone who may write the vault may grant them',
+            'CIS Azure Foundations 5.0, 8.3.6',
+            'PSRule AZR-000388',
+          ),
           'off',
         ),
       ],
       roles: [
-        ['rbac_authorization_enabled', 'enable_rbac_authorization', 'access_policy', 'tenant_id'],
-        () =>
-          weakened(
-            'other principals may use the keys',
-            'CIS Azure Foundations 5.0, 8.3.6',
-            'PSRule AZR-000388',
-          ),
+        ['access_policy', 'access_policy.*', 'tenant_id'],
+        () => weakened('other principals may use the keys', 'CIS Azure Foundations 5.0, 8.3.6'),
       ],
       uses: [
         ['enabled_for_deployment', 'enabled_for_disk_encryption', 'enabled_for_template_deployment'],
@@ -171,6 +125,13 @@ const vault: Row[] = [
     {
       created: ['create', nothing],
       tags: [['tags', 'timeouts'], nothing],
+      rotation: [
+        ['rotation_policy', 'rotation_policy.*'],
+        fixed(
+          'online',
+          'another version of the key is made at another time; what names one version must follow it',
+        ),
+      ],
       changed: [['*'], unjudged('the key may stop working for what is encrypted with it')],
       replaced: [
         'replace',
@@ -204,7 +165,36 @@ const vault: Row[] = [
 ];
 
 const backupVault = 'azurerm_data_protection_backup_vault';
+const kept: Judgement = {
+  impact: 'recovery-weakened',
+  says: 'weekly backups are kept or protected in another way',
+};
+const level = (value: About['attribute']['before']) =>
+  ['Disabled', 'Unlocked', 'Locked'].indexOf(String(value));
 const backups: Row[] = [
+  ...rows(
+    { id: 'backup-vault', types: [backupVault], source: sources.backupVault },
+    {
+      immutability: [
+        ['immutability'],
+        ({ attribute: { before, after, isUnknown } }) =>
+          isUnknown || level(after) < level(before)
+            ? kept
+            : calm('weekly backups cannot be deleted before their time'),
+      ],
+      'soft-delete': [
+        ['soft_delete', 'retention_duration_in_days', 'cross_region_restore_enabled'],
+        ({ attribute: { before, after, isUnknown } }) => {
+          const more =
+            (typeof after === 'number' && after > Number(before ?? 0)) ||
+            after === true ||
+            (after === 'On' && before === 'Off') ||
+            after === 'AlwaysOn';
+          return more && !isUnknown ? calm('deleted backups are kept for longer, or in two regions') : kept;
+        },
+      ],
+    },
+  ),
   ...rows(
     {
       id: 'long-term-backup',
@@ -218,98 +208,11 @@ const backups: Row[] = [
     {
       created: ['create', nothing],
       tags: [['tags', 'timeouts', 'identity', 'identity.type', 'identity.identity_ids'], nothing],
-      changed: [['*'], fixed('recovery-weakened', 'weekly backups are kept or protected in another way')],
+      changed: [['*'], () => kept],
       replaced: ['replace', replacedWithLoss],
       removed: ['delete', destroyed],
     },
   ),
 ];
 
-const protection: Row[] = [
-  ...rows(
-    { id: 'lock', types: ['azurerm_management_lock'], source: sources.locks },
-    {
-      created: ['create', nothing],
-      replaced: [
-        'replace',
-        () => weakened('for a moment nothing keeps people and programs from deleting what it locks'),
-      ],
-      removed: ['delete', () => weakened('nothing keeps people and programs from deleting what it locked')],
-    },
-  ),
-  ...rows(
-    { id: 'resource-group', types: ['azurerm_resource_group'], source: sources.resources },
-    {
-      created: ['create', nothing],
-      tags: [['tags', 'timeouts'], nothing],
-      owner: [['managed_by'], unjudged('another resource manages the group, and may delete it')],
-      replaced: ['replace', replacedWithLoss],
-      removed: ['delete', destroyed],
-    },
-  ),
-  ...rows(
-    { id: 'identity', types: ['azurerm_user_assigned_identity'], source: sources.identities },
-    {
-      created: ['create', nothing],
-      tags: [['tags', 'timeouts'], nothing],
-      replaced: [
-        'replace',
-        fixed(
-          'unknown',
-          'the plan destroys and creates the identity: its rights are gone, and a server that reads its key with it becomes inaccessible',
-        ),
-      ],
-      removed: [
-        'delete',
-        fixed(
-          'unknown',
-          'the rights of the identity are gone; a server that reads its key with it becomes inaccessible',
-        ),
-      ],
-    },
-  ),
-];
-
-const privileged =
-  /^(?:Owner|Contributor|User Access Administrator|Role Based Access Control Administrator|Key Vault (?:Administrator|Data Access Administrator|Crypto Officer|Secrets Officer))$/i;
-
-const roleName = (side: About['change']['before']) =>
-  textAt(side, 'role_definition_name') ?? textAt(side, 'role_definition_id') ?? 'a role';
-
-function granted({ change }: About): Judgement {
-  const role = roleName(change.after);
-  return privileged.test(role) || role === 'a role'
-    ? weakened(`a principal gets ${role}`, 'MCSB PA-7')
-    : calm(`a principal gets ${role}`);
-}
-
-function revoked({ change }: About): Judgement {
-  const role = roleName(change.before);
-  if (/^Key Vault/i.test(role))
-    return {
-      impact: 'long-outage',
-      says: `${role} is revoked: an application that unwraps keys with it can no longer read encrypted fields`,
-    };
-  if (/Backup|Retention/i.test(role))
-    return { impact: 'recovery-weakened', says: `${role} is revoked: backups that need it fail` };
-  return { impact: 'unknown', says: `${role} is revoked, and its holder may need it` };
-}
-
-const roles: Row[] = rows(
-  { id: 'role', types: ['azurerm_role_assignment'], source: sources.roles },
-  {
-    granted: ['create', granted],
-    replaced: ['replace', (about) => [granted(about), revoked(about)]],
-    revoked: ['delete', revoked],
-  },
-);
-
-export const surroundingRows: readonly Row[] = [
-  ...privateEndpoints,
-  ...networks,
-  ...vault,
-  ...logRows,
-  ...backups,
-  ...protection,
-  ...roles,
-];
+export const surroundingRows: readonly Row[] = [...vault, ...backups];

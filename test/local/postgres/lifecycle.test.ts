@@ -66,9 +66,20 @@ describe('starting and stopping', () => {
 
   it('reports a major version that is not installed', async () => {
     await expect(startPostgres({ major: 9 })).rejects.toMatchObject({
-      code: 'local-postgres/other-major',
+      code: 'local-postgres/major-not-installed',
       what: expect.stringContaining('9'),
     });
+  });
+
+  it.each([16, 18])('starts PostgreSQL %i if that is required', async (major) => {
+    const server = await startPostgres({ major });
+    try {
+      expect(await ask(server, 'SHOW server_version')).toEqual([
+        { server_version: expect.stringMatching(new RegExp(`^${major}\\.`)) },
+      ]);
+    } finally {
+      await server.stop();
+    }
   });
 });
 

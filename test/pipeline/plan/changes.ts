@@ -115,22 +115,30 @@ const removal = (name: string, impacts: string, kind: string, key: string, more:
   ...more,
 });
 
-const lock = (_: string, id: (server: string) => string): readonly StateResource[] => [
-  {
-    type: 'azurerm_management_lock',
-    name: 'lock',
-    attributes: {
-      id: `${id('server')}/providers/Microsoft.Authorization/locks/do-not-delete`,
-      name: 'do-not-delete',
-      scope: id('server'),
-      lock_level: 'CanNotDelete',
-      notes: '',
-    },
-  },
-];
+type Level = 'CanNotDelete' | 'ReadOnly';
 
-const withLock = (change: Row['change'], stays: boolean): Pick<Row, 'also' | 'change'> => ({
-  also: lock,
+const lock =
+  (lock_level: Level) =>
+  (_: string, id: (server: string) => string): readonly StateResource[] => [
+    {
+      type: 'azurerm_management_lock',
+      name: 'lock',
+      attributes: {
+        id: `${id('server')}/providers/Microsoft.Authorization/locks/do-not-delete`,
+        name: 'do-not-delete',
+        scope: id('server'),
+        lock_level,
+        notes: '',
+      },
+    },
+  ];
+
+const withLock = (
+  change: Row['change'],
+  stays: boolean,
+  lock_level: Level = 'CanNotDelete',
+): Pick<Row, 'also' | 'change'> => ({
+  also: lock(lock_level),
   change(blocks, token) {
     change(blocks, token);
     if (stays)
@@ -138,7 +146,7 @@ const withLock = (change: Row['change'], stays: boolean): Pick<Row, 'also' | 'ch
         [`${token}_lock`]: {
           name: 'do-not-delete',
           scope: `\${${type}.${token}_server.id}`,
-          lock_level: 'CanNotDelete',
+          lock_level,
         },
       };
   },
@@ -205,6 +213,18 @@ export const changes: readonly Row[] = [
   }),
   server('no auto-grow', 'online', { auto_grow_enabled: false }),
 
+  server('to a tier with another price', 'restart, cost', { sku_name: 'MO_Standard_E4ds_v5' }),
+  server('a standby in the zone of its primary', 'refused-by-azure, cost, online', {
+    high_availability: { mode: 'ZoneRedundant', standby_availability_zone: '1' },
+  }),
+  server('a standby of the same zone in another one', 'refused-by-azure, cost, online', {
+    high_availability: { mode: 'SameZone', standby_availability_zone: '2' },
+  }),
+  server('a standby in the same zone', 'cost, online', { high_availability: { mode: 'SameZone' } }),
+  {
+    ...server('tags below a ReadOnly lock', 'refused-by-azure, nothing', {}),
+    ...withLock(set('server', { tags: { Owner: 'platform' } }), true, 'ReadOnly'),
+  },
   server('longer backups', 'online', { backup_retention_days: 35 }),
   server('shorter backups', 'recovery-weakened', { backup_retention_days: 7 }),
   server('geo-redundant backups', 'data-loss', { geo_redundant_backup_enabled: true }),
@@ -323,6 +343,16 @@ export const changes: readonly Row[] = [
   ),
 
   parameter('a dynamic parameter', 'online', 'work_mem', '16384'),
+  parameter('only reads', 'read-only, online', 'default_transaction_read_only', 'on'),
+  parameter('no triggers', 'security-weakened, online', 'session_replication_role', 'replica'),
+  parameter('no pooler', 'long-outage, online', 'pgbouncer.enabled', 'false'),
+  parameter('no audited values', 'security-weakened, online', 'pgaudit.log_parameter', 'off'),
+  parameter('lines of the log without users', 'security-weakened, online', 'log_line_prefix', '%t-'),
+  parameter('a shorter log', 'security-weakened, online', 'logfiles.retention_days', '3'),
+  parameter('logical replication off', 'recovery-weakened, restart', 'wal_level', 'replica'),
+  parameter('passwords of SCRAM only', 'online', 'azure.accepted_password_auth_method', 'scram-sha-256'),
+  parameter('no vacuum', 'recovery-weakened, online', 'autovacuum', 'off'),
+  parameter('an idle limit', 'online', 'idle_in_transaction_session_timeout', '60000'),
   parameter('a static parameter at once', 'restart', 'max_connections', '500', { restarts: true }),
   parameter('a static parameter by the post-deploy step', 'restart', 'max_connections', '500'),
   parameter('TLS not required', 'security-weakened, online', 'require_secure_transport', 'off'),

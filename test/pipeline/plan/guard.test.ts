@@ -86,6 +86,29 @@ describe('a waiver', () => {
     ]);
   });
 
+  it('does not cover the next change below a ReadOnly lock, whose refusal is about no attribute', () => {
+    const lock = resource({
+      type: 'azurerm_management_lock',
+      actions: ['no-op'],
+      before: { scope: server['id'] ?? '', lock_level: 'ReadOnly' },
+      after: { scope: server['id'] ?? '', lock_level: 'ReadOnly' },
+    });
+    const tagged = (value: string) =>
+      document([resource({ before: server, after: { ...server, tags: { a: value } } }), lock]);
+    const waivers = [waiverFor(tagged('one'))];
+    expect(guarded(tagged('one'), { waivers })).toMatchObject({ exitCode: 2, impact: 'refused-by-azure' });
+    expect(guarded(tagged('two'), { waivers }).exitCode).toBe(3);
+  });
+
+  it('of a value that is known after the apply does not cover a known one', () => {
+    const open = document([
+      resource({ before: server, after: server, unknown: { backup_retention_days: true } }),
+    ]);
+    const waivers = [waiverFor(open)];
+    expect(guarded(open, { waivers }).exitCode).toBe(2);
+    expect(guarded(shorter, { waivers }).exitCode).toBe(3);
+  });
+
   it('is for one server as it is: a replaced one needs another', () => {
     const destroyed = (more: JsonObject) =>
       document([resource({ actions: ['delete'], before: { ...server, ...more }, after: null })]);

@@ -5,10 +5,12 @@ import { type impacts, rankOf } from '../../../pipeline/plan/impacts.ts';
 import { judge, type Verdict } from '../../../pipeline/plan/judge.ts';
 import { readPlan } from '../../../pipeline/plan/read.ts';
 import { whyNoTerraform } from '../../../rehearsal/terraform/installation.ts';
-import { changes } from './changes.ts';
+import { changes as serverChanges } from './changes.ts';
+import { surroundingChanges } from './surrounding-changes.ts';
 import { PlansTestbed } from './testbed.ts';
 
 const missing = await whyNoTerraform();
+const changes = [...serverChanges, ...surroundingChanges];
 
 /** `row07`: a prefix of names that no other row begins with. */
 const tokenOf = (place: number) => `row${String(place).padStart(3, '0')}x`;

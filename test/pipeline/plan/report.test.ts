@@ -76,6 +76,104 @@ describe('a value that Terraform masks', () => {
   });
 });
 
+describe('a masked value in another place', () => {
+  const every = (plan: JsonObject) => {
+    const report = guarded(plan);
+    const texts = [renderText(report), renderComment(report), renderHtml(report)];
+    return [...texts, JSON.stringify(renderSarif(report)), JSON.stringify(report)];
+  };
+  const type = 'azurerm_log_analytics_workspace';
+  const other = (more: JsonObject) =>
+    resource({ type, address: `${type}.logs`, before: { odd: 'a' }, after: { odd: secret }, ...more });
+
+  it.each<readonly [string, JsonObject]>([
+    [
+      'in a list of blocks',
+      document([
+        resource({
+          before: server,
+          after: { ...server, brand_new: [{ a: 1, deep: [{ token: secret }] }, { deep: [] }] },
+          sensitive: { brand_new: [{ deep: [{ token: true }] }, {}] },
+        }),
+      ]),
+    ],
+    [
+      'below a sensitive key of a map',
+      document([
+        resource({
+          before: server,
+          after: { ...server, app_settings: { PASSWORD: secret, COLOUR: 'red' } },
+          sensitive: { app_settings: { PASSWORD: true } },
+        }),
+      ]),
+    ],
+    [
+      'in a value that another resource does not mask',
+      document([
+        resource({ before: server, after: { ...server, zone: secret }, sensitive: { zone: true } }),
+        other({}),
+      ]),
+    ],
+    [
+      'in an output',
+      document([other({})], {
+        output_changes: {
+          password: {
+            actions: ['update'],
+            before: 'old',
+            after: secret,
+            before_sensitive: true,
+            after_sensitive: true,
+          },
+        },
+      }),
+    ],
+    [
+      'in a variable',
+      document([other({})], {
+        variables: { password: { value: secret } },
+        configuration: { root_module: { variables: { password: { sensitive: true } } } },
+      }),
+    ],
+    [
+      'in a message of a check',
+      document(
+        [
+          resource({
+            actions: ['no-op'],
+            before: { ...server, administrator_password: secret },
+            after: { ...server, administrator_password: secret },
+            sensitive: { administrator_password: true },
+          }),
+        ],
+        {
+          applyable: false,
+          checks: [
+            {
+              address: { to_display: 'check.password', kind: 'check' },
+              status: 'fail',
+              instances: [{ status: 'fail', problems: [{ message: `it is ${secret}` }] }],
+            },
+          ],
+        },
+      ),
+    ],
+  ])('is in no report: %s', (_, plan) => {
+    for (const text of every(plan)) expect(text).not.toContain(secret);
+  });
+
+  it('has no number that is computed from it', () => {
+    const plan = document([
+      resource({
+        before: server,
+        after: { ...server, sku_name: 'GP_Standard_D8s_v3' },
+        sensitive: { sku_name: true },
+      }),
+    ]);
+    for (const text of every(plan)) expect(text).not.toMatch(/D8s_v3|8 vCores/);
+  });
+});
+
 describe('the terminal', () => {
   it.each(['online', 'restart', 'refused'])('has at most 80 columns, worst first (%s)', (name) => {
     const lines = renderText(recorded(name)).split('\n');
@@ -114,6 +212,61 @@ describe('the comment', () => {
     const comment = renderComment(guarded(hostile));
     const outside = comment.replace(/(`+)[^`][\s\S]*?\1/g, '');
     expect(outside).not.toMatch(/<img|<script|@everyone|@team/);
+  });
+});
+
+describe('names of others in the comment', () => {
+  const names = [
+    '|a|b|',
+    '``',
+    '`one` and ``two``',
+    '[link](https://evil.example)',
+    '![image](https://evil.example/x.png)',
+    '<details open><summary>x</summary>',
+    '</details>',
+    '<!-- llama-db plan: production -->',
+    '@team please #1 approve',
+    '*b* _i_ ~~s~~ # h',
+    '&lt;b&gt;',
+    '\u202e reversed \u200b',
+    'https://evil.example/path',
+  ];
+  const commentOf = (name: string) => {
+    const type = 'azurerm_postgresql_flexible_server_active_directory_administrator';
+    return renderComment(
+      guarded(
+        document(
+          [
+            resource({
+              type,
+              address: `${type}.one["${name}"]`,
+              actions: ['create'],
+              before: null,
+              after: { principal_name: name },
+            }),
+          ],
+          {
+            checks: [
+              {
+                address: { to_display: name, kind: 'check' },
+                status: 'fail',
+                instances: [{ status: 'fail', problems: [{ message: name }] }],
+              },
+            ],
+          },
+        ),
+      ),
+    );
+  };
+
+  it.each(names)('are text: %s', (name) => {
+    const comment = commentOf(name);
+    // Code spans close with as many backticks as they begin with.
+    const outside = comment.replace(/(?<!`)(`+)(?!`)[\s\S]*?(?<!`)\1(?!`)/g, '').slice(comment.indexOf('\n'));
+    expect(outside).not.toMatch(/<(?:details open|\/details|!--)|(?<!\\)\]\(https:..evil|@team|(?<!\\)\|a/);
+    expect(outside).not.toMatch(/(?<![\\(])https:\/\/evil/);
+    expect(comment).not.toMatch(/[\u202a-\u202e\u2066-\u2069\u200b]/);
+    expect(outside).not.toContain('<!--');
   });
 });
 

@@ -45,6 +45,8 @@ function parameters(
 export type Shape = (token: string) => Blocks;
 
 export const shapes = {
+  /** Nothing: the change brings its own resources. */
+  none: () => ({}),
   /** One server with a database and an administrator. */
   alone: (token) => ({
     [type]: {
@@ -86,6 +88,16 @@ export const shapes = {
         shared_preload_libraries: 'pg_stat_statements,pgaudit',
         log_statement: 'ddl',
         synchronous_commit: 'on',
+        default_transaction_read_only: 'off',
+        session_replication_role: 'origin',
+        'pgbouncer.enabled': 'true',
+        'pgaudit.log_parameter': 'on',
+        log_line_prefix: '%t-%u-',
+        'logfiles.retention_days': '7',
+        wal_level: 'logical',
+        'azure.accepted_password_auth_method': 'md5,scram-sha-256',
+        autovacuum: 'on',
+        idle_in_transaction_session_timeout: '0',
       },
       [],
     ),

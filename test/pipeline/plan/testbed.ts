@@ -21,6 +21,8 @@ export interface PlannedChange {
 }
 
 export interface StateResource {
+  /** Version of the schema of its type: azurerm upgrades the state of an older one. @default 0 */
+  readonly schemaVersion?: number;
   readonly type: string;
   readonly name: string;
   readonly attributes: Block;
@@ -47,7 +49,10 @@ export class PlansTestbed {
     readonly provider: SharedProvider,
   ) {}
 
-  static async open(): Promise<PlansTestbed> {
+  /** @param applied shapes that are applied once, for {@link plan} */
+  static async open(
+    applied: readonly ShapeName[] = Object.keys(shapes) as ShapeName[],
+  ): Promise<PlansTestbed> {
     const project = await Project.open('');
     const azure = await startLocalAzure();
     azure.state.put(`/subscriptions/${azure.subscriptionId}/resourceGroups/${group}`, {
@@ -56,20 +61,33 @@ export class PlansTestbed {
     });
     const provider = new SharedProvider({ ...project.environment, ...azure.environment });
     const testbed = new PlansTestbed(azure, project, provider);
-    await testbed.#apply();
+    if (applied.length > 0) await testbed.#apply(applied);
     return testbed;
   }
 
-  async #stack(name: string, document: object): Promise<TerraformStack> {
+  /** A stack of files of its own, with the provider's configuration beside them. */
+  async stack(name: string, files: (directory: string) => Promise<void>): Promise<TerraformStack> {
+    return this.#stack(name, this.#document([], { restarts: true }), files);
+  }
+
+  async done(run: Promise<TerraformRun>): Promise<void> {
+    expectDone(await run);
+  }
+
+  async #stack(
+    name: string,
+    document: object,
+    files?: (directory: string) => Promise<void>,
+  ): Promise<TerraformStack> {
     const stack = await TerraformStack.in(this.project, name, this.azure.environment);
+    await files?.(stack.directory);
     await stack.replace(JSON.stringify(document));
     const ready = await stack.init();
     expectDone(ready);
     return stack.servedBy(this.provider);
   }
 
-  async #apply(): Promise<void> {
-    const all = Object.keys(shapes) as ShapeName[];
+  async #apply(all: readonly ShapeName[]): Promise<void> {
     const stack = await this.#stack(
       'shapes',
       this.#document(
@@ -101,7 +119,7 @@ export class PlansTestbed {
       provider: {
         azurerm: [{ features: [restarts ? {} : features], resource_provider_registrations: 'none' }],
       },
-      resource,
+      ...(blocks.length > 0 ? { resource } : {}),
     };
   }
 
@@ -134,13 +152,13 @@ export class PlansTestbed {
       }
       const idOf = (server: string) =>
         String(state.find(({ name }) => name === `${token}_${server}`)?.instances[0]?.attributes['id']);
-      for (const { type, name, attributes } of also?.(token, idOf) ?? [])
+      for (const { type, name, attributes, schemaVersion = 0 } of also?.(token, idOf) ?? [])
         resources.push({
           mode: 'managed',
           type,
           name: `${token}_${name}`,
           provider: 'provider["registry.terraform.io/hashicorp/azurerm"]',
-          instances: [{ schema_version: 0, attributes, sensitive_attributes: [] }],
+          instances: [{ schema_version: schemaVersion, attributes, sensitive_attributes: [] }],
         });
       change(own, token);
       return own;
