@@ -19,6 +19,8 @@ const ofMonitor = /^[^*#:<>+/&%\\?|{}@\s.](?:[^*#:<>+/&%\\?|{}@]{0,258}[^*#:<>+/
 
 /** Whole names, by type. A type that is not here has names that no setting decides. */
 export const resourceNames = {
+  'Microsoft.App/jobs': /^(?=.{2,32}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/,
+  'Microsoft.App/managedEnvironments': /^(?=.{2,60}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/,
   'Microsoft.Authorization/locks': /^[\w.()-]{0,89}[\w()-]$/,
   'Microsoft.Consumption/budgets': /^[\w.-]{1,63}$/,
   'Microsoft.DataProtection/backupVaults': /^[A-Za-z][A-Za-z0-9-]{1,49}$/,
@@ -83,6 +85,10 @@ const injectedZone = '.private.postgres.database.azure.com';
 
 /** Every name that is derived from a name of the settings, within the limit of its type. */
 export const derivedNames = {
+  /** Environment of Container Apps of a job. */
+  jobEnvironment: (job: string) => limited(60, `${job}-environment`),
+  /** Resource group of its machines. @param group of the environment itself */
+  jobInfrastructure: (group: string, job: string) => limited(90, `${group}-${job}`),
   identity: (server: string) => limited(128, `${server}-identity`),
   /** @param target name of the server or vault */
   endpoint: (target: string) => limited(64, `${target}-endpoint`),

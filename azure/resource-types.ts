@@ -26,6 +26,8 @@ export interface ResourceType {
   readonly terraform?: TerraformResource;
   /** Actions that a deployment needs because of the type. @default - those of its parent cover it */
   readonly deployActions?: readonly string[];
+  /** Whether only some environments have it: bootstrap gives the actions to those that do. @default false */
+  readonly optional?: true;
   /** Lane of a timeline; without a group, the group is the server that the resource belongs to. @default - its parent's */
   readonly lane?: { readonly group?: string; readonly name: string };
 }
@@ -35,6 +37,7 @@ const network = '2025-01-01';
 const privateDns = '2024-06-01';
 const backup = ['2024-04-01', '2025-07-01'] as const;
 const storage = '2023-05-01';
+const containerApps = '2025-07-01';
 const vaults = ['2023-02-01', '2023-07-01', '2026-02-01'] as const;
 const identities = ['2024-11-30', '2023-01-31'] as const;
 
@@ -42,6 +45,37 @@ const identities = ['2024-11-30', '2023-01-31'] as const;
 const all = (type: string) => [`${type}/*`];
 
 export const resourceTypes = {
+  // Only with the setting postDeployJob.
+  'Microsoft.App/jobs': {
+    versions: [containerApps],
+    terraform: { type: 'azurerm_container_app_job' },
+    optional: true,
+    deployActions: [
+      // azurerm refreshes a job by its secrets too, of which this one has none.
+      ...['delete', 'listSecrets/action', 'read', 'start/action', 'write'],
+      // Azure names the reading of one execution and of a list, and the stop of one, unlike their paths.
+      ...['execution/read', 'executions/read', 'stop/execution/action'],
+    ].map((verb) => `Microsoft.App/jobs/${verb}`),
+    lane: { group: 'Post-deploy job', name: 'job' },
+  },
+  'Microsoft.App/jobs/executions': { versions: [containerApps] },
+  'Microsoft.App/locations': { versions: [containerApps] },
+  'Microsoft.App/managedEnvironments': {
+    versions: [containerApps],
+    terraform: { type: 'azurerm_container_app_environment' },
+    optional: true,
+    deployActions: [
+      ...['delete', 'join/action', 'read', 'write'].map(
+        (verb) => `Microsoft.App/managedEnvironments/${verb}`,
+      ),
+      'Microsoft.App/locations/*/read',
+      // The output of the job, read where it was written and not in the whole workspace.
+      'Microsoft.Insights/logs/ContainerAppConsoleLogs/read',
+      'Microsoft.Insights/logs/read',
+    ],
+    lane: { group: 'Post-deploy job', name: 'environment' },
+  },
+
   'Microsoft.Authorization/locks': {
     versions: ['2020-05-01', '2016-09-01'],
     terraform: { type: 'azurerm_management_lock', on: 'scope' },
@@ -143,6 +177,8 @@ export const resourceTypes = {
     deployActions: all('Microsoft.Insights/diagnosticSettings'),
     lane: { group: 'Monitoring', name: 'diagnostic settings' },
   },
+  // Logs of one resource, in whichever workspace they are.
+  'Microsoft.Insights/logs': { versions: ['2018-03-01-preview'] },
   'Microsoft.Insights/metricAlerts': {
     versions: ['2018-03-01'],
     terraform: { type: 'azurerm_monitor_metric_alert' },
@@ -336,7 +372,15 @@ export const namespaces: readonly string[] = [
   ...new Set(Object.keys(table).map((type) => type.slice(0, type.indexOf('/')))),
 ].sort();
 
-/** All actions that applying a stack needs, each once, in alphabetical order. */
-export const deployActions: readonly string[] = [
-  ...new Set(Object.values(table).flatMap((facts) => facts.deployActions ?? [])),
-].sort();
+/** Of the post-deploy job alone. */
+export const jobNamespace = 'Microsoft.App';
+
+function actionsOf(types: readonly ResourceType[]): readonly string[] {
+  return [...new Set(types.flatMap((facts) => facts.deployActions ?? []))].sort();
+}
+
+/** All actions that applying every stack needs, each once, in alphabetical order. */
+export const deployActions = actionsOf(Object.values(table).filter(({ optional }) => !optional));
+
+/** Actions that the post-deploy job needs beside them. */
+export const jobActions = actionsOf(Object.values(table).filter(({ optional }) => optional));

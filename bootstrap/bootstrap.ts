@@ -7,7 +7,7 @@ import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import { type FederationRequest, federationOf } from './federation.ts';
 import { pipelineName } from './roles.ts';
 import { type BootstrapResult, type PlannedChange, previewBootstrap, runBootstrap } from './run.ts';
-import { type BootstrapTemplate, bootstrapTemplate } from './template.ts';
+import { type BootstrapTemplate, bootstrapTemplate, resourceProviders } from './template.ts';
 
 export interface BootstrapRequest extends FederationRequest {
   readonly environment: string;
@@ -31,7 +31,12 @@ export interface Bootstrapped {
 export async function bootstrap(request: BootstrapRequest, reporter: Reporter): Promise<Bootstrapped> {
   const settings = environments.named(request.environment);
   const { subscriptionId, template } = templateFor(settings, request);
-  const target = { subscriptionId, pipeline: pipelineName(settings), location: settings.location };
+  const target = {
+    subscriptionId,
+    pipeline: pipelineName(settings),
+    location: settings.location,
+    providers: resourceProviders(settings),
+  };
   const about = { environment: settings.name, subscriptionId };
   if (request.mode === 'print') return { ...about, template };
   try {

@@ -1,7 +1,7 @@
 /** Rights of the two identities of a pipeline: one plans, the other applies. */
 import { builtInRoles, serverAccessRoles } from '../azure/built-in-roles.ts';
 import { stableGuid } from '../azure/guid.ts';
-import { apiVersionOf, deployActions } from '../azure/resource-types.ts';
+import { apiVersionOf, deployActions, jobActions } from '../azure/resource-types.ts';
 
 export type Purpose = 'plan' | 'deploy';
 
@@ -33,6 +33,8 @@ export interface PipelineOwner {
   readonly project: { readonly name: string };
   /** The environment's. */
   readonly name: string;
+  /** @default - the identities get no right on jobs */
+  readonly postDeployJob?: unknown;
 }
 
 /** Begins the names of what bootstrap creates: `llama-mapper-production`. */
@@ -43,7 +45,7 @@ export function pipelineName({ project, name }: PipelineOwner): string {
 interface CustomRole {
   readonly roleName: (owner: PipelineOwner) => string;
   readonly description: (owner: PipelineOwner) => string;
-  readonly actions: readonly string[];
+  readonly actions: (owner: PipelineOwner) => readonly string[];
   /** Part of the name's GUID. */
   readonly seed: string;
 }
@@ -56,14 +58,18 @@ export const customRoles: Readonly<Record<Purpose, CustomRole>> = {
       `Refreshes the ${name} stack of ${project.name}, together with the role Reader.`,
     // A refresh of azurerm_resource_group_template_deployment exports the template, which is an action and not a read
     // (https://github.com/Azure/alz-terraform-accelerator/issues/33).
-    actions: ['Microsoft.Resources/deployments/exportTemplate/action'],
+    // It refreshes a job by its secrets too, of which the post-deploy job has none.
+    actions: ({ postDeployJob }) => [
+      'Microsoft.Resources/deployments/exportTemplate/action',
+      ...(postDeployJob ? ['Microsoft.App/jobs/listSecrets/action'] : []),
+    ],
     seed: 'plan-role',
   },
   deploy: {
     roleName: ({ project, name }) => `${project.name} deployment (${name})`,
     description: ({ project, name }) =>
       `Applies the ${name} stack of ${project.name}. Reads no secret or row, and no key that opens anything.`,
-    actions: deployActions,
+    actions: ({ postDeployJob }) => [...deployActions, ...(postDeployJob ? jobActions : [])],
     seed: 'role',
   },
 };
@@ -83,7 +89,7 @@ export function roleDefinition(purpose: Purpose, subscriptionId: string, owner: 
       roleName: roleName(owner),
       description: description(owner),
       type: 'CustomRole',
-      permissions: [{ actions: [...actions], notActions: [] }],
+      permissions: [{ actions: [...actions(owner)], notActions: [] }],
       assignableScopes: [`/subscriptions/${subscriptionId}`],
     },
   };

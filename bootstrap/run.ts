@@ -2,7 +2,6 @@
 import { limited } from '../azure/resource-names.ts';
 import { type Reporter, step } from '../core/report.ts';
 import type { BootstrapTemplate } from './template.ts';
-import { resourceProviders } from './template.ts';
 
 export interface BootstrapTarget {
   readonly subscriptionId: string;
@@ -10,6 +9,8 @@ export interface BootstrapTarget {
   readonly pipeline: string;
   /** Region of the deployment's record. */
   readonly location: string;
+  /** Resource providers to register. */
+  readonly providers: readonly string[];
 }
 
 export interface PlannedChange {
@@ -60,7 +61,7 @@ export async function runBootstrap(
   reporter: Reporter,
 ): Promise<BootstrapResult> {
   const client = await clientFor(target.subscriptionId);
-  for (const namespace of resourceProviders) {
+  for (const namespace of target.providers) {
     const { registrationState } = await client.providers.get(namespace);
     if (registrationState === 'Registered') continue;
     await client.providers.register(namespace);

@@ -5,7 +5,7 @@
  */
 import { builtInRoles } from '../azure/built-in-roles.ts';
 import { stableGuid } from '../azure/guid.ts';
-import { apiVersionOf, namespaces } from '../azure/resource-types.ts';
+import { apiVersionOf, jobNamespace, namespaces } from '../azure/resource-types.ts';
 import type { ResolvedEnvironment } from '../environments/resolved.ts';
 import type { Federation } from './federation.ts';
 import {
@@ -27,7 +27,12 @@ export interface BootstrapOptions {
  * Resource providers to register, because the deploying identity may not register them. Microsoft.Resources is part of
  * every subscription.
  */
-export const resourceProviders = namespaces.filter((namespace) => namespace !== 'Microsoft.Resources');
+export function resourceProviders({
+  postDeployJob,
+}: Pick<PipelineOwner, 'postDeployJob'>): readonly string[] {
+  const without = ['Microsoft.Resources', ...(postDeployJob ? [] : [jobNamespace])];
+  return namespaces.filter((namespace) => !without.includes(namespace));
+}
 
 /**
  * The template of one environment.

@@ -8,8 +8,10 @@ export interface NetworkSecurityGroupProps {
   readonly name: string;
   readonly resourceGroupName: string;
   readonly location: string;
-  /** TCP ports for clients of this network and of peered networks. */
+  /** TCP ports for clients of this network and of peered networks. Empty: clients reach nothing. */
   readonly ports: readonly number[];
+  /** Range of the subnet, whose members reach each other on every port. @default - they do not */
+  readonly within?: string;
   /** @default - none */
   readonly tags?: Readonly<Record<string, string>>;
 }
@@ -29,17 +31,8 @@ export class NetworkSecurityGroup extends Construct {
       resourceGroupName: props.resourceGroupName,
       location: props.location,
       securityRule: [
-        rule({
-          name: 'AllowClientsInbound',
-          description: 'PostgreSQL, PgBouncer and Key Vault from this and from peered networks',
-          priority: 100,
-          direction: 'Inbound',
-          access: 'Allow',
-          protocol: 'Tcp',
-          sourceAddressPrefix: 'VirtualNetwork',
-          destinationAddressPrefix: 'VirtualNetwork',
-          destinationPortRanges: props.ports.map(String),
-        }),
+        ...(props.ports.length > 0 ? [clients(props.ports)] : []),
+        ...(props.within === undefined ? [] : [members(props.within)]),
         rule({
           name: 'AllowLoadBalancerInbound',
           description: "Azure's own health probes",
@@ -77,6 +70,34 @@ export class NetworkSecurityGroup extends Construct {
       ...(props.tags && { tags: props.tags }),
     }).id;
   }
+}
+
+function clients(ports: readonly number[]): NetworkSecurityGroupSecurityRule {
+  return rule({
+    name: 'AllowClientsInbound',
+    description: 'PostgreSQL, PgBouncer and Key Vault from this and from peered networks',
+    priority: 100,
+    direction: 'Inbound',
+    access: 'Allow',
+    protocol: 'Tcp',
+    sourceAddressPrefix: 'VirtualNetwork',
+    destinationAddressPrefix: 'VirtualNetwork',
+    destinationPortRanges: ports.map(String),
+  });
+}
+
+function members(range: string): NetworkSecurityGroupSecurityRule {
+  return rule({
+    name: 'AllowSubnetInbound',
+    description: 'The members of this subnet among each other',
+    priority: 105,
+    direction: 'Inbound',
+    access: 'Allow',
+    protocol: '*',
+    sourceAddressPrefix: range,
+    destinationAddressPrefix: range,
+    destinationPortRange: '*',
+  });
 }
 
 function rule(given: NetworkSecurityGroupSecurityRule): NetworkSecurityGroupSecurityRule {

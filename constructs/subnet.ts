@@ -18,11 +18,11 @@ export interface SubnetProps {
   /** CIDR range within the network's. */
   readonly range: string;
   readonly network: VirtualNetwork;
-  /** `endpoints` has private endpoints; `servers` is delegated to the Flexible Server. */
-  readonly purpose: 'endpoints' | 'servers';
+  /** `endpoints` has private endpoints; `servers` and `jobs` are delegated, to the Flexible Server and to Container Apps. */
+  readonly purpose: 'endpoints' | 'servers' | 'jobs';
   /** Name of the security group, unique in the network's resource group. */
   readonly securityGroupName: string;
-  /** TCP ports for clients. */
+  /** TCP ports for clients. Empty: clients reach nothing. */
   readonly ports: readonly number[];
   /** Tags of the security group. A subnet has no tags. @default - none */
   readonly tags?: Readonly<Record<string, string>>;
@@ -41,13 +41,15 @@ export class Subnet extends Construct implements ISubnet {
       resourceGroupName: network.resourceGroupName,
       virtualNetworkName: network.name,
       addressPrefixes: [props.range],
-      ...(props.purpose === 'endpoints' ? endpointSubnet : serverSubnet),
+      ...argumentsOf[props.purpose],
     });
     const rules = new NetworkSecurityGroup(this, 'rules', {
       name: props.securityGroupName,
       resourceGroupName: network.resourceGroupName,
       location: network.location,
       ports: props.ports,
+      // The nodes of an environment of Container Apps talk to each other.
+      ...(props.purpose === 'jobs' && { within: props.range }),
       ...(props.tags && { tags: props.tags }),
     });
     this.id = subnet.id;
@@ -116,3 +118,18 @@ const serverSubnet = {
     },
   ],
 };
+
+// https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
+const jobSubnet = {
+  delegation: [
+    {
+      name: 'container-apps',
+      serviceDelegation: {
+        name: 'Microsoft.App/environments',
+        actions: ['Microsoft.Network/virtualNetworks/subnets/join/action'],
+      },
+    },
+  ],
+};
+
+const argumentsOf = { endpoints: endpointSubnet, servers: serverSubnet, jobs: jobSubnet } as const;

@@ -71,6 +71,10 @@ const expectedAzure = z.object({
   /** Receivers of alerts by kind and name: `email on-call`. @default - at least one */
   receivers: z.array(z.string()).optional(),
   deletionLock: z.enum(deletionLockModes),
+  /** @default - there is none */
+  postDeployJob: z
+    .object({ image: z.string(), identityId: z.string(), timeoutSeconds: z.number().int() })
+    .optional(),
 });
 
 /** Azure resources beside the servers. Absent if nothing is deployed. */
@@ -130,6 +134,8 @@ export const deploymentSchema = z.object({
     retentionDays: z.record(z.string(), z.number().int()),
   }),
   keyVaultUri: z.string().optional(),
+  /** Azure resource ids of the job that runs the post-deploy step inside the network, and of its environment. */
+  postDeployJob: z.object({ id: z.string(), environmentId: z.string() }).optional(),
   /** Versionless id of the key that wraps the data keys of the tenants. */
   fieldEncryptionKeyId: z.string().optional(),
   azure: expectedAzure.optional(),

@@ -7,6 +7,7 @@ import { authenticationRules } from './rules/authentication.ts';
 import { capacityRules } from './rules/capacity.ts';
 import { computeRules } from './rules/compute.ts';
 import { encryptionRules } from './rules/encryption.ts';
+import { jobRules } from './rules/job.ts';
 import { nameRules } from './rules/names.ts';
 import { networkRules } from './rules/network.ts';
 import { operationsRules } from './rules/operations.ts';
@@ -29,6 +30,7 @@ const withinFamilies: Readonly<Record<string, Rules>> = {
   replica: replicaRules,
   capacity: capacityRules,
   operations: operationsRules,
+  job: jobRules,
 };
 
 /** The families of `environments/rules/`, by file name. */

@@ -15,6 +15,7 @@ const families: Readonly<Record<string, string>> = {
   replica: 'A replica and its primary: what must differ, what must match, and what a switchover needs.',
   capacity: 'Whether all connections fit on the servers, and how long partitions are kept.',
   operations: 'Logs, alerts, budget, long-term backup, tags and the state.',
+  job: 'The Container Apps job that runs the post-deploy step inside the network.',
   across:
     'Names that may be taken once: in all of Azure, in a resource group, or in a network, zone or vault.',
   warnings: 'Allowed, and shown with a synthesis: settings that put data where others can read it.',

@@ -101,6 +101,7 @@ export const urls = {
   privateLink: 'https://learn.microsoft.com/azure/postgresql/network/concepts-networking-private-link',
   injection: 'https://learn.microsoft.com/azure/postgresql/network/concepts-networking-private',
   subnets: 'https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq',
+  containerAppsSubnet: 'https://learn.microsoft.com/azure/container-apps/custom-virtual-networks',
   entra: 'https://learn.microsoft.com/azure/postgresql/security/security-entra-concepts',
   keyVault: 'https://learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation',
   softDelete: 'https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview',

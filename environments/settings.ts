@@ -339,6 +339,28 @@ const budget = z.strictObject({
   contacts: z.array(z.string()),
 });
 
+/**
+ * A Container Apps job that runs the post-deploy step inside the network, for a pipeline that does not reach the server.
+ * The step runs directly wherever it reaches the server (docs/runners.md).
+ */
+const postDeployJob = z.strictObject({
+  /** 2-32 characters. The environment of Container Apps is called `<name>-environment`. */
+  name: z.string(),
+  /** In `network.primary.virtualNetwork`, delegated to Microsoft.App/environments, for this alone. */
+  subnet,
+  /** `<registry>.azurecr.io/<repository>@sha256:<digest>`, as the registry prints it (pipelines/job/Dockerfile). */
+  image: z.string(),
+  /**
+   * Resource id of an existing user-assigned identity. It pulls the image (AcrPull), and is a member of the first group
+   * of `server.authentication.administrators`, under whose name the step logs in.
+   */
+  identityId: z.string(),
+  /** vCores, each with 2 GB of memory. @default 0.5 */
+  cpu: z.number().default(0.5),
+  /** Minutes after which Azure ends the step. @default 60 */
+  timeoutMinutes: z.int().default(60),
+});
+
 const state = z.discriminatedUnion('backend', [
   z.strictObject({ backend: z.literal('local') }),
   z.strictObject({
@@ -427,6 +449,8 @@ export const environmentSettings = z.strictObject({
   protection,
   longTermBackup: longTermBackup.optional(),
   budget: budget.optional(),
+  /** @default - none; the post-deploy step needs a machine that reaches the server */
+  postDeployJob: postDeployJob.optional(),
   state,
 });
 

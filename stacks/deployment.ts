@@ -11,7 +11,7 @@ import type { ResolvedEnvironment, ResolvedServer } from '../environments/resolv
 export interface DeploymentAttributes
   extends Pick<
     Deployment,
-    'subscriptionId' | 'endpoints' | 'keyVaultUri' | 'fieldEncryptionKeyId' | 'surroundings'
+    'subscriptionId' | 'endpoints' | 'keyVaultUri' | 'fieldEncryptionKeyId' | 'surroundings' | 'postDeployJob'
   > {
   readonly primary: Deployment['primary'];
   readonly replica?: Deployment['replica'];
@@ -46,7 +46,8 @@ export function deploymentDocument(
 
 /** Verification compares these with Azure, because Terraform ignores changes of some of them after the creation. */
 function expectedAzure(environment: ResolvedEnvironment): ExpectedAzure {
-  const { servers, network, authentication, virtualEndpoint, protection, monitoring } = environment;
+  const { servers, network, authentication, virtualEndpoint, protection, monitoring, postDeployJob } =
+    environment;
   const { dayOfWeek, startHour, startMinute } = environment.maintenanceWindow;
   return {
     primary: expectedServer(servers.primary),
@@ -61,6 +62,13 @@ function expectedAzure(environment: ResolvedEnvironment): ExpectedAzure {
     alertsEnabled: monitoring.enabled,
     receivers: receiversOf(monitoring.actionGroup),
     deletionLock: protection.deletionLock,
+    ...(postDeployJob && {
+      postDeployJob: {
+        image: postDeployJob.image,
+        identityId: postDeployJob.identityId,
+        timeoutSeconds: postDeployJob.timeoutMinutes * 60,
+      },
+    }),
   };
 }
 

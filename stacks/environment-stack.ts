@@ -13,6 +13,7 @@ import { observability } from './observability.ts';
 import { outputs } from './outputs.ts';
 import { leavePolicyTags } from './policy-tags.ts';
 import { postDeploy } from './post-deploy.ts';
+import { postDeployJob } from './post-deploy-job.ts';
 import { protect, protectionOf } from './protection.ts';
 import { writtenForMajor } from './provider-major.ts';
 import { type Parts, safeguards } from './safeguards.ts';
@@ -44,9 +45,15 @@ export class EnvironmentStack extends TerraformStack {
       vault,
       observability: observability(this, context, { servers: pair, vault }),
     };
-    const { resources: everything, weeklyBackupId } = safeguards(this, context, parts);
+    const { resources, weeklyBackupId } = safeguards(this, context, parts);
+    const job = postDeployJob(this, context, parts.observability);
 
-    const deployment = deployed(context, parts, { subscriptionId: client.subscriptionId, weeklyBackupId });
+    const deployment = deployed(context, parts, {
+      subscriptionId: client.subscriptionId,
+      weeklyBackupId,
+      ...(job && { postDeployJob: { id: job.id, environmentId: job.environmentId } }),
+    });
+    const everything = [...resources, ...(job?.resources ?? [])];
     postDeploy(this, { deployment, database: pair.database, after: everything });
     outputs(this, { deployment, parts });
     warnOfIgnoredSettings(this, environment, pair);
@@ -73,12 +80,13 @@ export class EnvironmentStack extends TerraformStack {
 interface Ids {
   readonly subscriptionId: string;
   readonly weeklyBackupId: string | undefined;
+  readonly postDeployJob?: NonNullable<Deployment['postDeployJob']>;
 }
 
 function deployed(
   { environment, foundation }: StackContext,
   { servers: { primary, replica, virtualEndpoint }, vault, observability }: Parts,
-  { subscriptionId, weeklyBackupId }: Ids,
+  { subscriptionId, weeklyBackupId, postDeployJob }: Ids,
 ): Deployment {
   return deploymentDocument(environment, {
     subscriptionId,
@@ -89,6 +97,7 @@ function deployed(
     }),
     keyVaultUri: vault.vault.uri,
     fieldEncryptionKeyId: vault.keyId,
+    ...(postDeployJob && { postDeployJob }),
     surroundings: {
       workspaceId: observability.workspace.id,
       actionGroupId: observability.actionGroupId,

@@ -40,6 +40,8 @@ export interface Foundation {
   readonly keyVaultZone: PrivateDnsZone | undefined;
   /** Peering of the two networks. Empty if there is one network, or if the owners of the networks connect them. */
   readonly peering: readonly ITerraformDependable[];
+  /** Subnet of the post-deploy job. @default - none; the settings have no job */
+  readonly jobs?: ISubnet;
 }
 
 export function foundation(scope: Construct, environment: ResolvedEnvironment): Foundation {
@@ -83,6 +85,18 @@ export function foundation(scope: Construct, environment: ResolvedEnvironment): 
     recoveryGroup,
     peering,
     keyVaultZone: unlessByPolicy('key_vault_zone', network.keyVaultZone),
+    ...(environment.postDeployJob && {
+      jobs: subnetOf(scope, 'job_subnet', environment.postDeployJob.subnet, {
+        network: primary.network,
+        purpose: 'jobs',
+        securityGroupName: derivedNames.securityGroup(
+          network.primary.virtualNetwork.name,
+          environment.postDeployJob.subnet.name,
+        ),
+        ports: [],
+        tags,
+      }),
+    }),
   };
 }
 

@@ -151,11 +151,13 @@ export const nameRules = defineRules({
     shape: resourceNames['Microsoft.Network/virtualNetworks/subnets'],
     rule: "a subnet's name is 1-80 letters, digits, underscores, periods and hyphens, starts with a letter or digit and ends with a letter, digit or underscore",
     source: urls.naming,
-    names: (candidate) =>
-      ofNetworks(candidate, ({ endpointSubnet, delegatedSubnet }) => ({
+    names: (candidate) => ({
+      ...ofNetworks(candidate, ({ endpointSubnet, delegatedSubnet }) => ({
         'endpointSubnet.name': endpointSubnet.name,
         'delegatedSubnet.name': delegatedSubnet?.name,
       })),
+      'postDeployJob.subnet.name': candidate.postDeployJob?.subnet.name,
+    }),
   }),
 
   'names/private-dns-zone': nameRule({
@@ -230,6 +232,13 @@ export const nameRules = defineRules({
     rule: "a budget's name is 1-63 letters, digits, underscores, periods and hyphens",
     source: urls.naming,
     names: ({ budget }) => ({ 'budget.name': budget?.name }),
+  }),
+
+  'names/post-deploy-job': nameRule({
+    shape: resourceNames['Microsoft.App/jobs'],
+    rule: "a job's name is 2-32 lower-case letters, digits and single hyphens, starts with a letter and ends with a letter or digit",
+    source: urls.naming,
+    names: ({ postDeployJob }) => ({ 'postDeployJob.name': postDeployJob?.name }),
   }),
 
   'names/pool': nameRule({

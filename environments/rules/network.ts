@@ -9,6 +9,9 @@ const smallestSubnetPrefix = 29;
 /** Prefix of the smallest delegated subnet: a server with a standby takes four addresses beside Azure's five. */
 const smallestDelegatedPrefix = 28;
 
+/** Prefix of the smallest subnet of an environment of Container Apps with workload profiles. */
+const smallestJobPrefix = 27;
+
 /** Addresses of the largest range that a firewall rule may admit. A larger one is a part of the internet. */
 const largestRange = 65_536;
 
@@ -34,10 +37,12 @@ interface Side {
   readonly spaces: readonly Placed[];
   readonly endpoint: readonly Placed[];
   readonly delegated: readonly Placed[];
+  /** Subnet of the post-deploy job. */
+  readonly job: readonly Placed[];
 }
 
 /** The networks of an environment with their ranges. */
-function sides({ network }: Candidate): readonly Side[] {
+function sides({ network, postDeployJob }: Candidate): readonly Side[] {
   const recovery = network.mode === 'public' ? undefined : network.recovery;
   return (['primary', 'recovery'] as const).flatMap((side): Side[] => {
     const one = side === 'primary' ? network.primary : recovery;
@@ -53,6 +58,10 @@ function sides({ network }: Candidate): readonly Side[] {
         ),
         endpoint: [placed(`${field}.endpointSubnet.range`, endpointSubnet.range)],
         delegated: delegatedSubnet ? [placed(`${field}.delegatedSubnet.range`, delegatedSubnet.range)] : [],
+        job:
+          postDeployJob && side === 'primary'
+            ? [placed('postDeployJob.subnet.range', postDeployJob.subnet.range)]
+            : [],
       },
     ];
   });
@@ -81,8 +90,8 @@ function readable(ranges: readonly Placed[]): readonly Readable[] {
   return ranges.flatMap((one) => (one.range ? [{ ...one, range: one.range }] : []));
 }
 
-function subnets({ endpoint, delegated }: Side): readonly Placed[] {
-  return [...endpoint, ...delegated];
+function subnets({ endpoint, delegated, job }: Side): readonly Placed[] {
+  return [...endpoint, ...delegated, ...job];
 }
 
 function overlapFindings(ranges: readonly Readable[], rule: string): readonly Finding[] {
@@ -224,21 +233,33 @@ export const networkRules = defineRules({
       sides(candidate).flatMap(({ delegated }) => sizeFindings(delegated, smallestDelegatedPrefix)),
   },
 
+  'network/job-subnet-size': {
+    rule: `the subnet of the post-deploy job is /${smallestJobPrefix} or larger: an environment of Container Apps takes twelve addresses for itself`,
+    source: urls.containerAppsSubnet,
+    check: (candidate) => sides(candidate).flatMap(({ job }) => sizeFindings(job, smallestJobPrefix)),
+  },
+
   'network/existing-subnet': {
     rule: 'an existing subnet is in an existing network, and a network of another subscription has existing subnets only: the stack creates nothing there',
     source: 'docs/decisions.md, 62',
     remedy: 'Set existing: true for the network, or for the subnet.',
-    check: ({ network }) => {
+    check: ({ network, postDeployJob }) => {
       const recovery = network.mode === 'public' ? undefined : network.recovery;
       return Object.entries({ primary: network.primary, recovery }).flatMap(([side, given]) => {
         if (!given) return [];
         const { virtualNetwork, endpointSubnet, delegatedSubnet } = given;
-        return Object.entries({ endpointSubnet, delegatedSubnet }).flatMap(([name, subnet]) => {
+        const field = `network.${side}`;
+        const all = {
+          [`${field}.endpointSubnet`]: endpointSubnet,
+          [`${field}.delegatedSubnet`]: delegatedSubnet,
+          ...(side === 'primary' && { 'postDeployJob.subnet': postDeployJob?.subnet }),
+        };
+        return Object.entries(all).flatMap(([name, subnet]) => {
           if (!subnet) return [];
           const holds = subnet.existing
             ? virtualNetwork.existing
             : virtualNetwork.subscriptionId === undefined;
-          return check(holds, `network.${side}.${name}.existing`, subnet.existing);
+          return check(holds, `${name}.existing`, subnet.existing);
         });
       });
     },

@@ -58,9 +58,26 @@ export interface LocalAzureOptions {
   readonly serverLog?: (server: string) => string | undefined;
   /** Receives what happens to servers, inside the operation. @default - nobody */
   readonly serverEvents?: ServerEvents;
+  /** Runs the containers of jobs. @default - none; the start of a job is not played */
+  readonly runContainer?: RunContainer;
   /** More certificate authorities its clients must trust, PEM. @default - the system's only */
   readonly trust?: readonly string[];
 }
+
+/** A container that an execution of a Container Apps job runs. */
+export interface ContainerRun {
+  readonly image: string;
+  /** Command with its arguments. */
+  readonly command: readonly string[];
+  /** Variables of the job and of the platform; the image adds its own. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Aborted when the execution is stopped. */
+  readonly signal: AbortSignal;
+  readonly onLine: (stream: 'stdout' | 'stderr', text: string) => void;
+}
+
+/** Runs a container inside the network to its end. @returns its exit status; undefined if there is no such image */
+export type RunContainer = (run: ContainerRun) => Promise<number | undefined>;
 
 /** The fate of a request: another answer, `drop` for a cut connection, or undefined for the usual one. */
 export type Interception = AzureResponse | 'drop' | undefined;

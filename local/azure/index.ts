@@ -1,4 +1,4 @@
-export type { Interception, LocalAzure, LocalAzureOptions, RequestRecord } from './contract.ts';
+export type { ContainerRun, Interception, LocalAzure, LocalAzureOptions, RequestRecord } from './contract.ts';
 export type { IssuedToken, Principal } from './core/directory.ts';
 export { workflowToken } from './core/federation.ts';
 export type { AzureRequest, AzureResponse } from './core/http.ts';

@@ -19,6 +19,7 @@ import { Router } from './core/router.ts';
 import { Throttle } from './core/throttle.ts';
 import { grantToClient, registerAuthorization } from './providers/authorization.ts';
 import { registerConsumption } from './providers/consumption.ts';
+import { registerContainerApps } from './providers/container-apps/container-apps.ts';
 import { registerDataProtection } from './providers/data-protection.ts';
 import { registerInsights } from './providers/insights/insights.ts';
 import { registerKeyVault } from './providers/key-vault/control.ts';
@@ -54,6 +55,7 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     const [account = '', container = ''] = entry.split('/');
     blobs.addContainer(account, container);
   }
+  const containers = registerContainerApps(azure, options.runContainer);
   register(azure, options, blobs, sharedKeys);
   grantToClient(azure, options.clientRoles);
 
@@ -87,6 +89,7 @@ export async function startLocalAzure(options: LocalAzureOptions = {}): Promise<
     },
     async stop() {
       azure.operations.stop();
+      await containers.stop();
       await proxy.stop();
       await trust.remove();
     },

@@ -40,7 +40,7 @@ export interface ProgramOptions extends StopSignals {
   /** The whole environment; nothing is inherited. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Called with each line. @default - lines are only collected */
-  readonly onOutput?: ((line: Line) => void) | undefined;
+  readonly onOutput?: ((line: Line, stream: 'stdout' | 'stderr') => void) | undefined;
   /** Called with the process id, which is also that of its process group. @default - nothing */
   readonly onStart?: ((pid: number) => void) | undefined;
 }
@@ -67,12 +67,12 @@ export async function runProgram(
   const lines: Line[] = [];
   const stdout: Line[] = [];
   const stderr: Line[] = [];
-  const read = async (stream: Readable, own: Line[]) => {
+  const read = async (stream: Readable, name: 'stdout' | 'stderr', own: Line[]) => {
     for await (const text of createInterface({ input: stream })) {
       const line = { at: Date.now(), text };
       lines.push(line);
       own.push(line);
-      onOutput?.(line);
+      onOutput?.(line, name);
     }
   };
   let timeout: NodeJS.Timeout | undefined;
@@ -94,7 +94,11 @@ export async function runProgram(
     if (signal?.aborted) stop();
   }
   try {
-    const [exitCode] = await Promise.all([closed, read(child.stdout, stdout), read(child.stderr, stderr)]);
+    const [exitCode] = await Promise.all([
+      closed,
+      read(child.stdout, 'stdout', stdout),
+      read(child.stderr, 'stderr', stderr),
+    ]);
     const endedAt = Date.now();
     const milliseconds = endedAt - startedAt;
     return {

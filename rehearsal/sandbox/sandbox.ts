@@ -209,6 +209,17 @@ export class Sandbox {
     return this.#testbed.signInAs(identity);
   }
 
+  /** Builds the image of the post-deploy job from the scratch project, and puts it into its registry. */
+  pushImage(image: string): Promise<void> {
+    return this.#testbed.pushImage(image);
+  }
+
+  /** Closes or opens the route from the programs of this sandbox to the servers. */
+  set routeIsOpen(open: boolean) {
+    this.#testbed.routeIsOpen = open;
+    this.#testbed.renewDeployer();
+  }
+
   /** Azure id of one of the environment's servers. */
   serverId(which: ServerRole): string {
     const { server, replica } = this.settings;

@@ -10,6 +10,7 @@ import {
   type AzureRequest,
   type AzureResponse,
   type AzureSnapshot,
+  type ContainerRun,
   type Interception,
   type IssuedToken,
   type LocalAzure,
@@ -22,7 +23,7 @@ import type { ServerEvent, ServerEvents } from '../../local/azure/providers/post
 import { serverType } from '../../local/azure/providers/postgresql/server.ts';
 import { closeAll, type Part, thenClose } from '../../local/closing.ts';
 import { type LocalPostgres, randomPassword } from '../../local/postgres/server.ts';
-import type { Line } from '../../local/processes/program.ts';
+import { type Line, runProgram } from '../../local/processes/program.ts';
 import { serverFor } from '../start.ts';
 import { CdktfDeployer } from '../terraform/cdktf.ts';
 import { type Deployer, TerraformDeployer } from '../terraform/deployer.ts';
@@ -31,6 +32,7 @@ import { SharedProvider } from '../terraform/shared-provider.ts';
 import { TerraformStack } from '../terraform/stack.ts';
 import { admit } from './entra-login.ts';
 import { deploymentOf } from './environments.ts';
+import { buildImage } from './image.ts';
 import type { Secrets } from './secrets.ts';
 
 export interface TestbedOptions {
@@ -100,6 +102,10 @@ export class Testbed {
   interceptAnswer:
     | ((request: AzureRequest, answer: AzureResponse) => Interception | Promise<Interception>)
     | undefined;
+  /** Folders that the images of jobs have been built from, by the names of the images in their registry. */
+  readonly #images = new Map<string, string>();
+  /** Whether the programs of the sandbox reach the servers. A job inside the network always does. */
+  routeIsOpen = true;
   /** Environment of the identity that everything is signed in as. @default - the deploying identity with a secret */
   identityEnvironment: Readonly<Record<string, string>> = {};
   #options: TestbedOptions;
@@ -178,6 +184,18 @@ export class Testbed {
       if (type === 'Group') directory.addMember(objectId, directory.options.client.objectId);
   }
 
+  async pushImage(image: string): Promise<void> {
+    const folder = await this.#start('an image', buildImage(this.project.root), (made) =>
+      rm(made, { recursive: true, force: true }),
+    );
+    this.#images.set(image, folder);
+  }
+
+  /** Gives later runs the environment as it is now. */
+  renewDeployer(): void {
+    this.#deployer = this.#newDeployer(this.#provider);
+  }
+
   /** @param running a provider that serves on. @default - a new one, if the testbed shares it */
   #newDeployer(running?: SharedProvider): Deployer {
     const { project, environment } = this;
@@ -196,6 +214,8 @@ export class Testbed {
     return {
       ...this.azure.environment,
       ...this.loginEnvironment(this.#options.settings),
+      // Nothing listens there.
+      ...(!this.routeIsOpen && { PGPORT: '1' }),
       ...this.identityEnvironment,
     };
   }
@@ -260,11 +280,39 @@ export class Testbed {
         if (this.#behind) await admit(issued, this.azure, await this.writer());
       },
       ...(tokenLifetime === undefined ? {} : { tokenLifetime }),
+      ...(this.#behind && { runContainer: (run) => this.#runContainer(run) }),
       intercept: (request) => this.intercept?.(request),
       interceptAnswer: (request, answer) => this.interceptAnswer?.(request, answer),
       ...(this.#behind ? { serverEvents: this.#recorded(this.#behind) } : {}),
       containers: state.backend === 'azurerm' ? [`${state.storageAccount}/${state.container}`] : [],
     });
+  }
+
+  /** Runs a container as a process with the variables of its job, on the network of the servers. */
+  async #runContainer({
+    image,
+    command,
+    environment,
+    signal,
+    onLine,
+  }: ContainerRun): Promise<number | undefined> {
+    const root = this.#images.get(image);
+    if (root === undefined) return undefined;
+    const [program = '', ...parameters] = command;
+    const { HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS } = this.azure.networkEnvironment;
+    const { exitCode } = await runProgram(program === 'node' ? process.execPath : program, parameters, {
+      cwd: root,
+      environment: {
+        PATH: process.env['PATH'],
+        HOME: this.project.root,
+        ...{ HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS },
+        ...this.loginEnvironment(this.#options.settings),
+        ...environment,
+      },
+      kill: signal,
+      onOutput: ({ text }, stream) => onLine(stream, text),
+    });
+    return exitCode;
   }
 
   #recorded(behind: PostgresBehind): ServerEvents {

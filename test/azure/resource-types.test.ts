@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   apiVersionOf,
   deployActions,
+  jobActions,
   namespaces,
   type ResourceType,
   resourceTypes,
@@ -10,7 +11,7 @@ import {
 import { permits } from '../../local/azure/core/access.ts';
 
 const deployed = Object.entries<ResourceType>(resourceTypes).filter(([, { terraform }]) => terraform);
-const role = { actions: deployActions, notActions: [] };
+const role = { actions: [...deployActions, ...jobActions], notActions: [] };
 
 describe('the table of resource types', () => {
   it('has each azurerm resource once', () => {
@@ -54,6 +55,7 @@ describe('the table of resource types', () => {
 
   it('names the providers in alphabetical order', () => {
     expect(namespaces).toEqual([
+      'Microsoft.App',
       'Microsoft.Authorization',
       'Microsoft.Consumption',
       'Microsoft.DBforPostgreSQL',

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { stableGuid } from '../../azure/guid.ts';
 import { federationOf } from '../../bootstrap/federation.ts';
+import { roleDefinition } from '../../bootstrap/roles.ts';
 import { bootstrapTemplate, resourceProviders } from '../../bootstrap/template.ts';
 import { parseEnvironments } from '../../environments/collection.ts';
 import { environments as own } from '../../environments/index.ts';
@@ -168,12 +169,36 @@ describe('the bootstrap of a subscription', () => {
   it('covers every provider of the stacks with the deploy role', () => {
     const permission = customRole('deployment', 'staging');
     // The state's storage account is the bootstrap's own; the stacks never touch it.
-    for (const namespace of resourceProviders.filter((each) => each !== 'Microsoft.Storage')) {
+    for (const namespace of resourceProviders({}).filter((each) => each !== 'Microsoft.Storage')) {
       expect(
         permission.actions.some((action) => action.startsWith(`${namespace}/`)),
         namespace,
       ).toBe(true);
     }
+  });
+
+  it('gives rights on jobs, and registers their provider, only with the setting postDeployJob', () => {
+    const onJobs = (owner: Parameters<typeof roleDefinition>[2], purpose: 'plan' | 'deploy') =>
+      roleDefinition(purpose, 's', owner).properties.permissions.flatMap(({ actions }) =>
+        actions.filter((action) => action.startsWith('Microsoft.App/')),
+      );
+    const owner = { project: { name: 'llama-mapper' }, name: 'production' };
+    expect([...onJobs(owner, 'plan'), ...onJobs(owner, 'deploy')]).toEqual([]);
+    expect(resourceProviders({})).not.toContain('Microsoft.App');
+    const withJob = { ...owner, postDeployJob: {} };
+    expect(resourceProviders(withJob)).toContain('Microsoft.App');
+    expect(onJobs(withJob, 'plan')).toEqual(['Microsoft.App/jobs/listSecrets/action']);
+    expect(onJobs(withJob, 'deploy')).toEqual(
+      expect.arrayContaining([
+        'Microsoft.App/jobs/start/action',
+        'Microsoft.App/jobs/execution/read',
+        'Microsoft.App/jobs/stop/execution/action',
+        'Microsoft.App/managedEnvironments/join/action',
+      ]),
+    );
+    expect(onJobs(withJob, 'deploy').filter((action) => action.includes('*'))).toEqual([
+      'Microsoft.App/locations/*/read',
+    ]);
   });
 
   it('names assignments the same at every run and differently per environment', () => {

@@ -51,6 +51,7 @@ export const answers: Readonly<Record<string, Answer>> = {
       'names/backup-vault',
       'names/budget',
       'names/container',
+      'names/post-deploy-job',
     ],
   }),
 
@@ -115,6 +116,14 @@ export const answers: Readonly<Record<string, Answer>> = {
   ),
   // The password is a variable of the deployment.
   ...all('Flexible Server', identity, 'passwordWeak'),
+
+  ...each('Container Apps', {
+    subnetTooSmall: ['network/job-subnet-size'],
+    resourcesNotOffered: ['job/cpu'],
+  }),
+  ...all('Container Apps', built, 'subnetNotDelegated environmentNotFound identityNotAssigned'),
+  ...all('Container Apps', deployed, 'subnetInUse'),
+  ...all('Container Apps', operation, 'environmentInUse'),
 
   ...each('Parts of a Flexible Server', {
     databaseReserved: ['names/database-is-not-built-in'],
@@ -269,7 +278,7 @@ export const rulesWithoutRefusal: Readonly<Record<string, string>> = {
   ),
   ...reasoned(
     notPlayed,
-    'names/action-group-short-name names/state-blob compute/burstable-without-query-store ' +
+    'job/image-by-digest job/identity-id names/action-group-short-name names/state-blob compute/burstable-without-query-store ' +
       'compute/long-term-backup-size network/usable-space network/ranges-apart network/networks-apart ' +
       'encryption/replica-key encryption/key-in-another-vault encryption/key-life encryption/first-rotation ' +
       'encryption/rotation-before-expiry parameters/extension-is-there operations/log-quota ' +

@@ -6,6 +6,7 @@ import { production } from '../support/settings/production.ts';
 import { acrossRows } from './refused/across.ts';
 import { databaseRows } from './refused/database.ts';
 import { identityRows } from './refused/identity.ts';
+import { jobRows } from './refused/job.ts';
 import { networkRows } from './refused/network.ts';
 import { bases, changed, type Row } from './refused/row.ts';
 import { serverRows } from './refused/server.ts';
@@ -25,6 +26,7 @@ const families: Readonly<Record<string, readonly Row[]>> = {
   identity: identityRows,
   database: databaseRows,
   surroundings: surroundingRows,
+  job: jobRows,
 };
 
 describe.each(Object.entries(families))('refused: %s', (_family, rows) => {

@@ -1,5 +1,6 @@
 /** Settings whose names are as long as the rules allow. */
 import type { EnvironmentInput } from '../../environments/settings.ts';
+import { job } from '../environments/refused/job.ts';
 import { changed } from '../environments/refused/row.ts';
 
 /** A reproducible sequence of numbers from 0 to 1. */
@@ -44,5 +45,10 @@ export function longest(base: EnvironmentInput, next: () => number): Environment
     'longTermBackup.vaultName': nameOf(next, 50),
     'budget.name': nameOf(next, 63, '-._'),
     'database.name': nameOf(next, 63, '-_'),
+    postDeployJob: {
+      ...job('10.30.9.0/27'),
+      name: nameOf(next, 32),
+      subnet: { name: subnet(), range: '10.30.9.0/27' },
+    },
   }) as EnvironmentInput;
 }

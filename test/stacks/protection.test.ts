@@ -57,6 +57,8 @@ const holdNoData: Readonly<Record<string, string>> = {
   azurerm_postgresql_flexible_server_configuration: 'a value, which the settings have',
   azurerm_postgresql_flexible_server_firewall_rule: 'a range, which the settings have',
   azurerm_postgresql_flexible_server_virtual_endpoint: 'two host names; the servers behind them stay',
+  azurerm_container_app_environment: 'machines; the output of its jobs is in the workspace',
+  azurerm_container_app_job: 'a program, which the registry has',
   azurerm_private_dns_zone: 'records, which the private endpoints make again',
   azurerm_private_dns_zone_virtual_network_link: 'a link',
   azurerm_private_endpoint: 'an address',

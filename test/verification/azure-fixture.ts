@@ -19,6 +19,16 @@ type Answer = Awaited<ReturnType<HttpClient['sendRequest']>>;
 /** Someone who reads the servers in Azure. */
 const reader = { objectId: '5b1f0c7e-4a52-4f07-9d2c-0d6a1e8b7c33', type: 'Group', role: 'Reader' } as const;
 
+const postDeployJob = {
+  name: 'post-deploy',
+  subnet: { name: 'post-deploy', range: '10.30.9.0/27', existing: false },
+  image: `complyai.azurecr.io/post-deploy@sha256:${'a'.repeat(64)}`,
+  identityId:
+    '/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/post-deploy',
+  cpu: 0.5,
+  timeoutMinutes: 60,
+};
+
 export interface DeployedAzure {
   readonly azure: LocalAzure;
   readonly deployment: Deployment;
@@ -95,6 +105,8 @@ export async function deployedAzure(
     archive: `${group}/providers/Microsoft.Storage/storageAccounts/logs`,
     workspace: `${group}/providers/Microsoft.OperationalInsights/workspaces/comply-ai-logs-production`,
     actionGroup: `${group}/providers/Microsoft.Insights/actionGroups/llama-mapper-alerts-production`,
+    job: `${group}/providers/Microsoft.App/jobs/post-deploy`,
+    jobEnvironment: `${group}/providers/Microsoft.App/managedEnvironments/post-deploy-environment`,
   };
   const local = localAttributes(settings);
   const archive = { storageAccountId: ids.archive };
@@ -104,9 +116,10 @@ export async function deployedAzure(
     ...(replica && { replica: { ...replica, access: [reader] } }),
   };
   const deployment = deploymentDocument(
-    { ...settings, servers },
+    { ...settings, servers, postDeployJob },
     {
       ...local,
+      postDeployJob: { id: ids.job, environmentId: ids.jobEnvironment },
       subscriptionId: azure.subscriptionId,
       primary: { ...local.primary, id: ids.server },
       ...(local.replica && { replica: { ...local.replica, id: ids.replica } }),
@@ -288,6 +301,27 @@ function surroundings(
         lifetimeActions: [{ action: { type: 'rotate' }, trigger: { timeAfterCreate: 'P1Y' } }],
       },
     },
+  });
+  state.put(ids['job'] ?? '', {
+    location: 'eastus',
+    identity: { type: 'UserAssigned', userAssignedIdentities: { [postDeployJob.identityId]: {} } },
+    properties: {
+      environmentId: ids['jobEnvironment'] ?? '',
+      configuration: { triggerType: 'Manual', replicaTimeout: 3600, replicaRetryLimit: 0 },
+      template: {
+        containers: [
+          {
+            name: 'post-deploy',
+            image: postDeployJob.image,
+            command: ['node', 'commands/llama-db.mjs'],
+            args: ['post-deploy'],
+          },
+        ],
+      },
+    },
+  });
+  state.put(`${ids['jobEnvironment']}/providers/Microsoft.Insights/diagnosticSettings/log-analytics`, {
+    properties: { workspaceId: workspace, logs: [{ categoryGroup: 'allLogs', enabled: true }] },
   });
   state.put(ids['weeklyBackup'] ?? '', { properties: { currentProtectionState: 'ProtectionConfigured' } });
   for (const [role, server] of [

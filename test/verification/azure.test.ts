@@ -393,6 +393,42 @@ const rows: readonly AzureRow[] = [
       ...(deployment.azure && { azure: { ...deployment.azure, deletionLock: 'lifted' as const } }),
     }),
   },
+  {
+    breaks: 'AZU-042',
+    because: 'somebody gave it another image',
+    change: properties('job', {
+      template: { containers: [{ image: `other.azurecr.io/code@sha256:${'b'.repeat(64)}` }] },
+    }),
+  },
+  {
+    breaks: 'AZU-042',
+    because: 'it starts by itself',
+    change: properties('job', { configuration: { triggerType: 'Schedule' } }),
+  },
+  {
+    breaks: 'AZU-042',
+    because: 'it runs as another identity',
+    change: ({ azure, ids }) => {
+      const job = azure.state.get(ids['job'] ?? '');
+      if (job) job.body = { ...job.body, identity: { type: 'None' } };
+    },
+  },
+  { breaks: 'AZU-044', because: 'it was deleted', change: gone('job') },
+  {
+    breaks: 'AZU-044',
+    because: 'it has less time',
+    change: properties('job', { configuration: { replicaTimeout: 60 } }),
+  },
+  {
+    breaks: 'AZU-044',
+    because: 'it is repeated',
+    change: properties('job', { configuration: { replicaRetryLimit: 3 } }),
+  },
+  {
+    breaks: 'AZU-043',
+    because: 'its output goes nowhere',
+    change: gone('jobEnvironment', `${insights}/diagnosticSettings/log-analytics`),
+  },
   { breaks: 'AZU-036', because: 'disabled', change: properties('key', { attributes: { enabled: false } }) },
   {
     breaks: 'AZU-036',

@@ -97,6 +97,19 @@ export interface LogAlert extends Alert {
   readonly query: string;
 }
 
+export interface JobFacts {
+  readonly image: string;
+  /** With its arguments. */
+  readonly command: string;
+  /** Resource ids. */
+  readonly identities: readonly string[];
+  readonly trigger: string;
+  readonly retries: number;
+  readonly timeoutSeconds: number;
+  /** Of its environment. @default - nothing is kept */
+  readonly diagnostics: Diagnostics | undefined;
+}
+
 /** All facts of one run. */
 export interface AzureFacts {
   readonly now: Date;
@@ -111,6 +124,8 @@ export interface AzureFacts {
   readonly actionGroup: Read<{ readonly enabled: boolean; readonly receivers: readonly Receiver[] }>;
   /** Of the weekly backup's instance: `ProtectionConfigured` if nothing is wrong. */
   readonly weeklyBackup: Read<string>;
+  /** @default - it does not exist */
+  readonly postDeployJob: Read<JobFacts | undefined>;
   readonly workspace: Read<{ readonly sharedKeys: boolean }>;
   readonly vaultDiagnostics: Read<Diagnostics | undefined>;
   readonly vaultLocks: Read<readonly string[]>;

@@ -9,7 +9,7 @@ import type { PostgreSQLManagementFlexibleServerClient, Server } from '@azure/ar
 import type { GenericResource, ResourceManagementClient } from '@azure/arm-resources';
 import { versionFor } from '../../azure/resource-types.ts';
 import { serverRoles } from '../../azure/vocabulary.ts';
-import { at, type JsonObject, numberAt, objectsAt, textAt, textsAt } from '../../core/json.ts';
+import { at, type JsonObject, numberAt, objectAt, objectsAt, textAt, textsAt } from '../../core/json.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../../database/azure-access.ts';
 import type { Deployment } from '../../database/deployment.ts';
 import type {
@@ -53,7 +53,7 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
   if ('unreadable' in control) return control;
   const writer = parseResourceId(deployment[deployment.writer]?.id) ?? primary;
   const roles = serverRoles.filter((role) => deployment[role]?.id !== undefined);
-  const [servers, ofWriter, surroundings] = await Promise.all([
+  const [servers, ofWriter, surroundings, postDeployJob] = await Promise.all([
     Promise.all(
       roles.map((role) =>
         readServer(control.value, role, deployment[role]?.id ?? '', deployment.azure?.[role]?.access ?? []),
@@ -61,8 +61,9 @@ export async function readAzure(deployment: Deployment, access?: AzureAccess): P
     ),
     readWriter(control.value, writer),
     readSurroundings(control.value, deployment.surroundings),
+    readJob(control.value, deployment.postDeployJob),
   ]);
-  return { value: { now: new Date(), servers, ...ofWriter, ...surroundings } };
+  return { value: { now: new Date(), servers, ...ofWriter, ...surroundings, postDeployJob } };
 }
 
 async function connect(
@@ -291,6 +292,22 @@ async function readSurroundings(control: Control, surroundings: Deployment['surr
   };
 }
 
+async function readJob(
+  control: Control,
+  job: Deployment['postDeployJob'],
+): Promise<AzureFacts['postDeployJob']> {
+  if (!job) return { unreadable: 'the settings have no postDeployJob', absent: true };
+  const { resources, abortSignal } = control;
+  const diagnostics = await readDiagnostics(control, job.environmentId);
+  if ('unreadable' in diagnostics) return diagnostics;
+  return read(control, 'the post-deploy job', async () => {
+    const found = await unlessMissing(() =>
+      resources.resources.getById(withoutSlash(job.id), versionFor(job.id), { abortSignal }),
+    );
+    return found && { ...jobFacts(found), diagnostics: diagnostics.value };
+  });
+}
+
 /** The client for Azure Monitor has an older version of the type, which does not list these rules. */
 function readLogAlerts(
   control: Control,
@@ -435,6 +452,20 @@ function diagnosticsFacts(resource: GenericResource): Diagnostics {
     },
     logs: sent('logs'),
     metrics: sent('metrics'),
+  };
+}
+
+function jobFacts(resource: GenericResource) {
+  const properties = propertiesOf(resource);
+  const [container] = objectsAt(properties, 'template', 'containers');
+  const configuration = objectAt(properties, 'configuration');
+  return {
+    image: textAt(container, 'image') ?? 'none',
+    command: [...textsAt(container, 'command'), ...textsAt(container, 'args')].join(' '),
+    identities: Object.keys(resource.identity?.userAssignedIdentities ?? {}),
+    trigger: textAt(configuration, 'triggerType') ?? 'unknown',
+    retries: numberAt(configuration, 'replicaRetryLimit') ?? 0,
+    timeoutSeconds: numberAt(configuration, 'replicaTimeout') ?? 0,
   };
 }
 

@@ -25,6 +25,13 @@ const links: Readonly<Record<string, Links>> = {
     [joinZone, textAt(document, 'properties', 'network', 'privateDnsZoneArmResourceId')],
     ...identities(document),
   ],
+  'microsoft.app/managedenvironments': (document) => [
+    [joinSubnet, textAt(document, 'properties', 'vnetConfiguration', 'infrastructureSubnetId')],
+  ],
+  'microsoft.app/jobs': (document) => [
+    ['Microsoft.App/managedEnvironments/join/action', textAt(document, 'properties', 'environmentId')],
+    ...identities(document),
+  ],
   'microsoft.dataprotection/backupvaults': identities,
   'microsoft.network/privateendpoints': (document) => [
     [joinSubnet, textAt(document, 'properties', 'subnet', 'id')],

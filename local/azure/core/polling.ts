@@ -27,6 +27,7 @@ const addresses: readonly (readonly [type: string, (subscription: string, target
   ],
   ['microsoft.network', regional('Microsoft.Network', 'operations')],
   ['microsoft.operationalinsights', regional('Microsoft.OperationalInsights', 'operationStatuses')],
+  ['microsoft.app', regional('Microsoft.App', 'operationStatuses')],
   ['microsoft.dataprotection', regional('Microsoft.DataProtection', 'operationStatus')],
 ];
 

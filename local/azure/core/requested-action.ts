@@ -47,6 +47,12 @@ export function requestedAction({
   const registration = /^(\/subscriptions\/[^/]+)\/providers\/([^/]+)\/register$/i.exec(id);
   if (registration && method === 'POST')
     return { action: `${registration[2]}/register/action`, scope: registration[1] ?? '' };
+  const stopped = /^(.+\/providers\/Microsoft\.App\/jobs\/[^/]+)\/executions\/[^/]+\/stop$/i.exec(id);
+  if (stopped && method === 'POST')
+    return { action: 'Microsoft.App/jobs/stop/execution/action', scope: stopped[1] ?? '' };
+  const execution = /^(.+\/providers\/Microsoft\.App\/jobs\/[^/]+)\/executions\/[^/]+$/i.exec(id);
+  if (execution && method === 'GET')
+    return { action: 'Microsoft.App/jobs/execution/read', scope: execution[1] ?? '' };
   for (const [pattern, type] of withoutProvider)
     if (pattern.test(id)) return { action: `${type}/${verbs[method]}`, scope: scopeWithoutProvider(id) };
   return ofProvider(method, id);

@@ -3,6 +3,7 @@ import { areaOf, type RefusalArea } from '../core/refusal.ts';
 import { authorization } from './authorization.ts';
 import { backup } from './backup.ts';
 import { blobs } from './blobs.ts';
+import { containerApps } from './container-apps.ts';
 import { deployments } from './deployments.ts';
 import { entra, graph } from './entra.ts';
 import { server } from './flexible-server.ts';
@@ -16,7 +17,7 @@ import { storage } from './storage.ts';
 
 export const refusalAreas: readonly RefusalArea[] = [
   ...[general, entra, graph, authorization, server, children, replicas],
-  ...[network, keyVault, vaultData, monitoring, backup, deployments, storage, blobs],
+  ...[network, keyVault, vaultData, monitoring, backup, containerApps, deployments, storage, blobs],
 ].map(areaOf);
 
 /** `area: name` of each, as an answer carries it. */

@@ -2,6 +2,7 @@
 import type { ResourceChange } from '../facts.ts';
 import { accessRows } from './access.ts';
 import { childRows } from './children.ts';
+import { jobRows } from './job.ts';
 import { logRows } from './logs.ts';
 import { networkRows } from './network.ts';
 import { parameterRows } from './parameters.ts';
@@ -16,6 +17,7 @@ export const rows: readonly Row[] = [
   ...networkRows,
   ...surroundingRows,
   ...logRows,
+  ...jobRows,
   ...accessRows,
 ];
 

@@ -85,6 +85,7 @@ export const sources = {
   locks: code('resource/management_lock_resource.go'),
   roles: code('authorization/role_assignment_resource.go'),
   identities: code('managedidentity'),
+  jobs: code('containerapps'),
   policy: code('policy'),
   scaling: docs('scale/concepts-scaling-resources', '2025-11'),
   storage: docs('scale/how-to-scale-storage-size', '2026-07'),

@@ -16,13 +16,21 @@ import './refusals/roles.ts';
 import './refusals/throttled.ts';
 import './refusals/key-vault-data.ts';
 
+import { containerAppRows } from './refusals/rows-container-apps.ts';
 import { dataRows } from './refusals/rows-data.ts';
 import { managerRows } from './refusals/rows-manager.ts';
 import { monitoringRows } from './refusals/rows-monitoring.ts';
 import { networkRows } from './refusals/rows-network.ts';
 import { serverRows } from './refusals/rows-server.ts';
 
-const rows = { ...managerRows, ...serverRows, ...networkRows, ...monitoringRows, ...dataRows };
+const rows = {
+  ...managerRows,
+  ...serverRows,
+  ...networkRows,
+  ...containerAppRows,
+  ...monitoringRows,
+  ...dataRows,
+};
 const definitions: ReadonlyMap<string, Refusal> = new Map(
   refusalAreas.flatMap(({ title, rows: all }) =>
     Object.entries(all).map(([name, row]): [string, Refusal] => [`${title}: ${name}`, row]),

@@ -3,6 +3,7 @@ import type { EnvironmentInput } from '../../../environments/settings.ts';
 import type { Azure } from '../../../pipeline/adopt/azure.ts';
 import { findInAzure, knownTypes, ruleOf, valuesOf } from '../../../pipeline/adopt/resource-types.ts';
 import { Stack } from '../../../pipeline/adopt/stack.ts';
+import { job } from '../../environments/refused/job.ts';
 import { stackOf } from '../../stacks/stack.ts';
 
 const subscription = '00000000-1111-4222-8333-444444444444';
@@ -48,6 +49,8 @@ const expected: Readonly<Record<string, string>> = {
   'azurerm_management_lock.deletion_lock_replica': `${replica}/providers/Microsoft.Authorization/locks/do-not-delete`,
   'azurerm_role_assignment.field_encryption_key_c5a9e3d7-41f8-4b26-b0d9-7f3e8c6a5d02': `${vault}/keys/field-encryption/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-000000000001`,
   'azurerm_role_assignment.long_term_backup_reader': `${group}/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-000000000002`,
+  'azurerm_container_app_environment.post_deploy_job_environment': `${group}/providers/Microsoft.App/managedEnvironments/post-deploy-environment`,
+  'azurerm_container_app_job.post_deploy_job': `${group}/providers/Microsoft.App/jobs/post-deploy`,
   'azurerm_consumption_budget_resource_group.budget': `${group}/providers/Microsoft.Consumption/budgets/llama-mapper-budget-production`,
   'azurerm_data_protection_backup_vault.long_term_backup_vault': backups,
   'azurerm_data_protection_backup_policy_postgresql_flexible_server.long_term_backup_policy': `${backups}/backupPolicies/llama-mapper-production-weekly-4b03107d`,
@@ -81,12 +84,17 @@ const generous: Azure = {
   blob: () => Promise.reject(new Error('no blob is asked for')),
 };
 
+const withJob = (input: EnvironmentInput) => {
+  input.postDeployJob = job('10.30.9.0/27');
+};
+
 const variants: Readonly<
   Record<string, readonly [Parameters<typeof stackOf>[0], (input: EnvironmentInput) => void]>
 > = {
   development: ['development', () => undefined],
   staging: ['staging', () => undefined],
   production: ['production', () => undefined],
+  'a post-deploy job': ['production', withJob],
   'a public server': [
     'development',
     (input) => {
@@ -111,7 +119,7 @@ describe('import ids', () => {
   });
 
   it.for(Object.entries(expected))('%s', async ([address, id]) => {
-    const stack = new Stack('', stackOf('production').text);
+    const stack = new Stack('', stackOf('production', withJob).text);
     const resource = stack.at(address);
     if (!resource) throw new Error(`production has no ${address}`);
     const found = await findInAzure(resource, valuesOf(stack, generous));

@@ -29,6 +29,15 @@ const logCategories: Readonly<Record<string, readonly string[]>> = {
   'microsoft.network/networksecuritygroups': ['NetworkSecurityGroupEvent', 'NetworkSecurityGroupRuleCounter'],
   'microsoft.network/virtualnetworks': ['VMProtectionAlerts'],
   'microsoft.operationalinsights/workspaces': ['Audit', 'SummaryLogs', 'Jobs'],
+  'microsoft.app/managedenvironments': [
+    'ContainerAppConsoleLogs',
+    'ContainerAppSystemLogs',
+    'AppEnvSpringAppConsoleLogs',
+    'AppEnvSessionConsoleLogs',
+    'AppEnvSessionPoolEventLogs',
+    'AppEnvSessionLifeCycleLogs',
+    'ContainerAppHTTPLogs',
+  ],
   'microsoft.dataprotection/backupvaults': [
     'CoreAzureBackup',
     'AddonAzureBackupJobs',
