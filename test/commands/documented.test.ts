@@ -148,10 +148,13 @@ it.each(documented.map(({ place, words, whole }) => [place, words, whole] as con
  */
 const azure: Readonly<Record<string, readonly string[]>> = {
   'account show': [],
+  'acr login': ['name'],
   'ad group member add': ['group', 'member-id'],
   'ad group show': ['group'],
   'ad sp create': ['id'],
+  'ad sp list': ['display-name'],
   'group delete': ['name'],
+  'identity create': ['location', 'name', 'resource-group'],
   'identity show': ['name', 'resource-group'],
   'keyvault key list-versions': ['vault-name', 'name'],
   'keyvault key rotate': ['vault-name', 'name'],
@@ -161,11 +164,19 @@ const azure: Readonly<Record<string, readonly string[]>> = {
   login: [],
   'monitor activity-log list': ['offset', 'resource-group'],
   'network private-endpoint delete': ['ids'],
+  'network vnet subnet create': [
+    ...['address-prefixes', 'delegations', 'name', 'network-security-group', 'resource-group', 'vnet-name'],
+  ],
   'postgres flexible-server replica promote': ['promote-mode', 'promote-option', 'resource-group', 'name'],
   'postgres flexible-server restart': ['failover', 'resource-group', 'name'],
   'postgres flexible-server restore': ['resource-group', 'name', 'source-server', 'restore-time'],
   'postgres flexible-server show': ['ids', 'resource-group', 'name', 'query'],
+  'provider register': ['namespace'],
+  'resource create': [
+    ...['api-version', 'is-full-object', 'name', 'properties', 'resource-group', 'resource-type'],
+  ],
   rest: ['method', 'url', 'body'],
+  'role assignment create': ['assignee-object-id', 'assignee-principal-type', 'role', 'scope'],
   'role assignment list': ['all'],
   'role definition delete': ['name'],
 };
