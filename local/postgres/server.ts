@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { Guardian } from '../processes/guardian.ts';
@@ -351,11 +360,18 @@ class Cluster implements LocalPostgres {
     return new SmallDisk(mount, megabytes, this.#account, () => this.#process.pid);
   }
 
-  /** Writes a file of the data directory that only the server can read. @returns its path */
+  /**
+   * Writes a file of the data directory that only the server can read. The file is replaced as a whole: a server that reads half a
+   * configuration, because of an earlier reload, serves without TLS.
+   *
+   * @returns its path
+   */
   #write(name: string, text: string): string {
     const path = join(this.dataDirectory, name);
-    writeFileSync(path, text, { mode: 0o600 });
-    this.#own(path);
+    const whole = `${path}.new`;
+    writeFileSync(whole, text, { mode: 0o600 });
+    this.#own(whole);
+    renameSync(whole, path);
     return path;
   }
 

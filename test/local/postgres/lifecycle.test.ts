@@ -1,6 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -35,6 +45,21 @@ describe('starting and stopping', () => {
         { name: 'unix_socket_directories', setting: '' },
       ]);
     } finally {
+      await server.stop();
+    }
+  });
+
+  it('replaces its configuration as a whole, so that a reader that has opened it sees the old one', async () => {
+    const server = await startPostgres();
+    const file = join(server.dataDirectory, 'postgresql.conf');
+    const before = readFileSync(file, 'utf8');
+    const open = openSync(file, 'r');
+    try {
+      await server.setParameter('work_mem', '9MB');
+      expect(readFileSync(open, 'utf8')).toBe(before);
+      expect(readFileSync(file, 'utf8')).toContain("work_mem = '9MB'");
+    } finally {
+      closeSync(open);
       await server.stop();
     }
   });
