@@ -61,11 +61,14 @@ export async function runInJob(deployment: Deployment, options: JobOptions): Pro
   });
   const name = nameOf(execution);
   given.reporter.line(`Started ${name}, an execution of the job ${nameOf(job.id)} inside the network`);
-  const limit = (azure?.postDeployJob?.timeoutSeconds ?? 3600) + given.startSeconds;
+  const timeout = azure?.postDeployJob?.timeoutSeconds ?? 3600;
+  const limit = timeout + given.startSeconds;
   const status = await ended(ask, execution, limit, given);
+  const isOver = performance.now() - start >= timeout * 1000;
   const output = await consoleOf(ask, job, name, mark, given);
   for (const line of output.lines) given.onLine(line);
-  judge({ name, status, output, took: duration(performance.now() - start), limit });
+  const took = duration(performance.now() - start);
+  judge({ name, status, output, took, isOver, limit: status === 'Timeout' ? limit : timeout });
 }
 
 async function jobOf(ask: Ask, { id }: Job): Promise<JsonObject> {
@@ -191,10 +194,13 @@ interface Ending {
   readonly status: string;
   readonly output: Output;
   readonly took: string;
+  /** Whether it took at least the time that the settings give it. */
+  readonly isOver: boolean;
+  /** Seconds after which it was stopped, if it was. */
   readonly limit: number;
 }
 
-function judge({ name, status, output, took, limit }: Ending): void {
+function judge({ name, status, output, took, isOver, limit }: Ending): void {
   const { lines, exitCode, unreadable } = output;
   const look = `Query its output: ${consoleQuery(name)}`;
   const last = lines.filter(({ stream }) => stream === 'stderr').at(-1)?.text ?? lines.at(-1)?.text;
@@ -214,7 +220,8 @@ function judge({ name, status, output, took, limit }: Ending): void {
       unreadable ?? 'its image was not pulled, its program did not start, or no machine was free',
       `Check that the identity may pull the image (AcrPull). ${look.replace('Console', 'System')}`,
     );
-  if (status === 'Timeout')
+  // Azure calls an execution that it has ended Failed. Above 128, a signal ended the program.
+  if (status === 'Timeout' || (isOver && (exitCode === undefined || exitCode > 128)))
     throw new Fault(
       'post-deploy/job-timed-out',
       `${name} was stopped after ${limit} s`,

@@ -187,6 +187,21 @@ describe('the post-deploy step in a job', () => {
     expect(statuses()).toEqual(['Stopped']);
   });
 
+  it('has come to the end of its time, and has not failed, if Azure stops it', async () => {
+    const { state } = local.azure;
+    const { configuration = {} } = objectAt(state.get(local.resource(jobPath))?.body, 'properties');
+    Object.assign(configuration as object, { replicaTimeout: 1 });
+    behave = async ({ onLine, signal }) => {
+      onLine('stdout', 'Waiting for a lock');
+      await setTimeout(60_000, undefined, { signal }).catch(() => undefined);
+      return 137;
+    };
+    const { fault } = await run({ startSeconds: 60 }, 1);
+    expect(statuses()).toEqual(['Failed']);
+    expect(fault).toMatchObject({ code: 'post-deploy/job-timed-out' });
+    expect(String(fault)).toMatch(/stopped after 1 s.*Waiting for a lock/);
+  });
+
   it('is stopped when the command is interrupted', async () => {
     const interrupt = new AbortController();
     behave = async ({ signal }) => {
