@@ -115,8 +115,8 @@ const protection: Row[] = [
   ),
 ];
 
-const privileged =
-  /^(?:Owner|Contributor|User Access Administrator|Role Based Access Control Administrator|Key Vault (?:Administrator|Data Access Administrator|Crypto Officer|Secrets Officer))$/i;
+/** By the words that end the names of the roles that change, grant or delete, of any service. */
+const privileged = /(?:^| )(?:Owner|Contributor|Administrator|Officer)$/i;
 
 /** Roles that this project does not assign. https://learn.microsoft.com/azure/role-based-access-control/built-in-roles */
 const otherRoles: Readonly<Record<string, string>> = {

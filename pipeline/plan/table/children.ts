@@ -1,11 +1,9 @@
 /** Rows about the whole server and about what belongs to it. */
 
-import { lossOnDestruction } from '../../../azure/loss-on-destruction.ts';
 import { textAt } from '../../../core/json.ts';
 import { serverType } from '../context.ts';
+import { goneWith } from './families.ts';
 import { type About, fateOf, fixed, type Judgement, type Row, sources } from './row.ts';
-
-const lostWith = (type: string) => lossOnDestruction[type] ?? 'its content';
 
 const gone = (about: About): boolean =>
   about.context.facts.drift.some(
@@ -61,8 +59,8 @@ function serverLost(about: About, replaced: boolean): Judgement[] {
   const says = change.isDeposed
     ? 'the plan destroys the old server of an interrupted replacement, with its databases and backups'
     : replaced
-      ? `the plan destroys and creates the server: ${lostWith(serverType)} are gone, and the new one is ${restored ? 'a restore of an earlier time' : 'empty'}`
-      : `the plan destroys the server: ${lostWith(serverType)} are gone`;
+      ? `the plan destroys and creates the server: ${goneWith(serverType)}, and the new one is ${restored ? 'a restore of an earlier time' : 'empty'}`
+      : `the plan destroys the server: ${goneWith(serverType)}`;
   const replicas = server && !change.isDeposed ? context.replicasOf(server).filter((one) => one.stays) : [];
   return [
     { impact: 'data-loss', says },
@@ -128,11 +126,11 @@ export const childRows: readonly Row[] = [
   row('database/replaced', database, 'replace', sources.children, () => [
     {
       impact: 'data-loss',
-      says: `the plan destroys and creates the database: ${lostWith(database)} is gone`,
+      says: `the plan destroys and creates the database: ${goneWith(database)}`,
     },
   ]),
   row('database/destroyed', database, 'delete', sources.children, () => [
-    { impact: 'data-loss', says: `the plan destroys the database: ${lostWith(database)} is gone` },
+    { impact: 'data-loss', says: `the plan destroys the database: ${goneWith(database)}` },
   ]),
 
   ofServer('administrator/added', administrator, 'create', sources.children, ({ change }) => ({

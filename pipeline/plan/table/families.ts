@@ -30,15 +30,19 @@ export function rows(
   );
 }
 
-export const lostWith = (type: string) => lossOnDestruction[type] ?? 'its content';
+/** `every row of the database is gone`. */
+export function goneWith(type: string): string {
+  const lost = lossOnDestruction[type] ?? 'its content';
+  return `${lost} ${/^(?:the (?:keys|audit logs|weekly backups)|every database)\b/.test(lost) ? 'are' : 'is'} gone`;
+}
 
 export const destroyed = ({ change }: About): Judgement => ({
   impact: 'data-loss',
-  says: `the plan destroys it: ${lostWith(change.type)} ${change.type === 'azurerm_log_analytics_workspace' ? 'are' : 'is'} gone`,
+  says: `the plan destroys it: ${goneWith(change.type)}`,
 });
 export const replacedWithLoss = ({ change }: About): Judgement => ({
   impact: 'data-loss',
-  says: `the plan destroys and creates it: ${lostWith(change.type)} is gone`,
+  says: `the plan destroys and creates it: ${goneWith(change.type)}`,
 });
 
 export const weakened = (says: string, ...controls: string[]): Judgement => ({

@@ -27,6 +27,18 @@ function threshold({ change, attribute: { before, after, isUnknown } }: About): 
     : weakened('the alert fires later');
 }
 
+const hours = (duration: About['attribute']['before']) => {
+  const [, days = 0, own = 0, minutes] =
+    /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?$/.exec(String(duration)) ?? [];
+  return Number(days) * 24 + Number(own) + Number(minutes ?? 0) / 60;
+};
+
+function frequency({ attribute: { before, after, isUnknown } }: About): Judgement {
+  return !isUnknown && hours(after) > 0 && hours(after) < hours(before)
+    ? { impact: 'nothing', says: 'the alert is judged more often' }
+    : weakened('the alert fires later');
+}
+
 export const logRows: readonly Row[] = [
   ...rows(
     { id: 'workspace', types: ['azurerm_log_analytics_workspace'], source: sources.logs },
@@ -163,6 +175,14 @@ export const logRows: readonly Row[] = [
         [
           ...['criteria', 'criteria.*', 'dynamic_criteria', 'dynamic_criteria.*'],
           ...['application_insights_web_test_location_availability_criteria.*'],
+        ],
+        () => weakened('the alert fires under other conditions'),
+      ],
+      frequency: [['frequency', 'evaluation_frequency'], frequency],
+      window: [
+        [
+          ...['window_size', 'window_duration', 'query_time_range_override'],
+          ...['mute_actions_after_alert_duration', 'target_resource_type'],
         ],
         () => weakened('the alert fires under other conditions'),
       ],

@@ -34,6 +34,12 @@ const logged = (says: string, control?: string): Control => ({
   ...(control === undefined ? {} : { controls: [control] }),
 });
 
+/** Of the log, from the fewest messages to the most. */
+const messageLevels = [
+  ...['panic', 'fatal', 'log', 'error', 'warning', 'notice', 'info'],
+  ...['debug1', 'debug2', 'debug3', 'debug4', 'debug5'],
+];
+
 /** Parameters of which a value is a control. */
 export const parameterControls: Readonly<Record<string, Control>> = {
   require_secure_transport: {
@@ -87,38 +93,12 @@ export const parameterControls: Readonly<Record<string, Control>> = {
     controls: ['MCSB LT-3'],
   },
   log_min_messages: {
-    weakens: lower([
-      'panic',
-      'fatal',
-      'log',
-      'error',
-      'warning',
-      'notice',
-      'info',
-      'debug1',
-      'debug2',
-      'debug3',
-      'debug4',
-      'debug5',
-    ]),
+    weakens: lower(messageLevels),
     impact: 'security-weakened',
     says: 'the log has fewer messages',
   },
   log_min_error_statement: {
-    weakens: lower([
-      'panic',
-      'fatal',
-      'log',
-      'error',
-      'warning',
-      'notice',
-      'info',
-      'debug1',
-      'debug2',
-      'debug3',
-      'debug4',
-      'debug5',
-    ]),
+    weakens: lower(messageLevels),
     impact: 'security-weakened',
     says: 'fewer failed statements are in the log',
   },
@@ -126,10 +106,9 @@ export const parameterControls: Readonly<Record<string, Control>> = {
     weakens: (before, after) => {
       const kept = members(after);
       const had = members(before).filter((one) => one !== 'none');
-      return kept.includes('all')
-        ? false
-        : had.some((one) => !kept.includes(one)) ||
-            kept.some((one) => one.startsWith('-') && !had.includes(one));
+      // `all,-read`: a class may be taken out again.
+      const isTakenOut = kept.some((one) => one.startsWith('-') && !had.includes(one));
+      return isTakenOut || (!kept.includes('all') && had.some((one) => !kept.includes(one)));
     },
     impact: 'security-weakened',
     says: 'pgAudit records fewer classes of statements',

@@ -359,6 +359,12 @@ export const changes: readonly Row[] = [
   parameter('an older TLS', 'security-weakened, online', 'ssl_min_protocol_version', 'TLSv1.2'),
   parameter('logins not logged', 'security-weakened, online', 'log_connections', 'off'),
   parameter('fewer audit classes', 'security-weakened, online', 'pgaudit.log', 'ddl'),
+  parameter(
+    'all audit classes but one',
+    'refused-by-azure, security-weakened, online',
+    'pgaudit.log',
+    'all,-role',
+  ),
   parameter('more audit classes', 'online', 'pgaudit.log', 'ddl,role,read'),
   parameter('no audit extension', 'security-weakened, online', 'azure.extensions', 'pg_trgm'),
   parameter('another extension', 'online', 'azure.extensions', 'pgaudit,pg_trgm,hstore'),

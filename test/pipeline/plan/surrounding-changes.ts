@@ -1,69 +1,40 @@
 /** Changes of what surrounds a server, for real plans, with the impacts that an administrator names. */
 import type { Row } from './changes.ts';
-import { type Block, group } from './shapes.ts';
-
-const scope = `/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/${group}`;
-const in_ = { resource_group_name: group };
-const located = { ...in_, location: 'eastus' };
-const tenant = '9d2ac018-e843-4e14-9e2b-4e0ddac75450';
-const idOf = (provider: string, kind: string) => (name: string) =>
-  `${scope}/providers/Microsoft.${provider}/${kind}/${name}`;
-
-/** Ids by type, of the name. */
-const ids: Readonly<Record<string, (name: string) => string>> = {
-  key_vault: idOf('KeyVault', 'vaults'),
-  virtual_network: idOf('Network', 'virtualNetworks'),
-  virtual_network_peering: idOf('Network', 'virtualNetworks/n/virtualNetworkPeerings'),
-  network_security_group: idOf('Network', 'networkSecurityGroups'),
-  network_security_rule: idOf('Network', 'networkSecurityGroups/g/securityRules'),
-  route: idOf('Network', 'routeTables/t/routes'),
-  private_endpoint: idOf('Network', 'privateEndpoints'),
-  private_dns_a_record: idOf('Network', 'privateDnsZones/z.example/A'),
-  log_analytics_workspace: idOf('OperationalInsights', 'workspaces'),
-  monitor_diagnostic_setting: (name) => `${idOf('KeyVault', 'vaults')('vault')}|${name}`,
-  monitor_metric_alert: idOf('Insights', 'metricAlerts'),
-  monitor_action_group: idOf('Insights', 'actionGroups'),
-  data_protection_backup_vault: idOf('DataProtection', 'backupVaults'),
-  role_assignment: (name) => `${scope}/providers/Microsoft.Authorization/roleAssignments/${name}`,
-  management_lock: (name) => `${scope}/providers/Microsoft.Authorization/locks/${name}`,
-  key_vault_access_policy: (name) => `${idOf('KeyVault', 'vaults')('vault')}/objectId/${name}`,
-};
-
-/** Versions of their schemas, by type: terraform providers schema -json. */
-const versions: Readonly<Record<string, number>> = {
-  key_vault: 2,
-  log_analytics_workspace: 3,
-  monitor_metric_alert: 1,
-  monitor_action_group: 1,
-};
-
-/** Values that azurerm reads from Azure beside the arguments, by type. Without them a plan has it known only after the apply. */
-const read: Readonly<Record<string, Block>> = {
-  key_vault: { access_policy: [], vault_uri: 'https://vault.vault.azure.net/' },
-  virtual_network: {
-    dns_servers: [],
-    subnet: [],
-    guid: 'g',
-    private_endpoint_vnet_policies: 'Disabled',
-  },
-  log_analytics_workspace: {
-    primary_shared_key: 'first',
-    secondary_shared_key: 'second',
-    workspace_id: 'w',
-    allow_resource_only_permissions: true,
-    local_authentication_enabled: true,
-    local_authentication_disabled: false,
-  },
-  monitor_metric_alert: {
-    enabled: true,
-    auto_mitigate: true,
-    frequency: 'PT1M',
-    window_size: 'PT5M',
-    severity: 3,
-  },
-  private_endpoint: { custom_dns_configs: [], network_interface: [], private_dns_zone_configs: [] },
-  monitor_action_group: { enabled: true, location: 'global' },
-};
+import type { Block } from './shapes.ts';
+import {
+  acls,
+  actions,
+  alert,
+  backups,
+  budget,
+  builtIn,
+  criteria,
+  diagnostics,
+  encrypted,
+  encryptedRead,
+  endpoint,
+  ids,
+  in_,
+  job,
+  jobRead,
+  located,
+  log,
+  network,
+  peering,
+  policy,
+  policyId,
+  protectedServer,
+  read,
+  receiver,
+  retention,
+  role,
+  route,
+  rule,
+  scope,
+  vault,
+  versions,
+  workspace,
+} from './surrounding-blocks.ts';
 
 type Change = readonly [
   name: string,
@@ -72,137 +43,6 @@ type Change = readonly [
   before: Block | null,
   after: Block | null,
 ];
-
-const vault = {
-  ...located,
-  name: 'vault',
-  sku_name: 'premium',
-  tenant_id: tenant,
-  purge_protection_enabled: true,
-  rbac_authorization_enabled: true,
-  public_network_access_enabled: false,
-  soft_delete_retention_days: 90,
-  network_acls: [
-    {
-      default_action: 'Deny',
-      bypass: 'AzureServices',
-      ip_rules: ['20.50.10.8'],
-      virtual_network_subnet_ids: [],
-    },
-  ],
-};
-const acls = (more: Block) => ({ ...vault, network_acls: [{ ...vault.network_acls[0], ...more }] });
-const rule = {
-  ...in_,
-  name: 'r',
-  network_security_group_name: 'g',
-  priority: 100,
-  direction: 'Inbound',
-  access: 'Deny',
-  protocol: 'Tcp',
-  source_port_range: '*',
-  destination_port_range: '5432',
-  source_address_prefix: '*',
-  destination_address_prefix: '*',
-};
-const network = { ...located, name: 'n', address_space: ['10.0.0.0/16'] };
-const peering = {
-  ...in_,
-  name: 'p',
-  virtual_network_name: 'n',
-  remote_virtual_network_id: ids['virtual_network']?.('other') ?? '',
-  allow_virtual_network_access: true,
-};
-const route = {
-  ...in_,
-  name: 'r',
-  route_table_name: 't',
-  address_prefix: '10.9.0.0/16',
-  next_hop_type: 'VnetLocal',
-};
-const workspace = {
-  ...located,
-  name: 'workspace',
-  sku: 'PerGB2018',
-  retention_in_days: 365,
-  daily_quota_gb: 5,
-  internet_query_enabled: false,
-  internet_ingestion_enabled: false,
-};
-const log = (category: string) => ({ category });
-const diagnostics = {
-  name: 'd',
-  target_resource_id: ids['key_vault']?.('vault') ?? '',
-  log_analytics_workspace_id: ids['log_analytics_workspace']?.('workspace') ?? '',
-  enabled_log: [log('AuditEvent'), log('AzurePolicyEvaluationDetails')],
-};
-const alert = {
-  ...in_,
-  name: 'a',
-  scopes: [scope],
-  target_resource_type: 'Microsoft.DBforPostgreSQL/flexibleServers',
-  target_resource_location: 'eastus',
-  criteria: [
-    {
-      metric_namespace: 'Microsoft.DBforPostgreSQL/flexibleServers',
-      metric_name: 'cpu_percent',
-      aggregation: 'Average',
-      operator: 'GreaterThan',
-      threshold: 80,
-      skip_metric_validation: false,
-    },
-  ],
-};
-const criteria = (more: Block) => ({ ...alert, criteria: [{ ...alert.criteria[0], ...more }] });
-const receiver = (name: string) => ({
-  name,
-  email_address: `${name}@example.com`,
-  use_common_alert_schema: false,
-});
-const actions = { ...in_, name: 'a', short_name: 'a', email_receiver: [receiver('one')] };
-const backups = {
-  ...located,
-  name: 'backups',
-  datastore_type: 'VaultStore',
-  redundancy: 'LocallyRedundant',
-  soft_delete: 'On',
-  immutability: 'Unlocked',
-  retention_duration_in_days: 30,
-};
-const role = (role_definition_name: string, principal = '1') => ({
-  name: `00000000-0000-0000-0000-00000000000${principal}`,
-  scope,
-  role_definition_name,
-  principal_id: '11111111-1111-1111-1111-111111111111',
-});
-const builtIn = (guid: string) => ({
-  name: '00000000-0000-0000-0000-000000000002',
-  scope,
-  role_definition_id: `/subscriptions/00000000-0000-0000-0000-000000000000/providers/Microsoft.Authorization/roleDefinitions/${guid}`,
-  principal_id: '11111111-1111-1111-1111-111111111111',
-});
-const endpoint = {
-  ...located,
-  name: 'e',
-  subnet_id: `${ids['virtual_network']?.('n')}/subnets/s`,
-  private_service_connection: [
-    {
-      name: 'c',
-      is_manual_connection: false,
-      private_connection_resource_id: ids['key_vault']?.('vault') ?? '',
-      subresource_names: ['vault'],
-    },
-  ],
-  private_dns_zone_group: [
-    { name: 'g', private_dns_zone_ids: [`${scope}/providers/Microsoft.Network/privateDnsZones/z.example`] },
-  ],
-};
-const policy = {
-  key_vault_id: ids['key_vault']?.('vault') ?? '',
-  tenant_id: tenant,
-  object_id: '11111111-1111-1111-1111-111111111111',
-  key_permissions: ['Get', 'UnwrapKey'],
-};
 
 const changes: readonly Change[] = [
   [
@@ -476,6 +316,60 @@ const changes: readonly Change[] = [
     backups,
     { ...backups, immutability: 'Locked' },
   ],
+  [
+    'backups: kept for fewer years',
+    'data-loss',
+    'data_protection_backup_policy_postgresql_flexible_server',
+    retention('P10Y'),
+    retention('P7Y'),
+  ],
+  [
+    'backups: by another policy',
+    'recovery-weakened',
+    'data_protection_backup_instance_postgresql_flexible_server',
+    protectedServer,
+    { ...protectedServer, backup_policy_id: policyId('monthly') },
+  ],
+  [
+    'backups: none of the server any more',
+    'data-loss',
+    'data_protection_backup_instance_postgresql_flexible_server',
+    protectedServer,
+    null,
+  ],
+  ['budget: larger', 'nothing', 'consumption_budget_resource_group', budget, { ...budget, amount: 2000 }],
+  [
+    'job: another image',
+    'online',
+    'container_app_job',
+    jobRead,
+    job({ image: `acme.azurecr.io/post-deploy@sha256:${'2'.repeat(64)}` }),
+  ],
+  ['job: another program', 'unknown', 'container_app_job', jobRead, job({ command: ['sh', '-c'] })],
+  ['job: larger', 'nothing', 'container_app_job', jobRead, job({ cpu: 1, memory: '2Gi' })],
+  ['job: removed', 'online', 'container_app_job', jobRead, null],
+  [
+    'job: an environment of other jobs removed',
+    'unknown',
+    'container_app_environment',
+    { ...located, name: 'other' },
+    null,
+  ],
+  [
+    'server: another version of its key',
+    'online',
+    'postgresql_flexible_server',
+    encryptedRead,
+    encrypted('2'),
+  ],
+  [
+    'server: its key read as another identity',
+    'unknown',
+    'postgresql_flexible_server',
+    encryptedRead,
+    encrypted('1', 'second'),
+  ],
+  ['role: a contributor', 'security-weakened', 'role_assignment', null, role('Network Contributor', '3')],
   ['role: an owner', 'security-weakened', 'role_assignment', null, role('Owner')],
   [
     'role: an owner by the id of the role',

@@ -87,11 +87,11 @@ const ofActions: Readonly<Record<string, string>> = {
   'long-term-backup/replaced': 'data-loss',
   'long-term-backup/removed': 'data-loss',
   'post-deploy-job/created': 'nothing',
-  'post-deploy-job/replaced': 'online',
-  'post-deploy-job/removed': 'online',
+  'post-deploy-job/replaced': 'unknown',
+  'post-deploy-job/removed': 'unknown',
   'post-deploy-job-environment/created': 'nothing',
-  'post-deploy-job-environment/replaced': 'online',
-  'post-deploy-job-environment/removed': 'online',
+  'post-deploy-job-environment/replaced': 'unknown',
+  'post-deploy-job-environment/removed': 'unknown',
   'lock/created': 'nothing',
   'lock/replaced': 'security-weakened',
   'lock/removed': 'security-weakened',
@@ -108,6 +108,12 @@ const ofActions: Readonly<Record<string, string>> = {
 
 type Values = JsonObject;
 type Attribute = readonly [before: Values, after: Values, impact: string];
+
+/** A post-deploy job in the environment `e`. */
+const postDeployJob = (container: JsonObject, args = ['post-deploy']): Values => ({
+  container_app_environment_id: 'e',
+  template: [{ container: [{ image: 'a', command: ['node'], args, cpu: 1, ...container }] }],
+});
 
 /** Values of an update before and after, with the worst impact. */
 const ofAttributes: Readonly<Record<string, Attribute>> = {
@@ -353,16 +359,15 @@ const ofAttributes: Readonly<Record<string, Attribute>> = {
     { criteria: [{ metric_name: 'memory_percent' }] },
     'security-weakened',
   ],
+  'alert/frequency': [{ frequency: 'PT5M' }, { frequency: 'PT1H' }, 'security-weakened'],
+  'alert/window': [{ window_size: 'PT5M' }, { window_size: 'PT1H' }, 'security-weakened'],
   'alert/changed': [{ description: 'a' }, { description: 'b' }, 'nothing'],
   'budget/changed': [{ amount: 1 }, { amount: 2 }, 'nothing'],
-  'post-deploy-job/image': [
-    { template: [{ container: [{ image: 'a' }] }] },
-    { template: [{ container: [{ image: 'b' }] }] },
-    'online',
-  ],
+  'post-deploy-job/image': [postDeployJob({ image: 'a' }), postDeployJob({ image: 'b' }), 'online'],
+  'post-deploy-job/program': [postDeployJob({}), postDeployJob({ command: ['sh', '-c'] }), 'unknown'],
   'post-deploy-job/identity': [
-    { identity: [{ identity_ids: ['a'] }] },
-    { identity: [{ identity_ids: ['b'] }] },
+    { ...postDeployJob({}), identity: [{ identity_ids: ['a'] }] },
+    { ...postDeployJob({}), identity: [{ identity_ids: ['b'] }] },
     'unknown',
   ],
   'post-deploy-job/changed': [
@@ -434,6 +439,56 @@ describe('a row of the impact table', () => {
     expect([...Object.keys(ofActions), ...Object.keys(ofAttributes)].filter((id) => !used.has(id))).toEqual(
       [],
     );
+  });
+});
+
+describe('a job of Container Apps', () => {
+  const job = 'azurerm_container_app_job';
+  const environment = 'azurerm_container_app_environment';
+  const removed = { actions: ['delete'], after: null };
+  const environmentRemoved = resource({ type: environment, before: { id: 'E' }, ...removed });
+  const worst = (...changes: JsonObject[]) => guarded(document(changes)).impact;
+
+  it('of the post-deploy step may go, and the environment with it', () => {
+    const own = resource({ type: job, before: postDeployJob({}), ...removed });
+    expect(worst(own, environmentRemoved)).toBe('online');
+  });
+
+  it('of another program is not known, and neither is its environment', () => {
+    const other = resource({ type: job, before: postDeployJob({}, ['report']), ...removed });
+    expect(worst(other)).toBe('unknown');
+    expect(worst(other, environmentRemoved)).toBe('unknown');
+    expect(worst(environmentRemoved)).toBe('unknown');
+  });
+
+  it('of another program changes without a word about the database', () => {
+    const change = (container: JsonObject) =>
+      worst(
+        resource({
+          type: job,
+          before: postDeployJob({}, ['report']),
+          after: postDeployJob(container, ['report']),
+        }),
+      );
+    expect(change({ image: 'b' })).toBe('nothing');
+    expect(change({ command: ['sh'] })).toBe('nothing');
+  });
+
+  it.each<[string, JsonObject, string]>([
+    ['its size', { cpu: 2 }, 'nothing'],
+    ['its variables', { env: [{ name: 'PGHOST', value: 'elsewhere' }] }, 'unknown'],
+    ['its arguments', { args: ['run'] }, 'unknown'],
+  ])('of the post-deploy step with another value of %s', (_, container, expected) => {
+    const [before, after] = [postDeployJob({}), postDeployJob(container)];
+    expect(worst(resource({ type: job, before, after }))).toBe(expected);
+    const replaced = resource({ type: job, before, after, actions: ['delete', 'create'] });
+    expect(worst(replaced)).toBe(expected === 'nothing' ? 'online' : expected);
+  });
+
+  it('with a second container runs another program', () => {
+    const before = postDeployJob({});
+    const after = { ...before, template: [{ container: [{ args: ['post-deploy'] }, { image: 'x' }] }] };
+    expect(worst(resource({ type: job, before, after }))).toBe('unknown');
   });
 });
 
