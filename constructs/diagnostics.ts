@@ -47,7 +47,7 @@ export interface DiagnosticsProps {
  *
  * The group `allLogs` selects the logs instead of single categories: only the group has PgBouncer's categories, the
  * server's tier and version decide which categories exist, and the group includes categories that Azure adds later.
- * PSRule AZR-000119, MCSB LT-4.
+ * PSRule AZR-000119, MCSB LT-3 (not compared).
  */
 export class Diagnostics extends Construct {
   readonly resource: ITerraformDependable;

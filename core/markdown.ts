@@ -15,7 +15,7 @@ export function markdownText(words: string): string {
     .replaceAll('@', '@&#8203;')
     .replaceAll('\\#', '\\#&#8203;')
     .replaceAll('://', ':&#8203;//')
-    .replace(/\bwww\./gi, '$&&#8203;');
+    .replace(/www\./gi, '$&&#8203;');
 }
 
 /** A code span, with as many backticks around it as its content needs. */

@@ -7,8 +7,8 @@ export interface Framework {
   readonly url: string;
   /** How the numbers were checked, for readers who quote them. */
   readonly checked: string;
-  /** Numbers that those data do not have: reports mark each of them. @default - none */
-  readonly uncompared?: readonly string[];
+  /** Numbers that were compared with nothing: reports mark each of them. @default - none */
+  readonly uncompared?: readonly string[] | 'all';
 }
 
 const prowler =
@@ -34,12 +34,14 @@ export const frameworks = {
     url: 'https://learn.microsoft.com/security/benchmark/azure/overview',
     checked:
       "not compared with anything: numbers of the benchmark's families; the baseline of Flexible Server is written for v1",
+    uncompared: 'all',
   },
   'mcsb-v2': {
     name: 'Microsoft cloud security benchmark',
     version: 'v2 (preview)',
     url: 'https://learn.microsoft.com/security/benchmark/azure/overview',
     checked: 'not compared with anything: families of the preview, in which a number may still change',
+    uncompared: 'all',
   },
   soc2: {
     name: 'SOC 2, Trust Services Criteria',
@@ -76,5 +78,5 @@ export const frameworkIds = Object.keys(frameworks) as readonly FrameworkId[];
 /** A number as reports print it. */
 export function numberText(framework: FrameworkId, number: string): string {
   const { uncompared = [] }: Framework = frameworks[framework];
-  return uncompared.includes(number) ? `${number} (not compared)` : number;
+  return uncompared === 'all' || uncompared.includes(number) ? `${number} (not compared)` : number;
 }

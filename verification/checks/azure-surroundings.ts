@@ -167,7 +167,7 @@ export const checks = azureChecks([
       'diagnostic setting log-analytics of each server and of the vault: workspace, archive and log categories',
     why: 'The records of pgaudit, connections and vault access are kept only there. Without the setting they are lost from that moment.',
     remedy: 'Deploy the environment, and find out who removed the setting.',
-    source: 'PSRule AZR-000119; MCSB LT-4',
+    source: 'PSRule AZR-000119; MCSB LT-3 (not compared)',
     assert: (azure) => {
       const { workspaceId } = surroundingsOf(azure);
       return forEachSubject(

@@ -16,8 +16,8 @@ import {
 import { types, watches } from './terms.ts';
 
 const logs: Control['mapped'] = {
-  'mcsb-v1': ['LT-3', 'LT-4'],
-  'mcsb-v2': ['LT-3', 'LT-4'],
+  'mcsb-v1': ['LT-3'],
+  'mcsb-v2': ['LT-3'],
   soc2: ['CC7.2', 'CC7.3'],
   iso27001: ['A.8.15'],
   nis2: ['3.2.3.g'],
@@ -130,8 +130,8 @@ export const family: Family = {
       mapped: {
         ...logs,
         'cis-foundations': ['6.1.1.4', '6.1.4'],
-        'mcsb-v1': ['LT-3', 'LT-4', 'LT-5'],
-        'mcsb-v2': ['LT-3', 'LT-4', 'LT-5'],
+        'mcsb-v1': ['LT-3', 'LT-5'],
+        'mcsb-v2': ['LT-3', 'LT-5'],
       },
     },
     {

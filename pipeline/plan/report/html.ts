@@ -7,6 +7,7 @@ import { type Impact, impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
 import { drawChain, pictureStyle } from './picture.ts';
 import {
+  controlsText,
   costOf,
   driftLines,
   headline,
@@ -95,7 +96,7 @@ function effects({ verdicts }: GuardReport, impact: Impact): string {
 
 function effect(verdict: Verdict): string {
   const { address, attribute, values, says, when, controls, source } = verdict;
-  return `<li><code>${xml(address)}${attribute === undefined ? '' : ` ${xml(attribute)}`}</code>${values === undefined ? '' : ` <code>${xml(values)}</code>`}<br>${xml(`${says}${costOf(verdict)}${rangeText(verdict)}`)}${when === undefined ? '' : `<br>Only if ${xml(when)}.`}${controls === undefined ? '' : `<br>Fails afterwards: ${xml(controls.join('; '))}.`}${source === undefined ? '' : `<br><span class="soft">${xml(sourceText(source))}</span>`}</li>`;
+  return `<li><code>${xml(address)}${attribute === undefined ? '' : ` ${xml(attribute)}`}</code>${values === undefined ? '' : ` <code>${xml(values)}</code>`}<br>${xml(`${says}${costOf(verdict)}${rangeText(verdict)}`)}${when === undefined ? '' : `<br>Only if ${xml(when)}.`}${controls === undefined ? '' : `<br>Fails afterwards: ${xml(controlsText(controls))}.`}${source === undefined ? '' : `<br><span class="soft">${xml(sourceText(source))}</span>`}</li>`;
 }
 
 function migrations({ migrations: pending }: GuardReport): string {

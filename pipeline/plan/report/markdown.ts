@@ -4,7 +4,16 @@ import { counted } from '../../../core/text.ts';
 import type { GuardReport, Refusal } from '../guard.ts';
 import { type Impact, impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
-import { costOf, driftLines, headline, ignoredEdits, othersLine, rangeText, sumsOf } from './words.ts';
+import {
+  controlsText,
+  costOf,
+  driftLines,
+  headline,
+  ignoredEdits,
+  othersLine,
+  rangeText,
+  sumsOf,
+} from './words.ts';
 
 /** Platforms refuse a comment of 65,536 characters. */
 export const longestComment = 60_000;
@@ -118,7 +127,7 @@ function item(verdict: Verdict): string {
     `- ${code(address)}${place}: ${text(says)}${text(costOf(verdict))}${rangeText(verdict)}`,
     ...(values === undefined ? [] : [`  ${code(values)}`]),
     ...(when === undefined ? [] : [`  Only if ${text(when)}.`]),
-    ...(controls === undefined ? [] : [`  Fails afterwards: ${text(controls.join('; '))}.`]),
+    ...(controls === undefined ? [] : [`  Fails afterwards: ${text(controlsText(controls))}.`]),
   ];
   const cited = source !== undefined && !['nothing', 'cost', 'online'].includes(verdict.impact);
   return `${lines.join('  \n')}${cited ? ` ([source](${source.url}), ${source.dated})` : ''}`;

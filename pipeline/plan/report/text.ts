@@ -4,6 +4,7 @@ import type { GuardReport, Refusal } from '../guard.ts';
 import { impacts, impactTexts } from '../impacts.ts';
 import type { Verdict } from '../judge.ts';
 import {
+  controlsText,
   costOf,
   driftLines,
   headline,
@@ -56,7 +57,7 @@ function describe(verdict: Verdict): string[] {
     ...(values === undefined ? [] : [indented(values, 4)]),
     indented(`${says}${costOf(verdict)}${rangeText(verdict)}`, 4),
     ...(when === undefined ? [] : [indented(`only if ${when}`, 4)]),
-    ...(controls === undefined ? [] : [indented(`fails afterwards: ${controls.join('; ')}`, 4)]),
+    ...(controls === undefined ? [] : [indented(`fails afterwards: ${controlsText(controls)}`, 4)]),
     ...(source === undefined || ['nothing', 'cost'].includes(verdict.impact)
       ? []
       : [indented(sourceText(source), 4)]),

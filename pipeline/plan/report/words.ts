@@ -71,6 +71,11 @@ export function othersLine({ others }: GuardReport): string[] {
   ];
 }
 
+/** The controls that fail afterwards. Numbers of MCSB were compared with nothing (pipeline/evidence/frameworks.ts). */
+export function controlsText(controls: readonly string[]): string {
+  return controls.map((one) => (one.startsWith('MCSB ') ? `${one} (not compared)` : one)).join('; ');
+}
+
 export function costOf({ factor }: Verdict): string {
   return factor === undefined ? '' : `: ${factor.of} × ${Number(factor.by.toFixed(2))}`;
 }

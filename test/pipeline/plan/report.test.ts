@@ -215,6 +215,14 @@ describe('the comment', () => {
   });
 });
 
+it('every report marks the numbers of benchmarks that were compared with nothing', () => {
+  const report = guarded(
+    document([resource({ before: server, after: { ...server, public_network_access_enabled: true } })]),
+  );
+  for (const text of [renderComment(report), renderHtml(report), renderText(report)])
+    expect(text.replace(/\s+/g, ' ')).toContain('MCSB NS-2 (not compared)');
+});
+
 describe('names of others in the comment', () => {
   const names = [
     '|a|b|',
@@ -230,6 +238,7 @@ describe('names of others in the comment', () => {
     '&lt;b&gt;',
     '\u202e reversed \u200b',
     'https://evil.example/path',
+    '_www.evil.example',
   ];
   const commentOf = (name: string) => {
     const type = 'azurerm_postgresql_flexible_server_active_directory_administrator';
@@ -264,7 +273,7 @@ describe('names of others in the comment', () => {
     // Code spans close with as many backticks as they begin with.
     const outside = comment.replace(/(?<!`)(`+)(?!`)[\s\S]*?(?<!`)\1(?!`)/g, '').slice(comment.indexOf('\n'));
     expect(outside).not.toMatch(/<(?:details open|\/details|!--)|(?<!\\)\]\(https:..evil|@team|(?<!\\)\|a/);
-    expect(outside).not.toMatch(/(?<![\\(])https:\/\/evil/);
+    expect(outside).not.toMatch(/(?<![\\(])https:\/\/evil|www\.evil/);
     expect(comment).not.toMatch(/[\u202a-\u202e\u2066-\u2069\u200b]/);
     expect(outside).not.toContain('<!--');
   });
