@@ -163,5 +163,31 @@ export const family: Family = {
         fedramp: ['KSI-SVC'],
       },
     },
+    {
+      id: 'CHG-7',
+      title: 'The post-deploy job runs an image that its digest names, in an environment without an entrance',
+      why: 'The job logs in as an administrator, and a tag can be moved to other code.',
+      stack: [
+        attribute(
+          'azurerm_container_app_job',
+          ['template', 'container', 0, 'image'],
+          matching('an image by its digest', /@sha256:[0-9a-f]{64}$/),
+          { of: 'the post-deploy job', ifNone: 'not applicable' },
+        ),
+        attribute('azurerm_container_app_environment', ['internal_load_balancer_enabled'], equal(true), {
+          of: 'the environment of the post-deploy job',
+          ifNone: 'not applicable',
+        }),
+      ],
+      rules: ['job/image-by-digest', 'job/private-server'],
+      mapped: {
+        'mcsb-v1': ['DS-6', 'NS-2'],
+        'mcsb-v2': ['DS-6', 'NS-2'],
+        soc2: ['CC6.6', 'CC8.1'],
+        iso27001: ['A.8.20', 'A.8.32'],
+        nis2: ['6.4.1'],
+        fedramp: ['KSI-CMT'],
+      },
+    },
   ],
 };
