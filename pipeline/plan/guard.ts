@@ -89,8 +89,8 @@ export function report(facts: PlanFacts, options: GuardOptions): GuardReport {
   const { refusals, waived } = isProtected ? refused(facts, sorted, options) : { refusals: [], waived: [] };
   const changes = facts.resources.filter(isChange);
   const hasChanges = changes.length > 0 || facts.outputs.length > 0 || (migrations?.files.length ?? 0) > 0;
-  // A reviewer must see that an edit has no effect.
-  const isToReview = hasChanges || facts.warnings.length > 0;
+  // A reviewer must see that an edit has no effect, and that the plan is of other migrations than this checkout has.
+  const isToReview = hasChanges || facts.warnings.length > 0 || sorted.length > 0;
   return {
     environment,
     isProtected,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../core/json.ts';
+import type { Verdict } from '../../../pipeline/plan/judge.ts';
 import { refusalRules } from '../../../pipeline/plan/rules.ts';
 import { readWaivers, type Waiver } from '../../../pipeline/plan/waivers.ts';
 import { document, guarded, resource, server } from './documents.ts';
@@ -167,6 +168,31 @@ describe('the file of waivers', () => {
     ['has an unknown key', JSON.stringify({ waivers: [{ ...waiverFor(shorter), everything: true }] })],
   ])('is refused if it %s', (_, content) => {
     expect(() => read(content)).toThrow(expect.objectContaining({ code: 'plan/waivers-unreadable' }));
+  });
+});
+
+describe('a plan without a change', () => {
+  const plan = document([resource({ actions: ['no-op'], before: server, after: server })]);
+
+  it('exits 0', () => {
+    expect(guarded(plan, { isProtected: false }).exitCode).toBe(0);
+  });
+
+  it('exits 2 if this checkout has other migrations than the plan', () => {
+    const verdict: Verdict = {
+      row: 'migration/other-checkout',
+      impact: 'unknown',
+      says: 'the plan was made from another version of the file',
+      address: 'migrations/0001_first.sql',
+      type: 'migration',
+      action: 'create',
+      fingerprint: 'a',
+    };
+    const migrations = { files: [], verdicts: [verdict] };
+    expect(guarded(plan, { isProtected: false, migrations })).toMatchObject({
+      exitCode: 2,
+      impact: 'unknown',
+    });
   });
 });
 
