@@ -81,7 +81,7 @@ in force and that Terraform leaves as it is: a zone, a disk with auto-grow, geo-
 nothing, and the plan exits 2 so that a reviewer sees it.
 
 A change that turns a passed control into a failed one names it: first the controls of [evidence.md](evidence.md), then those of
-benchmarks and scanners.
+benchmarks and scanners. A number with *(not compared)* was compared with no copy of its benchmark: do so before you quote it.
 
 ## An online change
 
