@@ -246,7 +246,10 @@ class Cluster implements LocalPostgres {
     try {
       return await reload(administration(this), name);
     } catch (error) {
-      this.#settings = before;
+      // Others may have been set meanwhile.
+      const { [name]: _, ...others } = this.#settings;
+      const old = before[name];
+      this.#settings = old === undefined ? others : { ...others, [name]: old };
       this.#configure();
       throw error;
     }

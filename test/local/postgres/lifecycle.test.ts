@@ -64,6 +64,20 @@ describe('starting and stopping', () => {
     }
   });
 
+  it('keeps what was set while another parameter was refused', async () => {
+    const server = await startPostgres();
+    try {
+      const refused = server.setParameter('work_mem', 'a lot');
+      const accepted = server.setParameter('random_page_cost', '2');
+      await expect(refused).rejects.toMatchObject({ code: 'local-postgres/parameter-refused' });
+      await accepted;
+      await server.setParameter('work_mem', '9MB');
+      expect(await ask(server, 'SHOW random_page_cost')).toEqual([{ random_page_cost: '2' }]);
+    } finally {
+      await server.stop();
+    }
+  });
+
   it('keeps committed rows after a restart and after a crash', async () => {
     const server = await startPostgres({ durable: true });
     try {
