@@ -110,9 +110,9 @@ export function register(program: Command): void {
       ['--seconds <number>', 'seconds of writes around each failure', 10],
       ['--stop <seconds>', 'duration of the stop', 30],
     ],
-    async prove(options) {
+    async prove(options, random) {
       const { proveRuntimeFailures } = await import('../test/proof/runtime-failures.ts');
-      return proveRuntimeFailures({ ...options, log });
+      return proveRuntimeFailures({ ...options, random, log });
     },
   });
   add<{ readonly tenants: number; readonly connections: number }>(prove, {

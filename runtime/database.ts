@@ -64,7 +64,7 @@ export class Database {
   /**
    * Calls the handler with each notification of a channel (`pg_notify`) from now on. The connection is beside those of the pool, one
    * per cell; it is pinged, and replaced if it is lost. Notifications belong to no tenant: send ids, and read in a transaction of the
-   * tenant.
+   * tenant. An error of the handler is not caught.
    *
    * @throws ConfigurationError for a port of PgBouncer, or a name that PostgreSQL would cut; DatabaseFailure `listen/not-begun`
    */

@@ -2,7 +2,7 @@
  * Variables of the machine that change what Terraform or Node.js runs. A release binds files, and none of them shows: another
  * provider, another state, further arguments, or a module that is loaded before all others.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Fault } from '../../core/fault.ts';
@@ -16,7 +16,8 @@ const altering: readonly (readonly [name: RegExp, value: RegExp, effect: string]
   [/^TF_REATTACH_PROVIDERS$/, /./, 'replaces the provider by a running program'],
   [
     /^NODE_OPTIONS$/,
-    /(?:^|\s)(?:-r|--require|--import|--(?:experimental-)?loader|-C|--conditions)\b/,
+    // Node.js accepts an option in quotation marks, and _ in place of -.
+    /(?:^|[\s"])(?:-r|--require|--import|--(?:experimental[-_])?loader|-C|--conditions)\b/,
     'loads code before the program',
   ],
   [/^NODE_PATH$/, /./, 'adds folders of packages'],
@@ -31,10 +32,9 @@ export function refuseSurroundings(variables: Variables): void {
       of.test(name) && which.test(value) ? [`${name} ${effect}`] : [],
     ),
   );
-  const { TF_CLI_CONFIG_FILE, HOME } = variables;
-  const configuration = TF_CLI_CONFIG_FILE || join(HOME || homedir(), '.terraformrc');
-  if (existsSync(configuration) && /^\s*dev_overrides\b/m.test(readFileSync(configuration, 'utf8')))
-    found.push(`dev_overrides in ${configuration} replaces the provider by a file`);
+  for (const file of configurations(variables))
+    if (/^(?!\s*(?:#|\/\/)).*\bdev_overrides\b/m.test(readFileSync(file, 'utf8')))
+      found.push(`dev_overrides in ${file} replaces the provider by a file`);
   if (found.length === 0) return;
   throw new Fault(
     'release/other-surroundings',
@@ -43,4 +43,19 @@ export function refuseSurroundings(variables: Variables): void {
     'Unset the variables, or take the block out of the file, and run the command again.',
     { exitCode: 2 },
   );
+}
+
+/**
+ * Files that configure terraform itself. A variable names one; else there are one in the home and any number in its folder.
+ * https://developer.hashicorp.com/terraform/cli/config/config-file
+ */
+function configurations({ TF_CLI_CONFIG_FILE, TERRAFORM_CONFIG, HOME }: Variables): readonly string[] {
+  const named = TF_CLI_CONFIG_FILE || TERRAFORM_CONFIG;
+  if (named) return [named].filter(existsSync);
+  const home = HOME || homedir();
+  const folder = join(home, '.terraform.d');
+  const others = existsSync(folder)
+    ? readdirSync(folder).filter((name) => /\.tfrc(?:\.json)?$/.test(name))
+    : [];
+  return [join(home, '.terraformrc'), ...others.map((name) => join(folder, name))].filter(existsSync);
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ExponentialBackoff } from 'cockatiel';
 import pg from 'pg';
 import { describeServer, poolerPort } from '../configuration/server.ts';
-import { ConfigurationError, DatabaseFailure, reasonOf } from '../errors.ts';
+import { ConfigurationError, DatabaseFailure, isDatabaseFailure, reasonOf } from '../errors.ts';
 import { isConnectionFailure } from '../failures/classify.ts';
 import { onAbort } from './abort.ts';
 import { Connection, notWritable, type OpenOptions } from './connection.ts';
@@ -47,6 +47,7 @@ export interface ListenerOptions extends Omit<OpenOptions, 'onLost' | 'onCancel'
 }
 
 interface Subscriber {
+  readonly channel: string;
   readonly handler: (notification: Notification) => unknown;
   readonly onResume: () => unknown;
   /** Resolves the call of `listen`; undefined afterwards. */
@@ -94,16 +95,16 @@ export class Listener {
     this.#check(channel);
     if (signal?.aborted) throw aborted(signal);
     const { promise, begin, refuse } = deferred();
-    const subscriber: Subscriber = { handler, onResume, begin, refuse };
+    const subscriber: Subscriber = { channel, handler, onResume, begin, refuse };
     const close = () => {
       forget();
-      this.#remove(channel, subscriber);
+      this.#remove(subscriber);
     };
     const forget = onAbort(signal, () => {
       refuse(aborted(signal));
       close();
     });
-    this.#add(channel, subscriber);
+    this.#add(subscriber);
     try {
       await within(this.#options.startMs, promise, () => this.#notBegun(channel));
     } catch (error) {
@@ -145,7 +146,8 @@ export class Listener {
     );
   }
 
-  #add(channel: string, subscriber: Subscriber): void {
+  #add(subscriber: Subscriber): void {
+    const { channel } = subscriber;
     const others = this.#channels.get(channel);
     this.#channels.set(channel, (others ?? new Set()).add(subscriber));
     if (this.#connection) {
@@ -155,7 +157,8 @@ export class Listener {
     this.#running ??= this.#run();
   }
 
-  #remove(channel: string, subscriber: Subscriber): void {
+  #remove(subscriber: Subscriber): void {
+    const { channel } = subscriber;
     const subscribers = this.#channels.get(channel);
     if (!subscribers?.delete(subscriber) || subscribers.size > 0) return;
     this.#channels.delete(channel);
@@ -185,10 +188,17 @@ export class Listener {
       if (connection !== this.#connection || !connection.isUsable) return;
       const { begin, onResume } = subscriber;
       subscriber.begin = undefined;
-      // An error of the application's function is its own, as in every listener of events.
       if (begin) begin();
-      else queueMicrotask(() => void onResume());
+      else this.#call(subscriber, onResume);
     }, ignore);
+  }
+
+  /** An error of the application's function is its own, as in every listener of events. */
+  #call(subscriber: Subscriber, work: () => unknown): void {
+    queueMicrotask(() => {
+      // One message of the server can have several notifications, and the function may end a subscription at the first one.
+      if (this.#channels.get(subscriber.channel)?.has(subscriber)) void work();
+    });
   }
 
   get #isWanted(): boolean {
@@ -207,7 +217,7 @@ export class Listener {
           await this.#pingUntilLost(connection);
         } catch (error) {
           this.#failure = error;
-          if (!isConnectionFailure(error)) this.#refuse(error);
+          if (!isOfConnection(error)) this.#refuse(error);
         }
         if (!this.#isWanted) return;
         this.#wake = new AbortController();
@@ -225,8 +235,8 @@ export class Listener {
       this.#closing.signal,
     );
     connection.client.on('notification', ({ channel, payload = '' }) => {
-      for (const { handler } of this.#channels.get(channel) ?? [])
-        queueMicrotask(() => void handler({ channel, payload }));
+      for (const subscriber of this.#channels.get(channel) ?? [])
+        this.#call(subscriber, () => subscriber.handler({ channel, payload }));
     });
     this.#wake = new AbortController();
     try {
@@ -271,12 +281,19 @@ export class Listener {
   }
 
   async close(): Promise<void> {
+    const connection = this.#connection;
     this.#closing.abort();
     this.#refuse(closed('of notifications'));
     this.#channels.clear();
     this.#wake.abort();
-    await this.#running;
+    // Ended here, a ping without an answer is not waited for.
+    await Promise.all([connection?.end(), this.#running]);
   }
+}
+
+/** Whether another connection may do what this one did not, so that those who wait go on waiting. */
+function isOfConnection(error: unknown): boolean {
+  return isConnectionFailure(error) || (isDatabaseFailure(error) && error.code === 'statement/unanswered');
 }
 
 function listenTo(channel: string): string {

@@ -8,6 +8,7 @@ import { Database } from '../../runtime/index.ts';
 import { NetworkProxy } from '../runtime/proxy.ts';
 import { type ReplicatedServers, replicatedServers } from '../runtime/servers.ts';
 import { Disproved, type Log, type Proved } from './proof.ts';
+import type { Random } from './random.ts';
 import { type Recovery, Writers } from './runtime-writers.ts';
 
 export interface RuntimeFailures {
@@ -19,6 +20,7 @@ export interface RuntimeFailures {
   readonly stop: number;
   /** Names of failures that are left out. @default - none */
   readonly without?: readonly FailureName[];
+  readonly random: Random;
   readonly log: Log;
 }
 
@@ -35,6 +37,7 @@ interface World {
   readonly ways: readonly [NetworkProxy, NetworkProxy];
   readonly seconds: number;
   readonly stop: number;
+  readonly random: Random;
   primary: LocalPostgres;
   standby: LocalPostgres;
   /** The address of the name. */
@@ -59,10 +62,10 @@ const failures = {
     for (const pid of processes) process.kill(pid, 'SIGCONT');
   },
 
-  async 'connections cut at random bytes'({ ways: [way], seconds }) {
+  async 'connections cut at random bytes'({ ways: [way], seconds, random }) {
     const before = way.cuts;
     // TLS and login take about 5,000 bytes.
-    way.cutAfter = () => 4000 + Math.floor(Math.random() * 40_000);
+    way.cutAfter = () => 4000 + random.below(40_000);
     way.cut();
     await pause(seconds);
     await until(() => way.cuts > before);
@@ -174,7 +177,7 @@ export async function proveRuntimeFailures(given: RuntimeFailures): Promise<Prov
   }
 }
 
-async function build({ seconds, stop }: RuntimeFailures): Promise<World> {
+async function build({ seconds, stop, random }: RuntimeFailures): Promise<World> {
   const servers = await replicatedServers(true);
   const way = await NetworkProxy.start(servers.primary.port, one);
   const ways = [way, await NetworkProxy.start(servers.primary.port, other, way.port)] as const;
@@ -193,7 +196,7 @@ async function build({ seconds, stop }: RuntimeFailures): Promise<World> {
   });
   const { primary, standby } = servers;
   const world: World = {
-    ...{ servers, db, ways, seconds, stop, primary, standby },
+    ...{ servers, db, ways, seconds, stop, random, primary, standby },
     ...{ address: one, stalled: undefined, password: servers.login.password, tokens: 0 },
   };
   return world;

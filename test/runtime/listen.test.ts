@@ -68,6 +68,29 @@ describe('a listener', () => {
     expect(heard[3]).toEqual({ channel: strange, payload: 'last' });
   });
 
+  it('gets nothing after its end, also of notifications that came together', async () => {
+    const db = database();
+    const heard: string[] = [];
+    const other = await db.listen('jobs', ({ payload }) => heard.push(payload));
+    const one = await db.listen('ends', ({ payload }) => {
+      heard.push(payload);
+      one.close();
+      other.close();
+    });
+    const sent = [
+      ['ends', 'first'],
+      ['ends', 'second'],
+      ['jobs', 'third'],
+    ];
+    await testbed.query(
+      'migrator',
+      `SELECT ${sent.map(([to, what]) => `pg_notify('${to}', '${what}')`).join(', ')}`,
+    );
+    await until(() => heard.length > 0);
+    await until(async () => (await listeners()).length === 0);
+    expect(heard).toEqual(['first']);
+  });
+
   it('ends its connection with its last subscription, and begins again with the next one', async () => {
     const db = database();
     const stopping = new AbortController();
@@ -121,6 +144,34 @@ describe('a listener', () => {
     // The cancellation has no way to the old session, which ends with its socket.
     old.cut();
     await until(async () => (await listeners()).length === 1);
+  });
+
+  it('goes on waiting if its connection does not answer, and begins on the next one', async () => {
+    const proxy = await proxied();
+    const db = database({ port: proxy.port, timeouts: { connect: 500, listenPing: 100, ping: 300 } });
+    await db.listen('jobs', () => 0);
+    proxy.swallow();
+    // A ping is under way.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const heard: string[] = [];
+    const beginning = db.listen('others', ({ payload }) => heard.push(payload));
+    await until(() => isListening(db) === false);
+    proxy.pass();
+    await beginning;
+    await notify('others', 'heard');
+    await until(() => heard.length === 1);
+  });
+
+  it('is closed without a wait for a server that does not answer', async () => {
+    const proxy = await proxied();
+    const db = database({ port: proxy.port, timeouts: { listenPing: 100, ping: 10_000 } });
+    await db.listen('jobs', () => 0);
+    proxy.swallow();
+    // A ping is under way.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const start = performance.now();
+    await db.close({ graceMs: 0 });
+    expect(performance.now() - start).toBeLessThan(3000);
   });
 
   it('is left alone while its pings are answered', async () => {

@@ -9,6 +9,7 @@ import Ajv from 'ajv';
 import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sha256 } from '../../../core/digest.ts';
+import { controls } from '../../../pipeline/evidence/catalogue/index.ts';
 import { cell } from '../../../pipeline/evidence/formats/csv.ts';
 import { type Pack, sumsFile, sumsOf } from '../../../pipeline/evidence/pack.ts';
 import { uuid5 } from '../../../pipeline/evidence/uuid.ts';
@@ -28,6 +29,13 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const made = () => join(folder, 'made');
 const document = (path: string) => JSON.parse(pack.files.get(path) ?? '');
+
+/** Without the resources that a control requires. */
+function withoutActionGroups(text: string): string {
+  const stack = JSON.parse(text);
+  delete stack.resource.azurerm_monitor_action_group;
+  return JSON.stringify(stack);
+}
 
 /** A copy of the pack that a test may damage. */
 function copy(): string {
@@ -59,11 +67,18 @@ describe('a pack', () => {
   });
 
   it('is verified with a waiver that expired or that nobody confirmed', () => {
-    const waiver = { control: 'CRY-3', reason: 'accepted here', owner: 'security', confirmed: null };
-    for (const expires of ['2020-01-01', '2030-01-01']) {
-      const { files } = packed('production', { overrides: { waivers: [{ ...waiver, expires }] } });
-      writePack(join(folder, expires), files);
-      expect(verifyPack(join(folder, expires)).findings).toEqual([]);
+    const waiver = { reason: 'accepted here', owner: 'security' };
+    const confirmed = { by: 'the head of security', on: '2019-11-01', where: 'ticket 7' };
+    for (const [why, changed] of [
+      ['the waiver expired on 2020-01-01', { expires: '2020-01-01', confirmed }],
+      ['nobody has confirmed the proposed waiver', { expires: '2030-01-01', confirmed: null }],
+    ] as const) {
+      const waivers = controls.map(({ id }) => ({ ...waiver, ...changed, control: id }));
+      const { files } = packed('production', { stack: withoutActionGroups, overrides: { waivers } });
+      for (const observed of ['not set', 'the stack has no such resource'])
+        expect(files.get('controls.json')).toContain(`"${observed}; ${why}"`);
+      writePack(join(folder, changed.expires), files);
+      expect(verifyPack(join(folder, changed.expires)).findings).toEqual([]);
     }
   });
 

@@ -25,6 +25,8 @@ export interface Job {
   readonly environment?: string;
   readonly permissions: Block;
   readonly env: Block;
+  /** Expression that has to hold for its stage. @default - it always runs */
+  readonly condition?: string;
   /** Values of a matrix; one empty set without one. */
   readonly matrix: readonly Block[];
   /** Expressions by the names that later jobs read. */
@@ -106,8 +108,8 @@ function azureStep(value: Yaml): readonly Step[] {
   ];
 }
 
-function azureJobs(file: string, { jobs, stage: named, variables }: Block): readonly Job[] {
-  const stage = text(named) ?? '';
+function azureJobs(file: string, { jobs, stage: named, variables, condition: given }: Block): readonly Job[] {
+  const [stage = '', condition] = [text(named), text(given)];
   return list(jobs).map((one) => {
     const job = block(one);
     const environment = text(job['environment']);
@@ -115,6 +117,7 @@ function azureJobs(file: string, { jobs, stage: named, variables }: Block): read
     return {
       ...{ pipeline: file, permissions: {}, env: block(variables), matrix: [{}], outputs: {} },
       name: [stage, text(job['job']) ?? text(job['deployment']) ?? ''].filter(Boolean).join(' '),
+      ...(condition === undefined ? {} : { condition }),
       ...(environment === undefined ? {} : { environment }),
       steps: list(job['steps'] ?? deploy['steps']).flatMap(azureStep),
     };

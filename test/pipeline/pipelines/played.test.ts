@@ -139,7 +139,11 @@ describe('the workflows of GitHub', () => {
 describe('the pipelines of Azure DevOps', () => {
   const timeout = 1_800_000;
   const release = azurePipelines.find(({ file }) => file.endsWith('/release.yml'));
-  const others = azurePipelines.filter((one) => one !== release).flatMap(({ jobs }) => jobs);
+  const others = azurePipelines
+    .filter((one) => one !== release)
+    .flatMap(({ jobs }) => jobs)
+    // A server that somebody has restored does not exist here.
+    .filter(({ condition }) => !condition?.includes('RESTORED_URL'));
 
   it(
     'release the next commit to every environment in turn',

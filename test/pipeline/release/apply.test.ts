@@ -283,7 +283,7 @@ describe('the packages of an artifact', () => {
     for (const file of reached) {
       const text = readFileSync(file, 'utf8');
       for (const [, name = ''] of text.matchAll(
-        /^(?:import (?!type)[^;]*?from |import |.*import\()'([^']+)'/gm,
+        /^(?:(?:import|export) (?!type)[^;]*?from |import |.*import\()'([^']+)'/gm,
       )) {
         if (name.startsWith('.')) reached.add(join(dirname(file), name));
         else if (!name.startsWith('node:')) imported.add(/^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name);
@@ -306,6 +306,9 @@ describe('the surroundings of a release', () => {
     ['TF_REATTACH_PROVIDERS', '{}'],
     ['NODE_OPTIONS', '--max-old-space-size=99 --require ./secret.cjs'],
     ['NODE_OPTIONS', '--import=secret'],
+    ['NODE_OPTIONS', '"--require=./secret hook.cjs"'],
+    ['NODE_OPTIONS', '--experimental_loader ./secret.mjs'],
+    ['TSX_TSCONFIG_PATH', '/secret'],
     ['NODE_PATH', '/secret'],
     ['PGOPTIONS', '-c secret=on'],
   ])('refuse %s=%s, without its value', (name, value) => {
@@ -316,10 +319,20 @@ describe('the surroundings of a release', () => {
   });
 
   it('refuse providers from a folder, and accept the rest', () => {
-    put('.terraformrc', 'provider_installation {\n  dev_overrides {\n  }\n}\n');
-    expect(() => refuseSurroundings({ HOME: root })).toThrow(/dev_overrides/);
-    expect(() => refuseSurroundings({ TF_CLI_CONFIG_FILE: at('.terraformrc') })).toThrow(/dev_overrides/);
-    put('.terraformrc', 'provider_installation {\n  filesystem_mirror {\n  }\n}\n');
+    const overrides = [
+      'provider_installation {\n  dev_overrides {\n  }\n}\n',
+      'provider_installation { dev_overrides { "hashicorp/azurerm" = "/tmp" } }',
+      '{ "provider_installation": [{ "dev_overrides": [{ "hashicorp/azurerm": "/tmp" }] }] }',
+    ];
+    for (const text of overrides)
+      for (const file of ['.terraformrc', '.terraform.d/own.tfrc', '.terraform.d/own.tfrc.json']) {
+        put(file, text);
+        expect(() => refuseSurroundings({ HOME: root })).toThrow(/dev_overrides/);
+        expect(() => refuseSurroundings({ TF_CLI_CONFIG_FILE: at(file) })).toThrow(/dev_overrides/);
+        expect(() => refuseSurroundings({ TERRAFORM_CONFIG: at(file) })).toThrow(/dev_overrides/);
+        rmSync(at(file));
+      }
+    put('.terraformrc', '# dev_overrides {}\nprovider_installation {\n  filesystem_mirror {\n  }\n}\n');
     refuseSurroundings({ HOME: root, NODE_OPTIONS: '--max-old-space-size=4096', TF_CLI_ARGS: '' });
   });
 });
