@@ -26,7 +26,6 @@ import { synthesize } from '../terraform/synthesis.ts';
 import { Checkout } from './checkout.ts';
 import { deploymentOf, isOwn } from './environments.ts';
 import { LeakSearch, type Output } from './leaks.ts';
-import { sealAsScheduled } from './schedules.ts';
 import { type Leak, Secrets } from './secrets.ts';
 import { type PipelineIdentity, type ServerMoment, Testbed } from './testbed.ts';
 
@@ -274,7 +273,7 @@ export class Sandbox {
   /** Deploys. A failure is part of the result. */
   async deploy(options: DeployOptions = {}): Promise<DeployRun> {
     const { deployer } = this.#testbed;
-    await this.#runSchedules();
+    await this.#testbed.runSchedules();
     return this.#record('deploy', deployer.deploy(this.#synthesis(options), this.#stops(options)));
   }
 
@@ -323,7 +322,7 @@ export class Sandbox {
   async command(...parameters: string[]): Promise<Ended> {
     const { root } = this.project;
     const own = this.#sources ? checkedOut(root) : programOf(root);
-    await this.#runSchedules();
+    await this.#testbed.runSchedules();
     const run = await runProgram(process.execPath, [own, ...parameters], {
       cwd: root,
       environment: { ...this.variables, CDKTF_OUTDIR: path.join(root, 'cdktf.out') },
@@ -402,14 +401,6 @@ export class Sandbox {
   /** Closes all parts. @throws NotClosed that names the parts that did not close */
   close(): Promise<void> {
     return this.#testbed.close();
-  }
-
-  /** A sandbox on a busy machine lives longer than the trail may stay unsealed. */
-  async #runSchedules(): Promise<void> {
-    const writer = await this.writer();
-    if (!writer.isRunning) return;
-    const { name } = this.settings.database;
-    await sealAsScheduled((options) => writer.connection('superuser', options), name);
   }
 
   async #record<Run extends DeployRun>(name: NamedRun['name'], running: Promise<Run>): Promise<Run> {

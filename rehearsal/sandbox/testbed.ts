@@ -33,6 +33,7 @@ import { TerraformStack } from '../terraform/stack.ts';
 import { admit } from './entra-login.ts';
 import { deploymentOf } from './environments.ts';
 import { buildImage } from './image.ts';
+import { sealAsScheduled } from './schedules.ts';
 import type { Secrets } from './secrets.ts';
 
 export interface TestbedOptions {
@@ -369,6 +370,15 @@ export class Testbed {
     const server = this.azure.state.ofType(serverType).find((one) => one.name === name);
     const source = textAt(server?.body, 'properties', 'sourceServerResourceId');
     return (await this.behind.serverOf(source === undefined ? name : nameOf(source))) ?? this.postgres;
+  }
+
+  /** Seals the trail, because a testbed on a busy machine lives longer than the trail may stay unsealed. */
+  async runSchedules(): Promise<void> {
+    if (!this.#behind) return;
+    const writer = await this.writer();
+    if (!writer.isRunning) return;
+    const { name } = this.#options.settings.database;
+    await sealAsScheduled((options) => writer.connection('superuser', options), name);
   }
 
   /** Environment variables with which the post-deploy step, psql and llama-db reach this PostgreSQL and log in. */
