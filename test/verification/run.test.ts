@@ -188,7 +188,7 @@ describe('objects of the platform', () => {
       'ALTER FUNCTION pg_catalog.jsonb_contains(jsonb, jsonb) LEAKPROOF SECURITY DEFINER',
     ].join(';');
     // An administrator may make these in both databases, but they are not the platform's.
-    const strangers = `CREATE TYPE public.added AS ENUM ('a'); ALTER TYPE public.added OWNER TO azure_pg_admin`;
+    const added = `CREATE TYPE public.added AS ENUM ('a'); ALTER TYPE public.added OWNER TO azure_pg_admin`;
     const within = async <Result>(
       who: 'superuser' | 'migrator',
       work: (client: pg.Client) => Promise<Result>,
@@ -210,13 +210,13 @@ describe('objects of the platform', () => {
         outcome.status === 'failed' ? outcome.findings.map(({ object }) => object) : outcome.status,
       );
     };
-    await superuser.query(`${build}; ${strangers}`);
+    await superuser.query(`${build}; ${added}`);
     try {
       expect(await found()).toEqual([
         ...['function build()', 'type public.added', 'function pg_reload_conf()'],
         ...['function jsonb_contains(jsonb,jsonb)', 'functions of pg_catalog'],
       ]);
-      await within('superuser', (client) => client.query(`${build}; ${strangers}`));
+      await within('superuser', (client) => client.query(`${build}; ${added}`));
       expect(await found()).toEqual(['type public.added', 'passed', 'passed']);
     } finally {
       const undo = `DROP FUNCTION pg_catalog.build(); DROP TYPE public.added;
