@@ -111,12 +111,13 @@ function beginAzure({ deployment }: Target, access: AzureAccess | undefined) {
   return facts;
 }
 
-/** Never rejects. */
 function beginLog({ deployment }: Target, access: AzureAccess | undefined) {
   if (!deployment?.surroundings) return undefined;
-  return import('../database/audit/logged-heads.ts').then(({ readLoggedHeads }) =>
+  const heads = import('../database/audit/logged-heads.ts').then(({ readLoggedHeads }) =>
     readLoggedHeads(deployment, access),
   );
+  heads.catch(() => undefined);
+  return heads;
 }
 
 /**

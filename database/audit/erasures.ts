@@ -115,7 +115,7 @@ export async function unexplainedErasures(
   const { rows } = await client.query<{ partition: string; rows: number }>(
     `SELECT b.place::regclass::text AS partition, count(*)::int AS rows
        FROM (SELECT a.tableoid AS place, a.tenant_id, a.erased_by, a.erased_hash, a.old_values, a.new_values FROM llama.audit_trail AS a
-              WHERE a.erased_by IS NOT NULL ORDER BY a.sequence DESC LIMIT ${newest}) AS b
+              WHERE a.erased_by IS NOT NULL OR a.erased_hash IS NOT NULL ORDER BY a.sequence DESC LIMIT ${newest}) AS b
       WHERE b.erased_hash IS NULL OR b.old_values IS NOT NULL OR b.new_values IS NOT NULL
          OR NOT EXISTS (SELECT FROM llama.audit_trail AS e WHERE ${itsErasure})
       GROUP BY 1 ORDER BY 1`,

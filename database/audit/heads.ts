@@ -22,12 +22,67 @@ export interface RecordedHead extends Head {
  */
 export const headsVariable = 'LLAMA_DB_AUDIT_HEADS';
 
+/** A restore of the database that the file states. */
+export interface StatedRestore {
+  readonly restoredTo: Date;
+  /** When the next head in the file was recorded: that one and later ones must be in the chain. @default - none is yet */
+  readonly until?: Date;
+}
+
 /**
  * Reads the heads kept outside the database.
  *
  * @throws Fault (exit 2) if the file that the variable names does not exist or contains anything else
  */
 export function keptHeads(env: NodeJS.ProcessEnv): readonly RecordedHead[] {
+  const entries = entriesOf(env);
+  return entries.flatMap((entry, place) => {
+    if ('restoredTo' in entry) return [];
+    const restoredTo = earliest(
+      entries.slice(place).flatMap((later) => ('restoredTo' in later ? later.restoredTo : [])),
+    );
+    return [{ ...entry, ...(restoredTo ? { restoredTo } : {}) }];
+  });
+}
+
+/**
+ * Reads the restores that the same file states.
+ *
+ * @throws Fault as keptHeads does
+ */
+export function statedRestores(env: NodeJS.ProcessEnv): readonly StatedRestore[] {
+  const entries = entriesOf(env);
+  return entries.flatMap((entry, place) => {
+    if (!('restoredTo' in entry)) return [];
+    const until = earliest(
+      entries.slice(place).flatMap((later) => ('number' in later && later.at ? later.at : [])),
+    );
+    return [{ ...entry, ...(until ? { until } : {}) }];
+  });
+}
+
+/** Heads that were recorded elsewhere, at known times, with the restores that may have lost them. */
+export function afterRestores(
+  heads: readonly RecordedHead[],
+  restores: readonly StatedRestore[],
+): readonly RecordedHead[] {
+  return heads.map((head) => {
+    const { at } = head;
+    const restoredTo = earliest(
+      restores.flatMap((restore) => (!restore.until || !at || at < restore.until ? restore.restoredTo : [])),
+    );
+    return restoredTo ? { ...head, restoredTo } : head;
+  });
+}
+
+function earliest(moments: readonly Date[]): Date | undefined {
+  return moments.length > 0 ? new Date(Math.min(...moments.map((moment) => moment.getTime()))) : undefined;
+}
+
+type Entry = Omit<RecordedHead, 'restoredTo'> | { readonly restoredTo: Date };
+
+/** The lines of the file in their order. */
+function entriesOf(env: NodeJS.ProcessEnv): readonly Entry[] {
   const file = env[headsVariable];
   if (!file) return [];
   if (!existsSync(file)) {
@@ -39,27 +94,16 @@ export function keptHeads(env: NodeJS.ProcessEnv): readonly RecordedHead[] {
       { exitCode: 2 },
     );
   }
-  const heads: RecordedHead[] = [];
-  let restoredTo: Date | undefined;
-  const lines = readFileSync(file, 'utf8').split('\n');
-  for (const [place, line] of [...lines.entries()].reverse()) {
-    const words = line.trim().split(/\s+/);
-    const [first = '', last = ''] = [words[0], words.at(-1)];
-    if (first === '' || first.startsWith('#')) continue;
-    if (first === 'restored-to') {
-      const moment = parseMoment(last);
-      if (!restoredTo || moment < restoredTo) restoredTo = moment;
-      continue;
-    }
-    const at = words.length > 1 ? instant(first) : undefined;
-    heads.unshift({
-      ...parseHead(last),
-      origin: `${file}, line ${place + 1}`,
-      ...(at ? { at } : {}),
-      ...(restoredTo ? { restoredTo } : {}),
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line, place): readonly Entry[] => {
+      const words = line.trim().split(/\s+/);
+      const [first = '', last = ''] = [words[0], words.at(-1)];
+      if (first === '' || first.startsWith('#')) return [];
+      if (first === 'restored-to') return [{ restoredTo: parseMoment(last) }];
+      const at = words.length > 1 ? instant(first) : undefined;
+      return [{ ...parseHead(last), origin: `${file}, line ${place + 1}`, ...(at ? { at } : {}) }];
     });
-  }
-  return heads;
 }
 
 /**

@@ -4,7 +4,7 @@ import { isObject, parseJson, textAt, textsAt } from '../../core/json.ts';
 import { type AzureAccess, azureReason, parseResourceId, signedIn } from '../azure-access.ts';
 import type { Connection } from '../connection.ts';
 import type { Deployment } from '../deployment.ts';
-import type { RecordedHead } from './heads.ts';
+import { afterRestores, type RecordedHead, statedRestores } from './heads.ts';
 import { parseHead } from './seals.ts';
 
 /** https://learn.microsoft.com/azure/azure-monitor/logs/api/request-format */
@@ -40,11 +40,18 @@ function loginsOf({ administrator, passwordAdministrator, azure, logins }: Deplo
   ];
 }
 
-/** Reads the logged heads of a deployment's servers from its workspace, as the identity that is signed in. */
+/**
+ * Reads the logged heads of a deployment's servers from its workspace, as the identity that is signed in, with the restores
+ * that the file of heads states.
+ *
+ * @throws Fault (exit 2) as statedRestores does
+ */
 export async function readLoggedHeads(
   deployment: Deployment | undefined,
   access?: AzureAccess,
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<LoggedHeads> {
+  const restores = statedRestores(env);
   const workspace = deployment?.surroundings?.workspaceId;
   if (!deployment || !workspace)
     return { unreadable: 'the settings have no workspace for logs', absent: true };
@@ -52,7 +59,12 @@ export async function readLoggedHeads(
     (server) => parseResourceId(server?.id)?.name ?? [],
   );
   try {
-    return await ask(workspace, headQuery(servers, loginsOf(deployment)), access ?? (await signedIn()));
+    const heads = await ask(
+      workspace,
+      headQuery(servers, loginsOf(deployment)),
+      access ?? (await signedIn()),
+    );
+    return 'value' in heads ? { value: afterRestores(heads.value, restores) } : heads;
   } catch (error) {
     return { unreadable: `the workspace of logs did not answer: ${azureReason(error)}` };
   }

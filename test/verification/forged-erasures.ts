@@ -91,6 +91,23 @@ export const forgedErasures: readonly Forgery[] = [
     checks: ['AUD-011'],
   },
   {
+    name: 'the hash takes the place of content behind silent triggers, and names no erasure',
+    steps: [
+      [
+        'replica',
+        `UPDATE llama.audit_trail SET erased_hash = ${hash}, old_values = NULL, new_values = NULL WHERE ${metrics}`,
+      ],
+    ],
+    tampering: ['forged erasure'],
+    checks: ['AUD-028'],
+  },
+  {
+    name: 'a row names an erasure and keeps its content behind silent triggers',
+    steps: [['replica', `UPDATE llama.audit_trail SET erased_by = ${id} WHERE ${metrics}`]],
+    tampering: ['forged erasure'],
+    checks: ['AUD-028'],
+  },
+  {
     name: 'other content takes the place of removed content',
     steps: [
       [

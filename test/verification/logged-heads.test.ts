@@ -1,4 +1,7 @@
 /** Heads of the audit trail that are read from the log of a real server, through the query of a workspace. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { logHead, readLoggedHeads } from '../../database/audit/logged-heads.ts';
@@ -90,6 +93,50 @@ it('is compared with the chain', async () => {
     status: 'failed',
     findings: [{ detail: expect.stringContaining('differs from the head of the server log') }],
   });
+});
+
+it('may be lost by a restore that the file of heads states, until the next head in it', async () => {
+  const { server, migrator } = verified;
+  // Seal 4711 was lost, as if the server had been restored to an hour ago.
+  const administrator = new pg.Client(server.connection('migrator'));
+  await administrator.connect();
+  await logHead({ client: administrator }, forged);
+  await administrator.end();
+  const lost = `-user=${server.administrator},db=llama_mapper`;
+  await expect
+    .poll(
+      () =>
+        server
+          .log()
+          .split('\n')
+          .some((line) => line.includes(lost) && line.endsWith(forged)),
+      {
+        timeout: 20_000,
+      },
+    )
+    .toBe(true);
+  const folder = mkdtempSync(join(tmpdir(), 'llama-db-heads-'));
+  const file = join(folder, 'heads.txt');
+  const hours = (offset: number) => new Date(Date.now() + offset * 3_600_000).toISOString();
+  const findings = async (text: string) => {
+    writeFileSync(file, text);
+    const logged = await readLoggedHeads(deployment, access, { LLAMA_DB_AUDIT_HEADS: file });
+    const { checks } = await runChecks(
+      { client: migrator, loggedHeads: async () => logged },
+      { only: ['AUD-029'] },
+    );
+    const [result] = checks;
+    return result?.outcome.status === 'failed'
+      ? result.outcome.findings.filter(({ detail }) => detail.includes('seal 4711'))
+      : [];
+  };
+  expect(await findings('')).toMatchObject([{ detail: expect.stringContaining('state it') }]);
+  expect(await findings(`restored-to ${hours(-1)}\n`)).toEqual([]);
+  expect(await findings(`restored-to ${hours(-1)}\n${hours(1)} ${formatHead(head)}\n`)).toEqual([]);
+  // It was logged after the moment, or after the first head of the restored server: then nothing excuses it.
+  expect(await findings(`restored-to ${hours(1)}\n`)).toHaveLength(1);
+  expect(await findings(`restored-to ${hours(-2)}\n${hours(-1)} ${formatHead(head)}\n`)).toHaveLength(1);
+  rmSync(folder, { recursive: true });
 });
 
 it('is skipped by name if the workspace refuses the caller, or if there is none', async () => {

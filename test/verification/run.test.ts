@@ -179,6 +179,55 @@ describe('a run', () => {
   });
 });
 
+describe('objects of the platform', () => {
+  it('are those that its superuser made in database postgres too', async () => {
+    const { superuser, server, migrator } = verified;
+    const build = [
+      `CREATE FUNCTION pg_catalog.build() RETURNS integer LANGUAGE sql AS 'SELECT 1'`,
+      'GRANT EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() TO PUBLIC',
+      'ALTER FUNCTION pg_catalog.jsonb_contains(jsonb, jsonb) LEAKPROOF SECURITY DEFINER',
+    ].join(';');
+    // An administrator may make these in both databases, but they are not the platform's.
+    const added = `CREATE TYPE public.added AS ENUM ('a'); ALTER TYPE public.added OWNER TO azure_pg_admin`;
+    const within = async <Result>(
+      who: 'superuser' | 'migrator',
+      work: (client: pg.Client) => Promise<Result>,
+    ) => {
+      const client = new pg.Client(server.connection(who, { database: 'postgres' }));
+      await client.connect();
+      try {
+        return await work(client);
+      } finally {
+        await client.end();
+      }
+    };
+    const found = async () => {
+      const { checks } = await runChecks(
+        { client: migrator, openDatabase: (_, work) => within('migrator', work) },
+        { only: ['ISO-063', 'ISO-064', 'ISO-065'] },
+      );
+      return checks.flatMap(({ outcome }) =>
+        outcome.status === 'failed' ? outcome.findings.map(({ object }) => object) : outcome.status,
+      );
+    };
+    await superuser.query(`${build}; ${added}`);
+    try {
+      expect(await found()).toEqual([
+        ...['function build()', 'type public.added', 'function pg_reload_conf()'],
+        ...['function jsonb_contains(jsonb,jsonb)', 'functions of pg_catalog'],
+      ]);
+      await within('superuser', (client) => client.query(`${build}; ${added}`));
+      expect(await found()).toEqual(['type public.added', 'passed', 'passed']);
+    } finally {
+      const undo = `DROP FUNCTION pg_catalog.build(); DROP TYPE public.added;
+        REVOKE EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() FROM PUBLIC;
+        ALTER FUNCTION pg_catalog.jsonb_contains(jsonb, jsonb) NOT LEAKPROOF SECURITY INVOKER`;
+      await superuser.query(undo);
+      await within('superuser', (client) => client.query(undo));
+    }
+  });
+});
+
 describe('an empty database', () => {
   it('passes no check of tables', async () => {
     await verified.server.createDatabase('nothing');

@@ -142,7 +142,7 @@ export const checks = checksOf('audit', [
       'heads that administrators and maintenance wrote into the log of the servers, in the Log Analytics workspace of the settings, against the seals of their numbers',
     why: 'The owner of the database can make the chain anew with all releases in it, but the workspace is out of its reach.',
     remedy:
-      'Run llama-db audit verify. Preserve the server, and find in the log who was logged in after the newest head that the chain still contains.',
+      'Run llama-db audit verify. After a restore, or if the database was made anew under the name of its server, state it (docs/restoring.md). Otherwise preserve the server, and find in the log who was logged in after the newest head that the chain still contains.',
     source: 'docs/audit.md, Heads',
     run: async ({ client, deployment, loggedHeads }) => {
       if (!loggedHeads) {
