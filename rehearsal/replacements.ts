@@ -1,8 +1,10 @@
 /**
- * Every argument of the resources that hold data, each with another value, and whether azurerm 4.55.0 replaces the
+ * Every argument of the resources that hold data, each with another value, and whether azurerm 4.55.0 and 4.81.0 replace the
  * resource for it. `terraform providers schema` does not say so, and the provider decides part of it in code, so
  * scenario `arguments-tried` plans each of them.
  */
+
+import { azurermVersion, isAtLeast } from '../azure/provider.ts';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
@@ -14,6 +16,8 @@ export interface Trial {
   /** Arguments that the resource has before, in addition to the deployed ones. */
   readonly had: Arguments;
   readonly replaces: boolean;
+  /** First azurerm that has the argument. @default - 4.55.0 has it */
+  readonly from?: string;
 }
 
 const replaced = (argument: string, to?: unknown, had: Arguments = {}): Trial => ({
@@ -53,6 +57,7 @@ const encrypted = {
     },
   ],
 };
+const clustered = { cluster: [{ size: 2, default_database_name: 'postgres' }] };
 const access = {
   tenant_id: uuid,
   object_id: uuid,
@@ -72,6 +77,11 @@ const yearly = {
 };
 const archive = { data_store_type: 'ArchiveStore', duration: 'P7Y' };
 
+/** The trials of a type for arguments that the required azurerm has. */
+export function trialsOf(type: string): readonly Trial[] {
+  return (trials[type] ?? []).filter(({ from }) => from === undefined || isAtLeast(azurermVersion, from));
+}
+
 /** By resource type. Each argument of the provider is here at least once, and more often if the value decides. */
 export const trials: Readonly<Record<string, readonly Trial[]>> = {
   azurerm_postgresql_flexible_server: [
@@ -87,6 +97,10 @@ export const trials: Readonly<Record<string, readonly Trial[]>> = {
     updated('authentication.tenant_id', uuid),
     updated('auto_grow_enabled', false),
     updated('backup_retention_days', 7),
+    { ...replaced('cluster', clustered.cluster), from: '4.60.0' },
+    { ...replaced('cluster.size', 1, clustered), from: '4.60.0' },
+    { ...updated('cluster.size', 4, clustered), from: '4.60.0' },
+    { ...replaced('cluster.default_database_name', 'other', clustered), from: '4.60.0' },
     updated('create_mode', 'Update'),
     replaced('customer_managed_key', encrypted.customer_managed_key),
     replaced('customer_managed_key', undefined, encrypted),

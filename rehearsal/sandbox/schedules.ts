@@ -7,24 +7,23 @@ import { within } from '../../local/postgres/bootstrap.ts';
 const calls = 2;
 
 /**
- * Seals the audit trail. Does nothing before the first migration.
+ * Seals the audit trail. Does nothing before the first migration, or without the database.
  *
- * @param connection a superuser's, to the database named or to the default one
+ * @param connection a superuser's
  */
 export async function sealAsScheduled(
-  connection: (options?: UrlOptions) => pg.ClientConfig,
+  connection: (options: UrlOptions) => pg.ClientConfig,
   database: string,
 ): Promise<void> {
-  const exists = await within(connection(), async (client) => {
-    const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [database]);
-    return rowCount === 1;
-  });
-  if (!exists) return;
   await within(connection({ database }), async (client) => {
     const { rows } = await client.query<{ migrated: boolean }>(
       "SELECT to_regprocedure('llama.seal_audit_trail(integer, integer)') IS NOT NULL AS migrated",
     );
     if (!rows[0]?.migrated) return;
     for (let call = 0; call < calls; call += 1) await client.query('SELECT llama.seal_audit_trail()');
+  }).catch((error) => {
+    // A server that somebody deletes loses its database at any moment.
+    if (error instanceof Error && 'code' in error && error.code === '3D000') return;
+    throw error;
   });
 }

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Trial, trials } from '../replacements.ts';
+import { type Trial, trials, trialsOf } from '../replacements.ts';
 import { lockByHand } from '../sandbox/operator.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Scenario } from '../sandbox/scenario.ts';
@@ -81,7 +81,7 @@ async function copied(sandbox: Sandbox) {
   const stack = await sandbox.terraform('trials');
 
   const instances: unknown[] = [];
-  const copies = Object.entries(trials).flatMap(([type, each]) => {
+  const copies = Object.keys(trials).flatMap((type) => {
     // The one with the most arguments: of two servers, the primary.
     const [[name, block = {}] = []] = Object.entries<Json>(resource[type]).sort(
       ([, one], [, two]) => Object.keys(two).length - Object.keys(one).length,
@@ -92,7 +92,7 @@ async function copied(sandbox: Sandbox) {
     const [instance] = real?.instances ?? [];
     if (!instance) throw new Error(`nothing of type ${type} is deployed`);
     const { depends_on: _, timeouts: __, lifecycle, ...own } = block;
-    return each.map((trial, number): Copy => {
+    return trialsOf(type).map((trial, number): Copy => {
       const copy = `trial_${number}`;
       const to = trial.argument === 'location' ? anotherRegion(sandbox.settings) : trial.to;
       // A write-only argument is in no state.
@@ -160,8 +160,8 @@ async function argumentsWithoutTrial(stack: TerraformStack): Promise<string[]> {
     (await stack.run(['providers', 'schema', '-json'])).output,
   );
   const { resource_schemas: schemas } = providers['registry.terraform.io/hashicorp/azurerm'];
-  return Object.entries(trials).flatMap(([type, each]) => {
-    const tried = new Set(each.map(({ argument }) => argument));
+  return Object.keys(trials).flatMap((type) => {
+    const tried = new Set(trialsOf(type).map(({ argument }) => argument));
     return argumentsOf(schemas[type].block).flatMap((one) => (tried.has(one) ? [] : [`${type}.${one}`]));
   });
 }

@@ -553,10 +553,10 @@ describe('what the table does not have', () => {
   });
 
   it('no argument of the servers and databases is without a row', async () => {
-    const { trials } = await import('../../../rehearsal/replacements.ts');
+    const { trials, trialsOf } = await import('../../../rehearsal/replacements.ts');
     const { rowOfAttribute } = await import('../../../pipeline/plan/table/index.ts');
-    const missing = Object.entries(trials).flatMap(([type, each]) =>
-      each
+    const missing = Object.keys(trials).flatMap((type) =>
+      trialsOf(type)
         .filter(({ replaces, argument }) => !replaces && argument !== 'administrator_password_wo')
         .flatMap(({ argument }) => (rowOfAttribute(type, argument) ? [] : [`${type}.${argument}`])),
     );
