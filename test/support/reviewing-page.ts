@@ -137,6 +137,9 @@ settings and, without a long-term backup, role assignments are left out, because
 | 2 | bad usage: an unknown environment or ref |
 | 3 | a program must be installed |
 
+Another size leaves a finding, AZU-038, and so ends with 1: Azure keeps the memory parameters of the size that the server was
+created with. It lists the values to put into \`server.parameters\`.
+
 A static parameter in \`environments/development.ts\`, as the section of a comment:
 
 ${previewOf('restart')}
