@@ -1,24 +1,51 @@
 /** A database with tenants of both choices about encryption, for tests of records. */
 import { createHash, randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { afterAll, beforeAll } from 'vitest';
 import { FieldEncryption, keyStoreOf, LocalKey } from '../../runtime/encryption/index.ts';
 import { Database } from '../../runtime/index.ts';
 import { type NewRecord, StorageRecords } from '../../runtime/records/index.ts';
 import { type ApplicationDatabase, applicationDatabase } from './fixture.ts';
 
-export interface RecordsFixture {
+interface RecordsFixture {
   readonly testbed: ApplicationDatabase;
   readonly db: Database;
   readonly superuser: pg.Client;
-  stop(): Promise<void>;
   /** Records without encryption. */
   clear(tenant: string): StorageRecords;
   /** Records with encryption, searchable by `email`. */
   sealed(tenant: string): StorageRecords;
 }
 
-/** Tenants `open` and `configured` want no encryption, `sealed` wants it. */
-export async function startRecords(): Promise<RecordsFixture> {
+/**
+ * The fixture of a test file, from its first test to its last. Tenants `open` and `configured` want no encryption, `sealed` wants it.
+ */
+export function useRecords(): RecordsFixture {
+  let started: Awaited<ReturnType<typeof startRecords>> | undefined;
+  beforeAll(async () => {
+    started = await startRecords();
+  });
+  afterAll(() => started?.stop());
+  const there = () => {
+    if (!started) throw new Error('the fixture is there within tests only');
+    return started;
+  };
+  return {
+    get testbed() {
+      return there().testbed;
+    },
+    get db() {
+      return there().db;
+    },
+    get superuser() {
+      return there().superuser;
+    },
+    clear: (tenant) => there().clear(tenant),
+    sealed: (tenant) => there().sealed(tenant),
+  };
+}
+
+async function startRecords(): Promise<RecordsFixture & { stop(): Promise<void> }> {
   const testbed = await applicationDatabase();
   const db = new Database(testbed.options);
   const superuser = await testbed.connect('superuser');

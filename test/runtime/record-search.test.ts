@@ -1,15 +1,10 @@
 // Duration: 6 s
 /** Searches of metadata under row-level security. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RecordsFixture, record, startRecords } from './record-fixture.ts';
+import { describe, expect, it } from 'vitest';
+import { record, useRecords } from './record-fixture.ts';
 
-let on: RecordsFixture;
-const clear = (tenant: string) => on.clear(tenant);
-
-beforeAll(async () => {
-  on = await startRecords();
-});
-afterAll(() => on?.stop());
+const on = useRecords();
+const { clear } = on;
 
 describe('a search of metadata', () => {
   it('finds what contains the fields, of this tenant alone, in pages', async () => {

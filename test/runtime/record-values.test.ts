@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   type JsonValue,
   parseRecord,
@@ -12,16 +12,10 @@ import {
   Timestamp,
 } from '../../runtime/records/index.ts';
 import { decode, encode } from '../../runtime/records/json.ts';
-import { type RecordsFixture, record, startRecords } from './record-fixture.ts';
+import { record, useRecords } from './record-fixture.ts';
 
-let on: RecordsFixture;
-const clear = (tenant: string) => on.clear(tenant);
-const sealed = (tenant: string) => on.sealed(tenant);
-
-beforeAll(async () => {
-  on = await startRecords();
-});
-afterAll(() => on?.stop());
+const on = useRecords();
+const { clear, sealed } = on;
 
 describe('serialisation', () => {
   const text = fc.string({ unit: 'binary' }).filter((one) => !one.includes('\0'));

@@ -2,7 +2,7 @@
 /** Storage records, observations and configurations of tenants, on a real server. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   configureTenant,
   Observations,
@@ -10,16 +10,10 @@ import {
   Timestamp,
   tenantConfiguration,
 } from '../../runtime/records/index.ts';
-import { hash, type RecordsFixture, record, startRecords } from './record-fixture.ts';
+import { hash, record, useRecords } from './record-fixture.ts';
 
-let on: RecordsFixture;
-const clear = (tenant: string) => on.clear(tenant);
-const sealed = (tenant: string) => on.sealed(tenant);
-
-beforeAll(async () => {
-  on = await startRecords();
-});
-afterAll(() => on?.stop());
+const on = useRecords();
+const { clear, sealed } = on;
 
 describe('a record', () => {
   it('comes back with every field', async () => {
